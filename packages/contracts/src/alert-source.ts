@@ -1,0 +1,25 @@
+import type { CallOptions } from "./call-options.ts";
+
+/** A condition that holds, or held. */
+export interface Alert {
+  /** The rule's name. */
+  readonly name: string;
+  /** What it is about: `endpoint/late/variant/candidate`, a column, an SLO. */
+  readonly subject: string;
+  readonly severity: "page" | "ticket" | "info";
+  readonly state: "firing" | "resolved";
+  /** When it began to fire, UTC milliseconds. */
+  readonly sinceMs: number;
+  readonly summary: string;
+  /** The measured value and the limit it crossed. */
+  readonly value?: number | undefined;
+  readonly threshold?: number | undefined;
+}
+
+/** Alerts, whoever raises them. */
+export interface AlertSource {
+  /** What fires now for the subject or anything below it (`endpoint/late` takes in `endpoint/late/variant/a`). */
+  alerts(subject: string, options?: CallOptions): Promise<readonly Alert[]>;
+  /** Each alert as it begins to fire and as it resolves, for the subject and below, until the signal aborts. */
+  changes(subject: string, options?: CallOptions): AsyncIterable<Alert>;
+}

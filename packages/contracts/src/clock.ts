@@ -1,0 +1,82 @@
+import type { CallOptions } from "./call-options.ts";
+
+/** Time, injected, so that tests and replays own it. */
+export interface Clock {
+  /** Wall time, UTC milliseconds since the epoch; may jump. */
+  nowMs(): number;
+  /** Milliseconds from an arbitrary start that never run backwards, with fractions: for durations. */
+  monotonicMs(): number;
+  /** Resolves after `durationMs`; rejects with `signal.reason` on abort. */
+  sleep(durationMs: number, options?: CallOptions): Promise<void>;
+}
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: (durationMs, { signal } = {}) =>
+    new Promise<void>((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const stop = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason as Error);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      }, durationMs);
+      signal?.addEventListener("abort", stop, { once: true });
+    }),
+};
+
+/** A clock that moves only when told to. `advance` wakes the sleepers whose time has come, in order of their time. */
+export interface ManualClock extends Clock {
+  advance(durationMs: number): Promise<void>;
+}
+
+export function createManualClock(startMs = 0): ManualClock {
+  let now = startMs;
+  const sleepers = new Set<{ readonly wakeMs: number; wake: () => void }>();
+  return {
+    nowMs: () => now,
+    monotonicMs: () => now - startMs,
+    sleep: (durationMs, { signal } = {}) =>
+      new Promise<void>((resolve, reject) => {
+        if (signal?.aborted === true) {
+          reject(signal.reason as Error);
+          return;
+        }
+        const stop = (): void => {
+          sleepers.delete(sleeper);
+          reject(signal?.reason as Error);
+        };
+        const sleeper = {
+          wakeMs: now + durationMs,
+          wake: () => {
+            signal?.removeEventListener("abort", stop);
+            resolve();
+          },
+        };
+        signal?.addEventListener("abort", stop, { once: true });
+        sleepers.add(sleeper);
+      }),
+    async advance(durationMs) {
+      const endMs = now + durationMs;
+      for (;;) {
+        const next = [...sleepers]
+          .filter((sleeper) => sleeper.wakeMs <= endMs)
+          .toSorted((a, b) => a.wakeMs - b.wakeMs)[0];
+        if (next === undefined) break;
+        sleepers.delete(next);
+        now = Math.max(now, next.wakeMs);
+        next.wake();
+        // Whoever was woken runs, and may go to sleep again within this advance.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      now = endMs;
+    },
+  };
+}

@@ -1,0 +1,98 @@
+export type { Alert, AlertSource } from "./alert-source.ts";
+export type { ArtifactInfo, ArtifactStore } from "./artifact-store.ts";
+export {
+  type AccessDecision,
+  type AccessRequest,
+  type Authorizer,
+  type Redactor,
+  allowAll,
+  redactFields,
+} from "./authorizer.ts";
+export type { Amount, Budget, Reservation } from "./budget.ts";
+export type { CallOptions } from "./call-options.ts";
+export { type Clock, type ManualClock, createManualClock, systemClock } from "./clock.ts";
+export type {
+  Batch,
+  BoolColumn,
+  BytesColumn,
+  Column,
+  ColumnType,
+  DictionaryColumn,
+  Field,
+  ListColumn,
+  NumericArrays,
+  NumericColumn,
+  NumericType,
+  Schema,
+} from "./column.ts";
+export type { BatchesOptions, Dataset, DatasetPart, DatasetRef } from "./dataset.ts";
+export type { Deployer, DeploymentPlan, DeploymentState, DeploymentStatus } from "./deployer.ts";
+export {
+  type ErrorCategory,
+  MillwrightError,
+  type MillwrightErrorOptions,
+  hasCode,
+  isMillwrightError,
+} from "./error.ts";
+export type { EntityReference, EventData, EventDraft, EventFamily, EventType, MillwrightEvent } from "./event.ts";
+export type { EventLog, EventReadOptions, LoggedEvent } from "./event-log.ts";
+export type {
+  FeatureRequest,
+  FeatureServiceDescription,
+  FeatureSource,
+  FeatureStatus,
+  FeatureVectors,
+  ViewStatus,
+} from "./feature-source.ts";
+export { type IdSource, createIdSource } from "./id-source.ts";
+export type { Branded, Digest, EventId, JobId, ModelRef, RunId, TrialId } from "./ids.ts";
+export type { JobEvent, JobHandle, JobLauncher, JobLimits, JobResult, JobSpec } from "./job-launcher.ts";
+export type { JobState } from "./job-state.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
+export type { Lease, LeaseStore } from "./lease-store.ts";
+export { type Logger, silentLogger } from "./logger.ts";
+export {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type HistogramOptions,
+  type InstrumentOptions,
+  type Labels,
+  type Meter,
+  silentMeter,
+} from "./meter.ts";
+export type { GoldenRequest, ModelFile, ModelManifest, ModelProvenance } from "./model-manifest.ts";
+export type {
+  ApprovalDecision,
+  ApprovalStatus,
+  ModelRegistry,
+  ModelVersion,
+  RegisterOptions,
+  SetAliasOptions,
+} from "./model-registry.ts";
+export type { LoadedModel, ModelRuntime } from "./model-runtime.ts";
+export type { ModelSource, ResolvedModel } from "./model-source.ts";
+export {
+  PortError,
+  type PortErrorCode,
+  artifactCorrupt,
+  artifactMissing,
+  budgetExhausted,
+  closed,
+  deploymentRunning,
+  featureServiceUnknown,
+  jobUnknown,
+  leaseLost,
+  modelCorrupt,
+  modelUnknown,
+  transitionIllegal,
+  unsupported,
+  versionConflict,
+} from "./port-errors.ts";
+export type { CapturedLabel, CapturedPrediction, LabelSink, PredictionSink } from "./prediction-sink.ts";
+export { type Random, type RandomState, createRandom, hashSeed, restoreRandom } from "./random.ts";
+export type { ConditionalOptions, RecordStore, StoredRecord } from "./record-store.ts";
+export type { MetricPoint, RunHandle, RunOptions, RunStatus, RunTracker } from "./run-tracker.ts";
+export type { InferOutput, StandardIssue, StandardResult, StandardSchema } from "./standard-schema.ts";
+export type { JsonTensor, ModelSignature, Tensor, TensorArrays, TensorSpec, TensorType, Tensors } from "./tensor.ts";
+export type { TrialHandle, TrialReportOptions, TrialVerdict } from "./trial-handle.ts";

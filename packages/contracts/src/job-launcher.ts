@@ -1,0 +1,69 @@
+import type { CallOptions } from "./call-options.ts";
+import type { JobState } from "./job-state.ts";
+import type { JsonValue } from "./json.ts";
+
+/** What to run. JSON-safe. */
+export interface JobSpec {
+  /** Chosen by the caller: launching the same id again attaches to the job there is. */
+  readonly id: string;
+  /** A module that speaks the worker protocol (file URL), or a command with its arguments. */
+  readonly run:
+    | { readonly module: string; readonly input?: JsonValue | undefined }
+    | { readonly command: readonly [string, ...string[]] };
+  /** Added to a small safe part of the parent's environment. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  readonly workingDirectory?: string | undefined;
+  readonly limits?: JobLimits | undefined;
+  readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
+  /** Times to start again after a failure whose category is `transient` or after an interruption. Default: 0. */
+  readonly retries?: number | undefined;
+}
+
+export interface JobLimits {
+  /** From start to end, all attempts together. */
+  readonly wallTimeMs?: number | undefined;
+  /** Resident memory of the process tree. */
+  readonly memoryBytes?: number | undefined;
+  /** Between the stop frame and the kill. Default: 10,000. */
+  readonly graceMs?: number | undefined;
+  /** A module that is silent for longer is taken as hung. Default: 60,000. */
+  readonly heartbeatTimeoutMs?: number | undefined;
+}
+
+/** What a job says while it goes on. */
+export type JobEvent =
+  | { readonly kind: "state"; readonly state: JobState; readonly timeMs: number; readonly reason?: string | undefined }
+  | { readonly kind: "log"; readonly stream: "stdout" | "stderr"; readonly line: string; readonly timeMs: number }
+  /** What the module sent through the protocol. */
+  | { readonly kind: "message"; readonly body: JsonValue; readonly timeMs: number };
+
+export interface JobResult {
+  readonly state: JobState;
+  /** What the module returned. */
+  readonly value?: JsonValue | undefined;
+  readonly exitCode?: number | undefined;
+  readonly exitSignal?: string | undefined;
+  /** The first 1,024 characters of what the job wrote as its failure. */
+  readonly failureReason?: string | undefined;
+  readonly attempts: number;
+}
+
+export interface JobHandle {
+  readonly id: string;
+  readonly state: JobState;
+  /** Every event from the first, then the coming ones; ends with the job. Can be walked by many. */
+  events(options?: CallOptions): AsyncIterable<JobEvent>;
+  /** Sends a message to the module. */
+  send(body: JsonValue): void;
+  /** Asks the job to stop, kills its whole process tree after the grace time; resolves when it is gone. */
+  stop(reason: string): Promise<void>;
+  /** Resolves however the job ends: a failed job is a result, not a rejection. */
+  result(options?: CallOptions): Promise<JobResult>;
+}
+
+/** Runs jobs under supervision. */
+export interface JobLauncher {
+  launch(spec: JobSpec, options?: CallOptions): Promise<JobHandle>;
+  /** Throws `PORT_JOB_UNKNOWN`. */
+  attach(id: string, options?: CallOptions): Promise<JobHandle>;
+}

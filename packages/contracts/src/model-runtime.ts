@@ -1,0 +1,22 @@
+import type { CallOptions } from "./call-options.ts";
+import type { ModelManifest } from "./model-manifest.ts";
+import type { Tensors } from "./tensor.ts";
+
+/** Loads models of the formats it names. */
+export interface ModelRuntime {
+  /** `dense`, `tfjs-layers`, `onnx`, … */
+  readonly formats: readonly string[];
+  /** Throws `PORT_MODEL_CORRUPT` where the files are not what the format says. */
+  load(directory: string, manifest: ModelManifest, options?: CallOptions): Promise<LoadedModel>;
+}
+
+export interface LoadedModel {
+  /**
+   * Inputs and outputs as the signature says, the batch first. Row `i` of the outputs depends on row `i` of the inputs alone.
+   * Fast runtimes answer without a promise, so that a caller need not yield.
+   */
+  predict(inputs: Tensors, options?: CallOptions): Tensors | Promise<Tensors>;
+  /** Bytes it holds outside the JavaScript heap or in large arrays. */
+  readonly memoryBytes: number;
+  dispose(): Promise<void>;
+}

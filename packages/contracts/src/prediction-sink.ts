@@ -1,0 +1,39 @@
+import type { Batch } from "./column.ts";
+import type { Digest } from "./ids.ts";
+import type { Tensors } from "./tensor.ts";
+
+/** One answered request as production saw it. */
+export interface CapturedPrediction {
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly model: { readonly name: string; readonly version?: number | undefined; readonly digest: Digest };
+  /** When the request came, UTC milliseconds. */
+  readonly timeMs: number;
+  readonly latencyMs: number;
+  /** The features or inputs as columns, one row per instance; absent where they could not be read. */
+  readonly features?: Batch | undefined;
+  readonly outputs?: Tensors | undefined;
+  /** The code of the error, where the request failed. */
+  readonly errorCode?: string | undefined;
+}
+
+/** Takes predictions: never blocks, never throws, drops rather than grow without bound. */
+export interface PredictionSink {
+  capture(prediction: CapturedPrediction): void;
+}
+
+/** What turned out to be true of one instance of a request. */
+export interface CapturedLabel {
+  readonly requestId: string;
+  /** Which instance of the request. Default: 0. */
+  readonly row?: number | undefined;
+  readonly value: number | string | boolean;
+  /** When it became known, UTC milliseconds; a later one corrects an earlier one. */
+  readonly timeMs: number;
+}
+
+/** Takes labels, late ones too: never blocks, never throws. */
+export interface LabelSink {
+  label(label: CapturedLabel): void;
+}

@@ -1,0 +1,25 @@
+import type { Budget } from "./budget.ts";
+import type { JsonValue } from "./json.ts";
+
+export type TrialVerdict = "continue" | "pause" | "prune";
+
+export interface TrialReportOptions {
+  /** Where a paused trial can go on from: a path or digest that the objective understands. */
+  readonly checkpoint?: string | undefined;
+}
+
+/** One trial, as the objective sees it. */
+export interface TrialHandle<Params = Readonly<Record<string, JsonValue>>> {
+  readonly id: string;
+  /** From 0, in the order asked. */
+  readonly number: number;
+  readonly params: Params;
+  /** Tells an intermediate value; the verdict says whether to go on. Steps grow. */
+  report(step: number, value: number, options?: TrialReportOptions): Promise<TrialVerdict>;
+  /** What this trial may spend, where the study has a budget. */
+  readonly budget?: Budget | undefined;
+  /** Where to go on from, when the trial was paused before. */
+  readonly checkpoint?: string | undefined;
+  /** Aborts when the study stops. */
+  readonly signal: AbortSignal;
+}
