@@ -9,6 +9,7 @@ export {
   redactFields,
 } from "./authorizer.ts";
 export type { Amount, Budget, Reservation } from "./budget.ts";
+export { canonicalJson } from "./canonical-json.ts";
 export type { CallOptions } from "./call-options.ts";
 export { type Clock, type ManualClock, createManualClock, systemClock } from "./clock.ts";
 export type {
@@ -27,6 +28,7 @@ export type {
 } from "./column.ts";
 export type { BatchesOptions, Dataset, DatasetPart, DatasetRef } from "./dataset.ts";
 export type { Deployer, DeploymentPlan, DeploymentState, DeploymentStatus } from "./deployer.ts";
+export { type DigestBuilder, createDigestBuilder, digestOf, digestOfJson } from "./digest.ts";
 export {
   type ErrorCategory,
   MillwrightError,

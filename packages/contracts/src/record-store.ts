@@ -20,6 +20,6 @@ export interface RecordStore {
   write(key: string, value: JsonValue, options?: ConditionalOptions): Promise<number>;
   /** Deleting what is not there does nothing, unless `ifVersion` asks for it. */
   delete(key: string, options?: ConditionalOptions): Promise<void>;
-  /** The records whose key starts with `prefix`, by key in code-unit order. */
+  /** The records whose key starts with `prefix`, by key in the order of their UTF-8 bytes. */
   list(prefix: string, options?: CallOptions): AsyncIterable<StoredRecord>;
 }
