@@ -10,6 +10,8 @@ export default defineConfig({
       "test/*.test.ts",
     ],
     exclude: ["**/node_modules/**", "**/dist/**", "**/fixtures/**"],
+    // Compiled packages are loaded by Node itself, as their users load them.
+    server: { deps: { external: [/[\\/](?:packages|examples)[\\/][^\\/]+[\\/]dist[\\/]/] } },
     // Processes, not threads: native engines and SQLite bindings are not all safe to load in several threads.
     pool: "forks",
     maxWorkers: 2,

@@ -1,0 +1,19 @@
+// Imports every door of one built package; the package's folder is the argument. Must run on every supported Node.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [folder] = process.argv.slice(2);
+const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+for (const [door, target] of Object.entries(manifest.exports)) {
+  if (door === "./package.json") continue;
+  try {
+    const module = await import(pathToFileURL(join(folder, target.default)).href);
+    if (typeof module !== "object") throw new TypeError("no module");
+  } catch (error) {
+    console.error(
+      `the door ${door} does not load: ${error?.stack ?? error}`.split("\n    at ").slice(0, 3).join("\n    at "),
+    );
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,60 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocksOf, documentedPages, type ExampleBlock } from "./example-blocks.ts";
+import { openExampleWorkspace } from "./example-workspace.ts";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const blocks = documentedPages(root).flatMap((page) => blocksOf(root, page));
+const runLimitMs = 60_000;
+
+let workspace: ReturnType<typeof openExampleWorkspace> | undefined;
+beforeAll(() => {
+  workspace = openExampleWorkspace(root, blocks);
+}, 180_000);
+afterAll(() => {
+  if (workspace !== undefined) rmSync(workspace.path, { recursive: true, force: true, maxRetries: 5 });
+});
+
+/** Runs a compiled block in an empty folder of its own. */
+async function runBlock(script: string): Promise<{ readonly code: number | string; readonly output: string }> {
+  const folder = mkdtempSync(join(tmpdir(), "millwright-example-"));
+  const { NODE_ENV: _nodeEnv, VITEST: _vitest, ...env } = process.env;
+  try {
+    return await new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [script], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+      let output = "";
+      const timer = setTimeout(() => child.kill("SIGKILL"), runLimitMs);
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+      child.on("error", reject);
+      child.on("close", (code, signal) => {
+        clearTimeout(timer);
+        resolve({ code: code ?? signal ?? "unknown", output });
+      });
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function check(block: ExampleBlock): Promise<void> {
+  if (workspace === undefined) throw new Error("The blocks were not compiled.");
+  expect(workspace.complaintsAbout(block)).toBe("");
+  if (!block.runs) return;
+  const { code, output } = await runBlock(workspace.scriptOf(block));
+  expect(code, `The example ended with ${code} after printing:\n${output}`).toBe(0);
+}
+
+for (const block of blocks) {
+  const verb = block.runs ? "compiles and runs to its end" : "compiles";
+  test(`the example at ${block.page}:${block.line} ${verb}`, { timeout: runLimitMs + 10_000 }, () => check(block));
+}
+
+test("nearly every example runs", () => {
+  const onlyCompiled = blocks.filter(({ runs }) => !runs).map(({ page, line }) => `${page}:${line}`);
+  expect(onlyCompiled.length, `Too many blocks are marked no-run: ${onlyCompiled.join(", ")}`).toBeLessThanOrEqual(8);
+});
