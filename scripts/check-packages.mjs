@@ -34,7 +34,8 @@ function filesIn(parcel) {
   return files;
 }
 
-const forbidden = [root, ...(homedir().length > 6 ? [homedir()] : []), "registry.npm" + "js", "workspace:"];
+const registryHost = ["registry", "npmjs"].join(".");
+const forbidden = [root, ...(homedir().length > 6 ? [homedir()] : []), registryHost, "workspace:"];
 
 /** What is wrong with the contents of a parcel. */
 function contentProblems(files, manifest) {
