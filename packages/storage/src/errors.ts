@@ -1,0 +1,133 @@
+import { MillwrightError } from "@millwright/contracts";
+
+export type StorageErrorCode =
+  | "STORAGE_CONSTRAINT_VIOLATED"
+  | "STORAGE_DATABASE_BUSY"
+  | "STORAGE_DISK_FULL"
+  | "STORAGE_FILE_CORRUPT"
+  | "STORAGE_FILE_FOREIGN"
+  | "STORAGE_FILE_READONLY"
+  | "STORAGE_FILE_REMOTE"
+  | "STORAGE_FILE_UNREACHABLE"
+  | "STORAGE_FORMAT_NEWER"
+  | "STORAGE_IO_FAILED"
+  | "STORAGE_MIGRATION_FAILED"
+  | "STORAGE_MIGRATION_UNKNOWN"
+  | "STORAGE_SQL_REFUSED"
+  | "STORAGE_THREAD_LOST"
+  | "STORAGE_VALUE_UNSUPPORTED";
+
+export class StorageError extends MillwrightError<StorageErrorCode> {
+  override readonly name = "StorageError";
+}
+
+export const constraintViolated = (problem: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_CONSTRAINT_VIOLATED", `The database refused the write: ${problem}.`, {
+    category: "user",
+    remedy: "Read what is stored, and write what its constraints allow.",
+    cause,
+  });
+
+export const databaseBusy = (path: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_DATABASE_BUSY", `Another process kept "${path}" locked for too long.`, {
+    category: "transient",
+    remedy: "Try again; keep write transactions of other programs short, or raise busyTimeoutMs.",
+    retryable: true,
+    cause,
+  });
+
+export const diskFull = (path: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_DISK_FULL", `There is no room left to write to "${path}"; nothing of it was written.`, {
+    category: "capacity",
+    remedy: "Free disk space, then try again.",
+    retryable: true,
+    cause,
+  });
+
+export const fileCorrupt = (path: string, problem: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_FILE_CORRUPT", `"${path}" is damaged or not a database: ${problem}.`, {
+    category: "data",
+    remedy: "Restore it from a backup, or move it away and open a new one.",
+    cause,
+  });
+
+export const fileForeign = (path: string): StorageError =>
+  new StorageError("STORAGE_FILE_FOREIGN", `"${path}" is a SQLite database of another application.`, {
+    category: "user",
+    remedy: "Choose another path: Millwright creates its own file.",
+  });
+
+export const fileReadonly = (path: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_FILE_READONLY", `"${path}" cannot be written through this handle.`, {
+    category: "user",
+    remedy: "Write inside database.write(...), and give the process write permission on the file and its folder.",
+    cause,
+  });
+
+export const fileRemote = (path: string, fileSystem: string): StorageError =>
+  new StorageError("STORAGE_FILE_REMOTE", `"${path}" is on a network file system (${fileSystem}).`, {
+    category: "user",
+    remedy: "SQLite's write-ahead log needs a disk of this machine: choose a local path.",
+  });
+
+export const fileUnreachable = (path: string, problem: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_FILE_UNREACHABLE", `"${path}" cannot be opened: ${problem}.`, {
+    category: "user",
+    remedy: "Create its folder first, name a file in it, and see that the process may read and write both.",
+    cause,
+  });
+
+export const formatNewer = (path: string, found: number, known: number): StorageError =>
+  new StorageError(
+    "STORAGE_FORMAT_NEWER",
+    `"${path}" has formatVersion ${found}; this version of @millwright/storage reads up to ${known}.`,
+    { category: "user", remedy: "Upgrade @millwright/storage to the version that wrote it." },
+  );
+
+export const ioFailed = (path: string, problem: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_IO_FAILED", `The disk failed while using "${path}": ${problem}.`, {
+    category: "transient",
+    remedy: "Check the disk, and that it is a local one: SQLite's write-ahead log does not work over a network.",
+    retryable: true,
+    cause,
+  });
+
+export const migrationFailed = (namespace: string, name: string, direction: string, cause: unknown): StorageError =>
+  new StorageError(
+    "STORAGE_MIGRATION_FAILED",
+    `The migration "${name}" of "${namespace}" failed going ${direction}; nothing of it was kept.`,
+    { category: "bug", remedy: `Mend its ${direction} function: see the cause.`, cause },
+  );
+
+export const migrationUnknown = (namespace: string, unknown: readonly string[]): StorageError =>
+  new StorageError(
+    "STORAGE_MIGRATION_UNKNOWN",
+    `The database has migrations of "${namespace}" that this version does not know in that place: ${unknown.join(", ")}.`,
+    { category: "user", remedy: "Upgrade the package that owns the namespace to the version that wrote them." },
+  );
+
+export const sqlRefused = (sql: string, problem: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_SQL_REFUSED", `SQLite refused "${shorten(sql)}": ${problem}.`, {
+    category: "bug",
+    remedy: "Mend the statement, or run the migration that makes its tables.",
+    cause,
+  });
+
+export const threadLost = (path: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_THREAD_LOST", `The thread that holds "${path}" ended unexpectedly.`, {
+    category: "transient",
+    remedy: "Open the database again: what was acknowledged is there.",
+    cause,
+  });
+
+export const valueUnsupported = (sql: string, position: number, problem: string): StorageError =>
+  new StorageError(
+    "STORAGE_VALUE_UNSUPPORTED",
+    `Parameter ${position + 1} of "${shorten(sql)}" cannot be stored: ${problem}.`,
+    {
+      category: "user",
+      remedy: "Bind null, a string, a number, a bigint of 64 bits, a boolean or bytes; write other values as text.",
+    },
+  );
+
+const shorten = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);

@@ -1,0 +1,40 @@
+import { parentPort, workerData } from "node:worker_threads";
+import type { SqliteReply, SqliteRequest, SqliteThreadData } from "./sqlite-messages.ts";
+import { openReader } from "./sqlite-reader.ts";
+import { describeFailure } from "./sqlite-session.ts";
+import { openWriter } from "./sqlite-writer.ts";
+
+const port = parentPort;
+if (port === null) throw new TypeError("This module is the entry of a worker thread.");
+
+/** Does what one request asks. */
+type Handler = (request: SqliteRequest) => unknown;
+
+// The first message out, with id 0, says whether the file could be opened.
+const data = workerData as SqliteThreadData;
+const handle = open();
+
+function open(): Handler | undefined {
+  try {
+    const handler = data.mode === "writer" ? openWriter(data) : openReader(data);
+    send({ id: 0, value: undefined });
+    return handler;
+  } catch (error) {
+    send({ id: 0, failure: describeFailure(error) });
+    return undefined;
+  }
+}
+
+function send(reply: SqliteReply): void {
+  port?.postMessage(reply);
+}
+
+port.on("message", ({ id, request }: { readonly id: number; readonly request: SqliteRequest }) => {
+  try {
+    send({ id, value: handle?.(request) });
+  } catch (error) {
+    send({ id, failure: describeFailure(error, "sql" in request ? request.sql : undefined) });
+  }
+  if (request.op === "close") port.close();
+});
+if (handle === undefined) port.close();
