@@ -1,0 +1,70 @@
+import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contracts";
+import type { DeviceProbe } from "./probe.ts";
+
+export type TfjsErrorCode =
+  | "TFJS_DEVICE_UNAVAILABLE"
+  | "TFJS_SELF_TEST_FAILED"
+  | "TFJS_KERNEL_REFUSED"
+  | "TFJS_DIRECTORY_OCCUPIED"
+  | "TFJS_INPUT_MISMATCH"
+  | "TFJS_TENSOR_UNSUPPORTED";
+
+export class TfjsError extends MillwrightError<TfjsErrorCode> {
+  override readonly name = "TfjsError";
+  /** What each device said when it was tried, in the order tried; empty where no device was looked for. */
+  readonly probes: readonly DeviceProbe[];
+
+  constructor(
+    code: TfjsErrorCode,
+    message: string,
+    options: MillwrightErrorOptions & { readonly probes?: readonly DeviceProbe[] | undefined },
+  ) {
+    super(code, message, options);
+    this.probes = options.probes ?? [];
+  }
+}
+
+const describe = (probe: DeviceProbe): string => `${probe.device}: ${probe.reason ?? "ok"} (${probe.detail})`;
+
+export const deviceUnavailable = (asked: string, probes: readonly DeviceProbe[]): TfjsError =>
+  new TfjsError(
+    "TFJS_DEVICE_UNAVAILABLE",
+    `TensorFlow.js cannot compute on the device "${asked}" here. Tried: ${probes.map(describe).join("; ")}.`,
+    {
+      category: "user",
+      remedy: [...new Set(probes.flatMap((probe) => (probe.remedy === undefined ? [] : [probe.remedy])))].join(" "),
+      probes,
+    },
+  );
+
+export const selfTestFailed = (backend: string, family: string, problem: string): TfjsError =>
+  new TfjsError("TFJS_SELF_TEST_FAILED", `The backend "${backend}" computes ${family} wrongly: ${problem}.`, {
+    category: "bug",
+    remedy:
+      'Train on another device (openTfjs({ device: "wasm" })), and check that the TensorFlow.js versions are 4.22.0.',
+  });
+
+export const kernelRefused = (kernel: string, problem: string, remedy: string): TfjsError =>
+  new TfjsError("TFJS_KERNEL_REFUSED", `The kernel ${kernel} was refused: ${problem}.`, { category: "user", remedy });
+
+export const directoryOccupied = (directory: string): TfjsError =>
+  new TfjsError("TFJS_DIRECTORY_OCCUPIED", `The directory "${directory}" exists and is not empty.`, {
+    category: "user",
+    remedy: "Save each model into a fresh directory: a directory with files in it cannot be replaced in one step.",
+  });
+
+export const inputMismatch = (input: string, problem: string, expected: string): TfjsError =>
+  new TfjsError("TFJS_INPUT_MISMATCH", `The input "${input}" does not fit the model: ${problem}.`, {
+    category: "user",
+    remedy: `The model takes ${expected}.`,
+  });
+
+export const tensorUnsupported = (name: string, dtype: string): TfjsError =>
+  new TfjsError(
+    "TFJS_TENSOR_UNSUPPORTED",
+    `The tensor "${name}" is of type ${dtype}, which TensorFlow.js does not compute with.`,
+    {
+      category: "user",
+      remedy: "Give float32, int32 or bool; float64 and the integers up to 32 bits are converted.",
+    },
+  );

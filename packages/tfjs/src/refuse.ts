@@ -1,0 +1,44 @@
+import type { Attribute, GradConfig } from "@tensorflow/tfjs-core";
+import { kernelRefused } from "./errors.ts";
+import type { TensorFlow } from "./tensorflow.ts";
+
+const refusedMark = Symbol.for("millwright.tfjs.refused");
+
+/** Puts a check before a gradient: what no backend of TensorFlow.js can differentiate is refused by name rather than in the middle of a step. */
+function guard(
+  tf: TensorFlow,
+  kernelName: string,
+  check: (attrs: Readonly<Record<string, Attribute>>, rank: number) => void,
+): void {
+  const config = tf.getGradient(kernelName) as (GradConfig & { [refusedMark]?: true }) | undefined;
+  if (config == null || config[refusedMark] === true) return;
+  tf.registerGradient({
+    ...config,
+    gradFunc: (dy, saved, attrs) => {
+      check(attrs, Array.isArray(dy) ? (dy[0]?.rank ?? 0) : dy.rank);
+      return config.gradFunc(dy, saved, attrs);
+    },
+    [refusedMark]: true,
+  } as GradConfig);
+}
+
+/** Guards the gradients that TensorFlow.js 4.22.0 has for no backend: dilated convolutions, and cumulative sums over an axis but the last. */
+export function refuseUnsupportedGradients(tf: TensorFlow): void {
+  guard(tf, "Conv2D", ({ dilations }) => {
+    const sizes = Array.isArray(dilations) ? dilations : [dilations];
+    if (sizes.every((size) => size === undefined || size === 1)) return;
+    throw kernelRefused(
+      "Conv2D (gradient)",
+      `its dilation is ${sizes.join("×")}`,
+      "Train with dilation 1, or with a larger filter or stride.",
+    );
+  });
+  guard(tf, "Cumsum", ({ axis }, rank) => {
+    if (axis === rank - 1 || axis === -1) return;
+    throw kernelRefused(
+      "Cumsum (gradient)",
+      `its axis is ${String(axis)} of ${rank}`,
+      "Transpose so that the cumulative sum runs over the last axis.",
+    );
+  });
+}
