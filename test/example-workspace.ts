@@ -65,13 +65,12 @@ export function openExampleWorkspace(
   const compilerOptions = {
     noEmit: false,
     rootDir: ".",
-    outDir: ".",
     moduleDetection: "force",
     allowImportingTsExtensions: false,
   };
   writeFileSync(
     join(path, "tsconfig.json"),
-    JSON.stringify({ extends: "../../tsconfig.tests.json", compilerOptions, include: ["*/*.ts"] }),
+    JSON.stringify({ extends: "../../tsconfig.tests.json", compilerOptions, include: ["*/*.ts"], exclude: [] }),
   );
   for (const block of blocks) {
     const folder = join(path, folderOf(block));
