@@ -24,8 +24,16 @@ export function createEventStamper(clock: Clock, ids: IdSource): EventStamper {
       ...(draft.traceparent === undefined ? {} : { traceparent: draft.traceparent }),
       data: draft.data,
     };
-    return { event, row: { id: event.id, type: event.type, body: JSON.stringify(event) } };
+    return { event, row: { id: event.id, type: event.type, body: JSON.stringify(event, refuseNonFinite) } };
   };
+}
+
+/** JSON would write null in its place, and nobody would notice. */
+function refuseNonFinite(key: string, member: unknown): unknown {
+  if (typeof member === "number" && !Number.isFinite(member)) {
+    throw new RangeError(`An event cannot carry ${member} as "${key}": use encodeNumbers first.`);
+  }
+  return member;
 }
 
 /** The event as a reader of the log gets it: parsed from the stored text, so that it shares nothing with what the caller passed. */

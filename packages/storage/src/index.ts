@@ -9,5 +9,25 @@ export type {
   StatementResult,
   WriteScope,
 } from "./database.ts";
-export { openSqlite, type SqliteOptions } from "./drivers/sqlite.ts";
+export { type DirectoryArtifactStoreOptions, openDirectoryArtifactStore } from "./drivers/directory.ts";
+export {
+  type MemoryEventLogOptions,
+  type MemoryLeaseStoreOptions,
+  openMemoryArtifactStore,
+  openMemoryEventLog,
+  openMemoryLeaseStore,
+  openMemoryRecordStore,
+} from "./drivers/memory.ts";
+export {
+  type ChainReport,
+  openSqlite,
+  openSqliteEventLog,
+  openSqliteLeaseStore,
+  openSqliteRecordStore,
+  type SqliteEventLogOptions,
+  type SqliteLeaseStoreOptions,
+  type SqliteOptions,
+  type VerifiableEventLog,
+} from "./drivers/sqlite.ts";
 export { StorageError, type StorageErrorCode } from "./errors.ts";
+export type { ChainBreak, ChainHead } from "./hash-chain.ts";
