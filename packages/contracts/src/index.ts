@@ -49,10 +49,23 @@ export type {
 export { type IdSource, createIdSource } from "./id-source.ts";
 export type { Branded, Digest, EventId, JobId, ModelRef, RunId, TrialId } from "./ids.ts";
 export type { JobEvent, JobHandle, JobLauncher, JobLimits, JobResult, JobSpec } from "./job-launcher.ts";
-export type { JobState } from "./job-state.ts";
+export {
+  type JobHistory,
+  type JobHistoryEntry,
+  type JobState,
+  type SageMakerJobStatus,
+  assertJobTransition,
+  currentJobState,
+  isFinalJobState,
+  jobTransitions,
+  nextJobState,
+  sageMakerJobStatus,
+  startJobHistory,
+} from "./job-state.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
 export type { Lease, LeaseStore } from "./lease-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";
+export { createBudget } from "./memory-budget.ts";
 export {
   type Counter,
   type Gauge,
