@@ -90,8 +90,10 @@ function pageText(claims, rows) {
 
 const readRows = () => JSON.parse(readFileSync(rowsPath, "utf8"));
 
+const readPage = () => (existsSync(pagePath) ? readFileSync(pagePath, "utf8") : "");
+
 /** What is wrong with the page, given what each test did; undefined when it is right. */
-export function featuresProblem(tests) {
+export function featuresProblem(tests, page = readPage()) {
   const rows = readRows();
   const claims = claimsOf(tests);
   const known = new Set(rows.map(({ id }) => id));
@@ -100,7 +102,6 @@ export function featuresProblem(tests) {
     const list = unknown.map(({ id, file }) => `${id} (${file})`).join(", ");
     return `Test titles start with rows that docs/feature-rows.json does not have: ${list}.`;
   }
-  const page = existsSync(pagePath) ? readFileSync(pagePath, "utf8") : "";
   if (page.replaceAll("\r\n", "\n") === pageText(claims, rows)) return undefined;
   const listed = new Set([...page.matchAll(/^\| ([A-Z]{2}-\d+) \|/gm)].map((match) => match[1]));
   const claimed = new Set(claims.map(({ id }) => id));
