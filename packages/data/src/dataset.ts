@@ -1,0 +1,134 @@
+import {
+  type Batch,
+  type BatchesOptions,
+  type Dataset,
+  type Digest,
+  type Schema,
+  unsupported,
+} from "@millwright/contracts";
+import { assertSchema, schemaOf, selectColumns } from "./batch.ts";
+import { column } from "./column.ts";
+import { concatBatches } from "./concat.ts";
+import { digestBatches } from "./digest.ts";
+import { columnMissing } from "./errors.ts";
+import { sliceBatch } from "./rows.ts";
+
+export interface DatasetOptions {
+  /** Default: the schema of the first batch. Needed where there may be no batch. */
+  readonly schema?: Schema | undefined;
+}
+
+const defaultBatchRows = 65_536;
+
+/**
+ * A dataset over batches in memory. The batches it gives out are views on the same memory: `copyBatch` before transferring one.
+ * Throws `DATA_SCHEMA_MISMATCH` unless all batches have the schema; a RangeError without batches and schema.
+ */
+export function datasetOf(batches: readonly Batch[], { schema }: DatasetOptions = {}): Dataset {
+  const [first] = batches;
+  if (first === undefined && schema === undefined) throw new RangeError("A dataset without batches needs a schema.");
+  const fields = schema ?? schemaOf(first as Batch);
+  for (const batch of batches) assertSchema(fields, batch);
+  return createDataset({
+    schema: fields,
+    rows: batches.reduce((rows, batch) => rows + batch.length, 0),
+    walk: () => batches,
+  });
+}
+
+export interface DatasetSource {
+  readonly schema: Schema;
+  /** Total rows, where known. */
+  readonly rows?: number | undefined;
+  /** Walks the batches from the first row; called once for each walk. They must have the schema's columns. */
+  readonly walk: (options: {
+    readonly columns: readonly string[];
+    readonly signal?: AbortSignal | undefined;
+  }) => Iterable<Batch> | AsyncIterable<Batch>;
+}
+
+/**
+ * A dataset over anything that can be walked again: it selects columns, cuts batches, heeds the signal, and keeps the digest once it is known.
+ * `ref` throws `PORT_UNSUPPORTED`: the rows are in no files.
+ */
+export function createDataset({ schema, rows, walk }: DatasetSource): Dataset {
+  let digest: Promise<Digest> | undefined;
+  const names = schema.map(({ name }) => name);
+  const dataset: Dataset = {
+    schema,
+    ...(rows === undefined ? {} : { rows }),
+    batches: (options = {}) => cutBatches(walk, names, options),
+    digest() {
+      digest ??= digestBatches(schema, dataset.batches()).catch((error: unknown) => {
+        digest = undefined;
+        throw error;
+      });
+      return digest;
+    },
+    ref: () =>
+      Promise.reject(
+        unsupported(
+          "A reference to a dataset in memory",
+          "Write it to files first, for instance with @millwright/duckdb.",
+        ),
+      ),
+  };
+  return dataset;
+}
+
+async function* cutBatches(
+  walk: DatasetSource["walk"],
+  known: readonly string[],
+  { columns = known, batchRows = defaultBatchRows, signal }: BatchesOptions,
+): AsyncIterable<Batch> {
+  if (!(Number.isInteger(batchRows) && batchRows > 0))
+    throw new RangeError(`batchRows must be a positive integer, not ${batchRows}.`);
+  const missing = columns.find((name) => !known.includes(name));
+  if (missing !== undefined) throw columnMissing(missing, known);
+  signal?.throwIfAborted();
+  for await (const batch of walk({ columns, signal })) {
+    const selected = selectColumns(batch, columns);
+    for (let start = 0; start < selected.length; start += batchRows) {
+      signal?.throwIfAborted();
+      yield sliceBatch(selected, start, start + batchRows);
+    }
+  }
+}
+
+/** All rows in one batch that owns its memory; without rows, a batch of empty columns. */
+export async function collect(dataset: Dataset, options: BatchesOptions = {}): Promise<Batch> {
+  const batches: Batch[] = [];
+  for await (const batch of dataset.batches(options)) batches.push(batch);
+  return batches.length === 0 ? emptyBatch(dataset.schema, options.columns) : concatBatches(batches);
+}
+
+/** @returns a batch of no rows. */
+export function emptyBatch(schema: Schema, columns: readonly string[] = schema.map(({ name }) => name)): Batch {
+  const empty = Object.fromEntries(schema.map(({ name, type, items }) => [name, column(type, [], { items })]));
+  return selectColumns({ length: 0, columns: empty }, columns);
+}
+
+export interface MapDatasetOptions {
+  /** The schema of what the function gives. Default: that of the dataset. */
+  readonly schema?: Schema | undefined;
+  /** The columns to read for the function. Default: all. */
+  readonly columns?: readonly string[] | undefined;
+}
+
+/** A dataset whose batches are made from those of another as they are walked; the function must be pure. It may drop or add rows. */
+export function mapDataset(
+  dataset: Dataset,
+  change: (batch: Batch) => Batch,
+  { schema = dataset.schema, columns }: MapDatasetOptions = {},
+): Dataset {
+  return createDataset({
+    schema,
+    async *walk({ signal }) {
+      for await (const batch of dataset.batches({ columns, signal })) {
+        const changed = change(batch);
+        assertSchema(schema, changed);
+        yield changed;
+      }
+    },
+  });
+}

@@ -1,0 +1,41 @@
+export {
+  type ColumnInput,
+  assertSchema,
+  batchOf,
+  columnOf,
+  fieldOf,
+  schemaOf,
+  selectColumns,
+  withColumns,
+} from "./batch.ts";
+export {
+  type ColumnOptions,
+  type Value,
+  type ValueInput,
+  boolColumn,
+  column,
+  isNull,
+  isNumeric,
+  isNumericType,
+  nullCount,
+  numericArray,
+  numericColumn,
+  textColumn,
+} from "./column.ts";
+export { concatBatches, concatColumns, copyBatch } from "./concat.ts";
+export {
+  type DatasetOptions,
+  type DatasetSource,
+  type MapDatasetOptions,
+  collect,
+  createDataset,
+  datasetOf,
+  emptyBatch,
+  mapDataset,
+} from "./dataset.ts";
+export { type BatchDigester, createBatchDigester, digestBatches } from "./digest.ts";
+export { DataError, type DataErrorCode } from "./errors.ts";
+export { asFloat64, writeFloat64 } from "./float64.ts";
+export { sliceBatch, sliceColumn, takeColumn, takeRows } from "./rows.ts";
+export { transferables } from "./transfer.ts";
+export { toArray, valueAt } from "./value.ts";

@@ -1,0 +1,56 @@
+import type { BytesColumn, Column } from "@millwright/contracts";
+import { hasBit } from "./bitmap.ts";
+import { isNull, type Value } from "./column.ts";
+
+/** The text of bytes `start` to `end`; malformed sequences become U+FFFD. */
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8", start, end);
+}
+
+/**
+ * @returns the row's value: bigint for `int64`, `uint64` and `timestamp` (microseconds), days for `date`, a view for `binary`, null where there is none.
+ * Throws a RangeError for a row outside the column.
+ */
+export function valueAt(column: Column, row: number): Value {
+  if (!(row >= 0 && row < column.length))
+    throw new RangeError(`Row ${row} is outside the column's ${column.length} rows.`);
+  if (isNull(column, row)) return null;
+  switch (column.type) {
+    case "bool":
+      return hasBit(column.values, row);
+    case "utf8":
+      return textOf(column.values, column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0);
+    case "binary":
+      return column.values.subarray(column.offsets[row], column.offsets[row + 1]);
+    case "dictionary":
+      return valueAt(column.dictionary, column.values[row] ?? 0);
+    case "list": {
+      const items: Value[] = [];
+      const end = column.offsets[row + 1] ?? 0;
+      for (let item = column.offsets[row] ?? 0; item < end; item += 1) items.push(valueAt(column.values, item));
+      return items;
+    }
+    default:
+      return column.values[row] ?? null;
+  }
+}
+
+/** @returns all rows as JavaScript values, as `valueAt` gives them. */
+export function toArray(column: Column): Value[] {
+  if (column.type === "utf8") return textsOf(column);
+  if (column.type === "dictionary") {
+    const texts = textsOf(column.dictionary);
+    return Array.from({ length: column.length }, (_, row) =>
+      isNull(column, row) ? null : (texts[column.values[row] ?? 0] ?? null),
+    );
+  }
+  return Array.from({ length: column.length }, (_, row) => valueAt(column, row));
+}
+
+function textsOf(column: BytesColumn): (string | null)[] {
+  const { values, offsets, length } = column;
+  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  return Array.from({ length }, (_, row) =>
+    isNull(column, row) ? null : bytes.toString("utf8", offsets[row], offsets[row + 1]),
+  );
+}
