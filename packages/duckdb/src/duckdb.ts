@@ -1,0 +1,170 @@
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import type { Batch, CallOptions, Dataset, DatasetPart, DatasetRef } from "@millwright/contracts";
+import { registerBatchFunction, type BatchSources } from "./batch-source.ts";
+import { createConnections, type Connections } from "./connections.ts";
+import { claimDatabaseFile } from "./database-file.ts";
+import { fromDuckDb } from "./errors.ts";
+import { openRefDataset, scanFiles, type ScanOptions } from "./files.ts";
+import { writeQuery, type WriteParquetOptions } from "./parquet-writer.ts";
+import { identifier, literal, type SqlParameter } from "./sql.ts";
+import { createSqlDataset, type Query } from "./sql-dataset.ts";
+import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
+import { describe, execute, stream } from "./statements.ts";
+
+export interface DuckDbOptions {
+  /** The database file. Default: in memory. */
+  readonly path?: string | undefined;
+  /** What DuckDB may hold in memory before it spills; the process takes somewhat more. Default: 80 % of the machine's. */
+  readonly memoryLimitBytes?: number | undefined;
+  /** Default: one a core. */
+  readonly threads?: number | undefined;
+  /** Where what does not fit in memory goes; deleted on close where we made it. Default: a folder of its own in the system's. */
+  readonly spillDirectory?: string | undefined;
+  /** Files may be read and written only below these. Default: anywhere the process may. */
+  readonly allowedDirectories?: readonly string[] | undefined;
+  /** Calls that run at once; each takes one of the few threads that Node also reads files with. Default: 2. */
+  readonly concurrency?: number | undefined;
+}
+
+export interface QueryOptions extends CallOptions {
+  /** Values of `?` or `$1`, in order. Default: none. */
+  readonly params?: readonly SqlParameter[] | undefined;
+}
+
+export interface QueryBatchesOptions extends QueryOptions {
+  /** Most rows a batch. Default: 65,536. */
+  readonly batchRows?: number | undefined;
+}
+
+/** A table that holds columns from outside; disposing drops it. */
+export interface RegisteredTable extends AsyncDisposable {
+  /** Its name, quoted and qualified, as it goes into SQL. */
+  readonly sql: string;
+  readonly rows: number;
+}
+
+export type WriteOptions = WriteParquetOptions & QueryOptions;
+
+/** DuckDB in this process: SQL over files and columns, in streams of batches. Times are UTC; extensions are never downloaded. */
+export interface DuckDb extends AsyncDisposable {
+  /** Runs one statement and walks its rows; leaving the loop early stops it. */
+  query(sql: string, options?: QueryBatchesOptions): AsyncIterable<Batch>;
+  /** Runs one statement for its effect. @returns how many rows it changed. */
+  execute(sql: string, options?: QueryOptions): Promise<number>;
+  /** A query as a dataset, run anew at each walk: give it an ORDER BY where its order is not that of a file. */
+  asDataset(sql: string, options?: QueryOptions): Promise<Dataset>;
+  /** Opens files, or those that match a pattern, as one dataset. Throws `DUCKDB_FILE_MISSING`, `DUCKDB_FILE_CORRUPT`. */
+  scan(source: string | readonly string[], options?: ScanOptions): Promise<Dataset>;
+  /** Opens a dataset that was referred to; its `digest()` checks the rows and throws `DUCKDB_REF_CHANGED`. */
+  openRef(ref: DatasetRef): Dataset;
+  /** Copies columns into a table that SQL can name; one of that name is replaced. It lives in memory, and spills. */
+  register(name: string, source: ColumnSource, options?: CallOptions): Promise<RegisteredTable>;
+  /** Writes a query's or any columns' rows as Parquet, whole or not at all. @returns the files, ordered by path. */
+  writeParquet(source: string | ColumnSource, path: string, options?: WriteOptions): Promise<readonly DatasetPart[]>;
+}
+
+let instances = 0;
+
+/** Opens DuckDB. Throws `DUCKDB_ALREADY_OPEN`, `DUCKDB_FILE_LOCKED`, `DUCKDB_WORKER_REFUSED`, `DUCKDB_DATABASE_CORRUPT`. */
+export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
+  const { path, spillDirectory, concurrency = 2 } = options;
+  const claim = path === undefined || path === ":memory:" ? undefined : await claimDatabaseFile(resolve(path));
+  const spill = resolve(spillDirectory ?? join(tmpdir(), `millwright-duckdb-${process.pid}-${++instances}`));
+  try {
+    const instance = await createInstance(claim?.path ?? ":memory:", spill, options);
+    const { sources } = await prepareInstance(instance, spill, options);
+    const connections = createConnections(instance, prepareConnection, concurrency);
+    return createDuckDb(connections, sources, async () => {
+      await connections.close();
+      claim?.release();
+      if (spillDirectory === undefined) await rm(spill, { recursive: true, force: true });
+    });
+  } catch (error) {
+    claim?.release();
+    throw fromDuckDb(error, claim?.path);
+  }
+}
+
+async function createInstance(path: string, spill: string, options: DuckDbOptions): Promise<DuckDBInstance> {
+  const { memoryLimitBytes, threads } = options;
+  return DuckDBInstance.create(path, {
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    temp_directory: spill,
+    ...(memoryLimitBytes === undefined ? {} : { memory_limit: `${Math.floor(memoryLimitBytes / 1024)}KiB` }),
+    ...(threads === undefined ? {} : { threads: String(threads) }),
+  });
+}
+
+/** What holds for all connections; then the settings are locked, so that no SQL can loosen them. */
+async function prepareInstance(
+  instance: DuckDBInstance,
+  spill: string,
+  { allowedDirectories }: DuckDbOptions,
+): Promise<{ readonly sources: BatchSources }> {
+  const connection = await instance.connect();
+  try {
+    await connection.run(`ATTACH ':memory:' AS ${SCRATCH}`);
+    await connection.run("SET GLOBAL TimeZone = 'UTC'");
+    const sources = registerBatchFunction(connection);
+    if (allowedDirectories !== undefined) {
+      const allowed = [...allowedDirectories.map((directory) => resolve(directory)), spill];
+      await connection.run(`SET allowed_directories = [${allowed.map((each) => literal(`${each}/`)).join(", ")}]`);
+      await connection.run("SET enable_external_access = false");
+    }
+    await connection.run("SET lock_configuration = true");
+    return { sources };
+  } finally {
+    connection.closeSync();
+  }
+}
+
+async function prepareConnection(connection: DuckDBConnection): Promise<void> {
+  await connection.run(`SET search_path = 'main,${SCRATCH}'`);
+}
+
+function createDuckDb(connections: Connections, sources: BatchSources, close: () => Promise<void>): DuckDb {
+  /** The queries behind our own datasets: writing one of them needs no detour through JavaScript. */
+  const queries = new WeakMap<Dataset, Query>();
+  let staged = 0;
+
+  const asDataset: DuckDb["asDataset"] = async (sql, { params = [], signal } = {}) => {
+    const query = { sql, params };
+    const dataset = createSqlDataset(connections, { query, schema: await describe(connections, sql, { params, signal }) });
+    queries.set(dataset, query);
+    return dataset;
+  };
+  const register: DuckDb["register"] = async (name, source, options) => {
+    const sql = `${SCRATCH}.main.${identifier(name)}`;
+    const drop = async (): Promise<void> => {
+      await execute(connections, `DROP TABLE IF EXISTS ${sql}`);
+    };
+    try {
+      const rows = await stage(connections, sources, sql, source, options);
+      return { sql, rows, [Symbol.asyncDispose]: drop };
+    } catch (error) {
+      await drop().catch(() => {});
+      throw error;
+    }
+  };
+  const writeParquet: DuckDb["writeParquet"] = async (source, path, options = {}) => {
+    if (typeof source === "string") return writeQuery(connections, { sql: source, params: options.params ?? [] }, path, options);
+    const own = "batches" in source ? queries.get(source) : undefined;
+    if (own !== undefined) return writeQuery(connections, own, path, options);
+    await using table = await register(`millwright_write_${++staged}`, source, options);
+    return await writeQuery(connections, { sql: `SELECT * FROM ${table.sql}`, params: [] }, path, options);
+  };
+  return {
+    query: (sql, options) => stream(connections, sql, options),
+    execute: (sql, options) => execute(connections, sql, options),
+    asDataset,
+    scan: (source, options) => scanFiles(connections, source, options),
+    openRef: (ref) => openRefDataset(connections, ref),
+    register,
+    writeParquet,
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,14 @@
+export {
+  openDuckDb,
+  type DuckDb,
+  type DuckDbOptions,
+  type QueryBatchesOptions,
+  type QueryOptions,
+  type RegisteredTable,
+  type WriteOptions,
+} from "./duckdb.ts";
+export { DuckDbError, type DuckDbErrorCode } from "./errors.ts";
+export { type FileFormat, type ScanOptions } from "./files.ts";
+export { type WriteParquetOptions } from "./parquet-writer.ts";
+export { identifier, literal, type SqlParameter } from "./sql.ts";
+export { type ColumnSource } from "./staging.ts";

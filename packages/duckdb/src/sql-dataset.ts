@@ -1,0 +1,82 @@
+import { unsupported, type Dataset, type DatasetPart, type Digest, type Schema } from "@millwright/contracts";
+import { digestBatches } from "@millwright/data";
+import type { Connections } from "./connections.ts";
+import { refChanged } from "./errors.ts";
+import { identifier, type SqlParameter } from "./sql.ts";
+import { BATCH_ROWS, stream } from "./statements.ts";
+
+/** A query as it stands behind a dataset. */
+export interface Query {
+  readonly sql: string;
+  readonly params: readonly SqlParameter[];
+  /** What it reads, for error messages. */
+  readonly where?: string | undefined;
+}
+
+export interface SqlDatasetOptions {
+  readonly query: Query;
+  readonly schema: Schema;
+  readonly rows?: number | undefined;
+  /** The files that hold exactly these rows, where there are such. */
+  readonly parts?: readonly DatasetPart[] | undefined;
+  /** The digest that the rows must have. Default: whatever they have. */
+  readonly expected?: Digest | undefined;
+}
+
+/** A dataset whose rows a query gives, anew at each walk. */
+export function createSqlDataset(connections: Connections, options: SqlDatasetOptions): Dataset {
+  const { query, schema, rows, parts, expected } = options;
+  let known: Promise<Digest> | undefined;
+
+  const batches: Dataset["batches"] = ({ columns, batchRows = BATCH_ROWS, signal } = {}) => {
+    const selected = columns === undefined ? schema : selectFields(schema, columns);
+    return stream(connections, projection(query.sql, columns), {
+      params: query.params,
+      where: query.where,
+      schema: selected,
+      batchRows,
+      signal,
+    });
+  };
+  const readDigest = async (): Promise<Digest> => {
+    const digest = await digestBatches(schema, batches());
+    if (expected !== undefined && digest !== expected) throw refChanged(expected, digest);
+    return digest;
+  };
+  const digest = (): Promise<Digest> => {
+    known ??= readDigest().catch((error: unknown) => {
+      // A read that failed says nothing about the content: the next call reads again.
+      known = undefined;
+      throw error;
+    });
+    return known;
+  };
+  return {
+    schema,
+    ...(rows === undefined ? {} : { rows }),
+    batches,
+    digest,
+    async ref() {
+      if (parts === undefined) {
+        throw unsupported("A reference to the rows of a query", "Write them with writeParquet, then scan the files.");
+      }
+      return { formatVersion: 1, digest: expected ?? (await digest()), schema, ...(rows === undefined ? {} : { rows }), parts };
+    },
+  };
+}
+
+/** The query with only these columns, which DuckDB carries down into the files. */
+export function projection(sql: string, columns: readonly string[] | undefined): string {
+  return columns === undefined ? sql : `SELECT ${columns.map(identifier).join(", ")} FROM (${sql}\n) AS q`;
+}
+
+function selectFields(schema: Schema, columns: readonly string[]): Schema {
+  return columns.map((name) => {
+    const field = schema.find((candidate) => candidate.name === name);
+    if (field === undefined) {
+      throw new RangeError(`No column is named "${name}". Columns: ${schema.map((each) => each.name).join(", ")}.`);
+    }
+    return field;
+  });
+}
+

@@ -1,0 +1,173 @@
+import { StatementType, type DuckDBPreparedStatement, type DuckDBResult } from "@duckdb/node-api";
+import duckdb from "@duckdb/node-bindings";
+import type { Batch, CallOptions, Column, Schema } from "@millwright/contracts";
+import { createColumnReader } from "./column-reader.ts";
+import { schemaOfTypes } from "./column-types.ts";
+import type { Connections, HeldConnection, NativeCall, NativeCallOptions } from "./connections.ts";
+import { fromDuckDb, schemaMismatch } from "./errors.ts";
+import { bindings, type SqlParameter } from "./sql.ts";
+import type { ColumnReader } from "./vector.ts";
+
+/** Rows a batch has at most where the caller does not say. */
+export const BATCH_ROWS = 65_536;
+
+export interface StatementOptions extends CallOptions {
+  /** Values of `?` or `$1`, in order. Default: none. */
+  readonly params?: readonly SqlParameter[] | undefined;
+  /** What is read, for error messages. */
+  readonly where?: string | undefined;
+}
+
+export interface StreamOptions extends StatementOptions {
+  readonly batchRows?: number | undefined;
+  /** The schema the rows must have. */
+  readonly schema?: Schema | undefined;
+}
+
+/** Runs a statement that gives no rows anybody wants. @returns how many rows it changed. */
+export async function execute(connections: Connections, sql: string, options: StatementOptions = {}): Promise<number> {
+  const held = await connections.open();
+  let whole = false;
+  try {
+    const changed = await withStatement(held, sql, options, async (statement) => {
+      if (statement.statementType === StatementType.SELECT) {
+        const result = await held.call(() => statement.stream(), native(options));
+        for await (const _chunk of chunksOf(result, held.call, options));
+        return 0;
+      }
+      return (await held.call(() => statement.run(), native(options))).rowsChanged;
+    });
+    whole = true;
+    return changed;
+  } finally {
+    held.release(whole);
+  }
+}
+
+/** The names and types of what a query gives. */
+export async function describe(connections: Connections, sql: string, options: StatementOptions = {}): Promise<Schema> {
+  const held = await connections.open();
+  let whole = false;
+  try {
+    // Run, not only prepared: before parameters are bound, types that depend on them are unknown.
+    const schema = await withStatement(held, `SELECT * FROM (${sql}\n) AS q LIMIT 0`, options, async (statement) => {
+      const result = await held.call(() => statement.stream(), native(options));
+      const found = schemaOfTypes(result.deduplicatedColumnNames(), result.columnTypes());
+      await held.call(() => result.fetchChunk(), native(options));
+      return found;
+    });
+    whole = true;
+    return schema;
+  } finally {
+    held.release(whole);
+  }
+}
+
+/** Runs a query and walks its rows; leaving the loop early stops it. */
+export async function* stream(connections: Connections, sql: string, options: StreamOptions = {}): AsyncGenerator<Batch> {
+  const batchRows = options.batchRows ?? BATCH_ROWS;
+  if (!(batchRows >= 1)) throw new RangeError(`batchRows must be at least 1, not ${batchRows}.`);
+  const held = await connections.open();
+  let statement: DuckDBPreparedStatement | undefined;
+  let whole = false;
+  try {
+    statement = await prepare(held, sql, options);
+    const started = statement;
+    const result = await held.call(() => started.stream(), native(options));
+    yield* batchesOf(result, held.call, batchRows, options);
+    whole = true;
+  } finally {
+    statement?.destroySync();
+    held.release(whole);
+  }
+}
+
+async function* batchesOf(
+  result: DuckDBResult,
+  call: NativeCall,
+  batchRows: number,
+  options: StreamOptions,
+): AsyncGenerator<Batch> {
+  const names = result.deduplicatedColumnNames();
+  const types = result.columnTypes();
+  if (options.schema !== undefined) checkSchema(options.schema, schemaOfTypes(names, types));
+  const readers = types.map((type, index) => createColumnReader(names[index] ?? "", type));
+  let gathered = 0;
+  for await (const { chunk, rows } of chunksOf(result, call, options)) {
+    readers.forEach((reader, index) => reader.load(duckdb.data_chunk_get_vector(chunk, index), rows));
+    for (let start = 0; start < rows; ) {
+      const count = Math.min(rows - start, batchRows - gathered);
+      for (const reader of readers) reader.take(start, count);
+      start += count;
+      gathered += count;
+      if (gathered === batchRows) {
+        gathered = 0;
+        yield finish(names, readers, batchRows);
+      }
+    }
+  }
+  if (gathered > 0) yield finish(names, readers, gathered);
+}
+
+function finish(names: readonly string[], readers: readonly ColumnReader[], length: number): Batch {
+  const columns: Record<string, Column> = {};
+  readers.forEach((reader, index) => {
+    columns[names[index] ?? ""] = reader.finish();
+  });
+  return { length, columns };
+}
+
+async function* chunksOf(
+  result: DuckDBResult,
+  call: NativeCall,
+  options: StatementOptions,
+): AsyncGenerator<{ readonly chunk: duckdb.DataChunk; readonly rows: number }> {
+  for (;;) {
+    const chunk = await call(() => result.fetchChunk(), native(options));
+    if (chunk === null || chunk.rowCount === 0) return;
+    yield { chunk: chunk.chunk, rows: chunk.rowCount };
+  }
+}
+
+async function prepare(held: HeldConnection, sql: string, options: StatementOptions): Promise<DuckDBPreparedStatement> {
+  const statement = await held.call(() => held.connection.prepare(sql), native(options));
+  try {
+    if (statement.statementType === StatementType.TRANSACTION) {
+      throw new Error("Parser Error: a transaction cannot be left open on a connection that others use after you");
+    }
+    const { values, types } = bindings(options.params ?? []);
+    if (values.length > 0) statement.bind(values, types);
+    return statement;
+  } catch (error) {
+    statement.destroySync();
+    throw fromDuckDb(error, options.where);
+  }
+}
+
+async function withStatement<Result>(
+  held: HeldConnection,
+  sql: string,
+  options: StatementOptions,
+  work: (statement: DuckDBPreparedStatement) => Promise<Result>,
+): Promise<Result> {
+  const statement = await prepare(held, sql, options);
+  try {
+    return await work(statement);
+  } finally {
+    statement.destroySync();
+  }
+}
+
+function native({ signal, where }: StatementOptions): NativeCallOptions {
+  return { signal, where };
+}
+
+function checkSchema(expected: Schema, actual: Schema): void {
+  expected.forEach((field, index) => {
+    const found = actual[index];
+    if (found?.name !== field.name || found.type !== field.type || found.items !== field.items) {
+      const what = found === undefined ? "nothing" : `"${found.name}" ${found.type}`;
+      throw schemaMismatch(`"${field.name}" ${field.type} was expected, and ${what} found`);
+    }
+  });
+}
