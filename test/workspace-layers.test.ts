@@ -9,6 +9,7 @@ import {
   root,
   scope,
   sources,
+  withoutComments,
 } from "./published-packages.ts";
 
 /** The house: every package and its floor. A package imports only packages of lower floors. */
@@ -63,7 +64,7 @@ for (const published of publishedPackages) {
 
   test(`${name} declares, references and imports the same packages`, () => {
     const dependencies = internal(Object.keys(manifest.dependencies ?? {}));
-    const tsconfig = JSON.parse(readFileSync(join(path, "tsconfig.json"), "utf8")) as {
+    const tsconfig = JSON.parse(withoutComments(readFileSync(join(path, "tsconfig.json"), "utf8"))) as {
       references?: { path: string }[];
     };
     const references = (tsconfig.references ?? []).map((reference) => reference.path.replace("../", "")).toSorted();
@@ -93,11 +94,13 @@ for (const published of publishedPackages) {
 test("the pure floors touch no file, network, process or thread", () => {
   const pure = publishedPackages.filter(({ name }) => name === "contracts" || name === "data");
   const impure = pure.flatMap((published) =>
-    sources(published, "src").flatMap(({ file, text }) =>
-      importsOf(text)
-        .filter((module) => modulesWithEffects.test(module))
-        .map((module) => `${published.name}/${file} imports ${module}`),
-    ),
+    sources(published, "src")
+      .filter(({ file }) => !file.startsWith("src/testing/")) // cases look at what a driver left on the disk
+      .flatMap(({ file, text }) =>
+        importsOf(text)
+          .filter((module) => modulesWithEffects.test(module))
+          .map((module) => `${published.name}/${file} imports ${module}`),
+      ),
   );
   expect(impure).toEqual([]);
 });
