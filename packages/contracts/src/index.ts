@@ -36,6 +36,7 @@ export {
   hasCode,
   isMillwrightError,
 } from "./error.ts";
+export { ContractsError, type ContractsErrorCode } from "./errors.ts";
 export type { EntityReference, EventData, EventDraft, EventFamily, EventType, MillwrightEvent } from "./event.ts";
 export type { EventLog, EventReadOptions, LoggedEvent } from "./event-log.ts";
 export type {
@@ -62,6 +63,7 @@ export {
   sageMakerJobStatus,
   startJobHistory,
 } from "./job-state.ts";
+export { decodeTensor, encodeTensor } from "./json-tensor.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
 export type { Lease, LeaseStore } from "./lease-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";
@@ -87,6 +89,7 @@ export type {
 } from "./model-registry.ts";
 export type { LoadedModel, ModelRuntime } from "./model-runtime.ts";
 export type { ModelSource, ResolvedModel } from "./model-source.ts";
+export { type NumericValue, decodeNumbers, encodeNumbers } from "./numbers.ts";
 export {
   PortError,
   type PortErrorCode,

@@ -41,7 +41,7 @@ export interface ModelSignature {
   readonly outputs: readonly TensorSpec[];
 }
 
-/** A tensor as JSON carries it: `data` is flat; numbers outside JSON are encoded as in `encodeNumbers`. */
+/** A tensor as JSON carries it: `data` is flat; what JSON has no number for is text (see `encodeTensor`). */
 export interface JsonTensor {
   readonly dtype: TensorType;
   readonly shape: readonly number[];
