@@ -1,0 +1,104 @@
+import type { Batch, Column, ModelManifest, Tensor, TensorSpec, Tensors } from "@millwright/contracts";
+import { asFloat64, isNull, toArray } from "@millwright/data";
+import { batchMismatch } from "./errors.ts";
+
+/** Turns columns into the inputs of a model. */
+export type BatchInputs = (batch: Batch) => Tensors;
+
+/**
+ * How a package without transforms takes columns: each input from the column of its name, of shape [rows] or [rows, 1]; or the one input, of
+ * shape [rows, width], from `width` columns side by side in the batch's order.
+ */
+export function columnInputs({ signature }: Pick<ModelManifest, "signature">): BatchInputs {
+  const { inputs } = signature;
+  const [only] = inputs;
+  return (batch) => {
+    if (inputs.every(({ name }) => Object.hasOwn(batch.columns, name))) {
+      return Object.fromEntries(inputs.map((spec) => [spec.name, columnTensor(spec, batch)]));
+    }
+    if (inputs.length === 1 && only !== undefined) return { [only.name]: matrixTensor(only, batch) };
+    throw batchMismatch(
+      `its columns are ${Object.keys(batch.columns).join(", ")}`,
+      `The model takes the columns ${inputs.map(({ name }) => name).join(", ")}.`,
+    );
+  };
+}
+
+/** Columns side by side, as one row-major matrix; nulls become NaN. */
+function matrixTensor({ name, dtype, shape }: TensorSpec, batch: Batch): Tensor {
+  const columns = Object.values(batch.columns);
+  const width = shape.length === 2 ? shape[1] : undefined;
+  const fits =
+    (dtype === "float32" || dtype === "float64") && width !== undefined && (width === -1 || width === columns.length);
+  if (!fits) {
+    throw batchMismatch(
+      `it has ${columns.length} columns for the input "${name}", ${dtype} of shape [${shape.join(", ")}]`,
+      "Give a batch with a column for each feature, in the order of the training data, or pack the model with its transforms.",
+    );
+  }
+  const stride = columns.length;
+  const data = dtype === "float32" ? new Float32Array(batch.length * stride) : new Float64Array(batch.length * stride);
+  columns.forEach((column, at) => {
+    const values = asFloat64(column);
+    for (let row = 0; row < batch.length; row += 1) data[row * stride + at] = values[row] as number;
+  });
+  return { dtype, shape: [batch.length, stride], data } as Tensor;
+}
+
+function columnTensor(spec: TensorSpec, batch: Batch): Tensor {
+  const column = batch.columns[spec.name] as Column;
+  const { name, dtype, shape } = spec;
+  if (shape.length > 2 || (shape.length === 2 && shape[1] !== 1)) {
+    throw batchMismatch(
+      `the input "${name}" has the shape [${shape.join(", ")}], and a column gives [rows] or [rows, 1]`,
+      "Call predict with tensors.",
+    );
+  }
+  const data = columnData(spec, column);
+  return { dtype, shape: shape.length === 2 ? [batch.length, 1] : [batch.length], data } as Tensor;
+}
+
+function columnData({ name, dtype }: TensorSpec, column: Column): Tensor["data"] {
+  switch (dtype) {
+    case "float32":
+      return Float32Array.from(asFloat64(column));
+    case "float64":
+      return asFloat64(column);
+    case "string":
+      return whole(name, column).map(String);
+    case "bool":
+      return Uint8Array.from(whole(name, column), (value) => (value === true ? 1 : 0));
+    case "int64":
+      return BigInt64Array.from(whole(name, column), (value) => BigInt(value as bigint | number));
+    case "int32":
+      return Int32Array.from(whole(name, column), Number);
+    case "int8":
+    case "int16":
+    case "uint8":
+    case "uint16":
+    case "uint32":
+    case "uint64":
+      throw batchMismatch(
+        `the input "${name}" is of type ${dtype}, which no column is turned into`,
+        "Call predict with tensors.",
+      );
+    default:
+      throw batchMismatch(
+        `the input "${name}" is of the unknown type ${String(dtype satisfies never)}`,
+        "Call predict with tensors.",
+      );
+  }
+}
+
+/** The column's values, none of them null: only floating-point inputs can say so. */
+function whole(name: string, column: Column): readonly unknown[] {
+  for (let row = 0; row < column.length; row += 1) {
+    if (isNull(column, row)) {
+      throw batchMismatch(
+        `the column "${name}" is null at row ${row}`,
+        "Impute it first, for example with the model's transforms.",
+      );
+    }
+  }
+  return toArray(column);
+}

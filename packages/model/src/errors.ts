@@ -1,0 +1,63 @@
+import { MillwrightError } from "@millwright/contracts";
+
+export type ModelErrorCode =
+  | "MODEL_BATCH_MISMATCH"
+  | "MODEL_DIRECTORY_OCCUPIED"
+  | "MODEL_FILE_PATH"
+  | "MODEL_FORMAT_UNSUPPORTED"
+  | "MODEL_GOLDEN_MISMATCH"
+  | "MODEL_INPUT_MISMATCH"
+  | "MODEL_LAYERS_INVALID";
+
+export class ModelError extends MillwrightError<ModelErrorCode> {
+  override readonly name = "ModelError";
+}
+
+export const batchMismatch = (problem: string, remedy: string): ModelError =>
+  new ModelError("MODEL_BATCH_MISMATCH", `The batch does not fit the model: ${problem}.`, { category: "user", remedy });
+
+export const directoryOccupied = (directory: string): ModelError =>
+  new ModelError("MODEL_DIRECTORY_OCCUPIED", `The directory "${directory}" exists and is not empty.`, {
+    category: "user",
+    remedy: "Pack each model into a fresh directory: a directory with files in it cannot be replaced in one step.",
+  });
+
+export const filePath = (path: string, problem: string): ModelError =>
+  new ModelError("MODEL_FILE_PATH", `A model package cannot hold the file "${path}": ${problem}.`, {
+    category: "user",
+    remedy: "Name files relative to the package, with / between folders.",
+  });
+
+export const formatUnsupported = (name: string, format: string, formats: readonly string[]): ModelError =>
+  new ModelError(
+    "MODEL_FORMAT_UNSUPPORTED",
+    `No runtime was passed in for the format "${format}" of the model "${name}".`,
+    {
+      category: "user",
+      remedy: `Pass one in. Formats of the runtimes passed in: ${formats.length === 0 ? "none" : formats.join(", ")}.`,
+    },
+  );
+
+export const goldenMismatch = (name: string, difference: string): ModelError =>
+  new ModelError(
+    "MODEL_GOLDEN_MISMATCH",
+    `The model "${name}" does not give the answers it was packed with: ${difference}.`,
+    {
+      category: "data",
+      remedy:
+        "Serve it with the runtime and versions it was trained with, or pack it again with the answers this runtime gives.",
+    },
+  );
+
+export const inputMismatch = (input: string, problem: string, expected: string): ModelError =>
+  new ModelError("MODEL_INPUT_MISMATCH", `The input "${input}" does not fit the model: ${problem}.`, {
+    category: "user",
+    remedy: `The model takes ${expected}.`,
+  });
+
+export const layersInvalid = (problem: string): ModelError =>
+  new ModelError("MODEL_LAYERS_INVALID", `The layers do not make a network: ${problem}.`, {
+    category: "user",
+    remedy:
+      "Give each layer a kernel of inputs × units numbers, a bias of units numbers, and an activation that exists.",
+  });

@@ -1,0 +1,144 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { CallOptions, Digest, ModelFile } from "@millwright/contracts";
+import { directoryOccupied } from "./errors.ts";
+
+/** The manifest's own name in a package directory. */
+export const manifestName = "manifest.json";
+
+/** The bytes of a file of a package: in memory, or those of a file on disk, which is copied. */
+export type ModelFileSource = Uint8Array | string | { readonly path: string };
+
+/** What is wrong with a path of a package, on any of the systems a package may be unpacked on; `undefined` when nothing is. */
+export function pathProblem(path: string): string | undefined {
+  if (path === "") return "its name is empty";
+  if (path.toLowerCase() === manifestName) return "that is the manifest's own name";
+  if (path.length > 1024) return "its name is longer than 1,024 characters";
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for.
+  if (/[\\:*?"<>|\u0000-\u001f]/.test(path))
+    return 'it has a character that not every system allows (\\ : * ? " < > | or a control character)';
+  const segments = path.split("/");
+  if (segments.some((segment) => segment === "" || segment === "." || segment === "..")) {
+    return "it is absolute, or has an empty, . or .. segment";
+  }
+  if (segments.some((segment) => /[. ]$/.test(segment))) return "a segment ends with a dot or a space";
+  return undefined;
+}
+
+/** All files below `directory` by their path relative to it, as sources for `packModel`. Links and special files are passed over. */
+export async function filesIn(directory: string): Promise<Record<string, { readonly path: string }>> {
+  const files: Record<string, { readonly path: string }> = {};
+  for (const path of (await walk(directory)).files) files[path] = { path: join(directory, ...path.split("/")) };
+  return files;
+}
+
+/** Relative paths with `/`, sorted by code units: regular files, and whatever else is there but directories. */
+export async function walk(directory: string): Promise<{ readonly files: string[]; readonly others: string[] }> {
+  const found: { readonly files: string[]; readonly others: string[] } = { files: [], others: [] };
+  const visit = async (folder: string, prefix: string): Promise<void> => {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const path = `${prefix}${entry.name}`;
+      if (entry.isDirectory()) await visit(join(folder, entry.name), `${path}/`);
+      else (entry.isFile() ? found.files : found.others).push(path);
+    }
+  };
+  await visit(directory, "");
+  found.files.sort();
+  found.others.sort();
+  return found;
+}
+
+/** Reads the file through, for its digest and size. */
+export async function digestFile(
+  path: string,
+  { signal }: CallOptions = {},
+): Promise<{ digest: Digest; sizeBytes: number }> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer);
+    sizeBytes += (chunk as Buffer).length;
+  }
+  return { digest: `sha256:${hash.digest("hex")}` as Digest, sizeBytes };
+}
+
+/** Writes one file of the package and waits until it is on disk. */
+export async function writeFileDurably(
+  directory: string,
+  path: string,
+  source: ModelFileSource,
+  { signal }: CallOptions = {},
+): Promise<ModelFile> {
+  const target = join(directory, ...path.split("/"));
+  await mkdir(dirname(target), { recursive: true });
+  const file = await open(target, "wx");
+  try {
+    const written = await writeThrough(file, source, signal);
+    await file.sync();
+    return { path, ...written };
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeThrough(
+  file: FileHandle,
+  source: ModelFileSource,
+  signal: AbortSignal | undefined,
+): Promise<{ digest: Digest; sizeBytes: number }> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  const inMemory = typeof source === "string" ? Buffer.from(source, "utf8") : source;
+  const chunks =
+    inMemory instanceof Uint8Array ? [inMemory] : createReadStream(inMemory.path, { highWaterMark: 1 << 20 });
+  for await (const chunk of chunks as AsyncIterable<Uint8Array>) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+    await file.writeFile(chunk);
+  }
+  return { digest: `sha256:${hash.digest("hex")}` as Digest, sizeBytes };
+}
+
+/**
+ * Fills a directory beside `directory` and puts it in its place in one step, so that it is there whole or not at all, also after a crash.
+ * Throws `MODEL_DIRECTORY_OCCUPIED` unless `directory` is absent or empty.
+ */
+export async function replaceAtomically(directory: string, fill: (partial: string) => Promise<void>): Promise<void> {
+  const target = resolve(directory);
+  if ((await readdir(target).catch(() => [])).length > 0) throw directoryOccupied(directory);
+  await mkdir(dirname(target), { recursive: true });
+  const partial = `${target}.partial-${randomBytes(6).toString("hex")}`;
+  await mkdir(partial);
+  try {
+    await fill(partial);
+    await syncFolders(partial);
+    await rename(partial, target).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "ENOTEMPTY" || error.code === "EEXIST" ? directoryOccupied(directory) : error;
+    });
+    await syncFolder(dirname(target));
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function syncFolders(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) await syncFolders(join(directory, entry.name));
+  }
+  await syncFolder(directory);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows has no such thing, and needs none.
+  if (process.platform === "win32") return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
