@@ -66,7 +66,7 @@ export function copyBits(
   targetStart: number,
   count: number,
 ): void {
-  for (let done = 0; done < count; ) {
+  for (let done = 0; done < count;) {
     const from = sourceStart + done;
     const to = targetStart + done;
     const take = Math.min(count - done, 8 - (to & 7));

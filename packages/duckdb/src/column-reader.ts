@@ -15,7 +15,7 @@ export function createColumnReader(name: string, type: DuckDBType): ColumnReader
       return createBoolReader();
     case "utf8":
     case "binary":
-      return type.typeId === DuckDBTypeId.SQLNULL ? createNullReader() : createBytesReader(columnType);
+      return createBytesReader(columnType);
     case "dictionary":
       return createEnumReader(type as DuckDBEnumType);
     case "list":
@@ -59,28 +59,6 @@ function createBoolReader(): ColumnReader {
       length = 0;
       validity = createBitmapBuilder();
       return withoutAbsentValidity(column);
-    },
-  };
-}
-
-/** The column of the bare literal NULL. */
-function createNullReader(): ColumnReader {
-  let length = 0;
-  return {
-    load: () => {},
-    take: (_start, count) => {
-      length += count;
-    },
-    finish() {
-      const column: Column = {
-        type: "utf8",
-        length,
-        values: new Uint8Array(0),
-        offsets: new Int32Array(length + 1),
-        validity: new Uint8Array((length + 7) >> 3),
-      };
-      length = 0;
-      return column;
     },
   };
 }

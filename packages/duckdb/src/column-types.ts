@@ -49,9 +49,7 @@ export function columnTypeOf(name: string, type: DuckDBType): ColumnType {
   switch (type.typeId) {
     case DuckDBTypeId.BOOLEAN:
       return "bool";
-    // The literal NULL has no type of its own; as everywhere in SQL it may stand for any, so text.
     case DuckDBTypeId.VARCHAR:
-    case DuckDBTypeId.SQLNULL:
       return "utf8";
     case DuckDBTypeId.BLOB:
       return "binary";

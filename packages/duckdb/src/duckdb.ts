@@ -52,7 +52,7 @@ export type WriteOptions = WriteParquetOptions & QueryOptions;
 export interface DuckDb extends AsyncDisposable {
   /** Runs one statement and walks its rows; leaving the loop early stops it. */
   query(sql: string, options?: QueryBatchesOptions): AsyncIterable<Batch>;
-  /** Runs one statement for its effect. @returns how many rows it changed. */
+  /** Runs one statement for its effect. @returns how many rows it inserted, changed or deleted. */
   execute(sql: string, options?: QueryOptions): Promise<number>;
   /** A query as a dataset, run anew at each walk: give it an ORDER BY where its order is not that of a file. */
   asDataset(sql: string, options?: QueryOptions): Promise<Dataset>;
@@ -94,6 +94,8 @@ async function createInstance(path: string, spill: string, options: DuckDbOption
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
     temp_directory: spill,
+    // The cache takes a file rewritten within a second for unchanged; the system's own cache serves local files as well.
+    enable_external_file_cache: "false",
     ...(memoryLimitBytes === undefined ? {} : { memory_limit: `${Math.floor(memoryLimitBytes / 1024)}KiB` }),
     ...(threads === undefined ? {} : { threads: String(threads) }),
   });
@@ -133,7 +135,10 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
 
   const asDataset: DuckDb["asDataset"] = async (sql, { params = [], signal } = {}) => {
     const query = { sql, params };
-    const dataset = createSqlDataset(connections, { query, schema: await describe(connections, sql, { params, signal }) });
+    const dataset = createSqlDataset(connections, {
+      query,
+      schema: await describe(connections, sql, { params, signal }),
+    });
     queries.set(dataset, query);
     return dataset;
   };
@@ -151,7 +156,8 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     }
   };
   const writeParquet: DuckDb["writeParquet"] = async (source, path, options = {}) => {
-    if (typeof source === "string") return writeQuery(connections, { sql: source, params: options.params ?? [] }, path, options);
+    if (typeof source === "string")
+      return writeQuery(connections, { sql: source, params: options.params ?? [] }, path, options);
     const own = "batches" in source ? queries.get(source) : undefined;
     if (own !== undefined) return writeQuery(connections, own, path, options);
     await using table = await register(`millwright_write_${++staged}`, source, options);

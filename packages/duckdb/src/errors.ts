@@ -39,10 +39,14 @@ export const workerRefused = (path: string): DuckDbError =>
   });
 
 export const typeUnsupported = (column: string, type: string): DuckDbError =>
-  new DuckDbError("DUCKDB_TYPE_UNSUPPORTED", `The column "${column}" has the type ${type}, which has no column layout.`, {
-    category: "user",
-    remedy: `Cast it in SQL, for example CAST("${column}" AS VARCHAR), or select the fields you need.`,
-  });
+  new DuckDbError(
+    "DUCKDB_TYPE_UNSUPPORTED",
+    `The column "${column}" has the type ${type}, which has no column layout.`,
+    {
+      category: "user",
+      remedy: `Cast it in SQL, for example CAST("${column}" AS VARCHAR), or select the fields you need.`,
+    },
+  );
 
 export const formatUnknown = (path: string): DuckDbError =>
   new DuckDbError("DUCKDB_FORMAT_UNKNOWN", `The format of "${path}" cannot be told from its name.`, {
@@ -57,10 +61,14 @@ export const fileExists = (path: string): DuckDbError =>
   });
 
 export const refChanged = (expected: string, actual: string): DuckDbError =>
-  new DuckDbError("DUCKDB_REF_CHANGED", `The files hold the dataset ${actual}, not ${expected} that the reference names.`, {
-    category: "data",
-    remedy: "Write the dataset again, or take a new reference of what the files hold now.",
-  });
+  new DuckDbError(
+    "DUCKDB_REF_CHANGED",
+    `The files hold the dataset ${actual}, not ${expected} that the reference names.`,
+    {
+      category: "data",
+      remedy: "Write the dataset again, or take a new reference of what the files hold now.",
+    },
+  );
 
 export const schemaMismatch = (what: string): DuckDbError =>
   new DuckDbError("DUCKDB_SCHEMA_MISMATCH", `The columns do not fit the schema: ${what}.`, {
@@ -86,7 +94,11 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
   ],
   [
     /No space left on device|max_temp_directory_size|failed to offload data block/,
-    { code: "DUCKDB_DISK_FULL", category: "capacity", remedy: "Free disk space, or put `spillDirectory` on a larger disk." },
+    {
+      code: "DUCKDB_DISK_FULL",
+      category: "capacity",
+      remedy: "Free disk space, or put `spillDirectory` on a larger disk.",
+    },
   ],
   [
     /^Out of Memory Error/,
@@ -115,7 +127,11 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
   ],
   [
     /^(Permission Error|Missing Extension Error|Extension Autoloading Error)/,
-    { code: "DUCKDB_ACCESS_DENIED", ...USER, remedy: "Stay within `allowedDirectories`; extensions are never downloaded." },
+    {
+      code: "DUCKDB_ACCESS_DENIED",
+      ...USER,
+      remedy: "Stay within `allowedDirectories`; extensions are never downloaded.",
+    },
   ],
   [
     /^(Conversion Error|Mismatch Type Error|Out of Range Error)/,
@@ -148,5 +164,8 @@ export function fromDuckDb(error: unknown, where?: string): Error {
   const text = (error.message.split(/\n\s*\n/)[0] ?? error.message).trim();
   const { code, ...options } = RULES.find(([pattern]) => pattern.test(text))?.[1] ?? FALLBACK;
   const place = where === undefined || text.includes(where) ? "" : ` (${where})`;
-  return new DuckDbError(code, `DuckDB: ${text}${place}${text.endsWith(".") ? "" : "."}`, { ...options, cause: error });
+  return new DuckDbError(code, `DuckDB: ${text}${place}${/[.!?]$/.test(text + place) ? "" : "."}`, {
+    ...options,
+    cause: error,
+  });
 }

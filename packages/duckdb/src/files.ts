@@ -58,7 +58,10 @@ export function openRefDataset(connections: Connections, ref: DatasetRef): Datas
     throw schemaMismatch(`the parts are of the formats ${[...new Set(parts.map((part) => part.format))].join(", ")}`);
   }
   const paths = parts.map((part) => part.path);
-  const sql = paths.length === 0 ? emptySql(schema) : `SELECT ${schema.map((field) => identifier(field.name)).join(", ")} FROM (${readerSql(paths, format, format === "parquet" ? {} : { schema })}) AS files`;
+  const sql =
+    paths.length === 0
+      ? emptySql(schema)
+      : `SELECT ${schema.map((field) => identifier(field.name)).join(", ")} FROM (${readerSql(paths, format, format === "parquet" ? {} : { schema })}) AS files`;
   const query = { sql, params: [], where: whereOf(paths) };
   return createSqlDataset(connections, { query, schema, rows, parts, expected: ref.digest });
 }
@@ -104,13 +107,18 @@ async function partOf(path: string, format: FileFormat): Promise<DatasetPart> {
 }
 
 /** Rows of each Parquet file, from the footers. A footer that cannot be read is reported with its file's name. */
-async function parquetRows(connections: Connections, paths: readonly string[], { signal }: CallOptions): Promise<number[]> {
+async function parquetRows(
+  connections: Connections,
+  paths: readonly string[],
+  { signal }: CallOptions,
+): Promise<number[]> {
   const rowsIn = async (files: readonly string[]): Promise<number[]> => {
     const sql = `SELECT file_name, num_rows FROM parquet_file_metadata(${list(files)})`;
     const counts = new Map<string, number>();
     for await (const batch of stream(connections, sql, { signal, where: whereOf(files) })) {
       const rows = asFloat64(batch.columns["num_rows"]!);
-      for (let row = 0; row < batch.length; row++) counts.set(String(valueAt(batch.columns["file_name"]!, row)), rows[row]!);
+      for (let row = 0; row < batch.length; row++)
+        counts.set(String(valueAt(batch.columns["file_name"]!, row)), rows[row]!);
     }
     return files.map((file) => counts.get(file) ?? 0);
   };

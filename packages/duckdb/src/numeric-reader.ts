@@ -95,25 +95,30 @@ function floorToMicroseconds(nanoseconds: bigint): bigint {
   return nanoseconds % 1000n < 0n ? quotient - 1n : quotient;
 }
 
-/** DECIMAL(width, scale) is a scaled integer of 2, 4, 8 or 16 bytes, by its width. */
-function decimalDecoder(type: DuckDBDecimalType): { bytes: number; decode: Decode } {
-  const divisor = 10 ** type.scale;
-  const bytes = type.width <= 4 ? 2 : type.width <= 9 ? 4 : type.width <= 18 ? 8 : 16;
+/** DECIMAL(width, scale) is a scaled integer of 2, 4, 8 or 16 bytes, by its width. The nearest double of each is given. */
+function decimalDecoder({ width, scale }: DuckDBDecimalType): { bytes: number; decode: Decode } {
+  const divisor = 10 ** scale;
+  if (width <= 9) {
+    const bytes = width <= 4 ? 2 : 4;
+    const Integers = bytes === 2 ? Int16Array : Int32Array;
+    return {
+      bytes,
+      decode: (raw, rows) =>
+        Float64Array.from(new Integers(raw.buffer as ArrayBuffer, raw.byteOffset, rows), (value) => value / divisor),
+    };
+  }
+  const bytes = width <= 18 ? 8 : 16;
   return {
     bytes,
     decode(raw, rows) {
-      const buffer = raw.buffer as ArrayBuffer;
+      const words = new BigInt64Array(raw.buffer as ArrayBuffer, raw.byteOffset, (rows * bytes) / 8);
       const result = new Float64Array(rows);
-      if (bytes === 2 || bytes === 4) {
-        const integers =
-          bytes === 2 ? new Int16Array(buffer, raw.byteOffset, rows) : new Int32Array(buffer, raw.byteOffset, rows);
-        for (let i = 0; i < rows; i++) result[i] = integers[i]! / divisor;
-      } else {
-        const integers = new BigInt64Array(buffer, raw.byteOffset, (rows * bytes) / 8);
-        for (let i = 0; i < rows; i++) {
-          const value = bytes === 8 ? integers[i]! : (integers[2 * i + 1]! << 64n) | BigInt.asUintN(64, integers[2 * i]!);
-          result[i] = Number(value) / divisor;
-        }
+      for (let i = 0; i < rows; i++) {
+        const value = bytes === 8 ? words[i]! : (words[2 * i + 1]! << 64n) | BigInt.asUintN(64, words[2 * i]!);
+        const integer = Number(value);
+        // One rounding only: by division where numerator and 10^scale are exact, by the parser of decimals otherwise.
+        const isExact = Number.isSafeInteger(integer) && scale <= 22;
+        result[i] = isExact ? integer / divisor : Number(`${value}e-${scale}`);
       }
       return result;
     },
@@ -128,7 +133,9 @@ function hugeToInt64(name: string, raw: Uint8Array, rows: number, mask: Uint8Arr
     const low = halves[2 * i]!;
     const present = mask === undefined || ((mask[i >> 3]! >> (i & 7)) & 1) === 1;
     if (present && halves[2 * i + 1]! !== low >> 63n) {
-      throw fromDuckDb(new Error(`Out of Range Error: the column "${name}" has a HUGEINT that does not fit in 64 bits`));
+      throw fromDuckDb(
+        new Error(`Out of Range Error: the column "${name}" has a HUGEINT that does not fit in 64 bits`),
+      );
     }
     result[i] = low;
   }

@@ -56,7 +56,8 @@ async function partsOf(connections: Connections, files: readonly string[]): Prom
   for (const path of files) {
     const sql = "SELECT num_rows FROM parquet_file_metadata(?)";
     let rows = 0;
-    for await (const batch of stream(connections, sql, { params: [path] })) rows = asFloat64(batch.columns["num_rows"]!)[0]!;
+    for await (const batch of stream(connections, sql, { params: [path] }))
+      rows = asFloat64(batch.columns["num_rows"]!)[0]!;
     parts.push({ path, format: "parquet", sizeBytes: (await stat(path)).size, rows });
   }
   return parts;

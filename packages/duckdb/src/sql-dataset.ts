@@ -60,7 +60,13 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
       if (parts === undefined) {
         throw unsupported("A reference to the rows of a query", "Write them with writeParquet, then scan the files.");
       }
-      return { formatVersion: 1, digest: expected ?? (await digest()), schema, ...(rows === undefined ? {} : { rows }), parts };
+      return {
+        formatVersion: 1,
+        digest: expected ?? (await digest()),
+        schema,
+        ...(rows === undefined ? {} : { rows }),
+        parts,
+      };
     },
   };
 }
@@ -79,4 +85,3 @@ function selectFields(schema: Schema, columns: readonly string[]): Schema {
     return field;
   });
 }
-

@@ -64,7 +64,11 @@ export async function describe(connections: Connections, sql: string, options: S
 }
 
 /** Runs a query and walks its rows; leaving the loop early stops it. */
-export async function* stream(connections: Connections, sql: string, options: StreamOptions = {}): AsyncGenerator<Batch> {
+export async function* stream(
+  connections: Connections,
+  sql: string,
+  options: StreamOptions = {},
+): AsyncGenerator<Batch> {
   const batchRows = options.batchRows ?? BATCH_ROWS;
   if (!(batchRows >= 1)) throw new RangeError(`batchRows must be at least 1, not ${batchRows}.`);
   const held = await connections.open();
@@ -95,7 +99,7 @@ async function* batchesOf(
   let gathered = 0;
   for await (const { chunk, rows } of chunksOf(result, call, options)) {
     readers.forEach((reader, index) => reader.load(duckdb.data_chunk_get_vector(chunk, index), rows));
-    for (let start = 0; start < rows; ) {
+    for (let start = 0; start < rows;) {
       const count = Math.min(rows - start, batchRows - gathered);
       for (const reader of readers) reader.take(start, count);
       start += count;

@@ -16,7 +16,8 @@ test("a sort larger than the memory limit spills and finishes in order", async (
   let rows = 0;
   let spilled = 0;
   // 6M rows of 8 + 32 bytes are four times the limit.
-  const sql = "SELECT hash(range) % 9000000000000000000 AS k, md5(range::VARCHAR) AS payload FROM range(6000000) ORDER BY k";
+  const sql =
+    "SELECT hash(range) % 9000000000000000000 AS k, md5(range::VARCHAR) AS payload FROM range(6000000) ORDER BY k";
   for await (const batch of duckdb.query(sql, { batchRows: 500_000 })) {
     const keys = batch.columns["k"]!.values as BigUint64Array;
     for (let row = 0; row < batch.length; row += 1) {
@@ -41,7 +42,9 @@ test("what cannot spill fails as out of memory, and the instance goes on", async
 
 test.skipIf(!existsSync("/dev/full"))("a full disk is told apart", async () => {
   await using duckdb = await openDuckDb();
-  await expect(duckdb.execute("COPY (SELECT range FROM range(1000000)) TO '/dev/full' (FORMAT csv)")).rejects.toMatchObject({
+  await expect(
+    duckdb.execute("COPY (SELECT range FROM range(1000000)) TO '/dev/full' (FORMAT csv)"),
+  ).rejects.toMatchObject({
     code: "DUCKDB_DISK_FULL",
   });
 });
@@ -70,7 +73,9 @@ test("within allowed directories all works, outside nothing does, and SQL cannot
 
 test("without a sandbox nothing is downloaded either", async () => {
   await using duckdb = await openDuckDb();
-  await expect(duckdb.execute("SELECT * FROM read_parquet('s3://bucket/a.parquet')")).rejects.toMatchObject({ code: "DUCKDB_ACCESS_DENIED" });
+  await expect(duckdb.execute("SELECT * FROM read_parquet('s3://bucket/a.parquet')")).rejects.toMatchObject({
+    code: "DUCKDB_ACCESS_DENIED",
+  });
 });
 
 test("times are UTC whatever the machine's zone", async () => {
@@ -78,7 +83,11 @@ test("times are UTC whatever the machine's zone", async () => {
   process.env["TZ"] = "Asia/Tokyo";
   try {
     await using duckdb = await openDuckDb();
-    expect(await columnsOf(duckdb.query("SELECT TIMESTAMPTZ '2001-02-03 00:00:00+00'::VARCHAR AS t, '2001-02-03'::TIMESTAMPTZ AS u"))).toEqual({
+    expect(
+      await columnsOf(
+        duckdb.query("SELECT TIMESTAMPTZ '2001-02-03 00:00:00+00'::VARCHAR AS t, '2001-02-03'::TIMESTAMPTZ AS u"),
+      ),
+    ).toEqual({
       t: ["2001-02-03 00:00:00+00"],
       u: [981_158_400_000_000n],
     });
@@ -90,13 +99,19 @@ test("times are UTC whatever the machine's zone", async () => {
 
 test("every kind of message DuckDB gives has its code", () => {
   const recorded: readonly (readonly [string, string])[] = [
-    ['IO Error: Could not set lock on file "/a.db": Conflicting lock is held in /usr/bin/node (PID 1). See also https://…', "DUCKDB_FILE_LOCKED"],
+    [
+      'IO Error: Could not set lock on file "/a.db": Conflicting lock is held in /usr/bin/node (PID 1). See also https://…',
+      "DUCKDB_FILE_LOCKED",
+    ],
     ["INTERRUPT Error: Interrupted!", "DUCKDB_INTERRUPTED"],
     ["IO Error: Could not write all bytes to file: No space left on device", "DUCKDB_DISK_FULL"],
-    ["Out of Memory Error: failed to offload data block of size 256.0 KiB (10.0 GiB/10.0 GiB used). This limit was set by the 'max_temp_directory_size' setting.", "DUCKDB_DISK_FULL"],
+    [
+      "Out of Memory Error: failed to offload data block of size 256.0 KiB (10.0 GiB/10.0 GiB used). This limit was set by the 'max_temp_directory_size' setting.",
+      "DUCKDB_DISK_FULL",
+    ],
     ["TransactionContext Error: Conflict on update!", "DUCKDB_TRANSACTION_CONFLICT"],
     ['Conversion Error: Could not convert string "x" to INT32', "DUCKDB_CONVERSION_FAILED"],
-    ["Parser Error: syntax error at or near \"selec\"\n\nLINE 1: selec 1\n        ^", "DUCKDB_SQL_INVALID"],
+    ['Parser Error: syntax error at or near "selec"\n\nLINE 1: selec 1\n        ^', "DUCKDB_SQL_INVALID"],
     ["Constraint Error: Duplicate key", "DUCKDB_QUERY_FAILED"],
     ['IO Error: The file "/a.db" exists, but it is not a valid DuckDB database file!', "DUCKDB_DATABASE_CORRUPT"],
   ];

