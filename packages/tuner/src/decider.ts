@@ -1,0 +1,46 @@
+import type { EventDraft } from "@millwright/contracts";
+import type { JournalEntry, StudyJournal } from "./journal.ts";
+import type { StudyState } from "./study-state.ts";
+import type { Trial } from "./trial.ts";
+
+/** What a decision wants to append, and what it gives its caller once that is durable. */
+export interface Decision<Result> {
+  readonly entries: readonly JournalEntry[];
+  /** @param trials As they are after the entries. */
+  readonly result: (trials: readonly Trial[]) => Result;
+}
+
+export interface DeciderOptions {
+  readonly study: string;
+  readonly journal: StudyJournal;
+  /** Brought up to date before each decision. */
+  readonly state: StudyState;
+  readonly eventsOf: (study: string, entries: readonly JournalEntry[]) => readonly EventDraft[];
+}
+
+export type Decider = <Result>(
+  make: () => Decision<Result> | Promise<Decision<Result>>,
+  signal?: AbortSignal,
+) => Promise<Result>;
+
+/** Decides on the newest entries and appends; decides again where another process was quicker. One decision at a time in this process. */
+export function createDecider({ study, journal, state, eventsOf }: DeciderOptions): Decider {
+  let turn: Promise<unknown> = Promise.resolve();
+  return (make, signal) => {
+    const attempt = async () => {
+      for (;;) {
+        signal?.throwIfAborted();
+        state.apply(await journal.read(study, state.position));
+        const { entries, result } = await make();
+        if (entries.length === 0) return result(state.trials);
+        if (await journal.append(study, state.position, entries, eventsOf(study, entries))) {
+          state.apply(entries);
+          return result(state.trials);
+        }
+      }
+    };
+    const next = turn.then(attempt, attempt);
+    turn = next.catch(() => {});
+    return next;
+  };
+}

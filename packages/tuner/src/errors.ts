@@ -1,0 +1,78 @@
+import { MillwrightError } from "@millwright/contracts";
+
+export type TunerErrorCode =
+  | "TUNER_JOURNAL_CORRUPT"
+  | "TUNER_PARAMS_OUTSIDE_SPACE"
+  | "TUNER_SPACE_INVALID"
+  | "TUNER_STUDY_DIFFERS"
+  | "TUNER_STUDY_EMPTY"
+  | "TUNER_STUDY_EXHAUSTED"
+  | "TUNER_TRIAL_FINISHED"
+  | "TUNER_TRIAL_UNKNOWN"
+  | "TUNER_VALUE_INVALID";
+
+export class TunerError extends MillwrightError<TunerErrorCode> {
+  override readonly name = "TunerError";
+}
+
+export const journalCorrupt = (study: string, position: number, problem: string): TunerError =>
+  new TunerError(
+    "TUNER_JOURNAL_CORRUPT",
+    `Entry ${position} of the journal of study "${study}" cannot be used: ${problem}.`,
+    {
+      category: "data",
+      remedy: "Restore the database from a copy, or begin a study under another name.",
+    },
+  );
+
+export const paramsOutsideSpace = (name: string, value: unknown, allowed: string): TunerError =>
+  new TunerError(
+    "TUNER_PARAMS_OUTSIDE_SPACE",
+    `The value ${JSON.stringify(value)} of "${name}" is outside the space.`,
+    {
+      category: "user",
+      remedy: `Allowed: ${allowed}.`,
+    },
+  );
+
+export const spaceInvalid = (name: string, problem: string): TunerError =>
+  new TunerError("TUNER_SPACE_INVALID", `The parameter "${name}" is not well defined: ${problem}.`, {
+    category: "user",
+    remedy: "Give finite bounds with low below high, a step above 0, a low above 0 for log, and at least one choice.",
+  });
+
+export const studyDiffers = (study: string, what: string): TunerError =>
+  new TunerError("TUNER_STUDY_DIFFERS", `The study "${study}" was begun with another ${what}.`, {
+    category: "user",
+    remedy: `Open it with the ${what} it was begun with, or choose another name.`,
+  });
+
+export const studyEmpty = (study: string): TunerError =>
+  new TunerError("TUNER_STUDY_EMPTY", `The study "${study}" has no completed trial yet.`, {
+    category: "user",
+    remedy: "Complete a trial first; look at trials() for the reasons of failed ones.",
+  });
+
+export const studyExhausted = (study: string, limit: number): TunerError =>
+  new TunerError("TUNER_STUDY_EXHAUSTED", `The study "${study}" has begun all of its ${limit} trials.`, {
+    category: "quota",
+    remedy: "Raise the number of trials to go on.",
+  });
+
+export const trialFinished = (study: string, trial: number, state: string): TunerError =>
+  new TunerError("TUNER_TRIAL_FINISHED", `Trial ${trial} of study "${study}" is ${state} already.`, {
+    category: "user",
+    remedy: "Report only to running trials; tell the same result twice if you must, but not another one.",
+  });
+
+export const trialUnknown = (study: string, trial: number): TunerError =>
+  new TunerError("TUNER_TRIAL_UNKNOWN", `The study "${study}" has no trial ${trial}.`, {
+    category: "user",
+    remedy: "Ask for a trial before telling about it.",
+  });
+
+export const valueInvalid = (what: string, value: unknown): TunerError =>
+  new TunerError("TUNER_VALUE_INVALID", `${what} is ${String(value)}.`, {
+    category: "user",
+    remedy: "Give a number that is not NaN; tell the trial as failed where there is none.",
+  });

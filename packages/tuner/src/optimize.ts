@@ -1,0 +1,168 @@
+import {
+  type Amount,
+  type Budget,
+  type Clock,
+  type Reservation,
+  type TrialHandle,
+  hasCode,
+} from "@millwright/contracts";
+import type { ParamsOf, Space } from "./space.ts";
+import type { StudyEngine } from "./study-engine.ts";
+import type { Trial } from "./trial.ts";
+import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
+
+/** What is searched: gives the value of a trial's parameters. A trial that was told to prune counts as pruned however this settles. */
+export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Promise<number> | number;
+
+export interface OptimizeOptions {
+  /** So many trials in the whole study, those of earlier calls, restarts and other workers included. */
+  readonly trials: number;
+  /** Trials at a time. Default: 1. */
+  readonly parallelism?: number | undefined;
+  /** After this no trial begins, and running ones are aborted and wait for the next call. Default: none. */
+  readonly timeLimitMs?: number | undefined;
+  /** Gives up after so many trials failed in a row, rejecting with the last error. Default: 5. */
+  readonly failuresInARow?: number | undefined;
+  /** Running trials are aborted and wait to be begun again; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each trial ends. */
+  readonly onTrial?: ((trial: Trial) => void) | undefined;
+}
+
+export interface StudySummary {
+  /** Why it ended. */
+  readonly stopped: "trials" | "time" | "budget";
+  readonly completed: number;
+  readonly pruned: number;
+  readonly failed: number;
+}
+
+interface Settings extends OptimizeOptions {
+  readonly budget: Budget | undefined;
+  readonly trialCost: Amount | undefined;
+  readonly clock: Clock;
+}
+
+/** Runs trials side by side until a limit is met. */
+export async function optimize<S extends Space>(
+  engine: StudyEngine,
+  objective: Objective<S>,
+  settings: Settings,
+): Promise<StudySummary> {
+  const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal } = settings;
+  signal?.throwIfAborted();
+  const stop = new AbortController();
+  const running = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  let stopped: StudySummary["stopped"] | undefined;
+  let failures = 0;
+  const timer =
+    timeLimitMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          stopped ??= "time";
+          stop.abort(new Error(`The time limit of ${timeLimitMs} ms is over.`));
+        }, timeLimitMs);
+  const work = async (): Promise<void> => {
+    while (stopped === undefined && !running.aborted) {
+      const end = await runTrial<S>(engine, objective, settings, running);
+      if (typeof end === "string") {
+        stopped ??= end;
+        return;
+      }
+      failures = end.failed === undefined ? 0 : failures + 1;
+      if (end.failed !== undefined && failures >= failuresInARow) throw end.failed;
+    }
+  };
+  try {
+    const settled = await Promise.allSettled(
+      Array.from({ length: parallelism }, () =>
+        work().catch((error: unknown) => {
+          stop.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    signal?.throwIfAborted();
+    const rejected = settled.find((result) => result.status === "rejected");
+    if (rejected !== undefined) throw rejected.reason;
+  } finally {
+    clearTimeout(timer);
+  }
+  const count = countStates(await engine.trials());
+  return {
+    stopped: stopped ?? "trials",
+    completed: count("completed"),
+    pruned: count("pruned"),
+    failed: count("failed"),
+  };
+}
+
+const countStates =
+  (trials: readonly Trial[]) =>
+  (state: Trial["state"]): number =>
+    trials.filter((trial) => trial.state === state).length;
+
+/** Runs one trial. @returns why none could begin, or, once it ended, its error if it failed. */
+async function runTrial<S extends Space>(
+  engine: StudyEngine,
+  objective: Objective<S>,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<"trials" | "budget" | { readonly failed: unknown }> {
+  const { budget, trialCost = { trials: 1 }, trials: limit, onTrial } = settings;
+  let reservation: Reservation | undefined;
+  try {
+    reservation = await budget?.reserve(trialCost, { signal });
+  } catch (error) {
+    if (hasCode(error, "PORT_BUDGET_EXHAUSTED")) return "budget";
+    if (signal.aborted) return { failed: undefined };
+    throw error;
+  }
+  let began: Trial;
+  try {
+    began = await engine.begin(limit, signal);
+  } catch (error) {
+    await reservation?.release();
+    if (hasCode(error, "TUNER_STUDY_EXHAUSTED")) return "trials";
+    if (signal.aborted) return { failed: undefined };
+    throw error;
+  }
+  const handle = createTrialHandle<S>(engine, began, { signal, budget: reservation });
+  const failed = await settleTrial(engine, handle, objective, signal);
+  await reservation?.commit(trialCost);
+  const ended = (await engine.trials())[handle.number];
+  if (ended !== undefined && ended.state !== "waiting") onTrial?.(ended);
+  return { failed };
+}
+
+/** Runs the objective and writes down how it ended. @returns its error, if the trial failed. */
+async function settleTrial<S extends Space>(
+  engine: StudyEngine,
+  handle: StudyTrial<S>,
+  objective: Objective<S>,
+  signal: AbortSignal,
+): Promise<unknown> {
+  try {
+    const value = await objective(handle);
+    if (handle.pruned === undefined && !signal.aborted) {
+      if (Number.isNaN(value)) {
+        const error = new RangeError("The objective gave NaN.");
+        await engine.end(handle.number, { state: "failed", reason: error.message });
+        return error;
+      }
+      await engine.end(handle.number, { state: "completed", value });
+      return undefined;
+    }
+  } catch (error) {
+    if (handle.pruned === undefined && !signal.aborted) {
+      await engine.end(handle.number, {
+        state: "failed",
+        reason: error instanceof Error ? error.message : String(error),
+      });
+      return error;
+    }
+  }
+  if (handle.pruned !== undefined) await engine.end(handle.number, { state: "pruned", reason: handle.pruned.reason });
+  else await engine.reclaim(handle.number, "the study was stopped");
+  return undefined;
+}

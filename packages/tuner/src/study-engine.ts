@@ -1,0 +1,170 @@
+import { type Clock, type EventDraft, type EventType, createRandom, digestOfJson } from "@millwright/contracts";
+import { studyDiffers, studyExhausted, trialFinished, trialUnknown, valueInvalid } from "./errors.ts";
+import type { JournalEntry, StudyJournal, TrialResult } from "./journal.ts";
+import { type Params, type Space, validateParams } from "./space.ts";
+import { type Decision, createDecider } from "./decider.ts";
+import { type StudyState, createStudyState } from "./study-state.ts";
+import type { Direction, Explanation, Pruner, PruneVerdict, Sampler, Trial } from "./trial.ts";
+import type { WorkerLease } from "./worker-lease.ts";
+
+export interface StudyEngineOptions {
+  readonly name: string;
+  readonly space: Space;
+  readonly direction: Direction;
+  readonly journal: StudyJournal;
+  readonly lease: WorkerLease;
+  readonly clock: Clock;
+  readonly worker: string;
+  readonly seed: number;
+  readonly sampler: Sampler;
+  readonly pruner: Pruner | undefined;
+}
+
+/** Decides on top of the journal; several engines, in several processes, may work on one study. */
+export interface StudyEngine {
+  readonly name: string;
+  readonly direction: Direction;
+  /** Begins a trial; `limit` counts all trials of the study that were ever begun. */
+  begin(limit: number | undefined, signal: AbortSignal | undefined): Promise<Trial>;
+  report(trial: number, step: number, value: number, checkpoint: string | undefined): Promise<PruneVerdict>;
+  end(trial: number, result: TrialResult): Promise<void>;
+  /** Gives a running trial back, to be begun again. */
+  reclaim(trial: number, reason: string): Promise<void>;
+  enqueue(params: Params, explanation: Explanation): Promise<number>;
+  trials(): Promise<readonly Trial[]>;
+}
+
+/** What decisions are made from: the options, and the study as of the newest entry read. */
+interface Context extends StudyEngineOptions {
+  readonly state: StudyState;
+}
+
+/** Opens the engine; begins the study if there is none of this name. Throws `TUNER_STUDY_DIFFERS`. */
+export async function createStudyEngine(options: StudyEngineOptions): Promise<StudyEngine> {
+  const { name, direction, journal } = options;
+  const context: Context = { ...options, state: createStudyState(name) };
+  const decide = createDecider({ study: name, journal, state: context.state, eventsOf });
+  await decide(() => decideHeader(context));
+  return {
+    name,
+    direction,
+    begin: (limit, signal) => decide(() => decideBegin(context, limit), signal),
+    report: (number, step, value, checkpoint) =>
+      decide(() => decideReport(context, number, { step, value, checkpoint })),
+    end: (number, result) => decide(() => decideEnd(context, number, result)),
+    reclaim: (number, reason) => decide(() => decideReclaim(context, number, reason)),
+    enqueue: (params, explanation) => decide(() => decideEnqueue(context, params, explanation)),
+    trials: () => decide(() => ({ entries: [], result: (trials) => [...trials] })),
+  };
+}
+
+const nothing = { entries: [], result: (): void => {} };
+
+function decideHeader({ state, space, direction, seed, name, clock }: Context): Decision<void> {
+  if (state.header === undefined) {
+    return {
+      ...nothing,
+      entries: [{ kind: "study", formatVersion: 1, space, direction, seed, timeMs: clock.nowMs() }],
+    };
+  }
+  if (state.header.direction !== direction) throw studyDiffers(name, "direction");
+  if (digestOfJson(state.header.space) !== digestOfJson(space)) throw studyDiffers(name, "space");
+  return nothing;
+}
+
+async function decideBegin(context: Context, limit: number | undefined): Promise<Decision<Trial>> {
+  const { state, lease, clock, worker, name } = context;
+  const dead = await deadTrials(state.trials, lease);
+  const entries: JournalEntry[] = dead.map(({ number }) => ({
+    kind: "reclaim",
+    number,
+    reason: "its worker died",
+    timeMs: clock.nowMs(),
+  }));
+  const next = state.trials.find((trial) => trial.state === "waiting" || dead.includes(trial));
+  const begun = state.trials.filter(({ attempts }) => attempts > 0).length;
+  // A trial that goes on counts once, whoever worked on it before.
+  const isNew = next === undefined || next.attempts === 0;
+  if (isNew && limit !== undefined && begun >= limit) throw studyExhausted(name, limit);
+  const number = next?.number ?? state.trials.length;
+  if (next === undefined) entries.push(suggestTrial(context, number));
+  entries.push({ kind: "begin", number, worker, timeMs: clock.nowMs() });
+  return { entries, result: (trials) => trials[number] as Trial };
+}
+
+/** The stream of a trial depends on the study's seed and the trial's number alone, so a restart suggests the same. */
+function suggestTrial({ state, space, direction, sampler, clock }: Context, number: number): JournalEntry {
+  const random = createRandom(state.header?.seed ?? 0).fork(`trial/${number}`);
+  const { params, explanation } = sampler.suggest(space, { direction, trials: state.trials }, random);
+  return { kind: "trial", number, params, explanation, timeMs: clock.nowMs() };
+}
+
+interface Report {
+  readonly step: number;
+  readonly value: number;
+  readonly checkpoint: string | undefined;
+}
+
+function decideReport(context: Context, number: number, { step, value, checkpoint }: Report): Decision<PruneVerdict> {
+  const { clock, direction, pruner } = context;
+  runningTrial(context, number);
+  const kept = checkpoint === undefined ? {} : { checkpoint };
+  return {
+    entries: [{ kind: "report", number, step, value, ...kept, timeMs: clock.nowMs() }],
+    result: (trials) => pruner?.judge({ trial: trials[number] as Trial, trials, direction }) ?? { prune: false },
+  };
+}
+
+function decideEnd(context: Context, number: number, result: TrialResult): Decision<void> {
+  if (result.state === "completed" && Number.isNaN(result.value)) {
+    throw valueInvalid(`The value of trial ${number}`, result.value);
+  }
+  if (isSameResult(knownTrial(context, number), result)) return nothing;
+  runningTrial(context, number);
+  return { ...nothing, entries: [{ kind: "end", number, result, timeMs: context.clock.nowMs() }] };
+}
+
+function decideReclaim(context: Context, number: number, reason: string): Decision<void> {
+  if (knownTrial(context, number).state !== "running") return nothing;
+  return { ...nothing, entries: [{ kind: "reclaim", number, reason, timeMs: context.clock.nowMs() }] };
+}
+
+function decideEnqueue({ state, space, clock }: Context, params: Params, explanation: Explanation): Decision<number> {
+  validateParams(space, params);
+  const number = state.trials.length;
+  return { entries: [{ kind: "trial", number, params, explanation, timeMs: clock.nowMs() }], result: () => number };
+}
+
+function knownTrial({ state, name }: Context, number: number): Trial {
+  const trial = state.trials[number];
+  if (trial === undefined) throw trialUnknown(name, number);
+  return trial;
+}
+
+function runningTrial(context: Context, number: number): void {
+  const { state } = knownTrial(context, number);
+  if (state !== "running") throw trialFinished(context.name, number, state);
+}
+
+async function deadTrials(trials: readonly Trial[], lease: WorkerLease): Promise<readonly Trial[]> {
+  const running = trials.filter(({ state }) => state === "running");
+  const workers = new Set(running.map(({ worker }) => worker));
+  const dead = new Set<string | undefined>();
+  for (const worker of workers) if (worker !== undefined && (await lease.isDead(worker))) dead.add(worker);
+  return running.filter(({ worker }) => dead.has(worker));
+}
+
+function isSameResult(trial: Trial, result: TrialResult): boolean {
+  if (trial.state !== result.state) return false;
+  return result.state === "completed" ? trial.value === result.value : trial.reason === result.reason;
+}
+
+/** The events that other parts of a platform follow: what began, and how it ended. */
+function eventsOf(study: string, entries: readonly JournalEntry[]): readonly EventDraft[] {
+  return entries.flatMap((entry): readonly EventDraft[] => {
+    if (entry.kind !== "begin" && entry.kind !== "end") return [];
+    const type: EventType = entry.kind === "begin" ? "trial.started" : `trial.${entry.result.state}`;
+    const data = { study, trial: entry.number, ...(entry.kind === "end" ? { result: { ...entry.result } } : {}) };
+    return [{ source: "millwright/tuner", type, subject: `${study}/${entry.number}`, data }];
+  });
+}

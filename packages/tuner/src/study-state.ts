@@ -1,0 +1,91 @@
+import { journalCorrupt } from "./errors.ts";
+import type { JournalEntry } from "./journal.ts";
+import type { Trial } from "./trial.ts";
+
+/** What the entries of a study add up to. */
+export interface StudyState {
+  /** How many entries were applied. */
+  readonly position: number;
+  readonly header: Extract<JournalEntry, { kind: "study" }> | undefined;
+  /** By number. */
+  readonly trials: readonly Trial[];
+  apply(entries: readonly JournalEntry[]): void;
+}
+
+export function createStudyState(study: string): StudyState {
+  let position = 0;
+  let header: StudyState["header"];
+  const trials: Trial[] = [];
+  const change = (number: number, edit: (trial: Trial) => Trial): void => {
+    const trial = trials[number];
+    if (trial === undefined)
+      throw journalCorrupt(study, position, `it speaks of trial ${number}, which does not exist`);
+    trials[number] = edit(trial);
+  };
+  const applyOne = (entry: JournalEntry): void => {
+    if (entry.kind === "study") {
+      if (entry.formatVersion !== 1)
+        throw journalCorrupt(
+          study,
+          position,
+          `its format version is ${String(entry.formatVersion)}, newer than this release`,
+        );
+      header = entry;
+    } else if (entry.kind === "trial") {
+      if (entry.number !== trials.length)
+        throw journalCorrupt(study, position, `trial ${entry.number} follows trial ${trials.length - 1}`);
+      const { number, params, explanation } = entry;
+      trials.push({ number, params, explanation, state: "waiting", intermediates: [], attempts: 0 });
+    } else {
+      change(entry.number, (trial) => afterEntry(trial, entry));
+    }
+  };
+  return {
+    get position() {
+      return position;
+    },
+    get header() {
+      return header;
+    },
+    get trials() {
+      return trials;
+    },
+    apply(entries) {
+      for (const entry of entries) {
+        applyOne(entry);
+        position += 1;
+      }
+    },
+  };
+}
+
+function afterEntry(trial: Trial, entry: Exclude<JournalEntry, { kind: "study" | "trial" }>): Trial {
+  switch (entry.kind) {
+    case "begin":
+      return {
+        ...trial,
+        state: "running",
+        worker: entry.worker,
+        startedMs: entry.timeMs,
+        attempts: trial.attempts + 1,
+      };
+    case "report":
+      return {
+        ...trial,
+        intermediates: withReport(trial.intermediates, entry.step, entry.value),
+        checkpoint: entry.checkpoint ?? trial.checkpoint,
+      };
+    case "end": {
+      const { result } = entry;
+      const outcome = result.state === "completed" ? { value: result.value } : { reason: result.reason };
+      return { ...trial, state: result.state, endedMs: entry.timeMs, ...outcome };
+    }
+    case "reclaim":
+      return { ...trial, state: "waiting" };
+  }
+}
+
+/** A trial begun again reports earlier steps again: its last word counts. */
+function withReport(intermediates: Trial["intermediates"], step: number, value: number): Trial["intermediates"] {
+  return [...intermediates.filter(([at]) => at < step), [step, value]];
+}

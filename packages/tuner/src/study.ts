@@ -1,0 +1,125 @@
+import {
+  type Budget,
+  type Clock,
+  type EventLog,
+  type LeaseStore,
+  createIdSource,
+  systemClock,
+} from "@millwright/contracts";
+import { type Database, openSqliteLeaseStore } from "@millwright/storage";
+import { openMemoryStudyJournal } from "./drivers/memory.ts";
+import { openSqlStudyJournal } from "./drivers/sql.ts";
+import { studyEmpty } from "./errors.ts";
+import type { StudyJournal, TrialResult } from "./journal.ts";
+import { type Objective, type OptimizeOptions, type StudySummary, optimize } from "./optimize.ts";
+import { medianPruner } from "./pruners/median.ts";
+import { tpeSampler } from "./samplers/tpe.ts";
+import { type ParamsOf, type Space, validateSpace } from "./space.ts";
+import { type StudyEngine, createStudyEngine } from "./study-engine.ts";
+import type { Direction, Pruner, Sampler, Trial } from "./trial.ts";
+import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
+import { type WorkerLease, openWorkerLease } from "./worker-lease.ts";
+
+export interface StudyOptions<S extends Space> {
+  /** Opening a name again goes on with its study. */
+  readonly name: string;
+  readonly space: S;
+  readonly direction: Direction;
+  /** Where the study is kept, to survive this process and to be shared with others. Default: in this process only. */
+  readonly database?: Database | undefined;
+  /** Default: `tpeSampler()`. */
+  readonly sampler?: Sampler | undefined;
+  /** Default: `medianPruner()`. `false`: nothing is pruned. */
+  readonly pruner?: Pruner | false | undefined;
+  /** What the trials may spend; each trial reserves `trialCost` before it begins. Default: no limit. */
+  readonly budget?: Budget | undefined;
+  /** Default: `{ trials: 1 }`. */
+  readonly trialCost?: Readonly<Record<string, number>> | undefined;
+  /** Seeds the sampler. A study keeps the seed it was begun with. Default: 0. */
+  readonly seed?: number | undefined;
+  readonly clock?: Clock | undefined;
+  /** Takes `trial.*` events, where there is no database to keep them. Default: nowhere. */
+  readonly events?: EventLog | undefined;
+  /** How long a worker may be silent before its trials are given to another. Default: 30,000. */
+  readonly leaseMs?: number | undefined;
+}
+
+export interface AskOptions {
+  /** Begins no trial beyond so many in the whole study, restarts and other workers included: `TUNER_STUDY_EXHAUSTED`. */
+  readonly trials?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A search for the best parameters of an objective: the trials made so far, and the sampler that proposes the next. */
+export interface Study<S extends Space> extends AsyncDisposable {
+  readonly name: string;
+  readonly space: S;
+  readonly direction: Direction;
+  /** Begins the next trial: a waiting one if there is any, else what the sampler suggests. */
+  ask(options?: AskOptions): Promise<StudyTrial<S>>;
+  /** Ends a trial. Telling the same again does nothing; telling another result throws `TUNER_TRIAL_FINISHED`. */
+  tell(trial: number, result: TrialResult): Promise<void>;
+  /** Puts parameters in line: they are tried before the sampler is asked, in the order given. */
+  enqueue(params: ParamsOf<S>): Promise<number>;
+  /** Runs trials until the study has `trials` of them, or time or budget is used up. */
+  optimize(objective: Objective<S>, options: OptimizeOptions): Promise<StudySummary>;
+  /** All trials by number, those of other processes included. */
+  trials(): Promise<readonly Trial[]>;
+  /** The completed trial with the best value; the earliest of equals. Throws `TUNER_STUDY_EMPTY`. */
+  best(): Promise<Trial & { readonly value: number; readonly params: ParamsOf<S> }>;
+}
+
+/** Opens a study, or goes on with the one of this name. Throws `TUNER_SPACE_INVALID`, `TUNER_STUDY_DIFFERS`, `TUNER_JOURNAL_CORRUPT`. */
+export async function openStudy<const S extends Space>(options: StudyOptions<S>): Promise<Study<S>> {
+  const { name, space, direction, database, clock = systemClock, leaseMs = 30_000 } = options;
+  validateSpace(space);
+  const worker = createIdSource(clock).next();
+  const journal: StudyJournal =
+    database === undefined ? openMemoryStudyJournal({ events: options.events }) : await openSqlStudyJournal(database);
+  const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
+  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs });
+  const engine: StudyEngine = await createStudyEngine({
+    name,
+    space,
+    direction,
+    journal,
+    lease,
+    clock,
+    worker,
+    seed: options.seed ?? 0,
+    sampler: options.sampler ?? tpeSampler(),
+    pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
+  });
+  const study: Study<S> = {
+    name,
+    space,
+    direction,
+    ask: async ({ trials, signal } = {}) =>
+      createTrialHandle<S>(engine, await engine.begin(trials, signal), { signal }),
+    tell: (trial, result) => engine.end(trial, result),
+    enqueue: (params) => engine.enqueue(params, { sampler: "enqueued" }),
+    optimize: (objective, settings) =>
+      optimize<S>(engine, objective, { ...settings, budget: options.budget, trialCost: options.trialCost, clock }),
+    trials: () => engine.trials(),
+    async best() {
+      const best = bestTrial(await engine.trials(), direction);
+      if (best?.value === undefined) throw studyEmpty(name);
+      return { ...best, value: best.value, params: best.params as ParamsOf<S> };
+    },
+    async [Symbol.asyncDispose]() {
+      await lease[Symbol.asyncDispose]();
+    },
+  };
+  return study;
+}
+
+/** The completed trial with the best value; the earliest of equals. */
+export function bestTrial(trials: readonly Trial[], direction: Direction): Trial | undefined {
+  const sign = direction === "minimize" ? 1 : -1;
+  let best: Trial | undefined;
+  for (const trial of trials) {
+    if (trial.state !== "completed" || trial.value === undefined) continue;
+    if (best?.value === undefined || sign * trial.value < sign * best.value) best = trial;
+  }
+  return best;
+}

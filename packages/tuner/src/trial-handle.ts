@@ -1,0 +1,42 @@
+import type { Budget, TrialHandle } from "@millwright/contracts";
+import { valueInvalid } from "./errors.ts";
+import type { ParamsOf, Space } from "./space.ts";
+import type { StudyEngine } from "./study-engine.ts";
+import type { PruneVerdict, Trial } from "./trial.ts";
+
+/** A running trial of a study. */
+export interface StudyTrial<S extends Space> extends TrialHandle<ParamsOf<S>> {
+  /** Why the pruner said to stop, once it did. */
+  readonly pruned: Extract<PruneVerdict, { prune: true }> | undefined;
+}
+
+export interface TrialHandleOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly budget?: Budget | undefined;
+}
+
+export function createTrialHandle<S extends Space>(
+  engine: StudyEngine,
+  trial: Trial,
+  { signal, budget }: TrialHandleOptions,
+): StudyTrial<S> {
+  let pruned: StudyTrial<S>["pruned"];
+  return {
+    id: `${engine.name}/${trial.number}`,
+    number: trial.number,
+    params: trial.params as ParamsOf<S>,
+    checkpoint: trial.checkpoint,
+    budget,
+    signal: signal ?? new AbortController().signal,
+    get pruned() {
+      return pruned;
+    },
+    async report(step, value, { checkpoint } = {}) {
+      if (!Number.isFinite(step)) throw valueInvalid(`The step of a report of trial ${trial.number}`, step);
+      const verdict = await engine.report(trial.number, step, value, checkpoint);
+      if (!verdict.prune) return "continue";
+      pruned = verdict;
+      return "prune";
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { type Lease, type LeaseStore, hasCode } from "@millwright/contracts";
+
+export interface WorkerLeaseOptions {
+  readonly study: string;
+  readonly worker: string;
+  /** Absent where the study lives in this process alone: then no other worker can be dead. */
+  readonly leases: LeaseStore | undefined;
+  readonly leaseMs: number;
+}
+
+/** Says to other processes that this worker lives, and tells which of them do not. */
+export interface WorkerLease extends AsyncDisposable {
+  /** True when the worker's lease has run out, or was given back. */
+  isDead(worker: string): Promise<boolean>;
+}
+
+export async function openWorkerLease({ study, worker, leases, leaseMs }: WorkerLeaseOptions): Promise<WorkerLease> {
+  if (leases === undefined) return { isDead: async (other) => other !== worker, [Symbol.asyncDispose]: async () => {} };
+  const nameOf = (who: string): string => `tuner/${study}/worker/${who}`;
+  let lease: Lease | undefined = await leases.acquire(nameOf(worker), leaseMs);
+  const renew = async (): Promise<void> => {
+    try {
+      if (lease === undefined) lease = await leases.acquire(nameOf(worker), leaseMs);
+      else await lease.renew();
+    } catch (error) {
+      // Lost (this process was stopped for long): take it anew. Anything else is tried again at the next beat.
+      if (hasCode(error, "PORT_LEASE_LOST")) lease = undefined;
+    }
+  };
+  const beat = setInterval(() => void renew(), leaseMs / 3);
+  beat.unref();
+  return {
+    async isDead(other) {
+      if (other === worker) return false;
+      const taken = await leases.acquire(nameOf(other), leaseMs);
+      await taken?.release();
+      return taken !== undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(beat);
+      await lease?.release();
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createRandom, hasCode } from "@millwright/contracts";
+import { openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Trial, float, openStudy } from "@millwright/tuner";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+const space = { x: float(-5, 5), y: float(-5, 5) };
+const fixture = fileURLToPath(new URL("fixtures/study-worker.mjs", import.meta.url));
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "millwright-tuner-"));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const runWorker = (path: string, trials: number, pauseMs: number) =>
+  spawn(process.execPath, [fixture, path, String(trials), String(pauseMs)], { stdio: ["ignore", "pipe", "inherit"] });
+
+async function studyOf(path: string): Promise<readonly Trial[]> {
+  await using database = await openSqlite(path);
+  await using study = await openStudy({
+    name: "durable",
+    space,
+    direction: "minimize",
+    seed: 5,
+    database,
+    leaseMs: 300,
+  });
+  return study.trials();
+}
+
+test(
+  "a study killed at random points goes on with the suggestions of an uninterrupted one",
+  { timeout: 120_000 },
+  async () => {
+    const whole = join(directory, "whole.db");
+    await once(runWorker(whole, 24, 0), "exit");
+    const path = join(directory, "killed.db");
+    const random = createRandom(3);
+    for (let round = 0; ; round += 1) {
+      const worker = runWorker(path, 24, 15);
+      // Kills fall somewhere in the trials of the first five rounds: while one is suggested, runs or is written down.
+      let killed = round >= 5;
+      worker.stdout.on("data", () => {
+        if (killed) return;
+        killed = true;
+        setTimeout(() => worker.kill("SIGKILL"), 60 * random.next());
+      });
+      const [code] = (await once(worker, "exit")) as [number | null];
+      if (code === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 350));
+    }
+    const killed = await studyOf(path);
+    expect(killed.map(({ state, value }) => ({ state, value }))).toEqual(
+      (await studyOf(whole)).map(({ state, value }) => ({ state, value })),
+    );
+    expect(killed.map(({ params }) => params)).toEqual((await studyOf(whole)).map(({ params }) => params));
+    expect(killed.some(({ attempts }) => attempts > 1)).toBe(true);
+  },
+);
+
+test(
+  "processes side by side make exactly the trials asked for, even when some are killed",
+  { timeout: 120_000 },
+  async () => {
+    const path = join(directory, "shared.db");
+    const begin = (): ReturnType<typeof runWorker>[] => Array.from({ length: 3 }, () => runWorker(path, 30, 25));
+    const first = begin();
+    setTimeout(() => first.slice(0, 2).map((worker) => worker.kill("SIGKILL")), 900);
+    await Promise.all(first.map((worker) => once(worker, "exit")));
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    await Promise.all(begin().map((worker) => once(worker, "exit")));
+    const trials = await studyOf(path);
+    expect(trials).toHaveLength(30);
+    expect(trials.every(({ state }) => state === "completed")).toBe(true);
+  },
+);
+
+test("what began and ended is in the event log, and another space or direction is refused", async () => {
+  await using database = await openSqlite(join(directory, "events.db"));
+  await using study = await openStudy({ name: "events", space, direction: "minimize", database });
+  await study.optimize(({ params }) => params.x, { trials: 2 });
+  const types: string[] = [];
+  for await (const { event } of openSqliteEventLog(database).read({ types: ["trial.*"] }))
+    types.push(`${event.type} ${event.subject}`);
+  expect(types).toEqual([
+    "trial.started events/0",
+    "trial.completed events/0",
+    "trial.started events/1",
+    "trial.completed events/1",
+  ]);
+  await expect(openStudy({ name: "events", space, direction: "maximize", database })).rejects.toSatisfy((error) =>
+    hasCode(error, "TUNER_STUDY_DIFFERS"),
+  );
+  const other = openStudy({ name: "events", space: { x: space.x }, direction: "minimize", database });
+  await expect(other).rejects.toSatisfy((error) => hasCode(error, "TUNER_STUDY_DIFFERS"));
+});
+
+test("values that JSON has no word for survive the database", async () => {
+  await using database = await openSqlite(join(directory, "numbers.db"));
+  await using study = await openStudy({ name: "numbers", space, direction: "minimize", pruner: false, database });
+  const trial = await study.ask();
+  await trial.report(0, Number.NaN);
+  await trial.report(1, -Infinity);
+  await study.tell(trial.number, { state: "completed", value: -0 });
+  await using again = await openStudy({ name: "numbers", space, direction: "minimize", database });
+  expect((await again.trials())[0]).toMatchObject({
+    intermediates: [
+      [0, Number.NaN],
+      [1, -Infinity],
+    ],
+    value: -0,
+  });
+});
