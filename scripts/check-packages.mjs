@@ -1,12 +1,12 @@
 // Packs every published package as it would be published, and looks at what is in the parcel: publint, are-the-types-wrong,
-// the files, and that no text names this machine or a registry's host. Needs a build.
+// the files, and that no text names this machine or a registry's host.
 //   node scripts/check-packages.mjs              every package
 //   node scripts/check-packages.mjs data model   only the named ones
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { findPnpm } from "./ensure.mjs";
+import { ensureBuilt, ensureInstalled, ensureNode, findPnpm } from "./ensure.mjs";
 import { capture, isMain, main, root, ScriptError, tool } from "./run.mjs";
 import { doors, packages } from "./workspace.mjs";
 
@@ -94,7 +94,10 @@ function changesetProblems() {
 }
 
 if (isMain(import.meta.url)) {
-  await main(() => {
+  await main(async () => {
+    ensureNode();
+    await ensureInstalled();
+    await ensureBuilt();
     const names = process.argv.slice(2);
     const chosen = packages().filter(
       ({ folder }) => names.length === 0 || names.includes(folder.slice("packages/".length)),

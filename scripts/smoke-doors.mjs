@@ -11,9 +11,8 @@ for (const [door, target] of Object.entries(manifest.exports)) {
     const module = await import(pathToFileURL(join(folder, target.default)).href);
     if (typeof module !== "object") throw new TypeError("no module");
   } catch (error) {
-    console.error(
-      `the door ${door} does not load: ${error?.stack ?? error}`.split("\n    at ").slice(0, 3).join("\n    at "),
-    );
+    const [first] = String(error?.stack ?? error).split("\n    at ");
+    console.error(`the door ${door} does not load: ${first}`);
     process.exitCode = 1;
   }
 }

@@ -4,6 +4,7 @@
 //   node scripts/smoke-nodes.mjs 22.23.3     only the named ones
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ensureBuilt, ensureInstalled, ensureNode } from "./ensure.mjs";
 import { capture, isMain, main, npm, root, ScriptError } from "./run.mjs";
 import { packages } from "./workspace.mjs";
 
@@ -47,7 +48,10 @@ function smoke(node, { name, path }) {
 }
 
 if (isMain(import.meta.url)) {
-  await main(() => {
+  await main(async () => {
+    ensureNode();
+    await ensureInstalled();
+    await ensureBuilt();
     const wanted = process.argv.length > 2 ? process.argv.slice(2) : versions;
     const all = packages().map(({ path, manifest }) => ({ path, name: manifest.name }));
     const failures = wanted.flatMap((version) => {
