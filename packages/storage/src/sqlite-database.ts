@@ -49,6 +49,8 @@ export interface SqliteOptions extends CallOptions {
   readonly ids?: IdSource | undefined;
 }
 
+type ThreadOptions = Omit<SqliteThreadData, "gate">;
+
 const pageBytes = 4096;
 
 /**
@@ -68,7 +70,7 @@ export async function openSqlite(path: string, options: SqliteOptions = {}): Pro
   const file = resolve(path);
   await checkFolder(file);
   const maxPages = maxSizeBytes === undefined ? undefined : Math.max(1, Math.floor(maxSizeBytes / pageBytes));
-  const data: SqliteThreadData = { path: file, mode: "writer", busyTimeoutMs, durability, maxPages };
+  const data: ThreadOptions = { path: file, mode: "writer", busyTimeoutMs, durability, maxPages };
   const writer = new SqliteThread(data);
   await writer.opened;
   const clock = options.clock ?? systemClock;
@@ -98,7 +100,7 @@ export class SqliteDatabase implements Database {
   readonly path: string;
   readonly clock: Clock;
   readonly read: Kysely<AnyTables>;
-  readonly #data: SqliteThreadData;
+  readonly #data: ThreadOptions;
   readonly #writer: SqliteThread;
   readonly #readers: SqliteThread[] = [];
   readonly #readerThreads: number;
@@ -109,7 +111,7 @@ export class SqliteDatabase implements Database {
   #nextReader = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(data: SqliteThreadData, writer: SqliteThread, readerThreads: number, clock: Clock, ids: IdSource) {
+  constructor(data: ThreadOptions, writer: SqliteThread, readerThreads: number, clock: Clock, ids: IdSource) {
     this.path = data.path;
     this.clock = clock;
     this.#data = data;

@@ -6,6 +6,8 @@ export interface SqliteThreadData {
   readonly durability: "full" | "normal";
   /** Most 4096-byte pages the file may have. */
   readonly maxPages: number | undefined;
+  /** The cells of a `ThreadGate`. */
+  readonly gate: SharedArrayBuffer;
 }
 
 export interface SqliteStatement {

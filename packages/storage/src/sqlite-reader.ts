@@ -5,19 +5,21 @@ import { plainRow, SqliteSession } from "./sqlite-session.ts";
 const shared = 0;
 
 /** Opens reading connections of a file. Streams and transactions get one each, because a connection has one snapshot at a time. */
-export function openReader(data: SqliteThreadData): (request: SqliteRequest) => unknown {
-  const reader = new SqliteReader(data);
+export function openReader(data: SqliteThreadData, enter: () => void): (request: SqliteRequest) => unknown {
+  const reader = new SqliteReader(data, enter);
   reader.handle({ op: "openConnection", connection: shared });
   return (request) => reader.handle(request);
 }
 
 class SqliteReader {
   readonly #data: SqliteThreadData;
+  readonly #enter: () => void;
   readonly #sessions = new Map<number, SqliteSession>();
   readonly #streams = new Map<number, { readonly rows: IterableIterator<unknown>; readonly chunkRows: number }>();
 
-  constructor(data: SqliteThreadData) {
+  constructor(data: SqliteThreadData, enter: () => void) {
     this.#data = data;
+    this.#enter = enter;
   }
 
   handle(request: SqliteRequest): unknown {
@@ -25,7 +27,7 @@ class SqliteReader {
       case "openConnection":
         this.#sessions.set(
           request.connection,
-          new SqliteSession(this.#data.path, { readOnly: true, timeout: this.#data.busyTimeoutMs }),
+          new SqliteSession(this.#data.path, { readOnly: true, timeout: this.#data.busyTimeoutMs }, this.#enter),
         );
         return undefined;
       case "closeConnection":

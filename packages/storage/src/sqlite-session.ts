@@ -21,8 +21,15 @@ const cachedStatements = 256;
 export class SqliteSession {
   readonly connection: InstanceType<typeof DatabaseSync>;
   readonly #statements = new Map<string, CachedStatement>();
+  readonly #enter: () => void;
 
-  constructor(path: string, options: { readonly readOnly: boolean; readonly timeout: number }) {
+  /** @param enter Called before each run of a statement. */
+  constructor(
+    path: string,
+    options: { readonly readOnly: boolean; readonly timeout: number },
+    enter: () => void = () => {},
+  ) {
+    this.#enter = enter;
     this.connection = new DatabaseSync(path, { ...options, enableForeignKeyConstraints: true });
   }
 
@@ -31,6 +38,7 @@ export class SqliteSession {
   }
 
   exec(sql: string): void {
+    this.#enter();
     this.connection.exec(sql);
   }
 
@@ -51,6 +59,7 @@ export class SqliteSession {
     let changes = 0;
     let lastInsertRowid: number | bigint = 0;
     for (const values of valueRows) {
+      this.#enter();
       const bound = bind(sql, values);
       if (yieldsRows) {
         const found = statement.all(...bound) as SqliteRow[];
@@ -125,6 +134,7 @@ function bind(sql: string, values: readonly unknown[]): unknown[] {
   return values.map((value, position) => {
     switch (typeof value) {
       case "string":
+        if (value.includes("\0")) throw new ThreadProblem("value", "the text has a NUL character", position, sql);
         return value;
       case "boolean":
         return value ? 1 : 0;

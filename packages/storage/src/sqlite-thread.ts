@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { threadLost } from "./errors.ts";
 import { errorOfFailure } from "./sqlite-failure.ts";
+import { stopAtExit, ThreadGate } from "./thread-gate.ts";
 import type {
   SqliteApplyResult,
   SqliteQueryResult,
@@ -37,7 +38,8 @@ export class SqliteThread {
   #lost: Error | undefined;
   #closing = false;
 
-  constructor(data: SqliteThreadData) {
+  constructor(options: Omit<SqliteThreadData, "gate">) {
+    const data: SqliteThreadData = { ...options, gate: new SharedArrayBuffer(8) };
     this.#path = data.path;
     // No flags are inherited: --input-type and loaders of the main thread would refuse this file.
     this.#worker = new Worker(new URL("./sqlite-worker.js", import.meta.url), {
@@ -48,9 +50,13 @@ export class SqliteThread {
     this.opened = new Promise((resolve, reject) => this.#waiting.set(0, { resolve, reject }));
     // A thread that fails while nobody waits for its opening must not end the process.
     this.opened.catch(() => {});
+    const forget = stopAtExit(new ThreadGate(data.gate));
     this.#worker.on("message", (reply: SqliteReply) => this.#settle(reply));
     this.#worker.on("error", (error) => this.#lose(error));
-    this.#worker.on("exit", () => this.#lose(undefined));
+    this.#worker.on("exit", () => {
+      forget();
+      this.#lose(undefined);
+    });
   }
 
   /** Requests are done in the order of the calls; there is no need to wait for one before posting the next. */

@@ -11,8 +11,8 @@ import { applicationId, formatVersion, initialSchema } from "./sqlite-schema.ts"
 import { resultCodeOf, SqliteSession, ThreadProblem } from "./sqlite-session.ts";
 
 /** Opens the writing connection of a file, and makes the file if it is not there. */
-export function openWriter(data: SqliteThreadData): (request: SqliteRequest) => unknown {
-  const session = new SqliteSession(data.path, { readOnly: false, timeout: data.busyTimeoutMs });
+export function openWriter(data: SqliteThreadData, enter: () => void): (request: SqliteRequest) => unknown {
+  const session = new SqliteSession(data.path, { readOnly: false, timeout: data.busyTimeoutMs }, enter);
   try {
     prepareFile(session, data);
   } catch (error) {

@@ -31,7 +31,7 @@ export class OpenWrite {
 
   /** Waits for what the callback did not wait for; an event that could not be appended fails the write. */
   async settle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+    while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
     this.#ended = true;
     if (this.#emitFailure !== undefined) throw this.#emitFailure.error;
   }
@@ -57,11 +57,14 @@ export class OpenWrite {
 
   async #emit(draft: EventDraft, stamp: EventStamper): Promise<LoggedEvent> {
     this.#check();
-    const stamped = stamp(draft);
-    const appended = this.#thread.request({ op: "append", events: [stamped.row] });
-    appended.catch((error: unknown) => (this.#emitFailure ??= { error }));
-    const [cursor] = await this.#track(appended);
-    return loggedEvent(cursor as number, stamped);
+    try {
+      const stamped = stamp(draft);
+      const [cursor] = await this.#track(this.#thread.request({ op: "append", events: [stamped.row] }));
+      return loggedEvent(cursor as number, stamped);
+    } catch (error) {
+      this.#emitFailure ??= { error };
+      throw error;
+    }
   }
 
   async #track<Value>(promise: Promise<Value>): Promise<Value> {

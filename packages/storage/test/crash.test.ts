@@ -1,0 +1,125 @@
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createRandom, type Digest } from "@millwright/contracts";
+import {
+  type Database,
+  openDirectoryArtifactStore,
+  openSqlite,
+  openSqliteEventLog,
+  openSqliteRecordStore,
+} from "@millwright/storage";
+import { expect, test } from "vitest";
+import { startChild } from "./child.ts";
+import { temporaryFolder } from "./folder.ts";
+
+const offsets = 500;
+const kills = 60;
+
+interface Acknowledged {
+  readonly number: number;
+  /** Length of the write-ahead log when the write was acknowledged. */
+  readonly logBytes: number;
+}
+
+/** Numbers that were written, read through the writer so that no second thread is needed; events must say the same. */
+async function writtenNumbers(database: Database): Promise<number[]> {
+  return database.write(async ({ sql }) => {
+    const records = await sql.selectFrom("millwright_records").select("key").orderBy("key").execute();
+    const events = await sql.selectFrom("millwright_events").select("body").orderBy("cursor").execute();
+    const numbers = records.map((row) => Number(String(row["key"]).slice("number/".length)));
+    const told = events.map((row) => Number((JSON.parse(String(row["body"])) as { subject: string }).subject));
+    expect(numbers).toEqual(told.toSorted((a, b) => a - b));
+    return numbers;
+  });
+}
+
+test(
+  `CT-7: the writer stops at ${offsets} random byte offsets: reopening never throws and loses no acknowledged record`,
+  { timeout: 180_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = folder.file("a.db");
+    const acknowledged: Acknowledged[] = [];
+    await using database = await openSqlite(path);
+    for (let number = 100; number < 220; number += 1) {
+      await database.write(async ({ sql, emit }) => {
+        const value = JSON.stringify("x".repeat((number * 37) % 900));
+        await sql
+          .insertInto("millwright_records")
+          .values({ key: `number/${number}`, value, version: 1 })
+          .execute();
+        await emit({ source: "millwright/crash", type: "run.logged", subject: `${number}`, data: {} });
+      });
+      acknowledged.push({ number, logBytes: (await stat(`${path}-wal`)).size });
+    }
+    const log = await readFile(`${path}-wal`);
+    // Nothing was moved to the main file yet: the log is all there is of these records.
+    const lengths = acknowledged.map(({ logBytes }) => logBytes);
+    expect(lengths).toEqual([...new Set(lengths)].toSorted((a, b) => a - b));
+    expect(log.length).toBe(lengths.at(-1));
+    const random = createRandom(7);
+    for (let round = 0; round < offsets; round += 1) {
+      const copy = folder.file("copy");
+      await mkdir(copy, { recursive: true });
+      const offset = random.integer(log.length + 1);
+      // A disk may have written anything in the sectors after the last one it was asked to flush.
+      const torn = round % 2 === 0 ? Buffer.alloc(0) : randomBytes(random.integer(5000));
+      await copyFile(path, join(copy, `${round}.db`));
+      await writeFile(join(copy, `${round}.db-wal`), Buffer.concat([log.subarray(0, offset), torn]));
+      await using reopened = await openSqlite(join(copy, `${round}.db`));
+      const expected = acknowledged.filter(({ logBytes }) => logBytes <= offset).map(({ number }) => number);
+      const found = await writtenNumbers(reopened);
+      expect(found.slice(0, expected.length)).toEqual(expected);
+      // At most the write that was under way may have been finished too.
+      expect(found.length - expected.length).toBeLessThanOrEqual(1);
+    }
+  },
+);
+
+test(
+  `${kills} writers killed with SIGKILL lose no acknowledged artifact, record or event`,
+  { timeout: 180_000 },
+  async () => {
+    const random = createRandom(11);
+    await Promise.all([0, 1].map(() => killRepeatedly(kills / 2, () => random.next() * 40)));
+  },
+);
+
+async function killRepeatedly(rounds: number, delayMs: () => number): Promise<void> {
+  await using folder = await temporaryFolder();
+  let acknowledged = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const child = startChild("writer.mjs", [folder.path]);
+    await child.spoke;
+    await new Promise((resolve) => setTimeout(resolve, delayMs()));
+    child.process.kill("SIGKILL");
+    expect(await child.ended).toMatchObject({ signal: "SIGKILL", errors: "" });
+    // The last line may be cut in the middle.
+    const lines = child.output().split("\n").slice(0, -1);
+    acknowledged += lines.length;
+    await checkAcknowledged(folder.path, lines);
+  }
+  expect(acknowledged).toBeGreaterThan(rounds);
+}
+
+async function checkAcknowledged(folder: string, lines: readonly string[]): Promise<void> {
+  const artifacts = await openDirectoryArtifactStore(join(folder, "artifacts"));
+  await using database = await openSqlite(join(folder, "a.db"));
+  const records = openSqliteRecordStore(database);
+  for (const line of lines) {
+    const [kind, name = ""] = line.split(" ");
+    if (kind === "artifact") {
+      // Reading to the end checks every byte against the digest.
+      let sizeBytes = 0;
+      for await (const chunk of artifacts.open(name as Digest)) sizeBytes += chunk.length;
+      expect(sizeBytes).toBeGreaterThan(0);
+    }
+    if (kind === "record") expect(await records.read(name)).toBeDefined();
+    if (kind === "count") expect((await records.read("count"))?.value).toBeGreaterThanOrEqual(Number(name));
+  }
+  const count = Number((await records.read("count"))?.value ?? 0);
+  const report = await openSqliteEventLog(database).verify();
+  // The count and its event are one write: there are as many events as the count says.
+  expect(report).toMatchObject({ records: count, broken: undefined });
+}
