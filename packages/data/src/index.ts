@@ -39,3 +39,34 @@ export { asFloat64, writeFloat64 } from "./float64.ts";
 export { sliceBatch, sliceColumn, takeColumn, takeRows } from "./rows.ts";
 export { transferables } from "./transfer.ts";
 export { toArray, valueAt } from "./value.ts";
+export { type DistinctSketch, distinctOf } from "./distinct.ts";
+export { type FrequentTexts, mostFrequent } from "./frequent.ts";
+export { hashBytes, hashText } from "./hash.ts";
+export { type Moments, emptyMoments, mergeMoments, momentsOf, varianceOf } from "./moments.ts";
+export {
+  type ColumnProfile,
+  type Profile,
+  type ProfileOptions,
+  type Profiler,
+  createProfiler,
+  emptyProfile,
+  mergeProfiles,
+  profileDataset,
+  profileOf,
+  updateProfile,
+} from "./profile.ts";
+export { parseProfile, profileToJson } from "./profile-json.ts";
+export { type ColumnSummary, summarizeProfile } from "./profile-summary.ts";
+export {
+  type QuantileBucket,
+  type QuantileSketch,
+  type QuantileSketcher,
+  bucketsOf,
+  createQuantileSketcher,
+  emptyQuantileSketch,
+  mergeQuantileSketches,
+  quantileOf,
+  rankBounds,
+  rankOf,
+  relativeErrorOf,
+} from "./quantile-sketch.ts";

@@ -1,0 +1,86 @@
+import { hashText, mix32 } from "./hash.ts";
+
+/**
+ * HyperLogLog with 2^12 registers: Flajolet et al. (2007), relative standard error 1.04/√4096 = 1.6 %. Numbers are told apart by all 64 bits,
+ * texts by 32 bits of hash. A function of the set of values alone.
+ */
+export type DistinctSketch = Uint8Array;
+
+const indexBits = 12;
+const registers = 1 << indexBits;
+/** Leading zeros that a 32-bit word can show, plus one. */
+const largestRank = 33;
+
+export function emptyDistinct(): DistinctSketch {
+  return new Uint8Array(registers);
+}
+
+/** Adds the finite numbers among the first `length`. */
+export function addNumbersToDistinct(sketch: DistinctSketch, values: Float64Array, length: number): void {
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+  for (let index = 0; index < length; index += 1) {
+    const low = words[index * 2] as number;
+    let high = words[index * 2 + 1] as number;
+    if ((high & 0x7ff00000) === 0x7ff00000) continue;
+    // Both zeros are one value.
+    if (high === -0x80000000 && low === 0) high = 0;
+    addHash(sketch, mix32(low + Math.imul(high, 0x9e3779b1) + 0x7f4a7c15), high ^ Math.imul(low, 0x5bd1e995));
+  }
+}
+
+export function addTextToDistinct(sketch: DistinctSketch, text: string): void {
+  const hash = hashText(text, 0x2545f491);
+  addHash(sketch, hash, text.length);
+}
+
+function addHash(sketch: DistinctSketch, first: number, salt: number): void {
+  const register = first >>> (32 - indexBits);
+  const rank = Math.clz32(mix32(first ^ salt ^ 0x5851f42d)) + 1;
+  if (rank > (sketch[register] as number)) sketch[register] = rank;
+}
+
+/** Exactly associative, commutative and idempotent. */
+export function mergeDistinct(a: DistinctSketch, b: DistinctSketch): DistinctSketch {
+  return Uint8Array.from(a, (rank, register) => Math.max(rank, b[register] as number));
+}
+
+/**
+ * The number of distinct values, by the improved raw estimator of Ertl, "New cardinality estimation algorithms for HyperLogLog sketches"
+ * (2017), algorithm 6: without bias tables, good from none to all.
+ */
+export function distinctOf(sketch: DistinctSketch): number {
+  const multiplicities = new Float64Array(largestRank + 1);
+  for (const rank of sketch) multiplicities[rank] = (multiplicities[rank] as number) + 1;
+  let z = registers * tau((registers - (multiplicities[largestRank] as number)) / registers);
+  for (let rank = largestRank - 1; rank >= 1; rank -= 1) z = 0.5 * (z + (multiplicities[rank] as number));
+  z += registers * sigma((multiplicities[0] as number) / registers);
+  return (registers * registers) / (2 * Math.LN2 * z);
+}
+
+function sigma(share: number): number {
+  if (share === 1) return Number.POSITIVE_INFINITY;
+  let x = share;
+  let y = 1;
+  let z = x;
+  for (;;) {
+    x *= x;
+    const before = z;
+    z += x * y;
+    y += y;
+    if (z === before) return z;
+  }
+}
+
+function tau(share: number): number {
+  if (share === 0 || share === 1) return 0;
+  let x = share;
+  let y = 1;
+  let z = 1 - x;
+  for (;;) {
+    x = Math.sqrt(x);
+    const before = z;
+    y *= 0.5;
+    z -= (1 - x) ** 2 * y;
+    if (z === before) return z / 3;
+  }
+}

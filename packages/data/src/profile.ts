@@ -1,0 +1,135 @@
+import type { Batch, Column, ColumnType, Dataset, Schema } from "@millwright/contracts";
+import { schemaOf } from "./batch.ts";
+import { type DistinctSketch, emptyDistinct, mergeDistinct } from "./distinct.ts";
+import { columnMissing, columnType, schemaMismatch } from "./errors.ts";
+import { emptyFrequent, type FrequentTexts, mergeFrequent } from "./frequent.ts";
+import { emptyMoments, mergeMoments, type Moments } from "./moments.ts";
+import { createColumnProfiler } from "./profiler.ts";
+import { emptyQuantileSketch, mergeQuantileSketches, type QuantileSketch } from "./quantile-sketch.ts";
+
+/** What is known of one column without its rows. */
+export interface ColumnProfile {
+  readonly type: ColumnType;
+  /** Rows with a value. */
+  readonly count: number;
+  /** Rows that are null. */
+  readonly missing: number;
+  /** Values that are NaN or infinite: counted in `count`, left out of moments, quantiles and distinct values. */
+  readonly nonFinite: number;
+  /** Numbers, dates, timestamps (days, microseconds) and booleans (0 and 1). */
+  readonly moments?: Moments | undefined;
+  readonly quantiles?: QuantileSketch | undefined;
+  /** Text and dictionaries; booleans as `true` and `false`. */
+  readonly frequent?: FrequentTexts | undefined;
+  /** All types but lists and binary. 64-bit integers beyond 2^53 count as the float nearest to them. */
+  readonly distinct?: DistinctSketch | undefined;
+}
+
+/** What is known of a table without its rows: mergeable, so that parts may be profiled apart. */
+export interface Profile {
+  readonly rows: number;
+  readonly columns: Readonly<Record<string, ColumnProfile>>;
+}
+
+export interface ProfileOptions {
+  /** Most buckets of a quantile sketch. Default: 2048. */
+  readonly maxBuckets?: number | undefined;
+  /** Most texts counted a column. Default: 256. */
+  readonly maxTexts?: number | undefined;
+}
+
+/** Collects a profile batch by batch: `updateProfile` without copying what was collected. */
+export interface Profiler {
+  /** Throws `DATA_COLUMN_MISSING`, `DATA_COLUMN_TYPE`; columns outside the schema are not looked at. */
+  update(batch: Batch): void;
+  /** What was collected so far; more may follow. */
+  profile(): Profile;
+}
+
+export function createProfiler(schema: Schema, options: ProfileOptions = {}): Profiler {
+  const profilers = schema.map(({ name, type }) => ({ name, type, profiler: createColumnProfiler(type, options) }));
+  let rows = 0;
+  return {
+    update(batch) {
+      const found = profilers.map(({ name, type }) => columnOfType(batch, name, type));
+      for (const [index, { profiler }] of profilers.entries()) profiler.update(found[index] as Column);
+      rows += batch.length;
+    },
+    profile: () => ({
+      rows,
+      columns: Object.fromEntries(profilers.map(({ name, profiler }) => [name, profiler.profile()])),
+    }),
+  };
+}
+
+function columnOfType(batch: Batch, name: string, type: ColumnType): Column {
+  const column = Object.hasOwn(batch.columns, name) ? batch.columns[name] : undefined;
+  if (column === undefined) throw columnMissing(name, Object.keys(batch.columns));
+  if (column.type !== type) throw columnType(name, column.type, type);
+  return column;
+}
+
+/** The profile of no rows: merging it with another gives the other. */
+export function emptyProfile(schema: Schema, options: ProfileOptions = {}): Profile {
+  return createProfiler(schema, options).profile();
+}
+
+/** @returns the profile with the batch's rows added; the given one is unchanged. */
+export function updateProfile(profile: Profile, batch: Batch): Profile {
+  const schema = Object.entries(profile.columns).map(([name, { type }]) => ({ name, type }));
+  return mergeProfiles(profile, profileOf(batch, { schema }));
+}
+
+/** @returns the profile of one batch; of the schema's columns only, where one is given. */
+export function profileOf(
+  batch: Batch,
+  { schema = schemaOf(batch), ...options }: ProfileOptions & { readonly schema?: Schema | undefined } = {},
+): Profile {
+  const profiler = createProfiler(schema, options);
+  profiler.update(batch);
+  return profiler.profile();
+}
+
+/** @returns the profile of all rows of a dataset. */
+export async function profileDataset(
+  dataset: Dataset,
+  { signal, ...options }: ProfileOptions & { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Profile> {
+  const profiler = createProfiler(dataset.schema, options);
+  for await (const batch of dataset.batches({ signal })) profiler.update(batch);
+  return profiler.profile();
+}
+
+/**
+ * The profile of the rows of both. Associative: exactly for counts, ranks, distinct values and exact texts, up to rounding for mean and variance.
+ * Throws `DATA_SCHEMA_MISMATCH`.
+ */
+export function mergeProfiles(a: Profile, b: Profile): Profile {
+  const names = Object.keys(a.columns);
+  const others = Object.keys(b.columns);
+  if (names.length !== others.length || names.some((name) => !Object.hasOwn(b.columns, name))) {
+    throw schemaMismatch(`one profile has the columns ${names.join(", ")}, the other ${others.join(", ")}`);
+  }
+  const merged = names.map((name) => [
+    name,
+    mergeColumns(name, a.columns[name] as ColumnProfile, b.columns[name] as ColumnProfile),
+  ]);
+  return { rows: a.rows + b.rows, columns: Object.fromEntries(merged) as Profile["columns"] };
+}
+
+function mergeColumns(name: string, a: ColumnProfile, b: ColumnProfile): ColumnProfile {
+  if (a.type !== b.type)
+    throw schemaMismatch(`the column "${name}" is ${a.type} in one profile and ${b.type} in the other`);
+  return {
+    type: a.type,
+    count: a.count + b.count,
+    missing: a.missing + b.missing,
+    nonFinite: a.nonFinite + b.nonFinite,
+    ...(a.moments === undefined ? {} : { moments: mergeMoments(a.moments, b.moments ?? emptyMoments) }),
+    ...(a.quantiles === undefined
+      ? {}
+      : { quantiles: mergeQuantileSketches(a.quantiles, b.quantiles ?? emptyQuantileSketch()) }),
+    ...(a.frequent === undefined ? {} : { frequent: mergeFrequent(a.frequent, b.frequent ?? emptyFrequent()) }),
+    ...(a.distinct === undefined ? {} : { distinct: mergeDistinct(a.distinct, b.distinct ?? emptyDistinct()) }),
+  };
+}

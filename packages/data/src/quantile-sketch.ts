@@ -1,0 +1,243 @@
+/**
+ * A histogram whose buckets are ranges of the bits of a 64-bit float: the high `32 − shift` bits, so each bucket spans a share of 2^(shift − 20)
+ * of its value. `shift` grows only when more than `maxBuckets` buckets would be filled, and then all buckets join in pairs: Epicoco et al.,
+ * "UDDSketch: Accurate Tracking of Quantiles in Data Streams" (2020), on float bits in place of logarithms.
+ * The state is a function of the set of values alone: neither order nor the way of merging leaves a trace. Between buckets, ranks are exact.
+ */
+export interface QuantileSketch {
+  readonly maxBuckets: number;
+  /** 0 to 20: the relative width of buckets is 2^(shift − 20). */
+  readonly shift: number;
+  /** Filled buckets, growing in value. */
+  readonly keys: Int32Array;
+  /** Values in each of them. */
+  readonly counts: Float64Array;
+  /** All values. */
+  readonly count: number;
+}
+
+/** Sketches while they take values. */
+export interface QuantileSketcher {
+  /** Takes the finite numbers among the first `length`. */
+  addAll(values: Float64Array, length?: number): void;
+  addSketch(sketch: QuantileSketch): void;
+  sketch(): QuantileSketch;
+}
+
+const defaultMaxBuckets = 2048;
+/** Every octave of both signs fits in as many buckets as this, so joining ends. */
+const smallestMaxBuckets = 16;
+const coarsestShift = 31;
+
+/** @param maxBuckets From 16. Default: 2048. Joining stops at the latest when one bucket is left for each sign. */
+export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): QuantileSketcher {
+  if (!(Number.isInteger(maxBuckets) && maxBuckets >= smallestMaxBuckets)) {
+    throw new RangeError(`maxBuckets must be an integer from ${smallestMaxBuckets}, not ${maxBuckets}.`);
+  }
+  let table = createTable(64);
+  let shift = 0;
+  const add = (key: number, amount: number): void => {
+    table.add(key, amount);
+    if (table.size() > maxBuckets) {
+      let next = table;
+      do {
+        shift += 1;
+        const joined = createTable(64);
+        next.forEach((each, count) => joined.add(each >> 1, count));
+        next = joined;
+      } while (next.size() > maxBuckets && shift < coarsestShift);
+      table = next;
+    }
+  };
+  return {
+    addAll(values, length = values.length) {
+      const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+      for (let index = 0; index < length; index += 1) {
+        const high = words[index * 2 + 1] as number;
+        if ((high & 0x7ff00000) === 0x7ff00000) continue;
+        add(orderedKey(high, values[index] as number) >> shift, 1);
+      }
+    },
+    addSketch(sketch) {
+      while (shift < sketch.shift) {
+        const joined = createTable(64);
+        table.forEach((each, count) => joined.add(each >> 1, count));
+        table = joined;
+        shift += 1;
+      }
+      for (let index = 0; index < sketch.keys.length; index += 1) {
+        add((sketch.keys[index] as number) >> (shift - sketch.shift), sketch.counts[index] as number);
+      }
+    },
+    sketch: () => ({ maxBuckets, shift, ...table.sorted() }),
+  };
+}
+
+/** Maps the high word of a float to integers in the order of the floats; both zeros to 0. */
+function orderedKey(high: number, value: number): number {
+  return high >= 0 ? high : value === 0 ? 0 : high ^ 0x7fffffff;
+}
+
+interface CountTable {
+  add(key: number, amount: number): void;
+  size(): number;
+  forEach(visit: (key: number, count: number) => void): void;
+  sorted(): Pick<QuantileSketch, "keys" | "counts" | "count">;
+}
+
+/** Counts by 32-bit key: open addressing, linear probing, at most half full; a slot is free while its count is 0. */
+function createTable(slots: number): CountTable {
+  let mask = slots - 1;
+  let bits = Math.clz32(slots) + 1;
+  let keys = new Int32Array(slots);
+  let counts = new Float64Array(slots);
+  let used = 0;
+  const put = (key: number, amount: number): void => {
+    let slot = Math.imul(key, 0x9e3779b1) >>> bits;
+    while (counts[slot] !== 0 && keys[slot] !== key) slot = (slot + 1) & mask;
+    if (counts[slot] === 0) {
+      keys[slot] = key;
+      used += 1;
+    }
+    counts[slot] = (counts[slot] as number) + amount;
+  };
+  const grow = (): void => {
+    const [oldKeys, oldCounts] = [keys, counts];
+    mask = mask * 2 + 1;
+    bits -= 1;
+    keys = new Int32Array(mask + 1);
+    counts = new Float64Array(mask + 1);
+    used = 0;
+    for (let slot = 0; slot < oldKeys.length; slot += 1) {
+      if (oldCounts[slot] !== 0) put(oldKeys[slot] as number, oldCounts[slot] as number);
+    }
+  };
+  return {
+    add(key, amount) {
+      put(key, amount);
+      if (used * 2 > mask) grow();
+    },
+    size: () => used,
+    forEach(visit) {
+      for (let slot = 0; slot <= mask; slot += 1)
+        if (counts[slot] !== 0) visit(keys[slot] as number, counts[slot] as number);
+    },
+    sorted() {
+      const filled = Array.from(keys.keys()).filter((slot) => counts[slot] !== 0);
+      filled.sort((a, b) => (keys[a] as number) - (keys[b] as number));
+      const sortedCounts = Float64Array.from(filled, (slot) => counts[slot] as number);
+      return {
+        keys: Int32Array.from(filled, (slot) => keys[slot] as number),
+        counts: sortedCounts,
+        count: sortedCounts.reduce((sum, each) => sum + each, 0),
+      };
+    },
+  };
+}
+
+export function emptyQuantileSketch(maxBuckets: number = defaultMaxBuckets): QuantileSketch {
+  return createQuantileSketcher(maxBuckets).sketch();
+}
+
+/** Exactly associative and commutative. The smaller `maxBuckets` counts. */
+export function mergeQuantileSketches(a: QuantileSketch, b: QuantileSketch): QuantileSketch {
+  const sketcher = createQuantileSketcher(Math.min(a.maxBuckets, b.maxBuckets));
+  sketcher.addSketch(a);
+  sketcher.addSketch(b);
+  return sketcher.sketch();
+}
+
+/** @returns the relative width of the buckets: every value a sketch gives lies within this share of a true one of that rank. */
+export function relativeErrorOf({ shift }: QuantileSketch): number {
+  return 2 ** (shift - 20);
+}
+
+/** A filled bucket: the smallest and the largest float it may hold, and how many values fell in it. */
+export interface QuantileBucket {
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+}
+
+/** @returns the filled buckets, growing in value. */
+export function bucketsOf(sketch: QuantileSketch): QuantileBucket[] {
+  return Array.from(sketch.keys, (key, index) => ({
+    low: lowestOf(sketch, key),
+    high: highestOf(sketch, key),
+    count: sketch.counts[index] as number,
+  }));
+}
+
+const float = new Float64Array(1);
+const word = new Int32Array(float.buffer);
+
+function floatOf(high: number, low: number): number {
+  word[1] = high;
+  word[0] = low;
+  // The largest bucket of a coarse sketch reaches into the bits of infinity.
+  return (
+    Math.min(
+      Number.MAX_VALUE,
+      Math.max(-Number.MAX_VALUE, Number.isNaN(float[0]) ? (high < 0 ? -Infinity : Infinity) : (float[0] as number)),
+    ) + 0
+  );
+}
+
+function lowestOf({ shift }: QuantileSketch, key: number): number {
+  const first = key * 2 ** shift;
+  return first >= 0 ? floatOf(first, 0) : floatOf(first ^ 0x7fffffff, -1);
+}
+
+function highestOf({ shift }: QuantileSketch, key: number): number {
+  const last = (key + 1) * 2 ** shift - 1;
+  return last >= 0 ? floatOf(last, -1) : floatOf(last ^ 0x7fffffff, 0);
+}
+
+/** @returns how many values are at most `value`: at least `low`, at most `high`; equal where `value` lies between buckets. */
+export function rankBounds(sketch: QuantileSketch, value: number): { readonly low: number; readonly high: number } {
+  let low = 0;
+  let high = 0;
+  for (let index = 0; index < sketch.keys.length; index += 1) {
+    const key = sketch.keys[index] as number;
+    if (lowestOf(sketch, key) > value) break;
+    high += sketch.counts[index] as number;
+    if (highestOf(sketch, key) <= value) low = high;
+  }
+  return { low, high };
+}
+
+/** @returns the share of values at most `value`, in [0, 1]: exact between buckets, interpolated within one. NaN without values. */
+export function rankOf(sketch: QuantileSketch, value: number): number {
+  let below = 0;
+  for (let index = 0; index < sketch.keys.length; index += 1) {
+    const key = sketch.keys[index] as number;
+    const count = sketch.counts[index] as number;
+    const low = lowestOf(sketch, key);
+    const high = highestOf(sketch, key);
+    if (value < low) break;
+    if (value < high) {
+      below += count * ((value - low) / (high - low));
+      break;
+    }
+    below += count;
+  }
+  return below / sketch.count;
+}
+
+/** @returns about the value with this share of values at most it, within `relativeErrorOf`. NaN without values. `q` in [0, 1]. */
+export function quantileOf(sketch: QuantileSketch, q: number): number {
+  if (!(q >= 0 && q <= 1)) throw new RangeError(`The quantile must be in [0, 1], not ${q}.`);
+  if (sketch.count === 0) return Number.NaN;
+  const rank = Math.max(1, Math.ceil(q * sketch.count));
+  let below = 0;
+  for (let index = 0; index < sketch.keys.length; index += 1) {
+    const count = sketch.counts[index] as number;
+    if (below + count >= rank) {
+      const key = sketch.keys[index] as number;
+      const low = lowestOf(sketch, key);
+      return low + (highestOf(sketch, key) - low) * ((rank - below - 0.5) / count);
+    }
+    below += count;
+  }
+  return highestOf(sketch, sketch.keys.at(-1) ?? 0);
+}
