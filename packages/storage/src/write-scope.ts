@@ -31,7 +31,7 @@ export class OpenWrite {
 
   /** Waits for what the callback did not wait for; an event that could not be appended fails the write. */
   async settle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
     this.#ended = true;
     if (this.#emitFailure !== undefined) throw this.#emitFailure.error;
   }

@@ -41,7 +41,7 @@ async function committedTransactions(path: string): Promise<number> {
 test("what a write did is kept when it resolves and undone when it throws, with its events", async () => {
   await using folder = await temporaryFolder();
   await using database = await openNotes(folder.file("a.db"));
-  const log = openSqliteEventLog(database as unknown as Database);
+  const log = openSqliteEventLog(database);
   const id = await database.write(async ({ sql, emit }) => {
     await sql.insertInto("notes").values({ id: 1, text: "kept" }).execute();
     await emit({ source: "test", type: "run.started", subject: "kept", data: {} });

@@ -1,6 +1,13 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { hasCode } from "@millwright/contracts";
-import { openDirectoryArtifactStore, openSqlite, openSqliteRecordStore } from "@millwright/storage";
+import {
+  type Migration,
+  openDirectoryArtifactStore,
+  openSqlite,
+  openSqliteEventLog,
+  openSqliteLeaseStore,
+  openSqliteRecordStore,
+} from "@millwright/storage";
 import { expect, test } from "vitest";
 import { networkFileSystem } from "../src/network-file-system.ts";
 import { temporaryFolder } from "./folder.ts";
@@ -11,6 +18,7 @@ async function setHeader(path: string, offset: number, value: number): Promise<v
   bytes.writeUInt32BE(value, offset);
   await writeFile(path, bytes);
 }
+const golden: Migration = { name: "001", up: async () => {}, down: async () => {} };
 const userVersion = 60;
 const applicationId = 68;
 
@@ -57,10 +65,25 @@ test("a database whose pages are damaged says so when they are read", async () =
   await expect(reading).rejects.toMatchObject({ code: "STORAGE_FILE_CORRUPT" });
 });
 
-test("CT-13: a file of a later format is refused with both versions named, and left as it is", async () => {
+test("CT-13: files of every released format open, and one of a later format is refused with both versions named and left as it is", async () => {
   await using folder = await temporaryFolder();
   const path = folder.file("a.db");
-  await (await openSqlite(path))[Symbol.asyncDispose]();
+  await copyFile(new URL("fixtures/format-1.db", import.meta.url), path);
+  {
+    await using database = await openSqlite(path);
+    expect(await openSqliteRecordStore(database).read("golden")).toEqual({
+      key: "golden",
+      value: { kept: [1] },
+      version: 2,
+    });
+    expect(await openSqliteEventLog(database).verify()).toEqual({
+      records: 2,
+      head: { cursor: 2, hash: "65ccea454429d318173cc16befdf9eb7218a0a24660866df635bfe60324b2d4b" },
+      broken: undefined,
+    });
+    expect(await database.migrate("golden", [golden])).toEqual([]);
+    expect((await openSqliteLeaseStore(database).acquire("golden", 1000))?.fence).toBe(2);
+  }
   await setHeader(path, userVersion, 2);
   const before = await readFile(path);
   const opening = openSqlite(path);

@@ -32,8 +32,8 @@ interface LogTables {
 const pageRows = 256;
 
 /** The event log of a database: the one that `emit` and `writeBatch` append to. */
-export function openSqliteEventLog(
-  database: Database,
+export function openSqliteEventLog<Tables>(
+  database: Database<Tables>,
   { pollMs = 200 }: SqliteEventLogOptions = {},
 ): VerifiableEventLog {
   const typed = database.typed<LogTables>();
@@ -48,7 +48,7 @@ export function openSqliteEventLog(
   };
 }
 
-function sqliteOf(database: Database): SqliteDatabase {
+function sqliteOf(database: object): SqliteDatabase {
   if (database instanceof SqliteDatabase) return database;
   throw new TypeError("This driver needs a database of openSqlite.");
 }

@@ -22,8 +22,8 @@ const renewSql =
 const releaseSql = "update millwright_leases set held = 0 where name = ? and fence = ?";
 
 /** Leases in a database: among all processes that open its file. Fences of a name grow for ever, over releases and restarts. */
-export function openSqliteLeaseStore(
-  database: Database,
+export function openSqliteLeaseStore<Tables>(
+  database: Database<Tables>,
   { clock = systemClock }: SqliteLeaseStoreOptions = {},
 ): LeaseStore {
   const run = async (sql: string, parameters: readonly unknown[], options?: CallOptions): Promise<StatementResult> => {

@@ -21,7 +21,7 @@ const versionSql = "select version from millwright_records where key = ?1 and va
 const pageRows = 256;
 
 /** Small JSON records in a database, with compare-and-swap among all processes that open its file. */
-export function openSqliteRecordStore(database: Database): RecordStore {
+export function openSqliteRecordStore<Tables>(database: Database<Tables>): RecordStore {
   const typed = database.typed<RecordTables>();
   const change = async (
     key: string,
