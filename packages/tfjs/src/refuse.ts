@@ -22,22 +22,24 @@ function guard(
   } as GradConfig);
 }
 
-/** Guards the gradients that TensorFlow.js 4.22.0 has for no backend: dilated convolutions, and cumulative sums over an axis but the last. */
+/** Guards the gradients that TensorFlow.js 4.22.0 has for no backend: dilated convolutions, depthwise ones too, and cumulative sums over an axis but the last. */
 export function refuseUnsupportedGradients(tf: TensorFlow): void {
-  guard(tf, "Conv2D", ({ dilations }) => {
-    const sizes = Array.isArray(dilations) ? dilations : [dilations];
-    if (sizes.every((size) => size === undefined || size === 1)) return;
-    throw kernelRefused(
-      "Conv2D (gradient)",
-      `its dilation is ${sizes.join("×")}`,
-      "Train with dilation 1, or with a larger filter or stride.",
-    );
-  });
+  for (const kernel of ["Conv2D", "DepthwiseConv2dNative"]) {
+    guard(tf, kernel, ({ dilations }) => {
+      const sizes = [dilations].flat().map(Number);
+      if (dilations === undefined || sizes.every((size) => size === 1)) return;
+      throw kernelRefused(
+        `${kernel} (gradient)`,
+        `its dilation is ${sizes.join("×")}`,
+        "Train with dilation 1, or with a larger filter or stride.",
+      );
+    });
+  }
   guard(tf, "Cumsum", ({ axis }, rank) => {
     if (axis === rank - 1 || axis === -1) return;
     throw kernelRefused(
       "Cumsum (gradient)",
-      `its axis is ${String(axis)} of ${rank}`,
+      `its axis is ${Number(axis)} of ${rank}`,
       "Transpose so that the cumulative sum runs over the last axis.",
     );
   });

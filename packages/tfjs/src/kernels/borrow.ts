@@ -17,7 +17,8 @@ export function borrowKernel(tf: TensorFlow, kernelName: string): KernelFunc {
     const lend = (info: TensorInfo): TensorInfo => {
       const dataId = theirs.write(ours.readSync(info.dataId), info.shape, info.dtype);
       copies.push(dataId);
-      return { dataId, shape: info.shape, dtype: info.dtype };
+      // Some kernels ask for the rank, which only whole tensors have.
+      return { dataId, shape: info.shape, dtype: info.dtype, rank: info.shape.length } as TensorInfo;
     };
     const giveBack = (info: TensorInfo): TensorInfo => {
       const dataId = ours.write(theirs.readSync(info.dataId), info.shape, info.dtype);

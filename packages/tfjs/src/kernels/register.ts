@@ -8,10 +8,10 @@ import type {
 } from "@tensorflow/tfjs-core";
 import type { TensorFlow } from "../tensorflow.ts";
 import { kernelRefused } from "../errors.ts";
-import { averagePoolGradient } from "./average-pool-gradient.ts";
 import { borrowKernel } from "./borrow.ts";
 import { conv2dFilterGradient } from "./conv2d-filter-gradient.ts";
 import { depthwiseFilterGradient, depthwiseInputGradient } from "./depthwise-gradients.ts";
+import { averagePoolGradient, maxPoolGradient, type PoolWindows, windows2d, windows3d } from "./pool-gradients.ts";
 import { resizeNearestGradient } from "./resize-nearest-gradient.ts";
 import { unsortedSegmentSum } from "./segment-sum.ts";
 
@@ -32,7 +32,7 @@ type Shape4 = [number, number, number, number];
 
 const channelsLast = (kernel: string, dataFormat: Attribute | undefined): void => {
   if (dataFormat === undefined || dataFormat === "NHWC") return;
-  throw kernelRefused(kernel, `its data format is ${String(dataFormat)}`, "Put the channels last (NHWC).");
+  throw kernelRefused(kernel, `its data format is ${JSON.stringify(dataFormat)}`, "Put the channels last (NHWC).");
 };
 
 const conv2dBackpropFilter: ArrayKernel = ({ tf, attrs, values, shape }) => {
@@ -84,17 +84,42 @@ const segmentSum: ArrayKernel = ({ attrs, values, shape, dtype }) => {
   return { values: sums, shape: [segments, ...shape("x").slice(1)], dtype: dtype("x") };
 };
 
-const avgPoolGrad: ArrayKernel = ({ tf, attrs, values, shape }) => {
-  const geometry = tf.backend_util.computePool2DInfo(
-    shape("input") as Shape4,
-    attrs["filterSize"] as Spatial,
-    attrs["strides"] as Spatial,
-    1,
-    attrs["pad"] as Padding,
-    attrs["dimRoundingMode"] as Rounding,
+type Shape5 = [number, number, number, number, number];
+
+/** Where the windows lie; of 3-D pooling where the input has five axes. */
+function poolWindows(tf: TensorFlow, attrs: Readonly<Record<string, Attribute>>, input: number[]): PoolWindows {
+  const strides = attrs["strides"];
+  const filterSize = attrs["filterSize"];
+  const pad = attrs["pad"] as Padding;
+  const rounding = attrs["dimRoundingMode"] as Rounding;
+  if (input.length === 4) {
+    return windows2d(
+      tf.backend_util.computePool2DInfo(input as Shape4, filterSize as Spatial, strides as Spatial, 1, pad, rounding),
+    );
+  }
+  channelsLast("pooling gradient", attrs["dataFormat"] === "NDHWC" ? "NHWC" : attrs["dataFormat"]);
+  type Volume = [number, number, number] | number;
+  return windows3d(
+    tf.backend_util.computePool3DInfo(
+      input as Shape5,
+      filterSize as Volume,
+      strides as Volume,
+      1,
+      pad as Exclude<Padding, unknown[]>,
+      rounding,
+    ),
   );
-  return { values: averagePoolGradient(values("dy"), geometry), shape: shape("input") };
-};
+}
+
+const avgPoolGrad: ArrayKernel = ({ tf, attrs, values, shape }) => ({
+  values: averagePoolGradient(values("dy"), poolWindows(tf, attrs, shape("input"))),
+  shape: shape("input"),
+});
+
+const maxPoolGrad: ArrayKernel = ({ tf, attrs, values, shape }) => ({
+  values: maxPoolGradient(values("input"), values("dy"), poolWindows(tf, attrs, shape("input"))),
+  shape: shape("input"),
+});
 
 const resizeNearestNeighborGrad: ArrayKernel = ({ attrs, values, shape }) => {
   const [, height, width] = shape("dy") as Shape4;
@@ -129,16 +154,29 @@ const asKernel =
     return { dataId: target.write(result.values, result.shape, dtype), shape: result.shape, dtype };
   };
 
-/** Gradient kernels that the WASM backend lacks, and what it needs for `Einsum` layers. */
-const absentFromWasm: Readonly<Record<string, ArrayKernel>> = {
+/** Gradient kernels of ours, for both backends: the WASM backend lacks the first four, and both get some of the others wrong. */
+const kernels: Readonly<Record<string, ArrayKernel>> = {
   Conv2DBackpropFilter: conv2dBackpropFilter,
   DepthwiseConv2dNativeBackpropFilter: depthwiseBackpropFilter,
   DepthwiseConv2dNativeBackpropInput: depthwiseBackpropInput,
   UnsortedSegmentSum: segmentSum,
+  AvgPoolGrad: avgPoolGrad,
+  AvgPool3DGrad: avgPoolGrad,
+  MaxPoolGrad: maxPoolGrad,
+  MaxPool3DGrad: maxPoolGrad,
+  ResizeNearestNeighborGrad: resizeNearestNeighborGrad,
 };
 
-/** Kernels of the CPU backend that compute rightly and that the WASM backend lacks, or gets wrong (the two of Dilation2D). */
-const borrowedByWasm = ["Einsum", "Dilation2DBackpropFilter", "Dilation2DBackpropInput", "AvgPool3DGrad"];
+/** Kernels of the JavaScript backend that compute rightly, and that the WASM backend lacks (`Einsum`) or gets wrong (the others). */
+const borrowedByWasm = [
+  "Einsum",
+  "Dilation2D",
+  "Dilation2DBackpropFilter",
+  "Dilation2DBackpropInput",
+  "Conv3DBackpropFilterV2",
+  "Conv3DBackpropInputV2",
+  "MaxPool3D",
+];
 
 const replace = (tf: TensorFlow, kernelName: string, backendName: string, kernelFunc: KernelFunc): void => {
   // Registering over a kernel warns on the console.
@@ -151,10 +189,9 @@ const replace = (tf: TensorFlow, kernelName: string, backendName: string, kernel
  * @returns the names of the kernels replaced or added.
  */
 export function mendWasm(tf: TensorFlow): readonly string[] {
-  const ours = { ...absentFromWasm, AvgPoolGrad: avgPoolGrad };
-  for (const [name, kernel] of Object.entries(ours)) replace(tf, name, "wasm", asKernel(tf, kernel));
+  for (const [name, kernel] of Object.entries(kernels)) replace(tf, name, "wasm", asKernel(tf, kernel));
   for (const name of borrowedByWasm) replace(tf, name, "wasm", borrowKernel(tf, name));
-  return [...Object.keys(ours), ...borrowedByWasm];
+  return [...Object.keys(kernels), ...borrowedByWasm];
 }
 
 /**
@@ -162,11 +199,6 @@ export function mendWasm(tf: TensorFlow): readonly string[] {
  * @returns the names of the kernels replaced.
  */
 export function mendJs(tf: TensorFlow): readonly string[] {
-  const ours = {
-    ...absentFromWasm,
-    AvgPoolGrad: avgPoolGrad,
-    ResizeNearestNeighborGrad: resizeNearestNeighborGrad,
-  };
-  for (const [name, kernel] of Object.entries(ours)) replace(tf, name, "cpu", asKernel(tf, kernel));
-  return Object.keys(ours);
+  for (const [name, kernel] of Object.entries(kernels)) replace(tf, name, "cpu", asKernel(tf, kernel));
+  return Object.keys(kernels);
 }
