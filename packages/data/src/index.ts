@@ -70,3 +70,22 @@ export {
   rankOf,
   relativeErrorOf,
 } from "./quantile-sketch.ts";
+export { fitTransforms } from "./fit-transforms.ts";
+export { type HashSplitOptions, type TimeSplitOptions, filterRows, splitByHash, splitByTime } from "./split.ts";
+export type {
+  CyclicStep,
+  FittedStep,
+  FittedTransforms,
+  HashStep,
+  NumericStep,
+  OneHotStep,
+  TransformPlan,
+  TransformStep,
+} from "./transform-plan.ts";
+export {
+  type CompiledTransforms,
+  type TransformedBatch,
+  applyTransforms,
+  compileTransforms,
+  parseTransforms,
+} from "./transforms.ts";

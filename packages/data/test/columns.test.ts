@@ -23,7 +23,7 @@ import { allTypes, arraysOf } from "./batches.ts";
 
 test("every type gives back what went in, nulls included", () => {
   const { batch, values } = allTypes();
-  for (const [name, wanted] of Object.entries(values)) expect(toArray(batch.columns[name]!), name).toEqual(wanted);
+  expect(arraysOf(batch)).toEqual(values);
 });
 
 test("a NaN is a value, not a null", () => {
