@@ -1,18 +1,86 @@
-import type { Batch, Column, ModelManifest, Tensor, TensorSpec, Tensors } from "@millwright/contracts";
-import { asFloat64, isNull, toArray } from "@millwright/data";
+import {
+  type Batch,
+  type Column,
+  type ModelManifest,
+  type Tensor,
+  type TensorSpec,
+  type Tensors,
+  modelCorrupt,
+} from "@millwright/contracts";
+import {
+  type CompiledTransforms,
+  type ValueInput,
+  asFloat64,
+  batchOf,
+  compileTransforms,
+  isNull,
+  parseTransforms,
+  toArray,
+} from "@millwright/data";
 import { batchMismatch } from "./errors.ts";
 
-/** Turns columns into the inputs of a model. */
-export type BatchInputs = (batch: Batch) => Tensors;
+/** Values of one row by column name. */
+export type RowValues = Readonly<Record<string, unknown>>;
+
+/** Turns columns, or the values of one row, into the inputs of a model. */
+export interface ColumnInputs {
+  batch(batch: Batch): Tensors;
+  row(values: RowValues): Tensors;
+}
+
+/**
+ * How the package takes columns: through its transforms, where it has them, into its one float32 input of shape [-1, width]. Throws
+ * `PORT_MODEL_CORRUPT` where they do not fit each other.
+ */
+export function columnInputs(
+  directory: string,
+  manifest: Pick<ModelManifest, "signature" | "transforms">,
+): ColumnInputs {
+  const { transforms, signature } = manifest;
+  if (transforms === undefined) return namedInputs(signature.inputs);
+  return transformedInputs(directory, compileStored(directory, transforms), signature.inputs);
+}
+
+function compileStored(directory: string, transforms: unknown): CompiledTransforms {
+  try {
+    return compileTransforms(parseTransforms(transforms));
+  } catch (error) {
+    throw modelCorrupt(directory, "its transforms cannot be read", error);
+  }
+}
+
+function transformedInputs(
+  directory: string,
+  compiled: CompiledTransforms,
+  inputs: readonly TensorSpec[],
+): ColumnInputs {
+  const { width } = compiled;
+  const [only] = inputs;
+  const fits =
+    only?.dtype === "float32" && only.shape.length === 2 && (only.shape[1] === width || only.shape[1] === -1);
+  if (only === undefined || inputs.length > 1 || !fits) {
+    throw modelCorrupt(
+      directory,
+      `its transforms give ${width} columns, and its signature does not take them as one float32 input of shape [-1, ${width}]`,
+    );
+  }
+  const { name } = only;
+  return {
+    batch(batch) {
+      const { dtype, shape, data } = compiled.batch(batch);
+      return { [name]: { dtype, shape, data } };
+    },
+    row: (values) => ({ [name]: { dtype: "float32", shape: [1, width], data: compiled.row(values) } }),
+  };
+}
 
 /**
  * How a package without transforms takes columns: each input from the column of its name, of shape [rows] or [rows, 1]; or the one input, of
  * shape [rows, width], from `width` columns side by side in the batch's order.
  */
-export function columnInputs({ signature }: Pick<ModelManifest, "signature">): BatchInputs {
-  const { inputs } = signature;
+function namedInputs(inputs: readonly TensorSpec[]): ColumnInputs {
   const [only] = inputs;
-  return (batch) => {
+  const fromBatch = (batch: Batch): Tensors => {
     if (inputs.every(({ name }) => Object.hasOwn(batch.columns, name))) {
       return Object.fromEntries(inputs.map((spec) => [spec.name, columnTensor(spec, batch)]));
     }
@@ -21,6 +89,13 @@ export function columnInputs({ signature }: Pick<ModelManifest, "signature">): B
       `its columns are ${Object.keys(batch.columns).join(", ")}`,
       `The model takes the columns ${inputs.map(({ name }) => name).join(", ")}.`,
     );
+  };
+  return {
+    batch: fromBatch,
+    row: (values) =>
+      fromBatch(
+        batchOf(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, [value as ValueInput]]))),
+      ),
   };
 }
 

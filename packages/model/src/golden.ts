@@ -1,12 +1,12 @@
 import {
   type CallOptions,
   type GoldenRequest,
-  type JsonTensor,
   type LoadedModel,
   type ModelManifest,
   type Tensor,
-  type TensorType,
   type Tensors,
+  decodeTensor,
+  encodeTensor,
 } from "@millwright/contracts";
 import { goldenMismatch } from "./errors.ts";
 
@@ -34,10 +34,10 @@ export async function runGolden(
 ): Promise<GoldenReport> {
   const requests = manifest.golden.length;
   for (const [request, golden] of manifest.golden.entries()) {
-    const inputs = mapValues(golden.inputs, fromJsonTensor);
+    const inputs = mapValues(golden.inputs, decodeTensor);
     const outputs = await loaded.predict(inputs, options);
     for (const [output, expected] of Object.entries(golden.outputs)) {
-      const difference = firstDifference(fromJsonTensor(expected), outputs[output], golden.tolerance);
+      const difference = firstDifference(decodeTensor(expected), outputs[output], golden.tolerance);
       if (difference !== undefined) {
         return { passed: false, requests, difference: { request, output, tolerance: golden.tolerance, ...difference } };
       }
@@ -61,8 +61,8 @@ export async function checkGolden(
 
 /** A golden request from tensors, as the manifest keeps it. `tolerance` is the largest absolute difference allowed. */
 export const goldenRequest = (inputs: Tensors, outputs: Tensors, tolerance: number): GoldenRequest => ({
-  inputs: mapValues(inputs, toJsonTensor),
-  outputs: mapValues(outputs, toJsonTensor),
+  inputs: mapValues(inputs, encodeTensor),
+  outputs: mapValues(outputs, encodeTensor),
   tolerance,
 });
 
@@ -86,37 +86,3 @@ function firstDifference(
 
 const mapValues = <From, To>(record: Readonly<Record<string, From>>, map: (value: From) => To): Record<string, To> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
-
-/** The tensor as JSON carries it: 64-bit integers as decimal strings; NaN, the infinities and −0 as their names. */
-export function toJsonTensor(tensor: Tensor): JsonTensor {
-  const encode = (value: number | bigint | string): number | string | boolean => {
-    if (tensor.dtype === "bool") return value !== 0;
-    if (typeof value !== "number") return String(value);
-    if (Object.is(value, -0)) return "-0";
-    return Number.isFinite(value) ? value : String(value);
-  };
-  return {
-    dtype: tensor.dtype,
-    shape: tensor.shape,
-    data: Array.from<number | bigint | string>(tensor.data as ArrayLike<number>).map(encode),
-  };
-}
-
-const arrays: { readonly [Type in TensorType]: (data: JsonTensor["data"]) => Tensor["data"] } = {
-  bool: (data) => Uint8Array.from(data, (value) => (value === true || value === 1 ? 1 : 0)),
-  int8: (data) => Int8Array.from(data, Number),
-  int16: (data) => Int16Array.from(data, Number),
-  int32: (data) => Int32Array.from(data, Number),
-  int64: (data) => BigInt64Array.from(data, BigInt),
-  uint8: (data) => Uint8Array.from(data, Number),
-  uint16: (data) => Uint16Array.from(data, Number),
-  uint32: (data) => Uint32Array.from(data, Number),
-  uint64: (data) => BigUint64Array.from(data, BigInt),
-  float32: (data) => Float32Array.from(data, Number),
-  float64: (data) => Float64Array.from(data, Number),
-  string: (data) => data.map(String),
-};
-
-/** The inverse of `toJsonTensor`. */
-export const fromJsonTensor = ({ dtype, shape, data }: JsonTensor): Tensor =>
-  ({ dtype, shape, data: arrays[dtype](data) }) as Tensor;

@@ -3,15 +3,8 @@ export { type DenseLayer, type DenseModelFiles, type DenseModelOptions, writeDen
 export { denseRuntime } from "./dense-runtime.ts";
 export { type DirectoryModelSourceOptions, openDirectoryModelSource } from "./drivers/directory.ts";
 export { ModelError, type ModelErrorCode } from "./errors.ts";
-export {
-  type GoldenDifference,
-  type GoldenReport,
-  checkGolden,
-  fromJsonTensor,
-  goldenRequest,
-  runGolden,
-  toJsonTensor,
-} from "./golden.ts";
+export { type GoldenDifference, type GoldenReport, checkGolden, goldenRequest, runGolden } from "./golden.ts";
+export type { RowValues } from "./batch-inputs.ts";
 export { type LoadModelOptions, type OpenedModel, loadModel } from "./load-model.ts";
 export { type PackModelOptions, packModel } from "./pack-model.ts";
 export { type ModelFileSource, filesIn } from "./package-files.ts";

@@ -8,8 +8,7 @@ import type {
   ResolvedModel,
   Tensors,
 } from "@millwright/contracts";
-import { unsupported } from "@millwright/contracts";
-import { type BatchInputs, columnInputs } from "./batch-inputs.ts";
+import { type RowValues, columnInputs } from "./batch-inputs.ts";
 import { formatUnsupported } from "./errors.ts";
 import { checkGolden } from "./golden.ts";
 
@@ -27,11 +26,13 @@ export interface OpenedModel extends LoadedModel, AsyncDisposable {
    * column of its name. Throws `MODEL_BATCH_MISMATCH` and what the transforms throw.
    */
   predictBatch(batch: Batch, options?: CallOptions): Tensors | Promise<Tensors>;
+  /** As `predictBatch` for a single row, from its values by column name, without making columns of them where the package has transforms. */
+  predictRow(values: RowValues, options?: CallOptions): Tensors | Promise<Tensors>;
 }
 
 /**
  * Loads a package with the runtime that names its format, and asks it its golden requests.
- * Throws `MODEL_FORMAT_UNSUPPORTED`, `MODEL_GOLDEN_MISMATCH`, and what the runtime throws.
+ * Throws `MODEL_FORMAT_UNSUPPORTED`, `MODEL_GOLDEN_MISMATCH`, `PORT_MODEL_CORRUPT`, and what the runtime throws.
  */
 export async function loadModel(
   { digest, manifest, directory, name }: Omit<ResolvedModel, "version">,
@@ -43,7 +44,7 @@ export async function loadModel(
   if (runtime === undefined) {
     throw formatUnsupported(name, manifest.format, [...new Set(runtimes.flatMap(({ formats }) => formats))]);
   }
-  const toInputs = batchInputs(manifest);
+  const inputs = columnInputs(directory, manifest);
   const loaded = await runtime.load(directory, manifest, { signal });
   try {
     if (check) await checkGolden(loaded, manifest, { signal });
@@ -55,14 +56,10 @@ export async function loadModel(
     digest,
     manifest,
     memoryBytes: loaded.memoryBytes,
-    predict: (inputs, options) => loaded.predict(inputs, options),
-    predictBatch: (batch, options) => loaded.predict(toInputs(batch), options),
+    predict: (tensors, options) => loaded.predict(tensors, options),
+    predictBatch: (batch, options) => loaded.predict(inputs.batch(batch), options),
+    predictRow: (values, options) => loaded.predict(inputs.row(values), options),
     dispose: () => loaded.dispose(),
     [Symbol.asyncDispose]: () => loaded.dispose(),
   };
-}
-
-function batchInputs(manifest: ModelManifest): BatchInputs {
-  if (manifest.transforms === undefined) return columnInputs(manifest);
-  throw unsupported("A package with transforms", "Pack it without.");
 }
