@@ -26,6 +26,16 @@ export type {
   NumericType,
   Schema,
 } from "./column.ts";
+export {
+  type ColumnKind,
+  type DataSchema,
+  type Declarations,
+  type RowInputOf,
+  type RowOf,
+  columnKinds,
+  defineSchema,
+  parseRow,
+} from "./data-schema.ts";
 export type { BatchesOptions, Dataset, DatasetPart, DatasetRef } from "./dataset.ts";
 export type { Deployer, DeploymentPlan, DeploymentState, DeploymentStatus } from "./deployer.ts";
 export { type DigestBuilder, createDigestBuilder, digestOf, digestOfJson } from "./digest.ts";
@@ -38,6 +48,7 @@ export {
 } from "./error.ts";
 export { ContractsError, type ContractsErrorCode } from "./errors.ts";
 export type { EntityReference, EventData, EventDraft, EventFamily, EventType, MillwrightEvent } from "./event.ts";
+export { formatEventTime, parseDate, parseEventTime } from "./event-time.ts";
 export type { EventLog, EventReadOptions, LoggedEvent } from "./event-log.ts";
 export type {
   FeatureRequest,
@@ -47,6 +58,33 @@ export type {
   FeatureVectors,
   ViewStatus,
 } from "./feature-source.ts";
+export {
+  type AnyDeclaration,
+  type DictionaryFieldOptions,
+  type FieldDeclaration,
+  type FieldOptions,
+  type FloatInput,
+  type ItemTypes,
+  type LongInput,
+  type NumberFieldOptions,
+  binary,
+  bool,
+  date,
+  dictionary,
+  float32,
+  float64,
+  int16,
+  int32,
+  int64,
+  int8,
+  list,
+  timestamp,
+  uint16,
+  uint32,
+  uint64,
+  uint8,
+  utf8,
+} from "./field-declaration.ts";
 export { type IdSource, createIdSource } from "./id-source.ts";
 export type { Branded, Digest, EventId, JobId, ModelRef, RunId, TrialId } from "./ids.ts";
 export type { JobEvent, JobHandle, JobLauncher, JobLimits, JobResult, JobSpec } from "./job-launcher.ts";
@@ -111,6 +149,15 @@ export type { CapturedLabel, CapturedPrediction, LabelSink, PredictionSink } fro
 export { type Random, type RandomState, createRandom, hashSeed, restoreRandom } from "./random.ts";
 export type { ConditionalOptions, RecordStore, StoredRecord } from "./record-store.ts";
 export type { MetricPoint, RunHandle, RunOptions, RunStatus, RunTracker } from "./run-tracker.ts";
+export {
+  type OpenInferenceDatatype,
+  type OpenInferenceTensor,
+  type SageMakerFeature,
+  openInferenceDatatypes,
+  openInferenceTensors,
+  rowJsonSchema,
+  sageMakerFeatures,
+} from "./schema-projections.ts";
 export type { InferOutput, StandardIssue, StandardResult, StandardSchema } from "./standard-schema.ts";
 export type { JsonTensor, ModelSignature, Tensor, TensorArrays, TensorSpec, TensorType, Tensors } from "./tensor.ts";
 export type { TrialHandle, TrialReportOptions, TrialVerdict } from "./trial-handle.ts";
