@@ -89,3 +89,5 @@ export {
   compileTransforms,
   parseTransforms,
 } from "./transforms.ts";
+export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
+export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";

@@ -2,7 +2,7 @@
  * A histogram whose buckets are ranges of the bits of a 64-bit float: the high `32 − shift` bits, so each bucket spans a share of 2^(shift − 20)
  * of its value. `shift` grows only when more than `maxBuckets` buckets would be filled, and then all buckets join in pairs: Epicoco et al.,
  * "UDDSketch: Accurate Tracking of Quantiles in Data Streams" (2020), on float bits in place of logarithms.
- * The state is a function of the set of values alone: neither order nor the way of merging leaves a trace. Between buckets, ranks are exact.
+ * Numbers nearer to 0 than 2^−1022 count as 0. The state is a function of the set of values alone: neither order nor the way of merging leaves a trace. Between buckets, ranks are exact.
  */
 export interface QuantileSketch {
   readonly maxBuckets: number;
@@ -55,7 +55,7 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
       for (let index = 0; index < length; index += 1) {
         const high = words[index * 2 + 1] as number;
         if ((high & 0x7ff00000) === 0x7ff00000) continue;
-        add(orderedKey(high, values[index] as number) >> shift, 1);
+        add(orderedKey(high) >> shift, 1);
       }
     },
     addSketch(sketch) {
@@ -73,9 +73,10 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
   };
 }
 
-/** Maps the high word of a float to integers in the order of the floats; both zeros to 0. */
-function orderedKey(high: number, value: number): number {
-  return high >= 0 ? high : value === 0 ? 0 : high ^ 0x7fffffff;
+/** Maps the high word of a float to integers in the order of the floats; zeros and subnormal numbers to 0. */
+function orderedKey(high: number): number {
+  if ((high & 0x7ff00000) === 0) return 0;
+  return high >= 0 ? high : high ^ 0x7fffffff;
 }
 
 interface CountTable {
@@ -168,6 +169,7 @@ export function bucketsOf(sketch: QuantileSketch): QuantileBucket[] {
   }));
 }
 
+const smallestNormal = 2 ** -1022;
 const float = new Float64Array(1);
 const word = new Int32Array(float.buffer);
 
@@ -189,7 +191,10 @@ function lowestOf({ shift }: QuantileSketch, key: number): number {
 }
 
 function highestOf({ shift }: QuantileSketch, key: number): number {
+  // Subnormal numbers are taken for 0, so that 0 has a bucket to itself.
+  if (key === 0 && shift <= 20) return 0;
   const last = (key + 1) * 2 ** shift - 1;
+  if (last === -1) return -smallestNormal;
   return last >= 0 ? floatOf(last, -1) : floatOf(last ^ 0x7fffffff, 0);
 }
 

@@ -1,4 +1,4 @@
-import type { Batch } from "@millwright/contracts";
+import type { Batch, ColumnType } from "@millwright/contracts";
 import { batchOf, column, toArray, type Value, type ValueInput } from "../src/index.ts";
 
 /** Rows of every type: 19 rows (no multiple of eight) with nulls here and there. */
@@ -26,12 +26,17 @@ export function allTypes(rows = 19): { readonly batch: Batch; readonly values: R
     texts: make((row) => Array.from({ length: row % 4 }, (_, index) => `item ${row} ${index}`)),
     full: Array.from({ length: rows }, (_, row) => row),
   };
-  const types = { text: "utf8", bytes: "binary", carrier: "dictionary", full: "int32" } as const;
+  const types: Readonly<Record<string, ColumnType>> = {
+    text: "utf8",
+    bytes: "binary",
+    carrier: "dictionary",
+    full: "int32",
+  };
   const columns = Object.entries(values).map(([name, each]) => {
     const input = each as readonly ValueInput[];
     if (name === "lists") return [name, column("list", input, { items: "int32" })] as const;
     if (name === "texts") return [name, column("list", input, { items: "utf8" })] as const;
-    return [name, column((types as Record<string, "utf8">)[name] ?? (name as "int8"), input)] as const;
+    return [name, column(types[name] ?? (name as ColumnType), input)] as const;
   });
   return { batch: batchOf(Object.fromEntries(columns)), values };
 }
