@@ -1,4 +1,5 @@
 declare const brand: unique symbol;
+declare const immutable: unique symbol;
 
 /** A string that only a parser or a maker of the house may turn into `Name`. */
 export type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -13,3 +14,9 @@ export type EventId = Branded<"EventId">;
 
 /** Points at a model version immutably, `name/3`, or through an alias, `name@champion`. */
 export type ModelRef = Branded<"ModelRef">;
+
+/** Points at one model version for ever: `name/3`. Made by `modelVersionRef`. */
+export type ModelVersionRef = ModelRef & { readonly [immutable]: true };
+
+/** A feature view by name and digest of its definition, `flights#sha256:…`. Made by `featureViewRef`. */
+export type FeatureViewRef = Branded<"FeatureViewRef">;

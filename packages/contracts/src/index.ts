@@ -1,3 +1,4 @@
+export { abortable } from "./abortable.ts";
 export type { Alert, AlertSource } from "./alert-source.ts";
 export type { ArtifactInfo, ArtifactStore } from "./artifact-store.ts";
 export {
@@ -8,6 +9,7 @@ export {
   allowAll,
   redactFields,
 } from "./authorizer.ts";
+export { type BoundedQueue, createBoundedQueue } from "./bounded-queue.ts";
 export type { Amount, Budget, Reservation } from "./budget.ts";
 export { canonicalJson } from "./canonical-json.ts";
 export type { CallOptions } from "./call-options.ts";
@@ -49,6 +51,16 @@ export {
 export { ContractsError, type ContractsErrorCode } from "./errors.ts";
 export type { EntityReference, EventData, EventDraft, EventFamily, EventType, MillwrightEvent } from "./event.ts";
 export { formatEventTime, parseDate, parseEventTime } from "./event-time.ts";
+export {
+  type TraceContext,
+  childTrace,
+  createEvent,
+  eventTypes,
+  matchesType,
+  readTraceparent,
+  sageMakerEventTypes,
+  writeTraceparent,
+} from "./event-types.ts";
 export type { EventLog, EventReadOptions, LoggedEvent } from "./event-log.ts";
 export type {
   FeatureRequest,
@@ -86,7 +98,17 @@ export {
   utf8,
 } from "./field-declaration.ts";
 export { type IdSource, createIdSource } from "./id-source.ts";
-export type { Branded, Digest, EventId, JobId, ModelRef, RunId, TrialId } from "./ids.ts";
+export type {
+  Branded,
+  Digest,
+  EventId,
+  FeatureViewRef,
+  JobId,
+  ModelRef,
+  ModelVersionRef,
+  RunId,
+  TrialId,
+} from "./ids.ts";
 export type { JobEvent, JobHandle, JobLauncher, JobLimits, JobResult, JobSpec } from "./job-launcher.ts";
 export {
   type JobHistory,
@@ -103,6 +125,7 @@ export {
 } from "./job-state.ts";
 export { decodeTensor, encodeTensor } from "./json-tensor.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
+export { type JsonSchemas, jsonSchemas } from "./json-schemas.ts";
 export type { Lease, LeaseStore } from "./lease-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { createBudget } from "./memory-budget.ts";
@@ -128,6 +151,21 @@ export type {
 export type { LoadedModel, ModelRuntime } from "./model-runtime.ts";
 export type { ModelSource, ResolvedModel } from "./model-source.ts";
 export { type NumericValue, decodeNumbers, encodeNumbers } from "./numbers.ts";
+export {
+  type ParsedModelRef,
+  featureViewRef,
+  modelRef,
+  modelVersionRef,
+  parseDatasetRef,
+  parseDigest,
+  parseEvent,
+  parseJobHistory,
+  parseJobId,
+  parseModelManifest,
+  parseModelRef,
+  parseRunId,
+  parseTrialId,
+} from "./parsers.ts";
 export {
   PortError,
   type PortErrorCode,
