@@ -86,6 +86,8 @@ const bytesOf = (data: Data): Uint8Array => (data.values as Uint8Array | undefin
 const typeOfBytes = ({ typeId }: DataType): "utf8" | "binary" =>
   typeId === Type.Utf8 || typeId === Type.LargeUtf8 ? "utf8" : "binary";
 
+const nameOf = ({ typeId }: DataType): string => Type[typeId];
+
 function narrowOffsets(data: Data): Int32Array {
   const wide = data.valueOffsets as unknown as BigInt64Array;
   const last = Number(wide[data.length] ?? 0n);
@@ -119,7 +121,7 @@ function numbersFromArrow(data: Data, type: DataType, name: string, validity: Ui
     default:
       throw arrowTypeUnsupported(
         name,
-        String(type),
+        nameOf(type),
         "Cast it first to a number, a timestamp, text or a list of those.",
       );
   }
@@ -147,7 +149,7 @@ function timesFromArrow(
     if (value % divisor !== 0n && !isNull(times, row)) {
       throw arrowTypeUnsupported(
         name,
-        `${String(data.type)} with ${value} at row ${row}`,
+        `${nameOf(data.type as DataType)} with ${value} at row ${row}`,
         "Cast it to microseconds first.",
       );
     }
@@ -195,7 +197,7 @@ function dictionaryFromArrow(data: Data, name: string, validity: Uint8Array | un
   const dictionary =
     parts.length === 1 ? parts[0] : parts.length === 0 ? build("utf8", []) : concatColumns(name, parts);
   if (dictionary?.type !== "utf8")
-    throw arrowTypeUnsupported(name, String(data.type), "Cast it to the type of its values first.");
+    throw arrowTypeUnsupported(name, nameOf(data.type as DataType), "Cast it to the type of its values first.");
   const indices = data.values as Int32Array | Int8Array | BigInt64Array;
   const values =
     indices instanceof Int32Array

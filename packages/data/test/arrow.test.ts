@@ -83,9 +83,11 @@ test("every type goes to Arrow and back over the same memory", () => {
   expect(Object.keys(back.columns)).toEqual(Object.keys(batch.columns));
   for (const [name, each] of Object.entries(batch.columns)) {
     const buffers = new Set(buffersOf(each));
-    expect(buffers.size, name).toBeGreaterThan(0);
-    expect(new Set(arrowBuffersOf(table.getChild(name)!.data[0]!)), name).toEqual(buffers);
-    expect(new Set(buffersOf(back.columns[name]!)), name).toEqual(buffers);
+    const there = new Set(arrowBuffersOf(table.getChild(name)!.data[0]!));
+    const again = new Set(buffersOf(back.columns[name]!));
+    // Identity, not equality: the very same memory.
+    expect([name, buffers.size, there.size, again.size]).toEqual([name, buffers.size, buffers.size, buffers.size]);
+    for (const buffer of buffers) expect([name, there.has(buffer), again.has(buffer)]).toEqual([name, true, true]);
   }
 });
 
@@ -93,7 +95,9 @@ test("Arrow itself reads the values that were written", () => {
   const { batch, values } = allTypes();
   const table = toArrow(batch);
   for (const name of ["int8", "int32", "int64", "uint64", "float32", "float64", "bool", "text", "carrier", "full"]) {
-    expect([...table.getChild(name)!], name).toEqual(values[name]);
+    // Arrow's own decoder drops a byte order mark at the start of a text; the bytes are there.
+    const wanted = values[name]!.map((value) => (typeof value === "string" ? value.replace("\uFEFF", "") : value));
+    expect([name, ...table.getChild(name)!]).toEqual([name, ...wanted]);
   }
   expect(table.getChild("timestamp")!.nullCount).toBe(5);
   expect(String(table.getChild("timestamp")!.type)).toBe("Timestamp<MICROSECOND, UTC>");
