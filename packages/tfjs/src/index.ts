@@ -1,3 +1,4 @@
+export { type PlainActivation, type PlainDenseLayer, plainDenseLayers } from "./dense-layers.ts";
 export { TfjsError, type TfjsErrorCode } from "./errors.ts";
 export { type SaveLayersModelOptions, loadLayersModel, saveLayersModel } from "./layers-model-files.ts";
 export { type NativeLoader, type OpenTfjsOptions, type Tfjs, openTfjs } from "./open-tfjs.ts";

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import util from "node:util";
+import { isMillwrightError } from "@millwright/contracts";
 import { deviceUnavailable } from "./errors.ts";
 import { mendJs, mendWasm } from "./kernels/register.ts";
 import { briefly, type Device, type DeviceProbe, failedProbe, recogniseLoadFailure } from "./probe.ts";
@@ -205,6 +206,10 @@ async function tested(
         (error: unknown) => error,
       )
     : undefined;
-  if (failure !== undefined) return { probe: failedProbe(device, "self-test-failed", briefly(failure)) };
+  if (failure !== undefined) return { probe: failedProbe(device, "self-test-failed", withoutRemedy(failure)) };
   return { probe: { device, ok: true, detail }, tf, environment };
 }
+
+/** The probe has a remedy of its own. */
+const withoutRemedy = (error: unknown): string =>
+  briefly(isMillwrightError(error) ? error.message.replace(error.remedy, "").trimEnd() : error);

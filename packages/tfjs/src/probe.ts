@@ -77,8 +77,8 @@ export function recogniseLoadFailure(error: unknown): ProbeReason {
   return "load-failed";
 }
 
-/** The first line of what was thrown, short enough for a message. */
+/** The first line of what was thrown, short enough for a message and without its full stop. */
 export function briefly(error: unknown): string {
   const text = (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
-  return text.length > 240 ? `${text.slice(0, 240)}…` : text;
+  return text.length > 240 ? `${text.slice(0, 240)}…` : text.replace(/\.$/, "");
 }

@@ -26,8 +26,9 @@ function guard(
 export function refuseUnsupportedGradients(tf: TensorFlow): void {
   for (const kernel of ["Conv2D", "DepthwiseConv2dNative"]) {
     guard(tf, kernel, ({ dilations }) => {
-      const sizes = [dilations].flat().map(Number);
-      if (dilations === undefined || sizes.every((size) => size === 1)) return;
+      // Layers pass null where nothing was asked for.
+      const sizes = [dilations ?? 1].flat().map(Number);
+      if (sizes.every((size) => size === 1)) return;
       throw kernelRefused(
         `${kernel} (gradient)`,
         `its dilation is ${sizes.join("×")}`,

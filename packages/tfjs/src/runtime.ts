@@ -43,6 +43,7 @@ function checkArity(directory: string, { signature }: ModelManifest, model: Laye
 }
 
 function loaded(tf: TensorFlow, model: LayersModel, { signature }: ModelManifest): LoadedModel {
+  let held = true;
   const memoryBytes = model.weights.reduce(
     (bytes, weight) => bytes + weight.shape.reduce<number>((size, dimension) => size * (dimension ?? 1), 4),
     0,
@@ -60,7 +61,8 @@ function loaded(tf: TensorFlow, model: LayersModel, { signature }: ModelManifest
       return outputs;
     },
     dispose() {
-      model.dispose();
+      if (held) model.dispose();
+      held = false;
       return Promise.resolve();
     },
   };

@@ -1,6 +1,7 @@
 import type { LayersModel, Sequential } from "@tensorflow/tfjs-layers";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { selfTestFailed } from "./errors.ts";
+import { briefly } from "./probe.ts";
 import { selfTestAnswers } from "./self-test-answers.generated.ts";
 import type { TensorFlow } from "./tensorflow.ts";
 
@@ -139,7 +140,7 @@ async function failure(tf: TensorFlow, family: Family, answers: FamilyAnswers): 
     const lossAfter = (await model.trainOnBatch(x, y)) as number;
     return compare(answers, { loss, lossAfter, gradients: gradientsOf(before, after) });
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return briefly(error);
   } finally {
     model.dispose();
     optimizer.dispose();
