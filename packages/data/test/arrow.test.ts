@@ -22,7 +22,7 @@ import {
   TimestampSecond,
   Utf8,
   Utf8View,
-  Vector,
+  type Vector,
   vectorFromArray,
   type Data,
   type DataType,
