@@ -1,4 +1,5 @@
 import type { CallOptions } from "./call-options.ts";
+import type { ErrorCategory } from "./error.ts";
 import type { JobState } from "./job-state.ts";
 import type { JsonValue } from "./json.ts";
 
@@ -45,6 +46,8 @@ export interface JobResult {
   readonly exitSignal?: string | undefined;
   /** The first 1,024 characters of what the job wrote as its failure. */
   readonly failureReason?: string | undefined;
+  /** What kind of failure it was; present where the job failed and the launcher can tell. */
+  readonly failureCategory?: ErrorCategory | undefined;
   readonly attempts: number;
 }
 
