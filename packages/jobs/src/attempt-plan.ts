@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { JobSpec } from "@millwright/contracts";
+import type { AttemptOptions } from "./attempt.ts";
+import { createMask, safeEnvironment } from "./environment.ts";
+import { protocolVersion } from "./protocol.ts";
+
+export interface AttemptSetting {
+  /** From 1. */
+  readonly attempt: number;
+  readonly gpus: readonly string[];
+  readonly mark: string;
+  /** The job's own folder, and its working directory where the spec names none. */
+  readonly work: string;
+  readonly parentEnvironment: Readonly<Record<string, string | undefined>>;
+}
+
+type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase">;
+
+// Compiled or not, the process runs the compiled bootstrap: Node cannot run the other everywhere.
+const bootstrapPath = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "../dist/bootstrap.js" : "./bootstrap.js", import.meta.url),
+);
+
+/** What one attempt of a job runs, where, and with which environment and limits. */
+export function planAttempt(
+  spec: JobSpec,
+  { attempt, gpus, mark, work, parentEnvironment }: AttemptSetting,
+): AttemptPlan {
+  const { run, limits } = spec;
+  const graceMs = limits?.graceMs ?? 10_000;
+  const heartbeatTimeoutMs = limits?.heartbeatTimeoutMs ?? 60_000;
+  return {
+    command: "module" in run ? [process.execPath, bootstrapPath] : run.command,
+    workingDirectory: spec.workingDirectory ?? work,
+    environment: {
+      ...safeEnvironment(parentEnvironment),
+      ...(gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus.join(",") }),
+      ...spec.environment,
+      MILLWRIGHT_JOB_ID: spec.id,
+      MILLWRIGHT_JOB_ATTEMPT: String(attempt),
+      MILLWRIGHT_JOB_DIRECTORY: work,
+      MILLWRIGHT_JOB_OUTPUT: join(work, "output"),
+      MILLWRIGHT_JOB_MARK: mark,
+    },
+    mask: createMask(spec.environment ?? {}),
+    start: startFrame(spec, attempt, work, graceMs, heartbeatTimeoutMs),
+    mark,
+    graceMs,
+    heartbeatTimeoutMs,
+    memoryBytes: limits?.memoryBytes,
+  };
+}
+
+function startFrame(
+  { id, run }: JobSpec,
+  attempt: number,
+  directory: string,
+  graceMs: number,
+  heartbeatTimeoutMs: number,
+): AttemptPlan["start"] {
+  if (!("module" in run)) return undefined;
+  const heartbeatMs = Math.min(5_000, Math.max(20, heartbeatTimeoutMs / 4));
+  const { module, input } = run;
+  const frame = {
+    type: "start",
+    protocol: protocolVersion,
+    jobId: id,
+    attempt,
+    module,
+    directory,
+    heartbeatMs,
+    graceMs,
+  } as const;
+  return input === undefined ? frame : { ...frame, input };
+}

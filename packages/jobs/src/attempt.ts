@@ -1,0 +1,273 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Duplex, Readable } from "node:stream";
+import type { Clock, JobEvent, JsonValue } from "@millwright/contracts";
+import type { EventJournal } from "./event-journal.ts";
+import { createLineSplitter } from "./line-splitter.ts";
+import type { Ending, Intervention } from "./outcome.ts";
+import { identify, type ProcessIdentity, residentBytes, signalTree, treeOf } from "./process-tree.ts";
+import {
+  channelDescriptor,
+  encodeFrame,
+  maxFrameLength,
+  parseWorkerFrame,
+  protocolVersion,
+  type SupervisorFrame,
+  type WorkerFrame,
+  type WorkerPhase,
+} from "./protocol.ts";
+
+export interface AttemptOptions {
+  readonly command: readonly [string, ...string[]];
+  readonly workingDirectory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** What the module is told after its hello; absent for a command, which has no channel. */
+  readonly start: Extract<SupervisorFrame, { type: "start" }> | undefined;
+  readonly mark: string;
+  readonly graceMs: number;
+  readonly heartbeatTimeoutMs: number;
+  readonly memoryBytes: number | undefined;
+  readonly memoryPollMs: number;
+  readonly clock: Clock;
+  readonly journal: EventJournal;
+  readonly mask: (text: string) => string;
+  /** Called when the module is ready, with `training`, and for each phase it names. */
+  readonly onPhase: (phase: WorkerPhase) => void;
+}
+
+/** One process under supervision, from its start until nothing of its tree is left. */
+export interface Attempt {
+  /** Undefined where it could not be started. */
+  readonly identity: ProcessIdentity | undefined;
+  send(body: JsonValue): void;
+  /** A stop frame (or, for a command, SIGTERM), SIGTERM after half the grace time, SIGKILL after all of it. */
+  stop(reason: string): void;
+  readonly ending: Promise<Ending>;
+}
+
+const longestLine = 16_384;
+const posix = process.platform !== "win32";
+
+class Supervision implements Attempt {
+  readonly identity: ProcessIdentity | undefined;
+  readonly ending: Promise<Ending>;
+  readonly #options: AttemptOptions;
+  readonly #child: ChildProcess;
+  readonly #channel: Duplex | undefined;
+  readonly #over = new AbortController();
+  #unsent: JsonValue[] | undefined = [];
+  #result: { readonly value?: JsonValue | undefined } | undefined;
+  #failure: Ending["failure"];
+  #intervention: Intervention | undefined;
+  #lastLifeMs: number;
+  #reportedRssBytes = 0;
+  #stopping = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    const [file, ...args] = options.command;
+    this.#lastLifeMs = options.clock.monotonicMs();
+    this.#child = spawn(file, args, {
+      cwd: options.workingDirectory,
+      env: options.environment,
+      // A session and process group of its own: signals reach the whole tree, and the terminal's Ctrl-C does not.
+      detached: posix,
+      windowsHide: true,
+      stdio: ["ignore", "pipe", "pipe", options.start === undefined ? "ignore" : "pipe"],
+    });
+    const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+      this.#child.once("exit", (code, signal) => resolve({ code, signal }));
+      this.#child.once("error", (error) => {
+        const missing = "code" in error && (error.code === "ENOENT" || error.code === "EACCES");
+        const problem = `"${file}" could not be started in "${options.workingDirectory}": ${error.message}`;
+        this.#intervention ??= { kind: "spawn", problem, missing };
+        if (this.#child.pid === undefined) resolve({ code: null, signal: null });
+      });
+    });
+    const closed = new Promise<void>((resolve) => this.#child.once("close", () => resolve()));
+    this.identity = this.#child.pid === undefined ? undefined : identify(this.#child.pid);
+    this.#channel = (this.#child.stdio[channelDescriptor] as Duplex | null | undefined) ?? undefined;
+    if (this.#channel !== undefined) this.#listen(this.#channel);
+    const pumps = Promise.all([this.#pump("stdout", this.#child.stdout), this.#pump("stderr", this.#child.stderr)]);
+    if (options.start === undefined && this.identity !== undefined) options.onPhase("training");
+    if (this.#channel !== undefined) void this.#watchHeartbeat();
+    if (options.memoryBytes !== undefined) void this.#watchMemory(options.memoryBytes);
+    this.ending = this.#finish(exited, closed, pumps);
+  }
+
+  send(body: JsonValue): void {
+    if (this.#unsent !== undefined) this.#unsent.push(body);
+    else this.#post({ type: "message", body });
+  }
+
+  stop(reason: string): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    void this.#escalate(reason);
+  }
+
+  async #escalate(reason: string): Promise<void> {
+    const { graceMs } = this.#options;
+    if (this.#channel !== undefined) {
+      this.#post({ type: "stop", reason, graceMs });
+      if (await this.#overWithin(graceMs / 2)) return;
+    }
+    this.#signal("SIGTERM");
+    if (await this.#overWithin(this.#channel === undefined ? graceMs : graceMs / 2)) return;
+    await this.#kill();
+  }
+
+  /** True once the process is gone. */
+  async #overWithin(durationMs: number): Promise<boolean> {
+    await this.#options.clock.sleep(durationMs, { signal: this.#over.signal }).catch(() => {});
+    return this.#over.signal.aborted;
+  }
+
+  async #kill(): Promise<void> {
+    // Again and again: a process of the tree may have started another between the listing and the signal.
+    do this.#signal("SIGKILL");
+    while (!(await this.#overWithin(250)));
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    signalTree(this.#child.pid, this.#options.mark, signal);
+  }
+
+  #intervene(intervention: Intervention): void {
+    if (this.#intervention !== undefined || this.#over.signal.aborted) return;
+    this.#intervention = intervention;
+    void this.#kill();
+  }
+
+  #post(frame: SupervisorFrame): void {
+    if (this.#channel?.writable === true) this.#channel.write(encodeFrame(frame));
+  }
+
+  #listen(channel: Duplex): void {
+    const splitter = createLineSplitter(maxFrameLength, (line, cut) => {
+      try {
+        if (cut) throw new Error(`A frame is longer than ${maxFrameLength} characters; write large things to files.`);
+        this.#take(parseWorkerFrame(line));
+      } catch (error) {
+        this.#intervene({ kind: "protocol", problem: error instanceof Error ? error.message : String(error) });
+      }
+    });
+    channel.on("data", (chunk: Buffer) => splitter.push(chunk));
+    channel.on("error", () => {}); // the process ended; its exit says how
+  }
+
+  #take(frame: WorkerFrame): void {
+    const { journal, clock, start, onPhase } = this.#options;
+    this.#lastLifeMs = clock.monotonicMs();
+    switch (frame.type) {
+      case "hello":
+        if (frame.protocol !== protocolVersion || start === undefined) {
+          const problem = `The module speaks version ${frame.protocol} of the protocol, the supervisor ${protocolVersion}.`;
+          return this.#intervene({ kind: "protocol", problem });
+        }
+        this.#post(start);
+        for (const body of this.#unsent ?? []) this.#post({ type: "message", body });
+        this.#unsent = undefined;
+        return onPhase("training");
+      case "heartbeat":
+        this.#reportedRssBytes = frame.rssBytes;
+        return;
+      case "phase":
+        return onPhase(frame.state);
+      case "message":
+        return journal.push({ kind: "message", body: frame.body, timeMs: clock.nowMs() });
+      case "result":
+        this.#result ??= { value: frame.value };
+        return;
+      case "failure":
+        this.#failure ??= { ...frame.error, message: this.#options.mask(frame.error.message) };
+    }
+  }
+
+  async #pump(stream: "stdout" | "stderr", source: Readable | null): Promise<void> {
+    if (source === null) return;
+    const { journal, clock, mask } = this.#options;
+    const splitter = createLineSplitter(longestLine, (line, cut) => {
+      const event: JobEvent = { kind: "log", stream, line: mask(cut ? `${line}…` : line), timeMs: clock.nowMs() };
+      journal.push(event);
+    });
+    try {
+      for await (const chunk of source) {
+        splitter.push(chunk as Buffer);
+        // Reading no further fills the pipe, and a full pipe slows the process down: its logs cannot exhaust this one's memory.
+        await journal.room();
+      }
+    } catch {
+      // The stream was destroyed under a process that outlived the job's own.
+    }
+    splitter.end();
+  }
+
+  async #watchHeartbeat(): Promise<void> {
+    const { heartbeatTimeoutMs, clock } = this.#options;
+    const everyMs = Math.min(1_000, heartbeatTimeoutMs / 4);
+    let checkedMs = clock.monotonicMs();
+    while (!(await this.#overWithin(everyMs))) {
+      const nowMs = clock.monotonicMs();
+      // A check that comes late means that this process stood still: the frames that came meanwhile have not been read yet.
+      if (nowMs - checkedMs > 2 * everyMs + 100) this.#lastLifeMs = Math.max(this.#lastLifeMs, nowMs - everyMs);
+      checkedMs = nowMs;
+      const silentMs = nowMs - this.#lastLifeMs;
+      const ended = this.#result !== undefined || this.#failure !== undefined;
+      if (silentMs > heartbeatTimeoutMs && !ended) this.#intervene({ kind: "hung", silentMs });
+    }
+  }
+
+  async #watchMemory(limitBytes: number): Promise<void> {
+    while (!(await this.#overWithin(this.#options.memoryPollMs))) {
+      const tree = treeOf(this.#child.pid);
+      const bytes = tree.length > 0 ? residentBytes(tree) : this.#reportedRssBytes;
+      if (bytes > limitBytes) this.#intervene({ kind: "memory", bytes, limitBytes });
+    }
+  }
+
+  async #finish(
+    exited: Promise<{ code: number | null; signal: string | null }>,
+    closed: Promise<void>,
+    pumps: Promise<unknown>,
+  ): Promise<Ending> {
+    const { code, signal } = await exited;
+    if (this.#child.pid !== undefined) {
+      await clearTree(this.#child.pid, this.#options);
+      // The pipes close when the last process that holds them is gone.
+      await Promise.race([closed, this.#options.clock.sleep(1_000)]);
+    }
+    this.#over.abort();
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+    this.#channel?.destroy();
+    await pumps;
+    return {
+      exitCode: code ?? undefined,
+      exitSignal: signal ?? undefined,
+      result: this.#result,
+      failure: this.#failure,
+      intervention: this.#intervention,
+    };
+  }
+}
+
+/** Ends what a process left behind: SIGTERM, then SIGKILL until nothing is there. */
+export async function clearTree(
+  root: number | undefined,
+  { mark, graceMs, clock }: Pick<AttemptOptions, "mark" | "graceMs" | "clock">,
+): Promise<void> {
+  const present = (): boolean => treeOf(root, mark).length > 0;
+  if (!posix || !(process.platform !== "linux" || present())) return;
+  signalTree(root, mark, "SIGTERM");
+  const untilMs = clock.monotonicMs() + Math.min(graceMs, 2_000);
+  while (present() && clock.monotonicMs() < untilMs) await clock.sleep(20);
+  if (process.platform !== "linux") await clock.sleep(Math.min(graceMs, 200));
+  const giveUpMs = clock.monotonicMs() + 5_000;
+  do {
+    signalTree(root, mark, "SIGKILL");
+    if (!present()) return;
+    await clock.sleep(20);
+  } while (clock.monotonicMs() < giveUpMs);
+}
+
+export const startAttempt = (options: AttemptOptions): Attempt => new Supervision(options);

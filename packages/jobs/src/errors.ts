@@ -1,0 +1,59 @@
+import { MillwrightError } from "@millwright/contracts";
+
+export type JobsErrorCode =
+  | "JOBS_DIRECTORY_IN_USE"
+  | "JOBS_MODULE_UNUSABLE"
+  | "JOBS_NOT_A_WORKER"
+  | "JOBS_PROTOCOL_INVALID"
+  | "JOBS_RECORD_CORRUPT"
+  | "JOBS_RESOURCES_IMPOSSIBLE"
+  | "JOBS_SPEC_INVALID";
+
+export class JobsError extends MillwrightError<JobsErrorCode> {
+  override readonly name = "JobsError";
+}
+
+export const directoryInUse = (directory: string, pid: number): JobsError =>
+  new JobsError("JOBS_DIRECTORY_IN_USE", `The process ${pid} already runs the jobs of "${directory}".`, {
+    category: "capacity",
+    remedy: "Give each launcher a directory of its own, or dispose the other one first.",
+    retryable: true,
+  });
+
+export const moduleUnusable = (module: string, problem: string, cause?: unknown): JobsError =>
+  new JobsError("JOBS_MODULE_UNUSABLE", `The module ${module} cannot be run as a job: ${problem}.`, {
+    category: "user",
+    remedy: "Name a compiled module by its file URL, and let it export a function as its default or call runWorker.",
+    cause,
+  });
+
+export const notAWorker = (): JobsError =>
+  new JobsError("JOBS_NOT_A_WORKER", "This process was not started as a job's module.", {
+    category: "user",
+    remedy: "Call runWorker only in a module that a job runs; outside, call the function itself.",
+  });
+
+export const protocolInvalid = (problem: string): JobsError =>
+  new JobsError("JOBS_PROTOCOL_INVALID", `The job's process does not keep to the worker protocol: ${problem}.`, {
+    category: "bug",
+    remedy: "Install one version of the jobs package for both sides, and leave the channel's file descriptor alone.",
+  });
+
+export const recordCorrupt = (path: string, problem: string, cause?: unknown): JobsError =>
+  new JobsError("JOBS_RECORD_CORRUPT", `The record "${path}" cannot be read: ${problem}.`, {
+    category: "data",
+    remedy: "Put the folder of this job aside, and launch the job under a new id.",
+    cause,
+  });
+
+export const resourcesImpossible = (what: string, asked: number, available: number): JobsError =>
+  new JobsError("JOBS_RESOURCES_IMPOSSIBLE", `The job asks for ${asked} ${what} and the launcher has ${available}.`, {
+    category: "user",
+    remedy: "Ask for less, or open the launcher with more.",
+  });
+
+export const specInvalid = (field: string, value: unknown, rule: string): JobsError =>
+  new JobsError("JOBS_SPEC_INVALID", `"${field}" of the job is ${JSON.stringify(value) ?? String(value)}.`, {
+    category: "user",
+    remedy: `It must be ${rule}.`,
+  });

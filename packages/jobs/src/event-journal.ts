@@ -1,0 +1,114 @@
+import type { CallOptions, JobEvent } from "@millwright/contracts";
+import { EventWindow, type NumberedEvent } from "./event-window.ts";
+import { LogFile } from "./log-file.ts";
+
+/** The events of one job: a bounded part in memory for walkers, and a bounded part of logs and messages on disk. */
+export interface EventJournal {
+  /** Takes a log line or message. */
+  push(event: JobEvent): void;
+  /** Makes a state durable through `persist`, then shows it; events pushed meanwhile come after it. */
+  pushState(event: JobEvent, persist: (sequence: number) => Promise<void>): Promise<void>;
+  /** Resolves when there is room for more: whoever pushes much waits for it. */
+  room(): Promise<void>;
+  walk(options?: CallOptions): AsyncIterable<JobEvent>;
+  /** No more events come: walkers end, the file is closed. */
+  end(): Promise<void>;
+}
+
+export interface EventJournalOptions {
+  readonly directory: string;
+  /** What was there before, ordered by sequence. */
+  readonly earlier: readonly NumberedEvent[];
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+}
+
+class JobEventJournal implements EventJournal {
+  readonly #window: EventWindow;
+  readonly #log: LogFile;
+  readonly #wakers: (() => void)[] = [];
+  /** Events that came while a state was being made durable. */
+  #held: JobEvent[] | undefined;
+  #next = 0;
+  #ended = false;
+
+  constructor({ directory, earlier, memoryBytes, diskBytes }: EventJournalOptions) {
+    this.#window = new EventWindow(memoryBytes);
+    this.#log = new LogFile(directory, diskBytes);
+    for (const { sequence, event } of earlier) this.#show(sequence, event);
+  }
+
+  push(event: JobEvent): void {
+    if (this.#held !== undefined) this.#held.push(event);
+    else {
+      this.#keep(event);
+      this.#wake();
+    }
+  }
+
+  async pushState(event: JobEvent, persist: (sequence: number) => Promise<void>): Promise<void> {
+    const waiting: JobEvent[] = [];
+    this.#held = waiting;
+    try {
+      await persist(this.#next);
+      this.#show(this.#next, event);
+    } finally {
+      this.#held = undefined;
+      for (const later of waiting) this.#keep(later);
+      this.#wake();
+    }
+  }
+
+  async room(): Promise<void> {
+    while (this.#held !== undefined && this.#held.length > 10_000) await this.#changed(undefined);
+    await this.#log.room();
+  }
+
+  async *walk({ signal }: CallOptions = {}): AsyncGenerator<JobEvent> {
+    for (let position = 0; ;) {
+      signal?.throwIfAborted();
+      const items = this.#window.from(position, 256);
+      if (items.length === 0) {
+        if (this.#ended) return;
+        await this.#changed(signal);
+      }
+      for (const { sequence, event } of items) {
+        yield event;
+        position = sequence + 1;
+      }
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#log.close();
+    this.#ended = true;
+    this.#wake();
+  }
+
+  #show(sequence: number, event: JobEvent): void {
+    this.#window.push({ sequence, event });
+    this.#next = sequence + 1;
+  }
+
+  #keep(event: JobEvent): void {
+    this.#log.write(`${JSON.stringify({ sequence: this.#next, event })}\n`);
+    this.#show(this.#next, event);
+  }
+
+  #wake(): void {
+    for (const waker of this.#wakers.splice(0)) waker();
+  }
+
+  #changed(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => reject(signal?.reason as Error);
+      signal?.addEventListener("abort", stop, { once: true });
+      this.#wakers.push(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      });
+    });
+  }
+}
+
+export const openEventJournal = (options: EventJournalOptions): EventJournal => new JobEventJournal(options);

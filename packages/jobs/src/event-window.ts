@@ -1,0 +1,68 @@
+import type { JobEvent } from "@millwright/contracts";
+
+/** An event with its place among all events of its job, from 0. */
+export interface NumberedEvent {
+  readonly sequence: number;
+  readonly event: JobEvent;
+}
+
+const costOf = (event: JobEvent): number => {
+  if (event.kind === "log") return 96 + 2 * event.line.length;
+  return event.kind === "message" ? 96 + 2 * JSON.stringify(event.body).length : 128;
+};
+
+/** Newest events within a number of bytes; of older ones only the states are kept. */
+export class EventWindow {
+  readonly #maxBytes: number;
+  #oldStates: NumberedEvent[] = [];
+  #items: NumberedEvent[] = [];
+  #head = 0;
+  #bytes = 0;
+  #dropped = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  push(item: NumberedEvent): void {
+    this.#items.push(item);
+    this.#bytes += costOf(item.event);
+    while (this.#bytes > this.#maxBytes && this.#head < this.#items.length - 1) {
+      const oldest = this.#items[this.#head] as NumberedEvent;
+      this.#head += 1;
+      this.#bytes -= costOf(oldest.event);
+      if (oldest.event.kind === "state") this.#oldStates.push(oldest);
+      else this.#dropped += 1;
+    }
+    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** The events from a sequence on, at most `limit`; with a line in place of those that are gone. */
+  from(sequence: number, limit: number): readonly NumberedEvent[] {
+    const first = this.#items[this.#head];
+    if (first === undefined) return [];
+    if (sequence >= first.sequence) {
+      const start = Math.min(this.#items.length, this.#head + this.#offsetOf(sequence));
+      return this.#items.slice(start, start + limit);
+    }
+    const states = this.#oldStates.filter((state) => state.sequence >= sequence);
+    if (this.#dropped === 0) return [...states, first];
+    const line = `[millwright: ${this.#dropped} earlier lines and messages are no longer kept]`;
+    const gap: JobEvent = { kind: "log", stream: "stderr", line, timeMs: first.event.timeMs };
+    return [...states, { sequence: first.sequence - 1, event: gap }, first];
+  }
+
+  #offsetOf(sequence: number): number {
+    let low = this.#head;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#items[middle] as NumberedEvent).sequence < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low - this.#head;
+  }
+}

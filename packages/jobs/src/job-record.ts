@@ -1,0 +1,160 @@
+import { type FileHandle, mkdir, open, readFile, rename, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import type { JobResult, JobSpec, JobState } from "@millwright/contracts";
+import { recordCorrupt } from "./errors.ts";
+import type { ProcessIdentity } from "./process-tree.ts";
+
+/** A line of `state.ndjson`: the job came into a state, or an attempt got its process. */
+export type RecordLine =
+  | {
+      readonly formatVersion: 1;
+      readonly kind: "state";
+      /** Place among all events of the job. */
+      readonly sequence: number;
+      readonly state: JobState;
+      readonly timeMs: number;
+      readonly reason?: string | undefined;
+      /** Attempts begun so far. */
+      readonly attempts: number;
+      /** What the environment of the attempt's processes carries, so that they are found again. */
+      readonly mark?: string | undefined;
+      /** How the job ended, in the line of its last state. */
+      readonly result?: JobResult | undefined;
+    }
+  | ({ readonly formatVersion: 1; readonly kind: "process" } & ProcessIdentity);
+
+export type StateLine = Extract<RecordLine, { kind: "state" }>;
+
+/** A job's durable record: what `append` resolved for survives a crash. */
+export interface JobRecord {
+  readonly directory: string;
+  readonly spec: JobSpec;
+  readonly states: readonly StateLine[];
+  /** Process of the last attempt, if it came so far. */
+  readonly process: ProcessIdentity | undefined;
+  append(line: RecordLine): Promise<void>;
+  close(): Promise<void>;
+}
+
+const specName = "spec.json";
+const stateName = "state.ndjson";
+
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === "win32") return; // it has no such thing
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes the spec whole or not at all; the job exists once its first state is appended. */
+export async function createJobRecord(directory: string, spec: JobSpec): Promise<JobRecord> {
+  await mkdir(join(directory, "work", "output"), { recursive: true, mode: 0o700 });
+  const draft = join(directory, `${specName}.draft`);
+  const file = await open(draft, "w", 0o600);
+  try {
+    await file.writeFile(JSON.stringify({ formatVersion: 1, spec }));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(draft, join(directory, specName));
+  const states = await open(join(directory, stateName), "w", 0o600);
+  await syncDirectory(directory);
+  await syncDirectory(join(directory, ".."));
+  return recordOf(directory, spec, [], states);
+}
+
+/** Reads a job's record back; undefined where a crash came before the job's first state. Throws `JOBS_RECORD_CORRUPT`. */
+export async function openJobRecord(directory: string): Promise<JobRecord | undefined> {
+  const specPath = join(directory, specName);
+  const statePath = join(directory, stateName);
+  const specText = await readIfThere(specPath);
+  const stateText = await readIfThere(statePath);
+  if (specText === undefined || stateText === undefined) return undefined;
+  const whole = stateText.slice(0, stateText.lastIndexOf("\n") + 1);
+  if (whole === "") return undefined;
+  const lines = whole
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => parseLine(statePath, line));
+  // What a crash cut short was never promised to anybody.
+  if (whole.length !== stateText.length) await truncate(statePath, Buffer.byteLength(whole));
+  return recordOf(directory, parseSpec(specPath, specText), lines, await open(statePath, "a", 0o600));
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function parseVersioned(path: string, text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw recordCorrupt(path, `"${text.slice(0, 60)}" is not JSON`, error);
+  }
+  if (typeof value !== "object" || value === null || !("formatVersion" in value)) {
+    throw recordCorrupt(path, "it has no format version");
+  }
+  if (value.formatVersion !== 1)
+    throw recordCorrupt(path, `its format version is ${String(value.formatVersion)}, not 1`);
+  return value;
+}
+
+function parseSpec(path: string, text: string): JobSpec {
+  const value = parseVersioned(path, text);
+  if (!("spec" in value)) throw recordCorrupt(path, "it has no spec");
+  return value.spec as JobSpec;
+}
+
+function parseLine(path: string, text: string): RecordLine {
+  const value = parseVersioned(path, text);
+  if (!("kind" in value) || (value.kind !== "state" && value.kind !== "process")) {
+    throw recordCorrupt(path, "a line is neither a state nor a process");
+  }
+  return value as RecordLine;
+}
+
+function recordOf(directory: string, spec: JobSpec, lines: readonly RecordLine[], file: FileHandle): JobRecord {
+  const states: StateLine[] = [];
+  let process: ProcessIdentity | undefined;
+  const take = (line: RecordLine): void => {
+    if (line.kind === "process") process = { pid: line.pid, startTicks: line.startTicks };
+    else {
+      if (line.state === "starting") process = undefined;
+      states.push(line);
+    }
+  };
+  for (const line of lines) take(line);
+  let writing: Promise<void> = Promise.resolve();
+  const write = async (line: RecordLine): Promise<void> => {
+    await file.appendFile(`${JSON.stringify(line)}\n`);
+    await file.datasync();
+    take(line);
+  };
+  return {
+    directory,
+    spec,
+    states,
+    get process() {
+      return process;
+    },
+    append(line) {
+      const done = writing.then(() => write(line));
+      writing = done.catch(() => {});
+      return done;
+    },
+    async close() {
+      await writing;
+      await file.close();
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import type { JobSpec } from "@millwright/contracts";
+import { moduleUnusable, specInvalid } from "./errors.ts";
+
+const positive = (field: string, value: number | undefined): void => {
+  if (value !== undefined && !(value > 0)) throw specInvalid(field, value, "a number above 0");
+};
+
+/** Throws `JOBS_SPEC_INVALID`, `JOBS_MODULE_UNUSABLE`. */
+export function checkSpec(spec: JobSpec): void {
+  if (spec.id === "" || spec.id.length > 1_000) throw specInvalid("id", spec.id, "a text of 1 to 1,000 characters");
+  if ("module" in spec.run) {
+    if (!spec.run.module.startsWith("file:")) throw moduleUnusable(spec.run.module, "it is not a file URL");
+  } else if (spec.run.command[0] === "")
+    throw specInvalid("run.command", spec.run.command, "a program and its arguments");
+  const { limits, resources, retries } = spec;
+  positive("limits.wallTimeMs", limits?.wallTimeMs);
+  positive("limits.memoryBytes", limits?.memoryBytes);
+  positive("limits.graceMs", limits?.graceMs);
+  positive("limits.heartbeatTimeoutMs", limits?.heartbeatTimeoutMs);
+  positive("resources.cpus", resources?.cpus);
+  const gpus = resources?.gpus ?? 0;
+  if (!Number.isInteger(gpus) || gpus < 0) throw specInvalid("resources.gpus", gpus, "a whole number from 0");
+  if (retries !== undefined && (!Number.isInteger(retries) || retries < 0)) {
+    throw specInvalid("retries", retries, "a whole number from 0");
+  }
+}

@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import {
+  type CallOptions,
+  type Clock,
+  closed,
+  createIdSource,
+  type IdSource,
+  isFinalJobState,
+  type JobHandle,
+  type JobHistory,
+  type JobLauncher,
+  type JobSpec,
+  jobUnknown,
+  systemClock,
+} from "@millwright/contracts";
+import { clearTree } from "./attempt.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import { openEventJournal } from "./event-journal.ts";
+import type { NumberedEvent } from "./event-window.ts";
+import { readLogEvents } from "./log-file.ts";
+import { createJobRecord, type JobRecord, openJobRecord } from "./job-record.ts";
+import { checkSpec } from "./job-spec.ts";
+import { isAlive } from "./process-tree.ts";
+import { createSlots } from "./slots.ts";
+import { moveJob, SupervisedJob, type Supervisor } from "./supervised-job.ts";
+
+export interface JobsOptions {
+  /** A folder on a local disk that one launcher has for itself. It is made where there is none. */
+  readonly directory: string;
+  /** CPUs that jobs share; a job that names none takes one. Default: the machine's. */
+  readonly maxCpus?: number | undefined;
+  /** Devices that jobs share, as `CUDA_VISIBLE_DEVICES` names them; each is one job's at a time. Default: none. */
+  readonly gpus?: readonly string[] | undefined;
+  /** Before the first retry; doubled for each further one up to 30 s, less up to half of it at random. Default: 1,000. */
+  readonly retryDelayMs?: number | undefined;
+  /** Most bytes of a job's newest lines and messages kept in memory for who walks its events. Default: 8 MiB. */
+  readonly maxEventBytes?: number | undefined;
+  /** Most bytes of a job's lines and messages kept on disk. Default: 64 MiB. */
+  readonly maxLogBytes?: number | undefined;
+  /** Time between two looks at the memory of a job that has a limit. Default: 200. */
+  readonly memoryPollMs?: number | undefined;
+  /** Of which a small safe part is given to jobs. Default: this process's environment. */
+  readonly parentEnvironment?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly clock?: Clock | undefined;
+  readonly ids?: IdSource | undefined;
+}
+
+/** Runs jobs as child processes on this machine. */
+export interface Jobs extends JobLauncher, AsyncDisposable {
+  /** Every state the job was in, with its time. Throws `PORT_JOB_UNKNOWN`. */
+  history(id: string, options?: CallOptions): Promise<JobHistory>;
+  /** Interrupts the jobs that run, so that they can go on under the next launcher, and gives the directory back. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A name that every file system takes: what is readable of the id, and a digest that tells ids apart. */
+const folderOf = (id: string): string => {
+  const digest = createHash("sha256").update(id).digest("hex").slice(0, 16);
+  return `${id.replaceAll(/[^a-zA-Z0-9_-]+/g, "_").slice(0, 60)}-${digest}`;
+};
+
+class LocalJobs implements Jobs {
+  readonly #options: JobsOptions;
+  readonly #supervisor: Supervisor;
+  readonly #unlock: () => Promise<void>;
+  readonly #opening = new Map<string, Promise<SupervisedJob | undefined>>();
+  readonly #running = new Set<SupervisedJob>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: JobsOptions, supervisor: Supervisor, unlock: () => Promise<void>) {
+    this.#options = options;
+    this.#supervisor = supervisor;
+    this.#unlock = unlock;
+  }
+
+  async launch(spec: JobSpec, { signal }: CallOptions = {}): Promise<JobHandle> {
+    this.#check(signal);
+    checkSpec(spec);
+    const { cpus = 1, gpus = 0 } = spec.resources ?? {};
+    this.#supervisor.slots.check({ cpus, gpus });
+    return (await this.#once(
+      spec.id,
+      async () => (await this.#read(spec.id)) ?? (await this.#create(spec)),
+    )) as SupervisedJob;
+  }
+
+  async attach(id: string, { signal }: CallOptions = {}): Promise<JobHandle> {
+    this.#check(signal);
+    return this.#find(id);
+  }
+
+  async history(id: string, { signal }: CallOptions = {}): Promise<JobHistory> {
+    this.#check(signal);
+    return (await this.#find(id)).history;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    await Promise.all([...this.#running].map((job) => job.interrupt("The launcher of this job was closed.")));
+    await this.#unlock();
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (this.#closing !== undefined) throw closed("The launcher");
+  }
+
+  async #find(id: string): Promise<SupervisedJob> {
+    const job = await this.#once(id, () => this.#read(id));
+    if (job === undefined) throw jobUnknown(id);
+    return job;
+  }
+
+  /** One opening of an id at a time; a job is remembered for as long as it runs. */
+  async #once(id: string, open: () => Promise<SupervisedJob | undefined>): Promise<SupervisedJob | undefined> {
+    for (;;) {
+      const running = [...this.#running].find((job) => job.id === id);
+      if (running !== undefined) return running;
+      const earlier = this.#opening.get(id);
+      if (earlier === undefined) break;
+      await earlier.catch(() => {});
+    }
+    const opening = open().finally(() => this.#opening.delete(id));
+    this.#opening.set(id, opening);
+    return opening;
+  }
+
+  async #create(spec: JobSpec): Promise<SupervisedJob> {
+    const directory = join(this.#options.directory, folderOf(spec.id));
+    await rm(directory, { recursive: true, force: true }); // what a crash left before the job's first state
+    const record = await createJobRecord(directory, spec);
+    const journal = this.#journalOf(record, []);
+    await moveJob(record, journal, this.#supervisor.clock, "pending", { attempts: 0 });
+    return this.#goOn(new SupervisedJob(record, journal, this.#supervisor));
+  }
+
+  async #read(id: string): Promise<SupervisedJob | undefined> {
+    const record = await openJobRecord(join(this.#options.directory, folderOf(id)));
+    if (record === undefined) return undefined;
+    const states = record.states.map(({ sequence, state, timeMs, reason }): NumberedEvent => {
+      const why = reason === undefined ? {} : { reason };
+      return { sequence, event: { kind: "state", state, timeMs, ...why } };
+    });
+    const earlier = [...states, ...(await readLogEvents(record.directory))];
+    const journal = this.#journalOf(
+      record,
+      earlier.toSorted((a, b) => a.sequence - b.sequence),
+    );
+    const job = new SupervisedJob(record, journal, this.#supervisor);
+    if (job.canGoOn) return this.#goOn(job);
+    await job.rest();
+    return job;
+  }
+
+  #journalOf(record: JobRecord, earlier: readonly NumberedEvent[]): ReturnType<typeof openEventJournal> {
+    const { maxEventBytes = 8 * 1024 * 1024, maxLogBytes = 64 * 1024 * 1024 } = this.#options;
+    return openEventJournal({
+      directory: record.directory,
+      earlier,
+      memoryBytes: maxEventBytes,
+      diskBytes: maxLogBytes,
+    });
+  }
+
+  #goOn(job: SupervisedJob): SupervisedJob {
+    job.run();
+    this.#running.add(job);
+    void job
+      .result()
+      .catch(() => {})
+      .finally(() => this.#running.delete(job));
+    return job;
+  }
+}
+
+/**
+ * Opens the jobs of a directory. Jobs that ran when their launcher died are found here: what is left of their processes is ended, and they are
+ * recorded as `interrupted` (as `stopped` where they were stopping). The next `launch` or `attach` of such a job starts it again where it has
+ * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`.
+ */
+export async function openJobs(options: JobsOptions): Promise<Jobs> {
+  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock } = options;
+  if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const unlock = await lockDirectory(directory);
+  try {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      if (entry.isDirectory()) await recover(join(directory, entry.name), clock);
+    }
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+  const supervisor: Supervisor = {
+    clock,
+    ids: options.ids ?? createIdSource(clock),
+    slots: createSlots(maxCpus, gpus),
+    parentEnvironment: options.parentEnvironment ?? process.env,
+    retryDelayMs: options.retryDelayMs ?? 1_000,
+    memoryPollMs: options.memoryPollMs ?? 200,
+  };
+  return new LocalJobs(options, supervisor, unlock);
+}
+
+/** Ends what a dead launcher left of a job, and records that the job was interrupted. */
+async function recover(directory: string, clock: Clock): Promise<void> {
+  const record = await openJobRecord(directory);
+  const last = record?.states.at(-1);
+  if (record === undefined || last === undefined) return;
+  try {
+    if (isFinalJobState(last.state) || last.state === "interrupted" || last.state === "pending") return;
+    const mark = record.states.findLast((line) => line.mark !== undefined)?.mark ?? "\0";
+    const root = record.process !== undefined && isAlive(record.process) ? record.process.pid : undefined;
+    await clearTree(root, { mark, graceMs: record.spec.limits?.graceMs ?? 2_000, clock });
+    const state = last.state === "stopping" ? "stopped" : "interrupted";
+    const reason = last.state === "stopping" ? (last.reason ?? "stopped") : "The launcher of this job died.";
+    const sequence = Math.max(last.sequence, (await readLogEvents(directory)).at(-1)?.sequence ?? 0) + 1;
+    const timeMs = clock.nowMs();
+    await record.append({ formatVersion: 1, kind: "state", sequence, state, timeMs, reason, attempts: last.attempts });
+  } finally {
+    await record.close();
+  }
+}
