@@ -5,7 +5,10 @@ import { closed } from "./port-errors.ts";
 export interface BoundedQueue<Item> extends AsyncIterable<Item> {
   /** Items waiting to be taken. */
   readonly size: number;
-  /** Resolves when the item has its place. Throws `PORT_CLOSED` after `close`, or when the reader has left. */
+  /**
+   * Resolves when the item has its place. Throws `PORT_CLOSED` after `close`, or when the reader has left; RangeError when too many wait
+   * already, which is what happens to callers that do not wait for `put`.
+   */
   put(item: Item, options?: CallOptions): Promise<void>;
   /** Puts the item if there is room now. @returns whether it did. Throws `PORT_CLOSED`. */
   tryPut(item: Item): boolean;
@@ -24,12 +27,18 @@ interface Putter<Item> {
   readonly refused: (error: Error) => void;
 }
 
-/** @param capacity Most items waiting, a positive integer. */
-export function createBoundedQueue<Item>(capacity: number): BoundedQueue<Item> {
+/**
+ * @param capacity Most items waiting, a positive integer.
+ * @param options `maxPutters`: most calls of `put` that wait for room at one time. Default: 1024.
+ */
+export function createBoundedQueue<Item>(
+  capacity: number,
+  { maxPutters = 1024 }: { readonly maxPutters?: number | undefined } = {},
+): BoundedQueue<Item> {
   if (!Number.isInteger(capacity) || capacity < 1) {
     throw new RangeError(`The capacity must be a positive integer, not ${capacity}.`);
   }
-  return new RingQueue<Item>(capacity);
+  return new RingQueue<Item>(capacity, maxPutters);
 }
 
 class RingQueue<Item> implements BoundedQueue<Item> {
@@ -40,7 +49,10 @@ class RingQueue<Item> implements BoundedQueue<Item> {
   readonly #putters = new Set<Putter<Item>>();
   #wakeReader: (() => void) | undefined;
 
-  constructor(capacity: number) {
+  readonly #maxPutters: number;
+
+  constructor(capacity: number, maxPutters: number) {
+    this.#maxPutters = maxPutters;
     this.#ring = new Array<Item | undefined>(capacity).fill(undefined);
   }
 
@@ -58,6 +70,9 @@ class RingQueue<Item> implements BoundedQueue<Item> {
   async put(item: Item, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     if (this.tryPut(item)) return;
+    if (this.#putters.size >= this.#maxPutters) {
+      throw new RangeError(`${this.#putters.size} calls of put wait for room already; wait for each before the next.`);
+    }
     await new Promise<void>((resolve, reject) => {
       const stop = (): void => {
         this.#putters.delete(putter);
