@@ -24,7 +24,7 @@ export function openWriter(data: SqliteThreadData, enter: () => void): (request:
 }
 
 function prepareFile(session: SqliteSession, data: SqliteThreadData): void {
-  checkIdentity(session);
+  untilNotBusy(data.busyTimeoutMs, () => checkIdentity(session));
   untilNotBusy(data.busyTimeoutMs, () => {
     const mode = session.scalar("pragma journal_mode = wal");
     // A file system without shared memory keeps the old mode without an error.
@@ -51,14 +51,20 @@ function prepareFile(session: SqliteSession, data: SqliteThreadData): void {
 
 /** Refuses a file of somebody else or of a later format before anything is written to it. */
 function checkIdentity(session: SqliteSession): void {
-  const id = session.scalar("pragma application_id");
-  const version = Number(session.scalar("pragma user_version"));
-  if (id === applicationId) {
-    if (version > formatVersion) throw new ThreadProblem("newer", `formatVersion ${version}`, version);
-    return;
+  // In one transaction: another process may be making the file, and half of its answers would be from before and half from after.
+  session.exec("begin");
+  try {
+    const id = session.scalar("pragma application_id");
+    const version = Number(session.scalar("pragma user_version"));
+    const tables = Number(session.scalar("select count(*) from sqlite_schema"));
+    if (id === applicationId) {
+      if (version > formatVersion) throw new ThreadProblem("newer", `formatVersion ${version}`, version);
+    } else if (id !== 0 || version !== 0 || tables > 0) {
+      throw new ThreadProblem("foreign", "a database of another application");
+    }
+  } finally {
+    session.exec("rollback");
   }
-  const tables = Number(session.scalar("select count(*) from sqlite_schema"));
-  if (id !== 0 || version !== 0 || tables > 0) throw new ThreadProblem("foreign", "a database of another application");
 }
 
 /** Switching the journal mode does not wait on a lock by itself. */

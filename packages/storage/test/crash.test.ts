@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createRandom, type Digest } from "@millwright/contracts";
 import {
@@ -14,7 +14,7 @@ import { startChild } from "./child.ts";
 import { temporaryFolder } from "./folder.ts";
 
 const offsets = 500;
-const kills = 60;
+const kills = 40;
 
 interface Acknowledged {
   readonly number: number;
@@ -59,21 +59,28 @@ test(
     expect(lengths).toEqual([...new Set(lengths)].toSorted((a, b) => a - b));
     expect(log.length).toBe(lengths.at(-1));
     const random = createRandom(7);
-    for (let round = 0; round < offsets; round += 1) {
-      const copy = folder.file("copy");
-      await mkdir(copy, { recursive: true });
-      const offset = random.integer(log.length + 1);
+    await mkdir(folder.file("copies"));
+    const rounds = Array.from({ length: offsets }, (_, round) => ({
+      copy: folder.file(`copies/${round}.db`),
+      offset: random.integer(log.length + 1),
       // A disk may have written anything in the sectors after the last one it was asked to flush.
-      const torn = round % 2 === 0 ? Buffer.alloc(0) : randomBytes(random.integer(5000));
-      await copyFile(path, join(copy, `${round}.db`));
-      await writeFile(join(copy, `${round}.db-wal`), Buffer.concat([log.subarray(0, offset), torn]));
-      await using reopened = await openSqlite(join(copy, `${round}.db`));
-      const expected = acknowledged.filter(({ logBytes }) => logBytes <= offset).map(({ number }) => number);
-      const found = await writtenNumbers(reopened);
-      expect(found.slice(0, expected.length)).toEqual(expected);
-      // At most the write that was under way may have been finished too.
-      expect(found.length - expected.length).toBeLessThanOrEqual(1);
-    }
+      torn: round % 2 === 0 ? Buffer.alloc(0) : randomBytes(random.integer(5000)),
+    }));
+    const lane = async (): Promise<void> => {
+      for (let round = rounds.pop(); round !== undefined; round = rounds.pop()) {
+        const { copy, offset, torn } = round;
+        await copyFile(path, copy);
+        await writeFile(`${copy}-wal`, Buffer.concat([log.subarray(0, offset), torn]));
+        await using reopened = await openSqlite(copy);
+        const expected = acknowledged.filter(({ logBytes }) => logBytes <= offset).map(({ number }) => number);
+        const found = await writtenNumbers(reopened);
+        expect(found.slice(0, expected.length)).toEqual(expected);
+        // At most the write that was under way may have been finished too.
+        expect(found.length - expected.length).toBeLessThanOrEqual(1);
+        await rm(copy);
+      }
+    };
+    await Promise.all([lane(), lane(), lane(), lane()]);
   },
 );
 

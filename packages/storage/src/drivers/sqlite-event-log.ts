@@ -2,7 +2,7 @@ import type { EventLog, EventReadOptions, LoggedEvent } from "@millwright/contra
 import type { Database } from "../database.ts";
 import { loggedEvent } from "../event-row.ts";
 import { type ChainBreak, type ChainHead, chainStart, checkLink } from "../hash-chain.ts";
-import { SqliteDatabase } from "../sqlite-database.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
 
 export interface SqliteEventLogOptions {
   /** How often a follower looks for events of other processes; those of this process wake it at once. Default: 200. */
@@ -29,6 +29,8 @@ interface LogTables {
   sqlite_sequence: { name: string; seq: number };
 }
 
+type CommitSource = Pick<SqliteDatabase, "clock" | "onCommit">;
+
 const pageRows = 256;
 
 /** The event log of a database: the one that `emit` and `writeBatch` append to. */
@@ -48,15 +50,16 @@ export function openSqliteEventLog<Tables>(
   };
 }
 
-function sqliteOf(database: object): SqliteDatabase {
-  if (database instanceof SqliteDatabase) return database;
+/** By what it can do and not by its class, which another install of this package has as well. */
+function sqliteOf(database: object): CommitSource {
+  if ("onCommit" in database && "clock" in database) return database as CommitSource;
   throw new TypeError("This driver needs a database of openSqlite.");
 }
 
 async function* readLog(
   database: Database<LogTables>,
   { after = 0, types, follow = false, signal }: EventReadOptions,
-  sqlite: SqliteDatabase,
+  sqlite: CommitSource,
   pollMs: number,
 ): AsyncGenerator<LoggedEvent, void, undefined> {
   let cursor = after;
@@ -117,7 +120,7 @@ function readPage(
 function createWake(): {
   readonly ring: () => void;
   readonly reset: () => void;
-  readonly wait: (sqlite: SqliteDatabase, pollMs: number, signal: AbortSignal | undefined) => Promise<void>;
+  readonly wait: (sqlite: CommitSource, pollMs: number, signal: AbortSignal | undefined) => Promise<void>;
 } {
   let rung = false;
   let listener: (() => void) | undefined;
