@@ -32,7 +32,7 @@ export const systemClock: Clock = {
     }),
 };
 
-/** A clock that moves only when told to. `advance` wakes the sleepers whose time has come, in order of their time. */
+/** A clock that moves only when told to. `advance` wakes the sleepers whose time has come, in order of their time; wait for it. */
 export interface ManualClock extends Clock {
   advance(durationMs: number): Promise<void>;
 }
@@ -64,6 +64,8 @@ export function createManualClock(startMs = 0): ManualClock {
         sleepers.add(sleeper);
       }),
     async advance(durationMs) {
+      // Whoever is about to go to sleep does so at the time before.
+      await new Promise<void>((resolve) => setImmediate(resolve));
       const endMs = now + durationMs;
       for (;;) {
         const next = [...sleepers]

@@ -80,7 +80,7 @@ const datePattern = /^(\d{4})-(\d{2})-(\d{2})$/;
 
 /** Days since 1970-01-01 of a date such as `2024-05-01`. Throws `CONTRACTS_EVENT_TIME_INVALID`. */
 export function parseDate(text: string): number {
-  const match = datePattern.exec(text);
+  const match = typeof text === "string" ? datePattern.exec(text) : null;
   if (match === null) throw eventTimeInvalid(text, "it is not in the form of a date such as 2024-05-01");
   const [year, month, day] = match.slice(1).map(Number) as [number, number, number];
   if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) {

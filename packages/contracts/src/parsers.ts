@@ -102,7 +102,7 @@ const modelRefPattern = /^([A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:\/([1-9]\d{0,8})|
 
 /** Reads `late/3` or `late@champion`. Throws `CONTRACTS_VALUE_INVALID`. */
 export function parseModelRef(text: string): ParsedModelRef {
-  const match = modelRefPattern.exec(text);
+  const match = typeof text === "string" ? modelRefPattern.exec(text) : null;
   if (match === null) throw valueInvalid("model reference", "$", text, "expected name/version or name@alias");
   const name = match[1] as string;
   return match[2] === undefined ? { name, alias: match[3] as string } : { name, version: Number(match[2]) };
