@@ -33,9 +33,10 @@ export function createColumnProfiler(type: ColumnType, options: ProfileOptions):
 
 /** Small enough for the processor's first caches, so that three passes cost one trip to memory. */
 const blockRows = 2048;
+/** Shared: nothing waits between filling it and reading it, and many small profiles are kept at one time. */
+const block = new Float64Array(blockRows);
 
 function createNumberProfiler(type: ColumnType, { maxBuckets, maxTexts }: ProfileOptions): ColumnProfiler {
-  const block = new Float64Array(blockRows);
   const sketcher = createQuantileSketcher(maxBuckets);
   const distinct = emptyDistinct();
   let frequent = type === "bool" ? emptyFrequent(maxTexts) : undefined;

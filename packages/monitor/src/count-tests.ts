@@ -1,0 +1,115 @@
+import { countsInvalid, sampleEmpty } from "./errors.ts";
+import type { TestResult } from "./sample-tests.ts";
+import { chiSquaredTail, normalTails, z95 } from "./special-functions.ts";
+
+/** Counts, or shares, of the same categories in the same order. */
+export type Counts = readonly number[] | Float64Array;
+
+/** Shares of both sides. Throws `MONITOR_COUNTS_INVALID`, `MONITOR_SAMPLE_EMPTY`. */
+function shares(expected: Counts, actual: Counts): readonly [number[], number[]] {
+  if (expected.length !== actual.length) throw countsInvalid(`one side has ${expected.length} categories, the other ${actual.length}`);
+  const normalize = (counts: Counts, name: string): number[] => {
+    let total = 0;
+    for (const count of counts) {
+      if (!(count >= 0 && Number.isFinite(count))) throw countsInvalid(`${count} is no count`);
+      total += count;
+    }
+    if (total === 0) throw sampleEmpty(name);
+    return Array.from(counts, (count) => count / total);
+  };
+  return [normalize(expected, "expected side"), normalize(actual, "actual side")];
+}
+
+const sumOver = (p: readonly number[], q: readonly number[], term: (p: number, q: number) => number): number =>
+  p.reduce((sum, each, index) => sum + term(each, q[index] as number), 0);
+
+/** What stands for an empty category where a logarithm is taken, as in Evidently. */
+const smallestShare = 1e-4;
+
+/** Population stability index, Σ (q − p) ln(q/p); empty categories count as a share of 0.0001. 0: equal; no upper limit. */
+export function populationStability(expected: Counts, actual: Counts): number {
+  const [p, q] = shares(expected, actual);
+  return sumOver(p, q, (a, b) => {
+    const [c, d] = [a === 0 ? smallestShare : a, b === 0 ? smallestShare : b];
+    return (d - c) * Math.log(d / c);
+  });
+}
+
+/** Jensen–Shannon distance (Endres and Schindelin, 2003): the root of the divergence, to base 2, so in [0, 1]. */
+export function jensenShannon(expected: Counts, actual: Counts): number {
+  const [p, q] = shares(expected, actual);
+  const part = (a: number, middle: number): number => (a === 0 ? 0 : (a * Math.log2(a / middle)) / 2);
+  return Math.sqrt(Math.max(0, sumOver(p, q, (a, b) => part(a, (a + b) / 2) + part(b, (a + b) / 2))));
+}
+
+/** Hellinger distance, in [0, 1]. */
+export function hellinger(expected: Counts, actual: Counts): number {
+  const [p, q] = shares(expected, actual);
+  return Math.sqrt(sumOver(p, q, (a, b) => (Math.sqrt(a) - Math.sqrt(b)) ** 2) / 2);
+}
+
+/** Largest difference of a category's share, in [0, 1]. */
+export function largestDifference(expected: Counts, actual: Counts): number {
+  const [p, q] = shares(expected, actual);
+  return p.reduce((largest, each, index) => Math.max(largest, Math.abs(each - (q[index] as number))), 0);
+}
+
+/** Pearson's chi-squared test of two samples of counts (contingency table of two rows); categories empty on both sides are left out. */
+export function chiSquaredContingency(a: Counts, b: Counts): TestResult {
+  shares(a, b);
+  const columns = Array.from(a, (count, index) => [count, b[index] as number] as const).filter(([x, y]) => x + y > 0);
+  const totals = [0, 1].map((side) => columns.reduce((sum, column) => sum + (column[side] as number), 0)) as [number, number];
+  const all = totals[0] + totals[1];
+  let statistic = 0;
+  for (const column of columns) {
+    for (const side of [0, 1] as const) {
+      const expected = ((column[0] + column[1]) * totals[side]) / all;
+      statistic += (column[side] - expected) ** 2 / expected;
+    }
+  }
+  return { statistic, pValue: columns.length < 2 ? 1 : chiSquaredTail(statistic, columns.length - 1) };
+}
+
+/** Pearson's chi-squared test of counts against the shares of a reference that counts as exact (goodness of fit). */
+export function chiSquaredFit(reference: Counts, actual: Counts): TestResult {
+  const [p] = shares(reference, actual);
+  const total = Array.from(actual).reduce((sum, count) => sum + count, 0);
+  const statistic = p.reduce((sum, share, index) => {
+    const expected = share * total;
+    const count = actual[index] as number;
+    return expected === 0 ? (count === 0 ? sum : Number.POSITIVE_INFINITY) : sum + (count - expected) ** 2 / expected;
+  }, 0);
+  return { statistic, pValue: statistic === Number.POSITIVE_INFINITY ? 0 : chiSquaredTail(statistic, Math.max(1, p.length - 1)) };
+}
+
+/** Two-sided z-test of two proportions with pooled variance. Throws `MONITOR_SAMPLE_EMPTY`. */
+export function twoProportions(hitsA: number, totalA: number, hitsB: number, totalB: number): TestResult {
+  if (totalA === 0 || totalB === 0) throw sampleEmpty("one of the samples");
+  const pooled = (hitsA + hitsB) / (totalA + totalB);
+  const deviation = Math.sqrt(pooled * (1 - pooled) * (1 / totalA + 1 / totalB));
+  if (deviation === 0) return { statistic: 0, pValue: 1 };
+  const statistic = (hitsA / totalA - hitsB / totalB) / deviation;
+  return { statistic, pValue: normalTails(statistic) };
+}
+
+/** Wilson's score interval (1927) of a proportion, at 95 %. `[0, 1]` without trials. */
+export function wilsonInterval(hits: number, trials: number, z: number = z95): readonly [number, number] {
+  if (trials === 0) return [0, 1];
+  const share = hits / trials;
+  const scale = 1 + (z * z) / trials;
+  const middle = (share + (z * z) / (2 * trials)) / scale;
+  const half = (z * Math.sqrt((share * (1 - share)) / trials + (z * z) / (4 * trials * trials))) / scale;
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}
+
+/** p-values adjusted by Benjamini and Hochberg (1995), in the order given: comparing them with α holds the false discovery rate at α. */
+export function benjaminiHochberg(pValues: readonly number[]): number[] {
+  const order = Array.from(pValues.keys()).sort((a, b) => (pValues[b] as number) - (pValues[a] as number));
+  const adjusted = new Array<number>(pValues.length).fill(1);
+  let smallest = 1;
+  for (const [position, index] of order.entries()) {
+    smallest = Math.min(smallest, ((pValues[index] as number) * pValues.length) / (pValues.length - position));
+    adjusted[index] = smallest;
+  }
+  return adjusted;
+}
