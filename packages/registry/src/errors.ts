@@ -1,0 +1,37 @@
+import { MillwrightError } from "@millwright/contracts";
+
+export type RegistryErrorCode =
+  | "REGISTRY_NAME_INVALID"
+  | "REGISTRY_RUN_ENDED"
+  | "REGISTRY_RUN_UNKNOWN"
+  | "REGISTRY_WRITE_FAILED";
+
+export class RegistryError extends MillwrightError<RegistryErrorCode> {
+  override readonly name = "RegistryError";
+}
+
+export const nameInvalid = (what: string, name: unknown, remedy: string): RegistryError =>
+  new RegistryError("REGISTRY_NAME_INVALID", `${JSON.stringify(name)} cannot be the name of ${what}.`, {
+    category: "user",
+    remedy,
+  });
+
+export const runEnded = (id: string): RegistryError =>
+  new RegistryError("REGISTRY_RUN_ENDED", `The run ${id} has ended.`, {
+    category: "user",
+    remedy: "Log before end(), or start another run.",
+  });
+
+export const runUnknown = (id: string): RegistryError =>
+  new RegistryError("REGISTRY_RUN_UNKNOWN", `No run has the id "${id}".`, {
+    category: "user",
+    remedy: "Take the id from startRun() or runs().",
+  });
+
+export const writeFailed = (id: string, cause: unknown): RegistryError =>
+  new RegistryError("REGISTRY_WRITE_FAILED", `What was logged to the run ${id} could not be written.`, {
+    category: "transient",
+    remedy: "See the cause; what was not written is kept and written by the next flush().",
+    retryable: true,
+    cause,
+  });

@@ -1,0 +1,12 @@
+export { RegistryError, type RegistryErrorCode } from "./errors.ts";
+export {
+  type LineageEdge,
+  type LineageEntity,
+  type LineageGraph,
+  type LineageNode,
+  type LineageQuery,
+  createLineageGraph,
+} from "./lineage.ts";
+export { type Registry, type RegistryOptions, openRegistry } from "./registry.ts";
+export type { Experiment, Run, RunQuery, RunRecords, SeriesPoint } from "./run-records.ts";
+export type { AliasMove, Approval, DescribedVersion, RegisteredVersion, VersionRecords } from "./version-records.ts";

@@ -1,0 +1,99 @@
+import {
+  type ArtifactStore,
+  type CallOptions,
+  type Clock,
+  type EventLog,
+  type IdSource,
+  type Logger,
+  type ModelRegistry,
+  type ModelSource,
+  type ResolvedModel,
+  type RunTracker,
+  createIdSource,
+  silentLogger,
+  systemClock,
+} from "@millwright/contracts";
+import { type Database, openSqliteEventLog } from "@millwright/storage";
+import { type LineageEntity, type LineageNode, type LineageQuery, createLineageGraph } from "./lineage.ts";
+import { createPackageStore } from "./package-store.ts";
+import type { RunRecords } from "./run-records.ts";
+import { createRunStore } from "./runs.ts";
+import { type RegistryTables, migrations } from "./tables.ts";
+import type { VersionRecords } from "./version-records.ts";
+import { type VersionStore, createVersionStore } from "./versions.ts";
+import { watchRef } from "./watch.ts";
+
+export interface RegistryOptions {
+  readonly database: Database;
+  /** Where the bytes of models and of runs' artifacts are kept. */
+  readonly artifacts: ArtifactStore;
+  /** Where models are put together to be loaded from; a cache on a local disk. */
+  readonly directory: string;
+  readonly clock?: Clock | undefined;
+  readonly ids?: IdSource | undefined;
+  readonly logger?: Logger | undefined;
+  /** Longest that something logged to a run waits in memory. Default: 50. */
+  readonly flushMs?: number | undefined;
+  /** How often `watch` looks for a moved alias. Default: 250. */
+  readonly pollMs?: number | undefined;
+}
+
+/**
+ * Experiments and runs, models and versions, who approved them, which of them an alias means, and what was made from what.
+ * Every change and its event are one transaction. Disposing writes what was logged; a run that was not ended stays `running`.
+ */
+export interface Registry extends RunTracker, RunRecords, ModelRegistry, ModelSource, VersionRecords, AsyncDisposable {
+  register: VersionStore["register"];
+  approve: VersionStore["approve"];
+  setAlias: VersionStore["setAlias"];
+  /** What an entity was made from, or what was made of it, read off the events of every package that writes to this database. */
+  lineage(entity: LineageEntity, query: LineageQuery & CallOptions): Promise<readonly LineageNode[]>;
+}
+
+/** Opens the registry in a database; it is the caller's to close. */
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  const { artifacts, directory, clock = systemClock, logger = silentLogger, flushMs = 50, pollMs = 250 } = options;
+  await options.database.migrate("registry", migrations);
+  const database = options.database.typed<RegistryTables>();
+  const packages = createPackageStore(artifacts, directory);
+  const runs = createRunStore({
+    database,
+    artifacts,
+    clock,
+    ids: options.ids ?? createIdSource(clock),
+    logger,
+    flushMs,
+  });
+  const versions = createVersionStore(database, packages, clock);
+  const resolve = async (ref: string, { signal }: CallOptions = {}): Promise<ResolvedModel> => {
+    const { name, version, digest } = await versions.version(ref, { signal });
+    return { ...(await packages.open(digest, { signal })), name, version };
+  };
+  return {
+    ...runs,
+    ...versions,
+    resolve,
+    watch: (ref, { signal } = {}) =>
+      watchRef({ ref, signal, resolve, locate: versions.version, clock, pollMs, logger }),
+    lineage: createLineageReader(openSqliteEventLog(options.database)),
+  };
+}
+
+/** Follows the log as far as it goes at each question; the graph is a projection that can be made anew at any time. */
+function createLineageReader(log: EventLog): Registry["lineage"] {
+  const graph = createLineageGraph();
+  let after = 0;
+  let turn: Promise<void> = Promise.resolve();
+  const catchUp = async (): Promise<void> => {
+    for await (const { cursor, event } of log.read({ after })) {
+      graph.add(event);
+      after = cursor;
+    }
+  };
+  return async (entity, { signal, ...query }) => {
+    signal?.throwIfAborted();
+    turn = turn.then(catchUp, catchUp);
+    await turn;
+    return graph.query(entity, query);
+  };
+}

@@ -1,0 +1,197 @@
+import {
+  type ApprovalDecision,
+  type ApprovalStatus,
+  type Clock,
+  type Digest,
+  type EntityReference,
+  type ModelManifest,
+  transitionIllegal,
+  versionConflict,
+} from "@millwright/contracts";
+import type { WriteScope } from "@millwright/storage";
+import { type RegistryTables, eventSource } from "./tables.ts";
+import { type RegisteredVersion, toVersion } from "./version-records.ts";
+
+type Scope = WriteScope<RegistryTables>;
+type VersionRow = RegistryTables["registry_versions"];
+
+export interface Registration {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly manifest: ModelManifest;
+  readonly runId: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** The next version of the name; the version it has, where the package was registered before. */
+export async function insertVersion(
+  scope: Scope,
+  clock: Clock,
+  registration: Registration,
+): Promise<RegisteredVersion> {
+  const { sql, emit } = scope;
+  const { name, digest, manifest, runId, tags } = registration;
+  const ofModel = sql.selectFrom("registry_versions").selectAll().where("model", "=", name);
+  const same = await ofModel.where("digest", "=", digest).executeTakeFirst();
+  if (same !== undefined) return toVersion(same);
+  const newest = await ofModel.orderBy("version", "desc").limit(1).executeTakeFirst();
+  const row: VersionRow = {
+    model: name,
+    version: (newest?.version ?? 0) + 1,
+    digest,
+    approval: "pending",
+    run: runId ?? null,
+    created_ms: clock.nowMs(),
+    tags: JSON.stringify(tags),
+    manifest: JSON.stringify(manifest),
+  };
+  await sql.insertInto("registry_versions").values(row).execute();
+  const subject = `${name}/${row.version}`;
+  const made: EntityReference = { kind: "model", id: digest, name: subject };
+  await emit({
+    source: eventSource,
+    type: "model.registered",
+    subject,
+    data: { made: [made], from: madeFrom(manifest, runId) },
+  });
+  return toVersion(row);
+}
+
+/** What a model was made from, read off its manifest. */
+function madeFrom({ provenance, featureService }: ModelManifest, runId: string | undefined): EntityReference[] {
+  const from = Object.entries(provenance.datasets).map(([name, id]): EntityReference => ({
+    kind: "dataset",
+    id,
+    name,
+  }));
+  if (provenance.code !== undefined) from.push({ kind: "code", id: provenance.code });
+  if (featureService !== undefined)
+    from.push({ kind: "feature-service", id: featureService.digest, name: featureService.name });
+  if (runId !== undefined) from.push({ kind: "run", id: runId });
+  return from;
+}
+
+/**
+ * SageMaker's transitions of `ModelApprovalStatus`; a decided version never becomes pending again.
+ * @see https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
+ */
+const transitions: Readonly<Record<ApprovalStatus, readonly ApprovalStatus[]>> = {
+  pending: ["approved", "rejected"],
+  approved: ["rejected"],
+  rejected: ["approved"],
+};
+
+export interface Decision {
+  readonly name: string;
+  readonly version: number;
+  readonly decision: ApprovalDecision;
+}
+
+/** Throws `PORT_TRANSITION_ILLEGAL`. */
+export async function decideVersion(scope: Scope, clock: Clock, decided: Decision): Promise<RegisteredVersion> {
+  const { sql, emit } = scope;
+  const { name, version, decision } = decided;
+  const row = await sql
+    .selectFrom("registry_versions")
+    .selectAll()
+    .where("model", "=", name)
+    .where("version", "=", version)
+    .executeTakeFirstOrThrow();
+  const previous = row.approval as ApprovalStatus;
+  const { status, by, comment } = decision;
+  const subject = `${name}/${version}`;
+  if (!transitions[previous].includes(status))
+    throw transitionIllegal(subject, previous, status, transitions[previous]);
+  await sql
+    .updateTable("registry_versions")
+    .set({ approval: status })
+    .where("model", "=", name)
+    .where("version", "=", version)
+    .execute();
+  await insertApproval(scope, clock, decided);
+  const redeploy = previous === "approved" ? await latestApproved(scope, name) : undefined;
+  await emit({
+    source: eventSource,
+    type: `model.${status}`,
+    subject,
+    data: {
+      name,
+      version,
+      digest: row.digest,
+      previous,
+      by,
+      ...(comment === undefined ? {} : { comment }),
+      // Whoever serves a version that is rejected goes back to this one.
+      ...(redeploy === undefined ? {} : { redeploy }),
+    },
+  });
+  return toVersion({ ...row, approval: status });
+}
+
+async function insertApproval({ sql }: Scope, clock: Clock, { name, version, decision }: Decision): Promise<void> {
+  const last = await sql
+    .selectFrom("registry_approvals")
+    .select(({ fn }) => fn.max("decision").as("decision"))
+    .where("model", "=", name)
+    .where("version", "=", version)
+    .executeTakeFirst();
+  await sql
+    .insertInto("registry_approvals")
+    .values({
+      model: name,
+      version,
+      decision: (last?.decision ?? 0) + 1,
+      status: decision.status,
+      decided_by: decision.by,
+      comment: decision.comment ?? null,
+      time_ms: clock.nowMs(),
+    })
+    .execute();
+}
+
+const latestApproved = (
+  { sql }: Scope,
+  name: string,
+): Promise<{ readonly version: number; readonly digest: string } | undefined> =>
+  sql
+    .selectFrom("registry_versions")
+    .select(["version", "digest"])
+    .where("model", "=", name)
+    .where("approval", "=", "approved")
+    .orderBy("version", "desc")
+    .limit(1)
+    .executeTakeFirst();
+
+export interface Move {
+  readonly name: string;
+  readonly alias: string;
+  readonly version: number;
+  readonly ifVersion: number | undefined;
+}
+
+/** Throws `PORT_VERSION_CONFLICT`. */
+export async function moveAlias({ sql, emit }: Scope, clock: Clock, move: Move): Promise<void> {
+  const { name, alias, version, ifVersion } = move;
+  const newest = await sql
+    .selectFrom("registry_aliases")
+    .selectAll()
+    .where("model", "=", name)
+    .where("alias", "=", alias)
+    .orderBy("move", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  const current = newest?.version ?? 0;
+  const subject = `${name}@${alias}`;
+  if (ifVersion !== undefined && ifVersion !== current) throw versionConflict(subject, ifVersion, current);
+  if (version === current) return;
+  await sql
+    .insertInto("registry_aliases")
+    .values({ model: name, alias, version, time_ms: clock.nowMs(), move: (newest?.move ?? 0) + 1 })
+    .execute();
+  await emit({
+    source: eventSource,
+    type: "model.alias-moved",
+    subject,
+    data: { name, alias, version, ...(current === 0 ? {} : { previous: current }) },
+  });
+}

@@ -1,0 +1,92 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type ArtifactStore,
+  type ManualClock,
+  type ModelProvenance,
+  createManualClock,
+  type MillwrightEvent,
+} from "@millwright/contracts";
+import { packModel, writeDenseModel } from "@millwright/model";
+import { type Registry, type RegistryOptions, openRegistry } from "@millwright/registry";
+import { type Database, openDirectoryArtifactStore, openSqlite, openSqliteEventLog } from "@millwright/storage";
+
+/** A registry in a folder of a test's own, deleted with everything in it at the end. */
+export interface Workshop extends AsyncDisposable {
+  readonly folder: string;
+  /** Where the database lies. */
+  readonly path: string;
+  readonly database: Database;
+  readonly artifacts: ArtifactStore;
+  readonly registry: Registry;
+  /** Packs a dense model; packages of equal content and provenance are equal. @returns its directory. */
+  pack(content: string, provenance?: Partial<ModelProvenance>): Promise<string>;
+  /** Every event so far, in order. */
+  events(): Promise<MillwrightEvent[]>;
+}
+
+export const startMs = 1_700_000_000_000;
+
+export async function openWorkshop(options: Partial<RegistryOptions> = {}): Promise<Workshop> {
+  const folder = await mkdtemp(join(tmpdir(), "millwright-registry-"));
+  const path = join(folder, "mill.db");
+  const database = await openSqlite(path);
+  const artifacts = await openDirectoryArtifactStore(join(folder, "artifacts"));
+  const registry = await openRegistry({
+    database,
+    artifacts,
+    directory: join(folder, "staged"),
+    flushMs: 5,
+    pollMs: 5,
+    ...options,
+  });
+  let packed = 0;
+  return {
+    folder,
+    path,
+    database,
+    artifacts,
+    registry,
+    pack: (content, provenance) => packDense(join(folder, "packages", `${(packed += 1)}`), content, provenance),
+    async events() {
+      const events: MillwrightEvent[] = [];
+      for await (const { event } of openSqliteEventLog(database).read()) events.push(event);
+      return events;
+    },
+    async [Symbol.asyncDispose]() {
+      await registry[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+async function packDense(
+  directory: string,
+  content: string,
+  provenance: Partial<ModelProvenance> = {},
+): Promise<string> {
+  const weights = Float32Array.from([content.length, 2, 3, 4]);
+  const { files, signature } = writeDenseModel([{ kernel: weights, bias: new Float32Array(2), activation: "linear" }]);
+  await packModel(directory, {
+    name: "late",
+    format: "dense",
+    files: { ...files, "notes.txt": content },
+    signature,
+    provenance,
+    clock: createManualClock(startMs),
+  });
+  return directory;
+}
+
+/** Versions 1 to `count` of `late`. */
+export async function registerVersions({ registry, pack }: Workshop, count: number): Promise<void> {
+  for (let version = 1; version <= count; version += 1) await registry.register("late", await pack(`model ${version}`));
+}
+
+/** Moves the clock on whenever somebody sleeps by it. */
+export function keepTicking(clock: ManualClock, stepMs: number): Disposable {
+  const timer = setInterval(() => void clock.advance(stepMs), 1);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
