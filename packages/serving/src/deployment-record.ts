@@ -1,0 +1,168 @@
+import type {
+  CallOptions,
+  DeploymentPlan,
+  DeploymentState,
+  DeploymentStatus,
+  EventDraft,
+  EventId,
+  EventLog,
+  MillwrightEvent,
+} from "@millwright/contracts";
+import type { Database, Migration } from "@millwright/storage";
+
+/** The last deployment of an endpoint, as it is kept. */
+export interface DeploymentRecord {
+  readonly formatVersion: 1;
+  readonly endpoint: string;
+  readonly deploymentId: string;
+  readonly plan: DeploymentPlan;
+  readonly state: DeploymentState;
+  /** Share of the traffic the candidate has, in [0, 1]. */
+  readonly share: number;
+  /** The variant that is replaced, and the model it had before this deployment. */
+  readonly variant: string;
+  readonly before: string;
+  /** The model the configuration named then: another one in the configuration makes this record obsolete. */
+  readonly configured: string;
+  /** Digest of the candidate: an alias that moves meanwhile is not what was asked for. */
+  readonly digest?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly sinceMs: number;
+  /** The event that told of this state: the cause of the next. */
+  readonly eventId?: EventId | undefined;
+}
+
+/** Counted up by every change: whoever decides on an old one is refused. */
+export interface KeptRecord {
+  readonly revision: number;
+  readonly record: DeploymentRecord;
+}
+
+/** Keeps the last deployment of each endpoint, and tells of each change in the event log. */
+export interface DeploymentStore {
+  read(endpoint: string, options?: CallOptions): Promise<KeptRecord | undefined>;
+  /** @param revision The revision it was decided on; 0 for none. @returns `undefined` where there is a newer one. */
+  write(revision: number, record: DeploymentRecord, event: EventDraft): Promise<KeptRecord | undefined>;
+}
+
+/** Keeps them as long as the process lives. */
+export function memoryDeploymentStore(events: EventLog | undefined): DeploymentStore {
+  const kept = new Map<string, KeptRecord>();
+  return {
+    async read(endpoint, { signal } = {}) {
+      signal?.throwIfAborted();
+      return kept.get(endpoint);
+    },
+    async write(revision, record, event) {
+      if ((kept.get(record.endpoint)?.revision ?? 0) !== revision) return undefined;
+      const next: KeptRecord = { revision: revision + 1, record };
+      kept.set(record.endpoint, next);
+      const [logged] = (await events?.append([event])) ?? [];
+      if (logged === undefined) return next;
+      const told = { revision: next.revision, record: { ...record, eventId: logged.event.id } };
+      if (kept.get(record.endpoint) === next) kept.set(record.endpoint, told);
+      return told;
+    },
+  };
+}
+
+const table = "millwright_serving_deployments";
+
+const migrations: readonly Migration[] = [
+  {
+    name: "001-deployments",
+    up: async (sql) => {
+      await sql.schema
+        .createTable(table)
+        .addColumn("endpoint", "text", (column) => column.primaryKey().notNull())
+        .addColumn("revision", "integer", (column) => column.notNull())
+        .addColumn("body", "text", (column) => column.notNull())
+        .execute();
+    },
+    down: async (sql) => {
+      await sql.schema.dropTable(table).execute();
+    },
+  },
+];
+
+interface Tables {
+  readonly millwright_serving_deployments: { endpoint: string; revision: number; body: string };
+}
+
+/** Keeps them in a database, each change in one transaction with its event. */
+export async function openDatabaseDeploymentStore(
+  database: Database,
+  options: CallOptions = {},
+): Promise<DeploymentStore> {
+  await database.migrate("serving", migrations, options);
+  const typed = database.typed<Tables>();
+  return {
+    async read(endpoint, { signal } = {}) {
+      signal?.throwIfAborted();
+      const row = await typed.read.selectFrom(table).selectAll().where("endpoint", "=", endpoint).executeTakeFirst();
+      return row === undefined
+        ? undefined
+        : { revision: row.revision, record: JSON.parse(row.body) as DeploymentRecord };
+    },
+    write: (revision, record, event) =>
+      typed.write(async ({ sql, emit }) => {
+        const row = await sql
+          .selectFrom(table)
+          .select("revision")
+          .where("endpoint", "=", record.endpoint)
+          .executeTakeFirst();
+        if ((row?.revision ?? 0) !== revision) return undefined;
+        const logged: { readonly event: MillwrightEvent } = await emit(event);
+        const told: DeploymentRecord = { ...record, eventId: logged.event.id };
+        const values = { endpoint: record.endpoint, revision: revision + 1, body: JSON.stringify(told) };
+        await sql
+          .insertInto(table)
+          .values(values)
+          .onConflict((conflict) =>
+            conflict.column("endpoint").doUpdateSet({ revision: values.revision, body: values.body }),
+          )
+          .execute();
+        return { revision: values.revision, record: told };
+      }),
+  };
+}
+
+export const isRunning = ({ state }: DeploymentRecord): boolean =>
+  state === "deploying" || state === "baking" || state === "rolling-back";
+
+/** The record as the port tells it. */
+export function statusOf(record: DeploymentRecord): DeploymentStatus {
+  const { endpoint, deploymentId, state, variant, before, plan, share, reason, sinceMs } = record;
+  const old = { name: variant, model: before, weight: 1 - share };
+  const candidate = { name: "candidate", model: plan.model, weight: share };
+  const variants =
+    state === "completed"
+      ? [{ name: variant, model: plan.model, weight: 1 }]
+      : isRunning(record)
+        ? [old, candidate]
+        : [{ ...old, weight: 1 }];
+  return { endpoint, deploymentId, state, variants, ...(reason === undefined ? {} : { reason }), sinceMs };
+}
+
+/** What the log is told of a record. */
+export function eventOf(
+  record: DeploymentRecord,
+  type: "started" | "baking" | "completed" | "rolled-back" | "failed",
+): EventDraft {
+  const { endpoint, deploymentId, plan, share, reason, before, digest, eventId } = record;
+  return {
+    source: "millwright/serving",
+    type: `deployment.${type}`,
+    subject: endpoint,
+    ...(eventId === undefined ? {} : { causationid: eventId }),
+    data: {
+      deploymentId,
+      share,
+      traffic: plan.traffic,
+      before,
+      ...(reason === undefined ? {} : { reason }),
+      made: [{ kind: "endpoint", id: endpoint }],
+      from: [{ kind: "model", id: digest ?? plan.model, name: plan.model }],
+    },
+  };
+}

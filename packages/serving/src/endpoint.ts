@@ -1,0 +1,244 @@
+import type {
+  Clock,
+  FeatureSource,
+  IdSource,
+  Logger,
+  ModelRuntime,
+  ModelSource,
+  PredictionSink,
+  Redactor,
+} from "@millwright/contracts";
+import { isMillwrightError } from "@millwright/contracts";
+import { captureLater } from "./capture.ts";
+import { variantUnknown } from "./errors.ts";
+import type { Instruments } from "./instruments.ts";
+import { ModelSlot, type ServedModel, type SlotOptions } from "./model-slot.ts";
+import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { pickVariant } from "./routing.ts";
+import { shapeKey } from "./tensor-rows.ts";
+
+export interface VariantOptions {
+  /** `late@champion` is followed when the alias moves; `late/3` stays. */
+  readonly model: string;
+  /** Share of the traffic, relative to the other variants'. At least 0. */
+  readonly weight: number;
+}
+
+export interface EndpointOptions {
+  readonly variants: Readonly<Record<string, VariantOptions>>;
+  /** The feature service that answers `entities`. Default: the one the model was trained on. */
+  readonly featureService?: string | undefined;
+  /** What happens when its definition is not the one the model was trained on. Default: `"refuse"`. */
+  readonly onFeatureMismatch?: "refuse" | "warn" | undefined;
+  /** Most rows of several requests that go to the model at once. Default: 256. */
+  readonly maxBatchRows?: number | undefined;
+  /** Most rows that may wait for a model before requests are turned away. Default: 10,000. */
+  readonly maxQueueRows?: number | undefined;
+}
+
+/** What every endpoint of a server shares. */
+export interface EndpointSetting {
+  readonly source: ModelSource;
+  readonly runtimes: readonly ModelRuntime[];
+  readonly features: FeatureSource | undefined;
+  readonly predictions: PredictionSink | undefined;
+  readonly redactor: Redactor | undefined;
+  readonly instruments: Instruments;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly seed: number;
+}
+
+/** A variant that takes traffic. */
+export interface Route {
+  readonly name: string;
+  readonly weight: number;
+  readonly slot: ModelSlot;
+}
+
+/** One name that clients call, and the models behind it. */
+export class Endpoint {
+  readonly name: string;
+  readonly #setting: EndpointSetting;
+  readonly #options: EndpointOptions;
+  #routes: readonly Route[] = [];
+  #inFlight = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(name: string, options: EndpointOptions, setting: EndpointSetting) {
+    this.name = name;
+    this.#options = options;
+    this.#setting = setting;
+  }
+
+  get routes(): readonly Route[] {
+    return this.#routes;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** From here on traffic goes by these; slots that are no longer among them are the caller's to close. */
+  setRoutes(routes: readonly Route[]): void {
+    this.#routes = routes;
+  }
+
+  /** Loads what the reference means now. */
+  openSlot(ref: string, signal?: AbortSignal): Promise<ModelSlot> {
+    const { source, runtimes, features, instruments, clock, logger } = this.#setting;
+    const { featureService, onFeatureMismatch = "refuse", maxBatchRows = 256, maxQueueRows = 10_000 } = this.#options;
+    const labels = { endpoint: this.name };
+    const options: SlotOptions = {
+      endpoint: this.name,
+      source,
+      runtimes,
+      features,
+      featureService,
+      onFeatureMismatch,
+      clock,
+      logger,
+      batching: {
+        maxBatchRows,
+        maxQueueRows,
+        onBatch: (rows) => instruments.batchRows.observe(rows, labels),
+        onQueue: (rows) => instruments.queueRows.set(rows, labels),
+      },
+    };
+    return ModelSlot.open(ref, options, { signal });
+  }
+
+  /** Where a request goes. Throws `SERVING_VARIANT_UNKNOWN`. */
+  route(request: PredictRequest, requestId: string): Route {
+    const { variant, stickyKey, entities } = request;
+    const known = (): readonly string[] => this.#routes.map(({ name }) => name);
+    if (variant !== undefined) {
+      const found = this.#routes.find(({ name }) => name === variant);
+      if (found === undefined) throw variantUnknown(this.name, variant, known());
+      return found;
+    }
+    const [only] = this.#routes;
+    if (only !== undefined && this.#routes.length === 1) return only;
+    const key = stickyKey ?? entityKey(entities) ?? requestId;
+    const picked = pickVariant(this.#routes, key, this.#setting.seed);
+    if (picked === undefined) throw variantUnknown(this.name, "any with a weight", known());
+    return picked;
+  }
+
+  async predict(request: PredictRequest): Promise<Prediction> {
+    const { clock, instruments, ids } = this.#setting;
+    request.signal?.throwIfAborted();
+    const requestId = request.requestId ?? ids.next();
+    const route = this.route(request, requestId);
+    const startMs = clock.monotonicMs();
+    const labels = { endpoint: this.name, variant: route.name };
+    this.#enter();
+    instruments.requests.add(1, labels);
+    try {
+      return await route.slot.use((served) => this.#ask(served, route.name, request, requestId, startMs));
+    } catch (error) {
+      instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
+      throw error;
+    } finally {
+      instruments.latency.observe((clock.monotonicMs() - startMs) / 1000, labels);
+      this.#leave();
+    }
+  }
+
+  /** Resolves when no request is being answered. */
+  async idle(): Promise<void> {
+    while (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+  }
+
+  #enter(): void {
+    this.#inFlight += 1;
+    this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
+  }
+
+  #leave(): void {
+    this.#inFlight -= 1;
+    this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
+    if (this.#inFlight === 0) this.#idle?.();
+  }
+
+  async #ask(
+    served: ServedModel,
+    variant: string,
+    request: PredictRequest,
+    requestId: string,
+    startMs: number,
+  ): Promise<Prediction> {
+    const { name, version, digest } = served.resolved;
+    const model = { name, ...(version === undefined ? {} : { version }), digest };
+    let prepared: Prepared | undefined;
+    try {
+      const pending = prepare(served, request, this.#setting.features);
+      prepared = pending instanceof Promise ? await pending : pending;
+      const outputs = await served.batcher.answer({
+        payload: prepared.payload,
+        rows: prepared.rows,
+        key: keyOf(served, prepared),
+        signal: request.signal,
+      });
+      const { features } = prepared;
+      const provenance: Provenance = {
+        requestId,
+        endpoint: this.name,
+        variant,
+        model,
+        ...(features === undefined ? {} : { features }),
+      };
+      this.#capture(provenance, startMs, prepared, { outputs });
+      return { outputs, provenance };
+    } catch (error) {
+      const errorCode = isMillwrightError(error) ? error.code : "none";
+      this.#capture({ requestId, endpoint: this.name, variant, model }, startMs, prepared, { errorCode });
+      throw error;
+    }
+  }
+
+  #capture(
+    { requestId, endpoint, variant, model }: Provenance,
+    startMs: number,
+    prepared: Prepared | undefined,
+    result: { readonly outputs: Prediction["outputs"] } | { readonly errorCode: string },
+  ): void {
+    const { predictions: sink, redactor, clock, instruments, logger } = this.#setting;
+    if (sink === undefined) return;
+    const latencyMs = clock.monotonicMs() - startMs;
+    const onFailure = (error: unknown): void => {
+      instruments.captureFailures.add(1, { endpoint });
+      logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
+    };
+    const timeMs = clock.nowMs() - latencyMs;
+    captureLater(
+      { sink, redactor, onFailure },
+      { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...result },
+    );
+  }
+}
+
+/** Columns of one set of names share a batch; so do tensors of one shape. */
+function keyOf(served: ServedModel, { payload }: Prepared): string | undefined {
+  if (!served.batchable) return undefined;
+  if (payload.kind === "tensors") return `tensors ${shapeKey(payload.tensors)}`;
+  return `columns ${Object.entries(payload.batch.columns)
+    .map(([name, { type }]) => `${name}:${type}`)
+    .join(",")}`;
+}
+
+/** The first entity's keys as text, whatever their order. */
+function entityKey(entities: PredictRequest["entities"]): string | undefined {
+  const [first] = entities ?? [];
+  if (first === null || typeof first !== "object") return undefined;
+  return Object.entries(first)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join("&");
+}

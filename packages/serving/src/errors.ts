@@ -1,0 +1,148 @@
+import { MillwrightError } from "@millwright/contracts";
+
+export type ServingErrorCode =
+  | "SERVING_ALERTS_ABSENT"
+  | "SERVING_BODY_INVALID"
+  | "SERVING_BODY_TOO_LARGE"
+  | "SERVING_CONTENT_TYPE_UNSUPPORTED"
+  | "SERVING_DEPLOYMENT_INVALID"
+  | "SERVING_DRAINING"
+  | "SERVING_ENDPOINT_UNKNOWN"
+  | "SERVING_FEATURE_SERVICE_MISMATCH"
+  | "SERVING_FORBIDDEN"
+  | "SERVING_INPUT_INVALID"
+  | "SERVING_MODEL_FAILED"
+  | "SERVING_OUTPUT_UNKNOWN"
+  | "SERVING_OVERLOADED"
+  | "SERVING_PORT_BUSY"
+  | "SERVING_REQUEST_INVALID"
+  | "SERVING_ROUTE_UNKNOWN"
+  | "SERVING_VARIANT_UNKNOWN"
+  | "SERVING_VERSION_UNKNOWN";
+
+export class ServingError extends MillwrightError<ServingErrorCode> {
+  override readonly name = "ServingError";
+}
+
+const listed = (what: string, names: readonly string[]): string =>
+  names.length === 0 ? `There are no ${what}.` : `Known ${what}: ${names.join(", ")}.`;
+
+export const alertsAbsent = (endpoint: string, rollbackOn: readonly string[]): ServingError =>
+  new ServingError(
+    "SERVING_ALERTS_ABSENT",
+    `The deployment to "${endpoint}" is to roll back on ${rollbackOn.join(", ")}, and the server has no source of alerts.`,
+    { category: "user", remedy: "Open the server with `alerts`, or deploy without `rollbackOn`." },
+  );
+
+export const bodyInvalid = (problem: string, remedy = "Mend the body of the request.", cause?: unknown): ServingError =>
+  new ServingError("SERVING_BODY_INVALID", `The body of the request cannot be read: ${problem}.`, {
+    category: "user",
+    remedy,
+    cause,
+  });
+
+export const bodyTooLarge = (limitBytes: number): ServingError =>
+  new ServingError("SERVING_BODY_TOO_LARGE", `The body of the request is larger than ${limitBytes} bytes.`, {
+    category: "user",
+    remedy: "Send fewer rows at once, or open the server with a greater `maxBodyBytes`.",
+  });
+
+export const contentTypeUnsupported = (contentType: string): ServingError =>
+  new ServingError("SERVING_CONTENT_TYPE_UNSUPPORTED", `Bodies of the type "${contentType}" are not read here.`, {
+    category: "user",
+    remedy: "Send application/json, application/jsonlines or text/csv.",
+  });
+
+export const deploymentInvalid = (endpoint: string, problem: string, remedy: string): ServingError =>
+  new ServingError("SERVING_DEPLOYMENT_INVALID", `The endpoint "${endpoint}" cannot be deployed to so: ${problem}.`, {
+    category: "user",
+    remedy,
+  });
+
+export const draining = (): ServingError =>
+  new ServingError("SERVING_DRAINING", "The server is shutting down and takes no new requests.", {
+    category: "transient",
+    remedy: "Ask another replica.",
+    retryable: true,
+  });
+
+export const endpointUnknown = (endpoint: string, known: readonly string[]): ServingError =>
+  new ServingError("SERVING_ENDPOINT_UNKNOWN", `No endpoint is named "${endpoint}".`, {
+    category: "user",
+    remedy: listed("endpoints", known),
+  });
+
+export const featureServiceMismatch = (model: string, service: string, trained: string, served: string): ServingError =>
+  new ServingError(
+    "SERVING_FEATURE_SERVICE_MISMATCH",
+    `The model ${model} was trained on the feature service ${trained}, and "${service}" is now ${served}.`,
+    {
+      category: "data",
+      remedy: 'Train it again on the present definition, or set `onFeatureMismatch: "warn"` for the endpoint.',
+    },
+  );
+
+export const forbidden = (endpoint: string, reason: string): ServingError =>
+  new ServingError("SERVING_FORBIDDEN", `The endpoint "${endpoint}" may not be called: ${reason}.`, {
+    category: "user",
+    remedy: "Ask for access, or call as somebody who has it.",
+  });
+
+/** @param input The input or column by name, with the row where it is known. */
+export const inputInvalid = (input: string, problem: string, remedy: string, cause?: unknown): ServingError =>
+  new ServingError("SERVING_INPUT_INVALID", `The input "${input}" does not fit: ${problem}.`, {
+    category: "user",
+    remedy,
+    cause,
+  });
+
+export const modelFailed = (model: string, problem: string, cause?: unknown): ServingError =>
+  new ServingError("SERVING_MODEL_FAILED", `The model ${model} failed to answer: ${problem}.`, {
+    category: "bug",
+    remedy: "Look at the cause; ask the model its golden requests with this runtime.",
+    cause,
+  });
+
+export const outputUnknown = (output: string, known: readonly string[]): ServingError =>
+  new ServingError("SERVING_OUTPUT_UNKNOWN", `The model has no output "${output}".`, {
+    category: "user",
+    remedy: listed("outputs", known),
+  });
+
+export const overloaded = (endpoint: string, rows: number, limit: number): ServingError =>
+  new ServingError("SERVING_OVERLOADED", `The queue of "${endpoint}" holds ${rows} rows, and its limit is ${limit}.`, {
+    category: "capacity",
+    remedy: "Ask again later, or add replicas.",
+    retryable: true,
+  });
+
+export const portBusy = (host: string, port: number, cause: unknown): ServingError =>
+  new ServingError("SERVING_PORT_BUSY", `Another process listens on ${host}:${port}.`, {
+    category: "user",
+    remedy: "Stop it, or listen on another port; 0 takes a free one.",
+    cause,
+  });
+
+export const requestInvalid = (problem: string, remedy: string): ServingError =>
+  new ServingError("SERVING_REQUEST_INVALID", `The request cannot be answered: ${problem}.`, {
+    category: "user",
+    remedy,
+  });
+
+export const routeUnknown = (method: string, path: string): ServingError =>
+  new ServingError("SERVING_ROUTE_UNKNOWN", `There is nothing at ${method} ${path}.`, {
+    category: "user",
+    remedy: "See GET /v2 for what this server speaks.",
+  });
+
+export const variantUnknown = (endpoint: string, variant: string, known: readonly string[]): ServingError =>
+  new ServingError("SERVING_VARIANT_UNKNOWN", `The endpoint "${endpoint}" has no variant "${variant}".`, {
+    category: "user",
+    remedy: listed("variants", known),
+  });
+
+export const versionUnknown = (endpoint: string, version: string, known: readonly string[]): ServingError =>
+  new ServingError("SERVING_VERSION_UNKNOWN", `The endpoint "${endpoint}" does not serve the version "${version}".`, {
+    category: "user",
+    remedy: listed("versions", known),
+  });

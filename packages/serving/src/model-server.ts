@@ -1,0 +1,326 @@
+import {
+  type AlertSource,
+  type Authorizer,
+  type CallOptions,
+  type Clock,
+  type Deployer,
+  type EventLog,
+  type FeatureSource,
+  type IdSource,
+  type LeaseStore,
+  type Logger,
+  type Meter,
+  type ModelRuntime,
+  type ModelSource,
+  type PredictionSink,
+  type Redactor,
+  createIdSource,
+  silentLogger,
+  silentMeter,
+  systemClock,
+} from "@millwright/contracts";
+import { type Database, openSqliteLeaseStore } from "@millwright/storage";
+import type { FastifyPluginAsync } from "fastify";
+import { type DeploymentStore, memoryDeploymentStore, openDatabaseDeploymentStore } from "./deployment-record.ts";
+import { Endpoint, type EndpointOptions, type EndpointSetting } from "./endpoint.ts";
+import { draining, endpointUnknown, forbidden } from "./errors.ts";
+import { fastifyPlugin } from "./fastify-face.ts";
+import { type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
+import { createInstruments } from "./instruments.ts";
+import { invocationRoutes } from "./invocations.ts";
+import { type ServerFace, openInferenceRoutes } from "./open-inference.ts";
+import type { PredictRequest, Prediction } from "./prediction.ts";
+import { Rollout } from "./rollout.ts";
+import { RolloutTraffic } from "./rollout-traffic.ts";
+import { webHandler } from "./web-face.ts";
+
+export interface ModelServerOptions extends CallOptions {
+  readonly source: ModelSource;
+  /** The first that names a package's format loads it. */
+  readonly runtimes: readonly ModelRuntime[];
+  /** Answers `entities`. Without it endpoints take `instances` and `inputs`. */
+  readonly features?: FeatureSource | undefined;
+  /** By the name that clients call. */
+  readonly endpoints: Readonly<Record<string, EndpointOptions>>;
+  /** The endpoint of `/invocations`. Default: the first. */
+  readonly defaultEndpoint?: string | undefined;
+  /** Default: counts nothing. */
+  readonly meter?: Meter | undefined;
+  /** Takes every answered and failed request after its answer. Default: none. */
+  readonly predictions?: PredictionSink | undefined;
+  /** Masks features before they are captured. Default: nothing is masked. */
+  readonly redactor?: Redactor | undefined;
+  /** What `rollbackOn` of a deployment listens to. */
+  readonly alerts?: AlertSource | undefined;
+  /** Keeps deployments over restarts and among processes; without it they live as long as the server. Never closed by the server. */
+  readonly database?: Database | undefined;
+  /** Told of deployments where there is no `database` (whose own log is told otherwise). */
+  readonly events?: EventLog | undefined;
+  /** Who decides on a deployment among several processes. Default: leases in `database`. */
+  readonly leases?: LeaseStore | undefined;
+  /** Asked for `endpoint:invoke` before a request over HTTP is answered. Default: everybody may. */
+  readonly authorizer?: Authorizer | undefined;
+  /** Who asks, by the request's headers (lower-case names). Default: nobody is known. */
+  readonly principal?: ((headers: Readonly<Record<string, string | undefined>>) => string | undefined) | undefined;
+  /** Whether models follow their aliases. Default: true. */
+  readonly watch?: boolean | undefined;
+  /** Default: 16 MiB. */
+  readonly maxBodyBytes?: number | undefined;
+  /** How long a process that decides may be silent before another takes over, milliseconds. Default: 10,000. */
+  readonly leaseTtlMs?: number | undefined;
+  /** How often the database is looked at for what other processes decided, milliseconds. Default: 500. */
+  readonly pollMs?: number | undefined;
+  /** Of the hash that gives a key its variant: servers with equal seeds agree. Default: 0. */
+  readonly seed?: number | undefined;
+  readonly clock?: Clock | undefined;
+  readonly ids?: IdSource | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface DrainOptions {
+  /** How long requests are still taken while readiness says no, so that whoever balances the load notices. Default: 0. */
+  readonly graceMs?: number | undefined;
+}
+
+/** Answers from models, in this process. */
+export interface ModelServer extends Deployer, AsyncDisposable {
+  /**
+   * Answers one request of one row or many. Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VARIANT_UNKNOWN`, `SERVING_REQUEST_INVALID`,
+   * `SERVING_INPUT_INVALID`, `SERVING_OVERLOADED`, `SERVING_MODEL_FAILED`, `SERVING_DRAINING`, and what features and transforms throw.
+   */
+  predict(endpoint: string, request: PredictRequest): Promise<Prediction>;
+  /** The Open Inference Protocol, SageMaker's container contract and `/endpoints/:endpoint/predict`: `await app.register(server.fastify)`. */
+  readonly fastify: FastifyPluginAsync;
+  /** The same for whatever speaks the web's `Request` and `Response`. */
+  handle(request: Request): Promise<Response>;
+  /** Whether requests are taken and will be. */
+  readonly ready: boolean;
+  /** Says not ready, takes requests for `graceMs` more, answers those it has and closes everything but what was passed in. */
+  drain(options?: DrainOptions): Promise<void>;
+}
+
+/**
+ * Loads the model of every variant, asks its golden requests, and is ready when this resolves; a deployment that a process before this one
+ * left in the middle is taken up.
+ * Throws what the source, the runtimes and golden requests throw, and `SERVING_FEATURE_SERVICE_MISMATCH`.
+ */
+export async function openModelServer(options: ModelServerOptions): Promise<ModelServer> {
+  checkOptions(options);
+  const { clock = systemClock, signal } = options;
+  signal?.throwIfAborted();
+  const ids = options.ids ?? createIdSource(clock);
+  const server = new OpenServer({ ...options, clock, ids });
+  try {
+    await server.open();
+  } catch (error) {
+    await server.drain();
+    throw error;
+  }
+  return server;
+}
+
+function checkOptions({ endpoints, defaultEndpoint }: ModelServerOptions): void {
+  const names = Object.keys(endpoints);
+  if (names.length === 0) throw new RangeError("A model server needs at least one endpoint.");
+  if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
+    throw new RangeError(`defaultEndpoint "${defaultEndpoint}" is none of ${names.join(", ")}.`);
+  }
+  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1 }] of Object.entries(endpoints)) {
+    const weights = Object.values(variants).map(({ weight }) => weight);
+    if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !weights.some((weight) => weight > 0)) {
+      throw new RangeError(`The weights of the endpoint "${name}" must be finite, at least 0, and one of them more.`);
+    }
+    if (Object.hasOwn(variants, "candidate"))
+      throw new RangeError(`The variant "candidate" of "${name}" is the name of deployments.`);
+    if (!(maxBatchRows >= 1) || !(maxQueueRows >= 1))
+      throw new RangeError(`The limits of rows of "${name}" must be 1 or more.`);
+  }
+}
+
+type Setting = ModelServerOptions & { readonly clock: Clock; readonly ids: IdSource };
+
+class OpenServer implements ModelServer {
+  readonly fastify: FastifyPluginAsync;
+  readonly handle: (request: Request) => Promise<Response>;
+  readonly #options: Setting;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #rollouts = new Map<string, { readonly rollout: Rollout; readonly traffic: RolloutTraffic }>();
+  #state: "opening" | "ready" | "leaving" | "closed" = "opening";
+  #draining: Promise<void> | undefined;
+
+  constructor(options: Setting) {
+    this.#options = options;
+    const { maxBodyBytes = 16 * 1024 * 1024 } = options;
+    const face: ServerFace = {
+      endpoint: (name) => this.#endpoint(name),
+      defaultEndpoint: () => this.#endpoint(options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""),
+      predict: (endpoint, request, headers) => this.#predictFor(endpoint, request, headers),
+    } as ServerFace;
+    Object.defineProperty(face, "ready", { get: () => this.ready });
+    const routes = [...openInferenceRoutes(face), ...invocationRoutes(face)].map(answering);
+    this.fastify = fastifyPlugin(routes, maxBodyBytes);
+    this.handle = webHandler(routes, maxBodyBytes);
+  }
+
+  get ready(): boolean {
+    return this.#state === "ready";
+  }
+
+  async open(): Promise<void> {
+    const {
+      endpoints,
+      meter = silentMeter,
+      logger = silentLogger,
+      clock,
+      ids,
+      database,
+      events,
+      signal,
+    } = this.#options;
+    const { source, runtimes, features, predictions, redactor, seed = 0 } = this.#options;
+    const setting: EndpointSetting = {
+      source,
+      runtimes,
+      features,
+      predictions,
+      redactor,
+      instruments: createInstruments(meter),
+      clock,
+      ids,
+      logger,
+      seed,
+    };
+    const store =
+      database === undefined ? memoryDeploymentStore(events) : await openDatabaseDeploymentStore(database, { signal });
+    for (const [name, options] of Object.entries(endpoints)) await this.#openEndpoint(name, options, setting, store);
+    this.#state = "ready";
+  }
+
+  async #openEndpoint(
+    name: string,
+    options: EndpointOptions,
+    setting: EndpointSetting,
+    store: DeploymentStore,
+  ): Promise<void> {
+    const {
+      database,
+      clock,
+      ids,
+      logger = silentLogger,
+      alerts,
+      leaseTtlMs = 10_000,
+      pollMs = 500,
+      watch = true,
+      signal,
+    } = this.#options;
+    const endpoint = new Endpoint(name, options, setting);
+    this.#endpoints.set(name, endpoint);
+    const kept = await store.read(name, { signal });
+    const variants = Object.entries(options.variants);
+    for (const [variant, { model, weight }] of variants) {
+      // A deployment that was completed outlives a restart, until the configuration names another model.
+      const record = kept?.record.configured === model && variants.length === 1 ? kept.record : undefined;
+      const ref = record === undefined ? model : record.state === "completed" ? record.plan.model : record.before;
+      const slot = await endpoint.openSlot(ref, signal);
+      endpoint.setRoutes([...endpoint.routes, { name: variant, weight, slot }]);
+      if (watch) slot.watch();
+    }
+    const traffic = new RolloutTraffic(endpoint, variants[0]?.[1].model ?? "", watch, logger);
+    const leases =
+      this.#options.leases ?? (database === undefined ? undefined : openSqliteLeaseStore(database, { clock }));
+    const rollout = new Rollout({
+      traffic,
+      store,
+      leases,
+      alerts,
+      clock,
+      ids,
+      logger,
+      leaseTtlMs,
+      pollMs: database === undefined ? undefined : pollMs,
+    });
+    this.#rollouts.set(name, { rollout, traffic });
+    await rollout.start(kept);
+  }
+
+  async predict(endpoint: string, request: PredictRequest): Promise<Prediction> {
+    if (this.#state === "closed" || this.#state === "opening") throw draining();
+    return this.#endpoint(endpoint).predict(request);
+  }
+
+  async deploy(...[endpoint, plan, options]: Parameters<Deployer["deploy"]>): ReturnType<Deployer["deploy"]> {
+    options?.signal?.throwIfAborted();
+    return this.#rollout(endpoint).deploy(plan, options);
+  }
+
+  async rollback(...[endpoint, reason, options]: Parameters<Deployer["rollback"]>): ReturnType<Deployer["rollback"]> {
+    options?.signal?.throwIfAborted();
+    return this.#rollout(endpoint).rollback(reason, options);
+  }
+
+  async status(...[endpoint, options]: Parameters<Deployer["status"]>): ReturnType<Deployer["status"]> {
+    options?.signal?.throwIfAborted();
+    return this.#rollouts.get(endpoint)?.rollout.status(options);
+  }
+
+  drain(options: DrainOptions = {}): Promise<void> {
+    this.#draining ??= this.#drain(options);
+    return this.#draining;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  async #drain({ graceMs = 0 }: DrainOptions): Promise<void> {
+    this.#state = "leaving";
+    if (graceMs > 0) await this.#options.clock.sleep(graceMs);
+    this.#state = "closed";
+    const endpoints = [...this.#endpoints.values()];
+    const rollouts = [...this.#rollouts.values()];
+    await Promise.all(rollouts.map(({ rollout }) => rollout.close()));
+    await Promise.all(endpoints.map((endpoint) => endpoint.idle()));
+    await Promise.all(rollouts.map(({ traffic }) => traffic.close()));
+    await Promise.all(
+      endpoints.flatMap(({ routes }) =>
+        routes.filter(({ name }) => name !== "candidate").map(({ slot }) => slot.close()),
+      ),
+    );
+  }
+
+  #endpoint(name: string): Endpoint {
+    const found = this.#endpoints.get(name);
+    if (found === undefined) throw endpointUnknown(name, [...this.#endpoints.keys()]);
+    return found;
+  }
+
+  #rollout(name: string): Rollout {
+    const found = this.#rollouts.get(this.#endpoint(name).name);
+    if (found === undefined || this.#state === "closed") throw draining();
+    return found.rollout;
+  }
+
+  async #predictFor(endpoint: string, request: PredictRequest, headers: HttpRequest["headers"]): Promise<Prediction> {
+    const { authorizer, principal } = this.#options;
+    if (authorizer !== undefined) {
+      const decision = await authorizer.decide(
+        { principal: principal?.(headers), action: "endpoint:invoke", resource: `endpoint/${endpoint}` },
+        { signal: request.signal },
+      );
+      if (!decision.allowed) throw forbidden(endpoint, decision.reason);
+    }
+    return this.predict(endpoint, request);
+  }
+}
+
+/** The route with every failure turned into an answer. */
+const answering = (route: HttpRoute): HttpRoute => ({
+  ...route,
+  handle: async (request) => {
+    try {
+      return await route.handle(request);
+    } catch (error) {
+      return errorAnswer(error);
+    }
+  },
+});

@@ -1,0 +1,165 @@
+import type {
+  CallOptions,
+  Clock,
+  FeatureServiceDescription,
+  FeatureSource,
+  Logger,
+  ModelRuntime,
+  ModelSource,
+  ResolvedModel,
+} from "@millwright/contracts";
+import { type OpenedModel, loadModel } from "@millwright/model";
+import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
+import { featureServiceMismatch } from "./errors.ts";
+import { isBatchable } from "./signature.ts";
+
+/** A model that was loaded and answered its golden requests, with what feeds it. */
+export interface ServedModel {
+  readonly resolved: ResolvedModel;
+  readonly model: OpenedModel;
+  readonly batcher: Batcher;
+  readonly batchable: boolean;
+  readonly features: { readonly service: string; readonly description: FeatureServiceDescription } | undefined;
+}
+
+export interface SlotOptions {
+  readonly endpoint: string;
+  readonly source: ModelSource;
+  readonly runtimes: readonly ModelRuntime[];
+  readonly features: FeatureSource | undefined;
+  readonly featureService: string | undefined;
+  readonly onFeatureMismatch: "refuse" | "warn";
+  readonly batching: Pick<BatcherOptions, "maxBatchRows" | "maxQueueRows" | "onBatch" | "onQueue">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What people call a model: `late/4`, or its name where the source has no versions. */
+export const titleOf = ({ name, version }: ResolvedModel): string =>
+  version === undefined ? name : `${name}/${version}`;
+
+/**
+ * A place where one model serves and a newer one takes over: load, golden requests, swap, then the old one finishes what it has and is disposed.
+ */
+export class ModelSlot {
+  readonly ref: string;
+  readonly #options: SlotOptions;
+  #current: { readonly served: ServedModel; users: number; retired: (() => void) | undefined };
+  readonly #stop = new AbortController();
+  #watching: Promise<void> | undefined;
+
+  private constructor(ref: string, options: SlotOptions, served: ServedModel) {
+    this.ref = ref;
+    this.#options = options;
+    this.#current = { served, users: 0, retired: undefined };
+  }
+
+  /** Throws what `resolve` and `loadModel` throw, and `SERVING_FEATURE_SERVICE_MISMATCH`. */
+  static async open(ref: string, options: SlotOptions, { signal }: CallOptions = {}): Promise<ModelSlot> {
+    const resolved = await options.source.resolve(ref, { signal });
+    return new ModelSlot(ref, options, await serve(resolved, options, { signal }));
+  }
+
+  get served(): ServedModel {
+    return this.#current.served;
+  }
+
+  /** Runs `work` with the model of this moment, which is not disposed before `work` settles. */
+  async use<Result>(work: (served: ServedModel) => Promise<Result>): Promise<Result> {
+    const entry = this.#current;
+    entry.users += 1;
+    try {
+      return await work(entry.served);
+    } finally {
+      entry.users -= 1;
+      if (entry.users === 0) entry.retired?.();
+    }
+  }
+
+  /** Follows the reference until `close`. */
+  watch(): void {
+    this.#watching ??= this.#follow();
+  }
+
+  /** Stops following, waits for the requests it has, and disposes the model. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#watching;
+    await this.#retire(this.#current);
+  }
+
+  async #follow(): Promise<void> {
+    const { source, clock, logger, endpoint } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        for await (const resolved of source.watch(this.ref, { signal })) await this.#take(resolved);
+      } catch (error) {
+        logger.warn({ endpoint, model: this.ref, error }, "the watch of a model failed and is begun again");
+      }
+      if (!signal.aborted) await clock.sleep(1000, { signal }).catch(() => {});
+    }
+  }
+
+  async #take(resolved: ResolvedModel): Promise<void> {
+    const { logger, endpoint } = this.#options;
+    if (resolved.digest === this.served.resolved.digest || this.#stop.signal.aborted) return;
+    try {
+      const served = await serve(resolved, this.#options, { signal: this.#stop.signal });
+      const old = this.#current;
+      this.#current = { served, users: 0, retired: undefined };
+      logger.info({ endpoint, model: titleOf(resolved), before: titleOf(old.served.resolved) }, "a new model serves");
+      void this.#retire(old);
+    } catch (error) {
+      if (!this.#stop.signal.aborted)
+        logger.error({ endpoint, model: titleOf(resolved), error }, "a new model was refused; the old one goes on");
+    }
+  }
+
+  async #retire(entry: {
+    readonly served: ServedModel;
+    users: number;
+    retired: (() => void) | undefined;
+  }): Promise<void> {
+    if (entry.users > 0) {
+      await new Promise<void>((resolve) => {
+        entry.retired = resolve;
+      });
+    }
+    try {
+      await entry.served.model.dispose();
+    } catch (error) {
+      this.#options.logger.warn({ endpoint: this.#options.endpoint, error }, "a model could not be disposed");
+    }
+  }
+}
+
+async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: CallOptions): Promise<ServedModel> {
+  const features = await feeding(resolved, options, { signal });
+  const model = await loadModel(resolved, options.runtimes, { signal });
+  const batcher = createBatcher({
+    ...options.batching,
+    endpoint: options.endpoint,
+    model: titleOf(resolved),
+    run: (payload) => (payload.kind === "tensors" ? model.predict(payload.tensors) : model.predictBatch(payload.batch)),
+  });
+  return { resolved, model, batcher, features, batchable: isBatchable(resolved.manifest.signature) };
+}
+
+/** The feature service of the model, known to be the one it was trained on. */
+async function feeding(
+  resolved: ResolvedModel,
+  options: SlotOptions,
+  { signal }: CallOptions,
+): Promise<ServedModel["features"]> {
+  const trained = resolved.manifest.featureService;
+  const service = options.featureService ?? trained?.name;
+  if (options.features === undefined || service === undefined) return undefined;
+  const description = await options.features.describe(service, { signal });
+  if (trained !== undefined && trained.digest !== description.digest) {
+    const mismatch = featureServiceMismatch(titleOf(resolved), service, trained.digest, description.digest);
+    if (options.onFeatureMismatch === "refuse") throw mismatch;
+    options.logger.warn({ endpoint: options.endpoint, error: mismatch }, "features differ from those of training");
+  }
+  return { service, description };
+}

@@ -1,0 +1,126 @@
+import { titleOf } from "./model-slot.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { datatypes } from "./datatypes.ts";
+import { versionUnknown } from "./errors.ts";
+import { type HttpAnswer, type HttpRequest, type HttpRoute, json } from "./http-message.ts";
+import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
+import type { PredictRequest, Prediction } from "./prediction.ts";
+
+/** What the HTTP faces need of a server. */
+export interface ServerFace {
+  /** Throws `SERVING_ENDPOINT_UNKNOWN`. */
+  endpoint(name: string): Endpoint;
+  /** The endpoint of `/invocations`. Throws `SERVING_ENDPOINT_UNKNOWN`. */
+  defaultEndpoint(): Endpoint;
+  readonly ready: boolean;
+  /** Checks access and answers. */
+  predict(endpoint: string, request: PredictRequest, headers: HttpRequest["headers"]): Promise<Prediction>;
+}
+
+const serverMetadata = { name: "millwright", version: "1", extensions: ["binary_tensor_data"] };
+
+/** The REST routes of the Open Inference Protocol, version 2; a model of the protocol is an endpoint, its versions those of the variants' models. */
+export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
+  const model = "/v2/models/:model";
+  const versioned = `${model}/versions/:version`;
+  const ready = (request: HttpRequest): HttpAnswer => {
+    const endpoint = face.endpoint(request.params["model"] ?? "");
+    variantOfVersion(endpoint, request.params["version"]);
+    return json({ name: endpoint.name, ready: face.ready }, face.ready ? 200 : 503);
+  };
+  const metadata = (request: HttpRequest): HttpAnswer => {
+    const endpoint = face.endpoint(request.params["model"] ?? "");
+    return json(metadataOf(endpoint, variantOfVersion(endpoint, request.params["version"])));
+  };
+  const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, request);
+  return [
+    { method: "GET", path: "/v2", handle: () => json(serverMetadata) },
+    { method: "GET", path: "/v2/health/live", handle: () => json({ live: true }) },
+    { method: "GET", path: "/v2/health/ready", handle: () => json({ ready: face.ready }, face.ready ? 200 : 503) },
+    ...[model, versioned].flatMap((path): HttpRoute[] => [
+      { method: "GET", path, handle: metadata },
+      { method: "GET", path: `${path}/ready`, handle: ready },
+      { method: "POST", path: `${path}/infer`, handle: infer },
+    ]),
+  ];
+}
+
+const versionOf = ({ served }: { readonly served: Endpoint["routes"][number]["slot"]["served"] }): string | undefined =>
+  served.resolved.version === undefined ? undefined : String(served.resolved.version);
+
+/** The variant that serves a version. Throws `SERVING_VERSION_UNKNOWN`. */
+function variantOfVersion(endpoint: Endpoint, version: string | undefined): string | undefined {
+  if (version === undefined) return undefined;
+  const found = endpoint.routes.find(({ slot }) => versionOf(slot) === version);
+  if (found === undefined) {
+    throw versionUnknown(endpoint.name, version, [
+      ...new Set(endpoint.routes.flatMap(({ slot }) => versionOf(slot) ?? [])),
+    ]);
+  }
+  return found.name;
+}
+
+function metadataOf(endpoint: Endpoint, variant: string | undefined): object {
+  const route = endpoint.routes.find(({ name }) => name === variant) ?? endpoint.routes[0];
+  const { signature, format } = (route as Endpoint["routes"][number]).slot.served.resolved.manifest;
+  const tensor = ({ name, dtype, shape }: (typeof signature.inputs)[number]): object => ({
+    name,
+    datatype: datatypes[dtype],
+    shape,
+  });
+  const versions = [...new Set(endpoint.routes.flatMap(({ slot }) => versionOf(slot) ?? []))];
+  return {
+    name: endpoint.name,
+    ...(versions.length === 0 ? {} : { versions }),
+    platform: `millwright_${format}`,
+    inputs: signature.inputs.map(tensor),
+    outputs: signature.outputs.map(tensor),
+  };
+}
+
+async function answerInfer(face: ServerFace, request: HttpRequest): Promise<HttpAnswer> {
+  const endpoint = face.endpoint(request.params["model"] ?? "");
+  const variant = variantOfVersion(endpoint, request.params["version"]);
+  const asked = readInferRequest(request.body, request.headers["inference-header-content-length"]);
+  const { outputs, provenance } = await face.predict(
+    endpoint.name,
+    {
+      inputs: asked.inputs,
+      requestId: asked.id === undefined || asked.id === "" ? request.headers["x-request-id"] : asked.id,
+      variant,
+      signal: request.signal,
+    },
+    request.headers,
+  );
+  const { model } = provenance;
+  const { body, headerLength } = writeInferAnswer(
+    {
+      model: endpoint.name,
+      version: model.version === undefined ? undefined : String(model.version),
+      id: asked.id,
+      parameters: { request_id: provenance.requestId, variant: provenance.variant, model_digest: model.digest },
+      outputs,
+    },
+    asked,
+  );
+  const headers = provenanceHeaders({ outputs, provenance });
+  if (headerLength === undefined)
+    return { status: 200, headers: { "content-type": "application/json", ...headers }, body };
+  const binary = {
+    "content-type": "application/octet-stream",
+    "inference-header-content-length": String(headerLength),
+  };
+  return { status: 200, headers: { ...binary, ...headers }, body };
+}
+
+/** Where the answer comes from, for logs and for callers who read headers alone. */
+export const provenanceHeaders = ({
+  provenance: { requestId, variant, model },
+}: Prediction): Readonly<Record<string, string>> => ({
+  // A header may hold visible ASCII only; an id of a client's may hold anything.
+  ...(/^[\x21-\x7e]{1,256}$/.test(requestId) ? { "x-request-id": requestId } : {}),
+  "x-millwright-model": encodeURI(titleOf({ ...model } as Parameters<typeof titleOf>[0])),
+  "x-millwright-model-digest": model.digest,
+  "x-millwright-variant": encodeURI(variant),
+  "x-amzn-invoked-production-variant": encodeURI(variant),
+});

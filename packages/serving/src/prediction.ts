@@ -1,0 +1,68 @@
+import type { Batch, CallOptions, Digest, FeatureStatus, FeatureVectors, Tensors } from "@millwright/contracts";
+import type { Row } from "./rows.ts";
+
+/** What an endpoint is asked; exactly one of `entities`, `instances` and `inputs`. */
+export interface PredictRequest extends CallOptions {
+  /** Keys of entities, one row each: the server reads their features. */
+  readonly entities?: readonly Row[] | undefined;
+  /** What features computed on demand need, row by row beside `entities`. */
+  readonly request?: readonly Row[] | undefined;
+  /** Rows: objects of features by name, or what a row of the one input holds (a number, nested lists of numbers). */
+  readonly instances?: readonly unknown[] | undefined;
+  /** Tensors by input name, as the signature says. */
+  readonly inputs?: Tensors | undefined;
+  /** Names the request in the answer, in capture and in logs. Default: a new UUID. */
+  readonly requestId?: string | undefined;
+  /** Requests of equal keys go to the same variant. Default: the first entity's keys, else the request's id. */
+  readonly stickyKey?: string | undefined;
+  /** Asks this variant, whatever its share. */
+  readonly variant?: string | undefined;
+}
+
+/** How the features of one feature view stood. */
+export interface FeatureSummary {
+  /** Rows by status. */
+  readonly statuses: Readonly<Record<FeatureStatus, number>>;
+  /** Age of the oldest row that is there, milliseconds; absent where there is none. */
+  readonly oldestAgeMs?: number | undefined;
+}
+
+/** Where an answer comes from. */
+export interface Provenance {
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly model: { readonly name: string; readonly version?: number | undefined; readonly digest: Digest };
+  /** Where features were read: the service, the digest of its definition, and how each view stood. */
+  readonly features?:
+    | { readonly service: string; readonly digest: Digest; readonly views: Readonly<Record<string, FeatureSummary>> }
+    | undefined;
+}
+
+export interface Prediction {
+  /** By output name, one row for each row asked, in order. */
+  readonly outputs: Tensors;
+  readonly provenance: Provenance;
+}
+
+/** Statuses counted, and the oldest age, by view. */
+export function summarizeViews(views: FeatureVectors["views"]): Readonly<Record<string, FeatureSummary>> {
+  return Object.fromEntries(
+    Object.entries(views).map(([view, { status, ageMs }]) => {
+      const statuses = { present: 0, missing: 0, expired: 0, deleted: 0 };
+      let oldest = Number.NEGATIVE_INFINITY;
+      for (const [row, each] of status.entries()) {
+        statuses[each] += 1;
+        const age = ageMs[row] ?? Number.NaN;
+        if (age > oldest) oldest = age;
+      }
+      return [view, { statuses, ...(oldest === Number.NEGATIVE_INFINITY ? {} : { oldestAgeMs: oldest }) }];
+    }),
+  );
+}
+
+/** What is written down of a request: columns where there are any. */
+export interface Asked {
+  readonly columns: Batch | undefined;
+  readonly tensors: Tensors | undefined;
+}

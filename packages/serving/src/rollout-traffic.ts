@@ -1,0 +1,135 @@
+import type { Digest, Logger } from "@millwright/contracts";
+import { type DeploymentRecord, isRunning } from "./deployment-record.ts";
+import type { Endpoint, Route } from "./endpoint.ts";
+import { deploymentInvalid } from "./errors.ts";
+import type { ModelSlot } from "./model-slot.ts";
+
+/** What a deployment finds: the variant, its model now, and the one its configuration names. */
+export interface Base {
+  readonly variant: string;
+  readonly model: string;
+  readonly configured: string;
+}
+
+/** Carries a deployment's decisions out on this process's traffic: every call may be repeated. */
+export class RolloutTraffic {
+  readonly #endpoint: Endpoint;
+  readonly #configured: string;
+  readonly #watch: boolean;
+  readonly #logger: Logger;
+  #candidate: ModelSlot | undefined;
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(endpoint: Endpoint, configured: string, watch: boolean, logger: Logger) {
+    this.#endpoint = endpoint;
+    this.#configured = configured;
+    this.#watch = watch;
+    this.#logger = logger;
+  }
+
+  get endpoint(): string {
+    return this.#endpoint.name;
+  }
+
+  get base(): Base {
+    const { name, slot } = this.#main();
+    return { variant: name, model: slot.ref, configured: this.#configured };
+  }
+
+  /** Whether the record is about the model that the configuration still names. */
+  isConfigured({ configured }: DeploymentRecord): boolean {
+    return configured === this.#configured;
+  }
+
+  /** Throws `SERVING_DEPLOYMENT_INVALID`. */
+  assertSingle(): void {
+    const names = this.#endpoint.routes.map(({ name }) => name).filter((name) => name !== "candidate");
+    if (names.length === 1) return;
+    throw deploymentInvalid(
+      this.endpoint,
+      `it has the variants ${names.join(", ")}`,
+      "Deploy to an endpoint with one variant.",
+    );
+  }
+
+  /** Loads the candidate, without traffic yet. @returns its digest. Throws what loading throws, and where the digest is not the one expected. */
+  async openCandidate(ref: string, expected: string | undefined, signal?: AbortSignal): Promise<Digest> {
+    if (this.#candidate?.ref !== ref) {
+      this.#dropCandidate();
+      this.#candidate = await this.#endpoint.openSlot(ref, signal);
+    }
+    const { digest } = this.#candidate.served.resolved;
+    if (expected !== undefined && expected !== digest) {
+      this.#dropCandidate();
+      throw deploymentInvalid(
+        this.endpoint,
+        `"${ref}" is now ${digest}, and was ${expected} when the deployment began`,
+        "Deploy it again.",
+      );
+    }
+    return digest;
+  }
+
+  /** All traffic to the model of before, at once. */
+  withdraw(): void {
+    this.#endpoint.setRoutes([{ ...this.#main(), weight: 1 }]);
+  }
+
+  /** Makes the traffic what the record says. */
+  async apply(record: DeploymentRecord): Promise<void> {
+    const { plan, share, state, before, digest } = record;
+    if (!this.isConfigured(record)) return;
+    if (isRunning(record)) {
+      await this.openCandidate(plan.model, digest);
+      const main = this.#main();
+      const candidate = this.#candidate as ModelSlot;
+      this.#endpoint.setRoutes([
+        { ...main, weight: 1 - share },
+        { name: "candidate", weight: share, slot: candidate },
+      ]);
+      return;
+    }
+    await this.#serve(state === "completed" ? plan.model : before);
+  }
+
+  /** Waits for the models that left to finish, and closes a candidate. */
+  async close(): Promise<void> {
+    this.#dropCandidate();
+    await Promise.all(this.#closing);
+  }
+
+  #main(): Route {
+    const main = this.#endpoint.routes.find(({ name }) => name !== "candidate");
+    if (main === undefined) throw new TypeError(`The endpoint "${this.endpoint}" has no variant.`);
+    return main;
+  }
+
+  /** Gives all traffic to one model: the one that serves, the candidate, or one that is loaded for it. */
+  async #serve(ref: string): Promise<void> {
+    const main = this.#main();
+    if (main.slot.ref === ref) {
+      this.withdraw();
+      this.#dropCandidate();
+      return;
+    }
+    const slot = this.#candidate?.ref === ref ? this.#candidate : await this.#endpoint.openSlot(ref);
+    if (slot === this.#candidate) this.#candidate = undefined;
+    this.#endpoint.setRoutes([{ name: main.name, weight: 1, slot }]);
+    if (this.#watch) slot.watch();
+    this.#dropCandidate();
+    this.#close(main.slot);
+  }
+
+  #dropCandidate(): void {
+    if (this.#candidate !== undefined) this.#close(this.#candidate);
+    this.#candidate = undefined;
+  }
+
+  #close(slot: ModelSlot): void {
+    const closing = slot
+      .close()
+      .catch((error: unknown) => this.#logger.warn({ endpoint: this.endpoint, error }, "a model could not be closed"))
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}

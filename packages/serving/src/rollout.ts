@@ -1,0 +1,313 @@
+import {
+  type AlertSource,
+  type CallOptions,
+  type Clock,
+  type DeploymentPlan,
+  type DeploymentStatus,
+  type IdSource,
+  type Lease,
+  type LeaseStore,
+  type Logger,
+  deploymentRunning,
+} from "@millwright/contracts";
+import { alertWithin } from "./alert-watch.ts";
+import { trafficSteps } from "./deployment-plan.ts";
+import {
+  type DeploymentRecord,
+  type DeploymentStore,
+  type KeptRecord,
+  eventOf,
+  isRunning,
+  statusOf,
+} from "./deployment-record.ts";
+import { alertsAbsent, deploymentInvalid } from "./errors.ts";
+import { keepLease } from "./lease-keeping.ts";
+import type { RolloutTraffic } from "./rollout-traffic.ts";
+
+export interface RolloutOptions {
+  readonly traffic: RolloutTraffic;
+  readonly store: DeploymentStore;
+  /** Whoever holds the lease of the endpoint decides; absent where this process is alone. */
+  readonly leases: LeaseStore | undefined;
+  readonly alerts: AlertSource | undefined;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly leaseTtlMs: number;
+  /** How often the store is looked at for what other processes decided; `undefined` where there are none. */
+  readonly pollMs: number | undefined;
+}
+
+/** Brings new models to one endpoint, and goes on with what a process before this one began. */
+export class Rollout {
+  readonly #options: RolloutOptions;
+  #kept: KeptRecord | undefined;
+  #drive: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  readonly #closing = new AbortController();
+  #polling: Promise<void> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RolloutOptions) {
+    this.#options = options;
+  }
+
+  get #name(): string {
+    return this.#options.traffic.endpoint;
+  }
+
+  /** Takes up what the store knows, then follows it. */
+  async start(kept: KeptRecord | undefined): Promise<void> {
+    this.#kept = kept;
+    await this.#takeUp();
+    const { pollMs, clock, logger } = this.#options;
+    if (pollMs === undefined) return;
+    const { signal } = this.#closing;
+    this.#polling = (async () => {
+      while (!signal.aborted) {
+        await clock.sleep(pollMs, { signal }).catch(() => {});
+        if (signal.aborted) return;
+        await this.#alone(() => this.#look()).catch((error: unknown) =>
+          logger.warn({ endpoint: this.#name, error }, "deployments cannot be read"),
+        );
+      }
+    })();
+  }
+
+  async deploy(plan: DeploymentPlan, { signal }: CallOptions = {}): Promise<DeploymentStatus> {
+    signal?.throwIfAborted();
+    const { traffic, alerts } = this.#options;
+    const steps = trafficSteps(this.#name, plan);
+    traffic.assertSingle();
+    const { rollbackOn = [] } = plan;
+    if (rollbackOn.length > 0 && alerts === undefined) throw alertsAbsent(this.#name, rollbackOn);
+    return this.#alone(async () => {
+      await this.#reload();
+      if (this.#kept !== undefined && isRunning(this.#kept.record))
+        throw deploymentRunning(this.#name, this.#kept.record.deploymentId);
+      const lease = await this.#acquire();
+      try {
+        await this.#begin(plan, signal);
+        await this.#write({ state: steps.length === 0 ? "completed" : "baking", share: steps[0]?.share ?? 1 });
+      } catch (error) {
+        await lease?.release();
+        throw error;
+      }
+      await traffic.apply(this.#record());
+      if (steps.length === 0) await lease?.release();
+      else this.#startDrive(lease);
+      return statusOf(this.#record());
+    });
+  }
+
+  async rollback(reason: string, { signal }: CallOptions = {}): Promise<DeploymentStatus> {
+    signal?.throwIfAborted();
+    return this.#alone(async () => {
+      await this.#reload();
+      if (this.#kept === undefined)
+        throw deploymentInvalid(this.#name, "nothing was ever deployed to it", "Deploy a model first.");
+      if (isRunning(this.#kept.record) || this.#kept.record.state === "completed") {
+        this.#drive?.stop.abort();
+        await this.#rollBack(reason);
+      }
+      return statusOf(this.#record());
+    });
+  }
+
+  async status({ signal }: CallOptions = {}): Promise<DeploymentStatus | undefined> {
+    signal?.throwIfAborted();
+    const kept = await this.#options.store.read(this.#name, { signal });
+    return kept === undefined ? undefined : statusOf(kept.record);
+  }
+
+  /** Stops deciding; what is in the middle is taken up by whoever opens the store next. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#drive?.stop.abort();
+    await this.#polling;
+    await this.#drive?.done;
+    await this.#turn.catch(() => {});
+  }
+
+  #record(): DeploymentRecord {
+    if (this.#kept === undefined) throw new TypeError("There is no deployment.");
+    return this.#kept.record;
+  }
+
+  /** One decision at a time. */
+  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work, work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #acquire(): Promise<Lease | undefined> {
+    const { leases, leaseTtlMs } = this.#options;
+    if (leases === undefined) return undefined;
+    const lease = await leases.acquire(`serving/${this.#name}`, leaseTtlMs);
+    if (lease === undefined) throw deploymentRunning(this.#name, "of another process");
+    return lease;
+  }
+
+  /** Writes that the deployment began, and loads its model; where that fails, that it failed. */
+  async #begin(plan: DeploymentPlan, signal: AbortSignal | undefined): Promise<void> {
+    const { traffic, ids, clock, store } = this.#options;
+    const { variant, model, configured } = traffic.base;
+    const record: DeploymentRecord = {
+      formatVersion: 1,
+      endpoint: this.#name,
+      deploymentId: ids.next(),
+      plan,
+      state: "deploying",
+      share: 0,
+      variant,
+      before: model,
+      configured,
+      sinceMs: clock.nowMs(),
+    };
+    const begun = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, "started"));
+    if (begun === undefined) throw deploymentRunning(this.#name, "of another process");
+    this.#kept = begun;
+    try {
+      this.#kept = {
+        ...begun,
+        record: { ...begun.record, digest: await traffic.openCandidate(plan.model, undefined, signal) },
+      };
+    } catch (error) {
+      await this.#write({ state: "failed", share: 0, reason: error instanceof Error ? error.message : String(error) });
+      throw error;
+    }
+  }
+
+  /** @returns false where another process has decided meanwhile; its decision is taken up. */
+  async #write(change: Partial<DeploymentRecord>): Promise<boolean> {
+    const { store, clock } = this.#options;
+    const { state } = change;
+    const record: DeploymentRecord = { ...this.#record(), ...change, sinceMs: clock.nowMs() };
+    const type = state === "completed" || state === "rolled-back" || state === "failed" ? state : "baking";
+    const written = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, type));
+    if (written === undefined) {
+      await this.#reload();
+      return false;
+    }
+    this.#kept = written;
+    return true;
+  }
+
+  async #reload(): Promise<void> {
+    const { store, traffic } = this.#options;
+    const kept = await store.read(this.#name);
+    if (kept === undefined || kept.revision === this.#kept?.revision) return;
+    this.#kept = kept;
+    // Where somebody else decided, this process has no say until it takes the lease.
+    this.#drive?.stop.abort();
+    await traffic.apply(kept.record);
+  }
+
+  async #look(): Promise<void> {
+    await this.#reload();
+    await this.#takeUp();
+  }
+
+  /** Applies a deployment that another process began, and goes on with it if nobody else does. */
+  async #takeUp(): Promise<void> {
+    const { leases, leaseTtlMs, traffic, logger } = this.#options;
+    if (this.#kept === undefined || !isRunning(this.#kept.record) || this.#drive !== undefined) return;
+    const problem = await traffic.apply(this.#kept.record).then(
+      () => undefined,
+      (error: unknown) => error ?? new Error("unknown"),
+    );
+    const lease = await leases?.acquire(`serving/${this.#name}`, leaseTtlMs);
+    if (leases !== undefined && lease === undefined) return;
+    logger.info({ endpoint: this.#name, deploymentId: this.#record().deploymentId }, "a deployment is taken up again");
+    if (problem === undefined && traffic.isConfigured(this.#record())) {
+      this.#startDrive(lease);
+      return;
+    }
+    const reason =
+      problem === undefined
+        ? "the configuration of the endpoint has changed"
+        : `the candidate cannot be taken up: ${problem instanceof Error ? problem.message : "it failed"}`;
+    await this.#rollBack(reason);
+    await lease?.release();
+  }
+
+  /** Traffic first: it is off the candidate before anything is written. */
+  async #rollBack(reason: string): Promise<void> {
+    const { traffic } = this.#options;
+    traffic.withdraw();
+    await this.#write({ state: "rolled-back", share: 0, reason });
+    await traffic.apply(this.#record());
+  }
+
+  #startDrive(lease: Lease | undefined): void {
+    const stop = new AbortController();
+    const done = this.#run(stop, lease).finally(() => {
+      if (this.#drive?.stop === stop) this.#drive = undefined;
+    });
+    this.#drive = { stop, done };
+  }
+
+  async #run(stop: AbortController, lease: Lease | undefined): Promise<void> {
+    const { clock, leaseTtlMs, logger } = this.#options;
+    const renewing = keepLease(lease, { stop, clock, leaseTtlMs, logger, endpoint: this.#name });
+    try {
+      await this.#bake(stop.signal);
+    } finally {
+      stop.abort();
+      await renewing;
+      await lease?.release().catch(() => {});
+    }
+  }
+
+  /** Step by step until the candidate has all traffic or an alert fires. A step that was interrupted bakes anew: nobody watched it. */
+  async #bake(signal: AbortSignal): Promise<void> {
+    const { plan, share } = this.#record();
+    const steps = trafficSteps(this.#name, plan);
+    const first = Math.max(
+      0,
+      steps.findIndex((step) => step.share === share),
+    );
+    for (const [at, { bakeMs }] of steps.slice(first).entries()) {
+      const next = steps[first + at + 1];
+      const alert = await this.#watchFor(bakeMs, plan.rollbackOn ?? [], signal);
+      if (signal.aborted) return;
+      const decided = await this.#decide(signal, async () => {
+        if (alert !== undefined) {
+          await this.#rollBack(`the alert "${alert.name}" fired: ${alert.summary}`);
+          return;
+        }
+        await this.#write(
+          next === undefined ? { state: "completed", share: 1 } : { state: "baking", share: next.share },
+        );
+        await this.#options.traffic.apply(this.#record());
+      });
+      if (!decided || alert !== undefined) return;
+    }
+  }
+
+  #watchFor(bakeMs: number, names: readonly string[], signal: AbortSignal): ReturnType<typeof alertWithin> {
+    const { alerts, clock, logger } = this.#options;
+    const subject = `endpoint/${this.#name}/variant/candidate`;
+    return alertWithin(bakeMs, { alerts, subject, names, clock, logger, signal });
+  }
+
+  /** Tries until it is written down; on a roll-back the traffic is safe meanwhile. */
+  async #decide(signal: AbortSignal, work: () => Promise<void>): Promise<boolean> {
+    const { clock, logger } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#alone(async () => {
+          if (!signal.aborted) await work();
+        });
+        return !signal.aborted;
+      } catch (error) {
+        logger.error(
+          { endpoint: this.#name, error },
+          "a decision on a deployment could not be carried out; trying again",
+        );
+        await clock.sleep(1000, { signal }).catch(() => {});
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,71 @@
+import type { ModelSignature, Tensor, TensorSpec, Tensors } from "@millwright/contracts";
+import { datatypes } from "./datatypes.ts";
+import { inputInvalid } from "./errors.ts";
+import { sizeOf } from "./tensor-rows.ts";
+
+/** How people read what an input must be. */
+export const describeSpec = ({ name, dtype, shape }: TensorSpec): string =>
+  `"${name}" as ${datatypes[dtype]} of shape [${shape.join(", ")}]`;
+
+/**
+ * Checks tensors against the signature and puts them in its order.
+ * @returns the tensors and how many rows they have: the first size, the same in all; 1 where no input has a free first size.
+ * Throws `SERVING_INPUT_INVALID`, naming the first input that is missing, unknown, of another type, shape or number of rows.
+ */
+export function checkInputs(
+  signature: ModelSignature,
+  given: Tensors,
+): { readonly tensors: Tensors; readonly rows: number } {
+  const unknown = Object.keys(given).find((name) => !signature.inputs.some((spec) => spec.name === name));
+  if (unknown !== undefined) {
+    throw inputInvalid(
+      unknown,
+      "the model has no such input",
+      `It takes ${signature.inputs.map(describeSpec).join(", ")}.`,
+    );
+  }
+  let rows: number | undefined;
+  const tensors: Record<string, Tensor> = {};
+  for (const spec of signature.inputs) {
+    const tensor = Object.hasOwn(given, spec.name) ? given[spec.name] : undefined;
+    if (tensor === undefined) throw inputInvalid(spec.name, "it is missing", `Send ${describeSpec(spec)}.`);
+    checkTensor(spec, tensor);
+    tensors[spec.name] = tensor;
+    if (!batched(spec)) continue;
+    const own = tensor.shape[0] ?? 0;
+    if (rows !== undefined && own !== rows) {
+      throw inputInvalid(
+        spec.name,
+        `it has ${own} rows, and the inputs before it have ${rows}`,
+        "Send as many rows of each input.",
+      );
+    }
+    rows = own;
+  }
+  return { tensors, rows: rows ?? 1 };
+}
+
+/** Whether the first size is free, so that rows of several requests can stand in one tensor. */
+const batched = ({ shape }: TensorSpec): boolean => shape[0] === -1;
+
+/** Whether requests may share a batch. */
+export const isBatchable = (signature: ModelSignature): boolean =>
+  signature.inputs.every(batched) && signature.outputs.every(batched);
+
+function checkTensor(spec: TensorSpec, { dtype, shape, data }: Tensor): void {
+  const expected = `Send ${describeSpec(spec)}.`;
+  if (dtype !== spec.dtype) {
+    throw inputInvalid(spec.name, `its type is ${datatypes[dtype] ?? dtype}, not ${datatypes[spec.dtype]}`, expected);
+  }
+  const fits =
+    shape.length === spec.shape.length &&
+    spec.shape.every((size, at) =>
+      size === -1 ? Number.isInteger(shape[at]) && (shape[at] ?? -1) >= 0 : size === shape[at],
+    );
+  if (!fits)
+    throw inputInvalid(spec.name, `its shape is [${shape.join(", ")}], not [${spec.shape.join(", ")}]`, expected);
+  if (data.length !== sizeOf(shape)) {
+    throw inputInvalid(spec.name, `it has ${data.length} elements for the shape [${shape.join(", ")}]`, expected);
+  }
+  if (shape[0] === 0) throw inputInvalid(spec.name, "it has no rows", expected);
+}
