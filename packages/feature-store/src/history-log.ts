@@ -1,0 +1,147 @@
+import { createHash } from "node:crypto";
+import { link, mkdir, open, readFile, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Digest, Schema } from "@millwright/contracts";
+import { historyCorrupt } from "./errors.ts";
+
+/** A Parquet file of the history. */
+export interface HistoryPart {
+  /** Relative to the view's folder, with `/`. */
+  readonly path: string;
+  /** The day its rows fall on by event time, `2024-01-31`, UTC. */
+  readonly ds: string;
+  readonly rows: number;
+  readonly sizeBytes: number;
+}
+
+/** A batch of rows that was ingested. */
+export interface HistoryBatch {
+  readonly formatVersion: 1;
+  readonly id: string;
+  /** Content digest of the rows as they came. */
+  readonly digest: Digest;
+  /** Grows from batch to batch: decides between rows of equal times. */
+  readonly number: number;
+  readonly schema: Schema;
+  readonly rows: number;
+  /** Rows left out, for a null key or a null event time. */
+  readonly skippedRows: number;
+  readonly parts: readonly HistoryPart[];
+}
+
+/**
+ * Which files of a view's folder count. A batch is there when its entry is, and an entry is made by one atomic link after all its files
+ * are on disk: whatever a crash leaves behind is not looked at.
+ */
+export interface HistoryLog {
+  readonly directory: string;
+  /** All batches, by number. Throws `FEATURE_STORE_HISTORY_CORRUPT`. */
+  batches(): Promise<readonly HistoryBatch[]>;
+  find(id: string): Promise<HistoryBatch | undefined>;
+  /** Takes the next number for a batch to come. Numbers of batches that never come stay unused. */
+  claim(): Promise<number>;
+  /** @returns false when a batch of this id is there already. */
+  commit(batch: HistoryBatch): Promise<boolean>;
+}
+
+const ENTRIES = "_batches";
+const CLAIMS = "_claims";
+
+export async function openHistoryLog(root: string, view: string): Promise<HistoryLog> {
+  const directory = join(root, view);
+  const entries = join(directory, ENTRIES);
+  const claims = join(directory, CLAIMS);
+  await mkdir(entries, { recursive: true });
+  await mkdir(claims, { recursive: true });
+  const cache = new Map<string, HistoryBatch>();
+
+  const readEntry = async (name: string): Promise<HistoryBatch> => {
+    const known = cache.get(name);
+    if (known !== undefined) return known;
+    const path = join(entries, name);
+    const batch = parseEntry(view, path, await readFile(path, "utf8"));
+    cache.set(name, batch);
+    return batch;
+  };
+  const batches = async (): Promise<HistoryBatch[]> => {
+    const names = (await readdir(entries)).filter((name) => name.endsWith(".json"));
+    return (await Promise.all(names.map(readEntry))).sort((a, b) => a.number - b.number);
+  };
+  return {
+    directory,
+    batches,
+    find: async (id) =>
+      (await exists(join(entries, entryName(id)))) ? await readEntry(entryName(id)) : undefined,
+    async claim() {
+      const taken = (await readdir(claims)).map(Number);
+      const committed = (await batches()).at(-1)?.number ?? 0;
+      for (let number = Math.max(committed, ...taken) + 1; ; number++) {
+        try {
+          await mkdir(join(claims, String(number)));
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
+          throw error;
+        }
+        // Claims below one that stands are of no use any more.
+        for (const old of taken) if (old < number) await rm(join(claims, String(old)), { recursive: true, force: true });
+        return number;
+      }
+    },
+    async commit(batch) {
+      const path = join(entries, entryName(batch.id));
+      const temporary = `${path}.${process.pid}-${batch.number}.tmp`;
+      await writeDurably(temporary, JSON.stringify(batch));
+      try {
+        await link(temporary, path);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+        throw error;
+      } finally {
+        await rm(temporary, { force: true });
+      }
+      await flushDirectory(entries);
+      return true;
+    },
+  };
+}
+
+/** A name for any id, whatever characters it has. */
+const entryName = (id: string): string => `${createHash("sha256").update(id).digest("hex").slice(0, 40)}.json`;
+
+function parseEntry(view: string, path: string, text: string): HistoryBatch {
+  try {
+    const value = JSON.parse(text) as HistoryBatch;
+    if (value.formatVersion === 1 && Array.isArray(value.parts) && typeof value.number === "number") return value;
+  } catch (cause) {
+    throw historyCorrupt(view, path, "is not JSON", cause);
+  }
+  throw historyCorrupt(view, path, "is not an entry of format version 1");
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const handle = await open(path, "w");
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes new names in a directory last. Windows has no such thing, and needs none. */
+export async function flushDirectory(directory: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

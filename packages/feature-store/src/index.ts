@@ -1,0 +1,30 @@
+export { count, days, hours, mean, minutes, seconds, sum, type Aggregate } from "./aggregate.ts";
+export {
+  defineEntity,
+  defineFeatureService,
+  defineFeatureView,
+  defineOnDemandFeatures,
+  type Entity,
+  type FeatureService,
+  type FeatureType,
+  type FeatureView,
+  type FeatureViewDefinition,
+  type InputRow,
+  type InputType,
+  type InputValue,
+  type KeyType,
+  type OnDemandFeatures,
+} from "./definition.ts";
+export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
+export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
+export { type IngestOptions, type IngestResult } from "./ingest.ts";
+export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online.ts";
+export {
+  type OnlineFloor,
+  type OnlineRecord,
+  type OnlineRow,
+  type OnlineStore,
+  type OnlineStoreCapabilities,
+  type OnlineValue,
+} from "./online-store.ts";
+export { type HistoryOptions } from "./training-set.ts";

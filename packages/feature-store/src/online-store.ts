@@ -1,0 +1,39 @@
+import type { CallOptions } from "@millwright/contracts";
+
+/** A value of a feature: bigint for 64-bit integers and timestamps (microseconds). */
+export type OnlineValue = null | number | bigint | string | boolean;
+
+/** A row of a view as it is kept for online reads. */
+export interface OnlineRow {
+  /** One text an entity. */
+  readonly key: string;
+  readonly timeUs: number;
+  readonly createdUs: number | null;
+  /** The view's inputs as whole numbers, in order; null where the row has none. */
+  readonly inputs: readonly (number | null)[];
+  /** The view's features, in order. */
+  readonly values: readonly OnlineValue[];
+}
+
+/** Says that rows before a time were left out, but for each entity's newest. */
+export interface OnlineFloor {
+  readonly floorUs: number;
+}
+
+export type OnlineRecord = OnlineRow | OnlineFloor;
+
+export interface OnlineStoreCapabilities {
+  /** Whether what was acknowledged is there after a crash. */
+  readonly durable: boolean;
+}
+
+/** Keeps the rows behind online features, view by view, in order. What is computed on them lives in the feature store. */
+export interface OnlineStore extends AsyncDisposable {
+  readonly capabilities: OnlineStoreCapabilities;
+  /** Adds records after those there. Calls take effect in the order they were made; one call's records are kept together or not at all. */
+  append(view: string, records: readonly OnlineRecord[], options?: CallOptions): Promise<void>;
+  /** All records of a view, in order; none for a view never written. */
+  read(view: string, options?: CallOptions): AsyncIterable<OnlineRecord>;
+  /** Puts other records in the place of all of a view's, at once: a reader after a crash finds the old or the new. */
+  replace(view: string, records: Iterable<OnlineRecord>, options?: CallOptions): Promise<void>;
+}

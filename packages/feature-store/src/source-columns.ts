@@ -1,0 +1,78 @@
+import type { Batch, Column, ColumnType, Schema } from "@millwright/contracts";
+import { asFloat64, columnOf, schemaOf, toArray } from "@millwright/data";
+import type { FeatureView, InputType, KeyType } from "./definition.ts";
+import { columnMissing, columnType, valueRange } from "./errors.ts";
+
+/** The columns a view reads from its source, with their types. */
+export function sourceSchema(view: FeatureView): Schema {
+  const types: Record<string, ColumnType> = { ...view.entity.keys, [view.eventTime]: "timestamp" };
+  if (view.createdTime !== undefined) types[view.createdTime] = "timestamp";
+  Object.assign(types, view.features, view.inputs);
+  return Object.entries(types).map(([name, type]) => ({ name, type }));
+}
+
+/** Throws `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`. */
+export function checkColumns(where: string, wanted: Schema, given: Schema): void {
+  for (const { name, type } of wanted) {
+    const found = given.find((field) => field.name === name);
+    if (found === undefined) throw columnMissing(where, name, given.map((field) => field.name));
+    const isText = type === "utf8" && found.type === "dictionary";
+    if (found.type !== type && !isText) throw columnType(where, name, found.type, type);
+  }
+}
+
+/** As `checkColumns`, for a batch. */
+export function checkBatch(where: string, wanted: Schema, batch: Batch): void {
+  checkColumns(where, wanted, schemaOf(batch));
+}
+
+/**
+ * An input's values as whole numbers, NaN where there is none: integers as they are, true as 1, floats rounded to the view's decimals and
+ * scaled by them. Throws `FEATURE_STORE_VALUE_RANGE`.
+ */
+export function scaledInput(view: FeatureView, name: string, column: Column): Float64Array {
+  const values = asFloat64(column);
+  const scale = scaleOf(view, name);
+  if (scale === 1) {
+    for (const value of values) {
+      if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw valueRange(view.name, name, value);
+    }
+    return values;
+  }
+  const scaled = new Float64Array(values.length);
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row]!;
+    // An infinite value has no place in a sum, and NaN is missing already.
+    const whole = Number.isFinite(value) ? Math.floor(value * scale + 0.5) : Number.NaN;
+    if (Math.abs(whole) > Number.MAX_SAFE_INTEGER) throw valueRange(view.name, name, value);
+    scaled[row] = whole;
+  }
+  return scaled;
+}
+
+/** What an input is multiplied by to be whole. */
+export function scaleOf(view: FeatureView, input: string): number {
+  const type: InputType | undefined = view.inputs[input];
+  return type === "float32" || type === "float64" ? 10 ** view.decimals : 1;
+}
+
+/** One text an entity, unique for its keys; undefined where a key is null. */
+export function entityKeysOf(keys: Readonly<Record<string, KeyType>>, batch: Batch): (string | undefined)[] {
+  const names = Object.keys(keys);
+  const columns = names.map((name) => toArray(columnOf(batch, name)));
+  const [first] = columns;
+  if (columns.length === 1 && first !== undefined) {
+    return first.map((value) => (value === null ? undefined : String(value)));
+  }
+  return Array.from({ length: batch.length }, (_, row) => {
+    let key = "";
+    for (const column of columns) {
+      const value = column[row];
+      if (value === null || value === undefined) return undefined;
+      const text = String(value);
+      // With its length before it, no two lists of keys read alike.
+      key += `${text.length}:${text}`;
+    }
+    return key;
+  });
+}
