@@ -54,10 +54,10 @@ async function oneWatch({ alerts, subject, names, signal }: Watch): Promise<Aler
   const watch = new AbortController();
   const stop = (): void => watch.abort();
   signal.addEventListener("abort", stop, { once: true });
+  // Listening begins before the look at what fires now, so that nothing falls between the two.
+  const changes = alerts.changes(subject, { signal: watch.signal })[Symbol.asyncIterator]();
   try {
     const matters = ({ name, state }: Alert): boolean => state === "firing" && names.includes(name);
-    // Listening begins before the look at what fires now, so that nothing falls between the two.
-    const changes = alerts.changes(subject, { signal: watch.signal })[Symbol.asyncIterator]();
     let next = changes.next();
     next.catch(() => {});
     const firing = (await alerts.alerts(subject, { signal })).find(matters);
@@ -71,5 +71,6 @@ async function oneWatch({ alerts, subject, names, signal }: Watch): Promise<Aler
   } finally {
     signal.removeEventListener("abort", stop);
     watch.abort();
+    void changes.return?.().catch(() => {});
   }
 }
