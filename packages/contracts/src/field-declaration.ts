@@ -63,7 +63,14 @@ export interface ItemTypes {
   readonly binary: readonly [Uint8Array | string, Uint8Array];
 }
 
-type Null<Options> = Options extends { readonly nullable: true } ? null : never;
+/** null wherever the option may be true, also where the compiler knows it only as a boolean. */
+type Null<Options> = Options extends { readonly nullable?: infer Nullable }
+  ? unknown extends Nullable
+    ? never
+    : true extends Nullable
+      ? null
+      : never
+  : never;
 type Declared<Type extends keyof ItemTypes, Options> = FieldDeclaration<
   ItemTypes[Type][0] | Null<Options>,
   ItemTypes[Type][1] | Null<Options>

@@ -111,7 +111,7 @@ describe("a schema declared once", () => {
       { origin: "3" },
       { late: "null" },
     ];
-    const [none, ...each] = await Promise.all([{}, ...wrongRows].map((changes) => typeErrors(program(row(changes)))));
+    const [none, ...each] = await typeErrors([{}, ...wrongRows].map((changes) => program(row(changes))));
     expect(none).toEqual([]);
     expect(each).toEqual(wrongRows.map(() => [expect.stringMatching(/TS2322$/)]));
 
@@ -151,6 +151,13 @@ describe("a schema declared once", () => {
     expectTypeOf<Row["flight"]>().toEqualTypeOf<bigint>();
     expectTypeOf<Row["carrier"]>().toEqualTypeOf<"AA" | "UA">();
     expectTypeOf<Row["origin"]>().toEqualTypeOf<string | null>();
+    expectTypeOf<Row["distance"]>().toEqualTypeOf<number>();
+    const perhaps = defineSchema({ a: utf8({ nullable: process.argv.length > 0 }), b: utf8({ unit: "x" }), c: utf8() });
+    expectTypeOf<RowOf<typeof perhaps>>().toEqualTypeOf<{
+      readonly a: string | null;
+      readonly b: string;
+      readonly c: string;
+    }>();
     expectTypeOf<Row["stops"]>().toEqualTypeOf<readonly string[]>();
     expectTypeOf<Row["photo"]>().toEqualTypeOf<Uint8Array | null>();
   });

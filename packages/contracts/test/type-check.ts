@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
 const declarations = fileURLToPath(new URL("../dist/index.d.ts", import.meta.url));
 
-/** What `tsc` says about the program, one `line: code` per error; empty where it compiles. */
-export async function typeErrors(program: string): Promise<string[]> {
+/** What `tsc` says about each program, one `line: code` per error; empty where it compiles. One run for all of them. */
+export async function typeErrors(programs: readonly string[]): Promise<string[][]> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-types-"));
   try {
     const config = {
@@ -24,18 +24,23 @@ export async function typeErrors(program: string): Promise<string[]> {
         types: [],
         paths: { "@millwright/contracts": [declarations] },
       },
-      files: ["program.mts"],
+      files: programs.map((_, index) => `program-${index}.mts`),
     };
     await writeFile(join(directory, "tsconfig.json"), JSON.stringify(config));
-    await writeFile(join(directory, "program.mts"), program);
+    for (const [index, program] of programs.entries())
+      await writeFile(join(directory, `program-${index}.mts`), program);
     const run = promisify(execFile)(process.execPath, [tsc, "--pretty", "false", "-p", "."], { cwd: directory });
     const output = await run.then(
       ({ stdout }) => stdout,
       (failure: { stdout: string }) => failure.stdout,
     );
-    return [...output.matchAll(/^program\.mts\((\d+),\d+\): error (TS\d+)|^.*error (TS\d+).*$/gm)].map((match) =>
-      match[1] === undefined ? match[0] : `${match[1]}: ${match[2]}`,
-    );
+    const errors = programs.map((): string[] => []);
+    for (const line of output.split("\n").filter((text) => text.includes("error TS"))) {
+      const match = /^program-(\d+)\.mts\((\d+),\d+\): error (TS\d+)/.exec(line);
+      if (match === null) throw new Error(`The programs could not be compiled: ${line}`);
+      errors[Number(match[1])]?.push(`${match[2]}: ${match[3]}`);
+    }
+    return errors;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
