@@ -30,7 +30,8 @@ export async function saveLayersModel(
   try {
     const save = async (artifacts: io.ModelArtifacts): Promise<io.SaveResult> => {
       await writeArtifacts(partial, artifacts);
-      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
+      // The date must be there, and is not kept.
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
     };
     await model.save({ save }, { includeOptimizer });
     await syncDirectory(partial);
