@@ -84,7 +84,7 @@ export class Rollout {
       await this.#reload();
       if (this.#kept !== undefined && isRunning(this.#kept.record))
         throw deploymentRunning(this.#name, this.#kept.record.deploymentId);
-      const lease = await this.#acquire();
+      const lease = await this.#acquire(signal);
       try {
         await this.#begin(plan, signal);
         await this.#write({ state: steps.length === 0 ? "completed" : "baking", share: steps[0]?.share ?? 1 });
@@ -140,12 +140,17 @@ export class Rollout {
     return result;
   }
 
-  async #acquire(): Promise<Lease | undefined> {
-    const { leases, leaseTtlMs } = this.#options;
+  /** The lease, once whoever died with it has been silent for its time. Throws `PORT_DEPLOYMENT_RUNNING` where it is held for longer. */
+  async #acquire(signal: AbortSignal | undefined): Promise<Lease | undefined> {
+    const { leases, leaseTtlMs, clock } = this.#options;
     if (leases === undefined) return undefined;
-    const lease = await leases.acquire(`serving/${this.#name}`, leaseTtlMs);
-    if (lease === undefined) throw deploymentRunning(this.#name, "of another process");
-    return lease;
+    const deadlineMs = clock.monotonicMs() + leaseTtlMs;
+    for (;;) {
+      const lease = await leases.acquire(`serving/${this.#name}`, leaseTtlMs, { signal });
+      if (lease !== undefined) return lease;
+      if (clock.monotonicMs() > deadlineMs) throw deploymentRunning(this.#name, "of another process");
+      await clock.sleep(leaseTtlMs / 20, { signal });
+    }
   }
 
   /** Writes that the deployment began, and loads its model; where that fails, that it failed. */

@@ -1,4 +1,10 @@
-import { type CapturedPrediction, type Digest, type FeatureSource, digestOf, redactFields } from "@millwright/contracts";
+import {
+  type CapturedPrediction,
+  type Digest,
+  type FeatureSource,
+  digestOf,
+  redactFields,
+} from "@millwright/contracts";
 import { batchOf, column, toArray } from "@millwright/data";
 import { openDirectoryModelSource, packModel, writeDenseModel } from "@millwright/model";
 import { mkdtemp, rm } from "node:fs/promises";
