@@ -1,0 +1,136 @@
+import { type ErrorCategory, isMillwrightError, MillwrightError, type StandardIssue } from "@millwright/contracts";
+
+export type TrainerErrorCode =
+  | "TRAINER_CHECKPOINT_CORRUPT"
+  | "TRAINER_CHECKPOINT_UNSUPPORTED"
+  | "TRAINER_DATA_EMPTY"
+  | "TRAINER_FORMAT_UNFIT"
+  | "TRAINER_INPUT_INVALID"
+  | "TRAINER_LABEL_INVALID"
+  | "TRAINER_LABEL_UNKNOWN"
+  | "TRAINER_LOSS_NOT_FINITE"
+  | "TRAINER_MODEL_UNFIT"
+  | "TRAINER_MODULE_INVALID"
+  | "TRAINER_PARAMS_INVALID"
+  | "TRAINER_RESUME_DIVERGED"
+  | "TRAINER_RUN_FAILED"
+  | "TRAINER_RUN_STOPPED";
+
+export class TrainerError extends MillwrightError<TrainerErrorCode> {
+  override readonly name = "TrainerError";
+}
+
+export const checkpointCorrupt = (path: string, problem: string, cause?: unknown): TrainerError =>
+  new TrainerError("TRAINER_CHECKPOINT_CORRUPT", `The checkpoint "${path}" cannot be used: ${problem}.`, {
+    category: "data",
+    remedy: "Delete it: an older one is taken, or the run starts from the beginning.",
+    cause,
+  });
+
+export const checkpointUnsupported = (optimizer: string, cause?: unknown): TrainerError =>
+  new TrainerError("TRAINER_CHECKPOINT_UNSUPPORTED", `The state of the optimizer ${optimizer} cannot be saved.`, {
+    category: "user",
+    remedy: "Use sgd, momentum, rmsprop, adagrad, adadelta or adam, or train with checkpoints: false.",
+    cause,
+  });
+
+export const dataEmpty = (role: string): TrainerError =>
+  new TrainerError("TRAINER_DATA_EMPTY", `The ${role} data has no rows.`, {
+    category: "data",
+    remedy: "Check the query or split that made it.",
+  });
+
+export const formatUnfit = (layers: readonly string[]): TrainerError =>
+  new TrainerError("TRAINER_FORMAT_UNFIT", `The network is no plain chain of dense layers: ${layers.join(", ")}.`, {
+    category: "user",
+    remedy: 'Pack it as "tfjs-layers", or let format be "auto".',
+  });
+
+export const inputInvalid = (field: string, value: unknown, rule: string): TrainerError =>
+  new TrainerError("TRAINER_INPUT_INVALID", `"${field}" is ${JSON.stringify(value) ?? String(value)}.`, {
+    category: "user",
+    remedy: `It must be ${rule}.`,
+  });
+
+export const labelInvalid = (column: string, row: number, value: unknown, rule: string): TrainerError =>
+  new TrainerError("TRAINER_LABEL_INVALID", `The label "${column}" is ${String(value)} in row ${row}.`, {
+    category: "data",
+    remedy: `It must be ${rule}; leave out rows without a label.`,
+  });
+
+export const labelUnknown = (label: string, known: readonly string[]): TrainerError =>
+  new TrainerError("TRAINER_LABEL_UNKNOWN", `The data has no label column "${label}".`, {
+    category: "user",
+    remedy: `Its columns: ${known.join(", ")}.`,
+  });
+
+export const lossNotFinite = (loss: number, epoch: number, step: number): TrainerError =>
+  new TrainerError("TRAINER_LOSS_NOT_FINITE", `The loss became ${loss} in step ${step} (epoch ${epoch}).`, {
+    category: "data",
+    remedy: "Scale the inputs, lower the learning rate, or clip the gradients; the last checkpoint is from before.",
+  });
+
+export const modelUnfit = (problem: string): TrainerError =>
+  new TrainerError("TRAINER_MODEL_UNFIT", `The model that build returned does not fit: ${problem}.`, {
+    category: "user",
+    remedy: "Return a layers model with one input of the given width and one output of one unit.",
+  });
+
+export const moduleInvalid = (module: string, problem: string): TrainerError =>
+  new TrainerError("TRAINER_MODULE_INVALID", `The training module ${module} cannot be used: ${problem}.`, {
+    category: "user",
+    remedy: "Let it export defineTraining({ params, build }) as its default, compiled to JavaScript.",
+  });
+
+export const paramsInvalid = (issues: readonly StandardIssue[]): TrainerError =>
+  new TrainerError("TRAINER_PARAMS_INVALID", `The params do not pass: ${issues.map(describeIssue).join("; ")}.`, {
+    category: "user",
+    remedy: "Give what the module's schema asks for.",
+  });
+
+export const resumeDiverged = (differences: readonly string[]): TrainerError =>
+  new TrainerError(
+    "TRAINER_RESUME_DIVERGED",
+    `The checkpoint is of another training: ${differences.join("; ")}. Going on would mix the two.`,
+    { category: "user", remedy: "Start a new run, or give it what the checkpoint was made with." },
+  );
+
+export const runFailed = (id: string, reason: string, category: ErrorCategory): TrainerError =>
+  new TrainerError("TRAINER_RUN_FAILED", `The run ${id} failed: ${reason}`, {
+    category,
+    remedy: "Mend the cause; resumeFrom goes on from its last checkpoint.",
+    retryable: category === "transient",
+  });
+
+export const runStopped = (id: string, state: string, reason: string): TrainerError =>
+  new TrainerError("TRAINER_RUN_STOPPED", `The run ${id} ended as ${state}: ${reason}`, {
+    category: "user",
+    remedy: "resumeFrom goes on from its last checkpoint.",
+  });
+
+function describeIssue({ message, path = [] }: StandardIssue): string {
+  const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
+  return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
+}
+
+/** An error as it crosses from the run's process. */
+export interface ToldError {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  readonly category: ErrorCategory;
+  readonly retryable: boolean;
+}
+
+export function tellError(error: unknown): ToldError | undefined {
+  if (!isMillwrightError(error)) return undefined;
+  const { code, remedy, category, retryable } = error;
+  const message = error.message.endsWith(` ${remedy}`) ? error.message.slice(0, -remedy.length - 1) : error.message;
+  return { code, message, remedy, category, retryable };
+}
+
+/** The error as it was thrown there: codes of other packages stay what they are. */
+export const heardError = ({ code, message, ...options }: ToldError): MillwrightError =>
+  code.startsWith("TRAINER_")
+    ? new TrainerError(code as TrainerErrorCode, message, options)
+    : new MillwrightError(code, message, options);

@@ -1,0 +1,35 @@
+export {
+  type Checkpoint,
+  type CheckpointPart,
+  type ReadCheckpoint,
+  readLatestCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint-file.ts";
+export {
+  type BuildContext,
+  type BuiltTraining,
+  defineTraining,
+  type LayersModel,
+  type Optimizer,
+  type Tensor,
+  type TrainingDefinition,
+  type TrainingTask,
+} from "./define-training.ts";
+export type { EarlyStopping } from "./early-stopping.ts";
+export { TrainerError, type TrainerErrorCode } from "./errors.ts";
+export {
+  areaUnderRoc,
+  binaryMetrics,
+  type CalibrationBin,
+  calibrationBins,
+  calibrationError,
+  logLoss,
+  meanSquaredError,
+  type Metrics,
+  regressionMetrics,
+} from "./metrics.ts";
+export type { ProgressTarget } from "./progress-line.ts";
+export type { EpochReport, RunOutcome } from "./run-messages.ts";
+export { defaultPlan, type StartOptions } from "./start-options.ts";
+export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
+export type { TrainingResult, TrainingRun } from "./training-run.ts";

@@ -1,0 +1,100 @@
+import { createHash } from "node:crypto";
+import type { TensorFlow } from "@millwright/tfjs";
+import type { CheckpointPart } from "./checkpoint-file.ts";
+import type { LayersModel, Optimizer, Tensor } from "./define-training.ts";
+import { checkpointUnsupported, modelUnfit } from "./errors.ts";
+
+/** The private scalars of Adam that `getWeights` leaves out: recomputed from the iteration, they differ in the last bits. */
+const accumulators = ["accBeta1", "accBeta2"] as const;
+
+interface Assignable extends Tensor {
+  assign(value: Tensor): void;
+}
+
+const accumulatorOf = (optimizer: Optimizer, name: string): Assignable | undefined => {
+  const value = (optimizer as unknown as Readonly<Record<string, unknown>>)[name];
+  return typeof value === "object" && value !== null && "assign" in value ? (value as Assignable) : undefined;
+};
+
+async function partOf(name: string, tensor: Tensor): Promise<CheckpointPart> {
+  const data = await tensor.data();
+  if (!(data instanceof Float32Array) && !(data instanceof Int32Array)) {
+    throw modelUnfit(`its weight ${name} is of the type ${tensor.dtype}`);
+  }
+  // A copy: some backends give their own memory.
+  const dtype = data instanceof Int32Array ? "int32" : "float32";
+  return { name, shape: tensor.shape, dtype, data: data.slice() };
+}
+
+/** The model's weights, by position: names that TensorFlow.js makes up count on within a process. */
+export async function readWeights(model: LayersModel, prefix = "model"): Promise<readonly CheckpointPart[]> {
+  const parts: CheckpointPart[] = [];
+  for (const [index, weight] of model.weights.entries()) parts.push(await partOf(`${prefix}/${index}`, weight.read()));
+  return parts;
+}
+
+/** Throws `TRAINER_CHECKPOINT_UNSUPPORTED`. */
+export async function readOptimizer(optimizer: Optimizer): Promise<readonly CheckpointPart[]> {
+  const parts: CheckpointPart[] = [];
+  let weights: Awaited<ReturnType<Optimizer["getWeights"]>>;
+  try {
+    weights = await optimizer.getWeights();
+  } catch (error) {
+    throw checkpointUnsupported(optimizer.getClassName(), error);
+  }
+  for (const [index, { tensor }] of weights.entries()) parts.push(await partOf(`optimizer/${index}`, tensor));
+  weights[0]?.tensor.dispose(); // the iteration is a tensor made for the call; the others are the optimizer's own
+  for (const name of accumulators) {
+    const value = accumulatorOf(optimizer, name);
+    if (value !== undefined) parts.push(await partOf(`accumulator/${name}`, value));
+  }
+  return parts;
+}
+
+const tensorOf = (tf: TensorFlow, { data, shape, dtype }: CheckpointPart): Tensor => tf.tensor(data, [...shape], dtype);
+
+const named = (parts: readonly CheckpointPart[], prefix: string): readonly CheckpointPart[] =>
+  parts.filter(({ name }) => name.startsWith(`${prefix}/`));
+
+/** Throws `TRAINER_MODEL_UNFIT` where the model has other weights. */
+export function writeWeights(
+  tf: TensorFlow,
+  model: LayersModel,
+  parts: readonly CheckpointPart[],
+  prefix = "model",
+): void {
+  const found = named(parts, prefix);
+  const fits =
+    found.length === model.weights.length &&
+    found.every(({ shape }, index) => shape.join() === model.weights[index]?.shape.join());
+  if (!fits) throw modelUnfit("its weights are not those of the checkpoint");
+  for (const [index, part] of found.entries()) {
+    const tensor = tensorOf(tf, part);
+    model.weights[index]?.write(tensor);
+    tensor.dispose();
+  }
+}
+
+/** Puts the optimizer where it was, to the bit. */
+export async function writeOptimizer(
+  tf: TensorFlow,
+  optimizer: Optimizer,
+  parts: readonly CheckpointPart[],
+): Promise<void> {
+  const found = named(parts, "optimizer").map((part) => ({ name: part.name, tensor: tensorOf(tf, part) }));
+  if (found.length === 0) return;
+  await optimizer.setWeights(found as Parameters<Optimizer["setWeights"]>[0]);
+  for (const { tensor } of found) tensor.dispose(); // the optimizer's variables hold the data by now
+  for (const part of named(parts, "accumulator")) {
+    const tensor = tensorOf(tf, part);
+    accumulatorOf(optimizer, part.name.slice("accumulator/".length))?.assign(tensor);
+    tensor.dispose();
+  }
+}
+
+export async function digestWeights(model: LayersModel): Promise<string> {
+  const hash = createHash("sha256");
+  for (const { data } of await readWeights(model))
+    hash.update(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+  return hash.digest("hex");
+}

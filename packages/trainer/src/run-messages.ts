@@ -1,0 +1,115 @@
+import type { DatasetRef, Digest, JsonObject } from "@millwright/contracts";
+import type { FittedTransforms, TransformPlan } from "@millwright/data";
+import type { ToldError } from "./errors.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** What a run's process is given. */
+export interface TrainingRequest {
+  readonly formatVersion: 1;
+  readonly runId: string;
+  readonly module: string;
+  readonly name: string;
+  readonly params: JsonObject;
+  readonly train: DatasetRef;
+  readonly validation: DatasetRef | null;
+  readonly label: string;
+  readonly transforms: FittedTransforms | null;
+  readonly plan: TransformPlan | null;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly maxRows: number | null;
+  readonly verifyData: boolean;
+  readonly device: "auto" | "gpu" | "cpu" | "wasm" | "js";
+  readonly format: "auto" | "dense" | "tfjs-layers";
+  readonly stopping: {
+    readonly metric: string | null;
+    readonly patience: number;
+    readonly minDelta: number;
+    readonly restoreBest: boolean;
+  } | null;
+  readonly checkpoints: { readonly everySteps: number | null } | null;
+  readonly resumeFrom: string | null;
+  /** Whether each epoch waits for a verdict. */
+  readonly awaitVerdict: boolean;
+  readonly progressEveryMs: number;
+  /** The run's own folder. */
+  readonly directory: string;
+  readonly trackedRunId: string | null;
+  readonly featureService: { readonly name: string; readonly digest: Digest } | null;
+  readonly createdTimeMs: number;
+}
+
+/** One epoch, once it is over. */
+export interface EpochReport {
+  /** From 1. */
+  readonly epoch: number;
+  /** Steps since the beginning of the run. */
+  readonly step: number;
+  /** Mean over the rows, while they were learned from. */
+  readonly trainLoss: number;
+  /** Of the validation data; empty where there is none. */
+  readonly metrics: Metrics;
+}
+
+export type RunOutcome = "completed" | "stopped-early" | "pruned" | "paused";
+
+/** What a run's process sends. */
+export type RunMessage =
+  | {
+      readonly kind: "started";
+      readonly pid: number;
+      readonly device: string;
+      readonly trainRows: number;
+      readonly validationRows: number;
+      readonly inputs: number;
+      readonly weights: number;
+      /** 0 at the beginning; more where it goes on from a checkpoint. */
+      readonly step: number;
+      readonly epoch: number;
+    }
+  | {
+      readonly kind: "progress";
+      readonly epoch: number;
+      readonly epochs: number;
+      readonly step: number;
+      readonly steps: number;
+      readonly loss: number | null;
+      readonly rowsPerSecond: number;
+      readonly secondsLeft: number;
+    }
+  | ({
+      readonly kind: "epoch";
+      /** What a trial is told: the task's objective, or the training loss where there is no validation data. */
+      readonly value: number | null;
+      readonly checkpoint: string | null;
+      /** Told again after a restart; no verdict is awaited. */
+      readonly again: boolean;
+    } & EpochReport)
+  | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
+  | { readonly kind: "error"; readonly error: ToldError };
+
+/** What the trainer answers to an epoch, where the run awaits it. */
+export interface Verdict {
+  readonly epoch: number;
+  readonly verdict: "continue" | "pause" | "prune";
+}
+
+/** What a run's process returns. */
+export interface RunSummary {
+  readonly outcome: RunOutcome;
+  readonly metrics: Metrics;
+  readonly epochs: readonly EpochReport[];
+  /** From 1; the epoch whose weights the model has. */
+  readonly bestEpoch: number;
+  readonly step: number;
+  /** Absent where the run was paused. */
+  readonly modelDirectory?: string | undefined;
+  readonly digest?: Digest | undefined;
+  readonly format?: string | undefined;
+  /** SHA-256 over all weights, in the model's order: equal for runs that are equal bit for bit. */
+  readonly weightsDigest: string;
+  readonly checkpoint?: string | undefined;
+  /** Of the training steps alone, of this attempt. */
+  readonly rowsPerSecond: number;
+}

@@ -1,0 +1,129 @@
+import type {
+  CallOptions,
+  DatasetRef,
+  Digest,
+  JobLimits,
+  JsonObject,
+  RunTracker,
+  Schema,
+  TrialHandle,
+} from "@millwright/contracts";
+import type { FittedTransforms, TransformPlan, TransformStep } from "@millwright/data";
+import type { EarlyStopping } from "./early-stopping.ts";
+import { inputInvalid, labelUnknown } from "./errors.ts";
+import type { ProgressTarget } from "./progress-line.ts";
+
+export interface StartOptions extends CallOptions {
+  readonly data: {
+    readonly train: DatasetRef | Promise<DatasetRef>;
+    /** What metrics, early stopping and trials go by. Default: none, and the training loss takes its place. */
+    readonly validation?: DatasetRef | Promise<DatasetRef> | undefined;
+  };
+  /** The column to predict: 0 or 1 (or booleans) for `binary`, any number for `regression`; never null. */
+  readonly label: string;
+  /** Hyperparameters, checked by the module's schema. Default: `{}`. */
+  readonly params?: JsonObject | undefined;
+  /** Fitted transforms from columns to inputs. */
+  readonly transforms?: FittedTransforms | undefined;
+  /**
+   * Transforms to fit on the training data, where none are given. Default: numbers and booleans standardized, text one-hot; dates, timestamps
+   * and lists are left out.
+   */
+  readonly plan?: TransformPlan | undefined;
+  /** Default: 10. */
+  readonly epochs?: number | undefined;
+  /** Rows a step; the last step of an epoch may have fewer. Default: 1,024. */
+  readonly batchSize?: number | undefined;
+  /** Decides initial weights, order and dropout. Default: 1. */
+  readonly seed?: number | undefined;
+  /** Default: none. */
+  readonly earlyStopping?: EarlyStopping | undefined;
+  /** A checkpoint is written after each epoch, and after so many steps within it; false for none. */
+  readonly checkpoints?: { readonly everySteps?: number | undefined } | false | undefined;
+  /** The `checkpoints` folder of another run to go on from. Default: that of the trial, else none. */
+  readonly resumeFrom?: string | undefined;
+  /** Most rows of each dataset, evenly spread over it. Default: all. */
+  readonly maxRows?: number | undefined;
+  /** Reads the data twice to check that it has the digest of its reference. Default: false. */
+  readonly verifyData?: boolean | undefined;
+  /** Default: `"auto"`: a native package of the module's that works, else WASM. */
+  readonly device?: "auto" | "gpu" | "cpu" | "wasm" | "js" | undefined;
+  /** Default: `"auto"`: `dense` where the network is a chain of dense layers, else `tfjs-layers`. */
+  readonly format?: "auto" | "dense" | "tfjs-layers" | undefined;
+  /** The model's name. Default: `"model"`. */
+  readonly name?: string | undefined;
+  /** Starting the same id again attaches to the run there is. Default: a new one. */
+  readonly id?: string | undefined;
+  /** Is told the objective after each epoch, and may prune or pause the run. */
+  readonly trial?: TrialHandle | undefined;
+  readonly tracker?: RunTracker | undefined;
+  /** For the tracker. Default: `name`. */
+  readonly experiment?: string | undefined;
+  /** What will feed the model; kept in its manifest. */
+  readonly featureService?: { readonly name: string; readonly digest: Digest } | undefined;
+  /** Starts after an interruption or transient failure; each goes on from the last checkpoint. Default: 2. */
+  readonly retries?: number | undefined;
+  readonly limits?: JobLimits | undefined;
+  /** CPUs and GPUs the launcher reserves. */
+  readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
+  /** Environment of the run's process. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Default: `process.stderr` where it is a terminal; false for nothing. */
+  readonly progress?: ProgressTarget | false | undefined;
+  /** Least time between two progress events. Default: 500. */
+  readonly progressEveryMs?: number | undefined;
+}
+
+const numeric: ReadonlySet<string> = new Set([
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "uint8",
+  "uint16",
+  "uint32",
+  "uint64",
+  "float32",
+  "float64",
+  "bool",
+]);
+
+/** The plan that is taken where none is given. */
+export function defaultPlan(schema: Schema, label: string): TransformPlan {
+  return schema
+    .filter(({ name }) => name !== label)
+    .flatMap(({ name, type }): readonly TransformStep[] => {
+      if (numeric.has(type)) return [{ kind: "numeric", column: name }];
+      return type === "utf8" || type === "dictionary" ? [{ kind: "oneHot", column: name }] : [];
+    });
+}
+
+/** Throws `TRAINER_INPUT_INVALID`. */
+export function checkOptions({
+  epochs = 1,
+  batchSize = 1,
+  seed = 0,
+  maxRows = 1,
+  checkpoints,
+  name = "model",
+  id = "id",
+}: StartOptions): void {
+  const whole = (field: string, value: number): void => {
+    if (!Number.isInteger(value) || value < 1) throw inputInvalid(field, value, "a whole number from 1");
+  };
+  whole("epochs", epochs);
+  whole("batchSize", batchSize);
+  whole("maxRows", maxRows);
+  if (checkpoints !== undefined && checkpoints !== false) whole("checkpoints.everySteps", checkpoints.everySteps ?? 1);
+  if (!Number.isInteger(seed)) throw inputInvalid("seed", seed, "a whole number");
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,119}$/.test(id)) {
+    throw inputInvalid("id", id, "1 to 120 letters, digits, dots, dashes and underscores");
+  }
+  if (name === "") throw inputInvalid("name", name, "a text");
+}
+
+/** Throws `TRAINER_LABEL_UNKNOWN` before a process is started. */
+export function checkLabelOf(ref: DatasetRef, label: string): void {
+  const names = ref.schema.map(({ name }) => name);
+  if (!names.includes(label)) throw labelUnknown(label, names);
+}

@@ -1,0 +1,160 @@
+import { join, resolve } from "node:path";
+import {
+  type Clock,
+  createIdSource,
+  type DatasetRef,
+  type EntityReference,
+  type IdSource,
+  type JobLauncher,
+  type JsonValue,
+  type RunHandle,
+  type RunId,
+  systemClock,
+} from "@millwright/contracts";
+import { inputInvalid } from "./errors.ts";
+import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
+import type { TrainingRequest } from "./run-messages.ts";
+import { checkLabelOf, checkOptions, defaultPlan, type StartOptions } from "./start-options.ts";
+import { followRun, type TrainingRun } from "./training-run.ts";
+
+export interface TrainerOptions {
+  /** Runs the processes: `openJobs` of `@millwright/jobs`. */
+  readonly jobs: JobLauncher;
+  /** Where runs keep their checkpoints and models, one folder each. */
+  readonly directory: string;
+  readonly clock?: Clock | undefined;
+  readonly ids?: IdSource | undefined;
+}
+
+export interface Trainer {
+  /**
+   * Trains the module's model on the data, in a process of its own.
+   * @param module File URL of a compiled module whose default export is `defineTraining(…)`.
+   * Throws `TRAINER_INPUT_INVALID`, `TRAINER_LABEL_UNKNOWN`; all else comes from the run's `result`.
+   */
+  start(module: URL | string, options: StartOptions): Promise<TrainingRun>;
+}
+
+const runModule = new URL(
+  import.meta.url.endsWith(".ts") ? "../dist/training-job.js" : "./training-job.js",
+  import.meta.url,
+).href;
+
+/** Makes a trainer. It does nothing until a run is started. */
+export function createTrainer({
+  jobs,
+  directory,
+  clock = systemClock,
+  ids = createIdSource(clock),
+}: TrainerOptions): Trainer {
+  const root = resolve(directory);
+  return {
+    async start(module, options) {
+      options.signal?.throwIfAborted();
+      checkOptions(options);
+      const url = String(module);
+      if (!url.startsWith("file:")) throw inputInvalid("module", url, "the file URL of a compiled module");
+      const train = await options.data.train;
+      const validation = await options.data.validation;
+      for (const ref of validation === undefined ? [train] : [train, validation]) checkLabelOf(ref, options.label);
+      const id = options.id ?? ids.next();
+      const from = originsOf(train, validation);
+      const tracked = await track(options, id, from);
+      const request = requestOf(url, options, {
+        id,
+        train,
+        validation,
+        tracked,
+        directory: join(root, id),
+        nowMs: clock.nowMs(),
+      });
+      const job = await jobs.launch({
+        id,
+        run: { module: runModule, input: request as unknown as JsonValue },
+        retries: options.retries ?? 2,
+        limits: options.limits,
+        resources: options.resources,
+        environment: options.environment,
+      });
+      const target = progressOf(options.progress);
+      const line = target === undefined ? undefined : createProgressLine(request.name, target);
+      const signals = [options.signal, options.trial?.signal].filter((signal) => signal !== undefined);
+      const { trial } = options;
+      return followRun({ id, directory: request.directory, job, from, clock, ids, line, trial, tracked, signals });
+    },
+  };
+}
+
+function progressOf(progress: StartOptions["progress"]): ProgressTarget | undefined {
+  if (progress === false) return undefined;
+  if (progress !== undefined) return progress;
+  return process.stderr.isTTY ? process.stderr : undefined;
+}
+
+const originsOf = (train: DatasetRef, validation: DatasetRef | undefined): readonly EntityReference[] => [
+  { kind: "dataset", id: train.digest, name: "train" },
+  ...(validation === undefined ? [] : [{ kind: "dataset" as const, id: validation.digest, name: "validation" }]),
+];
+
+async function track(
+  options: StartOptions,
+  id: string,
+  from: readonly EntityReference[],
+): Promise<RunHandle | undefined> {
+  const { tracker, trial, name = "model", experiment = name, params = {}, epochs, batchSize, seed } = options;
+  if (tracker === undefined) return undefined;
+  const tags = trial === undefined ? undefined : { "millwright.trial": trial.id };
+  const handle = await tracker.startRun({ experiment, name: id, from, tags });
+  handle.logParams({ ...params, epochs: epochs ?? 10, batchSize: batchSize ?? 1_024, seed: seed ?? 1 });
+  return handle;
+}
+
+interface Resolved {
+  readonly id: string;
+  readonly train: DatasetRef;
+  readonly validation: DatasetRef | undefined;
+  readonly tracked: { readonly id: RunId } | undefined;
+  readonly directory: string;
+  readonly nowMs: number;
+}
+
+function requestOf(module: string, options: StartOptions, resolved: Resolved): TrainingRequest {
+  const { label, params = {}, earlyStopping, checkpoints = {}, transforms, trial } = options;
+  return {
+    formatVersion: 1,
+    runId: resolved.id,
+    module,
+    name: options.name ?? "model",
+    params,
+    train: resolved.train,
+    validation: resolved.validation ?? null,
+    label,
+    transforms: transforms ?? null,
+    plan: transforms === undefined ? (options.plan ?? defaultPlan(resolved.train.schema, label)) : null,
+    epochs: options.epochs ?? 10,
+    batchSize: options.batchSize ?? 1_024,
+    seed: options.seed ?? 1,
+    maxRows: options.maxRows ?? null,
+    verifyData: options.verifyData ?? false,
+    device: options.device ?? "auto",
+    format: options.format ?? "auto",
+    stopping: earlyStopping === undefined ? null : stoppingOf(earlyStopping),
+    checkpoints: checkpoints === false ? null : { everySteps: checkpoints.everySteps ?? null },
+    resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
+    awaitVerdict: trial !== undefined,
+    progressEveryMs: options.progressEveryMs ?? 500,
+    directory: resolved.directory,
+    trackedRunId: resolved.tracked?.id ?? null,
+    featureService: options.featureService ?? null,
+    createdTimeMs: resolved.nowMs,
+  };
+}
+
+function stoppingOf({
+  metric,
+  patience = 3,
+  minDelta = 0,
+  restoreBest = true,
+}: NonNullable<StartOptions["earlyStopping"]>): TrainingRequest["stopping"] {
+  return { metric: metric ?? null, patience, minDelta, restoreBest };
+}

@@ -1,0 +1,244 @@
+import {
+  type CallOptions,
+  type Clock,
+  createEvent,
+  type Digest,
+  type EventData,
+  type EventType,
+  type IdSource,
+  type JobHandle,
+  type JobResult,
+  type JsonValue,
+  type MillwrightEvent,
+  type RunHandle,
+  type TrialHandle,
+} from "@millwright/contracts";
+import { heardError, runFailed, runStopped, type ToldError } from "./errors.ts";
+import type { Metrics } from "./metrics.ts";
+import type { ProgressLine } from "./progress-line.ts";
+import type { EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
+
+export interface TrainingResult {
+  readonly id: string;
+  readonly outcome: RunOutcome;
+  /** Of the final model on the validation data, or on the training data where there is none. */
+  readonly metrics: Metrics;
+  readonly epochs: readonly EpochReport[];
+  /** From 1; the epoch whose weights the model has. */
+  readonly bestEpoch: number;
+  /** The model package; absent for a paused run. */
+  readonly modelDirectory?: string | undefined;
+  /** Of the package. */
+  readonly digest?: Digest | undefined;
+  /** SHA-256 of all weights: equal for runs that are equal bit for bit. */
+  readonly weightsDigest: string;
+  /** The folder of checkpoints that `resumeFrom` takes; absent where none were written. */
+  readonly checkpoint?: string | undefined;
+  /** Rows learned from a second, by the training steps alone. */
+  readonly rowsPerSecond: number;
+}
+
+/** A run that goes on in a process of its own. */
+export interface TrainingRun {
+  readonly id: string;
+  /** The run's folder: `checkpoints/`, `model/`. */
+  readonly directory: string;
+  /** `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, and at the end `run.finished`, `run.failed` or `run.killed`. */
+  events(options?: CallOptions): AsyncIterable<MillwrightEvent>;
+  /** Rejects with what the run failed of (`TRAINER_*`), with `TRAINER_RUN_STOPPED` where it was stopped. */
+  result(options?: CallOptions): Promise<TrainingResult>;
+  /** Saves a checkpoint and ends the run; resolves when its process is gone. */
+  stop(reason?: string): Promise<void>;
+}
+
+export interface FollowOptions {
+  readonly id: string;
+  readonly directory: string;
+  readonly job: JobHandle;
+  readonly from: EventData["from"];
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly line: ProgressLine | undefined;
+  readonly trial: TrialHandle | undefined;
+  readonly tracked: RunHandle | undefined;
+  readonly signals: readonly AbortSignal[];
+}
+
+class FollowedRun implements TrainingRun {
+  readonly id: string;
+  readonly directory: string;
+  readonly #options: FollowOptions;
+  readonly #events: MillwrightEvent[] = [];
+  readonly #epochs = new Set<number>();
+  readonly #finished: Promise<TrainingResult>;
+  #wakers: (() => void)[] = [];
+  #ended = false;
+  #error: ToldError | undefined;
+
+  constructor(options: FollowOptions) {
+    this.id = options.id;
+    this.directory = options.directory;
+    this.#options = options;
+    const stop = (): void => void this.stop("The signal of this run was aborted.");
+    for (const signal of options.signals) {
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop, { once: true });
+    }
+    this.#finished = this.#follow().finally(() => {
+      for (const signal of options.signals) signal.removeEventListener("abort", stop);
+      options.line?.end();
+    });
+    this.#finished.catch(() => {}); // it is for whoever asks for the result
+  }
+
+  async *events({ signal }: CallOptions = {}): AsyncGenerator<MillwrightEvent> {
+    for (let position = 0; ;) {
+      signal?.throwIfAborted();
+      const event = this.#events[position];
+      if (event !== undefined) {
+        yield event;
+        position += 1;
+      } else if (this.#ended) return;
+      else await this.#changed(signal);
+    }
+  }
+
+  result({ signal }: CallOptions = {}): Promise<TrainingResult> {
+    if (signal === undefined) return this.#finished;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error);
+      const stop = (): void => reject(signal.reason as Error);
+      signal.addEventListener("abort", stop, { once: true });
+      this.#finished.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    });
+  }
+
+  stop(reason = "stopped"): Promise<void> {
+    return this.#options.job.stop(reason);
+  }
+
+  #changed(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => reject(signal?.reason as Error);
+      signal?.addEventListener("abort", stop, { once: true });
+      this.#wakers.push(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      });
+    });
+  }
+
+  #tell(type: EventType, data: EventData): void {
+    const draft = { source: "millwright/trainer", type, subject: this.id, data };
+    this.#events.push(createEvent(draft, this.#options));
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waker of this.#wakers.splice(0)) waker();
+  }
+
+  async #follow(): Promise<TrainingResult> {
+    const { job, tracked } = this.#options;
+    try {
+      for await (const event of job.events()) {
+        if (event.kind === "message") await this.#take(event.body as unknown as RunMessage);
+      }
+      const result = resultOf(this.id, await job.result(), this.#error);
+      tracked?.logMetrics(
+        Object.entries(result.metrics).map(([name, value]) => ({
+          name: `final.${name}`,
+          value,
+          step: result.epochs.length,
+        })),
+      );
+      await tracked?.end(result.outcome === "pruned" ? "killed" : "finished");
+      const made = result.digest === undefined ? [] : [{ kind: "model" as const, id: result.digest }];
+      this.#tell("run.finished", {
+        made,
+        from: this.#options.from,
+        outcome: result.outcome,
+        metrics: finite(result.metrics),
+      });
+      return result;
+    } catch (error) {
+      const killed = job.state === "stopped";
+      await tracked?.end(killed ? "killed" : "failed").catch(() => {});
+      this.#tell(killed ? "run.killed" : "run.failed", {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+      throw error;
+    } finally {
+      this.#ended = true;
+      this.#wake();
+    }
+  }
+
+  async #take(message: RunMessage): Promise<void> {
+    this.#options.line?.show(message);
+    const { kind: _kind, ...data } = message;
+    switch (message.kind) {
+      case "started":
+        return this.#tell("run.started", { ...data, from: this.#options.from });
+      case "progress":
+        return this.#tell("run.progress", data);
+      case "checkpoint":
+        return this.#tell("run.checkpointed", data);
+      case "error":
+        this.#error = message.error;
+        return;
+      case "epoch":
+        return this.#takeEpoch(message);
+    }
+  }
+
+  async #takeEpoch(message: Extract<RunMessage, { kind: "epoch" }>): Promise<void> {
+    const { epoch, step, trainLoss, metrics, value, checkpoint } = message;
+    if (!this.#epochs.has(epoch)) {
+      this.#epochs.add(epoch);
+      this.#tell("run.epoch", { epoch, step, trainLoss, metrics: finite(metrics) });
+      const points = Object.entries({ trainLoss, ...metrics }).map(([name, point]) => ({
+        name,
+        value: point,
+        step: epoch,
+      }));
+      this.#options.tracked?.logMetrics(points.map((point) => ({ ...point, value: point.value ?? Number.NaN })));
+    }
+    if (message.again || this.#options.trial === undefined) return;
+    const verdict = await this.#options.trial.report(epoch, value ?? Number.NaN, {
+      checkpoint: checkpoint ?? undefined,
+    });
+    this.#options.job.send({ epoch, verdict });
+  }
+}
+
+/** JSON has no NaN: a metric that is none is left out of events. */
+const finite = (metrics: Metrics): Record<string, JsonValue> =>
+  Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+
+function resultOf(id: string, job: JobResult, told: ToldError | undefined): TrainingResult {
+  if (job.state === "completed") {
+    const { outcome, metrics, epochs, bestEpoch, modelDirectory, digest, weightsDigest, checkpoint, rowsPerSecond } =
+      job.value as unknown as RunSummary;
+    return {
+      id,
+      outcome,
+      metrics: numbers(metrics),
+      epochs,
+      bestEpoch,
+      modelDirectory,
+      digest,
+      weightsDigest,
+      checkpoint,
+      rowsPerSecond,
+    };
+  }
+  const reason = job.failureReason ?? "no reason was given";
+  if (job.state !== "failed") throw runStopped(id, job.state, reason);
+  throw told === undefined ? runFailed(id, reason, job.failureCategory ?? "user") : heardError(told);
+}
+
+const numbers = (metrics: Metrics): Metrics =>
+  Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, value ?? Number.NaN]));
+
+export const followRun = (options: FollowOptions): TrainingRun => new FollowedRun(options);

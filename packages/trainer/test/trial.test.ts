@@ -1,0 +1,100 @@
+import type { MetricPoint, RunHandle, RunOptions, TrialHandle, TrialVerdict } from "@millwright/contracts";
+import type { StartOptions } from "@millwright/trainer";
+import { expect, test } from "vitest";
+import { fixture, flights, openSetting } from "./setting.ts";
+
+interface Report {
+  readonly step: number;
+  readonly value: number;
+  readonly checkpoint: string | undefined;
+}
+
+function trialThat(verdictOf: (step: number) => TrialVerdict, checkpoint?: string): { trial: TrialHandle; reports: Report[] } {
+  const reports: Report[] = [];
+  const trial: TrialHandle = {
+    id: "trial-1",
+    number: 0,
+    params: {},
+    signal: new AbortController().signal,
+    checkpoint,
+    report(step, value, options = {}) {
+      reports.push({ step, value, checkpoint: options.checkpoint });
+      return Promise.resolve(verdictOf(step));
+    },
+  };
+  return { trial, reports };
+}
+
+test("a trial is told the objective after each epoch; prune ends the run, pause lets it go on later", { timeout: 90_000 }, async () => {
+  await using setting = await openSetting();
+  const [train, validation] = [await setting.save("train", flights(1_000, 1)), await setting.save("validation", flights(300, 2))];
+  const options: StartOptions = { data: { train, validation }, label: "late", epochs: 4, batchSize: 100 };
+  const start = async (more: Partial<StartOptions>) => (await setting.trainer.start(fixture("network.train.js"), { ...options, ...more })).result();
+  const whole = await start({});
+
+  const pruning = trialThat((step) => (step === 2 ? "prune" : "continue"));
+  const pruned = await start({ trial: pruning.trial });
+  expect(pruned.outcome).toBe("pruned");
+  expect(pruning.reports.map(({ step }) => step)).toEqual([1, 2]);
+  expect(pruning.reports.map(({ value }) => value)).toEqual(whole.epochs.slice(0, 2).map(({ metrics }) => metrics["logLoss"]));
+
+  const pausing = trialThat((step) => (step === 2 ? "pause" : "continue"));
+  const paused = await start({ trial: pausing.trial });
+  expect(paused).toMatchObject({ outcome: "paused", modelDirectory: undefined });
+  const resuming = trialThat(() => "continue", pausing.reports.at(-1)?.checkpoint);
+  const resumed = await start({ trial: resuming.trial });
+  expect(resuming.reports.map(({ step }) => step)).toEqual([3, 4]);
+  expect(resumed.weightsDigest).toBe(whole.weightsDigest);
+});
+
+test("a tracker is told parameters, the metrics of each epoch, and the end", { timeout: 60_000 }, async () => {
+  await using setting = await openSetting();
+  const train = await setting.save("train", flights(500, 1));
+  const told: { options?: RunOptions; params: object[]; points: MetricPoint[]; ends: string[] } = { params: [], points: [], ends: [] };
+  const tracker = {
+    startRun(options: RunOptions): Promise<RunHandle> {
+      told.options = options;
+      return Promise.resolve({
+        id: "tracked-7" as RunHandle["id"],
+        logParams: (params) => void told.params.push(params),
+        logMetrics: (points) => void told.points.push(...points),
+        logArtifact: () => Promise.reject(new Error("none is expected")),
+        flush: () => Promise.resolve(),
+        end: (status) => Promise.resolve(void told.ends.push(status)),
+      });
+    },
+  };
+  const run = await setting.trainer.start(fixture("network.train.js"), {
+    data: { train, validation: Promise.resolve(train) },
+    label: "late",
+    epochs: 2,
+    tracker,
+    experiment: "late flights",
+    params: { learningRate: 0.02 },
+  });
+  const { metrics } = await run.result();
+  expect(told.options).toMatchObject({ experiment: "late flights", from: [{ kind: "dataset", id: train.digest }, {}] });
+  expect(told.params[0]).toMatchObject({ learningRate: 0.02, epochs: 2, seed: 1 });
+  expect(told.points.filter(({ name }) => name === "auc").map(({ step }) => step)).toEqual([1, 2]);
+  expect(told.points).toContainEqual({ name: "final.auc", value: metrics["auc"], step: 2 });
+  expect(told.ends).toEqual(["finished"]);
+});
+
+test("early stopping ends with the weights of the best epoch", { timeout: 60_000 }, async () => {
+  await using setting = await openSetting();
+  const [train, validation] = [await setting.save("train", flights(300, 1)), await setting.save("validation", flights(300, 2))];
+  const run = await setting.trainer.start(fixture("network.train.js"), {
+    data: { train, validation },
+    label: "late",
+    params: { units: [64, 64], dropout: 0, learningRate: 0.05 },
+    epochs: 60,
+    batchSize: 50,
+    earlyStopping: { patience: 4 },
+  });
+  const { outcome, epochs, bestEpoch, metrics } = await run.result();
+  expect(outcome).toBe("stopped-early");
+  expect(epochs.length).toBe(bestEpoch + 4);
+  const losses = epochs.map(({ metrics: { logLoss } }) => logLoss ?? Number.NaN);
+  expect(losses[bestEpoch - 1]).toBe(Math.min(...losses));
+  expect(metrics["logLoss"]).toBe(losses[bestEpoch - 1]);
+});
