@@ -21,11 +21,12 @@ import {
 } from "@millwright/contracts";
 import { type Database, openSqliteLeaseStore } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
+import { answering } from "./answering.ts";
 import { type DeploymentStore, memoryDeploymentStore, openDatabaseDeploymentStore } from "./deployment-record.ts";
 import { Endpoint, type EndpointOptions, type EndpointSetting } from "./endpoint.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { fastifyPlugin } from "./fastify-face.ts";
-import { type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
+import type { HttpRequest } from "./http-message.ts";
 import { createInstruments } from "./instruments.ts";
 import { invocationRoutes } from "./invocations.ts";
 import { type ServerFace, openInferenceRoutes } from "./open-inference.ts";
@@ -157,7 +158,9 @@ class OpenServer implements ModelServer {
       predict: (endpoint, request, headers) => this.#predictFor(endpoint, request, headers),
     } as ServerFace;
     Object.defineProperty(face, "ready", { get: () => this.ready });
-    const routes = [...openInferenceRoutes(face), ...invocationRoutes(face)].map(answering);
+    const routes = [...openInferenceRoutes(face), ...invocationRoutes(face)].map((route) =>
+      answering(route, maxBodyBytes),
+    );
     this.fastify = fastifyPlugin(routes, maxBodyBytes);
     this.handle = webHandler(routes, maxBodyBytes);
   }
@@ -312,15 +315,3 @@ class OpenServer implements ModelServer {
     return this.predict(endpoint, request);
   }
 }
-
-/** The route with every failure turned into an answer. */
-const answering = (route: HttpRoute): HttpRoute => ({
-  ...route,
-  handle: async (request) => {
-    try {
-      return await route.handle(request);
-    } catch (error) {
-      return errorAnswer(error);
-    }
-  },
-});
