@@ -7,7 +7,8 @@ export type Counts = readonly number[] | Float64Array;
 
 /** Shares of both sides. Throws `MONITOR_COUNTS_INVALID`, `MONITOR_SAMPLE_EMPTY`. */
 function shares(expected: Counts, actual: Counts): readonly [number[], number[]] {
-  if (expected.length !== actual.length) throw countsInvalid(`one side has ${expected.length} categories, the other ${actual.length}`);
+  if (expected.length !== actual.length)
+    throw countsInvalid(`one side has ${expected.length} categories, the other ${actual.length}`);
   const normalize = (counts: Counts, name: string): number[] => {
     let total = 0;
     for (const count of counts) {
@@ -39,7 +40,12 @@ export function populationStability(expected: Counts, actual: Counts): number {
 export function jensenShannon(expected: Counts, actual: Counts): number {
   const [p, q] = shares(expected, actual);
   const part = (a: number, middle: number): number => (a === 0 ? 0 : (a * Math.log2(a / middle)) / 2);
-  return Math.sqrt(Math.max(0, sumOver(p, q, (a, b) => part(a, (a + b) / 2) + part(b, (a + b) / 2))));
+  return Math.sqrt(
+    Math.max(
+      0,
+      sumOver(p, q, (a, b) => part(a, (a + b) / 2) + part(b, (a + b) / 2)),
+    ),
+  );
 }
 
 /** Hellinger distance, in [0, 1]. */
@@ -58,7 +64,10 @@ export function largestDifference(expected: Counts, actual: Counts): number {
 export function chiSquaredContingency(a: Counts, b: Counts): TestResult {
   shares(a, b);
   const columns = Array.from(a, (count, index) => [count, b[index] as number] as const).filter(([x, y]) => x + y > 0);
-  const totals = [0, 1].map((side) => columns.reduce((sum, column) => sum + (column[side] as number), 0)) as [number, number];
+  const totals = [0, 1].map((side) => columns.reduce((sum, column) => sum + (column[side] as number), 0)) as [
+    number,
+    number,
+  ];
   const all = totals[0] + totals[1];
   let statistic = 0;
   for (const column of columns) {
@@ -79,7 +88,10 @@ export function chiSquaredFit(reference: Counts, actual: Counts): TestResult {
     const count = actual[index] as number;
     return expected === 0 ? (count === 0 ? sum : Number.POSITIVE_INFINITY) : sum + (count - expected) ** 2 / expected;
   }, 0);
-  return { statistic, pValue: statistic === Number.POSITIVE_INFINITY ? 0 : chiSquaredTail(statistic, Math.max(1, p.length - 1)) };
+  return {
+    statistic,
+    pValue: statistic === Number.POSITIVE_INFINITY ? 0 : chiSquaredTail(statistic, Math.max(1, p.length - 1)),
+  };
 }
 
 /** Two-sided z-test of two proportions with pooled variance. Throws `MONITOR_SAMPLE_EMPTY`. */

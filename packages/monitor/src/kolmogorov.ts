@@ -50,7 +50,8 @@ function kolmogorovMatrix(m: number, h: number): Float64Array {
   const change = (index: number, amount: number): void => {
     matrix[index] = (matrix[index] as number) + amount;
   };
-  for (let row = 0; row < m; row += 1) for (let column = 0; column < m; column += 1) matrix[at(row, column)] = row - column + 1 < 0 ? 0 : 1;
+  for (let row = 0; row < m; row += 1)
+    for (let column = 0; column < m; column += 1) matrix[at(row, column)] = row - column + 1 < 0 ? 0 : 1;
   for (let index = 0; index < m; index += 1) {
     change(at(index, 0), -(h ** (index + 1)));
     change(at(m - 1, index), -(h ** (m - index)));
@@ -58,7 +59,8 @@ function kolmogorovMatrix(m: number, h: number): Float64Array {
   change(at(m - 1, 0), 2 * h - 1 > 0 ? (2 * h - 1) ** m : 0);
   for (let row = 0; row < m; row += 1) {
     for (let column = 0; column < m; column += 1) {
-      for (let factor = 1; factor <= row - column + 1; factor += 1) matrix[at(row, column)] = (matrix[at(row, column)] as number) / factor;
+      for (let factor = 1; factor <= row - column + 1; factor += 1)
+        matrix[at(row, column)] = (matrix[at(row, column)] as number) / factor;
     }
   }
   return matrix;

@@ -19,7 +19,11 @@ const sorted = (values: Iterable<number>, name: string): Float64Array => {
 };
 
 /** Largest distance between two empirical distributions, with its two-sided p-value. Samples hold no NaN. Throws `MONITOR_SAMPLE_EMPTY`. */
-export function kolmogorovSmirnov(x: Iterable<number>, y: Iterable<number>, { method }: KolmogorovSmirnovOptions = {}): TestResult {
+export function kolmogorovSmirnov(
+  x: Iterable<number>,
+  y: Iterable<number>,
+  { method }: KolmogorovSmirnovOptions = {},
+): TestResult {
   const a = sorted(x, "first sample");
   const b = sorted(y, "second sample");
   let statistic = 0;
@@ -30,7 +34,12 @@ export function kolmogorovSmirnov(x: Iterable<number>, y: Iterable<number>, { me
     statistic = Math.max(statistic, Math.abs(i / a.length - j / b.length));
   }
   const exact = method === "exact" || (method === undefined && a.length * b.length <= 10_000);
-  return { statistic, pValue: exact ? twoSampleTail(statistic, a.length, b.length) : kolmogorovSmirnovPValue(statistic, a.length, b.length) };
+  return {
+    statistic,
+    pValue: exact
+      ? twoSampleTail(statistic, a.length, b.length)
+      : kolmogorovSmirnovPValue(statistic, a.length, b.length),
+  };
 }
 
 /** The asymptotic p-value of a two-sample distance. */

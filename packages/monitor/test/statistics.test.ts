@@ -31,7 +31,10 @@ test("Kolmogorov–Smirnov gives SciPy's distance and p-values, exact and asympt
 
 test("the exact and the asymptotic p-value agree for large samples, on both sides of the switch", () => {
   const random = createRandom(4);
-  for (const [n, m] of [[200, 230], [600, 700]] as const) {
+  for (const [n, m] of [
+    [200, 230],
+    [600, 700],
+  ] as const) {
     const a = Array.from({ length: n }, () => random.normal());
     const b = Array.from({ length: m }, () => random.normal() + 0.15);
     const exact = kolmogorovSmirnov(a, b, { method: "exact" }).pValue;

@@ -1,0 +1,69 @@
+import type { Alert } from "@millwright/contracts";
+import type { Profile, QuantileSketch } from "@millwright/data";
+import type { Finding } from "./alert-book.ts";
+import { ruleInvalid } from "./errors.ts";
+import type { Quality } from "./quality.ts";
+
+/** What one variant did in a span of time. */
+export interface VariantReading {
+  readonly requests: number;
+  readonly errors: number;
+  /** Milliseconds, of requests that succeeded. */
+  readonly latency: QuantileSketch;
+  readonly features: Profile;
+  /** Columns named after the output tensors; `name[0]`, `name[1]`, … for tensors of several columns. */
+  readonly outputs: Profile;
+  readonly quality: Quality;
+}
+
+/** What rules may ask. */
+export interface MonitorView {
+  readonly nowMs: number;
+  endpoints(): readonly string[];
+  variants(endpoint: string): readonly string[];
+  /** The last `windowMs`, in whole windows. */
+  read(endpoint: string, variant: string, windowMs: number): VariantReading;
+}
+
+/** Decides, from what was seen, what is wrong. Pure: it keeps nothing between evaluations. */
+export interface AlertRule {
+  /** Unique in a monitor; the name of its alerts. */
+  readonly name: string;
+  evaluate(view: MonitorView): readonly Finding[];
+}
+
+export interface RuleOptions {
+  readonly endpoint: string;
+  /** Default: all variants of the endpoint, each for itself. */
+  readonly variant?: string | undefined;
+  /** The alerts' name. Defaults to the rule's kind. */
+  readonly name?: string | undefined;
+  /** How far back the rule looks. */
+  readonly windowMs?: number | undefined;
+  /** Default: `page`. */
+  readonly severity?: Alert["severity"] | undefined;
+}
+
+export function checkRule(
+  name: string,
+  numbers: Readonly<Record<string, { readonly value: number; readonly above: number; readonly to?: number }>>,
+): void {
+  for (const [option, { value, above, to = Number.POSITIVE_INFINITY }] of Object.entries(numbers)) {
+    if (!(value > above && value <= to))
+      throw ruleInvalid(
+        name,
+        `${option} must be greater than ${above}${to < Number.POSITIVE_INFINITY ? ` and at most ${to}` : ""}, not ${value}`,
+      );
+  }
+}
+
+/** The variants a rule speaks of, as far as they were seen. */
+export function variantsOf(view: MonitorView, { endpoint, variant }: RuleOptions): readonly string[] {
+  return view.variants(endpoint).filter((each) => variant === undefined || each === variant);
+}
+
+/** Three digits are enough for people. */
+export const shown = (value: number): string =>
+  Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value);
+
+export const shownPercent = (share: number): string => `${shown(share * 100)} %`;

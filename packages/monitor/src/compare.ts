@@ -1,0 +1,230 @@
+import type { ColumnProfile, Profile } from "@millwright/data";
+import {
+  benjaminiHochberg,
+  chiSquaredContingency,
+  jensenShannon,
+  largestDifference,
+  populationStability,
+  twoProportions,
+} from "./count-tests.ts";
+import type { DriftPolicy } from "./drift-policy.ts";
+import { kolmogorovSmirnovPValue, type TestResult } from "./sample-tests.ts";
+import { categoryCounts, equalShareBins, type SketchDistance, sketchDistance } from "./sketch-distance.ts";
+
+export type DriftVerdict = "ok" | "drift" | "not-enough-data";
+
+/** What was measured between two columns; what does not apply to their type is absent. */
+export interface DriftMeasures {
+  /** Numbers: the p-value is that of the lower bound of the distance, adjusted. */
+  readonly kolmogorovSmirnov?: (SketchDistance & { readonly pValue: number }) | undefined;
+  /** Text and booleans: the p-value is adjusted. */
+  readonly chiSquared?: TestResult | undefined;
+  /** Over ten equal shares of the baseline, or its categories. */
+  readonly populationStability?: number | undefined;
+  readonly jensenShannon?: number | undefined;
+  /** Largest difference between the distributions of numbers, or between shares of categories. */
+  readonly largestDifference?: number | undefined;
+  /** Shares of nulls; the p-value is adjusted. */
+  readonly missing?: { readonly baseline: number; readonly current: number; readonly pValue: number } | undefined;
+}
+
+export interface ColumnDrift {
+  readonly name: string;
+  /** `not-compared`: lists and binary, or columns of the current side alone. */
+  readonly verdict: DriftVerdict | "not-compared";
+  /** Why, one sentence each; empty for `ok`. */
+  readonly reasons: readonly string[];
+  /** Values that are not null. */
+  readonly baselineCount: number;
+  readonly currentCount: number;
+  readonly measures: DriftMeasures;
+}
+
+export interface DriftReport {
+  readonly verdict: DriftVerdict;
+  readonly reasons: readonly string[];
+  /** Drifted columns among those compared, in [0, 1]. */
+  readonly driftedShare: number;
+  /** In the baseline's order, then what the current side has beyond it. */
+  readonly columns: readonly ColumnDrift[];
+}
+
+const stabilityBins = 10;
+const mostCategories = 50;
+
+/**
+ * Compares what production sees now with a baseline, column by column, from their profiles alone.
+ * Pure: the same profiles and policy give the same report.
+ */
+export function compare(baseline: Profile, current: Profile, policy: DriftPolicy): DriftReport {
+  const names = Object.keys(baseline.columns);
+  const measured = names.map((name) =>
+    measure(baseline.columns[name] as ColumnProfile, columnOf(current, name), policy),
+  );
+  const adjusted = adjust(measured, policy);
+  const columns = names.map((name, index) =>
+    judge(name, baseline.columns[name] as ColumnProfile, columnOf(current, name), adjusted[index] ?? {}, policy),
+  );
+  const extra = Object.entries(current.columns)
+    .filter(([name]) => !Object.hasOwn(baseline.columns, name))
+    .map(([name, { count }]): ColumnDrift => ({
+      name,
+      verdict: "not-compared",
+      reasons: ["The baseline has no such column."],
+      baselineCount: 0,
+      currentCount: count,
+      measures: {},
+    }));
+  return { ...overall(columns, policy), columns: [...columns, ...extra] };
+}
+
+const columnOf = (profile: Profile, name: string): ColumnProfile | undefined =>
+  Object.hasOwn(profile.columns, name) ? profile.columns[name] : undefined;
+
+function measure(
+  baseline: ColumnProfile,
+  current: ColumnProfile | undefined,
+  { minimumSamples }: DriftPolicy,
+): DriftMeasures {
+  if (current === undefined || current.type !== baseline.type) return {};
+  const missing = measureMissing(baseline, current, minimumSamples);
+  if (Math.min(baseline.count, current.count) < minimumSamples) return missing;
+  if (baseline.frequent !== undefined && current.frequent !== undefined) {
+    const { a, b } = categoryCounts(baseline.frequent, current.frequent, mostCategories);
+    return {
+      ...missing,
+      chiSquared: chiSquaredContingency(a, b),
+      ...distances(a, b),
+      largestDifference: largestDifference(a, b),
+    };
+  }
+  const [x, y] = [baseline.quantiles, current.quantiles];
+  if (x === undefined || y === undefined || x.count === 0 || y.count === 0) return missing;
+  const distance = sketchDistance(x, y);
+  const { a, b } = equalShareBins(x, y, stabilityBins);
+  const pValue = kolmogorovSmirnovPValue(distance.lower, x.count, y.count);
+  return {
+    ...missing,
+    kolmogorovSmirnov: { ...distance, pValue },
+    ...distances(a, b),
+    largestDifference: distance.lower,
+  };
+}
+
+const distances = (a: Float64Array, b: Float64Array): DriftMeasures => ({
+  populationStability: populationStability(a, b),
+  jensenShannon: jensenShannon(a, b),
+});
+
+function measureMissing(baseline: ColumnProfile, current: ColumnProfile, minimumSamples: number): DriftMeasures {
+  const [before, now] = [baseline, current].map(({ count, missing }) => count + missing) as [number, number];
+  if (Math.min(before, now) < Math.max(1, minimumSamples)) return {};
+  const { pValue } = twoProportions(baseline.missing, before, current.missing, now);
+  return { missing: { baseline: baseline.missing / before, current: current.missing / now, pValue } };
+}
+
+/** Adjusts all p-values of the report together. */
+function adjust(measured: readonly DriftMeasures[], { correction }: DriftPolicy): DriftMeasures[] {
+  if (correction === "none") return [...measured];
+  const all = measured.flatMap(({ kolmogorovSmirnov, chiSquared, missing }) =>
+    [kolmogorovSmirnov, chiSquared, missing].filter((test) => test !== undefined),
+  );
+  const pValues = new Map(
+    benjaminiHochberg(all.map(({ pValue }) => pValue)).map((pValue, index) => [all[index], pValue]),
+  );
+  const adjusted = <Test extends { readonly pValue: number }>(test: Test): Test => ({
+    ...test,
+    pValue: pValues.get(test as unknown as (typeof all)[number]) ?? test.pValue,
+  });
+  return measured.map((each) => ({
+    ...each,
+    ...(each.kolmogorovSmirnov === undefined ? {} : { kolmogorovSmirnov: adjusted(each.kolmogorovSmirnov) }),
+    ...(each.chiSquared === undefined ? {} : { chiSquared: adjusted(each.chiSquared) }),
+    ...(each.missing === undefined ? {} : { missing: adjusted(each.missing) }),
+  }));
+}
+
+function judge(
+  name: string,
+  baseline: ColumnProfile,
+  current: ColumnProfile | undefined,
+  measures: DriftMeasures,
+  policy: DriftPolicy,
+): ColumnDrift {
+  const base = { name, baselineCount: baseline.count, currentCount: current?.count ?? 0, measures };
+  if (current === undefined) return { ...base, verdict: "drift", reasons: ["The column is gone."] };
+  if (current.type !== baseline.type)
+    return { ...base, verdict: "drift", reasons: [`The type was ${baseline.type} and is ${current.type}.`] };
+  const reasons = driftReasons(measures, policy);
+  if (reasons.length > 0) return { ...base, verdict: "drift", reasons };
+  if (baseline.quantiles === undefined && baseline.frequent === undefined) {
+    return {
+      ...base,
+      verdict: "not-compared",
+      reasons: [`Columns of the type ${baseline.type} have no distribution.`],
+    };
+  }
+  if (measures.kolmogorovSmirnov === undefined && measures.chiSquared === undefined) {
+    const fewest = Math.min(baseline.quantiles?.count ?? baseline.count, current.quantiles?.count ?? current.count);
+    return {
+      ...base,
+      verdict: "not-enough-data",
+      reasons: [`One side has ${fewest} values of the ${policy.minimumSamples} that are needed.`],
+    };
+  }
+  return { ...base, verdict: "ok", reasons: [] };
+}
+
+const rounded = (value: number): string => String(Number(value.toPrecision(3)));
+
+function driftReasons(
+  { kolmogorovSmirnov, chiSquared, jensenShannon: divergence, missing, populationStability: stability }: DriftMeasures,
+  policy: DriftPolicy,
+): string[] {
+  const reasons: string[] = [];
+  const { alpha, minimumDistance, minimumDivergence, minimumMissingChange, stabilityLimit } = policy;
+  if (
+    kolmogorovSmirnov !== undefined &&
+    kolmogorovSmirnov.pValue <= alpha &&
+    kolmogorovSmirnov.lower >= minimumDistance
+  ) {
+    reasons.push(
+      `The distance is ${rounded(kolmogorovSmirnov.lower)}, at least ${minimumDistance}, with p = ${rounded(kolmogorovSmirnov.pValue)}.`,
+    );
+  }
+  if (
+    chiSquared !== undefined &&
+    divergence !== undefined &&
+    chiSquared.pValue <= alpha &&
+    divergence >= minimumDivergence
+  ) {
+    reasons.push(
+      `The divergence is ${rounded(divergence)}, at least ${minimumDivergence}, with p = ${rounded(chiSquared.pValue)}.`,
+    );
+  }
+  if (
+    missing !== undefined &&
+    missing.pValue <= alpha &&
+    Math.abs(missing.current - missing.baseline) >= minimumMissingChange
+  ) {
+    reasons.push(`The share of nulls went from ${rounded(missing.baseline)} to ${rounded(missing.current)}.`);
+  }
+  if (stabilityLimit !== undefined && stability !== undefined && stability >= stabilityLimit) {
+    reasons.push(`The population stability index is ${rounded(stability)}, at least ${stabilityLimit}.`);
+  }
+  return reasons;
+}
+
+function overall(columns: readonly ColumnDrift[], { driftedShare: limit }: DriftPolicy): Omit<DriftReport, "columns"> {
+  const drifted = columns.filter(({ verdict }) => verdict === "drift");
+  const compared = drifted.length + columns.filter(({ verdict }) => verdict === "ok").length;
+  if (compared === 0)
+    return { verdict: "not-enough-data", reasons: ["No column has enough values on both sides."], driftedShare: 0 };
+  const driftedShare = drifted.length / compared;
+  if (drifted.length === 0 || driftedShare <= limit) return { verdict: "ok", reasons: [], driftedShare };
+  return {
+    verdict: "drift",
+    reasons: drifted.map(({ name, reasons }) => `${name}: ${reasons.join(" ")}`),
+    driftedShare,
+  };
+}

@@ -1,0 +1,35 @@
+/** When a column counts as drifted: what is seen must be significant, and large enough to matter, and rest on enough rows. */
+export interface DriftPolicy {
+  /** Fewest values on both sides; below, the verdict is `not-enough-data`. */
+  readonly minimumSamples: number;
+  /** Largest adjusted p-value that counts as significant, in (0, 1). */
+  readonly alpha: number;
+  /** How p-values are adjusted for the number of tests in one report. */
+  readonly correction: "benjamini-hochberg" | "none";
+  /** Numbers: smallest Kolmogorov–Smirnov distance that matters, in [0, 1]. */
+  readonly minimumDistance: number;
+  /** Categories: smallest Jensen–Shannon distance (base 2) that matters, in [0, 1]. */
+  readonly minimumDivergence: number;
+  /** Smallest change of the share of nulls that matters, in [0, 1]. */
+  readonly minimumMissingChange: number;
+  /** Population stability index from which a column drifts, whatever its p-value; undefined: the index is told, and decides nothing. */
+  readonly stabilityLimit?: number | undefined;
+  /** The table has drifted when more than this share of its compared columns has. 0: any column. */
+  readonly driftedShare: number;
+}
+
+/**
+ * Significance at 1 % after Benjamini–Hochberg, and an effect that matters, on at least 300 values: a shift of 0.3 standard deviations (distance 0.12) is
+ * seen from 300 values on, and a shift of 0.001 is not, however many there are.
+ */
+export function recommended(): DriftPolicy {
+  return {
+    minimumSamples: 300,
+    alpha: 0.01,
+    correction: "benjamini-hochberg",
+    minimumDistance: 0.08,
+    minimumDivergence: 0.1,
+    minimumMissingChange: 0.05,
+    driftedShare: 0,
+  };
+}

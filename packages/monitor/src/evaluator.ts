@@ -1,0 +1,171 @@
+import type { Alert, CapturedPrediction, EventLog, Logger, Meter } from "@millwright/contracts";
+import type { AlertBook, Finding, RuleFindings } from "./alert-book.ts";
+import { type AlertRule, type MonitorView, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
+import { sloUnknown } from "./errors.ts";
+import { createEventCounts, type EventCounts } from "./event-counts.ts";
+import { alertEvent, createEventOutbox, driftEvent, type EventOutbox, sloEvent } from "./monitor-events.ts";
+import { readQuality } from "./quality.ts";
+import { readSlo, type Slo, type SloStatus, subjectOf } from "./slo.ts";
+import type { WindowBook } from "./window-book.ts";
+
+export interface EvaluatorOptions {
+  readonly book: WindowBook;
+  readonly alerts: AlertBook;
+  readonly slos: readonly Slo[];
+  readonly rules: readonly AlertRule[];
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly events: EventLog | undefined;
+}
+
+/** Turns counts and windows into alerts and events. */
+export interface Evaluator {
+  observe(prediction: CapturedPrediction, timeMs: number): void;
+  count(slo: string, good: number, total: number, timeMs: number): void;
+  slo(name: string, nowMs: number): SloStatus;
+  /** Ends what is known of a variant: it serves another model. */
+  startOver(endpoint: string, variant: string): void;
+  evaluate(nowMs: number): Promise<readonly Alert[]>;
+  flush(): Promise<void>;
+}
+
+interface WatchedSlo {
+  readonly slo: Slo;
+  readonly counts: EventCounts;
+  /** As the last events told it. */
+  burning: boolean;
+  exhausted: boolean;
+}
+
+export function createEvaluator({ book, alerts, slos, rules, logger, meter, events }: EvaluatorOptions): Evaluator {
+  const watched = slos.map((slo): WatchedSlo => ({
+    slo,
+    counts: createEventCounts({ periodMs: slo.periodMs }),
+    burning: false,
+    exhausted: false,
+  }));
+  const outbox = createEventOutbox(events, logger);
+  const firing = meter.gauge("millwright_monitor_alerts", {
+    help: "Alerts that fire, by severity.",
+    labelNames: ["severity"],
+  });
+  const budget = meter.gauge("millwright_monitor_budget_left", {
+    help: "Share of the error budget left.",
+    labelNames: ["slo"],
+  });
+  const find = (name: string): WatchedSlo => {
+    const found = watched.find(({ slo }) => slo.name === name);
+    if (found === undefined)
+      throw sloUnknown(
+        name,
+        slos.map((slo) => slo.name),
+      );
+    return found;
+  };
+  const readSlos = (nowMs: number): RuleFindings[] =>
+    watched.flatMap((each) => {
+      const status = readSlo(each.slo, each.counts, nowMs);
+      budget.set(status.budgetLeft, { slo: status.name });
+      tellSlo(each, status, outbox);
+      return sloFindings(status);
+    });
+  const tellAlerts = (changed: readonly Alert[], all: readonly RuleFindings[]): void => {
+    for (const alert of changed) {
+      outbox.add(alertEvent(alert));
+      const finding = all
+        .find(({ rule }) => rule === alert.name)
+        ?.findings?.find(({ subject }) => subject === alert.subject);
+      if (finding?.report !== undefined)
+        outbox.add(
+          driftEvent(alert.state === "firing" ? "drift.detected" : "drift.ended", alert.subject, finding.report),
+        );
+    }
+  };
+  return {
+    observe(prediction, timeMs) {
+      for (const { slo, counts } of watched) {
+        const good = slo.sli.classify(prediction);
+        if (good !== undefined) counts.add(timeMs, good ? 1 : 0, 1);
+      }
+    },
+    startOver(endpoint, variant) {
+      tellAlerts(alerts.drop(subjectOf(endpoint, variant), "The variant serves another model now."), []);
+    },
+    count: (name, good, total, timeMs) => find(name).counts.add(timeMs, good, total),
+    slo(name, nowMs) {
+      const { slo, counts } = find(name);
+      return readSlo(slo, counts, nowMs);
+    },
+    async evaluate(nowMs) {
+      book.compact(nowMs);
+      const view = viewOf(book, nowMs);
+      const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))];
+      tellAlerts(alerts.apply(all, nowMs), all);
+      const now = alerts.all();
+      for (const severity of ["page", "ticket", "info"])
+        firing.set(now.filter((alert) => alert.severity === severity).length, { severity });
+      await outbox.flush();
+      return now;
+    },
+    flush: outbox.flush,
+  };
+}
+
+function evaluateRule(rule: AlertRule, view: MonitorView, logger: Logger): RuleFindings {
+  try {
+    return { rule: rule.name, findings: rule.evaluate(view) };
+  } catch (error) {
+    logger.error({ rule: rule.name, error: String(error) }, "An alert rule failed; its alerts stay as they are.");
+    return { rule: rule.name, findings: undefined };
+  }
+}
+
+/** One rule for each severity: rows of one severity are alternatives. */
+function sloFindings(status: SloStatus): RuleFindings[] {
+  return (["page", "ticket"] as const).flatMap((severity) => {
+    const rows = status.rows.filter((row) => row.severity === severity);
+    const fires = rows.find(({ state }) => state === "firing");
+    const told = fires ?? rows.toSorted((a, b) => b.longBurnRate - a.longBurnRate)[0];
+    if (told === undefined) return [];
+    const state = fires === undefined ? (rows.some((row) => row.state === "unknown") ? "unknown" : "ok") : "firing";
+    const summary = `The error budget of ${status.name} is spent ${shown(told.longBurnRate)} times as fast as allowed over ${told.longMs / 60_000} min, ${shownPercent(status.budgetLeft)} of it is left.`;
+    const finding: Finding = {
+      subject: status.subject,
+      state,
+      severity,
+      summary,
+      value: told.longBurnRate,
+      threshold: told.burnRate,
+    };
+    return [{ rule: `${status.name}-${severity}`, findings: [finding] }];
+  });
+}
+
+function tellSlo(each: WatchedSlo, status: SloStatus, outbox: EventOutbox): void {
+  if (status.state === "no-data") return;
+  const burning = status.rows.some(({ state }) => state === "firing");
+  if (burning !== each.burning) outbox.add(sloEvent(burning ? "slo.burning" : "slo.recovered", status));
+  const exhausted = status.budgetLeft <= 0;
+  if (exhausted && !each.exhausted) outbox.add(sloEvent("slo.exhausted", status));
+  Object.assign(each, { burning, exhausted });
+}
+
+function viewOf(book: WindowBook, nowMs: number): MonitorView {
+  // Rules of one evaluation ask for the same windows again and again.
+  const known = new Map<string, VariantReading>();
+  return {
+    nowMs,
+    endpoints: book.endpoints,
+    variants: book.variants,
+    read(endpoint, variant, windowMs) {
+      const key = JSON.stringify([endpoint, variant, windowMs]);
+      let reading = known.get(key);
+      if (reading === undefined) {
+        const summary = book.read(endpoint, variant, nowMs - windowMs, nowMs + 1);
+        reading = { ...summary, quality: readQuality(summary.quality) };
+        known.set(key, reading);
+      }
+      return reading;
+    },
+  };
+}

@@ -1,0 +1,212 @@
+import { parseProfile, type ColumnProfile, type Profile } from "@millwright/data";
+import type { Finding } from "./alert-book.ts";
+import { type AlertRule, checkRule, type MonitorView, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
+import { compare } from "./compare.ts";
+import { type DriftPolicy, recommended } from "./drift-policy.ts";
+import type { Quality } from "./quality.ts";
+import { kolmogorovSmirnovPValue } from "./sample-tests.ts";
+import { sketchDistance } from "./sketch-distance.ts";
+import { subjectOf } from "./slo.ts";
+import { z95 } from "./special-functions.ts";
+
+const hourMs = 3_600_000;
+
+export interface PredictionShiftOptions extends RuleOptions {
+  /** What is right: another variant's answers in the same window, or a profile of answers, such as those to the training rows. Default: the variant `main`. */
+  readonly against?: string | Profile | undefined;
+  /** Default: every output that both sides have. */
+  readonly output?: string | undefined;
+  /** Fewest answers on both sides. Default: 200. */
+  readonly minimumSamples?: number | undefined;
+  /** Default: 0.001. */
+  readonly alpha?: number | undefined;
+  /** Smallest Kolmogorov–Smirnov distance that matters, in (0, 1]. Default: 0.15. */
+  readonly minimumDistance?: number | undefined;
+}
+
+/**
+ * Fires when a variant answers otherwise than it should: when the distance between the distributions of answers is significant and large enough to matter.
+ * It needs no labels. Default window: 1 hour.
+ */
+export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule {
+  const {
+    name = "prediction-shift",
+    endpoint,
+    windowMs = hourMs,
+    against = "main",
+    output,
+    minimumSamples = 200,
+    alpha = 0.001,
+    minimumDistance = 0.15,
+    severity = "page",
+  } = options;
+  checkRule(name, {
+    alpha: { value: alpha, above: 0, to: 1 },
+    minimumDistance: { value: minimumDistance, above: 0, to: 1 },
+    windowMs: { value: windowMs, above: 0 },
+  });
+  return {
+    name,
+    evaluate(view) {
+      const right = typeof against === "string" ? view.read(endpoint, against, windowMs).outputs : against;
+      return variantsOf(view, options)
+        .filter((variant) => variant !== against)
+        .map((variant): Finding => {
+          const { outputs } = view.read(endpoint, variant, windowMs);
+          const shifts = Object.entries(outputs.columns)
+            .filter(([column]) => output === undefined || column === output)
+            .map(([column, actual]) =>
+              shiftOf(
+                column,
+                Object.hasOwn(right.columns, column) ? right.columns[column] : undefined,
+                actual,
+                minimumSamples,
+              ),
+            )
+            .filter((shift) => shift !== undefined);
+          const worst = shifts.toSorted((a, b) => b.distance - a.distance)[0];
+          const base = { subject: subjectOf(endpoint, variant), severity, threshold: minimumDistance };
+          if (worst === undefined)
+            return { ...base, state: "unknown", summary: `Fewer than ${minimumSamples} answers to compare.` };
+          const fires = worst.distance >= minimumDistance && worst.pValue <= alpha;
+          const summary = `The distribution of "${worst.column}" is ${shown(worst.distance)} away from ${typeof against === "string" ? `the variant ${against}` : "the baseline"} (p = ${shown(worst.pValue)}); allowed ${minimumDistance}.`;
+          return { ...base, state: fires ? "firing" : "ok", value: worst.distance, summary };
+        });
+    },
+  };
+}
+
+interface Shift {
+  readonly column: string;
+  readonly distance: number;
+  readonly pValue: number;
+}
+
+function shiftOf(
+  column: string,
+  right: ColumnProfile | undefined,
+  actual: ColumnProfile,
+  minimum: number,
+): Shift | undefined {
+  const [a, b] = [right?.quantiles, actual.quantiles];
+  if (a === undefined || b === undefined || Math.min(a.count, b.count) < minimum) return undefined;
+  const { lower } = sketchDistance(a, b);
+  return { column, distance: lower, pValue: kolmogorovSmirnovPValue(lower, a.count, b.count) };
+}
+
+export interface QualityAlertOptions extends RuleOptions {
+  /** Default: `logLoss`. */
+  readonly metric?: "logLoss" | "brier" | undefined;
+  /** Another variant, or the largest mean loss allowed. Default: the variant `main`. */
+  readonly against?: string | number | undefined;
+  /** How much worse than the other variant is still allowed. Default: 0.02. */
+  readonly margin?: number | undefined;
+  /** Fewest labels on both sides. Default: 100. */
+  readonly minimumLabels?: number | undefined;
+}
+
+/**
+ * Fires when a variant's loss, as far as labels have come, is surely worse than allowed: when the lower end of the 95 % interval of the difference is. The
+ * variants of one endpoint answer a random split of the same traffic, so their labels are comparable. Default window: 24 hours.
+ */
+export function qualityAlert(options: QualityAlertOptions): AlertRule {
+  const {
+    name = "quality",
+    endpoint,
+    windowMs = 24 * hourMs,
+    metric = "logLoss",
+    against = "main",
+    margin = 0.02,
+    minimumLabels = 100,
+    severity = "page",
+  } = options;
+  checkRule(name, {
+    margin: { value: margin, above: -1e-12 },
+    windowMs: { value: windowMs, above: 0 },
+    minimumLabels: { value: minimumLabels, above: 1 },
+  });
+  return {
+    name,
+    evaluate: (view) =>
+      variantsOf(view, options)
+        .filter((variant) => variant !== against)
+        .map((variant): Finding => {
+          const own = view.read(endpoint, variant, windowMs).quality;
+          const allowed =
+            typeof against === "number"
+              ? { mean: against, standardError: 0, labels: minimumLabels }
+              : lossOf(view, endpoint, against, windowMs, metric);
+          const base = {
+            subject: subjectOf(endpoint, variant),
+            severity,
+            threshold: typeof against === "number" ? against : margin,
+          };
+          if (Math.min(own.labels, allowed.labels) < minimumLabels) {
+            return {
+              ...base,
+              state: "unknown",
+              summary: `${own.labels} labels of the ${minimumLabels} that are needed, ${shown(own.coverage * 100)} % of the answers.`,
+            };
+          }
+          const difference = own[metric].mean - allowed.mean;
+          const low = difference - z95 * Math.hypot(own[metric].standardError, allowed.standardError);
+          const limit = typeof against === "number" ? 0 : margin;
+          const state = low > limit ? "firing" : difference <= limit ? "ok" : "unknown";
+          const than =
+            typeof against === "number" ? `the ${against} allowed` : `the variant ${against} (${shown(allowed.mean)})`;
+          const summary = `The ${metric} is ${shown(own[metric].mean)} on ${own.labels} labels, ${shown(difference)} more than ${than}; ${shown(own.coverage * 100)} % of the answers are labelled.`;
+          return { ...base, state, value: typeof against === "number" ? own[metric].mean : difference, summary };
+        }),
+  };
+}
+
+function lossOf(
+  view: MonitorView,
+  endpoint: string,
+  variant: string,
+  windowMs: number,
+  metric: "logLoss" | "brier",
+): Quality["logLoss"] & { readonly labels: number } {
+  const { quality } = view.read(endpoint, variant, windowMs);
+  return { ...quality[metric], labels: quality.labels };
+}
+
+export interface DriftAlertOptions extends RuleOptions {
+  /** The training profile: itself, or the JSON that a model package holds. */
+  readonly baseline: Profile | Readonly<Record<string, unknown>>;
+  /** Default: `recommended()`. */
+  readonly policy?: DriftPolicy | undefined;
+}
+
+/**
+ * Fires when the features that a variant is asked with have drifted from the baseline; columns that only one side has are left out. Default window: 24 hours,
+ * default severity: `ticket`. Throws what `parseProfile` throws.
+ */
+export function driftAlert(options: DriftAlertOptions): AlertRule {
+  const { name = "drift", endpoint, windowMs = 24 * hourMs, policy = recommended(), severity = "ticket" } = options;
+  checkRule(name, { windowMs: { value: windowMs, above: 0 } });
+  const baseline = "formatVersion" in options.baseline ? parseProfile(options.baseline) : (options.baseline as Profile);
+  return {
+    name,
+    evaluate: (view) =>
+      variantsOf(view, options).map((variant): Finding => {
+        const { features } = view.read(endpoint, variant, windowMs);
+        const columns = Object.fromEntries(
+          Object.entries(baseline.columns).filter(([column]) => Object.hasOwn(features.columns, column)),
+        );
+        const report = compare({ rows: baseline.rows, columns }, features, policy);
+        const subject = subjectOf(endpoint, variant);
+        const state = report.verdict === "drift" ? "firing" : report.verdict === "ok" ? "ok" : "unknown";
+        const summary = report.reasons.join(" ") || "No column has drifted.";
+        return {
+          subject,
+          severity,
+          state,
+          value: report.driftedShare,
+          threshold: policy.driftedShare,
+          summary,
+          report,
+        };
+      }),
+  };
+}

@@ -1,0 +1,199 @@
+import {
+  type Alert,
+  type AlertSource,
+  type CapturedLabel,
+  type CapturedPrediction,
+  type Clock,
+  type EventLog,
+  type LabelSink,
+  type Logger,
+  type Meter,
+  type PredictionSink,
+  type Redactor,
+  createRandom,
+  type Random,
+  silentLogger,
+  silentMeter,
+  systemClock,
+} from "@millwright/contracts";
+import { createAlertBook } from "./alert-book.ts";
+import type { AlertRule, VariantReading } from "./alert-rule.ts";
+import { type CaptureWriter, createCaptureBuffer } from "./capture-writer.ts";
+import { ruleInvalid, sloInvalid } from "./errors.ts";
+import { createEvaluator } from "./evaluator.ts";
+import { createIntake } from "./intake.ts";
+import { type QualityOptions, readQuality } from "./quality.ts";
+import type { Slo, SloStatus } from "./slo.ts";
+import { createWindowBook } from "./window-book.ts";
+
+export interface MonitorOptions {
+  /** Default: none. Names are unique. */
+  readonly slos?: readonly Slo[] | undefined;
+  /** Default: none. Names are unique. */
+  readonly rules?: readonly AlertRule[] | undefined;
+  /** How labels score answers, by endpoint; labels of other endpoints stay unmatched. Default: none. */
+  readonly quality?: Readonly<Record<string, QualityOptions>> | undefined;
+  /** Share of the requests whose features and outputs are profiled and captured, in [0, 1]; requests, errors, latencies and labels always count. Default: 1. */
+  readonly sampleShare?: number | undefined;
+  /** Masks features before they are profiled or captured. Default: none. */
+  readonly redactor?: Redactor | undefined;
+  /** Takes the sampled rows. Disposed by who made it. Default: rows are not kept. */
+  readonly capture?: CaptureWriter | undefined;
+  /** Evaluates by itself this often. Default: only when `evaluate` is called. */
+  readonly evaluateEveryMs?: number | undefined;
+  /** Length of a window. Default: 60,000. */
+  readonly windowMs?: number | undefined;
+  /** How long windows are kept. Default: 7 days. */
+  readonly retainMs?: number | undefined;
+  /** How long an alert goes on firing when nothing is heard of its subject any more. Default: 1 hour. */
+  readonly holdMs?: number | undefined;
+  /** Most predictions and labels that wait to be counted; more are dropped. Default: 50,000. */
+  readonly maxQueue?: number | undefined;
+  /** Most answers remembered for their labels. Default: 200,000. */
+  readonly maxWaitingForLabels?: number | undefined;
+  /** Takes `alert.*`, `slo.*` and `drift.*`. Default: none. */
+  readonly events?: EventLog | undefined;
+  readonly meter?: Meter | undefined;
+  readonly logger?: Logger | undefined;
+  readonly clock?: Clock | undefined;
+  /** Decides what is sampled. */
+  readonly random?: Random | undefined;
+}
+
+/** What a monitor has taken, and what it had to let go. */
+export interface MonitorCounts {
+  readonly captured: number;
+  /** Predictions and labels that found the queue full. */
+  readonly dropped: number;
+  /** Predictions that could not be read: wrong lengths, columns of no known layout. */
+  readonly failed: number;
+  readonly rowsWritten: number;
+  readonly rowsDropped: number;
+  readonly labels: {
+    readonly joined: number;
+    readonly corrected: number;
+    readonly superseded: number;
+    readonly unmatched: number;
+    readonly invalid: number;
+  };
+}
+
+/** Watches what models do. `capture` and `label` never wait and never throw. */
+export interface Monitor extends PredictionSink, LabelSink, AlertSource, AsyncDisposable {
+  /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. @returns what fires. */
+  evaluate(nowMs?: number): Promise<readonly Alert[]>;
+  /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
+  count(slo: string, good: number, total: number, timeMs?: number): void;
+  /** Throws `MONITOR_SLO_UNKNOWN`. */
+  slo(name: string, nowMs?: number): SloStatus;
+  /** What a variant did in the last `windowMs` (default: all that is kept), in whole windows. */
+  read(
+    endpoint: string,
+    variant: string,
+    options?: { readonly windowMs?: number | undefined; readonly nowMs?: number | undefined },
+  ): VariantReading;
+  counts(): MonitorCounts;
+  /** Counts what waits and writes captured rows. */
+  flush(): Promise<void>;
+}
+
+const dayMs = 86_400_000;
+const fineMs = 2 * 3_600_000;
+
+/** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat. */
+export function openMonitor(options: MonitorOptions = {}): Monitor {
+  const {
+    slos = [],
+    rules = [],
+    retainMs = 7 * dayMs,
+    windowMs = 60_000,
+    clock = systemClock,
+    logger = silentLogger,
+    meter = silentMeter,
+  } = options;
+  for (const name of repeated(rules)) throw ruleInvalid(name, "its name is taken");
+  for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
+  const book = createWindowBook({ windowMs, fineMs: Math.max(fineMs, 2 * windowMs), retainMs });
+  const alerts = createAlertBook(options.holdMs ?? 3_600_000);
+  const writer =
+    options.capture === undefined
+      ? undefined
+      : createCaptureBuffer(options.capture, options.maxQueue ?? 50_000, logger);
+  const evaluator = createEvaluator({ book, alerts, slos, rules, logger, meter, events: options.events });
+  const intake = createIntake({
+    book,
+    writer,
+    clock,
+    logger,
+    meter,
+    retainMs,
+    quality: options.quality ?? {},
+    redactor: options.redactor,
+    sampleShare: options.sampleShare ?? 1,
+    maxQueue: options.maxQueue ?? 50_000,
+    maxWaitingForLabels: options.maxWaitingForLabels ?? 200_000,
+    random: options.random ?? createRandom(1),
+    observe: evaluator.observe,
+    startOver: evaluator.startOver,
+  });
+  const flush = async (): Promise<void> => {
+    intake.drain();
+    await writer?.flush();
+  };
+  const evaluate = (nowMs: number = clock.nowMs()): Promise<readonly Alert[]> => {
+    intake.drain();
+    return evaluator.evaluate(nowMs);
+  };
+  const stopped = new AbortController();
+  const loop =
+    options.evaluateEveryMs === undefined
+      ? undefined
+      : repeat(options.evaluateEveryMs, evaluate, clock, logger, stopped.signal);
+  return {
+    capture: (prediction: CapturedPrediction) => intake.offer({ prediction }),
+    label: (label: CapturedLabel) => intake.offer({ label }),
+    alerts: alerts.alerts,
+    changes: alerts.changes,
+    evaluate,
+    flush,
+    count: (slo, good, total, timeMs = clock.nowMs()) => evaluator.count(slo, good, total, timeMs),
+    slo(name, nowMs = clock.nowMs()) {
+      intake.drain();
+      return evaluator.slo(name, nowMs);
+    },
+    read(endpoint, variant, { windowMs: span = retainMs, nowMs = clock.nowMs() } = {}) {
+      intake.drain();
+      const summary = book.read(endpoint, variant, nowMs - span, nowMs + 1);
+      return { ...summary, quality: readQuality(summary.quality) };
+    },
+    counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),
+    async [Symbol.asyncDispose]() {
+      stopped.abort();
+      await loop;
+      await flush();
+      await evaluator.flush();
+      alerts.close();
+    },
+  };
+}
+
+function repeated(named: readonly { readonly name: string }[]): readonly string[] {
+  return named.map(({ name }) => name).filter((name, index, names) => names.indexOf(name) !== index);
+}
+
+async function repeat(
+  everyMs: number,
+  work: () => Promise<unknown>,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await clock.sleep(everyMs, { signal });
+    } catch {
+      return;
+    }
+    await work().catch((error: unknown) => logger.error({ error: String(error) }, "The evaluation failed."));
+  }
+}

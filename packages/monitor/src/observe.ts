@@ -1,0 +1,139 @@
+import type {
+  Batch,
+  CapturedPrediction,
+  Column,
+  JsonObject,
+  JsonValue,
+  Redactor,
+  Tensor,
+  Tensors,
+} from "@millwright/contracts";
+import { encodeNumbers } from "@millwright/contracts";
+import { column, concatBatches, numericColumn, toArray, type Value } from "@millwright/data";
+import type { Observation } from "./window.ts";
+
+/** Outputs of more columns than this are embeddings or images: they are not profiled. */
+const mostOutputColumns = 32;
+
+/** Puts predictions of one variant and window together, so that profiling costs little a request. */
+export function observationOf(
+  predictions: readonly CapturedPrediction[],
+  profiled: (prediction: CapturedPrediction) => boolean,
+  redactor: Redactor | undefined,
+): Observation {
+  const succeeded = predictions.filter(({ errorCode }) => errorCode === undefined);
+  const chosen = predictions.filter(profiled);
+  const features = chosen.flatMap(({ features: batch }) => (batch === undefined || batch.length === 0 ? [] : [batch]));
+  const outputs = chosen.flatMap(({ outputs: tensors, errorCode }) =>
+    tensors === undefined || errorCode !== undefined ? [] : [outputBatch(tensors)],
+  );
+  return {
+    requests: predictions.length,
+    errors: predictions.length - succeeded.length,
+    // What is no number is left out by the sketch.
+    latenciesMs: Float64Array.from(succeeded, ({ latencyMs }) => latencyMs),
+    features: joined(redactor === undefined ? features : features.map((batch) => redactBatch(batch, redactor))),
+    outputs: joined(outputs.filter(({ length }) => length > 0)),
+  };
+}
+
+/** Concatenates runs of batches with the same columns; those that do not fit stay for themselves. */
+function joined(batches: readonly Batch[]): readonly Batch[] {
+  const groups = new Map<string, Batch[]>();
+  for (const batch of batches) {
+    const layout = Object.entries(batch.columns).map(([name, each]) => [
+      name,
+      each.type,
+      each.type === "list" ? each.values.type : "",
+    ]);
+    const key = JSON.stringify(layout);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [batch]);
+    else group.push(batch);
+  }
+  return [...groups.values()].map((group) => (group.length === 1 ? (group[0] as Batch) : concatBatches(group)));
+}
+
+/** Output tensors as columns, one for each number of a row. */
+export function outputBatch(outputs: Tensors): Batch {
+  const columns: [string, Column][] = [];
+  let rows: number | undefined;
+  for (const [name, tensor] of Object.entries(outputs)) {
+    const length = tensor.shape[0] ?? 1;
+    rows ??= length;
+    const width = tensor.shape.slice(1).reduce((product, size) => product * size, 1);
+    // Outputs of another number of rows are not one answer a row.
+    if (length !== rows || width > mostOutputColumns || width < 1) continue;
+    for (let at = 0; at < width; at += 1)
+      columns.push([width === 1 ? name : `${name}[${at}]`, outputColumn(tensor, length, width, at)]);
+  }
+  return { length: rows ?? 0, columns: Object.fromEntries(columns) };
+}
+
+function outputColumn(tensor: Tensor, rows: number, width: number, at: number): Column {
+  if (tensor.dtype === "string")
+    return column(
+      "utf8",
+      Array.from({ length: rows }, (_, row) => tensor.data[row * width + at]),
+    );
+  return numericColumn(
+    "float64",
+    Float64Array.from({ length: rows }, (_, row) => Number(tensor.data[row * width + at])),
+  );
+}
+
+/**
+ * A profile keeps frequent texts, the smallest and the largest number: what the redactor changes must not reach it. Texts are masked; a column of another
+ * type that would have to be masked is left out.
+ */
+function redactBatch(batch: Batch, redactor: Redactor): Batch {
+  const columns = Object.entries(batch.columns).flatMap(([name, each]): [string, Column][] => {
+    if (each.type === "list" || each.type === "binary") return [];
+    const values = toArray(each).map(jsonOf);
+    const masked = values.map((value) => redactor.redact(name, value));
+    if (each.type !== "utf8" && each.type !== "dictionary") {
+      return JSON.stringify(masked) === JSON.stringify(values) ? [[name, each]] : [];
+    }
+    const texts = masked.map((value) => (value === null || typeof value === "string" ? value : JSON.stringify(value)));
+    return [[name, column(each.type, texts)]];
+  });
+  return { length: batch.length, columns: Object.fromEntries(columns) };
+}
+
+/** A value as redactors and files see it: 64-bit integers that doubles hold exactly as numbers, else marked. */
+function jsonOf(value: Value): JsonValue {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : encodeNumbers(value);
+  if (Array.isArray(value)) return (value as readonly Value[]).map(jsonOf);
+  return typeof value === "number" ? encodeNumbers(value) : (value as JsonValue);
+}
+
+/** A prediction as a JSON row: features and outputs by name, one item a row, masked. */
+export function capturedRow(prediction: CapturedPrediction, redactor: Redactor | undefined): JsonObject {
+  const rowsOf = (batch: Batch | undefined): JsonObject => {
+    if (batch === undefined) return {};
+    return Object.fromEntries(
+      Object.entries(batch.columns).map(([name, each]) => [
+        name,
+        toArray(each).map((value) => (redactor === undefined ? jsonOf(value) : redactor.redact(name, jsonOf(value)))),
+      ]),
+    );
+  };
+  const { requestId, endpoint, variant, model, timeMs, latencyMs, errorCode, features, outputs } = prediction;
+  return {
+    formatVersion: 1,
+    requestId,
+    endpoint,
+    variant,
+    model: {
+      name: model.name,
+      digest: model.digest,
+      ...(model.version === undefined ? {} : { version: model.version }),
+    },
+    timeMs: encodeNumbers(timeMs),
+    latencyMs: encodeNumbers(latencyMs),
+    ...(errorCode === undefined ? {} : { errorCode }),
+    features: rowsOf(features),
+    outputs: rowsOf(outputs === undefined ? undefined : outputBatch(outputs)),
+  };
+}
