@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type ArtifactStore,
-  type ManualClock,
   type ModelProvenance,
   createManualClock,
   type MillwrightEvent,
@@ -83,10 +82,4 @@ async function packDense(
 /** Versions 1 to `count` of `late`. */
 export async function registerVersions({ registry, pack }: Workshop, count: number): Promise<void> {
   for (let version = 1; version <= count; version += 1) await registry.register("late", await pack(`model ${version}`));
-}
-
-/** Moves the clock on whenever somebody sleeps by it. */
-export function keepTicking(clock: ManualClock, stepMs: number): Disposable {
-  const timer = setInterval(() => void clock.advance(stepMs), 1);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
