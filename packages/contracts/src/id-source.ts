@@ -35,9 +35,19 @@ export function createIdSource(clock: Clock, random?: Random): IdSource {
   };
 }
 
+/** Words of the platform's source, drawn many at once: a draw of each costs more than all else about an id. */
+const pool = new Uint32Array(256);
+let used = pool.length;
+
 function randomBits(random: Random | undefined): number {
   if (random !== undefined) return random.integer(0x100000000);
-  return crypto.getRandomValues(new Uint32Array(1))[0] as number;
+  if (used === pool.length) {
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
+  const word = pool[used] as number;
+  used += 1;
+  return word;
 }
 
 const hex8 = (bits: number): string => bits.toString(16).padStart(8, "0");
