@@ -8,7 +8,17 @@ export type KeyType = "utf8" | "int8" | "int16" | "int32" | "int64" | "uint8" | 
 /** Types a feature may have. */
 export type FeatureType = NumericType | "bool" | "utf8";
 /** Types an aggregate can be taken of. */
-export type InputType = "bool" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "float32" | "float64";
+export type InputType =
+  | "bool"
+  | "int8"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "uint8"
+  | "uint16"
+  | "uint32"
+  | "float32"
+  | "float64";
 
 /** What features are about. */
 export interface Entity<Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>> {
@@ -143,10 +153,13 @@ function checkView(view: FeatureView): void {
   if (new Set(columns).size !== columns.length) fail("a column has two roles", "Give each role a column of its own.");
   if (new Set(view.featureNames).size !== view.featureNames.length) fail("two features share a name", "Rename one.");
   for (const [name, { input, windowMs }] of Object.entries(view.aggregates)) {
-    if (!(windowMs > 0 && Number.isFinite(windowMs))) fail(`the window of "${name}" is ${windowMs} ms`, "Give a length above 0.");
-    if (input !== undefined && !(input in view.inputs)) fail(`"${name}" is of "${input}"`, "Declare it under `inputs` with its type.");
+    if (!(windowMs > 0 && Number.isFinite(windowMs)))
+      fail(`the window of "${name}" is ${windowMs} ms`, "Give a length above 0.");
+    if (input !== undefined && !(input in view.inputs))
+      fail(`"${name}" is of "${input}"`, "Declare it under `inputs` with its type.");
   }
-  if (view.ttlMs !== undefined && !(view.ttlMs > 0)) fail(`ttlMs is ${view.ttlMs}`, "Give a length above 0, or leave it out.");
+  if (view.ttlMs !== undefined && !(view.ttlMs > 0))
+    fail(`ttlMs is ${view.ttlMs}`, "Give a length above 0, or leave it out.");
   if (!(Number.isInteger(view.decimals) && view.decimals >= 0 && view.decimals <= 12)) {
     fail(`decimals is ${view.decimals}`, "Give a whole number from 0 to 12.");
   }
@@ -186,11 +199,21 @@ export function defineFeatureService<
   const { name, views, onDemand = [] } = definition;
   checkName("The feature service", name);
   const features = [...views.flatMap(featuresOfView), ...onDemand.flatMap((each) => fieldsOf(each.features))];
-  const entityKeys = merge(name, views.map((view) => fieldsOf(view.entity.keys)));
-  const requestInputs = merge(name, onDemand.map((each) => fieldsOf(each.inputs)));
+  const entityKeys = merge(
+    name,
+    views.map((view) => fieldsOf(view.entity.keys)),
+  );
+  const requestInputs = merge(
+    name,
+    onDemand.map((each) => fieldsOf(each.inputs)),
+  );
   const featureNames = features.map((field) => field.name);
   if (new Set(featureNames).size !== featureNames.length) {
-    throw definitionInvalid(`The feature service "${name}"`, "two features share a name", "Name every view once, and rename features on demand.");
+    throw definitionInvalid(
+      `The feature service "${name}"`,
+      "two features share a name",
+      "Name every view once, and rename features on demand.",
+    );
   }
   const digest = digestOf({ views: views.map(describeView), onDemand: onDemand.map(describeOnDemand) });
   return { name, views, onDemand, digest, entityKeys, requestInputs, features, featureNames: featureNames as never };
@@ -205,7 +228,10 @@ export const aggregateType = ({ kind }: Aggregate): "int32" | "float64" => (kind
 function featuresOfView(view: FeatureView): Field[] {
   return [
     ...Object.entries(view.features).map(([name, type]) => ({ name: featureName(view, name), type })),
-    ...Object.entries(view.aggregates).map(([name, each]) => ({ name: featureName(view, name), type: aggregateType(each) })),
+    ...Object.entries(view.aggregates).map(([name, each]) => ({
+      name: featureName(view, name),
+      type: aggregateType(each),
+    })),
   ];
 }
 

@@ -43,10 +43,14 @@ export const columnMissing = (where: string, column: string, given: readonly str
   });
 
 export const columnType = (where: string, column: string, actual: ColumnType, wanted: string): FeatureStoreError =>
-  new FeatureStoreError("FEATURE_STORE_COLUMN_TYPE", `${where} have "${column}" as ${actual}, and ${wanted} is defined.`, {
-    category: "user",
-    remedy: "Cast the column before, or define it with the type it has.",
-  });
+  new FeatureStoreError(
+    "FEATURE_STORE_COLUMN_TYPE",
+    `${where} have "${column}" as ${actual}, and ${wanted} is defined.`,
+    {
+      category: "user",
+      remedy: "Cast the column before, or define it with the type it has.",
+    },
+  );
 
 export const batchConflict = (view: string, id: string): FeatureStoreError =>
   new FeatureStoreError(

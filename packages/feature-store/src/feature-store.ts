@@ -15,7 +15,13 @@ import type { FeatureService, FeatureView } from "./definition.ts";
 import { definitionInvalid, unknownView } from "./errors.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import { ingestRows, type IngestOptions, type IngestResult } from "./ingest.ts";
-import { createOnline, type MaterializeOptions, type MaterializeResult, type Online, type PushResult } from "./online.ts";
+import {
+  createOnline,
+  type MaterializeOptions,
+  type MaterializeResult,
+  type Online,
+  type PushResult,
+} from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
 import { writeTrainingSet, type HistoryOptions, type HistorySource } from "./training-set.ts";
 
@@ -36,7 +42,11 @@ export interface FeatureStoreOptions {
 /** Features by event time. Views and services may be named by their name or given as they were defined. */
 export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`. */
-  ingest(view: string | FeatureView, source: Dataset | AsyncIterable<Batch>, options?: IngestOptions): Promise<IngestResult>;
+  ingest(
+    view: string | FeatureView,
+    source: Dataset | AsyncIterable<Batch>,
+    options?: IngestOptions,
+  ): Promise<IngestResult>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
   history(service: string | FeatureService, options: HistoryOptions): Promise<Dataset>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
@@ -133,7 +143,11 @@ function namedOnce<Named extends { readonly name: string }>(what: string, all: r
   const byName = new Map<string, Named>();
   for (const each of all) {
     if (byName.has(each.name)) {
-      throw definitionInvalid(`The ${what} "${each.name}"`, "another one has the same name", "Give each a name of its own.");
+      throw definitionInvalid(
+        `The ${what} "${each.name}"`,
+        "another one has the same name",
+        "Give each a name of its own.",
+      );
     }
     byName.set(each.name, each);
   }

@@ -70,8 +70,7 @@ export async function openHistoryLog(root: string, view: string): Promise<Histor
   return {
     directory,
     batches,
-    find: async (id) =>
-      (await exists(join(entries, entryName(id)))) ? await readEntry(entryName(id)) : undefined,
+    find: async (id) => ((await exists(join(entries, entryName(id)))) ? await readEntry(entryName(id)) : undefined),
     async claim() {
       const taken = (await readdir(claims)).map(Number);
       const committed = (await batches()).at(-1)?.number ?? 0;
@@ -83,7 +82,8 @@ export async function openHistoryLog(root: string, view: string): Promise<Histor
           throw error;
         }
         // Claims below one that stands are of no use any more.
-        for (const old of taken) if (old < number) await rm(join(claims, String(old)), { recursive: true, force: true });
+        for (const old of taken)
+          if (old < number) await rm(join(claims, String(old)), { recursive: true, force: true });
         return number;
       }
     },

@@ -38,7 +38,8 @@ export async function ingestRows(
 ): Promise<IngestResult> {
   const schema = sourceSchema(view);
   const known = (await log.batches()).at(-1);
-  if (known !== undefined && JSON.stringify(known.schema) !== JSON.stringify(schema)) throw definitionChanged(view.name);
+  if (known !== undefined && JSON.stringify(known.schema) !== JSON.stringify(schema))
+    throw definitionChanged(view.name);
   const digester = createBatchDigester(schema);
   const rows = checkedRows(view, schema, source, signal, (batch) => digester.update(batch));
   await using table = await duckdb.register(`ingest_${++counter}`, rows, { signal });
@@ -50,9 +51,17 @@ export async function ingestRows(
   const parts = await writeParts(duckdb, log, view, table.sql, number, signal);
   const written = parts.reduce((sum, part) => sum + part.rows, 0);
   const batch: HistoryBatch = {
-    formatVersion: 1, id, digest, number, schema, rows: written, skippedRows: table.rows - written, parts,
+    formatVersion: 1,
+    id,
+    digest,
+    number,
+    schema,
+    rows: written,
+    skippedRows: table.rows - written,
+    parts,
   };
-  if (await log.commit(batch)) return { batchId: id, digest, added: true, rows: written, skippedRows: batch.skippedRows };
+  if (await log.commit(batch))
+    return { batchId: id, digest, added: true, rows: written, skippedRows: batch.skippedRows };
   // Somebody else committed the same id meanwhile: what was written here belongs to nobody.
   for (const part of parts) await rm(join(log.directory, part.path), { force: true });
   return alreadyThere(view, (await log.find(id))!, digest);
@@ -112,8 +121,8 @@ async function writeParts(
       await rename(path, join(log.directory, folder, name));
       parts.push({ path: `${folder}/${name}`, ds: folder.slice("ds=".length), rows, sizeBytes });
     }
-    for (const folder of new Set(parts.map((part) => dirname(part.path)))) await flushDirectory(join(log.directory, folder));
-    await flushDirectory(log.directory);
+    const folders = [...new Set(parts.map((part) => dirname(part.path)))].map((folder) => join(log.directory, folder));
+    await Promise.all([...folders, log.directory].map(flushDirectory));
     return parts;
   } finally {
     await rm(temporary, { recursive: true, force: true });

@@ -19,7 +19,10 @@ export function computeOnDemand(service: FeatureService, batch: Batch): Record<s
       return run(values);
     });
     for (const [name, type] of Object.entries(features)) {
-      columns[name] = outputColumn(type, results.map((result) => result[name]));
+      columns[name] = outputColumn(
+        type,
+        results.map((result) => result[name]),
+      );
     }
   }
   return columns;
@@ -32,6 +35,7 @@ function inputValues(type: FeatureType, values: Column): readonly unknown[] {
 }
 
 function outputColumn(type: FeatureType, values: readonly unknown[]): Column {
-  const given = type === "timestamp" ? values.map((ms) => (typeof ms === "number" ? BigInt(Math.round(ms * 1000)) : ms)) : values;
+  const given =
+    type === "timestamp" ? values.map((ms) => (typeof ms === "number" ? BigInt(Math.round(ms * 1000)) : ms)) : values;
   return column(type, given as Parameters<typeof column>[1]);
 }

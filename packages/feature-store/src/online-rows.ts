@@ -11,7 +11,11 @@ export interface RowColumns {
 }
 
 /** Rows of a batch as they are kept online. Rows with a null key or time are left out, as in the history. */
-export function onlineRows(view: FeatureView, batch: Batch, columns: RowColumns = sourceColumns(view, batch)): OnlineRow[] {
+export function onlineRows(
+  view: FeatureView,
+  batch: Batch,
+  columns: RowColumns = sourceColumns(view, batch),
+): OnlineRow[] {
   const keys = entityKeysOf(view.entity.keys, batch);
   const times = asFloat64(columns.time);
   const created = columns.created === undefined ? undefined : asFloat64(columns.created);

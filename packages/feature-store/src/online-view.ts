@@ -98,7 +98,11 @@ class WindowedOnlineView implements OnlineView {
     const ageUs = timeUs - window.timeAt(newest);
     if (ageUs >= this.#ttlUs) return { status: "expired", ageMs: ageUs / 1000, values: undefined };
     this.aggregates.evaluate(window, timeUs, results);
-    return { status: "present", ageMs: ageUs / 1000, values: this.#hasFeatures ? outranking(window, newest) : undefined };
+    return {
+      status: "present",
+      ageMs: ageUs / 1000,
+      values: this.#hasFeatures ? outranking(window, newest) : undefined,
+    };
   }
 
   *records(fromUs: number = Number.NEGATIVE_INFINITY): IterableIterator<OnlineRecord> {

@@ -213,7 +213,10 @@ function readVectors(
     views[view.name] = readView(view, stateOf(view), request.entities, timeUs, columns);
   }
   if (service.onDemand.length > 0) {
-    const given = { length: request.entities.length, columns: { ...request.entities.columns, ...request.request?.columns } };
+    const given = {
+      length: request.entities.length,
+      columns: { ...request.entities.columns, ...request.request?.columns },
+    };
     checkBatch("The request inputs", service.requestInputs, given);
     Object.assign(columns, computeOnDemand(service, given));
   }
@@ -228,7 +231,11 @@ function readView(
   timeUs: number,
   columns: Record<string, Column>,
 ): ViewStatus {
-  checkBatch("The entities", Object.entries(view.entity.keys).map(([name, type]) => ({ name, type })), entities);
+  checkBatch(
+    "The entities",
+    Object.entries(view.entity.keys).map(([name, type]) => ({ name, type })),
+    entities,
+  );
   const rows = entities.length;
   const keys = entityKeysOf(view.entity.keys, entities);
   const { names } = state.aggregates;

@@ -15,7 +15,12 @@ export function sourceSchema(view: FeatureView): Schema {
 export function checkColumns(where: string, wanted: Schema, given: Schema): void {
   for (const { name, type } of wanted) {
     const found = given.find((field) => field.name === name);
-    if (found === undefined) throw columnMissing(where, name, given.map((field) => field.name));
+    if (found === undefined)
+      throw columnMissing(
+        where,
+        name,
+        given.map((field) => field.name),
+      );
     const isText = type === "utf8" && found.type === "dictionary";
     if (found.type !== type && !isText) throw columnType(where, name, found.type, type);
   }

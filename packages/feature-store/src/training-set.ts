@@ -137,9 +137,16 @@ async function joinView(source: HistorySource, view: FeatureView, options: JoinO
       tables.push(drop(events));
       await duckdb.execute(`CREATE TABLE ${events} AS ${read}`, { signal });
     }
-    const sorted = sortedSql(view, events ?? `(${read})`, hasFeatures, `SELECT e."_entity", epoch_us(l.${time}) AS "_time", l.rowid AS "_label"
-      FROM ${labels.sql} AS l JOIN ${entities} AS e USING (${keys.join(", ")}) WHERE isfinite(l.${time})`);
-    const results = await duckdb.register(`results_${name}`, joinPointInTime(view, duckdb.query(sorted, { signal })), { signal });
+    const sorted = sortedSql(
+      view,
+      events ?? `(${read})`,
+      hasFeatures,
+      `SELECT e."_entity", epoch_us(l.${time}) AS "_time", l.rowid AS "_label"
+      FROM ${labels.sql} AS l JOIN ${entities} AS e USING (${keys.join(", ")}) WHERE isfinite(l.${time})`,
+    );
+    const results = await duckdb.register(`results_${name}`, joinPointInTime(view, duckdb.query(sorted, { signal })), {
+      signal,
+    });
     tables.push(results);
     return { view, results: results.sql, events, tables };
   } catch (error) {
@@ -152,10 +159,14 @@ async function joinView(source: HistorySource, view: FeatureView, options: JoinO
 function sortedSql(view: FeatureView, events: string, hasFeatures: boolean, labels: string): string {
   const names = Object.keys(view.inputs);
   const types = names.map((name) => (view.inputs[name] === "bool" ? "BOOLEAN" : "DOUBLE"));
-  const ofEvent = names.map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`).join("");
+  const ofEvent = names
+    .map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`)
+    .join("");
   const ofLabel = names.map((_, index) => `, CAST(NULL AS ${types[index]})`).join("");
   // Only a view with features cares which of two rows of equal time is the newer one: sums are the same in any order.
-  const rank = hasFeatures ? { event: `, "_created", "_sequence"`, label: ", NULL, NULL", order: `, "_created" NULLS FIRST, "_sequence"` } : { event: "", label: "", order: "" };
+  const rank = hasFeatures
+    ? { event: `, "_created", "_sequence"`, label: ", NULL, NULL", order: `, "_created" NULLS FIRST, "_sequence"` }
+    : { event: "", label: "", order: "" };
   return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${names.map((_, index) => `, "input_${index}"`).join("")} FROM (
     SELECT "_entity", "_time", -1 AS "_label", ${hasFeatures ? "rowid" : "-1"} AS "_event"${rank.event}${ofEvent} FROM ${events}
     UNION ALL SELECT "_entity", "_time", "_label", -1${rank.label}${ofLabel} FROM (${labels})
@@ -168,9 +179,16 @@ interface Range {
 }
 
 async function labelRange(duckdb: DuckDb, times: string, signal: AbortSignal | undefined): Promise<Range | undefined> {
-  for await (const batch of duckdb.query(`SELECT CAST(min(t) AS DOUBLE) AS first, CAST(max(t) AS DOUBLE) AS last FROM (${times})`, { signal })) {
+  for await (const batch of duckdb.query(
+    `SELECT CAST(min(t) AS DOUBLE) AS first, CAST(max(t) AS DOUBLE) AS last FROM (${times})`,
+    { signal },
+  )) {
     const first = columnOf(batch, "first");
-    if (first.validity === undefined) return { firstUs: (first.values as Float64Array)[0]!, lastUs: (columnOf(batch, "last").values as Float64Array)[0]! };
+    if (first.validity === undefined)
+      return {
+        firstUs: (first.values as Float64Array)[0]!,
+        lastUs: (columnOf(batch, "last").values as Float64Array)[0]!,
+      };
   }
   return undefined;
 }
@@ -183,8 +201,15 @@ export async function historySql(source: HistorySource, view: FeatureView, range
   const paths = range === undefined ? [] : await pathsOf(view, log, batches, fromUs, range.lastUs);
   const time = identifier(view.eventTime);
   const created = view.createdTime === undefined ? "NULL" : identifier(view.createdTime);
-  const columns = [...new Set([...Object.keys(view.entity.keys), ...Object.keys(view.features), ...Object.keys(view.inputs)])];
-  const selected = [...columns.map(identifier), `epoch_us(${time}) AS "_time"`, `epoch_us(CAST(${created} AS TIMESTAMP)) AS "_created"`, `"_sequence"`];
+  const columns = [
+    ...new Set([...Object.keys(view.entity.keys), ...Object.keys(view.features), ...Object.keys(view.inputs)]),
+  ];
+  const selected = [
+    ...columns.map(identifier),
+    `epoch_us(${time}) AS "_time"`,
+    `epoch_us(CAST(${created} AS TIMESTAMP)) AS "_created"`,
+    `"_sequence"`,
+  ];
   if (paths.length === 0) return emptySql(view, columns);
   const lower = Number.isFinite(fromUs) ? ` AND ${time} >= make_timestamp(${Math.floor(fromUs)})` : "";
   return `SELECT ${selected.join(", ")} FROM read_parquet([${paths.map(literal).join(", ")}], hive_partitioning = false)
@@ -204,8 +229,20 @@ function emptySql(view: FeatureView, columns: readonly string[]): string {
 }
 
 const SQL_TYPES: Readonly<Record<string, string>> = {
-  int8: "TINYINT", int16: "SMALLINT", int32: "INTEGER", int64: "BIGINT", uint8: "UTINYINT", uint16: "USMALLINT", uint32: "UINTEGER", uint64: "UBIGINT",
-  float32: "FLOAT", float64: "DOUBLE", date: "DATE", timestamp: "TIMESTAMP", bool: "BOOLEAN", utf8: "VARCHAR",
+  int8: "TINYINT",
+  int16: "SMALLINT",
+  int32: "INTEGER",
+  int64: "BIGINT",
+  uint8: "UTINYINT",
+  uint16: "USMALLINT",
+  uint32: "UINTEGER",
+  uint64: "UBIGINT",
+  float32: "FLOAT",
+  float64: "DOUBLE",
+  date: "DATE",
+  timestamp: "TIMESTAMP",
+  bool: "BOOLEAN",
+  utf8: "VARCHAR",
 };
 const sqlType = (type: string): string => SQL_TYPES[type] ?? "VARCHAR";
 
@@ -229,7 +266,8 @@ async function pathsOf(
         () => undefined,
       );
       if (size === undefined) throw historyCorrupt(view.name, path, "is missing");
-      if (size !== part.sizeBytes) throw historyCorrupt(view.name, path, `has ${size} bytes instead of ${part.sizeBytes}`);
+      if (size !== part.sizeBytes)
+        throw historyCorrupt(view.name, path, `has ${size} bytes instead of ${part.sizeBytes}`);
     }),
   );
   return parts.map((part) => join(log.directory, part.path));

@@ -19,7 +19,8 @@ export async function columnsOfDataset(dataset: Dataset): Promise<Record<string,
   const columns: Record<string, unknown[]> = {};
   for (const { name } of dataset.schema) columns[name] = [];
   for await (const batch of dataset.batches()) {
-    for (const [name, values] of Object.entries(columnsOf(batch))) for (const value of values) columns[name]!.push(value);
+    for (const [name, values] of Object.entries(columnsOf(batch)))
+      for (const value of values) columns[name]!.push(value);
   }
   return columns;
 }

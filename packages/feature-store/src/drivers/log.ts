@@ -1,0 +1,149 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { closed } from "@millwright/contracts";
+import { lockDirectory } from "../directory-lock.ts";
+import { openLogFile, type LogFile } from "../log-file.ts";
+import type { OnlineRecord, OnlineStore } from "../online-store.ts";
+import { decodeRecords, encodeRecords } from "../record-text.ts";
+
+export interface LogOnlineStoreOptions {
+  /**
+   * When rows count as kept: `"disk"`, when the disk has them, so that they outlast a power failure; `"system"`, when the operating system has
+   * them, so that they outlast this process. Default: `"disk"`.
+   */
+  readonly flush?: "disk" | "system" | undefined;
+}
+
+/** `flights.12.log`: the twelfth file of the view `flights`; the highest number counts. */
+const FILE_NAME = /^(.+)\.(\d+)\.log$/;
+
+/**
+ * Keeps rows in one append-only file a view, every record with its checksum. What a crash left half written at the end is cut off on open;
+ * damage anywhere else throws `FEATURE_STORE_LOG_CORRUPT`. One process at a time: others get `FEATURE_STORE_LOG_LOCKED`.
+ */
+export async function openLogOnlineStore(directory: string, options: LogOnlineStoreOptions = {}): Promise<OnlineStore> {
+  const { flush = "disk" } = options;
+  const root = resolve(directory);
+  await mkdir(root, { recursive: true });
+  const unlock = await lockDirectory(root);
+  try {
+    const generations = await cleanDirectory(root);
+    return createStore(root, generations, flush === "disk", unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** Deletes what a crash during a replacement left: half-written files, and files that were replaced. @returns each view's file number. */
+async function cleanDirectory(root: string): Promise<Map<string, number>> {
+  const generations = new Map<string, number>();
+  const names = await readdir(root);
+  for (const name of names) {
+    const [, view, generation] = FILE_NAME.exec(name) ?? [];
+    if (view !== undefined) generations.set(view, Math.max(generations.get(view) ?? 0, Number(generation)));
+  }
+  for (const name of names) {
+    const [, view, generation] = FILE_NAME.exec(name) ?? [];
+    const isOld = view !== undefined && Number(generation) < generations.get(view)!;
+    if (isOld || name.endsWith(".tmp")) await rm(join(root, name), { force: true });
+  }
+  return generations;
+}
+
+function createStore(
+  root: string,
+  generations: Map<string, number>,
+  toDisk: boolean,
+  unlock: () => Promise<void>,
+): OnlineStore {
+  const files = new Map<string, Promise<LogFile>>();
+  let isClosed = false;
+  const check = (signal: AbortSignal | undefined): void => {
+    signal?.throwIfAborted();
+    if (isClosed) throw closed("The online store");
+  };
+  const pathOf = (view: string, generation: number): string => join(root, `${view}.${generation}.log`);
+  const fileOf = (view: string): Promise<LogFile> => {
+    let file = files.get(view);
+    if (file === undefined) {
+      const generation = generations.get(view) ?? 1;
+      generations.set(view, generation);
+      files.set(view, (file = openLogFile(pathOf(view, generation), { toDisk })));
+    }
+    return file;
+  };
+  const { inTurn, settle } = createQueues();
+  return {
+    capabilities: { durable: true },
+    async append(view, records, { signal } = {}) {
+      check(signal);
+      if (records.length === 0) return;
+      const payload = encodeRecords(records);
+      // Only joining the queue takes its turn; appends then go to disk together.
+      const queued = await inTurn(view, async () => ({ written: (await fileOf(view)).append(payload) }));
+      await queued.written;
+    },
+    async *read(view, { signal } = {}) {
+      check(signal);
+      const file = await inTurn(view, () => fileOf(view));
+      for await (const payload of file.read()) {
+        signal?.throwIfAborted();
+        yield* decodeRecords(payload);
+      }
+    },
+    async replace(view, records, { signal } = {}) {
+      check(signal);
+      await inTurn(view, async () => {
+        const old = await fileOf(view);
+        const generation = generations.get(view)! + 1;
+        const path = pathOf(view, generation);
+        await old.settle();
+        const file = await openLogFile(path, { toDisk, initial: payloads(records) });
+        generations.set(view, generation);
+        files.set(view, Promise.resolve(file));
+        await old.close();
+        await rm(old.path, { force: true });
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      if (isClosed) return;
+      isClosed = true;
+      await settle();
+      for (const opened of await Promise.allSettled(files.values())) {
+        if (opened.status === "fulfilled") await opened.value.close();
+      }
+      await unlock();
+    },
+  };
+}
+
+/** Calls on a view take turns, so that they take effect in the order they were made. */
+function createQueues(): {
+  inTurn<Result>(view: string, work: () => Promise<Result>): Promise<Result>;
+  settle(): Promise<void>;
+} {
+  const turns = new Map<string, Promise<unknown>>();
+  return {
+    inTurn(view, work) {
+      const turn = (turns.get(view) ?? Promise.resolve()).then(work, work);
+      turns.set(view, turn);
+      return turn;
+    },
+    async settle() {
+      await Promise.allSettled(turns.values());
+    },
+  };
+}
+
+/** Records in pieces that are neither tiny nor huge. */
+function* payloads(records: Iterable<OnlineRecord>): Generator<Uint8Array> {
+  let piece: OnlineRecord[] = [];
+  for (const record of records) {
+    piece.push(record);
+    if (piece.length < 1000) continue;
+    yield encodeRecords(piece);
+    piece = [];
+  }
+  if (piece.length > 0) yield encodeRecords(piece);
+}

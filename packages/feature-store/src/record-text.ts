@@ -1,0 +1,47 @@
+import type { OnlineRecord, OnlineValue } from "./online-store.ts";
+
+/** JSON has no word for some numbers: they stand as `["n", "NaN"]` and 64-bit integers as `["b", "12"]`. */
+type Text = null | boolean | number | string | readonly ["n" | "b", string];
+type RowText = readonly [
+  key: string,
+  timeUs: number,
+  createdUs: number | null,
+  inputs: readonly (number | null)[],
+  values: readonly Text[],
+];
+
+/** Records as bytes: a line of JSON. */
+export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
+  const rows = records.map((record): RowText | { readonly floorUs: number } =>
+    "floorUs" in record
+      ? record
+      : [record.key, record.timeUs, record.createdUs, record.inputs, record.values.map(encodeValue)],
+  );
+  return Buffer.from(JSON.stringify(rows));
+}
+
+export function decodeRecords(bytes: Uint8Array): OnlineRecord[] {
+  const rows = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as readonly (
+    | RowText
+    | { readonly floorUs: number }
+  )[];
+  return rows.map((row) => {
+    if ("floorUs" in row) return row;
+    const [key, timeUs, createdUs, inputs, values] = row;
+    return { key, timeUs, createdUs, inputs, values: values.map(decodeValue) };
+  });
+}
+
+function encodeValue(value: OnlineValue): Text {
+  if (typeof value === "bigint") return ["b", String(value)];
+  if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) {
+    return ["n", Object.is(value, -0) ? "-0" : String(value)];
+  }
+  return value;
+}
+
+function decodeValue(text: Text): OnlineValue {
+  if (!Array.isArray(text)) return text as OnlineValue;
+  const [kind, digits] = text as readonly ["n" | "b", string];
+  return kind === "b" ? BigInt(digits) : Number(digits);
+}

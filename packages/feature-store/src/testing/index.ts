@@ -1,0 +1,1 @@
+export { onlineStoreContract } from "./online-store.contract.ts";
