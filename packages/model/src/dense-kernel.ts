@@ -1,5 +1,6 @@
-import { type ActivateRow, activations } from "./activation.ts";
+import { activations } from "./activation.ts";
 import type { DenseLayer } from "./dense-network.ts";
+import { createSimdMultiply } from "./simd-multiply.ts";
 
 /** A dense network ready to answer. Its working memory is its own: one call at a time. */
 export interface DenseKernel {
@@ -13,49 +14,122 @@ export interface DenseKernel {
   run(features: Float32Array | Float64Array, rows: number, answers: Float32Array): void;
 }
 
-interface Stage {
-  readonly inputs: number;
-  readonly units: number;
-  /** [inputs, units], in doubles: converting each weight at each use costs more than the memory. */
-  readonly kernel: Float64Array;
-  readonly bias: Float64Array;
-  readonly activate: ActivateRow;
+/** Multiplies a row by the kernels of the layers; the row goes to and fro between two arrays. */
+interface RowMultiplier {
+  readonly rows: readonly [Float64Array, Float64Array];
+  readonly memoryBytes: number;
+  /** rows[1 − from] = rows[from] · kernel + bias, of the layer at `stage`. */
+  multiply(stage: number, from: 0 | 1): void;
+}
+
+export interface CompileDenseOptions {
+  /** Whether rows are multiplied in WebAssembly, where there is one; the bits are the same. Default: true. */
+  readonly simd?: boolean | undefined;
 }
 
 /** Lays the layers out for speed. The layers must fit each other. */
-export function compileDense(layers: readonly DenseLayer[]): DenseKernel {
-  const stages: readonly Stage[] = layers.map(({ kernel, bias, activation }) => ({
-    inputs: kernel.length / bias.length,
-    units: bias.length,
-    kernel: Float64Array.from(kernel),
-    bias: Float64Array.from(bias),
-    activate: activations[activation],
-  }));
-  const inputs = stages[0]?.inputs ?? 0;
+export function compileDense(layers: readonly DenseLayer[], { simd = true }: CompileDenseOptions = {}): DenseKernel {
+  const { rows, memoryBytes, multiply } = (simd ? simdMultiplier(layers) : undefined) ?? plainMultiplier(layers);
+  const stages = layers.map(({ bias, activation }) => ({ units: bias.length, activate: activations[activation] }));
+  const inputs = inputsOf(layers[0]);
   const outputs = stages.at(-1)?.units ?? 0;
-  const width = Math.max(inputs, ...stages.map(({ units }) => units));
-  let source = new Float64Array(width);
-  let target = new Float64Array(width);
-  const present = new Int32Array(width);
   return {
     inputs,
     outputs,
-    memoryBytes: stages.reduce((bytes, stage) => bytes + stage.kernel.byteLength + stage.bias.byteLength, width * 20),
-    run(features, rows, answers) {
-      for (let row = 0; row < rows; row += 1) {
-        const from = row * inputs;
-        for (let index = 0; index < inputs; index += 1) source[index] = features[from + index] as number;
-        for (const stage of stages) {
-          multiplyRow(source, target, present, stage);
-          stage.activate(target, 0, stage.units);
-          const spare = source;
-          source = target;
-          target = spare;
+    memoryBytes,
+    run(features, count, answers) {
+      for (let row = 0; row < count; row += 1) {
+        let side: 0 | 1 = 0;
+        const start = row * inputs;
+        for (let index = 0; index < inputs; index += 1) rows[0][index] = features[start + index] as number;
+        for (let stage = 0; stage < stages.length; stage += 1) {
+          const { units, activate } = stages[stage] as (typeof stages)[number];
+          multiply(stage, side);
+          side = side === 0 ? 1 : 0;
+          activate(rows[side], 0, units);
         }
         const to = row * outputs;
-        for (let unit = 0; unit < outputs; unit += 1) answers[to + unit] = source[unit] as number;
+        for (let unit = 0; unit < outputs; unit += 1) answers[to + unit] = rows[side][unit] as number;
       }
     },
+  };
+}
+
+const inputsOf = (layer: DenseLayer | undefined): number =>
+  layer === undefined ? 0 : layer.kernel.length / layer.bias.length;
+
+const widestOf = (layers: readonly DenseLayer[]): number =>
+  Math.max(inputsOf(layers[0]), ...layers.map(({ bias }) => bias.length));
+
+/** Where a layer lies in the memory of the WebAssembly function, in bytes. */
+interface Placed {
+  readonly inputs: number;
+  readonly stride: number;
+  readonly kernel: number;
+  readonly bias: number;
+}
+
+/** Weights in doubles: converting each at each use costs more than the memory. Rows are padded to pairs with zeros. */
+function simdMultiplier(layers: readonly DenseLayer[]): RowMultiplier | undefined {
+  let end = 0;
+  const place = (bytes: number): number => {
+    const start = end;
+    end += Math.ceil(bytes / 16) * 16;
+    return start;
+  };
+  const width = widestOf(layers);
+  const sides = [place(width * 8), place(width * 8)] as const;
+  const present = place(width * 4);
+  const placed = layers.map((layer): Placed => {
+    const stride = Math.ceil(layer.bias.length / 2) * 16;
+    const inputs = inputsOf(layer);
+    return { inputs, stride, kernel: place(inputs * stride), bias: place(stride) };
+  });
+  const created = createSimdMultiply(end);
+  if (created === undefined) return undefined;
+  const { multiply, buffer } = created;
+  for (const [index, { kernel, bias }] of layers.entries()) fill(buffer, kernel, bias, placed[index] as Placed);
+  return {
+    rows: [new Float64Array(buffer, sides[0], width), new Float64Array(buffer, sides[1], width)],
+    memoryBytes: buffer.byteLength,
+    multiply(stage, from) {
+      const { inputs, stride, kernel, bias } = placed[stage] as Placed;
+      multiply(sides[from], inputs, kernel, stride, bias, sides[from === 0 ? 1 : 0], present);
+    },
+  };
+}
+
+function fill(buffer: ArrayBuffer, kernel: ArrayLike<number>, bias: ArrayLike<number>, placed: Placed): void {
+  const units = bias.length;
+  new Float64Array(buffer, placed.bias, units).set(bias);
+  for (let input = 0; input < placed.inputs; input += 1) {
+    const row = new Float64Array(buffer, placed.kernel + input * placed.stride, units);
+    for (let unit = 0; unit < units; unit += 1) row[unit] = kernel[input * units + unit] as number;
+  }
+}
+
+interface Stage {
+  readonly inputs: number;
+  readonly units: number;
+  /** [inputs, units]. */
+  readonly kernel: Float64Array;
+  readonly bias: Float64Array;
+}
+
+function plainMultiplier(layers: readonly DenseLayer[]): RowMultiplier {
+  const width = widestOf(layers);
+  const stages = layers.map((layer): Stage => ({
+    inputs: inputsOf(layer),
+    units: layer.bias.length,
+    kernel: Float64Array.from(layer.kernel),
+    bias: Float64Array.from(layer.bias),
+  }));
+  const rows = [new Float64Array(width), new Float64Array(width)] as const;
+  const present = new Int32Array(width);
+  return {
+    rows,
+    memoryBytes: stages.reduce((bytes, { kernel, bias }) => bytes + kernel.byteLength + bias.byteLength, width * 20),
+    multiply: (stage, from) => multiplyRow(rows[from], rows[from === 0 ? 1 : 0], present, stages[stage] as Stage),
   };
 }
 
@@ -66,7 +140,10 @@ export function compileDense(layers: readonly DenseLayer[]): DenseKernel {
 function multiplyRow(source: Float64Array, target: Float64Array, present: Int32Array, stage: Stage): void {
   const { inputs, units, kernel, bias } = stage;
   let count = 0;
-  for (let input = 0; input < inputs; input += 1) if (source[input] !== 0) present[count++] = input;
+  for (let input = 0; input < inputs; input += 1) {
+    present[count] = input;
+    count += source[input] === 0 ? 0 : 1;
+  }
   for (let unit = 0; unit < units; unit += 1) target[unit] = bias[unit] as number;
   let at = 0;
   for (; at + 8 <= count; at += 8) addEight(source, target, present, at, kernel, units);

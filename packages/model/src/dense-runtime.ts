@@ -13,7 +13,7 @@ import { parseDenseModel } from "./dense-network.ts";
 import { inputMismatch } from "./errors.ts";
 
 /**
- * Serves packages of the format `dense` in plain TypeScript: no native code, and an answer at once, without a promise. Takes float32 and float64.
+ * Serves packages of the format `dense` in TypeScript and the WebAssembly it assembles: no native code, no binary, and an answer at once, without a promise. Takes float32 and float64.
  * Throws `PORT_MODEL_CORRUPT` at load, `MODEL_INPUT_MISMATCH` at predict.
  */
 export function denseRuntime(): ModelRuntime {

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { LoadedModel, Tensor, Tensors } from "@millwright/contracts";
+import { createRandom, type LoadedModel, type Tensor, type Tensors } from "@millwright/contracts";
 import { modelRuntimeContract, type ModelRuntimeFixture } from "@millwright/contracts/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -12,6 +12,7 @@ import {
   packModel,
   writeDenseModel,
 } from "../src/index.ts";
+import { compileDense } from "../src/dense-kernel.ts";
 
 interface GoldenNetwork {
   readonly layers: readonly { kernel: number[]; bias: number[]; activation: Activation }[];
@@ -75,6 +76,42 @@ test("a row has the same bits alone as in a batch, in any order and of any size"
       const alone = predict(model, matrix(batch.slice(row * width, (row + 1) * width), 1));
       expect(together.subarray(row * outputs, (row + 1) * outputs)).toEqual(alone);
     }
+  }
+});
+
+test("WebAssembly and JavaScript give the same bits, for sizes that fill groups and pairs and those that do not", () => {
+  const random = createRandom(11);
+  const numbers = (count: number): number[] =>
+    Array.from({ length: count }, () => (random.next() < 0.3 ? 0 : random.normal()));
+  for (let round = 0; round < 60; round += 1) {
+    const sizes = Array.from({ length: 2 + random.integer(3) }, () => 1 + random.integer(40));
+    const layers = sizes.slice(1).map((units, index): DenseLayer => ({
+      kernel: numbers(units * (sizes[index] ?? 0)),
+      bias: numbers(units),
+      activation: "relu",
+    }));
+    const rows = 1 + random.integer(5);
+    const features = Float64Array.from(numbers(rows * (sizes[0] ?? 0)));
+    if (round % 10 === 0) features[random.integer(features.length)] = [Infinity, -Infinity, NaN, -0][round % 4] ?? 0;
+    const answers = [true, false].map((simd) => {
+      const kernel = compileDense(layers, { simd });
+      const data = new Float32Array(rows * kernel.outputs);
+      kernel.run(features, rows, data);
+      return data;
+    });
+    expect(answers[0]).toEqual(answers[1]);
+  }
+});
+
+test("where there is no WebAssembly, JavaScript answers", async () => {
+  const kept = Object.getOwnPropertyDescriptor(globalThis, "WebAssembly") as PropertyDescriptor;
+  Object.defineProperty(globalThis, "WebAssembly", { value: undefined, configurable: true, writable: true });
+  try {
+    const { layers, rows, inputs, outputs } = golden["wide"] as GoldenNetwork;
+    const answers = predict(await loaded(layers), matrix(inputs, rows));
+    outputs.forEach((wanted, index) => expect(answers[index]).toBeCloseTo(wanted, 6));
+  } finally {
+    Object.defineProperty(globalThis, "WebAssembly", kept);
   }
 });
 
