@@ -37,7 +37,7 @@ export interface AlertBook extends AlertSource {
   close(): void;
 }
 
-/** A reader that falls behind by more loses the oldest of what it has not read: current alerts can always be asked for. */
+/** A reader that falls behind by more loses what comes then: current alerts can always be asked for. */
 const mostUnread = 10_000;
 
 interface Firing {
@@ -50,10 +50,7 @@ interface Firing {
 /** @param holdMs How long an alert outlives the data that it rests on. */
 export function createAlertBook(holdMs: number): AlertBook {
   const firing = new Map<string, Firing>();
-  const readers = new Set<{ readonly subject: string; readonly queue: BoundedQueue<Alert> }>();
-  const tell = (alert: Alert): void => {
-    for (const { subject, queue } of readers) if (isBelow(alert.subject, subject)) queue.tryPut(alert);
-  };
+  const feed = createAlertFeed();
   const end = (key: string, { alert }: Firing, why: string): Alert => {
     firing.delete(key);
     return { ...alert, state: "resolved", summary: `${why} Last: ${alert.summary}` };
@@ -88,20 +85,36 @@ export function createAlertBook(holdMs: number): AlertBook {
             ),
           );
       }
-      for (const alert of changed) tell(alert);
+      for (const alert of changed) feed.tell(alert);
       return changed;
     },
     drop(subject, reason) {
       const dropped = [...firing]
         .filter(([, { alert }]) => isBelow(alert.subject, subject))
         .map(([key, each]) => end(key, each, reason));
-      for (const alert of dropped) tell(alert);
+      for (const alert of dropped) feed.tell(alert);
       return dropped;
     },
     all: () => Array.from(firing.values(), ({ alert }) => alert),
     async alerts(subject, { signal } = {}) {
       signal?.throwIfAborted();
       return Array.from(firing.values(), ({ alert }) => alert).filter((alert) => isBelow(alert.subject, subject));
+    },
+    changes: feed.changes,
+    close: feed.close,
+  };
+}
+
+interface AlertFeed extends Pick<AlertSource, "changes"> {
+  tell(alert: Alert): void;
+  close(): void;
+}
+
+function createAlertFeed(): AlertFeed {
+  const readers = new Set<{ readonly subject: string; readonly queue: BoundedQueue<Alert> }>();
+  return {
+    tell(alert) {
+      for (const { subject, queue } of readers) if (isBelow(alert.subject, subject)) queue.tryPut(alert);
     },
     async *changes(subject, { signal } = {}) {
       if (signal?.aborted === true) return;

@@ -45,10 +45,6 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
     exhausted: false,
   }));
   const outbox = createEventOutbox(events, logger);
-  const firing = meter.gauge("millwright_monitor_alerts", {
-    help: "Alerts that fire, by severity.",
-    labelNames: ["severity"],
-  });
   const budget = meter.gauge("millwright_monitor_budget_left", {
     help: "Share of the error budget left.",
     labelNames: ["slo"],
@@ -69,18 +65,7 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
       tellSlo(each, status, outbox);
       return sloFindings(status);
     });
-  const tellAlerts = (changed: readonly Alert[], all: readonly RuleFindings[]): void => {
-    for (const alert of changed) {
-      outbox.add(alertEvent(alert));
-      const finding = all
-        .find(({ rule }) => rule === alert.name)
-        ?.findings?.find(({ subject }) => subject === alert.subject);
-      if (finding?.report !== undefined)
-        outbox.add(
-          driftEvent(alert.state === "firing" ? "drift.detected" : "drift.ended", alert.subject, finding.report),
-        );
-    }
-  };
+  const tellAlerts = createAlertTeller(alerts, outbox, meter);
   return {
     observe(prediction, timeMs) {
       for (const { slo, counts } of watched) {
@@ -101,13 +86,37 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
       const view = viewOf(book, nowMs);
       const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))];
       tellAlerts(alerts.apply(all, nowMs), all);
-      const now = alerts.all();
-      for (const severity of ["page", "ticket", "info"])
-        firing.set(now.filter((alert) => alert.severity === severity).length, { severity });
       await outbox.flush();
-      return now;
+      return alerts.all();
     },
     flush: outbox.flush,
+  };
+}
+
+/** @returns a function that tells changes of alerts to the log, and how many fire to the meter. */
+function createAlertTeller(
+  alerts: AlertBook,
+  outbox: EventOutbox,
+  meter: Meter,
+): (changed: readonly Alert[], all: readonly RuleFindings[]) => void {
+  const firing = meter.gauge("millwright_monitor_alerts", {
+    help: "Alerts that fire, by severity.",
+    labelNames: ["severity"],
+  });
+  return (changed, all) => {
+    for (const alert of changed) {
+      outbox.add(alertEvent(alert));
+      const finding = all
+        .find(({ rule }) => rule === alert.name)
+        ?.findings?.find(({ subject }) => subject === alert.subject);
+      if (finding?.report === undefined) continue;
+      outbox.add(
+        driftEvent(alert.state === "firing" ? "drift.detected" : "drift.ended", alert.subject, finding.report),
+      );
+    }
+    const now = alerts.all();
+    for (const severity of ["page", "ticket", "info"])
+      firing.set(now.filter((alert) => alert.severity === severity).length, { severity });
   };
 }
 

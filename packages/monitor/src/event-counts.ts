@@ -9,15 +9,16 @@ export interface EventCounts {
   readonly bucketMs: number;
   /** Adds events; what is older than the period is dropped, what lies in the future counts in its own bucket. */
   add(timeMs: number, good: number, total: number): void;
-  /** Events in the buckets of `(nowMs − windowMs, nowMs]`: exact to one bucket; what began more than two days ago to sixty buckets. */
+  /** Events in the buckets of `(nowMs − windowMs, nowMs]`: exact to one bucket; what began more than four and a half days ago to sixty buckets. */
   totals(windowMs: number, nowMs: number): EventTotals;
 }
 
 const coarseFactor = 60;
-const fineMs = 2 * 86_400_000;
+/** Longer than the longest window of the usual tables. */
+const fineMs = 4.5 * 86_400_000;
 
 /**
- * Fine buckets for two days, and sixty times longer ones for the whole period, so that a window of days costs a few hundred steps and a
+ * Fine buckets for some days, and sixty times longer ones for the whole period, so that a window of days costs a few hundred steps and a
  * month a few megabytes.
  * @param bucketMs Length of a bucket. Default: 10,000.
  */

@@ -1,8 +1,6 @@
 import {
   type Alert,
   type AlertSource,
-  type CapturedLabel,
-  type CapturedPrediction,
   type Clock,
   type EventLog,
   type LabelSink,
@@ -16,15 +14,15 @@ import {
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { createAlertBook } from "./alert-book.ts";
+import { type AlertBook, createAlertBook } from "./alert-book.ts";
 import type { AlertRule, VariantReading } from "./alert-rule.ts";
-import { type CaptureWriter, createCaptureBuffer } from "./capture-writer.ts";
+import { type CaptureBuffer, type CaptureWriter, createCaptureBuffer } from "./capture-writer.ts";
 import { ruleInvalid, sloInvalid } from "./errors.ts";
-import { createEvaluator } from "./evaluator.ts";
-import { createIntake } from "./intake.ts";
+import { createEvaluator, type Evaluator } from "./evaluator.ts";
+import { createIntake, type Intake } from "./intake.ts";
 import { type QualityOptions, readQuality } from "./quality.ts";
 import type { Slo, SloStatus } from "./slo.ts";
-import { createWindowBook } from "./window-book.ts";
+import { createWindowBook, type WindowBook } from "./window-book.ts";
 
 export interface MonitorOptions {
   /** Default: none. Names are unique. */
@@ -98,44 +96,12 @@ export interface Monitor extends PredictionSink, LabelSink, AlertSource, AsyncDi
 }
 
 const dayMs = 86_400_000;
-const fineMs = 2 * 3_600_000;
+const hourMs = 3_600_000;
 
 /** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat. */
 export function openMonitor(options: MonitorOptions = {}): Monitor {
-  const {
-    slos = [],
-    rules = [],
-    retainMs = 7 * dayMs,
-    windowMs = 60_000,
-    clock = systemClock,
-    logger = silentLogger,
-    meter = silentMeter,
-  } = options;
-  for (const name of repeated(rules)) throw ruleInvalid(name, "its name is taken");
-  for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
-  const book = createWindowBook({ windowMs, fineMs: Math.max(fineMs, 2 * windowMs), retainMs });
-  const alerts = createAlertBook(options.holdMs ?? 3_600_000);
-  const writer =
-    options.capture === undefined
-      ? undefined
-      : createCaptureBuffer(options.capture, options.maxQueue ?? 50_000, logger);
-  const evaluator = createEvaluator({ book, alerts, slos, rules, logger, meter, events: options.events });
-  const intake = createIntake({
-    book,
-    writer,
-    clock,
-    logger,
-    meter,
-    retainMs,
-    quality: options.quality ?? {},
-    redactor: options.redactor,
-    sampleShare: options.sampleShare ?? 1,
-    maxQueue: options.maxQueue ?? 50_000,
-    maxWaitingForLabels: options.maxWaitingForLabels ?? 200_000,
-    random: options.random ?? createRandom(1),
-    observe: evaluator.observe,
-    startOver: evaluator.startOver,
-  });
+  const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
+  const { book, alerts, writer, evaluator, intake } = assemble(options, clock, logger, retainMs);
   const flush = async (): Promise<void> => {
     intake.drain();
     await writer?.flush();
@@ -145,13 +111,12 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     return evaluator.evaluate(nowMs);
   };
   const stopped = new AbortController();
+  const { evaluateEveryMs } = options;
   const loop =
-    options.evaluateEveryMs === undefined
-      ? undefined
-      : repeat(options.evaluateEveryMs, evaluate, clock, logger, stopped.signal);
+    evaluateEveryMs === undefined ? undefined : repeat(evaluateEveryMs, evaluate, clock, logger, stopped.signal);
   return {
-    capture: (prediction: CapturedPrediction) => intake.offer({ prediction }),
-    label: (label: CapturedLabel) => intake.offer({ label }),
+    capture: (prediction) => intake.offer({ prediction }),
+    label: (label) => intake.offer({ label }),
     alerts: alerts.alerts,
     changes: alerts.changes,
     evaluate,
@@ -161,9 +126,9 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       intake.drain();
       return evaluator.slo(name, nowMs);
     },
-    read(endpoint, variant, { windowMs: span = retainMs, nowMs = clock.nowMs() } = {}) {
+    read(endpoint, variant, { windowMs = retainMs, nowMs = clock.nowMs() } = {}) {
       intake.drain();
-      const summary = book.read(endpoint, variant, nowMs - span, nowMs + 1);
+      const summary = book.read(endpoint, variant, nowMs - windowMs, nowMs + 1);
       return { ...summary, quality: readQuality(summary.quality) };
     },
     counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),
@@ -175,6 +140,41 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       alerts.close();
     },
   };
+}
+
+interface Parts {
+  readonly book: WindowBook;
+  readonly alerts: AlertBook;
+  readonly writer: CaptureBuffer | undefined;
+  readonly evaluator: Evaluator;
+  readonly intake: Intake;
+}
+
+function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainMs: number): Parts {
+  const { slos = [], rules = [], windowMs = 60_000, holdMs = hourMs, maxQueue = 50_000, meter = silentMeter } = options;
+  for (const name of repeated(rules)) throw ruleInvalid(name, "its name is taken");
+  for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
+  const book = createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs });
+  const alerts = createAlertBook(holdMs);
+  const writer = options.capture === undefined ? undefined : createCaptureBuffer(options.capture, maxQueue, logger);
+  const evaluator = createEvaluator({ book, alerts, slos, rules, logger, meter, events: options.events });
+  const intake = createIntake({
+    book,
+    writer,
+    clock,
+    logger,
+    meter,
+    retainMs,
+    maxQueue,
+    quality: options.quality ?? {},
+    redactor: options.redactor,
+    sampleShare: options.sampleShare ?? 1,
+    maxWaitingForLabels: options.maxWaitingForLabels ?? 200_000,
+    random: options.random ?? createRandom(1),
+    observe: evaluator.observe,
+    startOver: evaluator.startOver,
+  });
+  return { book, alerts, writer, evaluator, intake };
 }
 
 function repeated(named: readonly { readonly name: string }[]): readonly string[] {

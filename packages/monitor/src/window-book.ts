@@ -40,7 +40,10 @@ interface VariantWindows {
   readonly coarse: Map<number, WindowSummary>;
 }
 
-export function createWindowBook({ windowMs, fineMs, retainMs }: WindowBookOptions): WindowBook {
+const startOf = (timeMs: number, length: number): number => Math.floor(timeMs / length) * length;
+
+export function createWindowBook(options: WindowBookOptions): WindowBook {
+  const { windowMs } = options;
   const book = new Map<string, Map<string, VariantWindows>>();
   const find = (endpoint: string, variant: string): VariantWindows | undefined => book.get(endpoint)?.get(variant);
   const make = (endpoint: string, variant: string): VariantWindows => {
@@ -53,7 +56,6 @@ export function createWindowBook({ windowMs, fineMs, retainMs }: WindowBookOptio
     variants.set(variant, windows);
     return windows;
   };
-  const startOf = (timeMs: number, length: number): number => Math.floor(timeMs / length) * length;
   return {
     observe(endpoint, variant, timeMs, observation) {
       const { fine } = make(endpoint, variant);
@@ -87,21 +89,25 @@ export function createWindowBook({ windowMs, fineMs, retainMs }: WindowBookOptio
     compact(nowMs) {
       for (const [endpoint, variants] of book) {
         for (const [variant, windows] of variants) {
-          compactVariant(windows, nowMs);
+          compactVariant(windows, options, nowMs);
           if (windows.fine.size === 0 && windows.coarse.size === 0) variants.delete(variant);
         }
         if (variants.size === 0) book.delete(endpoint);
       }
     },
   };
+}
 
-  function compactVariant({ fine, coarse }: VariantWindows, nowMs: number): void {
-    for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
-      if (start + windowMs > nowMs - fineMs) continue;
-      const hour = startOf(start, hourMs);
-      coarse.set(hour, mergeWindows(coarse.get(hour) ?? emptyWindow(), window.summary()));
-      fine.delete(start);
-    }
-    for (const start of coarse.keys()) if (start + hourMs <= nowMs - retainMs) coarse.delete(start);
+function compactVariant(
+  { fine, coarse }: VariantWindows,
+  { windowMs, fineMs, retainMs }: WindowBookOptions,
+  nowMs: number,
+): void {
+  for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
+    if (start + windowMs > nowMs - fineMs) continue;
+    const hour = startOf(start, hourMs);
+    coarse.set(hour, mergeWindows(coarse.get(hour) ?? emptyWindow(), window.summary()));
+    fine.delete(start);
   }
+  for (const start of coarse.keys()) if (start + hourMs <= nowMs - retainMs) coarse.delete(start);
 }
