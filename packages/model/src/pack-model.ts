@@ -11,6 +11,7 @@ import {
   type ResolvedModel,
   canonicalJson,
   digestOf,
+  parseModelManifest,
   systemClock,
 } from "@millwright/contracts";
 import { filePath } from "./errors.ts";
@@ -45,7 +46,7 @@ export interface PackModelOptions extends CallOptions {
 /**
  * Writes a model package: the files and a canonical `manifest.json` that names them. The directory must be absent or empty; it is there
  * whole, and on disk, when this resolves, and not at all when it rejects.
- * Throws `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`.
+ * Throws `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, and `CONTRACTS_VALUE_INVALID` for a manifest that could not be read again.
  */
 export async function packModel(directory: string, options: PackModelOptions): Promise<ResolvedModel> {
   const { files, signal } = options;
@@ -57,7 +58,8 @@ export async function packModel(directory: string, options: PackModelOptions): P
     const written: ModelFile[] = [];
     for (const path of paths)
       written.push(await writeFileDurably(partial, path, files[path] as ModelFileSource, { signal }));
-    manifest = manifestOf(options, written);
+    // What nobody could read is not written.
+    manifest = parseModelManifest(manifestOf(options, written));
     await writeFileDurably(partial, manifestName, canonicalJson(manifest), { signal });
   });
   return resolved(resolve(directory), manifest as unknown as ModelManifest);

@@ -1,8 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type CallOptions, type ModelManifest, type ResolvedModel, modelCorrupt } from "@millwright/contracts";
+import {
+  type CallOptions,
+  type ModelManifest,
+  type ResolvedModel,
+  modelCorrupt,
+  parseModelManifest,
+} from "@millwright/contracts";
 import { manifestPath, resolved } from "./pack-model.ts";
-import { parseModelManifest } from "./manifest.ts";
 import { digestFile, manifestName, pathProblem, walk } from "./package-files.ts";
 
 /**

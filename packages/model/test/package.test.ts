@@ -158,6 +158,12 @@ test("names that differ only in their case are refused: they are one file on som
   await expect(packing).rejects.toMatchObject({ code: "MODEL_FILE_PATH" });
 });
 
+test("what no reader could read again is not packed", async () => {
+  const unreadable = { ...options(small), provenance: { metrics: { logLoss: "low" as unknown as number } } };
+  await expect(packModel(join(root, "never"), unreadable)).rejects.toMatchObject({ code: "CONTRACTS_VALUE_INVALID" });
+  expect((await readdir(root)).filter((entry) => entry.startsWith("never"))).toEqual([]);
+});
+
 test("a directory with files in it is not overwritten; an empty one is taken", async () => {
   const directory = join(root, "occupied");
   await mkdir(directory);

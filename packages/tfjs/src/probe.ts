@@ -79,6 +79,6 @@ export function recogniseLoadFailure(error: unknown): ProbeReason {
 
 /** The first line of what was thrown, short enough for a message and without its full stop. */
 export function briefly(error: unknown): string {
-  const text = (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+  const text = (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]?.trim() ?? "";
   return text.length > 240 ? `${text.slice(0, 240)}…` : text.replace(/\.$/, "");
 }

@@ -5,8 +5,10 @@ import {
   type Clock,
   type ModelSource,
   type ResolvedModel,
+  type ParsedModelRef,
   modelCorrupt,
   modelUnknown,
+  parseModelRef,
   systemClock,
 } from "@millwright/contracts";
 import { verifyModel } from "../verify-model.ts";
@@ -18,18 +20,13 @@ export interface DirectoryModelSourceOptions {
   readonly clock?: Clock | undefined;
 }
 
-interface Reference {
-  readonly name: string;
-  readonly version?: number | undefined;
-  readonly alias?: string | undefined;
-}
-
-/** `name/3` or `name@alias`; names and aliases are plain enough to be file names. */
-function parseReference(ref: string): Reference | undefined {
-  const plain = "[A-Za-z0-9_][A-Za-z0-9._-]*";
-  const [, name, version, alias] = new RegExp(`^(${plain})(?:/([1-9][0-9]*)|@(${plain}))$`).exec(ref) ?? [];
-  if (name === undefined) return undefined;
-  return version === undefined ? { name, alias } : { name, version: Number(version) };
+/** What the reference says; undefined where it is none: nothing answers to it. */
+function parseReference(ref: string): ParsedModelRef | undefined {
+  try {
+    return parseModelRef(ref);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -86,8 +83,9 @@ const unlessAborted =
   };
 
 /** The version that the reference means, if its directory is there. */
-async function versionOf(base: string, { name, version, alias }: Reference): Promise<number | undefined> {
-  const wanted = version ?? (await readAliases(base, name))[alias ?? ""];
+async function versionOf(base: string, { name, version, alias }: ParsedModelRef): Promise<number | undefined> {
+  const aliases = alias === undefined ? {} : await readAliases(base, name);
+  const wanted = version ?? (alias !== undefined && Object.hasOwn(aliases, alias) ? aliases[alias] : undefined);
   return wanted !== undefined && (await versions(base, name)).includes(wanted) ? wanted : undefined;
 }
 
