@@ -2,7 +2,15 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Batch, type Dataset, digestOf, digestOfJson, type JsonValue, systemClock } from "@millwright/contracts";
+import {
+  type Batch,
+  type Dataset,
+  type DatasetRef,
+  digestOf,
+  digestOfJson,
+  type JsonValue,
+  systemClock,
+} from "@millwright/contracts";
 import {
   batchOf,
   compileTransforms,
@@ -19,7 +27,7 @@ import { openTfjs, type Tfjs } from "@millwright/tfjs";
 import { buildModel, checkParams, importDefinition, type ReadyModel } from "./build-model.ts";
 import { type ReadCheckpoint, readLatestCheckpoint, writeCheckpoint } from "./checkpoint-file.ts";
 import type { TrainingDefinition, TrainingTask } from "./define-training.ts";
-import { tellError } from "./errors.ts";
+import { dataEmpty, tellError } from "./errors.ts";
 import { checkLabel, loadMatrix } from "./load-matrix.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Matrix } from "./minibatches.ts";
@@ -68,8 +76,9 @@ async function train(context: WorkerContext): Promise<JsonValue> {
 async function prepare(request: TrainingRequest, task: TrainingTask, context: WorkerContext): Promise<Prepared> {
   const { signal } = context;
   await using duckdb = await openDuckDb();
-  const trainSet = await openSet(duckdb, request.train, request);
-  const validationSet = request.validation === null ? undefined : await openSet(duckdb, request.validation, request);
+  const trainSet = await openSet(duckdb, request.train, request, "training");
+  const validationSet =
+    request.validation === null ? undefined : await openSet(duckdb, request.validation, request, "validation");
   const transforms = await transformsOf(request, trainSet, signal);
   const compiled = compileTransforms(transforms);
   const columns = trainSet.schema.filter(({ name }) => compiled.columns.includes(name));
@@ -90,10 +99,12 @@ async function prepare(request: TrainingRequest, task: TrainingTask, context: Wo
 
 async function openSet(
   duckdb: DuckDb,
-  ref: TrainingRequest["train"],
+  ref: DatasetRef,
   { label, verifyData }: TrainingRequest,
+  role: "training" | "validation",
 ): Promise<Dataset> {
   checkLabel(ref.schema, label);
+  if (ref.rows === 0) throw dataEmpty(role); // before transforms are fitted on nothing
   const dataset = duckdb.openRef(ref);
   if (verifyData) await dataset.digest();
   return dataset;

@@ -21,7 +21,10 @@ test("what is wrong with a run is told by a code and a sentence", { timeout: 120
   });
   expect(await start(network, { epochs: 0 })).toMatchObject({ code: "TRAINER_INPUT_INVALID" });
   expect(await start(network, { id: "../up" })).toMatchObject({ code: "TRAINER_INPUT_INVALID" });
-  expect(await start(network, { label: "distance" })).toMatchObject({ code: "TRAINER_LABEL_INVALID", category: "data" });
+  expect(await start(network, { label: "distance" })).toMatchObject({
+    code: "TRAINER_LABEL_INVALID",
+    category: "data",
+  });
   expect(await start("no-default.train.js")).toMatchObject({ code: "TRAINER_MODULE_INVALID" });
   expect(await start("missing.train.js")).toMatchObject({ code: "TRAINER_MODULE_INVALID" });
   const params = { dropout: 2, units: ["many"] };
@@ -32,7 +35,9 @@ test("what is wrong with a run is told by a code and a sentence", { timeout: 120
   const empty = await setting.save("empty", batchOf({ x: new Float64Array(0), late: column("bool", []) }));
   expect(await start(network, { data: { train: empty } })).toMatchObject({ code: "TRAINER_DATA_EMPTY" });
   const gone = { ...train, parts: train.parts.map((part) => ({ ...part, path: `${part.path}.gone` })) };
-  expect(await start(network, { data: { train: gone } })).toMatchObject({ code: expect.stringMatching(/^DUCKDB_/) as string });
+  expect(await start(network, { data: { train: gone } })).toMatchObject({
+    code: expect.stringMatching(/^DUCKDB_/) as string,
+  });
 });
 
 test("a loss that is not finite names the step, and the run is not tried again", { timeout: 60_000 }, async () => {
@@ -52,11 +57,22 @@ test("a loss that is not finite names the step, and the run is not tried again",
   });
 });
 
-test("an optimizer whose state cannot be saved is refused with checkpoints, and trains without", { timeout: 60_000 }, async () => {
-  await using setting = await openSetting();
-  const train = await setting.save("train", flights(200, 1));
-  const start = async (checkpoints: StartOptions["checkpoints"]) =>
-    (await setting.trainer.start(fixture("adamax.train.js"), { data: { train }, label: "late", epochs: 1, checkpoints })).result();
-  await expect(start({})).rejects.toMatchObject({ code: "TRAINER_CHECKPOINT_UNSUPPORTED" });
-  expect((await start(false)).checkpoint).toBeUndefined();
-});
+test(
+  "an optimizer whose state cannot be saved is refused with checkpoints, and trains without",
+  { timeout: 60_000 },
+  async () => {
+    await using setting = await openSetting();
+    const train = await setting.save("train", flights(200, 1));
+    const start = async (checkpoints: StartOptions["checkpoints"]) =>
+      (
+        await setting.trainer.start(fixture("adamax.train.js"), {
+          data: { train },
+          label: "late",
+          epochs: 1,
+          checkpoints,
+        })
+      ).result();
+    await expect(start({})).rejects.toMatchObject({ code: "TRAINER_CHECKPOINT_UNSUPPORTED" });
+    expect((await start(false)).checkpoint).toBeUndefined();
+  },
+);

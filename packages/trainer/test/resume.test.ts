@@ -23,7 +23,10 @@ test(
   { timeout: 180_000 },
   async () => {
     await using setting = await openSetting();
-    const [train, validation] = [await setting.save("train", flights(3_000, 1)), await setting.save("validation", flights(500, 2))];
+    const [train, validation] = [
+      await setting.save("train", flights(3_000, 1)),
+      await setting.save("validation", flights(500, 2)),
+    ];
     // Dropout, unseeded initializers, Adam, batch normalization's moving averages, early stopping's best weights: 4 epochs of 60 steps.
     const options: StartOptions = {
       data: { train, validation },
@@ -36,7 +39,8 @@ test(
       checkpoints: { everySteps: 7 },
       progressEveryMs: 0,
     };
-    const start = (more: Partial<StartOptions>) => setting.trainer.start(fixture("network.train.js"), { ...options, ...more });
+    const start = (more: Partial<StartOptions>) =>
+      setting.trainer.start(fixture("network.train.js"), { ...options, ...more });
     const whole = await (await start({})).result();
 
     const random = createRandom(9);
@@ -62,7 +66,14 @@ test(
 test("a run that is stopped saves where it is, and goes on from there", { timeout: 60_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(3_000, 1));
-  const options: StartOptions = { data: { train }, label: "late", epochs: 3, batchSize: 30, seed: 3, progressEveryMs: 0 };
+  const options: StartOptions = {
+    data: { train },
+    label: "late",
+    epochs: 3,
+    batchSize: 30,
+    seed: 3,
+    progressEveryMs: 0,
+  };
   const whole = await (await setting.trainer.start(fixture("network.train.js"), options)).result();
   const controller = new AbortController();
   const run = await setting.trainer.start(fixture("network.train.js"), { ...options, signal: controller.signal });
@@ -70,7 +81,10 @@ test("a run that is stopped saves where it is, and goes on from there", { timeou
     if (type === "run.progress" && (data["step"] as number) >= 20) controller.abort();
   }
   await expect(run.result()).rejects.toMatchObject({ code: "TRAINER_RUN_STOPPED" });
-  const again = await setting.trainer.start(fixture("network.train.js"), { ...options, resumeFrom: checkpointsOf(run) });
+  const again = await setting.trainer.start(fixture("network.train.js"), {
+    ...options,
+    resumeFrom: checkpointsOf(run),
+  });
   expect((await again.result()).weightsDigest).toBe(whole.weightsDigest);
 });
 

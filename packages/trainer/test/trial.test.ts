@@ -9,7 +9,10 @@ interface Report {
   readonly checkpoint: string | undefined;
 }
 
-function trialThat(verdictOf: (step: number) => TrialVerdict, checkpoint?: string): { trial: TrialHandle; reports: Report[] } {
+function trialThat(
+  verdictOf: (step: number) => TrialVerdict,
+  checkpoint?: string,
+): { trial: TrialHandle; reports: Report[] } {
   const reports: Report[] = [];
   const trial: TrialHandle = {
     id: "trial-1",
@@ -25,32 +28,46 @@ function trialThat(verdictOf: (step: number) => TrialVerdict, checkpoint?: strin
   return { trial, reports };
 }
 
-test("a trial is told the objective after each epoch; prune ends the run, pause lets it go on later", { timeout: 90_000 }, async () => {
-  await using setting = await openSetting();
-  const [train, validation] = [await setting.save("train", flights(1_000, 1)), await setting.save("validation", flights(300, 2))];
-  const options: StartOptions = { data: { train, validation }, label: "late", epochs: 4, batchSize: 100 };
-  const start = async (more: Partial<StartOptions>) => (await setting.trainer.start(fixture("network.train.js"), { ...options, ...more })).result();
-  const whole = await start({});
+test(
+  "a trial is told the objective after each epoch; prune ends the run, pause lets it go on later",
+  { timeout: 90_000 },
+  async () => {
+    await using setting = await openSetting();
+    const [train, validation] = [
+      await setting.save("train", flights(1_000, 1)),
+      await setting.save("validation", flights(300, 2)),
+    ];
+    const options: StartOptions = { data: { train, validation }, label: "late", epochs: 4, batchSize: 100 };
+    const start = async (more: Partial<StartOptions>) =>
+      (await setting.trainer.start(fixture("network.train.js"), { ...options, ...more })).result();
+    const whole = await start({});
 
-  const pruning = trialThat((step) => (step === 2 ? "prune" : "continue"));
-  const pruned = await start({ trial: pruning.trial });
-  expect(pruned.outcome).toBe("pruned");
-  expect(pruning.reports.map(({ step }) => step)).toEqual([1, 2]);
-  expect(pruning.reports.map(({ value }) => value)).toEqual(whole.epochs.slice(0, 2).map(({ metrics }) => metrics["logLoss"]));
+    const pruning = trialThat((step) => (step === 2 ? "prune" : "continue"));
+    const pruned = await start({ trial: pruning.trial });
+    expect(pruned.outcome).toBe("pruned");
+    expect(pruning.reports.map(({ step }) => step)).toEqual([1, 2]);
+    expect(pruning.reports.map(({ value }) => value)).toEqual(
+      whole.epochs.slice(0, 2).map(({ metrics }) => metrics["logLoss"]),
+    );
 
-  const pausing = trialThat((step) => (step === 2 ? "pause" : "continue"));
-  const paused = await start({ trial: pausing.trial });
-  expect(paused).toMatchObject({ outcome: "paused", modelDirectory: undefined });
-  const resuming = trialThat(() => "continue", pausing.reports.at(-1)?.checkpoint);
-  const resumed = await start({ trial: resuming.trial });
-  expect(resuming.reports.map(({ step }) => step)).toEqual([3, 4]);
-  expect(resumed.weightsDigest).toBe(whole.weightsDigest);
-});
+    const pausing = trialThat((step) => (step === 2 ? "pause" : "continue"));
+    const paused = await start({ trial: pausing.trial });
+    expect(paused).toMatchObject({ outcome: "paused", modelDirectory: undefined });
+    const resuming = trialThat(() => "continue", pausing.reports.at(-1)?.checkpoint);
+    const resumed = await start({ trial: resuming.trial });
+    expect(resuming.reports.map(({ step }) => step)).toEqual([3, 4]);
+    expect(resumed.weightsDigest).toBe(whole.weightsDigest);
+  },
+);
 
 test("a tracker is told parameters, the metrics of each epoch, and the end", { timeout: 60_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(500, 1));
-  const told: { options?: RunOptions; params: object[]; points: MetricPoint[]; ends: string[] } = { params: [], points: [], ends: [] };
+  const told: { options?: RunOptions; params: object[]; points: MetricPoint[]; ends: string[] } = {
+    params: [],
+    points: [],
+    ends: [],
+  };
   const tracker = {
     startRun(options: RunOptions): Promise<RunHandle> {
       told.options = options;
@@ -82,7 +99,10 @@ test("a tracker is told parameters, the metrics of each epoch, and the end", { t
 
 test("early stopping ends with the weights of the best epoch", { timeout: 60_000 }, async () => {
   await using setting = await openSetting();
-  const [train, validation] = [await setting.save("train", flights(300, 1)), await setting.save("validation", flights(300, 2))];
+  const [train, validation] = [
+    await setting.save("train", flights(300, 1)),
+    await setting.save("validation", flights(300, 2)),
+  ];
   const run = await setting.trainer.start(fixture("network.train.js"), {
     data: { train, validation },
     label: "late",
