@@ -11,7 +11,9 @@ import { createRandom } from "@millwright/contracts";
 import { denseRuntime, openDirectoryModelSource, packModel, writeDenseModel } from "@millwright/model";
 import { listen, openModelServer } from "@millwright/serving";
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "2" }, pairs: { type: "string", default: "8" } } });
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "2" }, pairs: { type: "string", default: "8" } },
+});
 const seconds = Number(values.seconds);
 const pairs = Number(values.pairs);
 const connections = 50;
@@ -27,7 +29,12 @@ const source = openDirectoryModelSource(root);
 let captured = 0;
 const endpoints = { mlp: { variants: { main: { model: "mlp/1", weight: 1 } } } };
 const server = await openModelServer({ source, runtimes: [denseRuntime()], endpoints });
-const capturing = await openModelServer({ source, runtimes: [denseRuntime()], endpoints, predictions: { capture: () => (captured += 1) } });
+const capturing = await openModelServer({
+  source,
+  runtimes: [denseRuntime()],
+  endpoints,
+  predictions: { capture: () => (captured += 1) },
+});
 
 const row = Array.from(numbers(16));
 const app = fastify();
@@ -43,11 +50,17 @@ const cases = {
   "POST hello, bare Fastify": { method: "POST", path: "/hello", body: JSON.stringify({ instances: [row] }) },
   "POST /invocations": { method: "POST", path: "/invocations", body: JSON.stringify({ instances: [row] }) },
   "POST /v2/models/mlp/infer": { method: "POST", path: "/v2/models/mlp/infer", body: infer },
-  "POST /invocations, every request captured": { method: "POST", path: "/captured/invocations", body: JSON.stringify({ instances: [row] }) },
+  "POST /invocations, every request captured": {
+    method: "POST",
+    path: "/captured/invocations",
+    body: JSON.stringify({ instances: [row] }),
+  },
 };
 
 async function rate(options) {
-  const worker = new Worker(fileURLToPath(new URL("./client.mjs", import.meta.url)), { workerData: { port, connections, ...options } });
+  const worker = new Worker(fileURLToPath(new URL("./client.mjs", import.meta.url)), {
+    workerData: { port, connections, ...options },
+  });
   const count = () =>
     new Promise((resolve) => {
       worker.once("message", resolve);
@@ -80,7 +93,11 @@ for (let pair = -1; pair < pairs; pair += 1) {
 }
 
 const inProcess = [];
-for (const [name, concurrency] of [["one after another", 1], ["64 at once", 64], ["1,024 at once", 1024]]) {
+for (const [name, concurrency] of [
+  ["one after another", 1],
+  ["64 at once", 64],
+  ["1,024 at once", 1024],
+]) {
   const rates = [];
   for (let round = 0; round < 7; round += 1) {
     let count = 0;
@@ -124,4 +141,5 @@ ${inProcess.map(([name, perSecond]) => `| ${name} | ${round(perSecond)} |`).join
 `;
 process.stdout.write(page);
 const [, , ...rest] = process.argv;
-if (!rest.includes("--dry")) await writeFile(fileURLToPath(new URL("../../../benchmarks/results/serving.md", import.meta.url)), page);
+if (!rest.includes("--dry"))
+  await writeFile(fileURLToPath(new URL("../../../benchmarks/results/serving.md", import.meta.url)), page);
