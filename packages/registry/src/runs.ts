@@ -54,7 +54,9 @@ export function createRunStore(options: RunStoreOptions): RunStore {
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
-      await Promise.all([...open].map((batch) => batch.flush()));
+      const flushed = await Promise.allSettled([...open].map((batch) => batch.flush()));
+      const failed = flushed.find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
     },
   };
 }
