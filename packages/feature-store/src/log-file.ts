@@ -59,7 +59,7 @@ function createLogFile(path: string, handle: FileHandle, start: number, toDisk: 
         // After a failed write nobody knows what the file ends with.
         if (failed !== undefined) throw failed;
         const bytes = Buffer.concat(group.flatMap((each) => each.bytes));
-        await handle.appendFile(bytes);
+        for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
         if (toDisk) await handle.datasync();
         size += bytes.length;
         for (const each of group) each.settle();

@@ -18,7 +18,7 @@ import type { OnlineRecord, OnlineStore } from "./online-store.ts";
 import { createOnlineView, type OnlineView } from "./online-view.ts";
 import { nullWhereNaN } from "./point-in-time.ts";
 import { checkBatch, entityKeysOf, sourceSchema } from "./source-columns.ts";
-import { historySql, type HistorySource } from "./training-set.ts";
+import { historySql, namingFile, type HistorySource } from "./training-set.ts";
 
 export interface PushResult {
   readonly rows: number;
@@ -194,9 +194,13 @@ async function fromHistory(
     QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1
     ORDER BY "_time", "_sequence"`;
   const records: OnlineRecord[] = [{ floorUs }];
-  for await (const batch of source.duckdb.query(sql, { signal })) {
-    const columns = { time: columnOf(batch, "_time"), created: columnOf(batch, "_created") };
-    for (const row of onlineRows(view, batch, columns)) records.push(row);
+  try {
+    for await (const batch of source.duckdb.query(sql, { signal })) {
+      const columns = { time: columnOf(batch, "_time"), created: columnOf(batch, "_created") };
+      for (const row of onlineRows(view, batch, columns)) records.push(row);
+    }
+  } catch (error) {
+    throw await namingFile(source, view, error);
   }
   return records;
 }

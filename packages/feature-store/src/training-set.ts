@@ -273,8 +273,8 @@ async function pathsOf(
   return parts.map((part) => join(log.directory, part.path));
 }
 
-/** DuckDB does not always say which file it could not read: each is opened until one tells. */
-async function namingFile({ duckdb, log }: HistorySource, view: FeatureView, error: unknown): Promise<unknown> {
+/** DuckDB does not always say which file it could not read: each is opened until one tells. @returns the error to throw. */
+export async function namingFile({ duckdb, log }: HistorySource, view: FeatureView, error: unknown): Promise<unknown> {
   if (!hasCode(error, "DUCKDB_FILE_CORRUPT")) return error;
   const { directory, batches } = await log(view.name);
   for (const part of (await batches()).flatMap((batch) => batch.parts)) {

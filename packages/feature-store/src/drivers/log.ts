@@ -51,20 +51,18 @@ async function cleanDirectory(root: string): Promise<Map<string, number>> {
   return generations;
 }
 
-function createStore(
-  root: string,
-  generations: Map<string, number>,
-  toDisk: boolean,
-  unlock: () => Promise<void>,
-): OnlineStore {
+/** The file of each view that counts, opened when it is first asked for. */
+interface ViewFiles {
+  current(view: string): Promise<LogFile>;
+  /** Puts a new file in the place of the view's, and deletes the old one. */
+  replace(view: string, initial: Iterable<Uint8Array>): Promise<void>;
+  close(): Promise<void>;
+}
+
+function createViewFiles(root: string, generations: Map<string, number>, toDisk: boolean): ViewFiles {
   const files = new Map<string, Promise<LogFile>>();
-  let isClosed = false;
-  const check = (signal: AbortSignal | undefined): void => {
-    signal?.throwIfAborted();
-    if (isClosed) throw closed("The online store");
-  };
   const pathOf = (view: string, generation: number): string => join(root, `${view}.${generation}.log`);
-  const fileOf = (view: string): Promise<LogFile> => {
+  const current = (view: string): Promise<LogFile> => {
     let file = files.get(view);
     if (file === undefined) {
       const generation = generations.get(view) ?? 1;
@@ -73,7 +71,39 @@ function createStore(
     }
     return file;
   };
+  return {
+    current,
+    async replace(view, initial) {
+      const old = await current(view);
+      await old.settle();
+      const generation = generations.get(view)! + 1;
+      const file = await openLogFile(pathOf(view, generation), { toDisk, initial });
+      generations.set(view, generation);
+      files.set(view, Promise.resolve(file));
+      await old.close();
+      await rm(old.path, { force: true });
+    },
+    async close() {
+      for (const opened of await Promise.allSettled(files.values())) {
+        if (opened.status === "fulfilled") await opened.value.close();
+      }
+    },
+  };
+}
+
+function createStore(
+  root: string,
+  generations: Map<string, number>,
+  toDisk: boolean,
+  unlock: () => Promise<void>,
+): OnlineStore {
+  const files = createViewFiles(root, generations, toDisk);
   const { inTurn, settle } = createQueues();
+  let isClosed = false;
+  const check = (signal: AbortSignal | undefined): void => {
+    signal?.throwIfAborted();
+    if (isClosed) throw closed("The online store");
+  };
   return {
     capabilities: { durable: true },
     async append(view, records, { signal } = {}) {
@@ -81,12 +111,12 @@ function createStore(
       if (records.length === 0) return;
       const payload = encodeRecords(records);
       // Only joining the queue takes its turn; appends then go to disk together.
-      const queued = await inTurn(view, async () => ({ written: (await fileOf(view)).append(payload) }));
+      const queued = await inTurn(view, async () => ({ written: (await files.current(view)).append(payload) }));
       await queued.written;
     },
     async *read(view, { signal } = {}) {
       check(signal);
-      const file = await inTurn(view, () => fileOf(view));
+      const file = await inTurn(view, () => files.current(view));
       for await (const payload of file.read()) {
         signal?.throwIfAborted();
         yield* decodeRecords(payload);
@@ -94,25 +124,13 @@ function createStore(
     },
     async replace(view, records, { signal } = {}) {
       check(signal);
-      await inTurn(view, async () => {
-        const old = await fileOf(view);
-        const generation = generations.get(view)! + 1;
-        const path = pathOf(view, generation);
-        await old.settle();
-        const file = await openLogFile(path, { toDisk, initial: payloads(records) });
-        generations.set(view, generation);
-        files.set(view, Promise.resolve(file));
-        await old.close();
-        await rm(old.path, { force: true });
-      });
+      await inTurn(view, () => files.replace(view, payloads(records)));
     },
     async [Symbol.asyncDispose]() {
       if (isClosed) return;
       isClosed = true;
       await settle();
-      for (const opened of await Promise.allSettled(files.values())) {
-        if (opened.status === "fulfilled") await opened.value.close();
-      }
+      await files.close();
       await unlock();
     },
   };

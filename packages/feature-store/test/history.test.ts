@@ -1,0 +1,169 @@
+import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Batch } from "@millwright/contracts";
+import { batchOf, column } from "@millwright/data";
+import { openDuckDb } from "@millwright/duckdb";
+import { expect, test } from "vitest";
+import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
+import { count, defineFeatureService, defineFeatureView, openFeatureStore } from "../src/index.ts";
+import { batches, temporaryDirectory } from "./rows.ts";
+
+import { clicks, HOUR, service, times, user, users } from "./score-service.ts";
+
+test("a training set is a file: it can be referred to, and made again it has the same digest", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb();
+  await using store = await openFeatureStore({ history: directory.path, services: [service], duckdb });
+  await store.ingest(
+    clicks,
+    batches(batchOf({ user: column("utf8", ["ann"]), at: times([1]), ms: column("float64", [3]) })),
+  );
+  const labels = batchOf({
+    user: column("utf8", ["ann", "ann"]),
+    at: times([2, 1]),
+    amount: column("float64", [1, 2]),
+  });
+  const first = await store.history("score", { labels, labelTime: "at" });
+  const ref = await first.ref();
+  expect(await duckdb.openRef(ref).digest()).toBe(ref.digest);
+  const second = await store.history("score", { labels, labelTime: "at" });
+  expect(await second.ref()).toEqual(ref);
+  const path = join(directory.path, "mine.parquet");
+  expect((await (await store.history("score", { labels, labelTime: "at", path })).ref()).digest).toBe(ref.digest);
+});
+
+test("the same batch is ingested once; another one under its id is refused; no rows are fine", async () => {
+  await using directory = await temporaryDirectory();
+  await using store = await openFeatureStore({ history: directory.path, services: [service] });
+  const batch = (value: number): Batch =>
+    batchOf({
+      user: column("utf8", ["ann", null]),
+      at: times([1, 2]),
+      ms: column("float64", [value, 0]),
+      extra: column("int8", [1, 1]),
+    });
+  const [one, two] = await Promise.all([
+    store.ingest(clicks, batches(batch(1))),
+    store.ingest(clicks, batches(batch(1))),
+  ]);
+  expect([one.added, two.added].toSorted((a, b) => Number(a) - Number(b))).toEqual([false, true]);
+  expect(one).toMatchObject({ batchId: one.digest, rows: 1, skippedRows: 1 });
+  expect(await store.ingest(clicks, batches(batch(1)), { batchId: "monday" })).toMatchObject({ added: true });
+  await expect(store.ingest(clicks, batches(batch(2)), { batchId: "monday" })).rejects.toMatchObject({
+    code: "FEATURE_STORE_BATCH_CONFLICT",
+  });
+  expect(await store.ingest(clicks, batches(), { batchId: "nothing" })).toMatchObject({ added: true, rows: 0 });
+  await using again = await openFeatureStore({ history: directory.path, services: [service] });
+  expect(await again.ingest(clicks, batches(batch(1)), { batchId: "monday" })).toMatchObject({ added: false });
+  const changed = defineFeatureView({
+    name: "clicks",
+    entity: user,
+    eventTime: "at",
+    inputs: { ms: "float32" },
+    aggregates: { n: count(1) },
+  });
+  await using other = await openFeatureStore({
+    history: directory.path,
+    services: [defineFeatureService({ name: "other", views: [changed] })],
+  });
+  await expect(other.ingest(changed, batches())).rejects.toMatchObject({ code: "FEATURE_STORE_DEFINITION_CHANGED" });
+});
+
+test("damaged, cut and missing history files are named", async () => {
+  await using directory = await temporaryDirectory();
+  await using online = openMemoryOnlineStore();
+  await using store = await openFeatureStore({ history: directory.path, services: [service], online });
+  await store.ingest(
+    clicks,
+    batches(
+      batchOf({
+        user: column("utf8", Array<string>(500).fill("ann")),
+        at: times(Array<number>(500).fill(1)),
+        ms: column(
+          "float64",
+          Array.from({ length: 500 }, (_, row) => row),
+        ),
+      }),
+    ),
+  );
+  const folder = join(directory.path, "clicks", "ds=1970-01-01");
+  const [name] = await readdir(folder);
+  const path = join(folder, name!);
+  const whole = await readFile(path);
+  const read = () =>
+    store.history("score", {
+      labels: batchOf({ user: column("utf8", ["ann"]), at: times([2]), amount: column("float64", [0]) }),
+      labelTime: "at",
+    });
+  await read();
+  await truncate(path, whole.length - 30);
+  await expect(read()).rejects.toMatchObject({
+    code: "FEATURE_STORE_HISTORY_CORRUPT",
+    category: "data",
+    message: expect.stringContaining(path),
+  });
+  const footer = whole.length - 8 - whole.readUInt32LE(whole.length - 8);
+  await writeFile(path, Buffer.from(whole).fill(0xff, footer, footer + 40));
+  for (const work of [read, () => store.materialize(clicks, { upToMs: 3 * HOUR })]) {
+    await expect(work()).rejects.toMatchObject({
+      code: "FEATURE_STORE_HISTORY_CORRUPT",
+      message: expect.stringContaining(path),
+    });
+  }
+  await rm(path);
+  await expect(read()).rejects.toMatchObject({
+    code: "FEATURE_STORE_HISTORY_CORRUPT",
+    message: expect.stringContaining("is missing"),
+  });
+});
+
+test("unknown names and wrong columns are told with what there is", async () => {
+  await using directory = await temporaryDirectory();
+  await using online = openMemoryOnlineStore();
+  await using store = await openFeatureStore({ history: directory.path, services: [service], online });
+  const labels = batchOf({ user: column("utf8", ["ann"]), at: times([1]), amount: column("float64", [1]) });
+  await expect(store.read("scores", { entities: users("ann") })).rejects.toMatchObject({
+    code: "PORT_FEATURE_SERVICE_UNKNOWN",
+    message: expect.stringContaining("Known services: score"),
+  });
+  await expect(store.history("scores", { labels, labelTime: "at" })).rejects.toMatchObject({
+    code: "PORT_FEATURE_SERVICE_UNKNOWN",
+  });
+  await expect(store.push("click", labels)).rejects.toMatchObject({
+    code: "FEATURE_STORE_VIEW_UNKNOWN",
+    message: expect.stringContaining("Known views: profile, clicks"),
+  });
+  await expect(store.push("clicks", labels)).rejects.toMatchObject({
+    code: "FEATURE_STORE_COLUMN_MISSING",
+    message: expect.stringContaining('"ms"'),
+  });
+  const wrong = batchOf({ user: column("utf8", ["ann"]), at: times([1]), ms: column("float32", [1]) });
+  await expect(store.ingest("clicks", batches(wrong))).rejects.toMatchObject({
+    code: "FEATURE_STORE_COLUMN_TYPE",
+    message: expect.stringContaining("float32"),
+  });
+  await expect(
+    store.history("score", { labels: batchOf({ ...labels.columns, user: column("int32", [1]) }), labelTime: "at" }),
+  ).rejects.toMatchObject({ code: "FEATURE_STORE_COLUMN_TYPE" });
+  await expect(store.history("score", { labels, labelTime: "when" })).rejects.toMatchObject({
+    code: "FEATURE_STORE_COLUMN_MISSING",
+  });
+  await expect(
+    store.history("score", { labels: batchOf({ ...labels.columns, hour: column("int32", [1]) }), labelTime: "at" }),
+  ).rejects.toMatchObject({ code: "FEATURE_STORE_COLUMN_TYPE" });
+  await expect(store.read("score", { entities: users("ann") })).rejects.toMatchObject({
+    code: "FEATURE_STORE_COLUMN_MISSING",
+  });
+  const huge = batchOf({ user: column("utf8", ["ann"]), at: times([1]), ms: column("float64", [1e12]) });
+  await expect(store.push("clicks", huge)).rejects.toMatchObject({ code: "FEATURE_STORE_VALUE_RANGE" });
+  await expect(
+    store.read("score", { entities: users("ann"), signal: AbortSignal.abort(new Error("enough")) }),
+  ).rejects.toThrow("enough");
+  await expect(openFeatureStore({ history: directory.path, services: [service, service] })).rejects.toMatchObject({
+    code: "FEATURE_STORE_DEFINITION_INVALID",
+  });
+  await using offlineOnly = await openFeatureStore({ history: directory.path, services: [service] });
+  await expect(offlineOnly.read("score", { entities: users("ann"), request: labels })).rejects.toMatchObject({
+    code: "PORT_UNSUPPORTED",
+  });
+});
