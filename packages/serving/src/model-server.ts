@@ -152,12 +152,15 @@ class OpenServer implements ModelServer {
   constructor(options: Setting) {
     this.#options = options;
     const { maxBodyBytes = 16 * 1024 * 1024 } = options;
+    const isReady = (): boolean => this.ready;
     const face: ServerFace = {
       endpoint: (name) => this.#endpoint(name),
       defaultEndpoint: () => this.#endpoint(options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""),
       predict: (endpoint, request, headers) => this.#predictFor(endpoint, request, headers),
-    } as ServerFace;
-    Object.defineProperty(face, "ready", { get: () => this.ready });
+      get ready() {
+        return isReady();
+      },
+    };
     const routes = [...openInferenceRoutes(face), ...invocationRoutes(face)].map((route) =>
       answering(route, maxBodyBytes),
     );

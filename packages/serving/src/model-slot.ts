@@ -1,6 +1,7 @@
 import type {
   CallOptions,
   Clock,
+  ColumnType,
   FeatureServiceDescription,
   FeatureSource,
   Logger,
@@ -8,6 +9,7 @@ import type {
   ModelSource,
   ResolvedModel,
 } from "@millwright/contracts";
+import { parseTransforms } from "@millwright/data";
 import { type OpenedModel, loadModel } from "@millwright/model";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { featureServiceMismatch } from "./errors.ts";
@@ -19,6 +21,8 @@ export interface ServedModel {
   readonly model: OpenedModel;
   readonly batcher: Batcher;
   readonly batchable: boolean;
+  /** The columns that the transforms take, by name. */
+  readonly columnTypes: ReadonlyMap<string, ColumnType>;
   readonly features: { readonly service: string; readonly description: FeatureServiceDescription } | undefined;
 }
 
@@ -143,7 +147,21 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     model: titleOf(resolved),
     run: (payload) => (payload.kind === "tensors" ? model.predict(payload.tensors) : model.predictBatch(payload.batch)),
   });
-  return { resolved, model, batcher, features, batchable: isBatchable(resolved.manifest.signature) };
+  return {
+    resolved,
+    model,
+    batcher,
+    features,
+    batchable: isBatchable(resolved.manifest.signature),
+    columnTypes: columnTypesOf(resolved.manifest),
+  };
+}
+
+/** What a row holds for each column of the transforms. */
+function columnTypesOf({ transforms }: ResolvedModel["manifest"]): ReadonlyMap<string, ColumnType> {
+  if (transforms === undefined) return new Map();
+  const types = { number: "float64", bool: "bool", text: "utf8" } as const;
+  return new Map(parseTransforms(transforms).steps.map((step) => [step.column, types[step.input]]));
 }
 
 /** The feature service of the model, known to be the one it was trained on. */

@@ -63,7 +63,7 @@ function fromInstances(served: ServedModel, instances: readonly unknown[]): Prep
     const missing = wanted.find((name) => !Object.hasOwn(first, name)) ?? "";
     throw inputInvalid(missing, "row 0 does not have it", `Send ${signature.inputs.map(describeSpec).join(", ")}.`);
   }
-  const batch = batchOfPlainRows(checkRows("instances", instances));
+  const batch = batchOfPlainRows(checkRows("instances", instances), served.columnTypes);
   return { payload: { kind: "columns", batch }, rows: batch.length, features: undefined };
 }
 

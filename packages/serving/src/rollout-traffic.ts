@@ -52,8 +52,8 @@ export class RolloutTraffic {
     );
   }
 
-  /** Loads the candidate, without traffic yet. @returns its digest. Throws what loading throws, and where the digest is not the one expected. */
-  async openCandidate(ref: string, expected: string | undefined, signal?: AbortSignal): Promise<Digest> {
+  /** Loads the candidate, without traffic yet. Throws what loading throws, and where the digest is not the one expected. */
+  async openCandidate(ref: string, expected: string | undefined, signal?: AbortSignal): Promise<void> {
     if (this.#candidate?.ref !== ref) {
       this.#dropCandidate();
       this.#candidate = await this.#endpoint.openSlot(ref, signal);
@@ -67,7 +67,10 @@ export class RolloutTraffic {
         "Deploy it again.",
       );
     }
-    return digest;
+  }
+
+  get candidateDigest(): Digest | undefined {
+    return this.#candidate?.served.resolved.digest;
   }
 
   /** All traffic to the model of before, at once. */

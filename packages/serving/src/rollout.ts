@@ -11,7 +11,7 @@ import {
   deploymentRunning,
 } from "@millwright/contracts";
 import { alertWithin } from "./alert-watch.ts";
-import { trafficSteps } from "./deployment-plan.ts";
+import { type TrafficStep, trafficSteps } from "./deployment-plan.ts";
 import {
   type DeploymentRecord,
   type DeploymentStore,
@@ -85,16 +85,16 @@ export class Rollout {
       if (this.#kept !== undefined && isRunning(this.#kept.record))
         throw deploymentRunning(this.#name, this.#kept.record.deploymentId);
       const lease = await this.#acquire(signal);
+      let written: boolean;
       try {
         await this.#begin(plan, signal);
-        await this.#write({ state: steps.length === 0 ? "completed" : "baking", share: steps[0]?.share ?? 1 });
+        written = await this.#enter(steps);
       } catch (error) {
         await lease?.release();
         throw error;
       }
-      await traffic.apply(this.#record());
-      if (steps.length === 0) await lease?.release();
-      else this.#startDrive(lease);
+      if (written && steps.length > 0) this.#startDrive(lease);
+      else await lease?.release();
       return statusOf(this.#record());
     });
   }
@@ -173,14 +173,23 @@ export class Rollout {
     if (begun === undefined) throw deploymentRunning(this.#name, "of another process");
     this.#kept = begun;
     try {
-      this.#kept = {
-        ...begun,
-        record: { ...begun.record, digest: await traffic.openCandidate(plan.model, undefined, signal) },
-      };
+      await traffic.openCandidate(plan.model, undefined, signal);
     } catch (error) {
       await this.#write({ state: "failed", share: 0, reason: error instanceof Error ? error.message : String(error) });
       throw error;
     }
+  }
+
+  /** Gives a loaded candidate its first share, or everything. @returns false where another process has decided meanwhile. */
+  async #enter(steps: readonly TrafficStep[]): Promise<boolean> {
+    const { traffic } = this.#options;
+    const [first] = steps;
+    const digest = traffic.candidateDigest;
+    const written = await this.#write(
+      first === undefined ? { state: "completed", share: 1, digest } : { state: "baking", share: first.share, digest },
+    );
+    await traffic.apply(this.#record());
+    return written;
   }
 
   /** @returns false where another process has decided meanwhile; its decision is taken up. */
@@ -266,8 +275,11 @@ export class Rollout {
 
   /** Step by step until the candidate has all traffic or an alert fires. A step that was interrupted bakes anew: nobody watched it. */
   async #bake(signal: AbortSignal): Promise<void> {
-    const { plan, share } = this.#record();
+    const { plan, state } = this.#record();
     const steps = trafficSteps(this.#name, plan);
+    // Whoever began it died before the candidate had any traffic.
+    if (state === "deploying" && !(await this.#decide(signal, async () => void (await this.#enter(steps))))) return;
+    const { share } = this.#record();
     const first = Math.max(
       0,
       steps.findIndex((step) => step.share === share),

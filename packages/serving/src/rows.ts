@@ -76,10 +76,10 @@ function convert(type: ColumnType, cell: Cell | undefined): ValueInput {
 }
 
 /**
- * Rows as columns whose types the values tell: numbers float64, texts utf8, booleans bool; what no row has is a float64 column of nulls.
+ * Rows as columns whose types the values tell: numbers float64, texts utf8, booleans bool; what no row has is a column of nulls of the type that `nullTypes` names, else float64.
  * Throws `SERVING_INPUT_INVALID` where a column mixes types.
  */
-export function batchOfPlainRows(rows: readonly Row[]): Batch {
+export function batchOfPlainRows(rows: readonly Row[], nullTypes: ReadonlyMap<string, ColumnType>): Batch {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (names.length === 0) throw requestInvalid("its rows have no columns", "Send each row with its features by name.");
   const columns = names.map((name) => {
@@ -89,7 +89,7 @@ export function batchOfPlainRows(rows: readonly Row[]): Batch {
     const odd = known.find((cell) => typeof cell !== typeof first);
     if (odd !== undefined)
       throw inputInvalid(name, `it mixes ${typeof first} and ${typeof odd}`, "Send one type in all rows.");
-    if (first === undefined) return [name, column("float64", cells)] as const;
+    if (first === undefined) return [name, column(nullTypes.get(name) ?? "float64", cells)] as const;
     return [
       name,
       batchOf({ [name]: cells as readonly ValueInput[] }).columns[name] as Batch["columns"][string],

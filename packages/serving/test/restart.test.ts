@@ -154,6 +154,26 @@ test(
   },
 );
 
+test(
+  "a process killed while it loads a candidate: the next one loads it, and it bakes with its share before it completes",
+  { timeout: 60_000 },
+  async () => {
+    await using place = await openPlace();
+    await kill(await begin(place.folder.root, place.path, "deploying"));
+    await using database = await openSqlite(place.path);
+    const clock = createManualClock(Date.now() + 5000);
+    await using server = await openOn(database, place, { clock, alerts: createAlerts().source });
+    await until(server, "baking");
+    expect(Math.abs((await shareOf(server, 2)) - 0.5)).toBeLessThan(0.15);
+    for (let second = 0; second < 620; second += 10) {
+      await clock.advance(10_000);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await until(server, "completed");
+    expect(await shareOf(server, 2)).toBe(1);
+  },
+);
+
 test("a completed deployment outlives a restart, until the configuration names another model", async () => {
   await using place = await openPlace();
   await using database = await openSqlite(place.path);

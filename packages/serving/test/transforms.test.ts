@@ -53,6 +53,8 @@ test("rows with names go through the model's transforms, in whatever order the n
       { distance: null, carrier: "AA" },
     ],
   });
+  const nothing = await server.predict("late", { instances: [{ distance: null, carrier: null }] });
+  expect(Number(nothing.outputs["prediction"]?.data[0])).toBeCloseTo(0.5, 6);
   expect([...(outputs["prediction"]?.data ?? [])]).toEqual(
     [sigmoid(3), sigmoid(-3), sigmoid(1)].map((value) => expect.closeTo(value, 5)),
   );
