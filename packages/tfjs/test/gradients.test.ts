@@ -27,6 +27,9 @@ const functions: Readonly<Record<string, Function>> = {
   "conv3d by its input": (tf, x) => tf.conv3d(volume(tf, x), drawn<Rank.R5>(tf, [2, 2, 2, 2, 3]), 1, "same"),
   "conv3d by its filter": (tf, x) =>
     tf.conv3d(drawn<Rank.R5>(tf, [1, 6, 6, 3, 2]), tf.reshape(x, [5, 5, 1, 2, 2]) as Tensor5D, 1, "same"),
+  "conv3d by its input, stride 2": (tf, x) => tf.conv3d(volume(tf, x), drawn<Rank.R5>(tf, [2, 2, 1, 2, 3]), 2, "same"),
+  "conv3d by its filter, stride 2": (tf, x) =>
+    tf.conv3d(drawn<Rank.R5>(tf, [1, 8, 7, 3, 2]), tf.reshape(x, [5, 5, 1, 2, 2]) as Tensor5D, 2, "same"),
   "maxPool, overlapping windows": (tf, x) => tf.maxPool(x, 3, 2, "same"),
   "maxPool, stride 1": (tf, x) => tf.maxPool(x, 2, 1, "same"),
   "maxPool, windows side by side": (tf, x) => tf.maxPool(x, 2, 2, "valid"),
