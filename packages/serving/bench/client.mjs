@@ -1,8 +1,7 @@
-// A load generator in a thread of its own: connections that ask again as soon as they are answered, over raw sockets.
+// A load generator in a process of its own: connections that ask again as soon as they are answered, over raw sockets.
 import { connect } from "node:net";
-import { parentPort, workerData } from "node:worker_threads";
 
-const { port, connections, path, body, method } = workerData;
+const { port, connections, path, body, method } = JSON.parse(process.argv[2] ?? "{}");
 const request = Buffer.from(
   `${method} ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
 );
@@ -26,4 +25,4 @@ for (let index = 0; index < connections; index += 1) {
   });
   socket.on("error", () => (failed += 1));
 }
-parentPort.on("message", () => parentPort.postMessage({ answered, failed }));
+process.on("message", () => process.send?.({ answered, failed }));
