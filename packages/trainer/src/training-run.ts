@@ -162,6 +162,8 @@ class FollowedRun implements TrainingRun {
       });
       return result;
     } catch (error) {
+      // Where it was a trial or tracker that threw, the process still runs.
+      await job.stop("Following this run failed.");
       const killed = job.state === "stopped";
       await tracked?.end(killed ? "killed" : "failed").catch(() => {});
       this.#tell(killed ? "run.killed" : "run.failed", {

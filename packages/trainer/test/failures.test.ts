@@ -34,6 +34,10 @@ test("what is wrong with a run is told by a code and a sentence", { timeout: 120
   });
   const empty = await setting.save("empty", batchOf({ x: new Float64Array(0), late: column("bool", []) }));
   expect(await start(network, { data: { train: empty } })).toMatchObject({ code: "TRAINER_DATA_EMPTY" });
+  const other = { ...train, digest: empty.digest };
+  expect(await start(network, { data: { train: other }, verifyData: true })).toMatchObject({
+    code: "DUCKDB_REF_CHANGED",
+  });
   const gone = { ...train, parts: train.parts.map((part) => ({ ...part, path: `${part.path}.gone` })) };
   expect(await start(network, { data: { train: gone } })).toMatchObject({
     code: expect.stringMatching(/^DUCKDB_/) as string,
@@ -55,6 +59,25 @@ test("a loss that is not finite names the step, and the run is not tried again",
     code: "TRAINER_LOSS_NOT_FINITE",
     message: expect.stringMatching(/in step \d+ \(epoch 1\)/) as string,
   });
+});
+
+test("a trial that throws ends the run with its error, and no process is left", { timeout: 60_000 }, async () => {
+  await using setting = await openSetting();
+  const train = await setting.save("train", flights(200, 1));
+  const problem = new Error("The study is gone.");
+  const run = await setting.trainer.start(fixture("network.train.js"), {
+    data: { train },
+    label: "late",
+    trial: {
+      id: "1",
+      number: 0,
+      params: {},
+      signal: new AbortController().signal,
+      report: () => Promise.reject(problem),
+    },
+  });
+  await expect(run.result()).rejects.toBe(problem);
+  expect((await (await setting.jobs.attach(run.id)).result()).state).toBe("stopped");
 });
 
 test(

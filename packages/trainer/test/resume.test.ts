@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { createRandom } from "@millwright/contracts";
-import type { StartOptions, TrainingRun } from "@millwright/trainer";
+import { openJobs } from "@millwright/jobs";
+import { createTrainer, type StartOptions, type TrainingRun } from "@millwright/trainer";
 import { expect, test } from "vitest";
 import { fixture, flights, openSetting } from "./setting.ts";
 
@@ -102,4 +103,40 @@ test("a checkpoint of another training is refused, and the differences are named
   });
   // More epochs are the same training, longer.
   expect((await start({ epochs: 2 })).epochs).toHaveLength(2);
+});
+
+test("after a restart of the service, starting the same id goes on with the run", { timeout: 90_000 }, async () => {
+  await using setting = await openSetting();
+  const train = await setting.save("train", flights(3_000, 1));
+  const options: StartOptions = {
+    data: { train },
+    label: "late",
+    epochs: 3,
+    batchSize: 30,
+    seed: 3,
+    progressEveryMs: 0,
+  };
+  const whole = await (await setting.trainer.start(fixture("network.train.js"), options)).result();
+  const directory = join(setting.directory, "other-jobs");
+  const first = await openJobs({ directory });
+  const trainer = createTrainer({ jobs: first, directory: join(setting.directory, "runs") });
+  const run = await trainer.start(fixture("network.train.js"), { ...options, id: "nightly" });
+  for await (const { type, data } of run.events()) {
+    if (type === "run.progress" && (data["step"] as number) >= 120) break;
+  }
+  await first[Symbol.asyncDispose]();
+  await expect(run.result()).rejects.toMatchObject({ code: "TRAINER_RUN_STOPPED" });
+  await using second = await openJobs({ directory });
+  const again = createTrainer({ jobs: second, directory: join(setting.directory, "runs") });
+  const resumed = await again.start(fixture("network.train.js"), { ...options, id: "nightly" });
+  const epochs: unknown[] = [];
+  const starts: unknown[] = [];
+  for await (const { type, data } of resumed.events()) {
+    if (type === "run.epoch") epochs.push(data["epoch"]);
+    if (type === "run.started") starts.push(data["step"]);
+  }
+  expect((await resumed.result()).weightsDigest).toBe(whole.weightsDigest);
+  expect(epochs).toEqual([1, 2, 3]);
+  expect(starts).toHaveLength(2);
+  expect(starts[1]).toBeGreaterThan(100);
 });
