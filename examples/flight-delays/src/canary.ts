@@ -1,0 +1,94 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ModelVersion } from "@millwright/contracts";
+import { filesIn, packModel } from "@millwright/model";
+import { openSqliteEventLog } from "@millwright/storage";
+import { type Production, endpoint, rollbackOn } from "./production.ts";
+import type { CanaryReport } from "./report-data.ts";
+import type { TrainingBench } from "./training.ts";
+
+const share = 0.1;
+
+/** What `network.json` of a dense model says. */
+interface DenseNetwork {
+  readonly inputs: number;
+  readonly layers: readonly { readonly units: number }[];
+}
+
+/**
+ * Registers a candidate that is bad on purpose: the champion with its last layer's weights negated, so that it calls the late flights punctual. Its package is sound, its golden requests are
+ * its own: nothing but its answers gives it away.
+ */
+export async function registerBadCandidate({ registry, directory, signal }: TrainingBench): Promise<ModelVersion> {
+  const champion = await registry.resolve("late@champion", { signal });
+  const files = await filesIn(champion.directory);
+  const weights = Buffer.from(await readFile(join(champion.directory, "weights.bin")));
+  const network = JSON.parse(await readFile(join(champion.directory, "network.json"), "utf8")) as DenseNetwork;
+  const { units } = network.layers.at(-1) ?? { units: 0 };
+  const inputs = network.layers.at(-2)?.units ?? network.inputs;
+  // The last layer's kernel and bias stand at the end of the file.
+  for (let at = weights.length - 4 * (inputs + 1) * units; at < weights.length; at += 4) {
+    weights.writeFloatLE(-weights.readFloatLE(at), at);
+  }
+  const { manifest } = champion;
+  const target = join(directory, "bad-candidate");
+  await rm(target, { recursive: true, force: true });
+  const packed = await packModel(target, {
+    name: "late",
+    format: manifest.format,
+    files: { ...Object.fromEntries(Object.entries(files).filter(([path]) => path !== "manifest.json")), "weights.bin": weights },
+    signature: manifest.signature,
+    transforms: manifest.transforms,
+    featureService: manifest.featureService,
+    profile: manifest.profile,
+    provenance: { ...manifest.provenance, hyperparameters: { sign: -1 }, metrics: {} },
+    signal,
+  });
+  const version = await registry.register("late", packed.directory, { signal });
+  if (version.approval === "approved") return version;
+  // Somebody was in a hurry.
+  return registry.approve("late", version.version, { status: "approved", by: "flight-delays", comment: "looked fine" }, { signal });
+}
+
+/** Gives the candidate its share of the traffic, with the alerts that take it back. */
+export async function deployCanary({ server }: Production, candidate: ModelVersion): Promise<void> {
+  await server.deploy(endpoint, {
+    model: `late/${candidate.version}`,
+    traffic: { type: "canary", share, bakeMs: 2 * 86_400_000 },
+    rollbackOn: [...rollbackOn],
+  });
+}
+
+/** Where the event log ends now. */
+export async function lastCursor({ database, signal }: TrainingBench): Promise<number> {
+  let last = 0;
+  for await (const { cursor } of openSqliteEventLog(database).read({ signal })) last = cursor;
+  return last;
+}
+
+/** What became of it. */
+export async function canaryReport(
+  { registry, database, signal }: TrainingBench,
+  { server }: Production,
+  told: { readonly candidate: ModelVersion; readonly deployedMs: number; readonly requests: number; readonly afterCursor: number },
+): Promise<CanaryReport> {
+  const status = await server.status(endpoint, { signal });
+  const events: { type: string; time: string }[] = [];
+  for await (const { event } of openSqliteEventLog(database).read({ types: ["deployment.*", "alert.*"], after: told.afterCursor, signal })) {
+    const { subject } = event;
+    if (event.type.startsWith("alert.") && subject?.includes("/variant/candidate") !== true) continue;
+    events.push({ type: event.type, time: event.time });
+  }
+  const { version } = await registry.version("late@champion", { signal });
+  return {
+    candidate: `late/${told.candidate.version}`,
+    share,
+    deployedMs: told.deployedMs,
+    rolledBackMs: status?.state === "rolled-back" ? status.sinceMs : undefined,
+    requests: told.requests,
+    state: status?.state ?? "never deployed",
+    reason: status?.reason,
+    events,
+    aliasAfter: `late/${version}`,
+  };
+}
