@@ -39,9 +39,15 @@ function addHash(sketch: DistinctSketch, first: number, salt: number): void {
   if (rank > (sketch[register] as number)) sketch[register] = rank;
 }
 
-/** Exactly associative, commutative and idempotent. */
-export function mergeDistinct(a: DistinctSketch, b: DistinctSketch): DistinctSketch {
-  return Uint8Array.from(a, (rank, register) => Math.max(rank, b[register] as number));
+/** Exactly associative, commutative and idempotent; any number at once. */
+export function mergeDistinct(first: DistinctSketch, ...rest: readonly DistinctSketch[]): DistinctSketch {
+  const merged = first.slice();
+  for (const sketch of rest) {
+    for (let register = 0; register < registers; register += 1) {
+      if ((sketch[register] as number) > (merged[register] as number)) merged[register] = sketch[register] as number;
+    }
+  }
+  return merged;
 }
 
 /**

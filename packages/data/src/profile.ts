@@ -1,11 +1,11 @@
 import type { Batch, Column, ColumnType, Dataset, Schema } from "@millwright/contracts";
 import { schemaOf } from "./batch.ts";
-import { type DistinctSketch, emptyDistinct, mergeDistinct } from "./distinct.ts";
+import { type DistinctSketch, mergeDistinct } from "./distinct.ts";
 import { columnMissing, columnType, schemaMismatch } from "./errors.ts";
-import { emptyFrequent, type FrequentTexts, mergeFrequent } from "./frequent.ts";
-import { emptyMoments, mergeMoments, type Moments } from "./moments.ts";
+import { type FrequentTexts, mergeFrequent } from "./frequent.ts";
+import { mergeMoments, type Moments } from "./moments.ts";
 import { createColumnProfiler } from "./profiler.ts";
-import { emptyQuantileSketch, mergeQuantileSketches, type QuantileSketch } from "./quantile-sketch.ts";
+import { mergeQuantileSketches, type QuantileSketch } from "./quantile-sketch.ts";
 
 /** What is known of one column without its rows. */
 export interface ColumnProfile {
@@ -101,35 +101,51 @@ export async function profileDataset(
 }
 
 /**
- * The profile of the rows of both. Associative: exactly for counts, ranks, distinct values and exact texts, up to rounding for mean and variance.
+ * The profile of the rows of all. Associative: exactly for counts, ranks, distinct values and exact texts, up to rounding for mean and variance.
  * Throws `DATA_SCHEMA_MISMATCH`.
  */
-export function mergeProfiles(a: Profile, b: Profile): Profile {
-  const names = Object.keys(a.columns);
-  const others = Object.keys(b.columns);
-  if (names.length !== others.length || names.some((name) => !Object.hasOwn(b.columns, name))) {
-    throw schemaMismatch(`one profile has the columns ${names.join(", ")}, the other ${others.join(", ")}`);
+export function mergeProfiles(first: Profile, ...rest: readonly Profile[]): Profile {
+  const names = Object.keys(first.columns);
+  for (const { columns } of rest) {
+    const others = Object.keys(columns);
+    if (names.length !== others.length || names.some((name) => !Object.hasOwn(columns, name))) {
+      throw schemaMismatch(`one profile has the columns ${names.join(", ")}, the other ${others.join(", ")}`);
+    }
   }
-  const merged = names.map((name) => [
-    name,
-    mergeColumns(name, a.columns[name] as ColumnProfile, b.columns[name] as ColumnProfile),
-  ]);
-  return { rows: a.rows + b.rows, columns: Object.fromEntries(merged) as Profile["columns"] };
+  const all = [first, ...rest];
+  const merged = names.map(
+    (name) =>
+      [
+        name,
+        mergeColumns(
+          name,
+          all.map(({ columns }) => columns[name] as ColumnProfile),
+        ),
+      ] as const,
+  );
+  return { rows: sumOf(all.map(({ rows }) => rows)), columns: Object.fromEntries(merged) };
 }
 
-function mergeColumns(name: string, a: ColumnProfile, b: ColumnProfile): ColumnProfile {
-  if (a.type !== b.type)
-    throw schemaMismatch(`the column "${name}" is ${a.type} in one profile and ${b.type} in the other`);
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+
+function mergeColumns(name: string, columns: readonly ColumnProfile[]): ColumnProfile {
+  const [first] = columns as [ColumnProfile];
+  for (const { type } of columns) {
+    if (type !== first.type)
+      throw schemaMismatch(`the column "${name}" is ${first.type} in one profile and ${type} in the other`);
+  }
+  const parts = <Part>(part: (column: ColumnProfile) => Part | undefined): readonly Part[] =>
+    columns.map(part).filter((each) => each !== undefined);
+  const [sketch, ...sketches] = parts(({ quantiles }) => quantiles);
+  const [distinct, ...distincts] = parts(({ distinct: registers }) => registers);
   return {
-    type: a.type,
-    count: a.count + b.count,
-    missing: a.missing + b.missing,
-    nonFinite: a.nonFinite + b.nonFinite,
-    ...(a.moments === undefined ? {} : { moments: mergeMoments(a.moments, b.moments ?? emptyMoments) }),
-    ...(a.quantiles === undefined
-      ? {}
-      : { quantiles: mergeQuantileSketches(a.quantiles, b.quantiles ?? emptyQuantileSketch()) }),
-    ...(a.frequent === undefined ? {} : { frequent: mergeFrequent(a.frequent, b.frequent ?? emptyFrequent()) }),
-    ...(a.distinct === undefined ? {} : { distinct: mergeDistinct(a.distinct, b.distinct ?? emptyDistinct()) }),
+    type: first.type,
+    count: sumOf(columns.map(({ count }) => count)),
+    missing: sumOf(columns.map(({ missing }) => missing)),
+    nonFinite: sumOf(columns.map(({ nonFinite }) => nonFinite)),
+    ...(first.moments === undefined ? {} : { moments: parts(({ moments }) => moments).reduce(mergeMoments) }),
+    ...(sketch === undefined ? {} : { quantiles: mergeQuantileSketches(sketch, ...sketches) }),
+    ...(first.frequent === undefined ? {} : { frequent: parts(({ frequent }) => frequent).reduce(mergeFrequent) }),
+    ...(distinct === undefined ? {} : { distinct: mergeDistinct(distinct, ...distincts) }),
   };
 }

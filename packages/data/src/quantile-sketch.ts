@@ -140,11 +140,13 @@ export function emptyQuantileSketch(maxBuckets: number = defaultMaxBuckets): Qua
   return createQuantileSketcher(maxBuckets).sketch();
 }
 
-/** Exactly associative and commutative. The smaller `maxBuckets` counts. */
-export function mergeQuantileSketches(a: QuantileSketch, b: QuantileSketch): QuantileSketch {
-  const sketcher = createQuantileSketcher(Math.min(a.maxBuckets, b.maxBuckets));
-  sketcher.addSketch(a);
-  sketcher.addSketch(b);
+/** Exactly associative and commutative; any number at once. The smallest `maxBuckets` counts. */
+export function mergeQuantileSketches(first: QuantileSketch, ...rest: readonly QuantileSketch[]): QuantileSketch {
+  if (rest.length === 0) return first;
+  const sketcher = createQuantileSketcher(
+    rest.reduce((least, { maxBuckets }) => Math.min(least, maxBuckets), first.maxBuckets),
+  );
+  for (const sketch of [first, ...rest]) sketcher.addSketch(sketch);
   return sketcher.sketch();
 }
 

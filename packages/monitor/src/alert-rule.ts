@@ -2,7 +2,8 @@ import type { Alert } from "@millwright/contracts";
 import type { Profile, QuantileSketch } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
 import { ruleInvalid } from "./errors.ts";
-import type { Quality } from "./quality.ts";
+import { type Quality, readQuality } from "./quality.ts";
+import type { WindowSummary } from "./window.ts";
 
 /** What one variant did in a span of time. */
 export interface VariantReading {
@@ -14,6 +15,26 @@ export interface VariantReading {
   /** Columns named after the output tensors; `name[0]`, `name[1]`, … for tensors of several columns. */
   readonly outputs: Profile;
   readonly quality: Quality;
+}
+
+/** Each part is merged when it is first asked for. */
+export function readingOf(summary: WindowSummary): VariantReading {
+  return {
+    requests: summary.requests,
+    errors: summary.errors,
+    get latency() {
+      return summary.latency;
+    },
+    get features() {
+      return summary.features;
+    },
+    get outputs() {
+      return summary.outputs;
+    },
+    get quality() {
+      return readQuality(summary.quality);
+    },
+  };
 }
 
 /** What rules may ask. */

@@ -1,10 +1,9 @@
 import type { Alert, CapturedPrediction, EventLog, Logger, Meter } from "@millwright/contracts";
 import type { AlertBook, Finding, RuleFindings } from "./alert-book.ts";
-import { type AlertRule, type MonitorView, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
+import { type AlertRule, type MonitorView, readingOf, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
 import { sloUnknown } from "./errors.ts";
 import { createEventCounts, type EventCounts } from "./event-counts.ts";
 import { alertEvent, createEventOutbox, driftEvent, type EventOutbox, sloEvent } from "./monitor-events.ts";
-import { readQuality } from "./quality.ts";
 import { readSlo, type Slo, type SloStatus, subjectOf } from "./slo.ts";
 import type { WindowBook } from "./window-book.ts";
 
@@ -171,7 +170,7 @@ function viewOf(book: WindowBook, nowMs: number): MonitorView {
       let reading = known.get(key);
       if (reading === undefined) {
         const summary = book.read(endpoint, variant, nowMs - windowMs, nowMs + 1);
-        reading = { ...summary, quality: readQuality(summary.quality) };
+        reading = readingOf(summary);
         known.set(key, reading);
       }
       return reading;

@@ -15,12 +15,12 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { type AlertBook, createAlertBook } from "./alert-book.ts";
-import type { AlertRule, VariantReading } from "./alert-rule.ts";
+import { type AlertRule, readingOf, type VariantReading } from "./alert-rule.ts";
 import { type CaptureBuffer, type CaptureWriter, createCaptureBuffer } from "./capture-writer.ts";
 import { ruleInvalid, sloInvalid } from "./errors.ts";
 import { createEvaluator, type Evaluator } from "./evaluator.ts";
 import { createIntake, type Intake } from "./intake.ts";
-import { type QualityOptions, readQuality } from "./quality.ts";
+import type { QualityOptions } from "./quality.ts";
 import type { Slo, SloStatus } from "./slo.ts";
 import { createWindowBook, type WindowBook } from "./window-book.ts";
 
@@ -129,7 +129,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     read(endpoint, variant, { windowMs = retainMs, nowMs = clock.nowMs() } = {}) {
       intake.drain();
       const summary = book.read(endpoint, variant, nowMs - windowMs, nowMs + 1);
-      return { ...summary, quality: readQuality(summary.quality) };
+      return readingOf(summary);
     },
     counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),
     async [Symbol.asyncDispose]() {

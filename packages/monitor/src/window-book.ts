@@ -1,6 +1,6 @@
 import type { QualitySums } from "./quality.ts";
 import {
-  emptyWindow,
+  lazyWindow,
   mergeWindows,
   type Observation,
   openWindow,
@@ -22,7 +22,7 @@ export interface WindowBook {
   observe(endpoint: string, variant: string, timeMs: number, observation: Observation): void;
   /** The sums of the window that holds the time; undefined where it is gone. */
   qualityAt(endpoint: string, variant: string, timeMs: number): QualitySums | undefined;
-  /** All windows that overlap `[fromMs, toMs)`, merged. */
+  /** All windows that overlap `[fromMs, toMs)`, merged as it is asked for. */
   read(endpoint: string, variant: string, fromMs: number, toMs: number): WindowSummary;
   endpoints(): readonly string[];
   variants(endpoint: string): readonly string[];
@@ -72,16 +72,13 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     },
     read(endpoint, variant, fromMs, toMs) {
       const windows = find(endpoint, variant);
-      if (windows === undefined) return emptyWindow();
       const parts = [
-        ...[...windows.coarse].filter(([start]) => start + hourMs > fromMs && start < toMs),
-        ...[...windows.fine]
+        ...[...(windows?.coarse ?? [])].filter(([start]) => start + hourMs > fromMs && start < toMs),
+        ...[...(windows?.fine ?? [])]
           .filter(([start]) => start + windowMs > fromMs && start < toMs)
           .map(([start, window]) => [start, window.summary()] as const),
       ];
-      return parts
-        .toSorted(([a], [b]) => a - b)
-        .reduce((merged, [, summary]) => mergeWindows(merged, summary), emptyWindow());
+      return lazyWindow(parts.toSorted(([a], [b]) => a - b).map(([, summary]) => summary));
     },
     endpoints: () => [...book.keys()],
     variants: (endpoint) => [...(book.get(endpoint)?.keys() ?? [])],
@@ -106,7 +103,10 @@ function compactVariant(
   for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
     if (start + windowMs > nowMs - fineMs) continue;
     const hour = startOf(start, hourMs);
-    coarse.set(hour, mergeWindows(coarse.get(hour) ?? emptyWindow(), window.summary()));
+    coarse.set(
+      hour,
+      mergeWindows([...(coarse.has(hour) ? [coarse.get(hour) as WindowSummary] : []), window.summary()]),
+    );
     fine.delete(start);
   }
   for (const start of coarse.keys()) if (start + hourMs <= nowMs - retainMs) coarse.delete(start);

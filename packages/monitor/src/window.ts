@@ -23,41 +23,66 @@ export interface WindowSummary {
   readonly quality: QualitySums;
 }
 
-export const emptyWindow = (): WindowSummary => ({
-  requests: 0,
-  errors: 0,
-  latency: emptyQuantileSketch(),
-  features: { rows: 0, columns: {} },
-  outputs: { rows: 0, columns: {} },
-  quality: emptyQuality(),
-});
-
-/** Associative. Columns that changed their type keep the later profile alone. */
-export function mergeWindows(a: WindowSummary, b: WindowSummary): WindowSummary {
+/** Associative. Columns that changed their type keep the later profiles alone. */
+export function mergeWindows(windows: readonly WindowSummary[]): WindowSummary {
+  const merged = lazyWindow(windows);
   return {
-    requests: a.requests + b.requests,
-    errors: a.errors + b.errors,
-    latency: mergeQuantileSketches(a.latency, b.latency),
-    features: mergeColumns(a.features, b.features),
-    outputs: mergeColumns(a.outputs, b.outputs),
-    quality: mergeQuality(a.quality, b.quality),
+    ...merged,
+    latency: merged.latency,
+    features: merged.features,
+    outputs: merged.outputs,
+    quality: merged.quality,
+  };
+}
+
+/** The windows' merge, each part of it made when it is first asked for: rules look at few parts of many windows. */
+export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
+  const once = <Part>(make: () => Part): (() => Part) => {
+    let made: { readonly part: Part } | undefined;
+    return () => (made ??= { part: make() }).part;
+  };
+  const latency = once(() => mergeQuantileSketches(emptyQuantileSketch(), ...windows.map((window) => window.latency)));
+  const features = once(() => mergeTables(windows.map((window) => window.features)));
+  const outputs = once(() => mergeTables(windows.map((window) => window.outputs)));
+  const quality = once(() => windows.map((window) => window.quality).reduce(mergeQuality, emptyQuality()));
+  return {
+    requests: windows.reduce((sum, { requests }) => sum + requests, 0),
+    errors: windows.reduce((sum, { errors }) => sum + errors, 0),
+    get latency() {
+      return latency();
+    },
+    get features() {
+      return features();
+    },
+    get outputs() {
+      return outputs();
+    },
+    get quality() {
+      return quality();
+    },
   };
 }
 
 /** As `mergeProfiles`, for profiles whose columns need not be the same. */
-function mergeColumns(a: Profile, b: Profile): Profile {
-  const columns: Record<string, ColumnProfile> = { ...a.columns };
-  for (const [name, later] of Object.entries(b.columns)) {
-    const earlier = Object.hasOwn(columns, name) ? columns[name] : undefined;
-    columns[name] = earlier === undefined || earlier.type !== later.type ? later : mergeColumn(earlier, later);
+function mergeTables(profiles: readonly Profile[]): Profile {
+  const parts = new Map<string, ColumnProfile[]>();
+  for (const { columns } of profiles) {
+    for (const [name, column] of Object.entries(columns)) {
+      const earlier = parts.get(name);
+      if (earlier === undefined || earlier[0]?.type !== column.type) parts.set(name, [column]);
+      else earlier.push(column);
+    }
   }
-  return { rows: a.rows + b.rows, columns };
+  const merged = Array.from(parts, ([name, columns]) => [name, mergeColumn(columns)] as const);
+  return { rows: profiles.reduce((sum, { rows }) => sum + rows, 0), columns: Object.fromEntries(merged) };
 }
 
-function mergeColumn(a: ColumnProfile, b: ColumnProfile): ColumnProfile {
-  return mergeProfiles({ rows: 0, columns: { column: a } }, { rows: 0, columns: { column: b } }).columns[
-    "column"
-  ] as ColumnProfile;
+function mergeColumn(columns: readonly ColumnProfile[]): ColumnProfile {
+  const [first, ...rest] = columns.map((column): Profile => ({ rows: 0, columns: { column } })) as [
+    Profile,
+    ...Profile[],
+  ];
+  return mergeProfiles(first, ...rest).columns["column"] as ColumnProfile;
 }
 
 /** What one drain of the queue saw of a variant in a window. */
