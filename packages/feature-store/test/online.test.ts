@@ -176,15 +176,18 @@ test("rows are dropped once no read can need them, and older reads are refused r
   await using online = openMemoryOnlineStore();
   const only = defineFeatureService({ name: "only", views: [clicks] });
   await using store = await openFeatureStore({ history: directory.path, services: [only], online, latenessMs: HOUR });
+  const meanAt = async (timeMs: number): Promise<unknown> =>
+    columnsOf((await store.read("only", { entities: users("ann"), timeMs })).features)["clicks__ms_mean_1d"]![0];
   for (let hour = 0; hour < 400; hour++) {
+    const half = [hour - 0.5, hour];
     await store.push(
       clicks,
-      batchOf({ user: column("utf8", ["ann"]), at: times([hour]), ms: column("float64", [hour]) }),
+      batchOf({ user: column("utf8", ["ann", "ann"]), at: times(half), ms: column("float64", half) }),
     );
-    const { features } = await store.read("only", { entities: users("ann"), timeMs: hour * HOUR + 1 });
-    // A mean over the day so far: the last 24 rows, this one counted.
-    const first = Math.max(0, hour - 23);
-    expect(columnsOf(features)["clicks__ms_mean_1d"]).toEqual([(first + hour) / 2]);
+    // A row every half hour that says when it was: the mean over a day is the middle between its first and its last.
+    expect(await meanAt(hour * HOUR + 1)).toBe((Math.max(-0.5, hour - 23.5) + hour) / 2);
+    // As late as promised, nothing is missing yet.
+    if (hour > 0) expect(await meanAt((hour - 1) * HOUR)).toBe((Math.max(-0.5, hour - 25) + hour - 1.5) / 2 + 0);
   }
   await expect(store.read("only", { entities: users("ann"), timeMs: 100 * HOUR })).rejects.toMatchObject({
     code: "FEATURE_STORE_TIME_TOO_OLD",
