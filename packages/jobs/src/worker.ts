@@ -84,7 +84,9 @@ export function failureOf(error: unknown): WorkerFailure {
 
 async function handshake(): Promise<WorkerChannel> {
   const socket = new Socket({ fd: channelDescriptor, readable: true, writable: true });
-  const post = (frame: WorkerFrame): void => void socket.write(encodeFrame(frame));
+  const post = (frame: WorkerFrame): void => {
+    if (socket.writable) socket.write(encodeFrame(frame));
+  };
   const listening = listen(socket);
   post({ type: "hello", protocol: protocolVersion, pid: process.pid, node: process.version });
   const start = await listening.started;
@@ -94,9 +96,12 @@ async function handshake(): Promise<WorkerChannel> {
   const timer = setInterval(beat, start.heartbeatMs);
   beat();
   const end = (frame: WorkerFrame): void => {
-    if (socket.writableEnded) return;
+    if (listening.over) return;
+    listening.over = true;
     clearInterval(timer);
-    socket.end(encodeFrame(frame), () => leave(frame.type === "result" ? 0 : 1));
+    const exit = (): void => leave(frame.type === "result" ? 0 : 1);
+    if (socket.writable) socket.end(encodeFrame(frame), exit);
+    else exit();
   };
   const fail = (error: unknown): void => end({ type: "failure", error: failureOf(error) });
   return {
@@ -140,17 +145,21 @@ interface Listening {
   readonly signal: AbortSignal;
   onMessage(listener: (body: JsonValue) => void): void;
   graceMs: number;
+  /** Whether the last frame was sent. */
+  over: boolean;
 }
 
 function listen(socket: Socket): Listening {
   const controller = new AbortController();
   const waiting: JsonValue[] = [];
   const listeners: ((body: JsonValue) => void)[] = [];
+  let alone = false;
   let begin: (frame: StartFrame) => void;
   const listening: Listening = {
     started: new Promise((resolve) => (begin = resolve)),
     signal: controller.signal,
     graceMs: 10_000,
+    over: false,
     onMessage(listener) {
       listeners.push(listener);
       for (const body of waiting.splice(0)) listener(body);
@@ -165,7 +174,8 @@ function listen(socket: Socket): Listening {
   const splitter = createLineSplitter(maxFrameLength, (line) => take(parseSupervisorFrame(line)));
   // A supervisor that is gone cannot stop this process any more: it stops itself, and is killed by its own hand when it does not.
   const orphaned = (): void => {
-    if (socket.writableEnded) return;
+    if (listening.over || alone) return;
+    alone = true;
     controller.abort(new DOMException("The supervisor of this job is gone.", "AbortError"));
     setTimeout(() => process.kill(process.pid, "SIGKILL"), listening.graceMs).unref();
   };

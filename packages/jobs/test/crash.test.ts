@@ -117,6 +117,13 @@ test(
   async () => {
     await using folder = await temporaryFolder();
     await killedLauncher(folder.path, "count", (lines) => lines.some((line) => line.startsWith("message")));
+    // The module notices that its supervisor is gone, and ends without anybody's help.
+    const [name = ""] = readdirSync(folder.path).filter((entry) => entry.startsWith("counter"));
+    const pid = Number(
+      /"kind":"process","pid":(\d+)/.exec(readFileSync(join(folder.path, name, "state.ndjson"), "utf8"))?.[1],
+    );
+    expect(pid).toBeGreaterThan(0);
+    await expect.poll(() => isRunning(pid), { timeout: 8_000 }).toBe(false);
     {
       await using jobs = await openJobs({ directory: folder.path });
       const job = await jobs.attach("counter");
