@@ -63,8 +63,9 @@ for (const { name, run } of meterContract) {
         readonly labels: object;
         readonly metricName?: string;
       }[];
-      const same = (each: object): boolean =>
-        JSON.stringify(Object.entries(each).toSorted()) === JSON.stringify(Object.entries(labels).toSorted());
+      const sorted = (each: object): string =>
+        JSON.stringify(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+      const same = (each: object): boolean => sorted(each) === sorted(labels);
       return values.find(
         (each) =>
           same(each.labels) &&

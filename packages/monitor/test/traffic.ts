@@ -25,7 +25,7 @@ export function createTraffic(seed: number): {
         model = variant,
         errorShare = 0,
         latencyMs = () => 5,
-        answer = (truth) => truth,
+        answer = (truth: number) => truth,
         shift = 0,
       } = {},
     ) {
