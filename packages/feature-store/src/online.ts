@@ -161,8 +161,9 @@ function createTurns(): Turns {
   };
 }
 
+/** The rows from a time on. Where some of those may have been dropped already, that stays known; what was dropped before is in the history. */
 function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
-  for (const record of state.records(fromUs)) if (!("floorUs" in record)) yield record;
+  for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
 async function load(view: FeatureView, store: OnlineStore | undefined, latenessMs: number): Promise<Held> {

@@ -192,6 +192,12 @@ test("rows are dropped once no read can need them, and older reads are refused r
   await expect(store.read("only", { entities: users("ann"), timeMs: 100 * HOUR })).rejects.toMatchObject({
     code: "FEATURE_STORE_TIME_TOO_OLD",
   });
+  // The history ends long before what was dropped: materializing does not bring it back, and does not hide that it is gone.
+  await store.materialize(clicks, { upToMs: 10 * HOUR });
+  await expect(store.read("only", { entities: users("ann"), timeMs: 100 * HOUR })).rejects.toMatchObject({
+    code: "FEATURE_STORE_TIME_TOO_OLD",
+  });
+  expect(await meanAt(398 * HOUR)).toBe((398 - 24 + 397.5) / 2);
 });
 
 test("materializing again changes nothing, and no row pushed meanwhile is lost or counted twice", async () => {
