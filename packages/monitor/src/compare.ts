@@ -127,7 +127,8 @@ function measureMissing(baseline: ColumnProfile, current: ColumnProfile, minimum
 function adjust(measured: readonly DriftMeasures[], { correction }: DriftPolicy): DriftMeasures[] {
   if (correction === "none") return [...measured];
   const all = measured.flatMap(({ kolmogorovSmirnov, chiSquared, missing }) =>
-    [kolmogorovSmirnov, chiSquared, missing].filter((test) => test !== undefined),
+    // Where no side has a null there is nothing to test, and no test to pay for.
+    [kolmogorovSmirnov, chiSquared, missing?.pValue === 1 ? undefined : missing].filter((test) => test !== undefined),
   );
   const pValues = new Map(
     benjaminiHochberg(all.map(({ pValue }) => pValue)).map((pValue, index) => [all[index], pValue]),

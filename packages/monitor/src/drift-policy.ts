@@ -19,12 +19,12 @@ export interface DriftPolicy {
 }
 
 /**
- * Significance at 1 % after Benjamini–Hochberg, and an effect that matters, on at least 300 values: a shift of 0.3 standard deviations (distance 0.12) is
- * seen from 300 values on, and a shift of 0.001 is not, however many there are.
+ * Significance at 1 % after Benjamini–Hochberg, and an effect that matters, on at least 500 values: a shift of 0.3 standard deviations (distance 0.12) is
+ * seen from 500 values on, and a shift of 0.001 is not, however many there are.
  */
 export function recommended(): DriftPolicy {
   return {
-    minimumSamples: 300,
+    minimumSamples: 500,
     alpha: 0.01,
     correction: "benjamini-hochberg",
     minimumDistance: 0.08,

@@ -35,6 +35,7 @@ export {
   latencyIndicator,
   pyrraProfile,
   readSlo,
+  rescaleProfile,
   slothProfile,
   subjectOf,
 } from "./slo.ts";

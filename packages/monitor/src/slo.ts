@@ -97,6 +97,18 @@ export const pyrraProfile = (): readonly BurnRateRow[] => [
   row("ticket", 4 * day, 6 * hour, 1),
 ];
 
+/**
+ * The table for another period: windows stay, and burn rates are set so that each row fires after the same share of the budget
+ * (burn rate × window / period, as the SRE workbook derives its own).
+ */
+export function rescaleProfile(
+  profile: readonly BurnRateRow[],
+  fromPeriodMs: number,
+  toPeriodMs: number,
+): readonly BurnRateRow[] {
+  return profile.map((each) => ({ ...each, burnRate: (each.burnRate * toPeriodMs) / fromPeriodMs }));
+}
+
 /** Good where the request succeeded. */
 export function errorIndicator({
   endpoint,

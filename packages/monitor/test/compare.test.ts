@@ -72,18 +72,30 @@ test("the stability index of sketches is that of the rows, cut at the same place
   expect(binned.a.length).toBe(10);
 });
 
-test("drift needs significance, size and enough rows, all three", () => {
-  const baseline = numbers(normal(50_000));
-  expect(verdictOf(baseline, numbers(normal(100_000, 0.01)))).toBe("ok");
+test("MO-6: drift needs significance, size and enough rows, all three", () => {
+  const baseline = numbers(normal(1_000_000));
+  expect(verdictOf(baseline, numbers(normal(1_000_000, 0.001)))).toBe("ok");
+  expect(verdictOf(baseline, numbers(normal(200_000, 0.01)))).toBe("ok");
   expect(verdictOf(baseline, numbers(normal(20, 3)))).toBe("not-enough-data");
-  for (const size of [500, 2000, 20_000]) expect(verdictOf(baseline, numbers(normal(size, 0.3)))).toBe("drift");
+  expect(verdictOf(baseline, numbers(normal(recommended().minimumSamples - 1, 0.3)))).toBe("not-enough-data");
+  for (const size of [recommended().minimumSamples, 600, 1000, 3000, 10_000, 100_000]) {
+    expect([size, verdictOf(baseline, numbers(normal(size, 0.3)))]).toEqual([size, "drift"]);
+  }
   expect(verdictOf(baseline, numbers(normal(5000, 0, 2)))).toBe("drift");
+});
+
+test("a shift of 0.3 standard deviations is seen in nearly every window of the fewest rows", () => {
+  const baseline = numbers(normal(50_000));
+  const seen = Array.from({ length: 100 }, () =>
+    verdictOf(baseline, numbers(normal(recommended().minimumSamples, 0.3))),
+  ).filter((verdict) => verdict === "drift");
+  expect(seen.length).toBeGreaterThanOrEqual(92);
 });
 
 test("without drift, alarms over many tables stay rarer than the policy's level", () => {
   const baseline = numbers(normal(20_000));
   let alarms = 0;
-  for (let round = 0; round < 400; round += 1) if (verdictOf(baseline, numbers(normal(400))) === "drift") alarms += 1;
+  for (let round = 0; round < 400; round += 1) if (verdictOf(baseline, numbers(normal(600))) === "drift") alarms += 1;
   // Expected at most 1 % of 400; 12 or more would have a probability below 0.1 %.
   expect(alarms).toBeLessThan(12);
 });
@@ -104,8 +116,8 @@ test("categories, nulls, types and absent columns", () => {
     verdict: "drift",
     reasons: ["The column is gone."],
   });
-  const extra = profileOf(batchOf({ x: Array.from({ length: 400 }, () => "c0"), y: normal(400) }));
-  expect(compare(texts(400, [1]), extra, recommended()).columns.map(({ name, verdict }) => [name, verdict])).toEqual([
+  const extra = profileOf(batchOf({ x: Array.from({ length: 600 }, () => "c0"), y: normal(600) }));
+  expect(compare(texts(600, [1]), extra, recommended()).columns.map(({ name, verdict }) => [name, verdict])).toEqual([
     ["x", "ok"],
     ["y", "not-compared"],
   ]);

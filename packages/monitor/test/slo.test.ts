@@ -1,3 +1,4 @@
+import { createManualClock } from "@millwright/contracts";
 import { expect, test } from "vitest";
 import {
   type BurnRateRow,
@@ -6,9 +7,12 @@ import {
   errorIndicator,
   googleProfile,
   pyrraProfile,
+  openMonitor,
   readSlo,
+  rescaleProfile,
   slothProfile,
 } from "../src/index.ts";
+import { createTraffic } from "./traffic.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -93,7 +97,7 @@ test("recovery clears a page within its short window, though the long one is sti
   expect(after.longBurnRate).toBeGreaterThan(14.4);
 });
 
-test("the tables are those of the workbook, Sloth and Pyrra", () => {
+test("MO-43: the tables are those of the workbook, Sloth and Pyrra, and keep their shares of the budget for other periods", () => {
   const table = (rows: readonly BurnRateRow[]) =>
     rows.map(({ severity, longMs, shortMs, burnRate }) => [severity, longMs / hour, shortMs / minute, burnRate]);
   expect(table(googleProfile())).toEqual([
@@ -117,6 +121,25 @@ test("the tables are those of the workbook, Sloth and Pyrra", () => {
   expect(googleProfile().map(({ burnRate, longMs }) => (burnRate * longMs) / (30 * day))).toEqual(
     [0.02, 0.05, 0.1].map((share) => expect.closeTo(share, 12)),
   );
+  for (const days of [7, 28, 90]) {
+    const scaled = rescaleProfile(slothProfile(), 30 * day, days * day);
+    for (const [index, { burnRate, longMs }] of slothProfile().entries()) {
+      expect((scaled[index]!.burnRate * scaled[index]!.longMs) / (days * day)).toBeCloseTo(
+        (burnRate * longMs) / (30 * day),
+        12,
+      );
+    }
+    expect(() =>
+      defineSlo({
+        name: "x",
+        objective: 0.99,
+        sli: errorIndicator({ endpoint: "late" }),
+        periodMs: days * day,
+        profile: scaled,
+      }),
+    ).not.toThrow();
+  }
+  expect(rescaleProfile(googleProfile(), 30 * day, 7 * day)[0]!.burnRate).toBeCloseTo(3.36, 12);
   for (const { longMs, shortMs } of [...googleProfile(), ...slothProfile()]) expect(longMs / shortMs).toBe(12);
 });
 
@@ -161,4 +184,60 @@ test("definitions that cannot be evaluated are refused", () => {
   expect(() => defineSlo({ name: "x", objective: 1, sli })).toThrow("objective");
   expect(() => defineSlo({ name: "x", objective: 0.9, sli, periodMs: hour })).toThrow("does not fit");
   expect(() => defineSlo({ name: "x", objective: 0.9, sli, profile: [] })).toThrow("no burn-rate row");
+});
+
+/** Runs a monitor through minutes of traffic, 60 requests each. @returns what fired after each minute. */
+async function minutesOf(
+  script: readonly (readonly [minutes: number, errorShare: number])[],
+  objective: number,
+): Promise<readonly (readonly string[])[]> {
+  const clock = createManualClock(start);
+  const slo = defineSlo({ name: "availability", objective, sli: errorIndicator({ endpoint: "late" }) });
+  await using monitor = openMonitor({ clock, slos: [slo] });
+  const traffic = createTraffic(1);
+  const firing: string[][] = [];
+  for (const [minutes, errorShare] of script) {
+    for (let now = 0; now < minutes; now += 1) {
+      for (let second = 0; second < 60; second += 1) {
+        monitor.capture(traffic.next(clock.nowMs() + second * 1000, { errorShare }).prediction);
+      }
+      await clock.advance(minute);
+      firing.push((await monitor.evaluate(clock.nowMs() - 1)).map(({ name }) => name));
+    }
+  }
+  return firing;
+}
+
+test("MO-42: an outage pages in the minute that the rule says, and recovery clears the page within the short window", async () => {
+  // Two minutes are 3.3 % of the fast row's hour, over its 1.44 %, and 0.55 % of the slow row's six hours, under its 0.6 %.
+  const short = await minutesOf(
+    [
+      [360, 0],
+      [2, 1],
+      [10, 0],
+    ],
+    0.999,
+  );
+  const pages = short.map((names) => names.includes("availability-page"));
+  // 14.4 × 0.1 % × 1 h = 52 s: within the first minute of the outage.
+  expect(pages.indexOf(true)).toBe(360);
+  // The last bad minute is the 361st; five minutes after it the short window holds none.
+  expect(pages.lastIndexOf(true)).toBeGreaterThanOrEqual(361);
+  expect(pages.lastIndexOf(true)).toBeLessThanOrEqual(361 + 5);
+  const long = await minutesOf(
+    [
+      [360, 0],
+      [10, 1],
+      [40, 0],
+    ],
+    0.999,
+  );
+  const last = long.findLastIndex((names) => names.includes("availability-page"));
+  expect(last).toBeGreaterThan(369 + 5);
+  expect(last).toBeLessThanOrEqual(369 + 30);
+}, 60_000);
+
+test("MO-42: a burn of little more than once the budget opens a ticket and pages nobody", async () => {
+  const firing = await minutesOf([[400, 0.07]], 0.95);
+  expect(new Set(firing.flat())).toEqual(new Set(["availability-ticket"]));
 });
