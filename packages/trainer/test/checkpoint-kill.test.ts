@@ -24,7 +24,7 @@ async function savesUntilKilled(directory: string, delayMs: number): Promise<num
   return Number(said.trimEnd().split("\n").at(-1));
 }
 
-// Three hundred processes: half a minute on a free machine with two cores.
+// Three hundred processes: less than a minute on a free machine with two cores.
 test(
   "TR-8: after SIGKILL at 300 random points while saving, restore always succeeds and loses at most one interval",
   { timeout: 300_000 },

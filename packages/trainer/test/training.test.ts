@@ -23,7 +23,8 @@ test(
       epochs: 6,
       batchSize: 256,
       name: "late",
-      progress: { write: (text) => shown.push(text) },
+      progress: { write: (text) => shown.push(text), isTTY: true },
+      progressEveryMs: 0,
     });
     const events: MillwrightEvent[] = [];
     for await (const event of run.events()) events.push(event);
@@ -39,7 +40,11 @@ test(
       subject: run.id,
       data: { made: [{ kind: "model", id: result.digest }], from: [{ id: train.digest }, { id: validation.digest }] },
     });
-    expect(shown.join("")).toContain("epoch 6");
+    expect(shown.join("")).toContain("epoch 6  loss");
+    const lines = shown.filter((text) => text.startsWith("\r\u001b[2Klate: ") && text.endsWith(" left"));
+    expect(lines.length).toBeGreaterThan(10);
+    expect(lines.at(-1)).toMatch(/[█░]{20} epoch \d\/6 loss [0-9.]+  [0-9,]+ rows\/s  \d+ s left$/);
+    expect(shown.at(-1)).toBe("\r\u001b[2K");
 
     const package_ = await verifyModel(result.modelDirectory ?? "");
     expect(package_.digest).toBe(result.digest);
