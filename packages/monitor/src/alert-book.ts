@@ -61,7 +61,7 @@ export function createAlertBook(holdMs: number): AlertBook {
       const spokenOf = new Set<string>();
       for (const { rule, findings = [] } of all) {
         for (const finding of findings) {
-          const key = JSON.stringify([rule, finding.subject]);
+          const key = JSON.stringify([rule, finding.subject, finding.severity]);
           spokenOf.add(key);
           const known = firing.get(key);
           if (known !== undefined && finding.state !== "unknown") known.knownMs = nowMs;

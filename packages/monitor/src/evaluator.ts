@@ -58,7 +58,7 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
     return found;
   };
   const readSlos = (nowMs: number): RuleFindings[] =>
-    watched.flatMap((each) => {
+    watched.map((each) => {
       const status = readSlo(each.slo, each.counts, nowMs);
       budget.set(status.budgetLeft, { slo: status.name });
       tellSlo(each, status, outbox);
@@ -128,9 +128,9 @@ function evaluateRule(rule: AlertRule, view: MonitorView, logger: Logger): RuleF
   }
 }
 
-/** One rule for each severity: rows of one severity are alternatives. */
-function sloFindings(status: SloStatus): RuleFindings[] {
-  return (["page", "ticket"] as const).flatMap((severity) => {
+/** One finding for each severity: rows of one severity are alternatives. */
+function sloFindings(status: SloStatus): RuleFindings {
+  const findings = (["page", "ticket"] as const).flatMap((severity) => {
     const rows = status.rows.filter((row) => row.severity === severity);
     const fires = rows.find(({ state }) => state === "firing");
     const told = fires ?? rows.toSorted((a, b) => b.longBurnRate - a.longBurnRate)[0];
@@ -145,8 +145,9 @@ function sloFindings(status: SloStatus): RuleFindings[] {
       value: told.longBurnRate,
       threshold: told.burnRate,
     };
-    return [{ rule: `${status.name}-${severity}`, findings: [finding] }];
+    return [finding];
   });
+  return { rule: status.name, findings };
 }
 
 function tellSlo(each: WatchedSlo, status: SloStatus, outbox: EventOutbox): void {

@@ -154,6 +154,8 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
   const { slos = [], rules = [], windowMs = 60_000, holdMs = hourMs, maxQueue = 50_000, meter = silentMeter } = options;
   for (const name of repeated(rules)) throw ruleInvalid(name, "its name is taken");
   for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
+  // Alerts of both are told apart by name.
+  for (const name of repeated([...slos, ...rules])) throw ruleInvalid(name, "its name is taken by an objective");
   const book = createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs });
   const alerts = createAlertBook(holdMs);
   const writer = options.capture === undefined ? undefined : createCaptureBuffer(options.capture, maxQueue, logger);

@@ -234,7 +234,7 @@ test("objectives and rules tell the log, in order, through a failure of the log"
   await run(40, 0);
   const told = events.events.map(({ type, subject, data }) => [type, subject, data["name"]]);
   expect(told.filter(([type]) => type === "slo.burning")).toEqual([["slo.burning", "endpoint/late", "availability"]]);
-  expect(told).toContainEqual(["alert.firing", "endpoint/late", "availability-page"]);
+  expect(told).toContainEqual(["alert.firing", "endpoint/late", "availability"]);
   expect(told).toContainEqual(["alert.firing", "endpoint/late/variant/main", "error-rate"]);
   expect(told).toContainEqual(["alert.resolved", "endpoint/late/variant/main", "error-rate"]);
   expect(told).toContainEqual(["slo.exhausted", "endpoint/late", "availability"]);
@@ -293,4 +293,7 @@ test("rules and objectives with one name, and options out of range, are refused"
   expect(() => errorRateAlert({ endpoint: "late", threshold: 0 })).toThrow("threshold must be greater than 0");
   const slo = defineSlo({ name: "a", objective: 0.9, sli: errorIndicator({ endpoint: "late" }) });
   expect(() => openMonitor({ slos: [slo, slo] })).toThrow("its name is taken");
+  expect(() => openMonitor({ slos: [slo], rules: [errorRateAlert({ endpoint: "late", name: "a" })] })).toThrow(
+    "by an objective",
+  );
 });

@@ -202,7 +202,7 @@ async function minutesOf(
         monitor.capture(traffic.next(clock.nowMs() + second * 1000, { errorShare }).prediction);
       }
       await clock.advance(minute);
-      firing.push((await monitor.evaluate(clock.nowMs() - 1)).map(({ name }) => name));
+      firing.push((await monitor.evaluate(clock.nowMs() - 1)).map(({ name, severity }) => `${name}-${severity}`));
     }
   }
   return firing;
