@@ -39,6 +39,11 @@ export interface FeatureViewDefinition<
   readonly eventTime: string;
   /** The timestamp column that decides between rows of one event time: the later one wins, then the one ingested later. */
   readonly createdTime?: string | undefined;
+  /**
+   * The bool column that is true in rows which say that the entity is gone: from such a row on its features are null, until a newer row.
+   * Not for views with aggregates. Default: nothing is deleted.
+   */
+  readonly deleted?: string | undefined;
   /** Columns whose newest value is a feature. Default: none. */
   readonly features?: Features | undefined;
   /** Columns that aggregates are taken of. Default: none. */
@@ -57,6 +62,7 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly entity: Entity;
   readonly eventTime: string;
   readonly createdTime: string | undefined;
+  readonly deleted: string | undefined;
   readonly features: Readonly<Record<string, FeatureType>>;
   readonly inputs: Readonly<Record<string, InputType>>;
   readonly aggregates: Readonly<Record<string, Aggregate>>;
@@ -133,9 +139,21 @@ export function defineFeatureView<
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
-  const { name, entity, eventTime, createdTime, ttlMs, decimals = 6 } = definition;
+  const { name, entity, eventTime, createdTime, deleted, ttlMs, decimals = 6 } = definition;
   const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
-  const view = { name, entity, eventTime, createdTime, features, inputs, aggregates, ttlMs, decimals, featureNames };
+  const view = {
+    name,
+    entity,
+    eventTime,
+    createdTime,
+    deleted,
+    features,
+    inputs,
+    aggregates,
+    ttlMs,
+    decimals,
+    featureNames,
+  };
   checkView(view);
   return view as unknown as FeatureView<Name, Extract<keyof Features | keyof Aggregates, string>>;
 }
@@ -148,6 +166,10 @@ function checkView(view: FeatureView): void {
   if (view.featureNames.length === 0) fail("it has no features", "Name `features` or `aggregates`.");
   const columns = [...Object.keys(view.entity.keys), view.eventTime, ...Object.keys(view.features)];
   if (view.createdTime !== undefined) columns.push(view.createdTime);
+  if (view.deleted !== undefined) columns.push(view.deleted);
+  if (view.deleted !== undefined && Object.keys(view.aggregates).length > 0) {
+    fail("it has deletes and aggregates", "Give the aggregates a view of their own.");
+  }
   const all = [...columns, ...Object.keys(view.inputs)];
   for (const column of all) if (RESERVED.has(column)) fail(`"${column}" is a reserved column`, "Rename the column.");
   if (new Set(columns).size !== columns.length) fail("a column has two roles", "Give each role a column of its own.");
@@ -257,6 +279,7 @@ const describeView = (view: FeatureView): object => ({
   keys: view.entity.keys,
   eventTime: view.eventTime,
   createdTime: view.createdTime ?? null,
+  deleted: view.deleted ?? null,
   features: view.features,
   inputs: view.inputs,
   aggregates: Object.entries(view.aggregates),

@@ -11,7 +11,7 @@ export interface OnlineRow {
   readonly createdUs: number | null;
   /** The view's inputs as whole numbers, in order; null where the row has none. */
   readonly inputs: readonly (number | null)[];
-  /** The view's features, in order. */
+  /** The view's features, in order, and then, for a view with deletes, whether the row is one. */
   readonly values: readonly OnlineValue[];
 }
 

@@ -97,12 +97,17 @@ class WindowedOnlineView implements OnlineView {
     if (newest < 0) return ABSENT;
     const ageUs = timeUs - window.timeAt(newest);
     if (ageUs >= this.#ttlUs) return { status: "expired", ageMs: ageUs / 1000, values: undefined };
+    if (!this.#hasFeatures) {
+      this.aggregates.evaluate(window, timeUs, results);
+      return { status: "present", ageMs: ageUs / 1000, values: undefined };
+    }
+    const values = outranking(window, newest);
+    // The mark of a delete stands after the features.
+    if (this.#view.deleted !== undefined && values.at(-1) === true) {
+      return { status: "deleted", ageMs: ageUs / 1000, values: undefined };
+    }
     this.aggregates.evaluate(window, timeUs, results);
-    return {
-      status: "present",
-      ageMs: ageUs / 1000,
-      values: this.#hasFeatures ? outranking(window, newest) : undefined,
-    };
+    return { status: "present", ageMs: ageUs / 1000, values };
   }
 
   *records(fromUs: number = Number.NEGATIVE_INFINITY): IterableIterator<OnlineRecord> {

@@ -7,8 +7,14 @@ import { columnMissing, columnType, valueRange } from "./errors.ts";
 export function sourceSchema(view: FeatureView): Schema {
   const types: Record<string, ColumnType> = { ...view.entity.keys, [view.eventTime]: "timestamp" };
   if (view.createdTime !== undefined) types[view.createdTime] = "timestamp";
+  if (view.deleted !== undefined) types[view.deleted] = "bool";
   Object.assign(types, view.features, view.inputs);
   return Object.entries(types).map(([name, type]) => ({ name, type }));
+}
+
+/** The columns kept of an entity's newest row: its features, then the mark of a delete. */
+export function valueColumns(view: FeatureView): readonly string[] {
+  return [...Object.keys(view.features), ...(view.deleted === undefined ? [] : [view.deleted])];
 }
 
 /** Throws `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`. */

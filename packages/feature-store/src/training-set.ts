@@ -9,7 +9,7 @@ import { columnType, historyCorrupt } from "./errors.ts";
 import type { HistoryBatch, HistoryLog } from "./history-log.ts";
 import { computeOnDemand } from "./on-demand.ts";
 import { joinPointInTime } from "./point-in-time.ts";
-import { checkColumns } from "./source-columns.ts";
+import { checkColumns, sourceSchema, valueColumns } from "./source-columns.ts";
 
 export interface HistoryOptions extends CallOptions {
   /** The rows that get features: the services' entity keys, a time column, and whatever else shall stand beside the features. */
@@ -201,9 +201,7 @@ export async function historySql(source: HistorySource, view: FeatureView, range
   const paths = range === undefined ? [] : await pathsOf(view, log, batches, fromUs, range.lastUs);
   const time = identifier(view.eventTime);
   const created = view.createdTime === undefined ? "NULL" : identifier(view.createdTime);
-  const columns = [
-    ...new Set([...Object.keys(view.entity.keys), ...Object.keys(view.features), ...Object.keys(view.inputs)]),
-  ];
+  const columns = [...new Set([...Object.keys(view.entity.keys), ...valueColumns(view), ...Object.keys(view.inputs)])];
   const selected = [
     ...columns.map(identifier),
     `epoch_us(${time}) AS "_time"`,
@@ -223,7 +221,7 @@ function lookBackUs(view: FeatureView): number {
 }
 
 function emptySql(view: FeatureView, columns: readonly string[]): string {
-  const types: Record<string, string> = { ...view.entity.keys, ...view.features, ...view.inputs };
+  const types = Object.fromEntries(sourceSchema(view).map(({ name, type }) => [name, type]));
   const typed = columns.map((name) => `CAST(NULL AS ${sqlType(types[name]!)}) AS ${identifier(name)}`);
   return `SELECT ${typed.join(", ")}, 0::BIGINT AS "_time", 0::BIGINT AS "_created", 0::BIGINT AS "_sequence" WHERE false`;
 }
@@ -294,8 +292,11 @@ function finalSql(labels: Schema, table: string, joins: readonly ViewJoin[]): st
   joins.forEach(({ view, results, events }, index) => {
     from.push(`LEFT JOIN ${results} AS r${index} ON r${index}.label = l.rowid`);
     if (events !== undefined) from.push(`LEFT JOIN ${events} AS e${index} ON e${index}.rowid = r${index}.event`);
+    const isThere = view.deleted === undefined ? "" : ` WHEN e${index}.${identifier(view.deleted)} IS NOT TRUE`;
     for (const name of Object.keys(view.features)) {
-      columns.push(`e${index}.${identifier(name)} AS ${identifier(featureName(view, name))}`);
+      const value = `e${index}.${identifier(name)}`;
+      const known = isThere === "" ? value : `CASE${isThere} THEN ${value} END`;
+      columns.push(`${known} AS ${identifier(featureName(view, name))}`);
     }
     Object.entries(view.aggregates).forEach(([name, aggregate], position) => {
       const value = `r${index}."aggregate_${position}"`;

@@ -1,5 +1,5 @@
 import { createManualClock, createRandom, type Batch } from "@millwright/contracts";
-import { batchOf, column, datasetOf } from "@millwright/data";
+import { batchOf, column, datasetOf, takeRows } from "@millwright/data";
 import { expect, expectTypeOf, test } from "vitest";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import {
@@ -129,6 +129,49 @@ test("online reads give status, age, the newest row, and what is computed from t
   await expect(statusAt(14 * HOUR - 1)).resolves.toEqual(["present"]);
   await expect(statusAt(14 * HOUR)).resolves.toEqual(["expired"]);
   await expect(statusAt(4 * HOUR)).resolves.toEqual(["present"]);
+});
+
+test("a delete is the last word until a newer row, online as offline", async () => {
+  await using directory = await temporaryDirectory();
+  await using online = openMemoryOnlineStore();
+  const plans = defineFeatureView({
+    name: "plans",
+    entity: user,
+    eventTime: "at",
+    deleted: "gone",
+    features: { plan: "utf8" },
+  });
+  const only = defineFeatureService({ name: "only", views: [plans] });
+  await using store = await openFeatureStore({
+    history: directory.path,
+    services: [only],
+    online,
+    latenessMs: 2 * HOUR,
+  });
+  const rows = batchOf({
+    user: column("utf8", ["ann", "ann", "ann"]),
+    at: times([1, 2, 3]),
+    plan: column("utf8", ["old", "left in the row", "new"]),
+    gone: column("bool", [null, true, false]),
+  });
+  await store.ingest(plans, batches(rows));
+  await store.materialize(plans, { upToMs: 2.5 * HOUR });
+  await store.push(plans, takeRows(rows, Int32Array.of(2)));
+  const found: unknown[] = [];
+  for (const hour of [1, 2, 3]) {
+    const { features, views } = await store.read("only", { entities: users("ann"), timeMs: hour * HOUR });
+    found.push([views["plans"]!.status[0], views["plans"]!.ageMs[0], columnsOf(features)["plans__plan"]![0]]);
+  }
+  expect(found).toEqual([
+    ["present", 0, "old"],
+    ["deleted", 0, null],
+    ["present", 0, "new"],
+  ]);
+  const labels = batchOf({ user: column("utf8", ["ann", "ann", "ann"]), at: times([1, 2, 3]) });
+  const offline = await columnsOfDataset(await store.history("only", { labels, labelTime: "at" }));
+  expect(offline["plans__plan"]).toEqual(["old", null, "new"]);
+  const both = { name: "both", entity: user, eventTime: "at", deleted: "gone", aggregates: { n: count(1) } } as const;
+  expect(() => defineFeatureView(both)).toThrow("Give the aggregates a view of their own.");
 });
 
 test("a window starts and ends where it says: from time − window on, and before time", async () => {

@@ -15,6 +15,7 @@ interface Row {
   readonly createdUs: number | null;
   readonly price: number | null;
   readonly name: string | null;
+  readonly gone: boolean | null;
 }
 
 interface Label {
@@ -35,6 +36,7 @@ function randomRows(random: Random, count: number): Row[] {
       createdUs: random.integer(4) === 0 ? null : timeUs + random.integer(3) * HOUR_US,
       price: random.integer(8) === 0 ? null : random.integer(8) === 0 ? Number.NaN : random.normal(),
       name: random.integer(8) === 0 ? null : `row ${index}, long enough for the heap`,
+      gone: random.integer(6) === 0 ? null : random.integer(6) === 0,
     });
     // Rows sent twice are rows twice.
     if (random.integer(10) === 0) rows.push(rows.at(-1)!);
@@ -56,7 +58,7 @@ function randomLabels(random: Random, count: number): Label[] {
   return labels;
 }
 
-/** The definition, read out loud: of the rows of the entity at or before the time and younger than the time to live, the last. */
+/** The definition, read out loud: of the rows of the entity at or before the time and younger than the time to live, the last, unless it is a delete. */
 function oracle(rows: readonly Row[], label: Label, ttlUs: number): Row | undefined {
   let best: Row | undefined;
   const { a, b, timeUs } = label;
@@ -69,7 +71,8 @@ function oracle(rows: readonly Row[], label: Label, ttlUs: number): Row | undefi
     const outranks = isTied && (row.createdUs ?? -Infinity) >= (best!.createdUs ?? -Infinity);
     if (isLater || outranks) best = row;
   }
-  return best;
+  // A delete that is the last word leaves nothing.
+  return best?.gone === true ? undefined : best;
 }
 
 const timestamps = (values: readonly (number | null)[]) =>
@@ -98,6 +101,10 @@ function batchOfRows(rows: readonly Row[]): Batch {
       "utf8",
       rows.map((row) => row.name),
     ),
+    gone: column(
+      "bool",
+      rows.map((row) => row.gone),
+    ),
   });
 }
 
@@ -114,6 +121,7 @@ test("FS-13: the newest row at or before the label time and within its time to l
         entity,
         eventTime: "at",
         createdTime: "seen",
+        deleted: "gone",
         features: { price: "float64", name: "utf8" },
         ttlMs,
       });
