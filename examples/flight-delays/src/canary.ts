@@ -36,7 +36,10 @@ export async function registerBadCandidate({ registry, directory, signal }: Trai
   const packed = await packModel(target, {
     name: "late",
     format: manifest.format,
-    files: { ...Object.fromEntries(Object.entries(files).filter(([path]) => path !== "manifest.json")), "weights.bin": weights },
+    files: {
+      ...Object.fromEntries(Object.entries(files).filter(([path]) => path !== "manifest.json")),
+      "weights.bin": weights,
+    },
     signature: manifest.signature,
     transforms: manifest.transforms,
     featureService: manifest.featureService,
@@ -47,7 +50,12 @@ export async function registerBadCandidate({ registry, directory, signal }: Trai
   const version = await registry.register("late", packed.directory, { signal });
   if (version.approval === "approved") return version;
   // Somebody was in a hurry.
-  return registry.approve("late", version.version, { status: "approved", by: "flight-delays", comment: "looked fine" }, { signal });
+  return registry.approve(
+    "late",
+    version.version,
+    { status: "approved", by: "flight-delays", comment: "looked fine" },
+    { signal },
+  );
 }
 
 /** Gives the candidate its share of the traffic, with the alerts that take it back. */
@@ -70,11 +78,20 @@ export async function lastCursor({ database, signal }: TrainingBench): Promise<n
 export async function canaryReport(
   { registry, database, signal }: TrainingBench,
   { server }: Production,
-  told: { readonly candidate: ModelVersion; readonly deployedMs: number; readonly requests: number; readonly afterCursor: number },
+  told: {
+    readonly candidate: ModelVersion;
+    readonly deployedMs: number;
+    readonly requests: number;
+    readonly afterCursor: number;
+  },
 ): Promise<CanaryReport> {
   const status = await server.status(endpoint, { signal });
   const events: { type: string; time: string }[] = [];
-  for await (const { event } of openSqliteEventLog(database).read({ types: ["deployment.*", "alert.*"], after: told.afterCursor, signal })) {
+  for await (const { event } of openSqliteEventLog(database).read({
+    types: ["deployment.*", "alert.*"],
+    after: told.afterCursor,
+    signal,
+  })) {
     const { subject } = event;
     if (event.type.startsWith("alert.") && subject?.includes("/variant/candidate") !== true) continue;
     events.push({ type: event.type, time: event.time });

@@ -61,7 +61,10 @@ export const slotView = defineFeatureView({
 export const calendar = defineOnDemandFeatures({
   name: "calendar",
   inputs: { minute_of_day: "int32", weekday: "int32", distance: "int32" },
-  features: Object.fromEntries(calendarFeatures.map((name) => [name, "float64"])) as Record<(typeof calendarFeatures)[number], "float64">,
+  features: Object.fromEntries(calendarFeatures.map((name) => [name, "float64"])) as Record<
+    (typeof calendarFeatures)[number],
+    "float64"
+  >,
   compute: ({ minute_of_day, weekday, distance }) => {
     const values = calendarOf({ minute_of_day: minute_of_day ?? 0, weekday: weekday ?? 1, distance: distance ?? 1 });
     return Object.fromEntries(calendarFeatures.map((name, index) => [name, values[index] ?? null]));

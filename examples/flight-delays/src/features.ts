@@ -4,7 +4,6 @@ import { collect, toArray } from "@millwright/data";
 import { type DuckDb, literal } from "@millwright/duckdb";
 import type { FeatureStore } from "@millwright/feature-store";
 import { lateFlights, views } from "./definitions.ts";
-import { periods } from "./periods.ts";
 import type { DataReport, LeakageReport } from "./report-data.ts";
 import { type Terminal, count } from "./terminal.ts";
 
@@ -59,21 +58,34 @@ export async function describeFlights({ duckdb, flights, signal }: Workshop): Pr
 }
 
 /** The departures of a period with the features known before each, and whether they were late. */
-export async function trainingSet({ duckdb, store, flights, directory, signal }: Workshop, name: string, fromMs: number, toMs: number): Promise<Dataset> {
+export async function trainingSet(
+  { duckdb, store, flights, directory, signal }: Workshop,
+  name: string,
+  fromMs: number,
+  toMs: number,
+): Promise<Dataset> {
   const labels = await duckdb.asDataset(
     `SELECT departed_at, origin, destination, quarter, minute_of_day, weekday, distance, late
      FROM read_parquet(${literal(flights)})
      WHERE departed_at >= make_timestamp(${fromMs * 1000}) AND departed_at < make_timestamp(${toMs * 1000}) ORDER BY departed_at`,
     { signal },
   );
-  return store.history(lateFlights, { labels, labelTime: "departed_at", path: join(directory, `${name}.parquet`), signal });
+  return store.history(lateFlights, {
+    labels,
+    labelTime: "departed_at",
+    path: join(directory, `${name}.parquet`),
+    signal,
+  });
 }
 
 /**
  * Computes features of a sample again, straight from the flights: for each departure the flights that were known before it, one SQL aggregate a window, without the feature
  * store. Every value must be equal, and every flight used must have been known before the departure.
  */
-export async function proveNoLeakage({ duckdb, flights, directory, signal }: Workshop, labels: number): Promise<LeakageReport> {
+export async function proveNoLeakage(
+  { duckdb, flights, directory, signal }: Workshop,
+  labels: number,
+): Promise<LeakageReport> {
   const sample = `(SELECT row_number() OVER () AS label, * FROM (SELECT * FROM read_parquet(${literal(join(directory, "train.parquet"))}) ORDER BY hash(departed_at, origin, destination) LIMIT ${labels}))`;
   let values = 0;
   let different = 0;
@@ -82,7 +94,8 @@ export async function proveNoLeakage({ duckdb, flights, directory, signal }: Wor
     const keys = Object.keys(view.entity.keys);
     const checks = Object.entries(view.aggregates).map(([name, { kind, input, windowMs }], index) => {
       const used = `FILTER (f.known_at >= s.departed_at - to_milliseconds(${windowMs}))`;
-      const expected = kind === "count" ? `count(f.known_at) ${used}` : `sum(f.${input}) ${used} / count(f.${input}) ${used}`;
+      const expected =
+        kind === "count" ? `count(f.known_at) ${used}` : `sum(f.${input}) ${used} / count(f.${input}) ${used}`;
       // Of an entity that never had an outcome the store knows nothing: null, also for counts.
       const served = `any_value(s.${view.name}__${name})`;
       return `${expected} IS DISTINCT FROM ${kind === "count" ? `coalesce(${served}, 0)` : served} AS different_${index}`;
@@ -105,9 +118,14 @@ export async function proveNoLeakage({ duckdb, flights, directory, signal }: Wor
 }
 
 /** A few rows as objects: for results, not for data. */
-export async function rowsOf(duckdb: DuckDb, sql: string, signal: AbortSignal): Promise<readonly Readonly<Record<string, unknown>>[]> {
+export async function rowsOf(
+  duckdb: DuckDb,
+  sql: string,
+  signal: AbortSignal,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const batch = await collect(await duckdb.asDataset(sql, { signal }));
   const columns = Object.entries(batch.columns).map(([name, column]) => [name, toArray(column)] as const);
-  return Array.from({ length: batch.length }, (_, row) => Object.fromEntries(columns.map(([name, values]) => [name, values[row]])));
+  return Array.from({ length: batch.length }, (_, row) =>
+    Object.fromEntries(columns.map(([name, values]) => [name, values[row]])),
+  );
 }
-

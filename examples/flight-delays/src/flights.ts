@@ -23,7 +23,11 @@ export interface PrepareOptions extends CallOptions {
  * itself where it is positive (which counts part of it twice, and so errs on the late side). Departures after midnight are stamped with the day before (flights of the early hours
  * share their delays with the evening of their own stamp, not with the one before it), so their outcome is held back by one more day.
  */
-export async function prepareFlights(duckdb: DuckDb, path: string, { rows, signal }: PrepareOptions = {}): Promise<void> {
+export async function prepareFlights(
+  duckdb: DuckDb,
+  path: string,
+  { rows, signal }: PrepareOptions = {},
+): Promise<void> {
   await using offsets = await duckdb.register("airport_offsets", await airportOffsets(airports), { signal });
   const sample = rows === undefined ? "" : `WHERE hash(number) % 3000000 < ${Math.floor(rows)}`;
   await duckdb.writeParquet(

@@ -7,7 +7,10 @@ import { percentilesOf } from "./quality.ts";
 import type { ReplayReport } from "./report-data.ts";
 
 /** The model server in a Fastify app of our own. @returns the app and its address. */
-export async function openApp(server: ModelServer, port: number): Promise<{ readonly app: FastifyInstance; readonly url: string }> {
+export async function openApp(
+  server: ModelServer,
+  port: number,
+): Promise<{ readonly app: FastifyInstance; readonly url: string }> {
   const app = Fastify();
   await app.register(server.fastify);
   const url = await listen(app, { port });
@@ -22,10 +25,15 @@ export async function measureHttp(server: ModelServer, june: June, signal: Abort
     const total = Math.min(2_000, june.departedMs.length);
     // The first requests find cold code and are not counted.
     for (let request = -100; request < total; request += 1) {
+      signal.throwIfAborted();
       const at = Math.floor((Math.max(0, request) * june.departedMs.length) / total);
       const body = JSON.stringify({ entities: [june.entityOf(at)], request: [june.requestOf(at)] });
       const sentMs = performance.now();
-      const response = await fetch(`${url}/endpoints/${endpoint}/predict`, { method: "POST", headers: { "content-type": "application/json" }, body, signal });
+      const response = await fetch(`${url}/endpoints/${endpoint}/predict`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
       await response.json();
       if (!response.ok) throw new Error(`The endpoint answered ${response.status}.`);
       if (request >= 0) latencies.push(performance.now() - sentMs);

@@ -27,28 +27,46 @@ export async function runJob(job: Job, stages: Stages): Promise<Omit<ReportData,
     await ingestOutcomes(job);
     return describeFlights(job);
   });
-  const sizes = await stages.run("features", "Join features to departures, as they were known before each", async () => {
-    const train = await trainingSet(job, "train", periods.trainFromMs, periods.mayMs);
-    const validation = await trainingSet(job, "validation", periods.mayMs, periods.juneMs);
-    job.terminal.line(`   ${count(train.rows ?? 0)} departures to learn from, ${count(validation.rows ?? 0)} to validate on`);
-    return { train: train.rows ?? 0, validation: validation.rows ?? 0 };
-  });
-  const leakage = await stages.run("leakage", "Prove on a sample that no feature knows the future", () => provenSample(job));
-  const tuned = await stages.run("tune", "Search hyperparameters", async () => tune(job, await fitOn(await readSet(job, "train"))));
-  const trained = await stages.run("train", "Train the model and measure it on May", () => trainAndMeasure(job, tuned, sizes));
-  const registry = await stages.run("register", "Register, approve, and make it the champion", () => registerChampion(job, trained));
-  const live = await stages.run("replay", "Replay June as requests, with a bad candidate on its last days", () => liveJune(job, trained.report));
+  const sizes = await stages.run(
+    "features",
+    "Join features to departures, as they were known before each",
+    async () => {
+      const train = await trainingSet(job, "train", periods.trainFromMs, periods.mayMs);
+      const validation = await trainingSet(job, "validation", periods.mayMs, periods.juneMs);
+      job.terminal.line(
+        `   ${count(train.rows ?? 0)} departures to learn from, ${count(validation.rows ?? 0)} to validate on`,
+      );
+      return { train: train.rows ?? 0, validation: validation.rows ?? 0 };
+    },
+  );
+  const leakage = await stages.run("leakage", "Prove on a sample that no feature knows the future", () =>
+    provenSample(job),
+  );
+  const tuned = await stages.run("tune", "Search hyperparameters", async () =>
+    tune(job, await fitOn(await readSet(job, "train"))),
+  );
+  const trained = await stages.run("train", "Train the model and measure it on May", () =>
+    trainAndMeasure(job, tuned, sizes),
+  );
+  const registry = await stages.run("register", "Register, approve, and make it the champion", () =>
+    registerChampion(job, trained),
+  );
+  const live = await stages.run("replay", "Replay June as requests, with a bad candidate on its last days", () =>
+    liveJune(job, trained.report),
+  );
   return { formatVersion: 1, rows: data.flights, data, leakage, training: trained.report, registry, ...live };
 }
 
-const readSet = ({ duckdb, directory, signal }: Workshop, name: "train" | "validation") => duckdb.scan(`${directory}/${name}.parquet`, { signal });
+const readSet = ({ duckdb, directory, signal }: Workshop, name: "train" | "validation") =>
+  duckdb.scan(`${directory}/${name}.parquet`, { signal });
 
 async function provenSample(job: Job) {
   const report = await proveNoLeakage(job, 500);
   job.terminal.line(
     `   ${count(report.values)} values computed again from the raw flights: ${report.different} differ; the newest outcome used was known ${report.closestMinutes} minutes before its departure`,
   );
-  if (report.different > 0 || report.closestMinutes <= 0) throw new Error("A feature knows something it should not: see the line above.");
+  if (report.different > 0 || report.closestMinutes <= 0)
+    throw new Error("A feature knows something it should not: see the line above.");
   return report;
 }
 
@@ -57,17 +75,40 @@ interface Trained {
   readonly modelDirectory: string;
 }
 
-async function trainAndMeasure(job: Job, tuned: Pick<TrainingReport, "trials" | "best">, sizes: { readonly train: number; readonly validation: number }): Promise<Trained> {
+async function trainAndMeasure(
+  job: Job,
+  tuned: Pick<TrainingReport, "trials" | "best">,
+  sizes: { readonly train: number; readonly validation: number },
+): Promise<Trained> {
   const train = await readSet(job, "train");
   const result = await trainFinal(job, await fitOn(train), tuned.best);
   const { modelDirectory, digest } = result;
-  if (modelDirectory === undefined || digest === undefined) throw new Error("The training run was paused and has no model.");
+  if (modelDirectory === undefined || digest === undefined)
+    throw new Error("The training run was paused and has no model.");
   const constantRate = await meanOfLate(job);
-  const { model, baselines } = await evaluate(job, await verifyModel(modelDirectory), { dataset: await readSet(job, "validation"), constantRate });
-  job.terminal.line(`   on May: AUC ${model.auc.toFixed(4)}, log loss ${model.logLoss.toFixed(4)}, calibration error ${model.calibrationError.toFixed(4)}`);
-  for (const { name, auc, logLoss } of baselines) job.terminal.line(`   ${name}: AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)}`);
-  const epochs = result.epochs.map(({ epoch, metrics }) => ({ epoch, logLoss: metrics["logLoss"] as number, auc: metrics["auc"] as number }));
-  const report = { trainRows: sizes.train, validationRows: sizes.validation, features: lateFlights.featureNames.length, ...tuned, epochs, model, baselines };
+  const { model, baselines } = await evaluate(job, await verifyModel(modelDirectory), {
+    dataset: await readSet(job, "validation"),
+    constantRate,
+  });
+  job.terminal.line(
+    `   on May: AUC ${model.auc.toFixed(4)}, log loss ${model.logLoss.toFixed(4)}, calibration error ${model.calibrationError.toFixed(4)}`,
+  );
+  for (const { name, auc, logLoss } of baselines)
+    job.terminal.line(`   ${name}: AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)}`);
+  const epochs = result.epochs.map(({ epoch, metrics }) => ({
+    epoch,
+    logLoss: metrics["logLoss"] as number,
+    auc: metrics["auc"] as number,
+  }));
+  const report = {
+    trainRows: sizes.train,
+    validationRows: sizes.validation,
+    features: lateFlights.featureNames.length,
+    ...tuned,
+    epochs,
+    model,
+    baselines,
+  };
   return { report, modelDirectory };
 }
 
@@ -80,10 +121,16 @@ async function meanOfLate(job: Job): Promise<number> {
 const approver = "flight-delays";
 
 /** The version is approved because it beats both baselines on May, by name and for the record; then the alias moves to it. */
-async function registerChampion({ registry, signal, terminal }: Job, { report, modelDirectory }: Trained): Promise<RegistryReport> {
+async function registerChampion(
+  { registry, signal, terminal }: Job,
+  { report, modelDirectory }: Trained,
+): Promise<RegistryReport> {
   const version = await registry.register("late", modelDirectory, { signal });
   const best = Math.min(...report.baselines.map(({ logLoss }) => logLoss));
-  if (report.model.logLoss >= best) throw new Error(`The model's log loss on May, ${report.model.logLoss}, is not better than a baseline's, ${best}: it is not approved.`);
+  if (report.model.logLoss >= best)
+    throw new Error(
+      `The model's log loss on May, ${report.model.logLoss}, is not better than a baseline's, ${best}: it is not approved.`,
+    );
   if (version.approval !== "approved") {
     const comment = `log loss on May ${report.model.logLoss.toFixed(4)}, the best baseline ${best.toFixed(4)}`;
     await registry.approve("late", version.version, { status: "approved", by: approver, comment }, { signal });
@@ -125,10 +172,16 @@ async function liveJune(job: Job, training: TrainingReport): Promise<Pick<Report
   const canary = await canaryReport(job, production, { candidate, deployedMs: deployedMs ?? 0, requests, afterCursor });
   const champion = await registry.resolve("late@champion", { signal });
   const watch = await watchReport(production, champion, { training, replay, canary });
-  terminal.line(`   ${count(replay.requests)} requests, ${count(replay.requestsPerSecond)} a second; p50 ${replay.inProcess.p50.toFixed(2)} ms, p99 ${replay.inProcess.p99.toFixed(2)} ms in this process; over HTTP p50 ${http.p50.toFixed(2)} ms, p99 ${http.p99.toFixed(2)} ms`);
+  terminal.line(
+    `   ${count(replay.requests)} requests, ${count(replay.requestsPerSecond)} a second; p50 ${replay.inProcess.p50.toFixed(2)} ms, p99 ${replay.inProcess.p99.toFixed(2)} ms in this process; over HTTP p50 ${http.p50.toFixed(2)} ms, p99 ${http.p99.toFixed(2)} ms`,
+  );
   terminal.line(`   ${count(parity.values)} online features compared with offline ones: ${parity.different} differ`);
-  terminal.line(`   in June: AUC ${replay.june.auc.toFixed(4)}, log loss ${replay.june.logLoss.toFixed(4)}, calibration error ${replay.june.calibrationError.toFixed(4)}`);
-  terminal.line(`   ${canary.candidate}: ${canary.state} after ${count(canary.requests)} requests. ${canary.reason ?? ""}`);
+  terminal.line(
+    `   in June: AUC ${replay.june.auc.toFixed(4)}, log loss ${replay.june.logLoss.toFixed(4)}, calibration error ${replay.june.calibrationError.toFixed(4)}`,
+  );
+  terminal.line(
+    `   ${canary.candidate}: ${canary.state} after ${count(canary.requests)} requests. ${canary.reason ?? ""}`,
+  );
   if (parity.different > 0) throw new Error("Online and offline features differ: see the line above.");
   return { replay, canary, watch };
 }

@@ -21,7 +21,12 @@ import { type Terminal, createTerminal, seconds } from "./terminal.ts";
 const gibibyte = 2 ** 30;
 
 /** Opens every part of the platform in one folder, and hands them to `work`. */
-async function withJob<Result>(options: Options, terminal: Terminal, signal: AbortSignal, work: (job: Job) => Promise<Result>): Promise<Result> {
+async function withJob<Result>(
+  options: Options,
+  terminal: Terminal,
+  signal: AbortSignal,
+  work: (job: Job) => Promise<Result>,
+): Promise<Result> {
   const directory = options.output;
   const clock = createReplayClock(periods.trainFromMs);
   await using duckdb = await openDuckDb({ memoryLimitBytes: 4 * gibibyte, spillDirectory: join(directory, "spill") });
@@ -29,10 +34,29 @@ async function withJob<Result>(options: Options, terminal: Terminal, signal: Abo
   const artifacts = await openDirectoryArtifactStore(join(directory, "artifacts"), { signal });
   await using registry = await openRegistry({ database, artifacts, directory: join(directory, "models") });
   await using jobs = await openJobs({ directory: join(directory, "jobs") });
-  await using store = await openFeatureStore({ history: join(directory, "features"), services: [lateFlights], online: openMemoryOnlineStore(), duckdb, clock });
+  await using store = await openFeatureStore({
+    history: join(directory, "features"),
+    services: [lateFlights],
+    online: openMemoryOnlineStore(),
+    duckdb,
+    clock,
+  });
   const trainer = createTrainer({ jobs, directory: join(directory, "runs") });
   const { effort, rows } = options;
-  return work({ duckdb, database, registry, store, trainer, terminal, signal, clock, effort, rows, directory, flights: join(directory, "flights.parquet") });
+  return await work({
+    duckdb,
+    database,
+    registry,
+    store,
+    trainer,
+    terminal,
+    signal,
+    clock,
+    effort,
+    rows,
+    directory,
+    flights: join(directory, "flights.parquet"),
+  });
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -43,16 +67,24 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const terminal = createTerminal();
   const interrupted = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => interrupted.abort(new Error("Interrupted.")));
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.once(name, () => interrupted.abort(new Error("Interrupted.")));
   const { signal } = interrupted;
   const startMs = performance.now();
   try {
     await mkdir(options.output, { recursive: true });
-    const key = digestOfJson({ rows: options.rows ?? null, effort: options.effort, service: lateFlights.digest, layout: 1 });
+    const key = digestOfJson({
+      rows: options.rows ?? null,
+      effort: options.effort,
+      service: lateFlights.digest,
+      layout: 1,
+    });
     const stages = await openStages(options.output, key, terminal, { keepFinished: options.serve });
     await withJob(options, terminal, signal, async (job) => {
       const found = await runJob(job, stages);
-      const page = await stages.run("end", "Write the report", () => writeReport(options.output, { ...found, generatedMs: Date.now(), timings: stages.timings() }));
+      const page = await stages.run("end", "Write the report", () =>
+        writeReport(options.output, { ...found, generatedMs: Date.now(), timings: stages.timings() }),
+      );
       terminal.line(`What to do:\n${found.watch.advice.map((each) => `  - ${each}`).join("\n")}`);
       terminal.line(`Report: ${page}   (${seconds(performance.now() - startMs)} in all)`);
       if (options.serve) await serveForever(job, options.port);

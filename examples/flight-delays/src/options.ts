@@ -43,7 +43,8 @@ export function readOptions(args: readonly string[]): Options | string {
   }
   const port = Number(values.port);
   if (!(Number.isInteger(port) && port >= 0 && port < 65_536)) return `--port ${values.port} is not a port.\n${usage}`;
-  const output = values.output === undefined ? fileURLToPath(new URL("../output", import.meta.url)) : resolve(values.output);
+  const output =
+    values.output === undefined ? fileURLToPath(new URL("../output", import.meta.url)) : resolve(values.output);
   return { rows, serve: values.serve, port, output, effort: effortFor(Math.min(rows ?? 3_000_000, 3_000_000)) };
 }
 

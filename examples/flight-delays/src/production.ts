@@ -5,7 +5,6 @@ import {
   type PrometheusMeter,
   createMeter,
   defineSlo,
-  driftAlert,
   errorIndicator,
   errorRateAlert,
   latencyIndicator,
@@ -36,7 +35,10 @@ export interface Production extends AsyncDisposable {
 }
 
 /** Serves `late@champion` with features from the store, watched by a monitor that learns from labels as they come. */
-export async function openProduction({ registry, store, database, signal }: TrainingBench, clock: Clock): Promise<Production> {
+export async function openProduction(
+  { registry, store, database, signal }: TrainingBench,
+  clock: Clock,
+): Promise<Production> {
   const { manifest } = await registry.resolve(`late@champion`, { signal });
   const events = openSqliteEventLog(database);
   const meter = createMeter();
@@ -44,11 +46,11 @@ export async function openProduction({ registry, store, database, signal }: Trai
     clock,
     events,
     meter,
-    windowMs: 15 * 60_000,
+    windowMs: 60 * 60_000,
     retainMs: 40 * 86_400_000,
     maxWaitingForLabels: 100_000,
     slos: objectives(),
-    rules: rules(manifest),
+    rules: rules(),
     quality: { [endpoint]: { output: outputOf(manifest), kind: "binary", positive: 1 } },
   });
   const server = await openModelServer({
@@ -81,9 +83,8 @@ const objectives = () => [
   defineSlo({ name: "fast answers", objective: 0.99, sli: latencyIndicator({ endpoint, thresholdMs: 25 }) }),
 ];
 
-const rules = ({ profile }: ModelManifest) => [
+const rules = () => [
   errorRateAlert({ endpoint }),
   qualityAlert({ endpoint }),
   predictionShiftAlert({ endpoint, windowMs: 6 * 3_600_000 }),
-  ...(profile === undefined ? [] : [driftAlert({ endpoint, variant: "main", baseline: profile, windowMs: 7 * 86_400_000 })]),
 ];

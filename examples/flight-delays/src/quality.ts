@@ -69,7 +69,7 @@ function aucOf(scores: ArrayLike<number>, labels: ArrayLike<number>, positives: 
   const values = Float64Array.from(scores);
   order.sort((a, b) => (values[a] as number) - (values[b] as number));
   let rankSum = 0;
-  for (let start = 0; start < order.length; ) {
+  for (let start = 0; start < order.length;) {
     let end = start;
     let hits = 0;
     while (end < order.length && values[order[end] as number] === values[order[start] as number]) {
@@ -84,8 +84,13 @@ function aucOf(scores: ArrayLike<number>, labels: ArrayLike<number>, positives: 
 }
 
 /** Quantiles by the nearest rank. */
-export function percentilesOf(values: readonly number[]): { readonly p50: number; readonly p95: number; readonly p99: number } {
+export function percentilesOf(values: readonly number[]): {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+} {
   const sorted = Float64Array.from(values).sort();
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+  const at = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }

@@ -1,4 +1,4 @@
-import type { Batch, Tensors } from "@millwright/contracts";
+import type { Batch } from "@millwright/contracts";
 import { collect, columnOf, selectColumns, sliceBatch, takeRows, valueAt } from "@millwright/data";
 import type { FeatureStore } from "@millwright/feature-store";
 import { lateFlights, views } from "./definitions.ts";
@@ -8,6 +8,7 @@ import { type Production, type ReplayClock, endpoint } from "./production.ts";
 import { percentilesOf, qualityOf } from "./quality.ts";
 import type { ReplayReport } from "./report-data.ts";
 import { count } from "./terminal.ts";
+import { probabilitiesOf } from "./training.ts";
 
 /** What one month of requests gave. */
 export interface Replayed {
@@ -33,7 +34,12 @@ export interface ReplayOptions {
 const quarterMs = 15 * 60_000;
 
 /** Sends June through the server minute by minute: first the outcomes that became known before, then a request for each flight that leaves. */
-export async function replayJune(workshop: Workshop, june: June, production: Production, { clock, keepEvery, onQuarter }: ReplayOptions): Promise<Replayed> {
+export async function replayJune(
+  workshop: Workshop,
+  june: June,
+  production: Production,
+  { clock, keepEvery, onQuarter }: ReplayOptions,
+): Promise<Replayed> {
   const { terminal, signal, store } = workshop;
   const { departedMs } = june;
   const total = departedMs.length;
@@ -44,7 +50,7 @@ export async function replayJune(workshop: Workshop, june: June, production: Pro
   const feed = createFeed(store, june, production);
   const startMs = performance.now();
   let quarter = 0;
-  for (let at = 0; at < total; ) {
+  for (let at = 0; at < total;) {
     signal.throwIfAborted();
     const nowMs = departedMs[at] as number;
     await clock.advance(nowMs - clock.nowMs());
@@ -61,7 +67,7 @@ export async function replayJune(workshop: Workshop, june: June, production: Pro
       const sentMs = performance.now();
       const { outputs, provenance } = await ask(production, june, departure);
       latencies.push(performance.now() - sentMs);
-      probabilities[departure] = probabilityOf(outputs);
+      probabilities[departure] = probabilitiesOf(outputs)[0] as number;
       byCandidate[departure] = provenance.variant === "main" ? 0 : 1;
     });
     await Promise.all(asked);
@@ -69,7 +75,14 @@ export async function replayJune(workshop: Workshop, june: June, production: Pro
       if (departure % keepEvery === 0) vectors.set(departure, await readVector(store, june, departure));
     }
   }
-  return { probabilities, byCandidate, latencies, outcomes: feed.count(), durationMs: performance.now() - startMs, vectors };
+  return {
+    probabilities,
+    byCandidate,
+    latencies,
+    outcomes: feed.count(),
+    durationMs: performance.now() - startMs,
+    vectors,
+  };
 }
 
 const ask = ({ server }: Production, june: June, departure: number) =>
@@ -80,8 +93,6 @@ const ask = ({ server }: Production, june: June, departure: number) =>
     // Half of the routes of an airport would always meet the candidate if routes stuck to their variant; requests do not.
     stickyKey: june.requestId(departure),
   });
-
-const probabilityOf = (outputs: Tensors): number => Number(Object.values(outputs)[0]?.data[0]);
 
 const keyNames = lateFlights.entityKeys.map(({ name }) => name);
 const inputNames = lateFlights.requestInputs.map(({ name }) => name);
@@ -120,9 +131,16 @@ function createFeed(store: FeatureStore, { outcomes }: June, { monitor }: Produc
 }
 
 /** Computes the kept vectors again from history, as a training set would have them, and compares every value. */
-export async function compareWithHistory({ store, signal }: Workshop, { departures }: June, vectors: Replayed["vectors"]): Promise<ReplayReport["parity"]> {
+export async function compareWithHistory(
+  { store, signal }: Workshop,
+  { departures }: June,
+  vectors: Replayed["vectors"],
+): Promise<ReplayReport["parity"]> {
   const kept = [...vectors.keys()];
-  const labels = selectColumns(takeRows(departures, Int32Array.from(kept)), ["departed_at", ...new Set([...keyNames, ...inputNames])]);
+  const labels = selectColumns(takeRows(departures, Int32Array.from(kept)), [
+    "departed_at",
+    ...new Set([...keyNames, ...inputNames]),
+  ]);
   const offline = await collect(await store.history(lateFlights, { labels, labelTime: "departed_at", signal }));
   let different = 0;
   for (const name of lateFlights.featureNames) {
@@ -136,10 +154,14 @@ export async function compareWithHistory({ store, signal }: Workshop, { departur
 }
 
 /** How good the champion's answers were, in all and by day. */
-export function summarizeReplay({ departedMs, late }: June, { probabilities, byCandidate, latencies, durationMs, outcomes }: Replayed): Omit<ReplayReport, "http" | "parity"> {
+export function summarizeReplay(
+  { departedMs, late }: June,
+  { probabilities, byCandidate, latencies, durationMs, outcomes }: Replayed,
+): Omit<ReplayReport, "http" | "parity"> {
   const champion = Array.from(probabilities.keys()).filter((at) => byCandidate[at] === 0);
   const byDay = groupByDay(champion, departedMs);
-  const pick = (from: Float64Array, rows: readonly number[]): Float64Array => Float64Array.from(rows, (at) => from[at] as number);
+  const pick = (from: Float64Array, rows: readonly number[]): Float64Array =>
+    Float64Array.from(rows, (at) => from[at] as number);
   const days = [...byDay].map(([day, rows]) => {
     const { auc, logLoss, observedShare, meanProbability } = qualityOf(pick(probabilities, rows), pick(late, rows));
     return { day, auc, logLoss, lateShare: observedShare, meanProbability };

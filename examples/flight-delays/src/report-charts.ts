@@ -42,12 +42,21 @@ function drawTrials({ training }: ReportData): Promise<string> {
     title: "Log loss on May by trial",
     width,
     height: 160,
-    data: { values: training.trials.filter(({ value }) => value !== undefined).map(({ number, state, value }) => ({ number, state, value })) },
+    data: {
+      values: training.trials
+        .filter(({ value }) => value !== undefined)
+        .map(({ number, state, value }) => ({ number, state, value })),
+    },
     mark: { type: "point", filled: true, size: 70 },
     encoding: {
       x: { field: "number", type: "quantitative", title: "trial" },
       y: { field: "value", type: "quantitative", title: "log loss", scale: { zero: false } },
-      color: { field: "state", type: "nominal", scale: { domain: ["completed", "pruned"], range: [palette.ours, palette.warm] }, title: null },
+      color: {
+        field: "state",
+        type: "nominal",
+        scale: { domain: ["completed", "pruned"], range: [palette.ours, palette.warm] },
+        title: null,
+      },
     },
   });
 }
@@ -86,7 +95,12 @@ function drawCalibration({ training, replay }: ReportData): Promise<string> {
         encoding: {
           x: { field: "meanProbability", type: "quantitative", title: "mean probability" },
           y: { field: "observedShare", type: "quantitative", title: "share late" },
-          color: { field: "month", type: "nominal", title: null, scale: { domain: ["May", "June"], range: [palette.ours, palette.warm] } },
+          color: {
+            field: "month",
+            type: "nominal",
+            title: null,
+            scale: { domain: ["May", "June"], range: [palette.ours, palette.warm] },
+          },
         },
       },
     ],
@@ -107,7 +121,12 @@ function drawDays({ replay }: ReportData): Promise<string> {
     encoding: {
       x: { field: "day", type: "temporal", title: null, axis: { format: "%e", tickCount: 15 } },
       y: { field: "share", type: "quantitative", title: "late", axis: { format: "%" }, scale: { zero: false } },
-      color: { field: "what", type: "nominal", title: null, scale: { domain: ["predicted", "came true"], range: [palette.ours, palette.warm] } },
+      color: {
+        field: "what",
+        type: "nominal",
+        title: null,
+        scale: { domain: ["predicted", "came true"], range: [palette.ours, palette.warm] },
+      },
     },
   });
 }
@@ -123,7 +142,12 @@ function drawDrift({ watch }: ReportData): Promise<string> {
     encoding: {
       y: { field: "column", type: "nominal", sort: "-x", title: null },
       x: { field: "psi", type: "quantitative", title: "PSI" },
-      color: { field: "drifted", type: "nominal", title: "drifted", scale: { domain: [false, true], range: [palette.calm, palette.warm] } },
+      color: {
+        field: "drifted",
+        type: "nominal",
+        title: "drifted",
+        scale: { domain: [false, true], range: [palette.calm, palette.warm] },
+      },
     },
   });
 }

@@ -60,7 +60,12 @@ export interface RegistryReport {
   readonly digest: string;
   readonly approvedBy: string;
   /** What the version was made from, nearest first. */
-  readonly lineage: readonly { readonly kind: string; readonly id: string; readonly name?: string | undefined; readonly distance: number }[];
+  readonly lineage: readonly {
+    readonly kind: string;
+    readonly id: string;
+    readonly name?: string | undefined;
+    readonly distance: number;
+  }[];
 }
 
 export interface Percentiles {
@@ -80,7 +85,13 @@ export interface ReplayReport {
   /** Online vectors compared with offline ones, value by value. */
   readonly parity: { readonly vectors: number; readonly values: number; readonly different: number };
   readonly june: Quality;
-  readonly days: readonly { readonly day: string; readonly auc: number; readonly logLoss: number; readonly lateShare: number; readonly meanProbability: number }[];
+  readonly days: readonly {
+    readonly day: string;
+    readonly auc: number;
+    readonly logLoss: number;
+    readonly lateShare: number;
+    readonly meanProbability: number;
+  }[];
 }
 
 export interface CanaryReport {
@@ -96,7 +107,13 @@ export interface CanaryReport {
 }
 
 export interface WatchReport {
-  readonly drift: readonly { readonly column: string; readonly psi: number; readonly ks: number; readonly jensenShannon: number; readonly drifted: boolean }[];
+  readonly drift: readonly {
+    readonly column: string;
+    readonly psi: number;
+    readonly ks: number;
+    readonly jensenShannon: number;
+    readonly drifted: boolean;
+  }[];
   readonly slos: readonly {
     readonly name: string;
     readonly objective: number;

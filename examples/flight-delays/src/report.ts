@@ -1,6 +1,6 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { drawCharts } from "./report-charts.ts";
+import { type ReportCharts, drawCharts } from "./report-charts.ts";
 import type { ReportData } from "./report-data.ts";
 import { count } from "./terminal.ts";
 
@@ -19,20 +19,59 @@ async function writeWhole(path: string, text: string): Promise<void> {
 
 async function reportPage(data: ReportData): Promise<string> {
   const charts = await drawCharts(data);
-  const { training, replay, canary, watch, registry, leakage } = data;
-  const sections = [
-    section("The data", `${count(data.data.flights)} flights between ${data.data.airports} airports on ${count(data.data.routes)} routes.`, charts.months),
+  const { training, replay } = data;
+  const sections = [...learningSections(data, charts), ...productionSections(data, charts)];
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Flight delays</title><style>${style}</style>
+<h1>Will this flight be at least 15 minutes late?</h1>
+<p class="headline">AUC <b>${training.model.auc.toFixed(3)}</b> on May, <b>${replay.june.auc.toFixed(3)}</b> on June; log loss <b>${training.model.logLoss.toFixed(3)}</b> and <b>${replay.june.logLoss.toFixed(3)}</b>.</p>
+${sections.join("\n")}
+</html>
+`;
+}
+
+/** From the raw file to the model. */
+function learningSections(data: ReportData, charts: ReportCharts): readonly string[] {
+  const { training, leakage } = data;
+  return [
+    section(
+      "The data",
+      `${count(data.data.flights)} flights between ${data.data.airports} airports on ${count(data.data.routes)} routes.`,
+      charts.months,
+    ),
     section(
       "No feature knows the future",
       `${count(leakage.values)} feature values of ${count(leakage.labels)} departures were computed again from the raw flights that were known before each departure:
        ${leakage.different} differ. The newest outcome that any of them used was known ${leakage.closestMinutes} minutes before its departure.`,
     ),
-    section("Tuning", `${training.trials.length} trials, of which ${training.trials.filter(({ state }) => state === "pruned").length} were stopped early.`, charts.trials, trialTable(data)),
-    section("The model on May, which it never saw", `${count(training.model.rows)} flights.`, qualityTable(data), charts.epochs, charts.calibration),
+    section(
+      "Tuning",
+      `${training.trials.length} trials, of which ${training.trials.filter(({ state }) => state === "pruned").length} were stopped early.`,
+      charts.trials,
+      trialTable(data),
+    ),
+    section(
+      "The model on May, which it never saw",
+      `${count(training.model.rows)} flights.`,
+      qualityTable(data),
+      charts.epochs,
+      charts.calibration,
+    ),
+  ];
+}
+
+/** From the registry to what should be done. */
+function productionSections(data: ReportData, charts: ReportCharts): readonly string[] {
+  const { replay, canary, watch, registry } = data;
+  return [
     section(
       "Registered",
       `Version <b>${text(registry.version)}</b>, approved by ${text(registry.approvedBy)}, digest <code>${text(registry.digest)}</code>. Made from:`,
-      table(["what", "name", "id"], registry.lineage.map(({ kind, name = "", id }) => [kind, name, `<code>${text(id.slice(0, 23))}</code>`])),
+      table(
+        ["what", "name", "id"],
+        registry.lineage.map(({ kind, name = "", id }) => [kind, name, `<code>${text(id.slice(0, 23))}</code>`]),
+      ),
     ),
     section(
       "June, replayed as requests",
@@ -44,21 +83,23 @@ async function reportPage(data: ReportData): Promise<string> {
     section(
       "A bad candidate, rolled back",
       `${text(canary.candidate)} got ${Math.round(canary.share * 100)} % of the traffic and answered ${count(canary.requests)} requests. State: <b>${text(canary.state)}</b>. ${text(canary.reason ?? "")}`,
-      table(["time", "event"], canary.events.map(({ time, type }) => [text(time), text(type)])),
+      table(
+        ["time", "event"],
+        canary.events.map(({ time, type }) => [text(time), text(type)]),
+      ),
     ),
     section("Drift of June against training", "", charts.drift, driftTable(data)),
     section("Service level", "", sloTable(data)),
     section("What to do", "", `<ul>${watch.advice.map((each) => `<li>${text(each)}</li>`).join("")}</ul>`),
-    section("What each stage took", "", table(["stage", "seconds"], data.timings.map(({ title, durationMs }) => [text(title), (durationMs / 1000).toFixed(1)]))),
+    section(
+      "What each stage took",
+      "",
+      table(
+        ["stage", "seconds"],
+        data.timings.map(({ title, durationMs }) => [text(title), (durationMs / 1000).toFixed(1)]),
+      ),
+    ),
   ];
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Flight delays</title><style>${style}</style>
-<h1>Will this flight be at least 15 minutes late?</h1>
-<p class="headline">AUC <b>${training.model.auc.toFixed(3)}</b> on May, <b>${replay.june.auc.toFixed(3)}</b> on June; log loss <b>${training.model.logLoss.toFixed(3)}</b> and <b>${replay.june.logLoss.toFixed(3)}</b>.</p>
-${sections.join("\n")}
-</html>
-`;
 }
 
 const section = (title: string, lead: string, ...parts: readonly string[]): string =>
@@ -86,15 +127,28 @@ function qualityTable({ training: { model, baselines } }: ReportData): string {
   return table(
     ["on May", "AUC", "log loss", "calibration error"],
     [
-      ["<b>the model</b>", `<b>${model.auc.toFixed(4)}</b>`, `<b>${model.logLoss.toFixed(4)}</b>`, model.calibrationError.toFixed(4)],
+      [
+        "<b>the model</b>",
+        `<b>${model.auc.toFixed(4)}</b>`,
+        `<b>${model.logLoss.toFixed(4)}</b>`,
+        model.calibrationError.toFixed(4),
+      ],
       ...baselines.map(({ name, auc, logLoss }) => [text(name), auc.toFixed(4), logLoss.toFixed(4), ""]),
     ],
   );
 }
 
 function latencyTable({ replay: { inProcess, http } }: ReportData): string {
-  const row = (name: string, { p50, p95, p99 }: typeof inProcess): readonly string[] => [name, p50.toFixed(2), p95.toFixed(2), p99.toFixed(2)];
-  return table(["milliseconds", "p50", "p95", "p99"], [row("in this process", inProcess), row("over HTTP, one at a time", http)]);
+  const row = (name: string, { p50, p95, p99 }: typeof inProcess): readonly string[] => [
+    name,
+    p50.toFixed(2),
+    p95.toFixed(2),
+    p99.toFixed(2),
+  ];
+  return table(
+    ["milliseconds", "p50", "p95", "p99"],
+    [row("in this process", inProcess), row("over HTTP, one at a time", http)],
+  );
 }
 
 function driftTable({ watch }: ReportData): string {

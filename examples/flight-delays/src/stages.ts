@@ -26,7 +26,12 @@ interface Kept {
  * @param key What the results depend on: options and versions.
  * @param options `keepFinished`: a run that ended is gone on with too, to serve what it made.
  */
-export async function openStages(directory: string, key: string, terminal: Terminal, { keepFinished }: { readonly keepFinished: boolean }): Promise<Stages> {
+export async function openStages(
+  directory: string,
+  key: string,
+  terminal: Terminal,
+  { keepFinished }: { readonly keepFinished: boolean },
+): Promise<Stages> {
   const path = join(directory, "stages.json");
   let kept = await readKept(path);
   if (kept === undefined || kept.key !== key || ("end" in kept.results && !keepFinished)) {

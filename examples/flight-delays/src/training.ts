@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Dataset, DatasetRef, ResolvedModel } from "@millwright/contracts";
+import type { Dataset, DatasetRef, ResolvedModel, Tensors } from "@millwright/contracts";
 import { type FittedTransforms, type TransformPlan, asFloat64, columnOf, fitTransforms } from "@millwright/data";
 import { literal } from "@millwright/duckdb";
 import { denseRuntime, loadModel } from "@millwright/model";
@@ -42,7 +42,11 @@ const plan: TransformPlan = lateFlights.featureNames.map((column) => ({
 export const fitOn = (train: Dataset): Promise<FittedTransforms> => fitTransforms(plan, train);
 
 /** A part of a training set in a file of its own, spread evenly over it. */
-export async function sampleOf({ duckdb, directory, signal }: Workshop, name: string, rows: number): Promise<DatasetRef> {
+export async function sampleOf(
+  { duckdb, directory, signal }: Workshop,
+  name: string,
+  rows: number,
+): Promise<DatasetRef> {
   const source = literal(join(directory, `${name}.parquet`));
   const path = join(directory, `${name}-${rows}.parquet`);
   const share = `${rows} / (SELECT count(*) FROM read_parquet(${source}))`;
@@ -55,7 +59,10 @@ export async function sampleOf({ duckdb, directory, signal }: Workshop, name: st
 }
 
 /** Searches the network's size, learning rate and dropout on a part of the data. */
-export async function tune(bench: TrainingBench, transforms: FittedTransforms): Promise<Pick<TrainingReport, "trials" | "best">> {
+export async function tune(
+  bench: TrainingBench,
+  transforms: FittedTransforms,
+): Promise<Pick<TrainingReport, "trials" | "best">> {
   const { database, trainer, effort, signal, terminal, registry } = bench;
   const train = await sampleOf(bench, "train", effort.trialRows);
   const validation = await sampleOf(bench, "validation", Math.ceil(effort.trialRows / 3));
@@ -94,29 +101,36 @@ export async function tune(bench: TrainingBench, transforms: FittedTransforms): 
       parallelism: 2,
       signal,
       onTrial: ({ number, state, value, reason }) =>
-        terminal.line(`   trial ${number}: ${state}${value === undefined ? ` (${reason})` : `, log loss ${value.toFixed(4)}`}`),
+        terminal.line(
+          `   trial ${number}: ${state}${value === undefined ? ` (${reason})` : `, log loss ${value.toFixed(4)}`}`,
+        ),
     },
   );
-  const trials = (await study.trials()).map(
-    ({ number, state, value, params, intermediates }): TrialReport => ({
-      number,
-      state,
-      value: value ?? intermediates.at(-1)?.[1],
-      params,
-      epochs: intermediates.length,
-    }),
-  );
+  const trials = (await study.trials()).map(({ number, state, value, params, intermediates }): TrialReport => ({
+    number,
+    state,
+    value: value ?? intermediates.at(-1)?.[1],
+    params,
+    epochs: intermediates.length,
+  }));
   return { trials, best: (await study.best()).params };
 }
 
 /** Trains the final model with the best parameters; started again after an interruption it goes on from its last checkpoint. */
-export async function trainFinal(bench: TrainingBench, transforms: FittedTransforms, best: TrialReport["params"]): Promise<TrainingResult> {
+export async function trainFinal(
+  bench: TrainingBench,
+  transforms: FittedTransforms,
+  best: TrialReport["params"],
+): Promise<TrainingResult> {
   const { trainer, effort, signal, registry } = bench;
   const { digest, name } = lateFlights;
   const run = await trainer.start(trainingModule, {
     id: "final",
     params: best,
-    data: { train: await sampleOf(bench, "train", effort.finalRows), validation: await sampleOf(bench, "validation", Math.ceil(effort.finalRows / 6)) },
+    data: {
+      train: await sampleOf(bench, "train", effort.finalRows),
+      validation: await sampleOf(bench, "validation", Math.ceil(effort.finalRows / 6)),
+    },
     label: "late",
     transforms,
     epochs: effort.finalEpochs,
@@ -132,6 +146,9 @@ export async function trainFinal(bench: TrainingBench, transforms: FittedTransfo
   return run.result({ signal });
 }
 
+/** The one output of the model, a value a row. */
+export const probabilitiesOf = (outputs: Tensors): Float32Array => Object.values(outputs)[0]?.data as Float32Array;
+
 /** The model and two honest baselines on every flight of a period. */
 export async function evaluate(
   { terminal, signal }: Workshop,
@@ -143,11 +160,12 @@ export async function evaluate(
   const shares: number[] = [];
   const labels: number[] = [];
   for await (const batch of dataset.batches({ signal })) {
-    const [output] = Object.values(await loaded.predictBatch(batch, { signal }));
-    for (const value of output?.data as Float32Array) probabilities.push(value);
+    const outputs = await loaded.predictBatch(batch, { signal });
+    for (const value of probabilitiesOf(outputs)) probabilities.push(value);
     for (const value of asFloat64(columnOf(batch, "late"))) labels.push(value);
     // Of an airport without a flight in the last day nothing is known: the constant rate.
-    for (const value of asFloat64(columnOf(batch, "origin__late_24h"))) shares.push(Number.isNaN(value) ? constantRate : value);
+    for (const value of asFloat64(columnOf(batch, "origin__late_24h")))
+      shares.push(Number.isNaN(value) ? constantRate : value);
     terminal.progress(`${count(labels.length)} flights`);
   }
   const quality = qualityOf(probabilities, labels);
@@ -158,7 +176,10 @@ export async function evaluate(
   return {
     model: quality,
     baselines: [
-      baseline("always the training period's rate", labels.map(() => constantRate)),
+      baseline(
+        "always the training period's rate",
+        labels.map(() => constantRate),
+      ),
       baseline("the origin's share late in the last 24 hours", shares),
     ],
   };

@@ -14,7 +14,9 @@ export async function watchReport(
   const firing = await monitor.alerts(`endpoint/${endpoint}`);
   const slos = ["answers", "fast answers"].map((name) => {
     const { good, total, budgetLeft, subject } = monitor.slo(name);
-    const alerts = firing.filter((alert) => alert.subject === subject && alert.name === name).map(({ severity }) => severity);
+    const alerts = firing
+      .filter((alert) => alert.subject === subject && alert.name === name)
+      .map(({ severity }) => severity);
     return { name, objective: name === "answers" ? 0.999 : 0.99, good, total, budgetLeft, alerts };
   });
   const columns = drift.columns.map(({ name, verdict, measures }) => ({
@@ -30,21 +32,30 @@ export async function watchReport(
 function driftOfJune(monitor: Production["monitor"], { manifest }: ResolvedModel): DriftReport {
   const baseline = parseProfile(manifest.profile ?? {});
   const { features } = monitor.read(endpoint, "main");
-  const columns = Object.fromEntries(Object.entries(baseline.columns).filter(([name]) => Object.hasOwn(features.columns, name)));
+  const columns = Object.fromEntries(
+    Object.entries(baseline.columns).filter(([name]) => Object.hasOwn(features.columns, name)),
+  );
   return compare({ rows: baseline.rows, columns }, features, recommended());
 }
 
 function adviceOf(
   drift: WatchReport["drift"],
   slos: WatchReport["slos"],
-  { training, replay, canary }: { readonly training: TrainingReport; readonly replay: ReplayReport; readonly canary: CanaryReport },
+  {
+    training,
+    replay,
+    canary,
+  }: { readonly training: TrainingReport; readonly replay: ReplayReport; readonly canary: CanaryReport },
 ): readonly string[] {
   const advice: string[] = [];
   const drifted = drift.filter((column) => column.drifted).toSorted((a, b) => b.psi - a.psi);
   const lost = training.model.auc - replay.june.auc;
   const bias = replay.june.meanProbability - replay.june.observedShare;
   if (drifted.length === 0) advice.push("No feature has drifted enough to matter.");
-  else advice.push(`${drifted.length} features have drifted, most of all ${drifted[0]?.column} (PSI ${drifted[0]?.psi.toFixed(2)}).`);
+  else
+    advice.push(
+      `${drifted.length} features have drifted, most of all ${drifted[0]?.column} (PSI ${drifted[0]?.psi.toFixed(2)}).`,
+    );
   if (lost < 0.02 && Math.abs(bias) < 0.03) {
     advice.push(
       `The model holds: AUC ${replay.june.auc.toFixed(3)} in June after ${training.model.auc.toFixed(3)} in May, and it is off by ${(100 * bias).toFixed(1)} points in the mean. Keep it; retrain with May and June at the next regular date.`,
@@ -55,10 +66,15 @@ function adviceOf(
     );
   }
   for (const { name, budgetLeft } of slos) {
-    if (budgetLeft < 0) advice.push(`The objective "${name}" has spent more than its error budget: stop rollouts, and find what is slow or failing.`);
+    if (budgetLeft < 0)
+      advice.push(
+        `The objective "${name}" has spent more than its error budget: stop rollouts, and find what is slow or failing.`,
+      );
   }
   if (canary.state === "rolled-back") {
-    advice.push(`${canary.candidate} was taken back after ${canary.requests} requests; reject it in the registry, and let a gate ask for its loss on May before the next approval.`);
+    advice.push(
+      `${canary.candidate} was taken back after ${canary.requests} requests; reject it in the registry, and let a gate ask for its loss on May before the next approval.`,
+    );
   }
   return advice;
 }

@@ -7,8 +7,8 @@ export interface TrafficStep {
   readonly bakeMs: number;
 }
 
-/** SageMaker's most: an hour between steps. */
-const maxBakeMs = 3_600_000;
+/** A month. SageMaker's limit is an hour; but labels come late, and what only they can tell needs longer. */
+const maxBakeMs = 30 * 86_400_000;
 
 /**
  * What a plan does to the traffic, step by step; after the last one the candidate takes all. All at once has no steps.
