@@ -38,7 +38,7 @@ export async function prepareFlights(
          date - to_minutes(CASE WHEN date >= TIMESTAMP '2001-04-01 02:00:00' THEN summer_minutes ELSE winter_minutes END) AS departed_at
        FROM numbered JOIN ${offsets.sql} ON airport = origin ${sample}
      )
-     SELECT CAST(number AS INTEGER) AS flight, departed_at,
+     SELECT CAST(number AS INTEGER) AS flight, departed_at, date AS departed_local,
        departed_at + to_minutes(CAST(30 + distance // 8 + greatest(delay, 0)
          + CASE WHEN minute_of_day < 300 OR delay > minute_of_day THEN 1440 ELSE 0 END AS INTEGER)) AS known_at,
        origin, destination,

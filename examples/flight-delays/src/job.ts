@@ -63,7 +63,7 @@ const readSet = ({ duckdb, directory, signal }: Workshop, name: "train" | "valid
 async function provenSample(job: Job) {
   const report = await proveNoLeakage(job, 500);
   job.terminal.line(
-    `   ${count(report.values)} values computed again from the raw flights: ${report.different} differ; the newest outcome used was known ${report.closestMinutes} minutes before its departure`,
+    `   ${count(report.values)} values computed again from the raw flights: ${report.different} differ; the newest outcome used was known ${report.closestMinutes} min before its departure`,
   );
   if (report.different > 0 || report.closestMinutes <= 0)
     throw new Error("A feature knows something it should not: see the line above.");

@@ -32,7 +32,7 @@ const drawMonths = ({ data }: ReportData): Promise<string> =>
     data: { values: [...data.months] },
     mark: { type: "bar", color: palette.ours },
     encoding: {
-      x: { field: "month", type: "ordinal", title: null, axis: { labelAngle: 0 } },
+      x: { field: "month", type: "ordinal", sort: null, title: null, axis: { labelAngle: 0 } },
       y: { field: "lateShare", type: "quantitative", title: "late", axis: { format: "%" } },
     },
   });

@@ -43,7 +43,7 @@ function learningSections(data: ReportData, charts: ReportCharts): readonly stri
     section(
       "No feature knows the future",
       `${count(leakage.values)} feature values of ${count(leakage.labels)} departures were computed again from the raw flights that were known before each departure:
-       ${leakage.different} differ. The newest outcome that any of them used was known ${leakage.closestMinutes} minutes before its departure.`,
+       ${leakage.different} differ. The newest outcome that any of them used was known ${leakage.closestMinutes} min before its departure.`,
     ),
     section(
       "Tuning",
@@ -82,7 +82,7 @@ function productionSections(data: ReportData, charts: ReportCharts): readonly st
     ),
     section(
       "A bad candidate, rolled back",
-      `${text(canary.candidate)} got ${Math.round(canary.share * 100)} % of the traffic and answered ${count(canary.requests)} requests. State: <b>${text(canary.state)}</b>. ${text(canary.reason ?? "")}`,
+      `${text(canary.candidate)} got ${Math.round(canary.share * 100)} % of the traffic and answered ${count(canary.requests)} requests. It was deployed at ${moment(canary.deployedMs)}${canary.rolledBackMs === undefined ? "" : ` and taken back at ${moment(canary.rolledBackMs)}`}, by the clock of the replay. State: <b>${text(canary.state)}</b>. ${text(canary.reason ?? "")}`,
       table(
         ["time", "event"],
         canary.events.map(({ time, type }) => [text(time), text(type)]),
@@ -109,6 +109,8 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   `<table><tr>${head.map((each) => `<th>${each}</th>`).join("")}</tr>${rows
     .map((row) => `<tr>${row.map((each) => `<td>${each}</td>`).join("")}</tr>`)
     .join("")}</table>`;
+
+const moment = (timeMs: number): string => `${new Date(timeMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
 const text = (value: string): string => value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
