@@ -7,7 +7,8 @@ import { type Production, endpoint, rollbackOn } from "./production.ts";
 import type { CanaryReport } from "./report-data.ts";
 import type { TrainingBench } from "./training.ts";
 
-const share = 0.1;
+/** A tenth of the traffic, more where two days of it would be too few requests to judge a model by. */
+export const canaryShare = (juneDepartures: number): number => Math.min(0.5, Math.max(0.1, 4_500 / juneDepartures));
 
 /** What `network.json` of a dense model says. */
 interface DenseNetwork {
@@ -59,7 +60,7 @@ export async function registerBadCandidate({ registry, directory, signal }: Trai
 }
 
 /** Gives the candidate its share of the traffic, with the alerts that take it back. */
-export async function deployCanary({ server }: Production, candidate: ModelVersion): Promise<void> {
+export async function deployCanary({ server }: Production, candidate: ModelVersion, share: number): Promise<void> {
   await server.deploy(endpoint, {
     model: `late/${candidate.version}`,
     traffic: { type: "canary", share, bakeMs: 2 * 86_400_000 },
@@ -80,6 +81,7 @@ export async function canaryReport(
   { server }: Production,
   told: {
     readonly candidate: ModelVersion;
+    readonly share: number;
     readonly deployedMs: number;
     readonly requests: number;
     readonly afterCursor: number;
@@ -99,7 +101,7 @@ export async function canaryReport(
   const { version } = await registry.version("late@champion", { signal });
   return {
     candidate: `late/${told.candidate.version}`,
-    share,
+    share: told.share,
     deployedMs: told.deployedMs,
     rolledBackMs: status?.state === "rolled-back" ? status.sinceMs : undefined,
     requests: told.requests,

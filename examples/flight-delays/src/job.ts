@@ -1,7 +1,8 @@
 import { collect, columnOf, asFloat64 } from "@millwright/data";
 import { verifyModel } from "@millwright/model";
 import { type Workshop, describeFlights, ingestOutcomes, proveNoLeakage, trainingSet } from "./features.ts";
-import { canaryReport, deployCanary, lastCursor, registerBadCandidate } from "./canary.ts";
+import { canaryReport, canaryShare, deployCanary, lastCursor, registerBadCandidate } from "./canary.ts";
+import { featuresDiffer, featuresLeak, modelNotBetter } from "./errors.ts";
 import { prepareFlights } from "./flights.ts";
 import { measureHttp } from "./http.ts";
 import { loadJune } from "./june.ts";
@@ -65,8 +66,7 @@ async function provenSample(job: Job) {
   job.terminal.line(
     `   ${count(report.values)} values computed again from the raw flights: ${report.different} differ; the newest outcome used was known ${report.closestMinutes} min before its departure`,
   );
-  if (report.different > 0 || report.closestMinutes <= 0)
-    throw new Error("A feature knows something it should not: see the line above.");
+  if (report.different > 0 || report.closestMinutes <= 0) throw featuresLeak(report.different, report.closestMinutes);
   return report;
 }
 
@@ -127,10 +127,7 @@ async function registerChampion(
 ): Promise<RegistryReport> {
   const version = await registry.register("late", modelDirectory, { signal });
   const best = Math.min(...report.baselines.map(({ logLoss }) => logLoss));
-  if (report.model.logLoss >= best)
-    throw new Error(
-      `The model's log loss on May, ${report.model.logLoss}, is not better than a baseline's, ${best}: it is not approved.`,
-    );
+  if (report.model.logLoss >= best) throw modelNotBetter(report.model.logLoss, best);
   if (version.approval !== "approved") {
     const comment = `log loss on May ${report.model.logLoss.toFixed(4)}, the best baseline ${best.toFixed(4)}`;
     await registry.approve("late", version.version, { status: "approved", by: approver, comment }, { signal });
@@ -154,6 +151,7 @@ async function liveJune(job: Job, training: TrainingReport): Promise<Pick<Report
   const candidate = await registerBadCandidate(job);
   const afterCursor = await lastCursor(job);
   await using production = await openProduction(job, clock);
+  const share = canaryShare(june.departedMs.length);
   let deployedMs: number | undefined;
   const replayed = await replayJune(job, june, production, {
     clock,
@@ -162,14 +160,20 @@ async function liveJune(job: Job, training: TrainingReport): Promise<Pick<Report
       await production.monitor.evaluate(nowMs);
       if (deployedMs !== undefined || nowMs < periods.canaryMs) return;
       deployedMs = nowMs;
-      await deployCanary(production, candidate);
+      await deployCanary(production, candidate, share);
     },
   });
   const requests = replayed.byCandidate.reduce((sum, each) => sum + each, 0);
   const http = await measureHttp(production.server, june, signal);
   const parity = await compareWithHistory(job, june, replayed.vectors);
   const replay = { ...summarizeReplay(june, replayed), http, parity };
-  const canary = await canaryReport(job, production, { candidate, deployedMs: deployedMs ?? 0, requests, afterCursor });
+  const canary = await canaryReport(job, production, {
+    candidate,
+    share,
+    deployedMs: deployedMs ?? 0,
+    requests,
+    afterCursor,
+  });
   const champion = await registry.resolve("late@champion", { signal });
   const watch = await watchReport(production, champion, { training, replay, canary });
   terminal.line(
@@ -182,7 +186,7 @@ async function liveJune(job: Job, training: TrainingReport): Promise<Pick<Report
   terminal.line(
     `   ${canary.candidate}: ${canary.state} after ${count(canary.requests)} requests. ${canary.reason ?? ""}`,
   );
-  if (parity.different > 0) throw new Error("Online and offline features differ: see the line above.");
+  if (parity.different > 0) throw featuresDiffer(parity.different, parity.values);
   return { replay, canary, watch };
 }
 

@@ -1,30 +1,35 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { digestOfJson, hasCode, isMillwrightError } from "@millwright/contracts";
+import { type MillwrightError, digestOfJson, hasCode } from "@millwright/contracts";
 import { openDuckDb } from "@millwright/duckdb";
 import { openFeatureStore } from "@millwright/feature-store";
 import { openMemoryOnlineStore } from "@millwright/feature-store/drivers/memory";
-import { openJobs } from "@millwright/jobs";
+import { type Jobs, openJobs } from "@millwright/jobs";
 import { openRegistry } from "@millwright/registry";
 import { openDirectoryArtifactStore, openSqlite } from "@millwright/storage";
 import { createTrainer } from "@millwright/trainer";
 import { lateFlights } from "./definitions.ts";
+import { explain } from "./errors.ts";
 import { type Job, runJob } from "./job.ts";
 import { type Options, readOptions, usage } from "./options.ts";
 import { periods } from "./periods.ts";
 import { createReplayClock } from "./production.ts";
 import { writeReport } from "./report.ts";
 import { serveForever } from "./serve.ts";
-import { openStages } from "./stages.ts";
+import { type Stages, openFolder, openStages } from "./stages.ts";
 import { type Terminal, createTerminal, seconds } from "./terminal.ts";
 
 const gibibyte = 2 ** 30;
 
+interface Room {
+  readonly jobs: Jobs;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+}
+
 /** Opens every part of the platform in one folder, and hands them to `work`. */
 async function withJob<Result>(
   options: Options,
-  terminal: Terminal,
-  signal: AbortSignal,
+  { jobs, terminal, signal }: Room,
   work: (job: Job) => Promise<Result>,
 ): Promise<Result> {
   const directory = options.output;
@@ -33,7 +38,6 @@ async function withJob<Result>(
   await using database = await openSqlite(join(directory, "millwright.db"), { signal });
   const artifacts = await openDirectoryArtifactStore(join(directory, "artifacts"), { signal });
   await using registry = await openRegistry({ database, artifacts, directory: join(directory, "models") });
-  await using jobs = await openJobs({ directory: join(directory, "jobs") });
   await using store = await openFeatureStore({
     history: join(directory, "features"),
     services: [lateFlights],
@@ -59,6 +63,39 @@ async function withJob<Result>(
   });
 }
 
+/** All stages, then the report; with `--serve` the endpoint until it is stopped. */
+async function runStages(options: Options, stages: Stages, room: Room): Promise<void> {
+  const { terminal } = room;
+  const startMs = performance.now();
+  await withJob(options, room, async (job) => {
+    const found = await runJob(job, stages);
+    const page = await stages.run("end", "Write the report", () =>
+      writeReport(options.output, { ...found, generatedMs: Date.now(), timings: stages.timings() }),
+    );
+    terminal.line(`What to do:\n${found.watch.advice.map((each) => `  - ${each}`).join("\n")}`);
+    terminal.line(`Report: ${page}   (${seconds(performance.now() - startMs)} in all)`);
+    if (options.serve) await serveForever(job, options.port);
+  });
+}
+
+/** Takes the folder for this process, and works in it. Two runs in one folder would destroy each other's files. */
+async function workIn(options: Options, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { output, rows, effort } = options;
+  await openFolder(output);
+  await using jobs = await openJobs({ directory: join(output, "jobs") });
+  const key = digestOfJson({ rows: rows ?? null, effort, service: lateFlights.digest, layout: 1 });
+  const stages = await openStages(output, key, terminal, { keepFinished: options.serve, spare: "jobs" });
+  try {
+    await runStages(options, stages, { jobs, terminal, signal });
+  } catch (error) {
+    if (!signal.aborted && explain(error, output)?.category === "data") {
+      await stages.discard();
+      terminal.line(`What ${output} holds is of no more use: the next start begins anew.`);
+    }
+    throw error;
+  }
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const options = readOptions(args);
   if (typeof options === "string") {
@@ -70,34 +107,18 @@ async function main(args: readonly string[]): Promise<number> {
   for (const name of ["SIGINT", "SIGTERM"] as const)
     process.once(name, () => interrupted.abort(new Error("Interrupted.")));
   const { signal } = interrupted;
-  const startMs = performance.now();
   try {
-    await mkdir(options.output, { recursive: true });
-    const key = digestOfJson({
-      rows: options.rows ?? null,
-      effort: options.effort,
-      service: lateFlights.digest,
-      layout: 1,
-    });
-    const stages = await openStages(options.output, key, terminal, { keepFinished: options.serve });
-    await withJob(options, terminal, signal, async (job) => {
-      const found = await runJob(job, stages);
-      const page = await stages.run("end", "Write the report", () =>
-        writeReport(options.output, { ...found, generatedMs: Date.now(), timings: stages.timings() }),
-      );
-      terminal.line(`What to do:\n${found.watch.advice.map((each) => `  - ${each}`).join("\n")}`);
-      terminal.line(`Report: ${page}   (${seconds(performance.now() - startMs)} in all)`);
-      if (options.serve) await serveForever(job, options.port);
-    });
+    await workIn(options, terminal, signal);
     return 0;
   } catch (error) {
     if (signal.aborted) {
       terminal.line("Interrupted. The same command goes on where this run stopped.");
       return 130;
     }
-    if (!isMillwrightError(error)) throw error;
-    terminal.line(`${error.code}: ${error.message}`);
-    return hasCode(error, "SERVING_PORT_BUSY") ? 3 : 1;
+    const problem: MillwrightError | undefined = explain(error, options.output);
+    if (problem === undefined) throw error;
+    terminal.line(`${problem.code}: ${problem.message}`);
+    return hasCode(problem, "SERVING_PORT_BUSY") ? 3 : 1;
   }
 }
 

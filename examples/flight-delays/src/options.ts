@@ -14,6 +14,7 @@ export interface Options {
 
 export const usage = `npm start -- [options]
   --rows N      work with about N of the 3,000,000 flights, spread evenly (at least 20,000)
+  --trials N    hyperparameter settings to try (1 to 100; default 12)
   --serve       keep the endpoint up at the end, or at once when a run is finished already
   --port N      port of --serve (default 8080; 0: any free one)
   --output DIR  where everything is kept (default: examples/flight-delays/output)
@@ -27,6 +28,7 @@ export function readOptions(args: readonly string[]): Options | string {
       args: [...args],
       options: {
         rows: { type: "string" },
+        trials: { type: "string", default: "12" },
         serve: { type: "boolean", default: false },
         port: { type: "string", default: "8080" },
         output: { type: "string" },
@@ -41,20 +43,24 @@ export function readOptions(args: readonly string[]): Options | string {
   if (rows !== undefined && !(Number.isInteger(rows) && rows >= 20_000)) {
     return `--rows ${values.rows} is not a whole number from 20,000.\n${usage}`;
   }
+  const trials = Number(values.trials);
+  if (!(Number.isInteger(trials) && trials >= 1 && trials <= 100)) {
+    return `--trials ${values.trials} is not a whole number from 1 to 100.\n${usage}`;
+  }
   const port = Number(values.port);
   if (!(Number.isInteger(port) && port >= 0 && port < 65_536)) return `--port ${values.port} is not a port.\n${usage}`;
   const output =
     values.output === undefined ? fileURLToPath(new URL("../output", import.meta.url)) : resolve(values.output);
-  return { rows, serve: values.serve, port, output, effort: effortFor(Math.min(rows ?? 3_000_000, 3_000_000)) };
+  return { rows, serve: values.serve, port, output, effort: effortFor(Math.min(rows ?? 3_000_000, 3_000_000), trials) };
 }
 
-function effortFor(rows: number): Effort {
+function effortFor(rows: number, trials: number): Effort {
   const train = Math.floor(rows * 0.6);
   return {
-    trials: 12,
+    trials,
     trialRows: Math.min(100_000, Math.floor(train / 2)),
     trialEpochs: 3,
-    finalRows: Math.min(600_000, train),
-    finalEpochs: 4,
+    finalRows: Math.min(500_000, train),
+    finalEpochs: 3,
   };
 }

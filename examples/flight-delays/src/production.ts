@@ -85,6 +85,6 @@ const objectives = () => [
 
 const rules = () => [
   errorRateAlert({ endpoint }),
-  qualityAlert({ endpoint }),
+  qualityAlert({ endpoint, minimumLabels: 50 }),
   predictionShiftAlert({ endpoint, windowMs: 6 * 3_600_000 }),
 ];

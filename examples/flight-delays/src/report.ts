@@ -70,7 +70,11 @@ function productionSections(data: ReportData, charts: ReportCharts): readonly st
       `Version <b>${text(registry.version)}</b>, approved by ${text(registry.approvedBy)}, digest <code>${text(registry.digest)}</code>. Made from:`,
       table(
         ["what", "name", "id"],
-        registry.lineage.map(({ kind, name = "", id }) => [kind, name, `<code>${text(id.slice(0, 23))}</code>`]),
+        registry.lineage.map(({ kind, name = "", id }) => [
+          text(kind),
+          text(name),
+          `<code>${text(id.slice(0, 23))}</code>`,
+        ]),
       ),
     ),
     section(

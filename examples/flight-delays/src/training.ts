@@ -69,7 +69,7 @@ export async function tune(
   await using study = await openStudy({
     name: "late",
     space: {
-      units: int(16, 96, { step: 16 }),
+      units: int(16, 64, { step: 16 }),
       learningRate: float(3e-4, 1e-2, { log: true }),
       dropout: float(0, 0.3, { step: 0.05 }),
     },
