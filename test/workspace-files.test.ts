@@ -55,10 +55,15 @@ test("the root tsconfig.json references every project", () => {
 test("time, chance and ids come from outside: no source reads the machine's own", () => {
   const own =
     /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b|\bperformance\.now\b|\brandomUUID\b|\bprocess\.hrtime\b/;
+  // Replacing chance by a seeded stream reads none; the line above it says why, as for every rule that is set aside.
+  const replaced =
+    /^\s*\/\/ oxlint-disable-next-line no-restricted-properties -- \S.*\n\s*Math\.random = (?!Math\.random\b)/gm;
   const allowed = new Set(["clock.ts", "random.ts", "id-source.ts"].map((file) => `contracts/src/${file}`));
   const readers = publishedPackages.flatMap(({ name, ...rest }) =>
     sources({ name, ...rest }, "src")
-      .filter(({ file, text }) => !allowed.has(`${name}/${file}`) && own.test(withoutComments(text)))
+      .filter(
+        ({ file, text }) => !allowed.has(`${name}/${file}`) && own.test(withoutComments(text.replace(replaced, ""))),
+      )
       .map(({ file }) => `${name}/${file}`),
   );
   expect(readers).toEqual([]);
