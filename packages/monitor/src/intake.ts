@@ -1,6 +1,6 @@
 import type { CapturedLabel, CapturedPrediction, Clock, Logger, Meter, Random, Redactor } from "@millwright/contracts";
 import type { CaptureBuffer } from "./capture-writer.ts";
-import { createLabelJoin } from "./label-join.ts";
+import { createLabelJoin, type LabelOutcome } from "./label-join.ts";
 import type { MonitorCounts } from "./monitor.ts";
 import { capturedRow, observationOf } from "./observe.ts";
 import type { QualityOptions } from "./quality.ts";
@@ -20,6 +20,8 @@ export interface IntakeOptions {
   readonly sampleShare: number;
   readonly maxQueue: number;
   readonly maxWaitingForLabels: number;
+  readonly holdLabelsMs: number;
+  readonly maxHeldLabels: number;
   readonly random: Random;
   /** Told of every prediction, with the time it counts for. */
   readonly observe: (prediction: CapturedPrediction, timeMs: number) => void;
@@ -54,7 +56,7 @@ export function createIntake(options: IntakeOptions): Intake {
     help: "Predictions and labels by what became of them.",
     labelNames: ["outcome"],
   });
-  const take = createTaker(options, counts);
+  const { take, held } = createTaker(options, counts);
   const turn = (): void => {
     scheduled = false;
     const items = queue.splice(0, itemsPerTurn);
@@ -83,20 +85,32 @@ export function createIntake(options: IntakeOptions): Intake {
       queue = [];
       take(items);
     },
-    counts: () => ({ ...counts, labels: { ...counts.labels } }),
+    counts: () => ({ ...counts, labels: { ...counts.labels, held: held() } }),
   };
 }
 
 type MutableCounts = {
   captured: number;
   failed: number;
-  readonly labels: Record<keyof MonitorCounts["labels"], number>;
+  readonly labels: Record<LabelOutcome, number>;
 };
 
+interface Taker {
+  take(items: readonly Item[]): void;
+  /** Labels that wait for their predictions. */
+  held(): number;
+}
+
 /** Counts items in their order: labels after the predictions that came before them. */
-function createTaker(options: IntakeOptions, counts: MutableCounts): (items: readonly Item[]) => void {
+function createTaker(options: IntakeOptions, counts: MutableCounts): Taker {
   const { book, writer, clock, logger, redactor, sampleShare, random, retainMs } = options;
-  const labels = createLabelJoin(book, options.quality, options.maxWaitingForLabels);
+  const labels = createLabelJoin({
+    book,
+    quality: options.quality,
+    maxWaiting: options.maxWaitingForLabels,
+    maxHeld: options.maxHeldLabels,
+    settle: (outcome) => (counts.labels[outcome] += 1),
+  });
   const isCurrent = createModelWatch((endpoint, variant) => {
     book.forget(endpoint, variant);
     options.startOver(endpoint, variant);
@@ -131,16 +145,17 @@ function createTaker(options: IntakeOptions, counts: MutableCounts): (items: rea
       logger.warn({ items: size, error: String(error) }, `${what} could not be counted.`);
     }
   };
-  return (items) => {
+  const take = (items: readonly Item[]): void => {
     const nowMs = clock.nowMs();
     for (const run of runsOf(items)) {
       if (run.predictions.length > 0) {
         attempt("Predictions", run.predictions.length, () => takePredictions(run.predictions, nowMs));
       }
-      for (const label of run.labels) attempt("A label", 1, () => (counts.labels[labels.join(label)] += 1));
+      for (const label of run.labels) attempt("A label", 1, () => labels.join(label, nowMs));
     }
-    labels.forget(nowMs - retainMs);
+    labels.forget(nowMs - retainMs, nowMs - options.holdLabelsMs);
   };
+  return { take, held: () => labels.held };
 }
 
 /** How long after a change of models answers of the old one may still come in. */

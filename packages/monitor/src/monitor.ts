@@ -49,6 +49,10 @@ export interface MonitorOptions {
   readonly maxQueue?: number | undefined;
   /** Most answers remembered for their labels. Default: 200,000. */
   readonly maxWaitingForLabels?: number | undefined;
+  /** How long a label that came before its prediction is held for it, before it counts as unmatched. Default: 60,000. */
+  readonly holdLabelsMs?: number | undefined;
+  /** Most labels held; beyond, the oldest count as unmatched. Default: 10,000. */
+  readonly maxHeldLabels?: number | undefined;
   /** Takes `alert.*`, `slo.*` and `drift.*`. Default: none. */
   readonly events?: EventLog | undefined;
   readonly meter?: Meter | undefined;
@@ -71,8 +75,11 @@ export interface MonitorCounts {
     readonly joined: number;
     readonly corrected: number;
     readonly superseded: number;
+    /** Labels of no prediction that was taken, or of a row or an endpoint that has no score. */
     readonly unmatched: number;
     readonly invalid: number;
+    /** Labels that came before their predictions and still wait for them; each becomes one of the above. */
+    readonly held: number;
   };
 }
 
@@ -172,6 +179,8 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     redactor: options.redactor,
     sampleShare: options.sampleShare ?? 1,
     maxWaitingForLabels: options.maxWaitingForLabels ?? 200_000,
+    holdLabelsMs: options.holdLabelsMs ?? 60_000,
+    maxHeldLabels: options.maxHeldLabels ?? 10_000,
     random: options.random ?? createRandom(1),
     observe: evaluator.observe,
     startOver: evaluator.startOver,

@@ -123,7 +123,14 @@ test("labels join late, out of order, twice and wrong; coverage and lag are told
   monitor.label({ requestId: "nobody", value: 1, timeMs: start });
   monitor.label({ requestId: predictions[4]!.requestId, row: 7, value: 1, timeMs: start });
   const { quality: read } = monitor.read("late", "main");
-  expect(monitor.counts().labels).toEqual({ joined: 3, corrected: 1, superseded: 1, unmatched: 2, invalid: 1 });
+  expect(monitor.counts().labels).toEqual({
+    joined: 3,
+    corrected: 1,
+    superseded: 1,
+    unmatched: 1,
+    invalid: 1,
+    held: 1,
+  });
   expect([read.predictions, read.labels, read.coverage]).toEqual([100, 3, 0.03]);
   expect(read.meanLagMs).toBeCloseTo((hour + 3 * hour + 2 * hour + 5) / 3, 6);
   expect(read.largestLagMs).toBe(3 * hour);
