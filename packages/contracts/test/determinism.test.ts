@@ -65,10 +65,12 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 async function lint(source: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-lint-"));
   try {
-    await writeFile(join(directory, "source.ts"), source);
+    const file = join(directory, "source.ts");
+    await writeFile(file, source);
     const oxlint = join(root, "node_modules", "oxlint", "bin", "oxlint");
-    const run = promisify(execFile)(process.execPath, [oxlint, "-c", join(root, ".oxlintrc.json"), "source.ts"], {
-      cwd: directory,
+    // From the root, where the linter finds its type-aware part, whatever the PATH says.
+    const run = promisify(execFile)(process.execPath, [oxlint, "-c", join(root, ".oxlintrc.json"), file], {
+      cwd: root,
     });
     return await run.then(
       () => "",

@@ -34,7 +34,7 @@ test("a module whose event loop hangs is killed after the heartbeat timeout", as
   expect(result.failureReason).toContain("no sign of life");
 });
 
-test("TR-15: a module that speaks another version of the protocol is refused", async () => {
+test("a module that speaks another version of the protocol is refused", async () => {
   await using opened = await openTestJobs();
   const job = await opened.jobs.launch({ id: "newer", run: { module: fixture("speaks-version-9.js") } });
   const result = await job.result();
