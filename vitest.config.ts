@@ -1,4 +1,37 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** The files that take longest, slowest first. They start first, so that none of them is left running alone at the end. */
+const slowest: readonly string[] = [
+  "packages/storage/test/crash.test.ts",
+  "test/readme-examples.test.ts",
+  "packages/trainer/test/resume.test.ts",
+  "packages/trainer/test/checkpoint-kill.test.ts",
+  "packages/trainer/test/failures.test.ts",
+  "packages/feature-store/test/point-in-time.test.ts",
+  "packages/storage/test/processes.test.ts",
+  "packages/jobs/test/crash.test.ts",
+  "packages/jobs/test/supervision.test.ts",
+  "packages/storage/test/drivers.contract.test.ts",
+  "packages/trainer/test/training.test.ts",
+  "packages/tuner/test/durable-study.test.ts",
+  "packages/trainer/test/trial.test.ts",
+  "test/test-results.test.ts",
+  "packages/feature-store/test/crash.test.ts",
+  "packages/duckdb/test/limits.test.ts",
+  "packages/monitor/test/slo.test.ts",
+];
+
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const index = slowest.findIndex((file) => moduleId.endsWith(`/${file}`));
+      return index < 0 ? slowest.length : index;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 /** One configuration for every package, so that one command runs all of them and reports once. */
 export default defineConfig({
@@ -14,7 +47,9 @@ export default defineConfig({
     server: { deps: { external: [/[\\/](?:packages|examples)[\\/][^\\/]+[\\/]dist[\\/]/] } },
     // Processes, not threads: native engines and SQLite bindings are not all safe to load in several threads.
     pool: "forks",
-    maxWorkers: 2,
+    // One more than cores where there are few: many tests wait for a disk, a child process or a timer.
+    maxWorkers: Math.min(8, Math.max(3, availableParallelism())),
+    sequence: { sequencer: SlowestFirst },
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
