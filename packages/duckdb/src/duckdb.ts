@@ -9,7 +9,7 @@ import { claimDatabaseFile } from "./database-file.ts";
 import { fromDuckDb } from "./errors.ts";
 import { openRefDataset, scanFiles, type ScanOptions } from "./files.ts";
 import { writeQuery, type WriteParquetOptions } from "./parquet-writer.ts";
-import { identifier, literal, type SqlParameter } from "./sql.ts";
+import { identifier, literal, type SqlParameters } from "./sql.ts";
 import { createSqlDataset, type Query } from "./sql-dataset.ts";
 import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
@@ -30,8 +30,8 @@ export interface DuckDbOptions {
 }
 
 export interface QueryOptions extends CallOptions {
-  /** Values of `?` or `$1`, in order. Default: none. */
-  readonly params?: readonly SqlParameter[] | undefined;
+  /** Values of `?` or `$1`, in order, or of `$name`, by name: one for each. Default: none. */
+  readonly params?: SqlParameters | undefined;
 }
 
 export interface QueryBatchesOptions extends QueryOptions {

@@ -13,6 +13,7 @@ export type DuckDbErrorCode =
   | "DUCKDB_FORMAT_UNKNOWN"
   | "DUCKDB_INTERRUPTED"
   | "DUCKDB_MEMORY_EXHAUSTED"
+  | "DUCKDB_PARAMS_INVALID"
   | "DUCKDB_QUERY_FAILED"
   | "DUCKDB_REF_CHANGED"
   | "DUCKDB_SCHEMA_MISMATCH"
@@ -69,6 +70,13 @@ export const refChanged = (expected: string, actual: string): DuckDbError =>
       remedy: "Write the dataset again, or take a new reference of what the files hold now.",
     },
   );
+
+export const paramsInvalid = (problem: string): DuckDbError =>
+  new DuckDbError("DUCKDB_PARAMS_INVALID", `The parameters do not fit the statement: ${problem}.`, {
+    category: "user",
+    remedy:
+      "Give a list for `?` or `$1`, or an object for `$name`, with a value for each: null, boolean, number, bigint, string, Date or Uint8Array.",
+  });
 
 export const schemaMismatch = (what: string): DuckDbError =>
   new DuckDbError("DUCKDB_SCHEMA_MISMATCH", `The columns do not fit the schema: ${what}.`, {

@@ -10,5 +10,5 @@ export {
 export { DuckDbError, type DuckDbErrorCode } from "./errors.ts";
 export { type FileFormat, type ScanOptions } from "./files.ts";
 export { type WriteParquetOptions } from "./parquet-writer.ts";
-export { identifier, literal, type SqlParameter } from "./sql.ts";
+export { identifier, literal, type SqlParameter, type SqlParameters } from "./sql.ts";
 export { type ColumnSource } from "./staging.ts";

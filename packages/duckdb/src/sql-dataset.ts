@@ -1,14 +1,21 @@
-import { unsupported, type Dataset, type DatasetPart, type Digest, type Schema } from "@millwright/contracts";
+import {
+  unsupported,
+  type Dataset,
+  type DatasetPart,
+  type DatasetRef,
+  type Digest,
+  type Schema,
+} from "@millwright/contracts";
 import { digestBatches } from "@millwright/data";
 import type { Connections } from "./connections.ts";
 import { refChanged } from "./errors.ts";
-import { identifier, type SqlParameter } from "./sql.ts";
+import { identifier, type SqlParameters } from "./sql.ts";
 import { BATCH_ROWS, stream } from "./statements.ts";
 
 /** A query as it stands behind a dataset. */
 export interface Query {
   readonly sql: string;
-  readonly params: readonly SqlParameter[];
+  readonly params: SqlParameters;
   /** What it reads, for error messages. */
   readonly where?: string | undefined;
 }
@@ -49,27 +56,36 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
       known = undefined;
       throw error;
     });
+    known.catch(ignored);
     return known;
+  };
+  const ref = async (): Promise<DatasetRef> => {
+    if (parts === undefined) {
+      throw unsupported("A reference to the rows of a query", "Write them with writeParquet, then scan the files.");
+    }
+    return {
+      formatVersion: 1,
+      digest: expected ?? (await digest()),
+      schema,
+      ...(rows === undefined ? {} : { rows }),
+      parts,
+    };
   };
   return {
     schema,
     ...(rows === undefined ? {} : { rows }),
     batches,
     digest,
-    async ref() {
-      if (parts === undefined) {
-        throw unsupported("A reference to the rows of a query", "Write them with writeParquet, then scan the files.");
-      }
-      return {
-        formatVersion: 1,
-        digest: expected ?? (await digest()),
-        schema,
-        ...(rows === undefined ? {} : { rows }),
-        parts,
-      };
+    ref() {
+      const promise = ref();
+      promise.catch(ignored);
+      return promise;
     },
   };
 }
+
+/** References are handed on as promises; where nobody has come to await one yet, its failure must not end the process. */
+const ignored = (): void => {};
 
 /** The query with only these columns, which DuckDB carries down into the files. */
 export function projection(sql: string, columns: readonly string[] | undefined): string {

@@ -4,16 +4,16 @@ import type { Batch, CallOptions, Column, Schema } from "@millwright/contracts";
 import { createColumnReader } from "./column-reader.ts";
 import { schemaOfTypes } from "./column-types.ts";
 import type { Connections, HeldConnection, NativeCall, NativeCallOptions } from "./connections.ts";
-import { fromDuckDb, schemaMismatch } from "./errors.ts";
-import { bindings, type SqlParameter } from "./sql.ts";
+import { fromDuckDb, paramsInvalid, schemaMismatch } from "./errors.ts";
+import { bindings, type Binding, type SqlParameters } from "./sql.ts";
 import type { ColumnReader } from "./vector.ts";
 
 /** Rows a batch has at most where the caller does not say. */
 export const BATCH_ROWS = 65_536;
 
 export interface StatementOptions extends CallOptions {
-  /** Values of `?` or `$1`, in order. Default: none. */
-  readonly params?: readonly SqlParameter[] | undefined;
+  /** Values of `?` or `$1`, in order, or of `$name`, by name. Default: none. */
+  readonly params?: SqlParameters | undefined;
   /** What is read, for error messages. */
   readonly where?: string | undefined;
 }
@@ -139,12 +139,25 @@ async function prepare(held: HeldConnection, sql: string, options: StatementOpti
     if (statement.statementType === StatementType.TRANSACTION) {
       throw new Error("Parser Error: a transaction cannot be left open on a connection that others use after you");
     }
-    const { values, types } = bindings(options.params ?? []);
-    if (values.length > 0) statement.bind(values, types);
+    bindParameters(statement, bindings(options.params ?? []));
     return statement;
   } catch (error) {
     statement.destroySync();
     throw fromDuckDb(error, options.where);
+  }
+}
+
+function bindParameters(statement: DuckDBPreparedStatement, params: readonly Binding[]): void {
+  // Values that are missing or too many say little in DuckDB's words.
+  const wanted = Array.from({ length: statement.parameterCount }, (_, at) => statement.parameterName(at + 1));
+  const given = params.map(({ at }) => String(at));
+  const problems = [
+    ...wanted.filter((name) => !given.includes(name)).map((name) => `$${name} has no value`),
+    ...given.filter((name) => !wanted.includes(name)).map((name) => `the statement has no $${name}`),
+  ];
+  if (problems.length > 0) throw paramsInvalid(problems.join(", "));
+  for (const { at, value, type } of params) {
+    statement.bindValue(typeof at === "number" ? at : statement.parameterIndex(at), value, type);
   }
 }
 
