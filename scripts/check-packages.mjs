@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { ensureBuilt, ensureInstalled, ensureNode, findPnpm } from "./ensure.mjs";
 import { capture, isMain, main, root, ScriptError, tool } from "./run.mjs";
-import { doors, packages } from "./workspace.mjs";
+import { doors, exportedFiles, packages } from "./workspace.mjs";
 
 const field = (block, start, length) => block.toString("utf8", start, start + length).replace(/\0.*$/s, "");
 
@@ -45,6 +45,7 @@ function contentProblems(files, manifest) {
     "README.md",
     "LICENSE",
     ...doors(manifest).flatMap(({ file, types }) => [file, types]),
+    ...exportedFiles(manifest),
   ];
   const missing = wanted.map((name) => name.replace(/^\.\//, "")).filter((name) => !names.has(name));
   const strange = [...names].filter((name) => /(?:^|\/)(?:test|bench|node_modules)\/|\.tsbuildinfo$|\.log$/.test(name));

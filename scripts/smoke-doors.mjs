@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { doors } from "./workspace.mjs";
 
 const [folder] = process.argv.slice(2);
 const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-for (const [door, target] of Object.entries(manifest.exports)) {
-  if (door === "./package.json") continue;
+for (const { door, file } of doors(manifest)) {
   try {
-    const module = await import(pathToFileURL(join(folder, target.default)).href);
+    const module = await import(pathToFileURL(join(folder, file)).href);
     if (typeof module !== "object") throw new TypeError("no module");
   } catch (error) {
     const [first] = String(error?.stack ?? error).split("\n    at ");

@@ -25,9 +25,13 @@ export const packages = () => folders("packages").flatMap(project);
 /** Every project of the workspace: packages, examples, benchmarks. */
 export const projects = () => [...packages(), ...folders("examples").flatMap(project), ...project("benchmarks")];
 
-/** The doors of a package: `[{ door: "./testing", file: "dist/testing/index.js", types: "dist/…d.ts" }]`. */
+/** The doors of a package that are modules: `[{ door: "./testing", file: "dist/testing/index.js", types: "dist/…d.ts" }]`. */
 export function doors(manifest) {
   return Object.entries(manifest.exports ?? {})
-    .filter(([door]) => door !== "./package.json")
+    .filter(([, target]) => typeof target !== "string")
     .map(([door, target]) => ({ door, file: target.default ?? target.import, types: target.types }));
 }
+
+/** Files that a package exports as they are, such as a JSON Schema. */
+export const exportedFiles = (manifest) =>
+  Object.values(manifest.exports ?? {}).filter((target) => typeof target === "string");
