@@ -14,19 +14,20 @@ export type CaptureDraft = Omit<Parameters<PredictionSink["capture"]>[0], "featu
   readonly payload: Payload | undefined;
 };
 
-/** Hands a prediction over once the answer is on its way; what fails here reaches nobody but `onFailure`. */
-export function captureLater({ sink, redactor, onFailure }: CaptureOptions, draft: CaptureDraft): void {
+/**
+ * Hands a prediction over before its caller has the answer, so that a label that follows from the answer finds it; a sink promises never to
+ * block. What fails here reaches nobody but `onFailure`.
+ */
+export function captureNow({ sink, redactor, onFailure }: CaptureOptions, draft: CaptureDraft): void {
   if (sink === undefined) return;
-  setImmediate(() => {
-    try {
-      const { payload, ...rest } = draft;
-      const columns = payload === undefined ? undefined : columnsOf(payload);
-      const features = columns === undefined || redactor === undefined ? columns : redactBatch(columns, redactor);
-      sink.capture(features === undefined ? rest : { ...rest, features });
-    } catch (error) {
-      onFailure(error);
-    }
-  });
+  try {
+    const { payload, ...rest } = draft;
+    const columns = payload === undefined ? undefined : columnsOf(payload);
+    const features = columns === undefined || redactor === undefined ? columns : redactBatch(columns, redactor);
+    sink.capture(features === undefined ? rest : { ...rest, features });
+  } catch (error) {
+    onFailure(error);
+  }
 }
 
 const columnsOf = (payload: Payload): Batch | undefined =>

@@ -9,7 +9,7 @@ import type {
   Redactor,
 } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
-import { captureLater } from "./capture.ts";
+import { captureNow } from "./capture.ts";
 import { variantUnknown } from "./errors.ts";
 import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type ServedModel, type SlotOptions } from "./model-slot.ts";
@@ -217,7 +217,7 @@ export class Endpoint {
       logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
     };
     const timeMs = clock.nowMs() - latencyMs;
-    captureLater(
+    captureNow(
       { sink, redactor, onFailure },
       { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...result },
     );
