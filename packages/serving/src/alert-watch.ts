@@ -6,6 +6,8 @@ export interface AlertWatchOptions {
   readonly subject: string;
   /** The rules that matter. */
   readonly names: readonly string[];
+  /** Alerts that have fired since before are of an earlier candidate and do not matter. */
+  readonly firedFromMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Ends the watch. */
@@ -50,14 +52,23 @@ async function firstAlert(options: Watch): Promise<Alert | undefined> {
   return undefined;
 }
 
-async function oneWatch({ alerts, subject, names, signal }: Watch): Promise<Alert | undefined> {
+async function oneWatch(options: Watch): Promise<Alert | undefined> {
+  const { alerts, subject, names, firedFromMs, logger, signal } = options;
   const watch = new AbortController();
   const stop = (): void => watch.abort();
   signal.addEventListener("abort", stop, { once: true });
   // Listening begins before the look at what fires now, so that nothing falls between the two.
   const changes = alerts.changes(subject, { signal: watch.signal })[Symbol.asyncIterator]();
   try {
-    const matters = ({ name, state }: Alert): boolean => state === "firing" && names.includes(name);
+    const matters = ({ name, state, sinceMs }: Alert): boolean => {
+      if (state !== "firing" || !names.includes(name)) return false;
+      if (sinceMs < firedFromMs)
+        logger.warn(
+          { subject, name, sinceMs },
+          "an alert fires since before the deployment; it is ignored until it fires anew",
+        );
+      return sinceMs >= firedFromMs;
+    };
     let next = changes.next();
     next.catch(() => {});
     const firing = (await alerts.alerts(subject, { signal })).find(matters);

@@ -27,6 +27,9 @@ export interface DeploymentRecord {
   /** Digest of the candidate: an alias that moves meanwhile is not what was asked for. */
   readonly digest?: string | undefined;
   readonly reason?: string | undefined;
+  /** When the deployment began. */
+  readonly startedMs: number;
+  /** When it came into this state and share. */
   readonly sinceMs: number;
   /** The event that told of this state: the cause of the next. */
   readonly eventId?: EventId | undefined;

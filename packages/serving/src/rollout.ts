@@ -157,6 +157,7 @@ export class Rollout {
   async #begin(plan: DeploymentPlan, signal: AbortSignal | undefined): Promise<void> {
     const { traffic, ids, clock, store } = this.#options;
     const { variant, model, configured } = traffic.base;
+    const nowMs = clock.nowMs();
     const record: DeploymentRecord = {
       formatVersion: 1,
       endpoint: this.#name,
@@ -167,7 +168,8 @@ export class Rollout {
       variant,
       before: model,
       configured,
-      sinceMs: clock.nowMs(),
+      startedMs: nowMs,
+      sinceMs: nowMs,
     };
     const begun = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, "started"));
     if (begun === undefined) throw deploymentRunning(this.#name, "of another process");
@@ -305,7 +307,8 @@ export class Rollout {
   #watchFor(bakeMs: number, names: readonly string[], signal: AbortSignal): ReturnType<typeof alertWithin> {
     const { alerts, clock, logger } = this.#options;
     const subject = `endpoint/${this.#name}/variant/candidate`;
-    return alertWithin(bakeMs, { alerts, subject, names, clock, logger, signal });
+    const { startedMs } = this.#record();
+    return alertWithin(bakeMs, { alerts, subject, names, firedFromMs: startedMs, clock, logger, signal });
   }
 
   /** Tries until it is written down; on a roll-back the traffic is safe meanwhile. */

@@ -1,9 +1,10 @@
-import type { Alert, AlertSource } from "@millwright/contracts";
+import { type Alert, type AlertSource, type Clock, systemClock } from "@millwright/contracts";
 
 /** Alerts in memory, fired by hand. */
-export function createAlerts(): {
+export function createAlerts(clock: Clock = systemClock): {
   readonly source: AlertSource;
-  fire(name: string, subject: string): void;
+  /** @param sinceMs Default: now. */
+  fire(name: string, subject: string, sinceMs?: number): void;
   readonly listeners: number;
 } {
   const firing = new Map<string, Alert>();
@@ -14,13 +15,13 @@ export function createAlerts(): {
     get listeners() {
       return listeners.size;
     },
-    fire(name, subject) {
+    fire(name, subject, sinceMs = clock.nowMs()) {
       const alert: Alert = {
         name,
         subject,
         severity: "page",
         state: "firing",
-        sinceMs: 0,
+        sinceMs,
         summary: `${name} is too high`,
       };
       firing.set(`${name} ${subject}`, alert);

@@ -31,7 +31,7 @@ async function open(kind: "memory" | "sqlite"): Promise<Opened> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-deploy-"));
   cleanups.unshift(() => rm(directory, { recursive: true, force: true }));
   const database = kind === "sqlite" ? use(await openSqlite(join(directory, "db"), { clock })) : undefined;
-  const alerts = createAlerts();
+  const alerts = createAlerts(clock);
   const events = database === undefined ? openMemoryEventLog({ clock }) : openSqliteEventLog(database);
   const store = database === undefined ? { events } : { database };
   const server = use(
@@ -127,13 +127,35 @@ for (const kind of ["memory", "sqlite"] as const) {
       expect(alerts.listeners).toBe(0);
     });
 
-    test("an alert that fires already when the candidate begins rolls it back too", async () => {
+    test("an alert that fires already when the candidate gets its traffic rolls it back too", async () => {
       await using opened = await open(kind);
       const { server, alerts } = opened;
       alerts.fire("error-rate", "endpoint/late/variant/candidate");
       await server.deploy("late", { model: "late/2", traffic: canary, rollbackOn: ["error-rate"] });
       await pause(50);
       expect((await server.status("late"))?.state).toBe("rolled-back");
+    });
+
+    test("an alert left over from an earlier candidate does not roll back the next; one that fires anew does", async () => {
+      await using opened = await open(kind);
+      const { server, alerts, fixture } = opened;
+      const subject = "endpoint/late/variant/candidate";
+      await server.deploy("late", { model: "late/2", traffic: canary, rollbackOn: ["error-rate"] });
+      await fixture.advance(1000);
+      alerts.fire("error-rate", subject);
+      await expect.poll(async () => (await server.status("late"))?.state).toBe("rolled-back");
+      await fixture.advance(1000);
+      await server.deploy("late", { model: "late/3", traffic: canary, rollbackOn: ["error-rate"] });
+      await pause(50);
+      expect((await server.status("late"))?.state).toBe("baking");
+      // It is told of again while it goes on firing.
+      alerts.fire("error-rate", subject, 1_001_000);
+      await pause(50);
+      expect((await server.status("late"))?.state).toBe("baking");
+      await fixture.advance(1000);
+      alerts.fire("error-rate", subject);
+      await expect.poll(async () => (await server.status("late"))?.state).toBe("rolled-back");
+      expect(await server.status("late")).toMatchObject({ variants: [{ model: "late/1" }] });
     });
 
     test("a linear deployment takes its steps, and a canary that nothing stops takes all", async () => {
@@ -189,7 +211,7 @@ test("a plan out of range, or guarded by alerts that nobody raises, is refused a
   for (const traffic of [
     { type: "canary", share: 0.6, bakeMs: 1 },
     { type: "canary", share: 0, bakeMs: 1 },
-    { type: "canary", share: 0.1, bakeMs: 3_600_001 },
+    { type: "canary", share: 0.1, bakeMs: 30 * 86_400_000 + 1 },
     { type: "linear", stepShare: 0.05, stepMs: 1 },
   ] as const) {
     await expect(server.deploy("late", { model: "late/2", traffic })).rejects.toMatchObject({
