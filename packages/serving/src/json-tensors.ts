@@ -139,7 +139,7 @@ function elementTexts({ dtype, data }: Tensor): readonly string[] {
 /** `data` as the JSON text of a flat list. */
 export const dataText = (tensor: Tensor): string => `[${elementTexts(tensor).join(",")}]`;
 
-/** Rows of an output as JSON text, each a scalar or nested lists of the sizes after the first. */
+/** Rows of an output as JSON text: a scalar where a row holds one value (shapes [n] and [n, 1]), else nested lists of the sizes after the first. */
 export function rowTexts(tensor: Tensor): readonly string[] {
   const texts = elementTexts(tensor);
   const nest = (start: number, sizes: readonly number[]): string => {
@@ -148,7 +148,8 @@ export function rowTexts(tensor: Tensor): readonly string[] {
     const stride = sizeOf(rest);
     return `[${Array.from({ length: size }, (_, at) => nest(start + at * stride, rest)).join(",")}]`;
   };
-  const rest = tensor.shape.slice(1);
+  const sizes = tensor.shape.slice(1);
+  const rest = sizes.length === 1 && sizes[0] === 1 ? [] : sizes;
   const stride = sizeOf(rest);
   return Array.from({ length: tensor.shape[0] ?? 1 }, (_, row) => nest(row * stride, rest));
 }

@@ -73,7 +73,7 @@ test("entities stick by their keys, and a variant can be asked for by name", asy
       body: JSON.stringify({ instances: [row] }),
     }),
   );
-  expect(await reply.json()).toEqual({ predictions: [[expect.closeTo(expected(2, row), 6)]] });
+  expect(await reply.json()).toEqual({ predictions: [expect.closeTo(expected(2, row), 6)] });
 });
 
 test("an alias that moves under load drops no request, and every answer is of the model it names", async () => {
@@ -96,11 +96,11 @@ test("an alias that moves under load drops no request, and every answer is of th
       });
       expect(reply.status).toBe(200);
       const { predictions, provenance } = (await reply.json()) as {
-        predictions: number[][];
+        predictions: number[];
         provenance: { model: { version: number } };
       };
       const { version } = provenance.model;
-      expect(predictions[0]?.[0]).toBeCloseTo(expected(version, row), 6);
+      expect(predictions[0]).toBeCloseTo(expected(version, row), 6);
       seen.push(version);
     }
   };
