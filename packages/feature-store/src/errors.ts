@@ -1,4 +1,4 @@
-import { MillwrightError, type ColumnType } from "@millwright/contracts";
+import { MillwrightError } from "@millwright/contracts";
 
 export type FeatureStoreErrorCode =
   | "FEATURE_STORE_BATCH_CONFLICT"
@@ -11,7 +11,8 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_LOG_LOCKED"
   | "FEATURE_STORE_TIME_TOO_OLD"
   | "FEATURE_STORE_VALUE_RANGE"
-  | "FEATURE_STORE_VIEW_UNKNOWN";
+  | "FEATURE_STORE_VIEW_UNKNOWN"
+  | "FEATURE_STORE_WRITE_FAILED";
 
 export class FeatureStoreError extends MillwrightError<FeatureStoreErrorCode> {
   override readonly name = "FeatureStoreError";
@@ -42,13 +43,20 @@ export const columnMissing = (where: string, column: string, given: readonly str
     remedy: `Add it; the columns given are ${given.join(", ")}.`,
   });
 
-export const columnType = (where: string, column: string, actual: ColumnType, wanted: string): FeatureStoreError =>
+export const columnType = (
+  where: string,
+  column: string,
+  actual: string,
+  wanted: string,
+  cause?: unknown,
+): FeatureStoreError =>
   new FeatureStoreError(
     "FEATURE_STORE_COLUMN_TYPE",
     `${where} have "${column}" as ${actual}, and ${wanted} is defined.`,
     {
       category: "user",
       remedy: "Cast the column before, or define it with the type it has.",
+      cause,
     },
   );
 
@@ -92,3 +100,25 @@ export const valueRange = (view: string, column: string, value: number): Feature
     `The sum over "${column}" in the view "${view}" reaches ${value}, where sums are no longer exact.`,
     { category: "data", remedy: "Scale the column down, or define the view with fewer `decimals`." },
   );
+
+const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {
+  ENOSPC: ["capacity", "Make room on its disk, then do it again."],
+  EDQUOT: ["capacity", "Make room within the quota, or raise it, then do it again."],
+  EFBIG: ["capacity", "Raise the limit on file sizes, or use a file system that takes larger ones."],
+  EROFS: ["user", "Name a folder on a file system that can be written to."],
+  EACCES: ["user", "Let this process write there, or name another folder."],
+  EPERM: ["user", "Let this process write there, or name another folder."],
+};
+
+/** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */
+export function writeFailure(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
+  const [category, remedy] = remedies[String(error.code)] ?? [];
+  if (category === undefined || remedy === undefined) return error;
+  return new FeatureStoreError("FEATURE_STORE_WRITE_FAILED", `"${path}" could not be written: ${error.message}.`, {
+    category,
+    remedy,
+    retryable: category === "capacity",
+    cause: error,
+  });
+}

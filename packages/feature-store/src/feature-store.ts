@@ -23,6 +23,7 @@ import {
   type PushResult,
 } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
+import { batchOfRows, type SourceRow } from "./source-columns.ts";
 import { writeTrainingSet, type HistoryOptions, type HistorySource } from "./training-set.ts";
 
 export interface FeatureStoreOptions {
@@ -50,7 +51,7 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** The labels with the features that were known at their times: one row a label, in their order. */
   history(service: string | FeatureService, options: HistoryOptions): Promise<Dataset>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
-  push(view: string | FeatureView, batch: Batch, options?: CallOptions): Promise<PushResult>;
+  push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
   /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */
   materialize(view: string | FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
 }
@@ -123,9 +124,12 @@ function createStore({ services, views, source, state, close }: Parts): FeatureS
       check(options.signal);
       return await writeTrainingSet(source, serviceOf(service), options);
     },
-    async push(view, batch, { signal } = {}) {
+    async push(view, rows, { signal } = {}) {
       check(signal);
-      return await state.push(viewOf(view), batch, signal);
+      const found = viewOf(view);
+      const where = `The rows pushed to the view "${found.name}"`;
+      const batch = "columns" in rows ? rows : batchOfRows(where, found, rows);
+      return await state.push(found, batch, signal);
     },
     async materialize(view, options) {
       check(options.signal);

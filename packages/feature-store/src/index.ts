@@ -18,6 +18,7 @@ export {
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingest.ts";
+export type { SourceRow } from "./source-columns.ts";
 export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online.ts";
 export {
   type OnlineFloor,

@@ -1,5 +1,5 @@
 import type { Batch, Column, ColumnType, Schema } from "@millwright/contracts";
-import { asFloat64, columnOf, schemaOf, toArray } from "@millwright/data";
+import { asFloat64, column, columnOf, schemaOf, toArray, type ValueInput } from "@millwright/data";
 import type { FeatureView, InputType, KeyType } from "./definition.ts";
 import { columnMissing, columnType, valueRange } from "./errors.ts";
 
@@ -10,6 +10,36 @@ export function sourceSchema(view: FeatureView): Schema {
   if (view.deleted !== undefined) types[view.deleted] = "bool";
   Object.assign(types, view.features, view.inputs);
   return Object.entries(types).map(([name, type]) => ({ name, type }));
+}
+
+/** A row by column names; a timestamp is a `Date`, or microseconds as bigint. */
+export type SourceRow = Readonly<Record<string, string | number | bigint | boolean | Date | null | undefined>>;
+
+/**
+ * The columns a view reads, of plain rows; what else the rows have is left out, and what some of them lack is null there.
+ * Throws `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`.
+ */
+export function batchOfRows(where: string, view: FeatureView, rows: readonly SourceRow[]): Batch {
+  const [first = {}] = rows;
+  const columns = sourceSchema(view).map(({ name, type }) => {
+    if (rows.length > 0 && !rows.some((row) => Object.hasOwn(row, name)))
+      throw columnMissing(where, name, Object.keys(first));
+    const values = rows.map((row): ValueInput => (Object.hasOwn(row, name) ? row[name] : null));
+    const misfit = (value: ValueInput, cause?: unknown): Error =>
+      columnType(where, name, value instanceof Date ? "Date" : typeof value, type, cause);
+    // Milliseconds and microseconds look alike.
+    const bare = type === "timestamp" ? values.find((value) => typeof value === "number") : undefined;
+    if (bare !== undefined) throw misfit(bare);
+    try {
+      return [name, column(type, values)] as const;
+    } catch (error) {
+      throw misfit(
+        values.find((value) => value != null),
+        error,
+      );
+    }
+  });
+  return { length: rows.length, columns: Object.fromEntries(columns) };
 }
 
 /** The columns kept of an entity's newest row: its features, then the mark of a delete. */
