@@ -10,6 +10,9 @@ export interface Clock {
   sleep(durationMs: number, options?: CallOptions): Promise<void>;
 }
 
+/** A timer that is set for longer fires at once: longer sleeps take several. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** The machine's own time. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -24,10 +27,17 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal?.reason as Error);
       };
-      const timer = setTimeout(() => {
+      const wake = (leftMs: number): void => {
+        if (leftMs > 0) {
+          timer = arm(leftMs);
+          return;
+        }
         signal?.removeEventListener("abort", stop);
         resolve();
-      }, durationMs);
+      };
+      const arm = (leftMs: number): ReturnType<typeof setTimeout> =>
+        setTimeout(() => wake(leftMs - longestTimerMs), Math.min(leftMs, longestTimerMs));
+      let timer = arm(durationMs);
       signal?.addEventListener("abort", stop, { once: true });
     }),
 };

@@ -1,5 +1,27 @@
-import { createManualClock } from "@millwright/contracts";
-import { describe, expect, test } from "vitest";
+import { createManualClock, systemClock } from "@millwright/contracts";
+import { describe, expect, test, vi } from "vitest";
+
+test("the machine's clock sleeps for longer than a timer can be set", async () => {
+  vi.useFakeTimers();
+  try {
+    const monthMs = 30 * 86_400_000;
+    let woken = false;
+    const sleeping = systemClock.sleep(monthMs).then(() => (woken = true));
+    await vi.advanceTimersByTimeAsync(monthMs - 1);
+    expect(woken).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await sleeping;
+    const controller = new AbortController();
+    const aborted = systemClock.sleep(monthMs, { signal: controller.signal });
+    const refused = expect(aborted).rejects.toThrow("enough");
+    await vi.advanceTimersByTimeAsync(monthMs - 1);
+    controller.abort(new Error("enough"));
+    await refused;
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
 
 describe("a manual clock", () => {
   test("stands still until it is told to move", async () => {
