@@ -16,6 +16,11 @@ export interface RunOptions extends CallOptions {
 /** Keeps what happened in experiments. */
 export interface RunTracker {
   startRun(options: RunOptions): Promise<RunHandle>;
+  /**
+   * Goes on with a run that was started before, by whomever; one that had ended is running again. A tracker without it can only start new runs.
+   * @returns undefined where there is no such run.
+   */
+  resumeRun?(id: RunId, options?: CallOptions): Promise<RunHandle | undefined>;
 }
 
 export type RunStatus = "running" | "finished" | "failed" | "killed";

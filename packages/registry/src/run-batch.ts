@@ -18,6 +18,8 @@ export interface RunBatchOptions {
   readonly logger: Logger;
   /** Longest that something logged waits in memory. */
   readonly flushMs: number;
+  /** Orders points of one step; greater than that of any point the run has. Default: 0. */
+  readonly firstSequence?: number | undefined;
 }
 
 /** What was logged to one run and is not written yet. */
@@ -51,10 +53,10 @@ type PointRow = readonly [
   exact: string | null,
 ];
 
-export function createRunBatch({ id, database, logger, flushMs }: RunBatchOptions): RunBatch {
+export function createRunBatch({ id, database, logger, flushMs, firstSequence = 0 }: RunBatchOptions): RunBatch {
   let params = new Map<string, string>();
   let points: PointRow[] = [];
-  let sequence = 0;
+  let sequence = firstSequence;
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let writing: Promise<void> = Promise.resolve();

@@ -1,9 +1,11 @@
 import {
   type ArtifactStore,
+  type CallOptions,
   type Clock,
   type EntityReference,
   type IdSource,
   type Logger,
+  type RunHandle,
   type RunId,
   type RunOptions,
   type RunTracker,
@@ -32,6 +34,18 @@ export interface RunStore extends RunTracker, RunRecords, AsyncDisposable {}
 export function createRunStore(options: RunStoreOptions): RunStore {
   const open = new Set<RunBatch>();
   let isClosed = false;
+  const handleOf = (id: RunId, experiment: string, firstSequence?: number): RunHandle => {
+    const batch = createRunBatch({ ...options, id, firstSequence });
+    open.add(batch);
+    return createRunHandle({
+      ...options,
+      id,
+      experiment,
+      batch,
+      isClosed: () => isClosed,
+      onEnd: () => open.delete(batch),
+    });
+  };
   return {
     ...createRunRecords(options.database.read),
     async startRun(run) {
@@ -41,16 +55,13 @@ export function createRunStore(options: RunStoreOptions): RunStore {
       if (run.name !== undefined) checkLabel("a run", run.name);
       const id = options.ids.next() as RunId;
       await insertRun(options, id, run);
-      const batch = createRunBatch({ ...options, id });
-      open.add(batch);
-      return createRunHandle({
-        ...options,
-        id,
-        experiment: run.experiment,
-        batch,
-        isClosed: () => isClosed,
-        onEnd: () => open.delete(batch),
-      });
+      return handleOf(id, run.experiment);
+    },
+    async resumeRun(id, { signal } = {}) {
+      signal?.throwIfAborted();
+      if (isClosed) throw closed("The registry");
+      const found = await reopenRun(options, id, { signal });
+      return found === undefined ? undefined : handleOf(id, found.experiment, found.firstSequence);
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
@@ -59,6 +70,29 @@ export function createRunStore(options: RunStoreOptions): RunStore {
       if (failed !== undefined) throw failed.reason;
     },
   };
+}
+
+/** @returns undefined where there is no such run. */
+function reopenRun(
+  { database }: RunStoreOptions,
+  id: RunId,
+  { signal }: CallOptions,
+): Promise<{ readonly experiment: string; readonly firstSequence: number } | undefined> {
+  return database.write(
+    async ({ sql }) => {
+      const run = await sql.selectFrom("registry_runs").select("experiment").where("id", "=", id).executeTakeFirst();
+      if (run === undefined) return undefined;
+      await sql.updateTable("registry_runs").set({ status: "running", ended_ms: null }).where("id", "=", id).execute();
+      const last = await sql
+        .selectFrom("registry_points")
+        .innerJoin("registry_series", "registry_series.id", "registry_points.series")
+        .select(({ fn }) => fn.max("registry_points.sequence").as("sequence"))
+        .where("registry_series.run", "=", id)
+        .executeTakeFirst();
+      return { experiment: run.experiment, firstSequence: Number(last?.sequence ?? -1) + 1 };
+    },
+    { signal },
+  );
 }
 
 function insertRun({ database, clock }: RunStoreOptions, id: RunId, run: RunOptions): Promise<void> {

@@ -45,6 +45,38 @@ test("a run reads back as it was logged", async () => {
   expect((await registry.runs({ parentRunId: parent.id })).map(({ id }) => id)).toEqual([run.id]);
 });
 
+test("a run is gone on with: it runs again, and what it had stays", async () => {
+  const clock = createManualClock(startMs);
+  await using workshop = await openWorkshop({ clock });
+  const { registry } = workshop;
+  const first = await registry.startRun({ experiment: "late", name: "nightly" });
+  first.logParams({ units: 8, rate: 0.1 });
+  first.logMetrics([1, 2].map((step) => ({ name: "loss", value: 1 / step, step })));
+  await first.end("killed");
+  const again = await registry.resumeRun?.(first.id);
+  expect(await registry.run(first.id)).toMatchObject({ status: "running", startedMs: startMs });
+  expect(await registry.run(first.id)).not.toHaveProperty("endedMs");
+  again?.logParams({ rate: 0.2 });
+  again?.logMetrics([2, 3].map((step) => ({ name: "loss", value: 10 + step, step })));
+  await clock.advance(1000);
+  await again?.end("finished");
+  expect(await registry.run(first.id)).toMatchObject({
+    status: "finished",
+    endedMs: startMs + 1000,
+    params: { units: 8, rate: 0.2 },
+    metrics: { loss: 13 },
+  });
+  const series = await registry.series(first.id, "loss");
+  expect(series.map(({ step, value }) => [step, value])).toEqual([
+    [1, 1],
+    [2, 0.5],
+    [2, 12],
+    [3, 13],
+  ]);
+  expect(await registry.runs()).toHaveLength(1);
+  expect(await registry.resumeRun?.("nobody" as RunId)).toBeUndefined();
+});
+
 test("every double reads back bit for bit, in metrics and in parameters", async () => {
   await using workshop = await openWorkshop();
   const { registry } = workshop;
