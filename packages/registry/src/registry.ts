@@ -19,7 +19,7 @@ import { createPackageStore } from "./package-store.ts";
 import type { RunRecords } from "./run-records.ts";
 import { createRunStore } from "./runs.ts";
 import { type RegistryTables, migrations } from "./tables.ts";
-import type { VersionRecords } from "./version-records.ts";
+import { type VersionRecords, currentDigest } from "./version-records.ts";
 import { type VersionStore, createVersionStore } from "./versions.ts";
 import { watchRef } from "./watch.ts";
 
@@ -74,7 +74,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     ...versions,
     resolve,
     watch: (ref, { signal } = {}) =>
-      watchRef({ ref, signal, resolve, locate: versions.version, clock, pollMs, logger }),
+      watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
     lineage: createLineageReader(openSqliteEventLog(options.database)),
   };
 }

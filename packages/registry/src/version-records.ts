@@ -103,6 +103,26 @@ export function createVersionRecords(read: Read): VersionRecords {
   };
 }
 
+/** The digest of what a reference means now, and nothing else of it: a watcher asks several times a second. Throws `PORT_MODEL_UNKNOWN`. */
+export async function currentDigest(read: Read, ref: string): Promise<Digest> {
+  const { name, version, alias } = parseModelRef(ref);
+  let query = read.selectFrom("registry_versions").select("digest").where("model", "=", name);
+  query =
+    alias === undefined
+      ? query.where("version", "=", version)
+      : query.where("version", "=", ({ selectFrom }) =>
+          selectFrom("registry_aliases")
+            .select("registry_aliases.version")
+            .where("registry_aliases.model", "=", name)
+            .where("registry_aliases.alias", "=", alias)
+            .orderBy("move", "desc")
+            .limit(1),
+        );
+  const row = await query.executeTakeFirst();
+  if (row === undefined) throw modelUnknown(ref, await knownRefs(read, name));
+  return row.digest as Digest;
+}
+
 /** Throws `PORT_MODEL_UNKNOWN` unless the version is registered. Versions are never deleted: what was there stays. */
 export async function assertRegistered(read: Read, name: string, version: number): Promise<void> {
   if ((await selectVersion(read, name, version)) !== undefined) return;

@@ -1,11 +1,11 @@
-import type { Clock, Logger, ModelSource, ModelVersion, ResolvedModel } from "@millwright/contracts";
+import type { Clock, Digest, Logger, ModelSource, ResolvedModel } from "@millwright/contracts";
 
 export interface WatchOptions {
   readonly ref: string;
   readonly signal: AbortSignal | undefined;
   readonly resolve: ModelSource["resolve"];
-  /** What `ref` means now, without its bytes. */
-  readonly locate: (ref: string) => Promise<ModelVersion>;
+  /** The digest of what `ref` means now. */
+  readonly digestOf: (ref: string) => Promise<Digest>;
   readonly clock: Clock;
   readonly pollMs: number;
   readonly logger: Logger;
@@ -29,13 +29,12 @@ export async function* watchRef(options: WatchOptions): AsyncGenerator<ResolvedM
 }
 
 async function nextVersion(options: WatchOptions, current: ResolvedModel): Promise<ResolvedModel | undefined> {
-  const { ref, signal, resolve, locate, clock, pollMs, logger } = options;
+  const { ref, signal, resolve, digestOf, clock, pollMs, logger } = options;
   for (;;) {
     await clock.sleep(pollMs, { signal }).catch(() => undefined);
     if (isAborted(signal)) return undefined;
     try {
-      const { digest } = await locate(ref);
-      if (digest !== current.digest) return await resolve(ref, { signal });
+      if ((await digestOf(ref)) !== current.digest) return await resolve(ref, { signal });
     } catch (error) {
       if (isAborted(signal)) return undefined;
       // Whatever fails now may work at the next look: the file is busy, a package is being copied.

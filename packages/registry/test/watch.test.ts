@@ -2,16 +2,21 @@ import type { Logger, ResolvedModel } from "@millwright/contracts";
 import { expect, test } from "vitest";
 import { openWorkshop, registerVersions } from "./workshop.ts";
 
-/** Keeps what was warned about. */
-function warnings(): { readonly logger: Logger; readonly given: unknown[] } {
+/** Keeps what was warned about; `once` runs its argument after the next warning. */
+function warnings() {
   const given: unknown[] = [];
+  const waiting: (() => Promise<unknown>)[] = [];
   const silent = (): void => undefined;
-  const logger: Logger = { debug: silent, info: silent, error: silent, warn: (fields) => void given.push(fields) };
-  return { logger, given };
+  const warn = (fields: object): void => {
+    given.push(fields);
+    void waiting.shift()?.();
+  };
+  const logger: Logger = { debug: silent, info: silent, error: silent, warn };
+  return { logger, given, once: (mend: () => Promise<unknown>): void => void waiting.push(mend) };
 }
 
 test("a watcher goes on through errors, and sees what the alias came to mean", async () => {
-  const { logger, given } = warnings();
+  const { logger, given, once } = warnings();
   await using workshop = await openWorkshop({ logger });
   const { registry, artifacts, database } = workshop;
   await registerVersions(workshop, 3);
@@ -26,14 +31,14 @@ test("a watcher goes on through errors, and sees what the alias came to mean", a
       const notes = manifest.files.find(({ path }) => path === "notes.txt");
       await artifacts.delete(notes?.digest as NonNullable<typeof notes>["digest"]);
       await registry.setAlias("late", "champion", 2);
-      setTimeout(() => void artifacts.put(new TextEncoder().encode("model 2")), 60);
+      once(() => artifacts.put(new TextEncoder().encode("model 2")));
     } else if (seen.length === 2) {
       // And here the table cannot be read for a while.
       await database.writeBatch([{ sql: "alter table registry_aliases rename to away" }]);
-      setTimeout(async () => {
+      once(async () => {
         await database.writeBatch([{ sql: "alter table away rename to registry_aliases" }]);
         await registry.setAlias("late", "champion", 3);
-      }, 60);
+      });
     } else stop.abort();
   }
   expect(seen).toEqual([1, 2, 3]);
