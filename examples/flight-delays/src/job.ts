@@ -153,11 +153,16 @@ async function liveJune(job: Job, training: TrainingReport): Promise<Pick<Report
   await using production = await openProduction(job, clock);
   const share = canaryShare(june.departedMs.length);
   let deployedMs: number | undefined;
+  let nextLookMs = 0;
   const replayed = await replayJune(job, june, production, {
     clock,
     keepEvery: Math.ceil(june.departedMs.length / 2_000),
     async onQuarter(nowMs) {
-      await production.monitor.evaluate(nowMs);
+      // A candidate is watched closely; the champion alone needs a look every three hours.
+      if (deployedMs !== undefined || nowMs >= nextLookMs) {
+        await production.monitor.evaluate(nowMs);
+        nextLookMs = nowMs + 3 * 3_600_000;
+      }
       if (deployedMs !== undefined || nowMs < periods.canaryMs) return;
       deployedMs = nowMs;
       await deployCanary(production, candidate, share);

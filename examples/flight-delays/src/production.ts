@@ -1,4 +1,10 @@
-import { type Clock, type ManualClock, type ModelManifest, createManualClock } from "@millwright/contracts";
+import {
+  type Clock,
+  type ManualClock,
+  type ModelManifest,
+  createManualClock,
+  createRandom,
+} from "@millwright/contracts";
 import { denseRuntime } from "@millwright/model";
 import {
   type Monitor,
@@ -49,6 +55,9 @@ export async function openProduction(
     windowMs: 60 * 60_000,
     retainMs: 40 * 86_400_000,
     maxWaitingForLabels: 100_000,
+    // Every request, error, latency and label counts; of features and answers a quarter is enough to see them drift.
+    sampleShare: 0.25,
+    random: createRandom(2001),
     slos: objectives(),
     rules: rules(),
     quality: { [endpoint]: { output: outputOf(manifest), kind: "binary", positive: 1 } },
