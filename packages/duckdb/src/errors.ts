@@ -126,7 +126,7 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
     { code: "DUCKDB_DATABASE_CORRUPT", ...DATA, remedy: "Restore the database file from a copy." },
   ],
   [
-    /No magic bytes|too small to be a Parquet|don't know what type|TProtocolException|decompress|corrupt|Malformed JSON|CSV Error|Invalid string encoding found in Parquet|Out of buffer|Footer length|read_parquet|but the Parquet|Failed to read/i,
+    /No magic bytes|too small to be a Parquet|don't know what type|TProtocolException|decompress|corrupt|Malformed JSON|CSV Error|Error when sniffing file|Invalid string encoding found in Parquet|Out of buffer|Footer length|read_parquet|but the Parquet|Failed to read/i,
     {
       code: "DUCKDB_FILE_CORRUPT",
       ...DATA,
@@ -169,9 +169,10 @@ export function fromDuckDb(error: unknown, where?: string): Error {
   if (error instanceof MillwrightError) return error;
   if (!(error instanceof Error)) return new Error(String(error));
   // The first lines say what happened; the rest quotes the SQL, which may be long and may hold data.
-  const text = (error.message.split(/\n\s*\n/)[0] ?? error.message).trim();
+  const text = (error.message.split(/\n\s*\n|\n(?:Possible fixes|The search space)/)[0] ?? error.message).trim();
   const { code, ...options } = RULES.find(([pattern]) => pattern.test(text))?.[1] ?? FALLBACK;
-  const place = where === undefined || text.includes(where) ? "" : ` (${where})`;
+  const named = /^\s*file = (.+)$/m.exec(error.message)?.[1] ?? where;
+  const place = named === undefined || text.includes(named) ? "" : ` (${named})`;
   return new DuckDbError(code, `DuckDB: ${text}${place}${/[.!?]$/.test(text + place) ? "" : "."}`, {
     ...options,
     cause: error,

@@ -18,9 +18,11 @@ export interface ScanOptions extends CallOptions {
   readonly schema?: Schema | undefined;
   /** Whether files are matched by column names, columns that one lacks being null, rather than by position. Default: false. */
   readonly unionByName?: boolean | undefined;
-  /** CSV only: the character between values. Default: found out. */
+  /** CSV only: the character between values. Default: a tab where the first path ends in `.tsv`, otherwise a comma. */
   readonly delimiter?: string | undefined;
-  /** CSV only: whether the first line names the columns. Default: found out. */
+  /** CSV only: the character around values that hold the delimiter or a line end, doubled within; none: `""`. Default: `"`. */
+  readonly quote?: string | undefined;
+  /** CSV only: whether the first line names the columns. Default: true. */
   readonly header?: boolean | undefined;
   /** CSV only: text that stands for null. Default: the empty string. */
   readonly nullText?: string | undefined;
@@ -136,7 +138,7 @@ const list = (paths: readonly string[]): string => `[${paths.map(literal).join("
 
 /** The FROM part that reads the files. */
 function readerSql(paths: readonly string[], format: FileFormat, options: ScanOptions): string {
-  const { schema, unionByName, delimiter, header, nullText } = options;
+  const { schema, unionByName, nullText } = options;
   const settings: string[] = [list(paths)];
   if (unionByName === true) settings.push("union_by_name = true");
   if (format === "parquet") {
@@ -145,10 +147,28 @@ function readerSql(paths: readonly string[], format: FileFormat, options: ScanOp
   }
   if (schema !== undefined) settings.push(`columns = {${schema.map(columnSetting).join(", ")}}`);
   if (format === "ndjson") return `SELECT * FROM read_ndjson(${settings.join(", ")})`;
-  if (delimiter !== undefined) settings.push(`delim = ${literal(delimiter)}`);
-  if (header !== undefined) settings.push(`header = ${header}`);
+  settings.push(...dialectOf(paths, options));
   if (nullText !== undefined) settings.push(`nullstr = ${literal(nullText)}`);
   return `SELECT * FROM read_csv(${settings.join(", ")})`;
+}
+
+/**
+ * How CSV is written (RFC 4180). All of it is said: what DuckDB may guess, it guesses so that any file fits,
+ * and a row of too few or too many values is then taken for a preamble or for text of one column.
+ */
+function dialectOf(paths: readonly string[], { delimiter, quote = '"', header = true }: ScanOptions): string[] {
+  const separator = delimiter ?? (/\.tsv(\.gz|\.zst)?$/i.test(paths[0] ?? "") ? "\t" : ",");
+  return [
+    `delim = ${literal(separator)}`,
+    `quote = ${literal(quote)}`,
+    `escape = ${literal(quote)}`,
+    `header = ${header}`,
+    "comment = ''",
+    "skip = 0",
+    "strict_mode = true",
+    "null_padding = false",
+    "ignore_errors = false",
+  ];
 }
 
 function columnSetting(field: Field): string {
