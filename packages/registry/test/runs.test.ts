@@ -55,7 +55,7 @@ test("a run is gone on with: it runs again, and what it had stays", async () => 
   await first.end("killed");
   const again = await registry.resumeRun?.(first.id);
   expect(await registry.run(first.id)).toMatchObject({ status: "running", startedMs: startMs });
-  expect(await registry.run(first.id)).not.toHaveProperty("endedMs");
+  expect((await registry.run(first.id)).endedMs).toBeUndefined();
   again?.logParams({ rate: 0.2 });
   again?.logMetrics([2, 3].map((step) => ({ name: "loss", value: 10 + step, step })));
   await clock.advance(1000);
