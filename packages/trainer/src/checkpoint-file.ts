@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type JsonObject, type JsonValue, isMillwrightError } from "@millwright/contracts";
-import { checkpointCorrupt } from "./errors.ts";
+import { checkpointCorrupt, writeFailure } from "./errors.ts";
 
 /** A tensor's raw bytes in a checkpoint. */
 export interface CheckpointPart {
@@ -88,16 +88,25 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function replaceFile(path: string, bytes: Buffer | string): Promise<void> {
-  const draft = `${path}.draft`;
-  const file = await open(draft, "w");
+async function writeThrough(path: string, bytes: Buffer | string): Promise<void> {
+  const file = await open(path, "w");
   try {
     await file.writeFile(bytes);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(draft, path);
+}
+
+async function replaceFile(path: string, bytes: Buffer | string): Promise<void> {
+  const draft = `${path}.draft`;
+  try {
+    await writeThrough(draft, bytes);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw writeFailure(path, error);
+  }
   await syncDirectory(dirname(path));
 }
 
@@ -116,10 +125,13 @@ async function sequencesIn(directory: string): Promise<readonly number[]> {
 /**
  * Writes a checkpoint whole or not at all (draft, fsync, rename), then moves `latest` to it, then deletes all but it and the one before.
  * When it resolves, the checkpoint survives a crash. Sequence numbers grow.
+ * Throws `TRAINER_WRITE_FAILED` where the disk is full or refuses; the checkpoints there stay as they are.
  */
 export async function writeCheckpoint(directory: string, sequence: number, checkpoint: Checkpoint): Promise<string> {
-  await mkdir(directory, { recursive: true });
   const path = join(directory, nameOf(sequence));
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
   await replaceFile(path, encodeCheckpoint(checkpoint));
   await replaceFile(join(directory, "latest"), nameOf(sequence));
   const older = (await sequencesIn(directory)).filter((other) => other < sequence);

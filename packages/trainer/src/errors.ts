@@ -4,6 +4,7 @@ export type TrainerErrorCode =
   | "TRAINER_CHECKPOINT_CORRUPT"
   | "TRAINER_CHECKPOINT_UNSUPPORTED"
   | "TRAINER_DATA_EMPTY"
+  | "TRAINER_FEATURES_MISMATCH"
   | "TRAINER_FORMAT_UNFIT"
   | "TRAINER_INPUT_INVALID"
   | "TRAINER_LABEL_INVALID"
@@ -14,7 +15,8 @@ export type TrainerErrorCode =
   | "TRAINER_PARAMS_INVALID"
   | "TRAINER_RESUME_DIVERGED"
   | "TRAINER_RUN_FAILED"
-  | "TRAINER_RUN_STOPPED";
+  | "TRAINER_RUN_STOPPED"
+  | "TRAINER_WRITE_FAILED";
 
 export class TrainerError extends MillwrightError<TrainerErrorCode> {
   override readonly name = "TrainerError";
@@ -39,6 +41,26 @@ export const dataEmpty = (role: string): TrainerError =>
     category: "data",
     remedy: "Check the query or split that made it.",
   });
+
+export const featuresForeign = (service: string, columns: readonly string[], known: readonly string[]): TrainerError =>
+  new TrainerError(
+    "TRAINER_FEATURES_MISMATCH",
+    `The model would learn from ${columns.join(", ")}, which the feature service "${service}" does not give.`,
+    {
+      category: "user",
+      remedy: `Plan with its features alone (${known.join(", ")}), or define the others in the service: requests will not have them.`,
+    },
+  );
+
+export const featuresMissing = (service: string, columns: readonly string[]): TrainerError =>
+  new TrainerError(
+    "TRAINER_FEATURES_MISMATCH",
+    `The data lacks ${columns.join(", ")}, which the feature service "${service}" gives.`,
+    {
+      category: "user",
+      remedy: "Train on what the feature store's history gives for the service, or name the columns to use in `plan`.",
+    },
+  );
 
 export const formatUnfit = (layers: readonly string[]): TrainerError =>
   new TrainerError("TRAINER_FORMAT_UNFIT", `The network is no plain chain of dense layers: ${layers.join(", ")}.`, {
@@ -134,3 +156,25 @@ export const heardError = ({ code, message, ...options }: ToldError): Millwright
   code.startsWith("TRAINER_")
     ? new TrainerError(code as TrainerErrorCode, message, options)
     : new MillwrightError(code, message, options);
+
+const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {
+  ENOSPC: ["capacity", "Make room on its disk, then do it again."],
+  EDQUOT: ["capacity", "Make room within the quota, or raise it, then do it again."],
+  EFBIG: ["capacity", "Raise the limit on file sizes, or use a file system that takes larger ones."],
+  EROFS: ["user", "Name a folder on a file system that can be written to."],
+  EACCES: ["user", "Let this process write there, or name another folder."],
+  EPERM: ["user", "Let this process write there, or name another folder."],
+};
+
+/** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */
+export function writeFailure(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
+  const [category, remedy] = remedies[String(error.code)] ?? [];
+  if (category === undefined || remedy === undefined) return error;
+  return new TrainerError("TRAINER_WRITE_FAILED", `"${path}" could not be written: ${error.message}.`, {
+    category,
+    remedy,
+    retryable: category === "capacity",
+    cause: error,
+  });
+}

@@ -30,6 +30,6 @@ export {
 } from "./metrics.ts";
 export type { ProgressTarget } from "./progress-line.ts";
 export type { EpochReport, RunOutcome } from "./run-messages.ts";
-export { defaultPlan, type StartOptions } from "./start-options.ts";
+export { defaultPlan, type FeatureServiceOption, type StartOptions, type TrainingData } from "./start-options.ts";
 export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export type { TrainingResult, TrainingRun } from "./training-run.ts";

@@ -1,5 +1,6 @@
 import type {
   CallOptions,
+  Dataset,
   DatasetRef,
   Digest,
   JobLimits,
@@ -8,16 +9,29 @@ import type {
   Schema,
   TrialHandle,
 } from "@millwright/contracts";
-import type { FittedTransforms, TransformPlan, TransformStep } from "@millwright/data";
+import { compileTransforms, type FittedTransforms, type TransformPlan, type TransformStep } from "@millwright/data";
 import type { EarlyStopping } from "./early-stopping.ts";
-import { inputInvalid, labelUnknown } from "./errors.ts";
+import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import type { ProgressTarget } from "./progress-line.ts";
+
+/** A dataset whose rows lie in files, or a reference to one. */
+export type TrainingData = DatasetRef | Dataset | Promise<DatasetRef | Dataset>;
+
+/** What will feed the model: a service of `@millwright/feature-store`, or what a feature source says of one. */
+export interface FeatureServiceOption {
+  readonly name: string;
+  readonly digest: Digest;
+  /** The columns it gives; those alone are learned from. Default: `featureNames`. */
+  readonly features?: Schema | undefined;
+  /** Default: not known, and any column may be learned from. */
+  readonly featureNames?: readonly string[] | undefined;
+}
 
 export interface StartOptions extends CallOptions {
   readonly data: {
-    readonly train: DatasetRef | Promise<DatasetRef>;
+    readonly train: TrainingData;
     /** What metrics, early stopping and trials go by. Default: none, and the training loss takes its place. */
-    readonly validation?: DatasetRef | Promise<DatasetRef> | undefined;
+    readonly validation?: TrainingData | undefined;
   };
   /** The column to predict: 0 or 1 (or booleans) for `binary`, any number for `regression`; never null. */
   readonly label: string;
@@ -26,8 +40,8 @@ export interface StartOptions extends CallOptions {
   /** Fitted transforms from columns to inputs. */
   readonly transforms?: FittedTransforms | undefined;
   /**
-   * Transforms to fit on the training data, where none are given. Default: numbers and booleans standardized, text one-hot; dates, timestamps
-   * and lists are left out.
+   * Transforms to fit on the training data, where none are given. Default: of all columns, or of the feature service's where its features are
+   * known, numbers and booleans standardized, text one-hot; dates, timestamps and lists are left out.
    */
   readonly plan?: TransformPlan | undefined;
   /** Default: 10. */
@@ -59,8 +73,8 @@ export interface StartOptions extends CallOptions {
   readonly tracker?: RunTracker | undefined;
   /** For the tracker. Default: `name`. */
   readonly experiment?: string | undefined;
-  /** What will feed the model; kept in its manifest. */
-  readonly featureService?: { readonly name: string; readonly digest: Digest } | undefined;
+  /** What will feed the model; its name and digest are kept in the manifest. */
+  readonly featureService?: FeatureServiceOption | undefined;
   /** Starts after an interruption or transient failure; each goes on from the last checkpoint. Default: 2. */
   readonly retries?: number | undefined;
   readonly limits?: JobLimits | undefined;
@@ -88,10 +102,10 @@ const numeric: ReadonlySet<string> = new Set([
   "bool",
 ]);
 
-/** The plan that is taken where none is given. */
-export function defaultPlan(schema: Schema, label: string): TransformPlan {
+/** The plan that is taken where none is given. @param names The columns it may use. Default: all. */
+export function defaultPlan(schema: Schema, label: string, names?: readonly string[]): TransformPlan {
   return schema
-    .filter(({ name }) => name !== label)
+    .filter(({ name }) => name !== label && (names === undefined || names.includes(name)))
     .flatMap(({ name, type }): readonly TransformStep[] => {
       if (numeric.has(type)) return [{ kind: "numeric", column: name }];
       return type === "utf8" || type === "dictionary" ? [{ kind: "oneHot", column: name }] : [];
@@ -120,6 +134,26 @@ export function checkOptions({
     throw inputInvalid("id", id, "1 to 120 letters, digits, dots, dashes and underscores");
   }
   if (name === "") throw inputInvalid("name", name, "a text");
+}
+
+/** The columns that a feature service gives, where they are known. */
+export function featureNamesOf(service: FeatureServiceOption | undefined): readonly string[] | undefined {
+  return service?.features?.map(({ name }) => name) ?? service?.featureNames;
+}
+
+/**
+ * Whether the model learns from what the feature service will give when it is served, and from all of it where no plan says otherwise.
+ * Throws `TRAINER_FEATURES_MISMATCH`.
+ */
+export function checkFeatures({ featureService, plan, transforms }: StartOptions, { schema }: DatasetRef): void {
+  const names = featureNamesOf(featureService);
+  if (featureService === undefined || names === undefined) return;
+  const used = transforms === undefined ? plan?.map(({ column }) => column) : compileTransforms(transforms).columns;
+  const foreign = [...new Set(used ?? [])].filter((column) => !names.includes(column));
+  if (foreign.length > 0) throw featuresForeign(featureService.name, foreign, names);
+  const wanted = used === undefined ? names : [];
+  const missing = wanted.filter((wantedName) => !schema.some(({ name }) => name === wantedName));
+  if (missing.length > 0) throw featuresMissing(featureService.name, missing);
 }
 
 /** Throws `TRAINER_LABEL_UNKNOWN` before a process is started. */

@@ -1,3 +1,4 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
   type Clock,
@@ -14,7 +15,15 @@ import {
 import { inputInvalid } from "./errors.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
 import type { TrainingRequest } from "./run-messages.ts";
-import { checkLabelOf, checkOptions, defaultPlan, type StartOptions } from "./start-options.ts";
+import {
+  checkFeatures,
+  checkLabelOf,
+  checkOptions,
+  defaultPlan,
+  featureNamesOf,
+  type StartOptions,
+  type TrainingData,
+} from "./start-options.ts";
 import { followRun, type TrainingRun } from "./training-run.ts";
 
 export interface TrainerOptions {
@@ -30,7 +39,7 @@ export interface Trainer {
   /**
    * Trains the module's model on the data, in a process of its own.
    * @param module File URL of a compiled module whose default export is `defineTraining(…)`.
-   * Throws `TRAINER_INPUT_INVALID`, `TRAINER_LABEL_UNKNOWN`; all else comes from the run's `result`.
+   * Throws `TRAINER_INPUT_INVALID`, `TRAINER_LABEL_UNKNOWN`, `TRAINER_FEATURES_MISMATCH`, before a process starts; all else comes from the run's `result`.
    */
   start(module: URL | string, options: StartOptions): Promise<TrainingRun>;
 }
@@ -50,16 +59,18 @@ export function createTrainer({
   const root = resolve(directory);
   return {
     async start(module, options) {
+      // Where the options are refused first, nobody awaits these.
+      void Promise.allSettled([options.data.train, options.data.validation]);
       options.signal?.throwIfAborted();
       checkOptions(options);
       const url = String(module);
       if (!url.startsWith("file:")) throw inputInvalid("module", url, "the file URL of a compiled module");
-      const train = await options.data.train;
-      const validation = await options.data.validation;
+      const [train, validation] = await Promise.all([refOf(options.data.train), maybeRefOf(options.data.validation)]);
       for (const ref of validation === undefined ? [train] : [train, validation]) checkLabelOf(ref, options.label);
+      checkFeatures(options, train);
       const id = options.id ?? ids.next();
       const from = originsOf(train, validation);
-      const tracked = await track(options, id, from);
+      const tracked = await track(options, id, join(root, id), from);
       const request = requestOf(url, options, {
         id,
         train,
@@ -85,6 +96,14 @@ export function createTrainer({
   };
 }
 
+async function refOf(data: TrainingData): Promise<DatasetRef> {
+  const given = await data;
+  return "ref" in given ? given.ref() : given;
+}
+
+const maybeRefOf = async (data: TrainingData | undefined): Promise<DatasetRef | undefined> =>
+  data === undefined ? undefined : refOf(data);
+
 function progressOf(progress: StartOptions["progress"]): ProgressTarget | undefined {
   if (progress === false) return undefined;
   if (progress !== undefined) return progress;
@@ -99,14 +118,28 @@ const originsOf = (train: DatasetRef, validation: DatasetRef | undefined): reado
 async function track(
   options: StartOptions,
   id: string,
+  directory: string,
   from: readonly EntityReference[],
 ): Promise<RunHandle | undefined> {
   const { tracker, trial, name = "model", experiment = name, params = {}, epochs, batchSize, seed } = options;
   if (tracker === undefined) return undefined;
+  const note = join(directory, "tracked-run.json");
+  const known = await readTrackedRun(note);
+  const resumed = known === undefined ? undefined : await tracker.resumeRun?.(known);
+  if (resumed !== undefined) return resumed;
   const tags = trial === undefined ? undefined : { "millwright.trial": trial.id };
   const handle = await tracker.startRun({ experiment, name: id, from, tags });
+  await mkdir(directory, { recursive: true });
+  await writeFile(`${note}.draft`, JSON.stringify({ formatVersion: 1, runId: handle.id }));
+  await rename(`${note}.draft`, note);
   handle.logParams({ ...params, epochs: epochs ?? 10, batchSize: batchSize ?? 1_024, seed: seed ?? 1 });
   return handle;
+}
+
+/** The tracked run that an earlier start of the same id began. */
+async function readTrackedRun(path: string): Promise<RunId | undefined> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as { readonly runId: RunId }).runId;
 }
 
 interface Resolved {
@@ -119,7 +152,7 @@ interface Resolved {
 }
 
 function requestOf(module: string, options: StartOptions, resolved: Resolved): TrainingRequest {
-  const { label, params = {}, earlyStopping, checkpoints = {}, transforms, trial } = options;
+  const { label, params = {}, earlyStopping, checkpoints = {}, transforms, trial, featureService: service } = options;
   return {
     formatVersion: 1,
     runId: resolved.id,
@@ -130,7 +163,10 @@ function requestOf(module: string, options: StartOptions, resolved: Resolved): T
     validation: resolved.validation ?? null,
     label,
     transforms: transforms ?? null,
-    plan: transforms === undefined ? (options.plan ?? defaultPlan(resolved.train.schema, label)) : null,
+    plan:
+      transforms === undefined
+        ? (options.plan ?? defaultPlan(resolved.train.schema, label, featureNamesOf(service)))
+        : null,
     epochs: options.epochs ?? 10,
     batchSize: options.batchSize ?? 1_024,
     seed: options.seed ?? 1,
@@ -145,7 +181,7 @@ function requestOf(module: string, options: StartOptions, resolved: Resolved): T
     progressEveryMs: options.progressEveryMs ?? 500,
     directory: resolved.directory,
     trackedRunId: resolved.tracked?.id ?? null,
-    featureService: options.featureService ?? null,
+    featureService: service === undefined ? null : { name: service.name, digest: service.digest },
     createdTimeMs: resolved.nowMs,
   };
 }

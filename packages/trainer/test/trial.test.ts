@@ -1,4 +1,4 @@
-import type { MetricPoint, RunHandle, RunOptions, TrialHandle, TrialVerdict } from "@millwright/contracts";
+import type { MetricPoint, RunHandle, RunOptions, RunTracker, TrialHandle, TrialVerdict } from "@millwright/contracts";
 import type { StartOptions } from "@millwright/trainer";
 import { expect, test } from "vitest";
 import { fixture, flights, openSetting } from "./setting.ts";
@@ -96,6 +96,57 @@ test("a tracker is told parameters, the metrics of each epoch, and the end", { t
   expect(told.points).toContainEqual({ name: "final.auc", value: metrics["auc"], step: 2 });
   expect(told.ends).toEqual(["finished"]);
 });
+
+test(
+  "starting the same id again goes on with the tracked run there is, where the tracker can",
+  { timeout: 120_000 },
+  async () => {
+    await using setting = await openSetting();
+    const train = await setting.save("train", flights(300, 1));
+    const told: string[] = [];
+    const handle = (id: string): RunHandle => ({
+      id: id as RunHandle["id"],
+      logParams: () => {},
+      logMetrics: () => {},
+      logArtifact: () => Promise.reject(new Error("none is expected")),
+      flush: () => Promise.resolve(),
+      end: (status) => Promise.resolve(void told.push(`${status} ${id}`)),
+    });
+    let started = 0;
+    const tracker: RunTracker = {
+      startRun: async () => {
+        started += 1;
+        told.push(`started tracked-${started}`);
+        return handle(`tracked-${started}`);
+      },
+      resumeRun: async (id) => {
+        told.push(`resumed ${id}`);
+        return handle(id);
+      },
+    };
+    const start = async (id: string) =>
+      (
+        await setting.trainer.start(fixture("network.train.js"), {
+          data: { train },
+          label: "late",
+          epochs: 1,
+          id,
+          tracker,
+        })
+      ).result();
+    await start("nightly");
+    await start("nightly");
+    await start("weekly");
+    expect(told).toEqual([
+      "started tracked-1",
+      "finished tracked-1",
+      "resumed tracked-1",
+      "finished tracked-1",
+      "started tracked-2",
+      "finished tracked-2",
+    ]);
+  },
+);
 
 test("early stopping ends with the weights of the best epoch", { timeout: 60_000 }, async () => {
   await using setting = await openSetting();
