@@ -46,7 +46,8 @@ export interface PackModelOptions extends CallOptions {
 /**
  * Writes a model package: the files and a canonical `manifest.json` that names them. The directory must be absent or empty; it is there
  * whole, and on disk, when this resolves, and not at all when it rejects.
- * Throws `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, and `CONTRACTS_VALUE_INVALID` for a manifest that could not be read again.
+ * Throws `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, `MODEL_WRITE_FAILED` where the disk is full or refuses, and
+ * `CONTRACTS_VALUE_INVALID` for a manifest that could not be read again.
  */
 export async function packModel(directory: string, options: PackModelOptions): Promise<ResolvedModel> {
   const { files, signal } = options;

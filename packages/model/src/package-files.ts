@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { CallOptions, Digest, ModelFile } from "@millwright/contracts";
-import { directoryOccupied } from "./errors.ts";
+import { directoryOccupied, writeFailure } from "./errors.ts";
 
 /** The manifest's own name in a package directory. */
 export const manifestName = "manifest.json";
@@ -104,15 +104,15 @@ async function writeThrough(
 
 /**
  * Fills a directory beside `directory` and puts it in its place in one step, so that it is there whole or not at all, also after a crash.
- * Throws `MODEL_DIRECTORY_OCCUPIED` unless `directory` is absent or empty.
+ * Throws `MODEL_DIRECTORY_OCCUPIED` unless `directory` is absent or empty, and `MODEL_WRITE_FAILED` where the disk is full or refuses.
  */
 export async function replaceAtomically(directory: string, fill: (partial: string) => Promise<void>): Promise<void> {
   const target = resolve(directory);
   if ((await readdir(target).catch(() => [])).length > 0) throw directoryOccupied(directory);
-  await mkdir(dirname(target), { recursive: true });
   const partial = `${target}.partial-${randomBytes(6).toString("hex")}`;
-  await mkdir(partial);
   try {
+    await mkdir(dirname(target), { recursive: true });
+    await mkdir(partial);
     await fill(partial);
     await syncFolders(partial);
     await rename(partial, target).catch((error: NodeJS.ErrnoException) => {
@@ -120,8 +120,8 @@ export async function replaceAtomically(directory: string, fill: (partial: strin
     });
     await syncFolder(dirname(target));
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
-    throw error;
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw writeFailure(directory, error);
   }
 }
 
