@@ -214,6 +214,16 @@ export const artifactCorruptionContract: readonly ContractCase<ArtifactCorruptio
     },
   },
   {
+    name: "a put over changed bytes is acknowledged only with the right ones in their place",
+    run: async ({ store, corrupt }) => {
+      const info = await store.put(bytesOf("as it was written"));
+      await corrupt(info.digest);
+      assert.deepEqual(await store.put(streamOf(bytesOf("as it was "), bytesOf("written"))), info);
+      assert.equal(Buffer.from(await readAll(store, info.digest)).toString(), "as it was written");
+      assert.deepEqual(await collect(store.list()), [info]);
+    },
+  },
+  {
     name: "after a delete the original bytes can be put again",
     run: async ({ store, corrupt }) => {
       const { digest } = await store.put(bytesOf("as it was written"));

@@ -95,8 +95,8 @@ async function putArtifact(
       await handle.close();
     }
     const { directory, file } = pathOf(root, info.digest);
-    if ((await sizeOf(file)) === info.sizeBytes) await rm(temporary);
-    else await moveInto(temporary, directory, file, join(root, "sha256"));
+    if (await holds(file, info)) await rm(temporary);
+    else await moveInto(temporary, directory, file, info, join(root, "sha256"));
     // Also where it was there already: whoever put it may not have come to this line.
     await flushDirectory(directory);
     return info;
@@ -149,13 +149,19 @@ async function writeAll(handle: FileHandle, source: AsyncIterable<Uint8Array>): 
   return { digest: hash.digest(), sizeBytes };
 }
 
-async function moveInto(temporary: string, directory: string, file: string, parent: string): Promise<void> {
+async function moveInto(
+  temporary: string,
+  directory: string,
+  file: string,
+  info: ArtifactInfo,
+  parent: string,
+): Promise<void> {
   if ((await mkdir(directory, { recursive: true })) !== undefined) await flushDirectory(parent);
   try {
     await rename(temporary, file);
   } catch (error) {
-    // Windows refuses to replace a file that is open; being there, it has these bytes.
-    if ((await sizeOf(file)) === undefined) throw error;
+    // Windows refuses to replace a file that is open: whoever put it meanwhile put these bytes, or there is damage.
+    if (!(await holds(file, info))) throw error;
     await rm(temporary, { force: true });
   }
 }
@@ -202,6 +208,19 @@ async function* listArtifacts(
       if (sizeBytes !== undefined) yield { digest, sizeBytes };
     }
   }
+}
+
+/** Whether the file has the artifact's bytes: a disk that lost some may leave the size as it was, so they are read. */
+async function holds(file: string, { digest, sizeBytes }: ArtifactInfo): Promise<boolean> {
+  if ((await sizeOf(file)) !== sizeBytes) return false;
+  const hash = createDigestBuilder();
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: chunkBytes })) hash.update(chunk as Uint8Array);
+  } catch {
+    // Deleted meanwhile, or no longer readable: then these bytes take its place.
+    return false;
+  }
+  return hash.digest() === digest;
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {
