@@ -1,4 +1,4 @@
-import type { ColumnProfile, Profile } from "@millwright/data";
+import { type ColumnProfile, type Profile, parseProfile } from "@millwright/data";
 import {
   benjaminiHochberg,
   chiSquaredContingency,
@@ -52,11 +52,19 @@ export interface DriftReport {
 const stabilityBins = 10;
 const mostCategories = 50;
 
+/** The training profile: itself, or the JSON of it that a model package holds. */
+export type DriftBaseline = Profile | Readonly<Record<string, unknown>>;
+
+/** Throws what `parseProfile` throws. */
+export const baselineProfile = (baseline: DriftBaseline): Profile =>
+  "formatVersion" in baseline ? parseProfile(baseline) : (baseline as Profile);
+
 /**
  * Compares what production sees now with a baseline, column by column, from their profiles alone.
- * Pure: the same profiles and policy give the same report.
+ * Pure: the same profiles and policy give the same report. Throws what `parseProfile` throws.
  */
-export function compare(baseline: Profile, current: Profile, policy: DriftPolicy): DriftReport {
+export function compare(against: DriftBaseline, current: Profile, policy: DriftPolicy): DriftReport {
+  const baseline = baselineProfile(against);
   const names = Object.keys(baseline.columns);
   const measured = names.map((name) =>
     measure(baseline.columns[name] as ColumnProfile, columnOf(current, name), policy),

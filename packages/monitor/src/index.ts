@@ -18,7 +18,14 @@ export {
   kolmogorovSmirnovPValue,
   wasserstein,
 } from "./sample-tests.ts";
-export { type ColumnDrift, type DriftMeasures, type DriftReport, type DriftVerdict, compare } from "./compare.ts";
+export {
+  type ColumnDrift,
+  type DriftBaseline,
+  type DriftMeasures,
+  type DriftReport,
+  type DriftVerdict,
+  compare,
+} from "./compare.ts";
 export { type DriftPolicy, recommended } from "./drift-policy.ts";
 export { type EventCounts, type EventTotals, createEventCounts } from "./event-counts.ts";
 export { type AlignedCounts, type SketchDistance, equalShareBins, sketchDistance } from "./sketch-distance.ts";

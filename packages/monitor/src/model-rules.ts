@@ -1,7 +1,7 @@
-import { parseProfile, type ColumnProfile, type Profile } from "@millwright/data";
+import type { ColumnProfile, Profile } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
 import { type AlertRule, checkRule, type MonitorView, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
-import { compare } from "./compare.ts";
+import { baselineProfile, compare, type DriftBaseline } from "./compare.ts";
 import { type DriftPolicy, recommended } from "./drift-policy.ts";
 import type { Quality } from "./quality.ts";
 import { kolmogorovSmirnovPValue } from "./sample-tests.ts";
@@ -172,8 +172,7 @@ function lossOf(
 }
 
 export interface DriftAlertOptions extends RuleOptions {
-  /** The training profile: itself, or the JSON that a model package holds. */
-  readonly baseline: Profile | Readonly<Record<string, unknown>>;
+  readonly baseline: DriftBaseline;
   /** Default: `recommended()`. */
   readonly policy?: DriftPolicy | undefined;
 }
@@ -185,7 +184,7 @@ export interface DriftAlertOptions extends RuleOptions {
 export function driftAlert(options: DriftAlertOptions): AlertRule {
   const { name = "drift", endpoint, windowMs = 24 * hourMs, policy = recommended(), severity = "ticket" } = options;
   checkRule(name, { windowMs: { value: windowMs, above: 0 } });
-  const baseline = "formatVersion" in options.baseline ? parseProfile(options.baseline) : (options.baseline as Profile);
+  const baseline = baselineProfile(options.baseline);
   return {
     name,
     evaluate: (view) =>

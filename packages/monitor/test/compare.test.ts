@@ -1,5 +1,5 @@
 import { createRandom } from "@millwright/contracts";
-import { batchOf, column, profileOf, type Profile } from "@millwright/data";
+import { batchOf, column, profileOf, profileToJson, type Profile } from "@millwright/data";
 import { expect, test } from "vitest";
 import {
   compare,
@@ -133,4 +133,13 @@ test("the table's verdict follows the share of drifted columns", () => {
   expect(compare(baseline, half, { ...recommended(), driftedShare: 0.49 }).verdict).toBe("drift");
   expect(compare(baseline, table([0, 0, 0, 0]), recommended())).toMatchObject({ verdict: "ok", reasons: [] });
   expect(compare(numbers(normal(10)), numbers(normal(10)), recommended()).verdict).toBe("not-enough-data");
+});
+
+test("the baseline may be the JSON that a model package holds, and gives the same report", () => {
+  const [before, now] = [numbers(normal(2000)), numbers(normal(2000, 1))];
+  const held: unknown = JSON.parse(JSON.stringify(profileToJson(before)));
+  const report = compare(held as Record<string, unknown>, now, recommended());
+  expect(report).toEqual(compare(before, now, recommended()));
+  expect(report.verdict).toBe("drift");
+  expect(() => compare({ formatVersion: 2, rows: 0, columns: [] }, now, recommended())).toThrow(/format version 2/);
 });
