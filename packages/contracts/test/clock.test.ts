@@ -13,10 +13,13 @@ test("the machine's clock sleeps for longer than a timer can be set", async () =
     await sleeping;
     const controller = new AbortController();
     const aborted = systemClock.sleep(monthMs, { signal: controller.signal });
-    const refused = expect(aborted).rejects.toThrow("enough");
+    const refused = aborted.then(
+      () => "slept",
+      (error: Error) => error.message,
+    );
     await vi.advanceTimersByTimeAsync(monthMs - 1);
     controller.abort(new Error("enough"));
-    await refused;
+    expect(await refused).toBe("enough");
     expect(vi.getTimerCount()).toBe(0);
   } finally {
     vi.useRealTimers();
