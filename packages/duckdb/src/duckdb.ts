@@ -2,7 +2,15 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
-import type { Batch, CallOptions, Dataset, DatasetPart, DatasetRef } from "@millwright/contracts";
+import {
+  createIdSource,
+  systemClock,
+  type Batch,
+  type CallOptions,
+  type Dataset,
+  type DatasetPart,
+  type DatasetRef,
+} from "@millwright/contracts";
 import { registerBatchFunction, type BatchSources } from "./batch-source.ts";
 import { createConnections, type Connections } from "./connections.ts";
 import { claimDatabaseFile } from "./database-file.ts";
@@ -131,7 +139,7 @@ async function prepareConnection(connection: DuckDBConnection): Promise<void> {
 function createDuckDb(connections: Connections, sources: BatchSources, close: () => Promise<void>): DuckDb {
   /** The queries behind our own datasets: writing one of them needs no detour through JavaScript. */
   const queries = new WeakMap<Dataset, Query>();
-  let staged = 0;
+  const ids = createIdSource(systemClock);
 
   const asDataset: DuckDb["asDataset"] = async (sql, { params = [], signal } = {}) => {
     const query = { sql, params };
@@ -160,7 +168,7 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
       return writeQuery(connections, { sql: source, params: options.params ?? [] }, path, options);
     const own = "batches" in source ? queries.get(source) : undefined;
     if (own !== undefined) return writeQuery(connections, own, path, options);
-    await using table = await register(`millwright_write_${++staged}`, source, options);
+    await using table = await register(`__millwright_write_${ids.next()}`, source, options);
     return await writeQuery(connections, { sql: `SELECT * FROM ${table.sql}`, params: [] }, path, options);
   };
   return {

@@ -6,6 +6,7 @@ import { identifier, type DuckDb } from "@millwright/duckdb";
 import type { FeatureView } from "./definition.ts";
 import { batchConflict, definitionChanged } from "./errors.ts";
 import { flushDirectory, type HistoryBatch, type HistoryLog, type HistoryPart } from "./history-log.ts";
+import { scratchName } from "./scratch-name.ts";
 import { checkColumns, sourceSchema } from "./source-columns.ts";
 
 /** Rows of one batch have numbers of their own below this. */
@@ -26,8 +27,6 @@ export interface IngestResult {
   readonly skippedRows: number;
 }
 
-let counter = 0;
-
 /** Writes rows to the history, all or none. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`. */
 export async function ingestRows(
   duckdb: DuckDb,
@@ -42,7 +41,7 @@ export async function ingestRows(
     throw definitionChanged(view.name);
   const digester = createBatchDigester(schema);
   const rows = checkedRows(view, schema, source, signal, (batch) => digester.update(batch));
-  await using table = await duckdb.register(`ingest_${++counter}`, rows, { signal });
+  await using table = await duckdb.register(scratchName("ingest"), rows, { signal });
   const digest = digester.digest();
   const id = batchId ?? digest;
   const present = await log.find(id);

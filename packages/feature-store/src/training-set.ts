@@ -9,6 +9,7 @@ import { columnType, historyCorrupt } from "./errors.ts";
 import type { HistoryBatch, HistoryLog } from "./history-log.ts";
 import { computeOnDemand } from "./on-demand.ts";
 import { joinPointInTime } from "./point-in-time.ts";
+import { scratchName } from "./scratch-name.ts";
 import { checkColumns, sourceSchema, valueColumns } from "./source-columns.ts";
 
 export interface HistoryOptions extends CallOptions {
@@ -19,8 +20,6 @@ export interface HistoryOptions extends CallOptions {
   /** Where the result is written, as Parquet. Default: a file below the history, named by what it was made from. */
   readonly path?: string | undefined;
 }
-
-let counter = 0;
 
 /** Everything a retrieval needs of the store. */
 export interface HistorySource {
@@ -41,14 +40,13 @@ export async function writeTrainingSet(
   const { duckdb } = source;
   const schema = "schema" in labels ? labels.schema : schemaOf(labels);
   checkLabels(service, schema, labelTime);
-  const id = ++counter;
   const tables: AsyncDisposable[] = [];
   try {
-    const table = await duckdb.register(`labels_${id}`, labels, { signal });
+    const table = await duckdb.register(scratchName("labels"), labels, { signal });
     tables.push(table);
     const joins: ViewJoin[] = [];
-    for (const [index, view] of service.views.entries()) {
-      const join = await joinView(source, view, { labels: table, labelTime, name: `${id}_${index}`, signal });
+    for (const view of service.views) {
+      const join = await joinView(source, view, { labels: table, labelTime, signal });
       tables.push(...join.tables);
       joins.push(join);
     }
@@ -107,15 +105,14 @@ interface ViewJoin {
 interface JoinOptions extends CallOptions {
   readonly labels: RegisteredTable;
   readonly labelTime: string;
-  readonly name: string;
 }
 
 async function joinView(source: HistorySource, view: FeatureView, options: JoinOptions): Promise<ViewJoin> {
   const { duckdb } = source;
-  const { labels, labelTime, name, signal } = options;
+  const { labels, labelTime, signal } = options;
   const keys = Object.keys(view.entity.keys).map(identifier);
   const time = identifier(labelTime);
-  const entities = `scratch.main.entities_${name}`;
+  const entities = `scratch.main.${scratchName("entities")}`;
   const present = [...keys.map((column) => `${column} IS NOT NULL`), `isfinite(${time})`].join(" AND ");
   const drop = (table: string): AsyncDisposable => ({
     [Symbol.asyncDispose]: async () => void (await duckdb.execute(`DROP TABLE IF EXISTS ${table}`)),
@@ -133,7 +130,7 @@ async function joinView(source: HistorySource, view: FeatureView, options: JoinO
   try {
     const read = `SELECT e."_entity", f.* EXCLUDE (${keys.join(", ")}) FROM (${rows}) AS f JOIN ${entities} AS e USING (${keys.join(", ")})`;
     if (hasFeatures) {
-      events = `scratch.main.events_${name}`;
+      events = `scratch.main.${scratchName("events")}`;
       tables.push(drop(events));
       await duckdb.execute(`CREATE TABLE ${events} AS ${read}`, { signal });
     }
@@ -144,9 +141,8 @@ async function joinView(source: HistorySource, view: FeatureView, options: JoinO
       `SELECT e."_entity", epoch_us(l.${time}) AS "_time", l.rowid AS "_label"
       FROM ${labels.sql} AS l JOIN ${entities} AS e USING (${keys.join(", ")}) WHERE isfinite(l.${time})`,
     );
-    const results = await duckdb.register(`results_${name}`, joinPointInTime(view, duckdb.query(sorted, { signal })), {
-      signal,
-    });
+    const found = joinPointInTime(view, duckdb.query(sorted, { signal }));
+    const results = await duckdb.register(scratchName("results"), found, { signal });
     tables.push(results);
     return { view, results: results.sql, events, tables };
   } catch (error) {

@@ -6,7 +6,7 @@ import { openDuckDb } from "@millwright/duckdb";
 import { expect, test } from "vitest";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import { count, defineFeatureService, defineFeatureView, openFeatureStore } from "../src/index.ts";
-import { batches, temporaryDirectory } from "./rows.ts";
+import { batches, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 
 import { clicks, HOUR, service, times, user, users } from "./score-service.ts";
 
@@ -166,4 +166,30 @@ test("unknown names and wrong columns are told with what there is", async () => 
   await expect(offlineOnly.read("score", { entities: users("ann"), request: labels })).rejects.toMatchObject({
     code: "PORT_UNSUPPORTED",
   });
+});
+
+test("tables of the caller's DuckDB stay as they are, whatever they are called", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb();
+  await using store = await openFeatureStore({ history: directory.path, services: [service], duckdb });
+  const mine = batchOf({ mine: column("int32", [42]) });
+  const names = ["labels", "results", "ingest", "entities", "events", "millwright_write"].flatMap((name) =>
+    ["1", "2", "3", "1_0", "2_0"].map((end) => `${name}_${end}`),
+  );
+  for (const name of names) await duckdb.register(name, mine);
+  const tables = async (): Promise<unknown> =>
+    columnsOfDataset(await duckdb.asDataset("SELECT database_name, table_name FROM duckdb_tables() ORDER BY ALL"));
+  const before = await tables();
+  await store.ingest(
+    clicks,
+    batches(batchOf({ user: column("utf8", ["ann"]), at: times([1]), ms: column("float64", [3]) })),
+  );
+  const labels = batchOf({ user: column("utf8", ["ann"]), at: times([2]), amount: column("float64", [1]) });
+  await store.history("score", { labels, labelTime: "at" });
+  await duckdb.writeParquet(labels, join(directory.path, "labels.parquet"));
+  expect(await tables()).toEqual(before);
+  for (const name of names) {
+    const rows = await columnsOfDataset(await duckdb.asDataset(`SELECT * FROM ${name}`));
+    expect(rows, name).toEqual({ mine: [42] });
+  }
 });
