@@ -6,13 +6,19 @@ import { endpoint } from "./production.ts";
 import { percentilesOf } from "./quality.ts";
 import type { ReplayReport } from "./report-data.ts";
 
-/** The model server in a Fastify app of our own. @returns the app and its address. */
+/**
+ * The model server in a Fastify app of our own.
+ * @param addRoutes Adds routes beside the server's; an app that listens takes no more.
+ * @returns the app and its address.
+ */
 export async function openApp(
   server: ModelServer,
   port: number,
+  addRoutes: (app: FastifyInstance) => void = () => {},
 ): Promise<{ readonly app: FastifyInstance; readonly url: string }> {
   const app = Fastify();
   await app.register(server.fastify);
+  addRoutes(app);
   const url = await listen(app, { port });
   return { app, url };
 }

@@ -11,8 +11,9 @@ export async function serveForever(job: Job, port: number): Promise<void> {
   const { clock, terminal, signal } = job;
   if (clock.nowMs() < endMs) await bringOnline(job, endMs);
   await using production = await openProduction(job, clock);
-  const { app, url } = await openApp(production.server, port);
-  app.get("/metrics", async (_request, reply) => reply.type("text/plain").send(await production.meter.metrics()));
+  const { app, url } = await openApp(production.server, port, (routes) => {
+    routes.get("/metrics", async (_request, reply) => reply.type("text/plain").send(await production.meter.metrics()));
+  });
   const example = {
     entities: [{ origin: "ORD", destination: "LGA", quarter: 68 }],
     request: [{ minute_of_day: 1027, weekday: 5, distance: 733 }],
