@@ -106,6 +106,8 @@ async function* batchesOf(
       gathered += count;
       if (gathered === batchRows) {
         gathered = 0;
+        // Rows that are here already are not handed out to a caller who has left.
+        options.signal?.throwIfAborted();
         yield finish(names, readers, batchRows);
       }
     }

@@ -13,6 +13,7 @@ export {
 export { budgetContract } from "./budget.contract.ts";
 export { type ClockFixture, clockContract } from "./clock.contract.ts";
 export type { ContractCase } from "./contract-case.ts";
+export { type DatasetFixture, datasetContract } from "./dataset.contract.ts";
 export { type DeployerFixture, deployerContract } from "./deployer.contract.ts";
 export { eventLogContract } from "./event-log.contract.ts";
 export { type FeatureSourceFixture, featureSourceContract } from "./feature-source.contract.ts";
