@@ -160,6 +160,7 @@ function cellsOf({ dtype, shape, data }: Tensor, row: number): readonly string[]
   const width = sizeOf(shape.slice(1));
   return Array.from({ length: width }, (_, at) => {
     const value = data[row * width + at];
+    if (Object.is(value, -0)) return "-0";
     return csvCell(dtype === "bool" ? String(value !== 0) : String(value));
   });
 }

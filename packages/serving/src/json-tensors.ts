@@ -127,12 +127,12 @@ function lengthAt(value: unknown, depth: number): number {
   return Array.isArray(at) ? at.length : 1;
 }
 
-/** Each element as JSON text: 64-bit integers with all digits, null where JSON has no number (NaN, infinities). */
+/** Each element as JSON text: 64-bit integers with all digits, the sign of −0, null where JSON has no number (NaN, infinities). */
 function elementTexts({ dtype, data }: Tensor): readonly string[] {
   if (dtype === "string") return data.map((text) => JSON.stringify(text));
   if (dtype === "bool") return Array.from(data, (value) => (value === 0 ? "false" : "true"));
   return Array.from<number | bigint, string>(data, (value) =>
-    typeof value === "bigint" || Number.isFinite(value) ? String(value) : "null",
+    typeof value === "bigint" || Number.isFinite(value) ? (Object.is(value, -0) ? "-0" : String(value)) : "null",
   );
 }
 
