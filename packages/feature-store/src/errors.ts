@@ -6,6 +6,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_COLUMN_TYPE"
   | "FEATURE_STORE_DEFINITION_CHANGED"
   | "FEATURE_STORE_DEFINITION_INVALID"
+  | "FEATURE_STORE_FORMAT_TOO_NEW"
   | "FEATURE_STORE_HISTORY_CORRUPT"
   | "FEATURE_STORE_LOG_CORRUPT"
   | "FEATURE_STORE_LOG_LOCKED"
@@ -65,6 +66,13 @@ export const batchConflict = (view: string, id: string): FeatureStoreError =>
     "FEATURE_STORE_BATCH_CONFLICT",
     `The view "${view}" holds a batch "${id}" with other rows than these.`,
     { category: "user", remedy: "Give every batch an id of its own, and the same rows when it is sent again." },
+  );
+
+export const formatTooNew = (path: string, version: number, known: number): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_FORMAT_TOO_NEW",
+    `${path} is of format version ${version}, and this version of the package reads up to ${known}.`,
+    { category: "user", remedy: "Install the version of the package that wrote it, or a later one." },
   );
 
 export const historyCorrupt = (view: string, path: string, problem: string, cause?: unknown): FeatureStoreError =>

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { link, mkdir, open, readFile, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Digest, Schema } from "@millwright/contracts";
-import { historyCorrupt } from "./errors.ts";
+import { type Clock, type Digest, type Schema, systemClock } from "@millwright/contracts";
+import { isAlive } from "./directory-lock.ts";
+import { formatTooNew, historyCorrupt, writeFailure } from "./errors.ts";
 
 /** A Parquet file of the history. */
 export interface HistoryPart {
@@ -35,7 +36,7 @@ export interface HistoryBatch {
  */
 export interface HistoryLog {
   readonly directory: string;
-  /** All batches, by number. Throws `FEATURE_STORE_HISTORY_CORRUPT`. */
+  /** All batches, by number. Throws `FEATURE_STORE_HISTORY_CORRUPT`, `FEATURE_STORE_FORMAT_TOO_NEW`. */
   batches(): Promise<readonly HistoryBatch[]>;
   find(id: string): Promise<HistoryBatch | undefined>;
   /** Takes the next number for a batch to come. Numbers of batches that never come stay unused. */
@@ -46,13 +47,23 @@ export interface HistoryLog {
 
 const ENTRIES = "_batches";
 const CLAIMS = "_claims";
+const FORMAT_VERSION = 1;
+/** What an ingest writes into until its files are whole: its process, its batch number. */
+const INCOMING = /^_incoming-(\d+)-\d+$/;
+/** A folder is a leftover only after this: its process may be one of another machine, whose numbers say nothing here. */
+const LEFTOVER_MS = 24 * 3_600_000;
 
-export async function openHistoryLog(root: string, view: string): Promise<HistoryLog> {
+export async function openHistoryLog(
+  root: string,
+  view: string,
+  { clock = systemClock }: { readonly clock?: Clock | undefined } = {},
+): Promise<HistoryLog> {
   const directory = join(root, view);
   const entries = join(directory, ENTRIES);
   const claims = join(directory, CLAIMS);
   await mkdir(entries, { recursive: true });
   await mkdir(claims, { recursive: true });
+  await deleteLeftovers(directory, clock.nowMs());
   const cache = new Map<string, HistoryBatch>();
 
   const readEntry = async (name: string): Promise<HistoryBatch> => {
@@ -90,12 +101,12 @@ export async function openHistoryLog(root: string, view: string): Promise<Histor
     async commit(batch) {
       const path = join(entries, entryName(batch.id));
       const temporary = `${path}.${process.pid}-${batch.number}.tmp`;
-      await writeDurably(temporary, JSON.stringify(batch));
       try {
+        await writeDurably(temporary, JSON.stringify(batch));
         await link(temporary, path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-        throw error;
+        throw writeFailure(path, error);
       } finally {
         await rm(temporary, { force: true });
       }
@@ -109,13 +120,36 @@ export async function openHistoryLog(root: string, view: string): Promise<Histor
 const entryName = (id: string): string => `${createHash("sha256").update(id).digest("hex").slice(0, 40)}.json`;
 
 function parseEntry(view: string, path: string, text: string): HistoryBatch {
+  const value = parseJson(view, path, text);
+  const { formatVersion, parts, number } = (value ?? {}) as Partial<Record<keyof HistoryBatch, unknown>>;
+  if (typeof formatVersion === "number" && formatVersion > FORMAT_VERSION) {
+    throw formatTooNew(path, formatVersion, FORMAT_VERSION);
+  }
+  if (formatVersion === FORMAT_VERSION && Array.isArray(parts) && typeof number === "number") {
+    return value as HistoryBatch;
+  }
+  throw historyCorrupt(view, path, `is not an entry of format version ${FORMAT_VERSION}`);
+}
+
+function parseJson(view: string, path: string, text: string): unknown {
   try {
-    const value = JSON.parse(text) as HistoryBatch;
-    if (value.formatVersion === 1 && Array.isArray(value.parts) && typeof value.number === "number") return value;
+    return JSON.parse(text);
   } catch (cause) {
     throw historyCorrupt(view, path, "is not JSON", cause);
   }
-  throw historyCorrupt(view, path, "is not an entry of format version 1");
+}
+
+/** Deletes what ingests that died long ago were writing into. */
+async function deleteLeftovers(directory: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const pid = INCOMING.exec(name)?.[1];
+    if (pid === undefined || (Number(pid) !== process.pid && isAlive(Number(pid)))) continue;
+    const changedMs = (await stat(join(directory, name)).catch(() => undefined))?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    // A folder with this process's number is of an earlier process, unless it was made since this one began.
+    const beganMs = nowMs - process.uptime() * 1_000;
+    if (changedMs > Math.min(beganMs, nowMs - LEFTOVER_MS)) continue;
+    await rm(join(directory, name), { recursive: true, force: true });
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

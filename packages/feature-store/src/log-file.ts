@@ -1,8 +1,9 @@
-import { open, rename, stat, type FileHandle } from "node:fs/promises";
+import { open, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { logCorrupt } from "./errors.ts";
+import { logCorrupt, writeFailure } from "./errors.ts";
 import { flushDirectory } from "./history-log.ts";
+import { checkFormat, formatRecord } from "./record-text.ts";
 
 /** Each record: length of the payload and CRC-32 of length and payload, 4 bytes little-endian each; then the payload. */
 const HEADER_BYTES = 8;
@@ -26,8 +27,19 @@ export interface LogFileOptions {
   readonly initial?: Iterable<Uint8Array> | undefined;
 }
 
-/** Opens the file and cuts off what a crash left unfinished at its end. Throws `FEATURE_STORE_LOG_CORRUPT`. */
-export async function openLogFile(path: string, { toDisk, initial }: LogFileOptions): Promise<LogFile> {
+/**
+ * Opens the file and cuts off what a crash left unfinished at its end. The first record of a new file says the version of its format.
+ * Throws `FEATURE_STORE_LOG_CORRUPT`, `FEATURE_STORE_FORMAT_TOO_NEW`, `FEATURE_STORE_WRITE_FAILED`.
+ */
+export async function openLogFile(path: string, options: LogFileOptions): Promise<LogFile> {
+  try {
+    return await openOrMake(path, options);
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
+
+async function openOrMake(path: string, { toDisk, initial }: LogFileOptions): Promise<LogFile> {
   if (initial !== undefined) await writeWhole(path, initial);
   const existed = await stat(path).then(
     () => true,
@@ -35,8 +47,9 @@ export async function openLogFile(path: string, { toDisk, initial }: LogFileOpti
   );
   const handle = await open(path, "a+");
   try {
-    const size = await soundBytes(handle, path);
+    let size = await soundBytes(handle, path);
     await handle.truncate(size);
+    if (size === 0) size = await writeAll(handle, bytesOf(formatRecord));
     if (!existed) await flushDirectory(dirname(path));
     return createLogFile(path, handle, size, toDisk);
   } catch (error) {
@@ -47,7 +60,7 @@ export async function openLogFile(path: string, { toDisk, initial }: LogFileOpti
 
 function createLogFile(path: string, handle: FileHandle, start: number, toDisk: boolean): LogFile {
   let size = start;
-  let waiting: { readonly bytes: Uint8Array[]; settle: (error?: unknown) => void }[] = [];
+  let waiting: { readonly bytes: Uint8Array; settle: (error?: unknown) => void }[] = [];
   let writing: Promise<void> | undefined;
   let failed: unknown;
 
@@ -56,16 +69,18 @@ function createLogFile(path: string, handle: FileHandle, start: number, toDisk: 
       const group = waiting;
       waiting = [];
       try {
-        // After a failed write nobody knows what the file ends with.
         if (failed !== undefined) throw failed;
-        const bytes = Buffer.concat(group.flatMap((each) => each.bytes));
-        for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
+        const written = await writeAll(handle, Buffer.concat(group.map((each) => each.bytes)));
         if (toDisk) await handle.datasync();
-        size += bytes.length;
+        size += written;
         for (const each of group) each.settle();
       } catch (error) {
-        failed ??= error;
-        for (const each of group) each.settle(error);
+        // Nobody knows what the file ends with now: where that can be cut off, the log goes on.
+        failed ??= await handle.truncate(size).then(
+          () => undefined,
+          () => writeFailure(path, error),
+        );
+        for (const each of group) each.settle(writeFailure(path, error));
       }
     }
     writing = undefined;
@@ -78,7 +93,7 @@ function createLogFile(path: string, handle: FileHandle, start: number, toDisk: 
     append: (payload) =>
       new Promise<void>((resolve, reject) => {
         waiting.push({
-          bytes: [headerOf(payload), payload],
+          bytes: bytesOf(payload),
           settle: (error) => (error === undefined ? resolve() : reject(error as Error)),
         });
         writing ??= Promise.resolve().then(writeWaiting);
@@ -102,16 +117,30 @@ function headerOf(payload: Uint8Array): Buffer {
   return header;
 }
 
+const bytesOf = (payload: Uint8Array): Buffer => Buffer.concat([headerOf(payload), payload]);
+
+/** Writes at the end of the file. A disk that fills up may take a part before it refuses. @returns how many bytes that were. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<number> {
+  for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
+  return bytes.length;
+}
+
 async function writeWhole(path: string, payloads: Iterable<Uint8Array>): Promise<void> {
   const temporary = `${path}.tmp`;
-  const handle = await open(temporary, "w");
   try {
-    for (const payload of payloads) await handle.writev([headerOf(payload), payload]);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(temporary, "w");
+    try {
+      await writeAll(handle, bytesOf(formatRecord));
+      for (const payload of payloads) await writeAll(handle, bytesOf(payload));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw error;
   }
-  await rename(temporary, path);
   await flushDirectory(dirname(path));
 }
 
@@ -119,7 +148,10 @@ async function writeWhole(path: string, payloads: Iterable<Uint8Array>): Promise
 async function soundBytes(handle: FileHandle, path: string): Promise<number> {
   const { size } = await handle.stat();
   let end = 0;
-  for await (const record of records(handle, path, size, { allowTorn: true })) end = record.end;
+  for await (const record of records(handle, path, size, { allowTorn: true })) {
+    if (end === 0) checkFormat(path, record.payload);
+    end = record.end;
+  }
   return end;
 }
 

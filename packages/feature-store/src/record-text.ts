@@ -1,3 +1,4 @@
+import { formatTooNew } from "./errors.ts";
 import type { OnlineRecord, OnlineValue } from "./online-store.ts";
 
 /** JSON has no word for some numbers: they stand as `["n", "NaN"]` and 64-bit integers as `["b", "12"]`. */
@@ -10,6 +11,20 @@ type RowText = readonly [
   values: readonly Text[],
 ];
 
+const FORMAT_VERSION = 1;
+
+/** The first record of a log: which format the others are in. Logs from before it was written are in version 1. */
+export const formatRecord: Uint8Array = Buffer.from(JSON.stringify({ formatVersion: FORMAT_VERSION }));
+
+/** Throws `FEATURE_STORE_FORMAT_TOO_NEW` where a log's first record says so. */
+export function checkFormat(path: string, first: Uint8Array): void {
+  const { formatVersion = FORMAT_VERSION } = parse(first) as { readonly formatVersion?: number };
+  if (formatVersion > FORMAT_VERSION) throw formatTooNew(path, formatVersion, FORMAT_VERSION);
+}
+
+const parse = (bytes: Uint8Array): unknown =>
+  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+
 /** Records as bytes: a line of JSON. */
 export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
   const rows = records.map((record): RowText | { readonly floorUs: number } =>
@@ -20,12 +35,11 @@ export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
   return Buffer.from(JSON.stringify(rows));
 }
 
+/** The record that says the format holds none. */
 export function decodeRecords(bytes: Uint8Array): OnlineRecord[] {
-  const rows = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as readonly (
-    | RowText
-    | { readonly floorUs: number }
-  )[];
-  return rows.map((row) => {
+  const rows = parse(bytes);
+  if (!Array.isArray(rows)) return [];
+  return (rows as readonly (RowText | { readonly floorUs: number })[]).map((row) => {
     if ("floorUs" in row) return row;
     const [key, timeUs, createdUs, inputs, values] = row;
     return { key, timeUs, createdUs, inputs, values: values.map(decodeValue) };

@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { closed } from "@millwright/contracts";
 import { lockDirectory } from "../directory-lock.ts";
+import { writeFailure } from "../errors.ts";
 import { openLogFile, type LogFile } from "../log-file.ts";
 import type { OnlineRecord, OnlineStore } from "../online-store.ts";
 import { decodeRecords, encodeRecords } from "../record-text.ts";
@@ -19,12 +20,15 @@ const FILE_NAME = /^(.+)\.(\d+)\.log$/;
 
 /**
  * Keeps rows in one append-only file a view, every record with its checksum. What a crash left half written at the end is cut off on open;
- * damage anywhere else throws `FEATURE_STORE_LOG_CORRUPT`. One process at a time: others get `FEATURE_STORE_LOG_LOCKED`.
+ * damage anywhere else throws `FEATURE_STORE_LOG_CORRUPT`. One process at a time: others get `FEATURE_STORE_LOG_LOCKED`. Where the disk is
+ * full, calls throw `FEATURE_STORE_WRITE_FAILED`, what was kept stays, and once there is room the store goes on.
  */
 export async function openLogOnlineStore(directory: string, options: LogOnlineStoreOptions = {}): Promise<OnlineStore> {
   const { flush = "disk" } = options;
   const root = resolve(directory);
-  await mkdir(root, { recursive: true });
+  await mkdir(root, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(root, error);
+  });
   const unlock = await lockDirectory(root);
   try {
     const generations = await cleanDirectory(root);
@@ -68,6 +72,8 @@ function createViewFiles(root: string, generations: Map<string, number>, toDisk:
       const generation = generations.get(view) ?? 1;
       generations.set(view, generation);
       files.set(view, (file = openLogFile(pathOf(view, generation), { toDisk })));
+      // What could not be opened is tried again when it is next asked for.
+      file.catch(() => files.delete(view));
     }
     return file;
   };
@@ -77,7 +83,12 @@ function createViewFiles(root: string, generations: Map<string, number>, toDisk:
       const old = await current(view);
       await old.settle();
       const generation = generations.get(view)! + 1;
-      const file = await openLogFile(pathOf(view, generation), { toDisk, initial });
+      const path = pathOf(view, generation);
+      const file = await openLogFile(path, { toDisk, initial }).catch(async (error: unknown) => {
+        // Left there, it would count in place of the old one, which goes on.
+        await rm(path, { force: true });
+        throw error;
+      });
       generations.set(view, generation);
       files.set(view, Promise.resolve(file));
       await old.close();
