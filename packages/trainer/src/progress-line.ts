@@ -29,6 +29,7 @@ const shown = (value: number): string => value.toPrecision(4);
  */
 export function createProgressLine(name: string, target: ProgressTarget): ProgressLine {
   const live = target.isTTY === true;
+  let lastLoss: number | undefined;
   const clear = live ? "\r\u001b[2K" : "";
   return {
     show(message) {
@@ -40,7 +41,8 @@ export function createProgressLine(name: string, target: ProgressTarget): Progre
       } else if (message.kind === "progress" && live) {
         const { epoch, epochs, step, steps, loss, rowsPerSecond, secondsLeft } = message;
         const bar = "█".repeat(Math.round((20 * step) / steps)).padEnd(20, "░");
-        const lossText = loss === null ? "" : ` loss ${shown(loss)}`;
+        lastLoss = loss ?? lastLoss; // not every step looks at it
+        const lossText = lastLoss === undefined ? "" : ` loss ${shown(lastLoss)}`;
         target.write(
           `${clear}${name}: ${bar} epoch ${epoch}/${epochs}${lossText}  ${rate(rowsPerSecond)}  ${duration(secondsLeft)} left`,
         );

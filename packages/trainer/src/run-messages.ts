@@ -46,7 +46,7 @@ export interface EpochReport {
   readonly epoch: number;
   /** Steps since the beginning of the run. */
   readonly step: number;
-  /** Mean over the rows, while they were learned from. */
+  /** Mean over the rows while they were learned from; on a GPU over a sample of them, which takes every 20th step and the epoch's last. */
   readonly trainLoss: number;
   /** Of the validation data; empty where there is none. */
   readonly metrics: Metrics;
@@ -74,6 +74,7 @@ export type RunMessage =
       readonly epochs: number;
       readonly step: number;
       readonly steps: number;
+      /** Null in steps where it was not looked at. */
       readonly loss: number | null;
       readonly rowsPerSecond: number;
       readonly secondsLeft: number;

@@ -222,7 +222,16 @@ function progressSender({
     if (nowMs - sentMs < request.progressEveryMs) return;
     sentMs = nowMs;
     const secondsLeft = rowsPerSecond === 0 ? 0 : ((steps - step) / batches) * (prepared.train.rows / rowsPerSecond);
-    send(context, { kind: "progress", epoch, epochs: request.epochs, step, steps, loss, rowsPerSecond, secondsLeft });
+    send(context, {
+      kind: "progress",
+      epoch,
+      epochs: request.epochs,
+      step,
+      steps,
+      loss: loss ?? null,
+      rowsPerSecond,
+      secondsLeft,
+    });
   };
 }
 

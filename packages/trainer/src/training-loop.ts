@@ -29,13 +29,17 @@ export interface LoopOptions {
   readonly fingerprint: Readonly<Record<string, string>>;
   /** Checkpoints after so many steps, besides those after each epoch; undefined for none within epochs. */
   readonly checkpointSteps: number | undefined;
-  /** Steps between two looks at the loss; more than 1 where reading it makes a device wait. */
+  /**
+   * Steps between two looks at the loss; more than 1 where reading it makes a device wait. It is looked at besides in an epoch's last step
+   * and in steps that a checkpoint follows.
+   */
   readonly lossEverySteps: number;
   readonly signal: AbortSignal;
   readonly clock?: Clock | undefined;
   /** Keeps a checkpoint; absent for none. */
   readonly save?: ((step: number, checkpoint: Checkpoint) => Promise<string>) | undefined;
-  readonly onStep: (step: number, epoch: number, loss: number, rowsPerSecond: number) => void;
+  /** `loss` is undefined in steps where it was not looked at. */
+  readonly onStep: (step: number, epoch: number, loss: number | undefined, rowsPerSecond: number) => void;
   /** Called after each epoch with the path of its checkpoint; says whether to go on. */
   readonly onEpoch: (report: EpochReport, checkpoint: string | undefined) => Promise<"continue" | "pause" | "prune">;
 }
@@ -56,11 +60,22 @@ interface Position {
   /** Batches of the current epoch that are over. */
   batch: number;
   step: number;
-  /** Sum of the batches' losses times their rows. */
+  /** Sum, over the epoch's batches whose loss was looked at, of the loss times their rows. */
   lossSum: number;
+  /** Rows of those batches. */
+  lossRows: number;
   reports: EpochReport[];
   stopping: StoppingState;
 }
+
+const initialPosition: Omit<Position, "reports"> = {
+  epoch: 0,
+  batch: 0,
+  step: 0,
+  lossSum: 0,
+  lossRows: 0,
+  stopping: initialStopping,
+};
 
 const maxBusyMs = 100;
 
@@ -68,7 +83,9 @@ const maxBusyMs = 100;
 export class TrainingLoop {
   readonly #options: LoopOptions;
   readonly #clock: Clock;
-  #position: Position = { epoch: 0, batch: 0, step: 0, lossSum: 0, reports: [], stopping: initialStopping };
+  #position: Position;
+  /** The last step's loss, where it was not looked at. */
+  #unread: Tensor | undefined;
   #best: readonly CheckpointPart[] = [];
   #checkpoint: string | undefined;
   #busyMs = 0;
@@ -77,6 +94,7 @@ export class TrainingLoop {
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#position = { ...initialPosition, reports: [] };
   }
 
   get position(): { readonly epoch: number; readonly step: number } {
@@ -99,7 +117,7 @@ export class TrainingLoop {
     writeWeights(tf, ready.model, parts);
     await writeOptimizer(tf, ready.optimizer, parts);
     this.#best = parts.filter(({ name }) => name.startsWith("best/"));
-    this.#position = decodePosition(state);
+    this.#position = decodePosition(state, this.#options);
     this.#checkpoint = path;
   }
 
@@ -142,7 +160,7 @@ export class TrainingLoop {
   }
 
   async #runEpoch(): Promise<void> {
-    const { train, batchSize, seed, signal, checkpointSteps, onStep } = this.#options;
+    const { train, batchSize, seed, signal, checkpointSteps, lossEverySteps, onStep } = this.#options;
     const position = this.#position;
     const order = orderOfEpoch(train.rows, seed, position.epoch);
     const batches = Math.ceil(train.rows / batchSize);
@@ -152,28 +170,33 @@ export class TrainingLoop {
       const startedMs = this.#clock.monotonicMs();
       const start = position.batch * batchSize;
       const end = Math.min(train.rows, start + batchSize);
-      const loss = this.#step(gather(train, order, start, end));
+      const atEnd = position.batch + 1 === batches;
+      const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
+      this.#step(gather(train, order, start, end));
+      const loss = position.step % lossEverySteps === 0 || atEnd || saves ? this.#readLoss() : undefined;
       position.batch += 1;
       position.step += 1;
-      position.lossSum += loss * (end - start);
+      if (loss !== undefined) {
+        position.lossSum += loss * (end - start);
+        position.lossRows += end - start;
+      }
       this.#busyMs += this.#clock.monotonicMs() - startedMs;
       this.#rowsDone += end - start;
       onStep(position.step, position.epoch + 1, loss, this.#rowsPerSecond());
-      const atEnd = position.batch === batches;
-      if (checkpointSteps !== undefined && position.step % checkpointSteps === 0 && !atEnd) await this.#save();
+      if (saves) await this.#save();
       if (this.#clock.monotonicMs() - yieldedMs < maxBusyMs) continue;
       await yieldToEvents();
       yieldedMs = this.#clock.monotonicMs();
     }
   }
 
-  /** One step of the optimizer. Throws `TRAINER_LOSS_NOT_FINITE` before the weights that came of it can be saved. */
-  #step({ features, labels }: Pick<Matrix, "features" | "labels">): number {
-    const { tf, ready, train, seed, lossEverySteps } = this.#options;
+  /** One step of the optimizer; what its loss is stays on the device. */
+  #step({ features, labels }: Pick<Matrix, "features" | "labels">): void {
+    const { tf, ready, train, seed } = this.#options;
     const { model, optimizer } = ready;
-    const { step, epoch } = this.#position;
-    seedStep(model, seed, step);
-    return tf.tidy(() => {
+    seedStep(model, seed, this.#position.step);
+    this.#unread?.dispose();
+    this.#unread = tf.tidy(() => {
       const x = tf.tensor2d(features, [labels.length, train.width]);
       const y = tf.tensor2d(labels, [labels.length, 1]);
       const variables = model.trainableWeights.map((weight) => weight.read());
@@ -182,11 +205,21 @@ export class TrainingLoop {
         true,
         variables as Parameters<typeof optimizer.minimize>[2],
       );
-      if (step % lossEverySteps !== 0) return 0;
-      const loss = cost?.dataSync()[0] ?? Number.NaN;
-      if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch + 1, step + 1);
-      return loss;
+      return cost ?? tf.scalar(Number.NaN);
     });
+  }
+
+  /**
+   * The loss of the step just taken. Throws `TRAINER_LOSS_NOT_FINITE`: a loss that no step looked at makes the weights, and with them the
+   * next loss looked at, no number either, and weights are saved only after a look.
+   */
+  #readLoss(): number {
+    const { epoch, step } = this.#position;
+    const loss = this.#unread?.dataSync()[0] ?? Number.NaN;
+    this.#unread?.dispose();
+    this.#unread = undefined;
+    if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch + 1, step + 1);
+    return loss;
   }
 
   #cost(x: Tensor, y: Tensor): ReturnType<TensorFlow["scalar"]> {
@@ -198,15 +231,14 @@ export class TrainingLoop {
   }
 
   async #endEpoch(): Promise<EpochReport> {
-    const { tf, ready, task, train, validation, stopping, lossEverySteps } = this.#options;
+    const { tf, ready, task, validation, stopping } = this.#options;
     const position = this.#position;
     const metrics =
       validation === undefined ? {} : metricsOf(task, validation, await predictMatrix(tf, ready.model, validation));
-    const share = lossEverySteps === 1 ? 1 : lossEverySteps;
-    const trainLoss = (position.lossSum * share) / train.rows;
+    const trainLoss = position.lossSum / position.lossRows;
     const report: EpochReport = { epoch: position.epoch + 1, step: position.step, trainLoss, metrics };
     position.reports.push(report);
-    Object.assign(position, { epoch: report.epoch, batch: 0, lossSum: 0 });
+    Object.assign(position, { epoch: report.epoch, batch: 0, lossSum: 0, lossRows: 0 });
     if (stopping !== undefined) {
       const { state, improved } = stepStopping(position.stopping, report.epoch, { trainLoss, ...metrics }, stopping);
       position.stopping = state;
@@ -216,6 +248,8 @@ export class TrainingLoop {
   }
 
   async #interrupted(): Promise<never> {
+    // For its check alone: when a run is interrupted must not change what it reports.
+    if (this.#unread !== undefined) this.#readLoss();
     await this.#save();
     throw this.#options.signal.reason as Error;
   }
@@ -238,14 +272,18 @@ export function metricsOf(task: TrainingTask, { labels }: Pick<Matrix, "labels">
 /** JSON has no NaN: a metric that is none is written as null. */
 const encodePosition = (position: Position): JsonObject => JSON.parse(JSON.stringify(position)) as JsonObject;
 
-function decodePosition(state: JsonObject): Position {
-  const { epoch, batch, step, lossSum, reports, stopping } = state as unknown as Position;
+function decodePosition(state: JsonObject, { train, batchSize }: LoopOptions): Position {
+  const { epoch, batch, step, lossSum, lossRows, reports, stopping } = state as unknown as Position & {
+    /** Checkpoints that lack it are of runs that looked at every step. */
+    readonly lossRows?: number;
+  };
   const number = (value: number | null): number => value ?? Number.NaN;
   return {
     epoch,
     batch,
     step,
     lossSum,
+    lossRows: lossRows ?? Math.min(train.rows, batch * batchSize),
     stopping: { ...stopping, bestValue: stopping.bestValue ?? undefined },
     reports: reports.map((report) => ({
       ...report,
