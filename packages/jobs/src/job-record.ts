@@ -1,7 +1,7 @@
-import { type FileHandle, mkdir, open, readFile, rename, truncate } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { JobResult, JobSpec, JobState } from "@millwright/contracts";
-import { recordCorrupt } from "./errors.ts";
+import { recordCorrupt, writeFailure } from "./errors.ts";
 import type { ProcessIdentity } from "./process-tree.ts";
 
 /** A line of `state.ndjson`: the job came into a state, or an attempt got its process. */
@@ -49,8 +49,20 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Writes the spec whole or not at all; the job exists once its first state is appended. */
+/**
+ * Writes the spec whole or not at all; the job exists once its first state is appended.
+ * Throws `JOBS_WRITE_FAILED` where the disk is full or refuses, and leaves no folder of the job then.
+ */
 export async function createJobRecord(directory: string, spec: JobSpec): Promise<JobRecord> {
+  try {
+    return await writeRecord(directory, spec);
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true }).catch(() => {});
+    throw writeFailure(directory, error);
+  }
+}
+
+async function writeRecord(directory: string, spec: JobSpec): Promise<JobRecord> {
   await mkdir(join(directory, "work", "output"), { recursive: true, mode: 0o700 });
   const draft = join(directory, `${specName}.draft`);
   const file = await open(draft, "w", 0o600);
@@ -61,7 +73,7 @@ export async function createJobRecord(directory: string, spec: JobSpec): Promise
     await file.close();
   }
   await rename(draft, join(directory, specName));
-  const states = await open(join(directory, stateName), "w", 0o600);
+  const states = await open(join(directory, stateName), "a", 0o600);
   await syncDirectory(directory);
   await syncDirectory(join(directory, ".."));
   return recordOf(directory, spec, [], states);
@@ -136,8 +148,14 @@ function recordOf(directory: string, spec: JobSpec, lines: readonly RecordLine[]
   for (const line of lines) take(line);
   let writing: Promise<void> = Promise.resolve();
   const write = async (line: RecordLine): Promise<void> => {
-    await file.appendFile(`${JSON.stringify(line)}\n`);
-    await file.datasync();
+    const { size } = await file.stat();
+    try {
+      await file.appendFile(`${JSON.stringify(line)}\n`);
+      await file.datasync();
+    } catch (error) {
+      await file.truncate(size).catch(() => {}); // the next line must not follow half of this one
+      throw writeFailure(join(directory, stateName), error);
+    }
     take(line);
   };
   return {

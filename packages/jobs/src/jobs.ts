@@ -138,7 +138,13 @@ class LocalJobs implements Jobs {
     await rm(directory, { recursive: true, force: true }); // what a crash left before the job's first state
     const record = await createJobRecord(directory, spec);
     const journal = this.#journalOf(record, []);
-    await moveJob(record, journal, this.#supervisor.clock, "pending", { attempts: 0 });
+    try {
+      await moveJob(record, journal, this.#supervisor.clock, "pending", { attempts: 0 });
+    } catch (error) {
+      await record.close();
+      await rm(directory, { recursive: true, force: true }).catch(() => {});
+      throw error;
+    }
     return this.#goOn(new SupervisedJob(record, journal, this.#supervisor));
   }
 
