@@ -7,7 +7,8 @@ export type TfjsErrorCode =
   | "TFJS_KERNEL_REFUSED"
   | "TFJS_DIRECTORY_OCCUPIED"
   | "TFJS_INPUT_MISMATCH"
-  | "TFJS_TENSOR_UNSUPPORTED";
+  | "TFJS_TENSOR_UNSUPPORTED"
+  | "TFJS_WRITE_FAILED";
 
 export class TfjsError extends MillwrightError<TfjsErrorCode> {
   override readonly name = "TfjsError";
@@ -68,3 +69,25 @@ export const tensorUnsupported = (name: string, dtype: string): TfjsError =>
       remedy: "Give float32, int32 or bool; float64 and the integers up to 32 bits are converted.",
     },
   );
+
+const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {
+  ENOSPC: ["capacity", "Make room on its disk, then do it again."],
+  EDQUOT: ["capacity", "Make room within the quota, or raise it, then do it again."],
+  EFBIG: ["capacity", "Raise the limit on file sizes, or use a file system that takes larger ones."],
+  EROFS: ["user", "Name a folder on a file system that can be written to."],
+  EACCES: ["user", "Let this process write there, or name another folder."],
+  EPERM: ["user", "Let this process write there, or name another folder."],
+};
+
+/** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */
+export function writeFailure(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
+  const [category, remedy] = remedies[String(error.code)] ?? [];
+  if (category === undefined || remedy === undefined) return error;
+  return new TfjsError("TFJS_WRITE_FAILED", `"${path}" could not be written: ${error.message}.`, {
+    category,
+    remedy,
+    retryable: category === "capacity",
+    cause: error,
+  });
+}

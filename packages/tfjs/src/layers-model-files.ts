@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { modelCorrupt } from "@millwright/contracts";
 import type { io } from "@tensorflow/tfjs-core";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
-import { directoryOccupied } from "./errors.ts";
+import { directoryOccupied, writeFailure } from "./errors.ts";
 import type { Tfjs } from "./open-tfjs.ts";
 
 export interface SaveLayersModelOptions {
@@ -15,7 +15,7 @@ export interface SaveLayersModelOptions {
 /**
  * Writes the model to `directory` as `model.json` and `weights.bin`, TensorFlow.js's own layers format: all of it or nothing. The
  * directory must be absent or empty. When it resolves, the files survive a crash.
- * Throws `TFJS_DIRECTORY_OCCUPIED`.
+ * Throws `TFJS_DIRECTORY_OCCUPIED`, and `TFJS_WRITE_FAILED` where the disk is full or refuses.
  */
 export async function saveLayersModel(
   model: LayersModel,
@@ -24,10 +24,10 @@ export async function saveLayersModel(
 ): Promise<void> {
   const target = resolve(directory);
   if ((await readdir(target).catch(() => [])).length > 0) throw directoryOccupied(directory);
-  await mkdir(dirname(target), { recursive: true });
   const partial = `${target}.partial-${randomBytes(6).toString("hex")}`;
-  await mkdir(partial);
   try {
+    await mkdir(dirname(target), { recursive: true });
+    await mkdir(partial);
     const save = async (artifacts: io.ModelArtifacts): Promise<io.SaveResult> => {
       await writeArtifacts(partial, artifacts);
       // The date must be there, and is not kept.
@@ -40,8 +40,8 @@ export async function saveLayersModel(
     });
     await syncDirectory(dirname(target));
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
-    throw error;
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw writeFailure(directory, error);
   }
 }
 
