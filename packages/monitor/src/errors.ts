@@ -5,7 +5,8 @@ export type MonitorErrorCode =
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SLO_INVALID"
-  | "MONITOR_SLO_UNKNOWN";
+  | "MONITOR_SLO_UNKNOWN"
+  | "MONITOR_WRITE_FAILED";
 
 export class MonitorError extends MillwrightError<MonitorErrorCode> {
   override readonly name = "MonitorError";
@@ -40,3 +41,25 @@ export const sloUnknown = (slo: string, known: readonly string[]): MonitorError 
     category: "user",
     remedy: known.length === 0 ? "Define one first." : `Known: ${known.join(", ")}.`,
   });
+
+const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {
+  ENOSPC: ["capacity", "Make room on its disk, then do it again."],
+  EDQUOT: ["capacity", "Make room within the quota, or raise it, then do it again."],
+  EFBIG: ["capacity", "Raise the limit on file sizes, or use a file system that takes larger ones."],
+  EROFS: ["user", "Name a folder on a file system that can be written to."],
+  EACCES: ["user", "Let this process write there, or name another folder."],
+  EPERM: ["user", "Let this process write there, or name another folder."],
+};
+
+/** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */
+export function writeFailure(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
+  const [category, remedy] = remedies[String(error.code)] ?? [];
+  if (category === undefined || remedy === undefined) return error;
+  return new MonitorError("MONITOR_WRITE_FAILED", `"${path}" could not be written: ${error.message}.`, {
+    category,
+    remedy,
+    retryable: category === "capacity",
+    cause: error,
+  });
+}

@@ -1,9 +1,10 @@
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Clock, createIdSource, type JsonObject, systemClock } from "@millwright/contracts";
 import type { CaptureWriter } from "../capture-writer.ts";
+import { writeFailure } from "../errors.ts";
 
 export interface NdjsonCaptureOptions {
   /** Made where it is missing. */
@@ -17,33 +18,47 @@ const extension = ".ndjson";
 
 /**
  * Keeps captured rows as JSON lines in a directory: segments named by time, appended to by this writer alone, on disk when `write` resolves. A crash
- * may tear the last line of a segment; no segment is written to again after its process ended.
+ * may tear the last line of a segment; no segment is written to again after its process ended. Where the disk is full or refuses, `write`
+ * throws `MONITOR_WRITE_FAILED`, keeps none of its rows, and may be called again.
  */
 export async function openNdjsonCapture({
   directory,
   segmentBytes = 64 * 2 ** 20,
   clock = systemClock,
 }: NdjsonCaptureOptions): Promise<CaptureWriter> {
-  await mkdir(directory, { recursive: true });
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
   const names = createIdSource(clock);
-  let segment: { readonly file: FileHandle; size: number } | undefined;
+  let segment: { readonly path: string; readonly file: FileHandle; size: number } | undefined;
   const close = async (): Promise<void> => {
     const closing = segment;
     segment = undefined;
     await closing?.file.close();
   };
+  const begin = async (): Promise<NonNullable<typeof segment>> => {
+    const path = join(directory, `${names.next()}${extension}`);
+    try {
+      // Every segment has a name of its own: exclusive creation says so.
+      return { path, file: await open(path, "ax"), size: 0 };
+    } catch (error) {
+      throw writeFailure(path, error);
+    }
+  };
   return {
     async write(rows) {
-      // Every segment has a name of its own: exclusive creation says so.
-      segment ??= { file: await open(join(directory, `${names.next()}${extension}`), "ax"), size: 0 };
+      segment ??= await begin();
       const bytes = Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
       try {
         await segment.file.appendFile(bytes);
         await segment.file.datasync();
       } catch (error) {
-        // What part of it was written is unknown: the rest goes to a new segment.
+        // What part of these rows was written is unknown: it is cut off, and what comes goes to a new segment.
+        const { path, file, size } = segment;
+        await file.truncate(size).catch(() => {});
         await close().catch(() => {});
-        throw error;
+        if (size === 0) await rm(path, { force: true }).catch(() => {});
+        throw writeFailure(path, error);
       }
       segment.size += bytes.length;
       if (segment.size >= segmentBytes) await close();
