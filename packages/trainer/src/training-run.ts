@@ -13,6 +13,7 @@ import {
   type RunHandle,
   type TrialHandle,
 } from "@millwright/contracts";
+import { EventHistory } from "./event-history.ts";
 import { heardError, runFailed, runStopped, type ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ProgressLine } from "./progress-line.ts";
@@ -43,7 +44,10 @@ export interface TrainingRun {
   readonly id: string;
   /** The run's folder: `checkpoints/`, `model/`. */
   readonly directory: string;
-  /** `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, and at the end `run.finished`, `run.failed` or `run.killed`. */
+  /**
+   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, and at the end `run.finished`, `run.failed` or `run.killed`, from the
+   * beginning of the run, in their order. Of `run.progress` at least the last 1,000 are kept: who asks late, or reads slowly, misses older ones.
+   */
   events(options?: CallOptions): AsyncIterable<MillwrightEvent>;
   /** Rejects with what the run failed of (`TRAINER_*`), with `TRAINER_RUN_STOPPED` where it was stopped. */
   result(options?: CallOptions): Promise<TrainingResult>;
@@ -68,7 +72,7 @@ class FollowedRun implements TrainingRun {
   readonly id: string;
   readonly directory: string;
   readonly #options: FollowOptions;
-  readonly #events: MillwrightEvent[] = [];
+  readonly #events = new EventHistory();
   readonly #epochs = new Set<number>();
   readonly #finished: Promise<TrainingResult>;
   #wakers: (() => void)[] = [];
@@ -92,12 +96,12 @@ class FollowedRun implements TrainingRun {
   }
 
   async *events({ signal }: CallOptions = {}): AsyncGenerator<MillwrightEvent> {
-    for (let position = 0; ;) {
+    for (let place = 0; ;) {
       signal?.throwIfAborted();
-      const event = this.#events[position];
-      if (event !== undefined) {
-        yield event;
-        position += 1;
+      const next = this.#events.from(place);
+      if (next !== undefined) {
+        yield next.event;
+        place = next.place + 1;
       } else if (this.#ended) return;
       else await this.#changed(signal);
     }
@@ -130,7 +134,7 @@ class FollowedRun implements TrainingRun {
 
   #tell(type: EventType, data: EventData): void {
     const draft = { source: "millwright/trainer", type, subject: this.id, data };
-    this.#events.push(createEvent(draft, this.#options));
+    this.#events.add(createEvent(draft, this.#options));
     this.#wake();
   }
 
