@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type JsonValue,
   type Logger,
   type MetricPoint,
@@ -15,6 +16,7 @@ import type { RegistryTables } from "./tables.ts";
 export interface RunBatchOptions {
   readonly id: RunId;
   readonly database: Database<RegistryTables>;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Longest that something logged waits in memory. */
   readonly flushMs: number;
@@ -53,12 +55,12 @@ type PointRow = readonly [
   exact: string | null,
 ];
 
-export function createRunBatch({ id, database, logger, flushMs, firstSequence = 0 }: RunBatchOptions): RunBatch {
+export function createRunBatch({ id, database, clock, logger, flushMs, firstSequence = 0 }: RunBatchOptions): RunBatch {
   let params = new Map<string, string>();
   let points: PointRow[] = [];
   let sequence = firstSequence;
   let failures = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: AbortController | undefined;
   let writing: Promise<void> = Promise.resolve();
 
   const writeSome = async (): Promise<void> => {
@@ -74,7 +76,7 @@ export function createRunBatch({ id, database, logger, flushMs, firstSequence = 
     }
   };
   const write = async (): Promise<void> => {
-    clearTimeout(timer);
+    timer?.abort();
     timer = undefined;
     while (params.size + points.length > 0) await writeSome();
     failures = 0;
@@ -83,9 +85,14 @@ export function createRunBatch({ id, database, logger, flushMs, firstSequence = 
     writing = writing.then(write, write);
     return writing;
   };
-  // The timer is not unreferenced: a program that ends without a word still writes what it logged.
+  // A sleep of the machine's clock holds the process: a program that ends without a word still writes what it logged.
   const schedule = (delayMs: number): void => {
-    timer ??= setTimeout(() => void flush().catch(failed), delayMs);
+    if (timer !== undefined) return;
+    timer = new AbortController();
+    clock.sleep(delayMs, { signal: timer.signal }).then(
+      () => void flush().catch(failed),
+      () => {},
+    );
   };
   const failed = (error: unknown): void => {
     failures += 1;
