@@ -9,6 +9,7 @@ import type {
   MillwrightEvent,
 } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
+import { deploymentNewer } from "./errors.ts";
 
 /** The last deployment of an endpoint, as it is kept. */
 export interface DeploymentRecord {
@@ -103,9 +104,7 @@ export async function openDatabaseDeploymentStore(
     async read(endpoint, { signal } = {}) {
       signal?.throwIfAborted();
       const row = await typed.read.selectFrom(table).selectAll().where("endpoint", "=", endpoint).executeTakeFirst();
-      return row === undefined
-        ? undefined
-        : { revision: row.revision, record: JSON.parse(row.body) as DeploymentRecord };
+      return row === undefined ? undefined : { revision: row.revision, record: parseRecord(endpoint, row.body) };
     },
     write: (revision, record, event) =>
       typed.write(async ({ sql, emit }) => {
@@ -128,6 +127,14 @@ export async function openDatabaseDeploymentStore(
         return { revision: values.revision, record: told };
       }),
   };
+}
+
+/** Throws `SERVING_DEPLOYMENT_NEWER`. */
+function parseRecord(endpoint: string, body: string): DeploymentRecord {
+  const record = JSON.parse(body) as DeploymentRecord;
+  const version: number = record.formatVersion;
+  if (version !== 1) throw deploymentNewer(endpoint, version);
+  return record;
 }
 
 export const isRunning = ({ state }: DeploymentRecord): boolean =>
@@ -165,7 +172,9 @@ export function eventOf(
       before,
       ...(reason === undefined ? {} : { reason }),
       made: [{ kind: "endpoint", id: endpoint }],
-      from: [{ kind: "model", id: digest ?? plan.model, name: plan.model }],
+      model: plan.model,
+      // By digest or not at all: a reference may mean another model tomorrow.
+      from: digest === undefined ? [] : [{ kind: "model", id: digest, name: plan.model }],
     },
   };
 }

@@ -1,5 +1,6 @@
 import type {
   Clock,
+  Digest,
   FeatureSource,
   IdSource,
   Logger,
@@ -84,6 +85,11 @@ export class Endpoint {
   /** From here on traffic goes by these; slots that are no longer among them are the caller's to close. */
   setRoutes(routes: readonly Route[]): void {
     this.#routes = routes;
+  }
+
+  /** What the reference means now. */
+  async digestOf(ref: string, signal?: AbortSignal): Promise<Digest> {
+    return (await this.#setting.source.resolve(ref, { signal })).digest;
   }
 
   /** Loads what the reference means now. */

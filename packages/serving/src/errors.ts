@@ -6,6 +6,7 @@ export type ServingErrorCode =
   | "SERVING_BODY_TOO_LARGE"
   | "SERVING_CONTENT_TYPE_UNSUPPORTED"
   | "SERVING_DEPLOYMENT_INVALID"
+  | "SERVING_DEPLOYMENT_NEWER"
   | "SERVING_DRAINING"
   | "SERVING_ENDPOINT_UNKNOWN"
   | "SERVING_FEATURE_SERVICE_MISMATCH"
@@ -108,6 +109,13 @@ export const outputUnknown = (output: string, known: readonly string[]): Serving
     category: "user",
     remedy: listed("outputs", known),
   });
+
+export const deploymentNewer = (endpoint: string, version: unknown): ServingError =>
+  new ServingError(
+    "SERVING_DEPLOYMENT_NEWER",
+    `The deployment of "${endpoint}" is kept in the format version ${String(version)}; this release reads 1.`,
+    { category: "user", remedy: "Upgrade @millwright/serving in every process that shares the database." },
+  );
 
 export const overloaded = (endpoint: string, rows: number, limit: number): ServingError =>
   new ServingError("SERVING_OVERLOADED", `The queue of "${endpoint}" holds ${rows} rows, and its limit is ${limit}.`, {

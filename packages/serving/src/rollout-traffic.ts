@@ -52,6 +52,11 @@ export class RolloutTraffic {
     );
   }
 
+  /** The model that the reference means now. Throws what the source throws. */
+  digestOf(ref: string, signal?: AbortSignal): Promise<Digest> {
+    return this.#endpoint.digestOf(ref, signal);
+  }
+
   /** Loads the candidate, without traffic yet. Throws what loading throws, and where the digest is not the one expected. */
   async openCandidate(ref: string, expected: string | undefined, signal?: AbortSignal): Promise<void> {
     if (this.#candidate?.ref !== ref) {

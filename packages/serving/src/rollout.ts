@@ -157,6 +157,8 @@ export class Rollout {
   async #begin(plan: DeploymentPlan, signal: AbortSignal | undefined): Promise<void> {
     const { traffic, ids, clock, store } = this.#options;
     const { variant, model, configured } = traffic.base;
+    // An alias is not what began: the event names what it means now. What cannot be found fails below, with its reason.
+    const digest = await traffic.digestOf(plan.model, signal).catch(() => undefined);
     const nowMs = clock.nowMs();
     const record: DeploymentRecord = {
       formatVersion: 1,
@@ -168,6 +170,7 @@ export class Rollout {
       variant,
       before: model,
       configured,
+      digest,
       startedMs: nowMs,
       sinceMs: nowMs,
     };
@@ -175,7 +178,7 @@ export class Rollout {
     if (begun === undefined) throw deploymentRunning(this.#name, "of another process");
     this.#kept = begun;
     try {
-      await traffic.openCandidate(plan.model, undefined, signal);
+      await traffic.openCandidate(plan.model, digest, signal);
     } catch (error) {
       await this.#write({ state: "failed", share: 0, reason: error instanceof Error ? error.message : String(error) });
       throw error;

@@ -6,6 +6,7 @@ import { type DeployerFixture, deployerContract } from "@millwright/contracts/te
 import { openMemoryEventLog, openSqlite, openSqliteEventLog } from "@millwright/storage";
 import { describe, expect, test } from "vitest";
 import { type ModelServer, openModelServer } from "@millwright/serving";
+import { openDatabaseDeploymentStore } from "../src/deployment-record.ts";
 import { createAlerts } from "./alerts.ts";
 import { denseRuntime, packFolder } from "./models.ts";
 
@@ -223,4 +224,29 @@ test("a plan out of range, or guarded by alerts that nobody raises, is refused a
   });
   await expect(server.rollback("late", "why not")).rejects.toMatchObject({ code: "SERVING_DEPLOYMENT_INVALID" });
   expect(await server.status("late")).toBeUndefined();
+});
+
+test("the events of a deployment name the candidate by its digest from the first, never by an alias", async () => {
+  await using opened = await open("memory");
+  const { server, events } = opened;
+  await server.deploy("late", { model: "late@champion", traffic: { type: "all-at-once" } });
+  const { provenance } = await server.predict("late", { instances: [[1, 2, 3, 4]] });
+  for await (const { event } of events.read({ types: ["deployment.*"] })) {
+    const from = [{ kind: "model", id: provenance.model.digest, name: "late@champion" }];
+    expect(event.data, event.type).toMatchObject({ model: "late@champion", from });
+  }
+});
+
+test("a deployment that a newer release wrote is refused", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "millwright-newer-"));
+  try {
+    await using database = await openSqlite(join(folder, "mill.db"));
+    await openDatabaseDeploymentStore(database);
+    const sql = "insert into millwright_serving_deployments (endpoint, revision, body) values (?, ?, ?)";
+    await database.writeBatch([{ sql, rows: [["late", 1, '{"formatVersion":2}']] }]);
+    const store = await openDatabaseDeploymentStore(database);
+    await expect(store.read("late")).rejects.toMatchObject({ code: "SERVING_DEPLOYMENT_NEWER" });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
