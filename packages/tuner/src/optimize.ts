@@ -49,19 +49,18 @@ export async function optimize<S extends Space>(
   objective: Objective<S>,
   settings: Settings,
 ): Promise<StudySummary> {
-  const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal } = settings;
+  const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal, clock } = settings;
   signal?.throwIfAborted();
   const stop = new AbortController();
   const running = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   let stopped: StudySummary["stopped"] | undefined;
   let failures = 0;
-  const timer =
-    timeLimitMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          stopped ??= "time";
-          stop.abort(new Error(`The time limit of ${timeLimitMs} ms is over.`));
-        }, timeLimitMs);
+  const finished = new AbortController();
+  const timeIsUp = (): void => {
+    stopped ??= "time";
+    stop.abort(new Error(`The time limit of ${timeLimitMs} ms is over.`));
+  };
+  if (timeLimitMs !== undefined) clock.sleep(timeLimitMs, { signal: finished.signal }).then(timeIsUp, () => {});
   const work = async (): Promise<void> => {
     while (stopped === undefined && !running.aborted) {
       const end = await runTrial<S>(engine, objective, settings, running);
@@ -86,7 +85,7 @@ export async function optimize<S extends Space>(
     const rejected = settled.find((result) => result.status === "rejected");
     if (rejected !== undefined) throw rejected.reason;
   } finally {
-    clearTimeout(timer);
+    finished.abort();
   }
   const count = countStates(await engine.trials());
   return {

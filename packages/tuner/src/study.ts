@@ -77,7 +77,7 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
   const journal: StudyJournal =
     database === undefined ? openMemoryStudyJournal({ events: options.events }) : await openSqlStudyJournal(database);
   const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
-  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs });
+  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock });
   const engine: StudyEngine = await createStudyEngine({
     name,
     space,

@@ -1,4 +1,4 @@
-import { type Lease, type LeaseStore, hasCode } from "@millwright/contracts";
+import { type Clock, type Lease, type LeaseStore, hasCode, systemClock } from "@millwright/contracts";
 
 export interface WorkerLeaseOptions {
   readonly study: string;
@@ -6,6 +6,7 @@ export interface WorkerLeaseOptions {
   /** Absent where the study lives in this process alone: then no other worker can be dead. */
   readonly leases: LeaseStore | undefined;
   readonly leaseMs: number;
+  readonly clock: Clock;
 }
 
 /** Says to other processes that this worker lives, and tells which of them do not. */
@@ -14,7 +15,13 @@ export interface WorkerLease extends AsyncDisposable {
   isDead(worker: string): Promise<boolean>;
 }
 
-export async function openWorkerLease({ study, worker, leases, leaseMs }: WorkerLeaseOptions): Promise<WorkerLease> {
+export async function openWorkerLease({
+  study,
+  worker,
+  leases,
+  leaseMs,
+  clock,
+}: WorkerLeaseOptions): Promise<WorkerLease> {
   if (leases === undefined) return { isDead: async (other) => other !== worker, [Symbol.asyncDispose]: async () => {} };
   const nameOf = (who: string): string => `tuner/${study}/worker/${who}`;
   let lease: Lease | undefined = await leases.acquire(nameOf(worker), leaseMs);
@@ -27,8 +34,7 @@ export async function openWorkerLease({ study, worker, leases, leaseMs }: Worker
       if (hasCode(error, "PORT_LEASE_LOST")) lease = undefined;
     }
   };
-  const beat = setInterval(() => void renew(), leaseMs / 3);
-  beat.unref();
+  const stopBeating = startBeating(clock, leaseMs / 3, renew);
   return {
     async isDead(other) {
       if (other === worker) return false;
@@ -37,8 +43,28 @@ export async function openWorkerLease({ study, worker, leases, leaseMs }: Worker
       return taken !== undefined;
     },
     async [Symbol.asyncDispose]() {
-      clearInterval(beat);
+      stopBeating();
       await lease?.release();
     },
   };
+}
+
+/** @returns what stops it. */
+function startBeating(clock: Clock, everyMs: number, beat: () => Promise<void>): () => void {
+  if (clock === systemClock) {
+    // A sleep would hold the process, and a study that nobody closed must not.
+    const timer = setInterval(() => void beat(), everyMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const run = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(everyMs, { signal });
+      await beat();
+    }
+  };
+  run().catch(() => {});
+  return () => stopped.abort();
 }

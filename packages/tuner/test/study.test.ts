@@ -1,4 +1,4 @@
-import { createBudget, hasCode } from "@millwright/contracts";
+import { createBudget, createManualClock, hasCode } from "@millwright/contracts";
 import { type Study, categorical, float, medianPruner, openStudy, randomSampler } from "@millwright/tuner";
 import { expect, test } from "vitest";
 
@@ -118,6 +118,19 @@ test("after the time limit running trials are aborted and wait for the next call
   expect(summary).toEqual({ stopped: "time", completed: 0, pruned: 0, failed: 0 });
   expect((await study.trials()).map(({ state }) => state)).toEqual(["waiting", "waiting"]);
   expect((await study.optimize(() => 1, { trials: 3 })).completed).toBe(3);
+});
+
+test("the time limit is that of the clock", async () => {
+  const clock = createManualClock();
+  await using study = await open({ clock });
+  const run = study.optimize(
+    async ({ signal }) => {
+      await clock.advance(3_600_000);
+      return signal.aborted ? Number.NaN : 1;
+    },
+    { trials: 10, timeLimitMs: 2 * 3_600_000 },
+  );
+  expect(await run).toEqual({ stopped: "time", completed: 1, pruned: 0, failed: 0 });
 });
 
 test("an abort rejects with the signal's reason and loses no trial", async () => {
