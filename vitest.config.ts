@@ -50,8 +50,8 @@ export default defineConfig({
     // One more than cores where there are few: many tests wait for a disk, a child process or a timer.
     maxWorkers: Math.min(8, Math.max(3, availableParallelism())),
     sequence: { sequencer: SlowestFirst },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
     reporters: ["default"],
   },

@@ -14,7 +14,7 @@ const runLimitMs = 60_000;
 let workspace: ReturnType<typeof openExampleWorkspace> | undefined;
 beforeAll(() => {
   workspace = openExampleWorkspace(root, blocks);
-}, 180_000);
+}, 600_000);
 afterAll(() => {
   if (workspace !== undefined) rmSync(workspace.path, { recursive: true, force: true, maxRetries: 5 });
 });

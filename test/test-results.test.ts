@@ -79,13 +79,13 @@ const passing = 'test("passes", () => { expect(1).toBe(1); });\n';
 const failing = 'test("fails", () => { expect(1).toBe(2); });\n';
 const skipping = 'test.skipIf(true)("is skipped", () => {});\n';
 
-test("the last line of a run counts what passed, failed and was skipped", { timeout: 120_000 }, () => {
+test("the last line of a run counts what passed, failed and was skipped", { timeout: 600_000 }, () => {
   expect(runVitest({ "a.test.ts": passing + passing })).toEqual({ code: 0, last: "2 passed, 0 failed" });
   const mixed = runVitest({ "a.test.ts": passing + failing + skipping });
   expect(mixed).toEqual({ code: 1, last: "1 passed, 1 failed, 1 skipped" });
 });
 
-test("a file that cannot be loaded, and an error outside every test, count as failures", { timeout: 120_000 }, () => {
+test("a file that cannot be loaded, and an error outside every test, count as failures", { timeout: 600_000 }, () => {
   const broken = runVitest({ "a.test.ts": passing, "b.test.ts": 'throw new Error("at load");' });
   expect(broken).toEqual({ code: 1, last: "1 passed, 1 failed" });
   const stray = runVitest({ "a.test.ts": `${passing}void Promise.reject(new Error("stray"));\n` });

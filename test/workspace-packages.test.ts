@@ -59,7 +59,7 @@ for (const published of publishedPackages) {
     }
   });
 
-  test(`${name} exports what it exported before`, { timeout: 60_000 }, async () => {
+  test(`${name} exports what it exported before`, { timeout: 600_000 }, async () => {
     const lines: string[] = [];
     for (const [door, target] of doorsOf(published)) {
       const module = (await import(pathToFileURL(join(path, target)).href)) as object;

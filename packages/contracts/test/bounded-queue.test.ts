@@ -144,7 +144,7 @@ describe("a bounded queue", () => {
     const refused = puts.slice(12);
     expect(await Promise.all(refused)).toEqual(refused.map(() => expect.any(RangeError)));
     heedless.close();
-  }, 60_000);
+  }, 600_000);
 });
 
 describe("abortable", () => {

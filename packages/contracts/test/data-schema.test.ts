@@ -130,7 +130,7 @@ describe("a schema declared once", () => {
     expect(openInferenceTensors(flights).map(({ name }) => name)).toEqual(names);
     expect(Object.keys(columnKinds(flights))).toEqual(names);
     expect(flights.fields.map(({ name }) => name)).toEqual(names);
-  }, 60_000);
+  }, 600_000);
 
   test("reads a row from JSON into memory exactly", () => {
     expect(parseRow(flights, good)).toEqual({

@@ -91,5 +91,5 @@ describe("time, chance and ids that are passed in", () => {
       expect(await lint(`export const value: unknown = ${call};\n`), call).toContain("no-restricted-properties");
     }
     expect(await lint("export const value: unknown = Date.UTC(2024, 1);\n")).not.toContain("no-restricted-properties");
-  }, 60_000);
+  }, 600_000);
 });

@@ -44,5 +44,5 @@ describe("references", () => {
     }
     expect(digests.size).toBe(1 + Math.ceil(bytes.length / 97));
     expect(digestOfJson({ files: [digestOf(bytes)] })).not.toBe(digestOfJson({ files: [digestOf(bytes.subarray(1))] }));
-  }, 120_000);
+  }, 600_000);
 });

@@ -39,7 +39,7 @@ test("of three processes one has the file; the others are told, and it is free w
   await using duckdb = await openDuckDb({ path });
   const rows = await columnsOf(duckdb.query("SELECT process FROM seen"));
   expect(rows["process"]).toEqual([BigInt(first.child.pid!), BigInt(third.child.pid!)]);
-}, 60_000);
+}, 600_000);
 
 test("a file is opened once in a process, by whatever name, and never in a worker thread", async () => {
   await using directory = await temporaryDirectory();

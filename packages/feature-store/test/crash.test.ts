@@ -85,7 +85,7 @@ test("a process killed in the middle of ingesting leaves whole batches, and all 
     "ds=2024-01-02",
     "ds=2024-01-03",
   ]);
-}, 120_000);
+}, 600_000);
 
 test("a process killed in the middle of pushing leaves every acknowledged row, once", async () => {
   await using directory = await temporaryDirectory();
@@ -125,4 +125,4 @@ test("a process killed in the middle of pushing leaves every acknowledged row, o
     expect(onTheWay).toBeLessThan(20);
     next = Math.max(...kept) + 1;
   }
-}, 120_000);
+}, 600_000);

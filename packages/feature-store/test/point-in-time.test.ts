@@ -192,4 +192,4 @@ test("FS-13: the newest row at or before the label time and within its time to l
       for (const seed of seeds) await check(seed);
     }),
   );
-}, 180_000);
+}, 600_000);

@@ -160,7 +160,7 @@ test("windows before the label time equal an oracle in whole numbers, to the bit
       expect(actual, `seed ${seed}, row ${row}`).toEqual(expected);
     });
   }
-}, 60_000);
+}, 600_000);
 
 for (const kind of ["memory", "log"] as const) {
   test(`online equals offline to the bit: ${kind}, rows pushed out of order, restarts, materialization`, async () => {
@@ -260,5 +260,5 @@ for (const kind of ["memory", "log"] as const) {
       await store[Symbol.asyncDispose]();
       await online[Symbol.asyncDispose]();
     }
-  }, 120_000);
+  }, 600_000);
 }

@@ -61,7 +61,7 @@ test("CT-5: random sequences of moves never reach an illegal state, and illegal 
 
 test(
   "CT-5: after SIGKILL of the launcher the last durable state of every job is read back",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const random = createRandom(7);
     for (let round = 0; round < 6; round += 1) {
@@ -89,7 +89,7 @@ test(
 
 test.skipIf(process.platform !== "linux")(
   "what a killed launcher leaves running is ended, and its job goes on when asked for",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await temporaryFolder();
     const printed = await killedLauncher(folder.path, "grandchild", (lines) =>
@@ -113,7 +113,7 @@ test.skipIf(process.platform !== "linux")(
 
 test(
   "a job keeps its folder over a restart, and without retries left it rests as interrupted",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await temporaryFolder();
     await killedLauncher(folder.path, "count", (lines) => lines.some((line) => line.startsWith("message")));

@@ -52,7 +52,7 @@ test("a job over its wall time is stopped as such", async () => {
   expect(states.slice(-2)).toEqual(["stopping", "max-runtime-exceeded"]);
 });
 
-test("a job over its memory is killed, and the reason tells both numbers", { timeout: 60_000 }, async () => {
+test("a job over its memory is killed, and the reason tells both numbers", { timeout: 600_000 }, async () => {
   await using opened = await openTestJobs();
   const limitBytes = 200 * 1024 * 1024;
   const job = await opened.jobs.launch(work("big", { do: "grow" }, { limits: { memoryBytes: limitBytes } }));

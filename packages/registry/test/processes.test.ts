@@ -4,7 +4,7 @@ import { openWorkshop, registerVersions } from "./workshop.ts";
 
 test(
   "MR-11: versions that four processes register at once are 1 to n without gaps, and none can be changed",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using workshop = await openWorkshop();
     const { registry, pack, folder } = workshop;
@@ -48,7 +48,7 @@ test(
 
 test(
   "MR-15: of two processes that move an alias from the same version one wins, the other is told, and the history is whole",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using workshop = await openWorkshop();
     const { registry, folder } = workshop;
@@ -75,7 +75,7 @@ test(
 
 test(
   "what four processes flushed before they were killed is there, whole and in order",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using workshop = await openWorkshop();
     const { registry, folder } = workshop;
@@ -108,10 +108,14 @@ test(
   },
 );
 
-test("a program that forgets to end its run ends by itself, with everything written", { timeout: 60_000 }, async () => {
-  await using workshop = await openWorkshop();
-  expect(await startChild("forgetter.mjs", [workshop.folder]).ended).toEqual(endedWell);
-  const [run] = await workshop.registry.runs({ experiment: "forgotten" });
-  expect(run).toMatchObject({ status: "running", params: { units: 8 }, metrics: { loss: 1 / 30_000 } });
-  expect(await workshop.registry.series(run?.id ?? "", "loss")).toHaveLength(30_000);
-});
+test(
+  "a program that forgets to end its run ends by itself, with everything written",
+  { timeout: 600_000 },
+  async () => {
+    await using workshop = await openWorkshop();
+    expect(await startChild("forgetter.mjs", [workshop.folder]).ended).toEqual(endedWell);
+    const [run] = await workshop.registry.runs({ experiment: "forgotten" });
+    expect(run).toMatchObject({ status: "running", params: { units: 8 }, metrics: { loss: 1 / 30_000 } });
+    expect(await workshop.registry.series(run?.id ?? "", "loss")).toHaveLength(30_000);
+  },
+);

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { openModelServer } from "@millwright/serving";
 import { denseRuntime, packFolder } from "./models.ts";
 
-test("bodies of noise are answered with 4xx, never with a failure of ours", { timeout: 60_000 }, async () => {
+test("bodies of noise are answered with 4xx, never with a failure of ours", { timeout: 600_000 }, async () => {
   await using folder = await packFolder(1);
   await using server = await openModelServer({
     source: folder.source,

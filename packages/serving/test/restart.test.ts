@@ -83,7 +83,7 @@ async function typesOf(database: Database): Promise<readonly string[]> {
 // These kill real processes and wait for their leases to run out: about two seconds each.
 test(
   "a process killed while its canary bakes: the next one shares the traffic at once, goes on baking and completes",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using place = await openPlace();
     await kill(await begin(place.folder.root, place.path, "baking"));
@@ -107,7 +107,7 @@ test(
 
 test(
   "a process killed while its canary bakes: an alert that fired meanwhile rolls back",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using place = await openPlace();
     await kill(await begin(place.folder.root, place.path, "baking"));
@@ -123,7 +123,7 @@ test(
 
 test(
   "after a process was killed an operator may roll back at once, and deploy again when its lease has run out",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using place = await openPlace();
     await kill(await begin(place.folder.root, place.path, "baking"));
@@ -139,7 +139,7 @@ test(
 
 test(
   "a process killed while it loads a candidate, which is gone when the next one comes: rolled back, no traffic lost",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using place = await openPlace();
     await kill(await begin(place.folder.root, place.path, "deploying"));
@@ -156,7 +156,7 @@ test(
 
 test(
   "a process killed while it loads a candidate: the next one loads it, and it bakes with its share before it completes",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using place = await openPlace();
     await kill(await begin(place.folder.root, place.path, "deploying"));
@@ -193,7 +193,7 @@ test("a completed deployment outlives a restart, until the configuration names a
 
 test(
   "two processes on one database: one decides, both share the traffic, and either may roll back",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using place = await openPlace();
     await using first = await openSqlite(place.path);

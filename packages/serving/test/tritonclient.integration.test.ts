@@ -30,7 +30,7 @@ const echoed: readonly TensorSpec[] = [
 
 test(
   "Triton's own client reads and asks the server: health, metadata, JSON, binary, compressed, every kind of element",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (!found && process.env["CI"] !== "true") {
       skip(

@@ -36,7 +36,7 @@ async function writtenNumbers(database: Database): Promise<number[]> {
 
 test(
   `CT-7: the writer stops at ${offsets} random byte offsets: reopening never throws and loses no acknowledged record`,
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await temporaryFolder();
     const path = folder.file("a.db");
@@ -86,7 +86,7 @@ test(
 
 test(
   `${kills} writers killed with SIGKILL lose no acknowledged artifact, record or event`,
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async () => {
     const random = createRandom(11);
     await Promise.all([0, 1].map(() => killRepeatedly(kills / 2, () => random.next() * 40)));

@@ -5,7 +5,7 @@ import { temporaryFolder } from "./folder.ts";
 
 test(
   "CT-6: two processes increment one key 1,000 times each with compare-and-swap, and the total is 2,000",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await temporaryFolder();
     const path = folder.file("a.db");
@@ -19,7 +19,7 @@ test(
 
 test(
   "a follower sees what other processes append, once each and in the order of each",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await temporaryFolder();
     const path = folder.file("a.db");
@@ -43,7 +43,7 @@ test(
   },
 );
 
-test("two processes that make the same file at the same time both get it", { timeout: 60_000 }, async () => {
+test("two processes that make the same file at the same time both get it", { timeout: 600_000 }, async () => {
   await using folder = await temporaryFolder();
   for (let round = 0; round < 5; round += 1) {
     const path = folder.file(`${round}.db`);
@@ -52,7 +52,7 @@ test("two processes that make the same file at the same time both get it", { tim
   }
 });
 
-test("a process that exits in the middle of its writes keeps its exit code", { timeout: 60_000 }, async () => {
+test("a process that exits in the middle of its writes keeps its exit code", { timeout: 600_000 }, async () => {
   await using folder = await temporaryFolder();
   const ends = await Promise.all(
     Array.from(
@@ -63,7 +63,7 @@ test("a process that exits in the middle of its writes keeps its exit code", { t
   for (const end of ends) expect(end).toEqual({ code: 3, signal: null, errors: "" });
 });
 
-test("a process that forgets to close ends by itself", { timeout: 60_000 }, async () => {
+test("a process that forgets to close ends by itself", { timeout: 600_000 }, async () => {
   await using folder = await temporaryFolder();
   expect(await startChild("forgetter.mjs", [folder.file("a.db")]).ended).toEqual({ code: 0, signal: null, errors: "" });
 });

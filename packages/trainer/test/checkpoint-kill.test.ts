@@ -44,7 +44,7 @@ async function savesUntilKilled(module: string, directory: string, delayMs: numb
 // Three hundred processes: some twenty seconds on a free machine with two cores.
 test(
   "TR-8: after SIGKILL at 300 random points while saving, restore always succeeds and loses at most one interval",
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     const random = createRandom(8);
     const folder = await mkdtemp(join(tmpdir(), "millwright-checkpoints-"));

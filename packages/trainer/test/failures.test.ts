@@ -3,7 +3,7 @@ import type { StartOptions } from "@millwright/trainer";
 import { expect, test } from "vitest";
 import { fixture, flights, openSetting } from "./setting.ts";
 
-test("what is wrong with a run is told by a code and a sentence", { timeout: 120_000 }, async () => {
+test("what is wrong with a run is told by a code and a sentence", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(200, 1));
   const start = async (module: string, more: Partial<StartOptions> = {}): Promise<unknown> => {
@@ -44,7 +44,7 @@ test("what is wrong with a run is told by a code and a sentence", { timeout: 120
   });
 });
 
-test("a loss that is not finite names the step, and the run is not tried again", { timeout: 60_000 }, async () => {
+test("a loss that is not finite names the step, and the run is not tried again", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const x = Float64Array.from({ length: 500 }, (_, row) => row);
   const train = await setting.save("steep", batchOf({ x, y: x.map((value) => value * 1e6) }));
@@ -61,7 +61,7 @@ test("a loss that is not finite names the step, and the run is not tried again",
   });
 });
 
-test("a trial that throws ends the run with its error, and no process is left", { timeout: 60_000 }, async () => {
+test("a trial that throws ends the run with its error, and no process is left", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(200, 1));
   const problem = new Error("The study is gone.");
@@ -82,7 +82,7 @@ test("a trial that throws ends the run with its error, and no process is left", 
 
 test(
   "an optimizer whose state cannot be saved is refused with checkpoints, and trains without",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const train = await setting.save("train", flights(200, 1));

@@ -28,7 +28,7 @@ const service: {
 
 test(
   "without a plan the features of the service are learned from, and nothing else; data may be datasets",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const ref = await setting.save("train", flights(500, 1));

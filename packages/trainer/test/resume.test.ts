@@ -21,7 +21,7 @@ async function killAt(run: TrainingRun, step: number): Promise<void> {
 
 test(
   "TR-9: a run killed at random batches and resumed ends with the weights of an uninterrupted one, bit for bit",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const [train, validation] = [
@@ -64,7 +64,7 @@ test(
   },
 );
 
-test("a run that is stopped saves where it is, and goes on from there", { timeout: 60_000 }, async () => {
+test("a run that is stopped saves where it is, and goes on from there", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(3_000, 1));
   const options: StartOptions = {
@@ -89,7 +89,7 @@ test("a run that is stopped saves where it is, and goes on from there", { timeou
   expect((await again.result()).weightsDigest).toBe(whole.weightsDigest);
 });
 
-test("a checkpoint of another training is refused, and the differences are named", { timeout: 60_000 }, async () => {
+test("a checkpoint of another training is refused, and the differences are named", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(500, 1));
   const options: StartOptions = { data: { train }, label: "late", epochs: 1, batchSize: 100, seed: 3 };
@@ -105,7 +105,7 @@ test("a checkpoint of another training is refused, and the differences are named
   expect((await start({ epochs: 2 })).epochs).toHaveLength(2);
 });
 
-test("after a restart of the service, starting the same id goes on with the run", { timeout: 90_000 }, async () => {
+test("after a restart of the service, starting the same id goes on with the run", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(3_000, 1));
   const options: StartOptions = {

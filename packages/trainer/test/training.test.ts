@@ -10,7 +10,7 @@ import { fixture, flights, openSetting } from "./setting.ts";
 
 test(
   "a network is trained in a process of its own and packed with all a server and a monitor need",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const train = await setting.save("train", flights(4_000, 1));
@@ -77,7 +77,7 @@ test(
 
 test(
   "the same seed gives the same weights, another seed others; batch normalization is folded",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const train = await setting.save("train", flights(1_500, 1));
@@ -104,7 +104,7 @@ test(
 
 test(
   "a network that is no dense chain is packed as tfjs-layers, and refused where dense was asked for",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const train = await setting.save("train", flights(400, 1));
@@ -129,7 +129,7 @@ test(
   },
 );
 
-test("a linear regression finds the line", { timeout: 60_000 }, async () => {
+test("a linear regression finds the line", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const { batchOf } = await import("@millwright/data");
   const x = Float64Array.from({ length: 600 }, (_, row) => row / 100);

@@ -30,7 +30,7 @@ function trialThat(
 
 test(
   "a trial is told the objective after each epoch; prune ends the run, pause lets it go on later",
-  { timeout: 90_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const [train, validation] = [
@@ -60,7 +60,7 @@ test(
   },
 );
 
-test("a tracker is told parameters, the metrics of each epoch, and the end", { timeout: 60_000 }, async () => {
+test("a tracker is told parameters, the metrics of each epoch, and the end", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const train = await setting.save("train", flights(500, 1));
   const told: { options?: RunOptions; params: object[]; points: MetricPoint[]; ends: string[] } = {
@@ -99,7 +99,7 @@ test("a tracker is told parameters, the metrics of each epoch, and the end", { t
 
 test(
   "starting the same id again goes on with the tracked run there is, where the tracker can",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using setting = await openSetting();
     const train = await setting.save("train", flights(300, 1));
@@ -148,7 +148,7 @@ test(
   },
 );
 
-test("early stopping ends with the weights of the best epoch", { timeout: 60_000 }, async () => {
+test("early stopping ends with the weights of the best epoch", { timeout: 600_000 }, async () => {
   await using setting = await openSetting();
   const [train, validation] = [
     await setting.save("train", flights(300, 1)),

@@ -36,7 +36,7 @@ async function studyOf(path: string): Promise<readonly Trial[]> {
 
 test(
   "a study killed at random points goes on with the suggestions of an uninterrupted one",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const whole = join(directory, "whole.db");
     await once(runWorker(whole, 24, 0), "exit");
@@ -66,7 +66,7 @@ test(
 
 test(
   "processes side by side make exactly the trials asked for, even when some are killed",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const path = join(directory, "shared.db");
     const begin = (): ReturnType<typeof runWorker>[] => Array.from({ length: 3 }, () => runWorker(path, 30, 25));
