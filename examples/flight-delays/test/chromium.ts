@@ -26,7 +26,7 @@ export const chromiumProgram: string | undefined = [
   "chromium",
   "chromium-browser",
   "google-chrome",
-].find((program) => program !== "" && spawnSync(program, ["--version"], { timeout: 60_000 }).status === 0);
+].find((program) => program !== "" && spawnSync(program, ["--version"], { timeout: 600_000 }).status === 0);
 
 export async function openChromium(program: string): Promise<Chromium> {
   const profile = await mkdtemp(join(tmpdir(), "millwright-chromium-"));

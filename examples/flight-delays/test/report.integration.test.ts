@@ -24,7 +24,7 @@ const sizeOf = (png: Buffer): readonly number[] => [png.readUInt32BE(16), png.re
 
 test(
   "report.html renders all its charts in a browser, asks the network for nothing, and runs no text from outside",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (chromiumProgram === undefined && process.env["CI"] !== "true") {
       skip("there is no Chromium: install one, and name it in MILLWRIGHT_CHROMIUM where it is not on the PATH");
@@ -39,7 +39,7 @@ test(
     await page("Emulation.setDeviceMetricsOverride", { width: 1000, height: 800, deviceScaleFactor: 1, mobile: false });
     await page("Page.navigate", { url });
     await expect
-      .poll(() => browser.events.some(({ method }) => method === "Page.loadEventFired"), { timeout: 60_000 })
+      .poll(() => browser.events.some(({ method }) => method === "Page.loadEventFired"), { timeout: 600_000 })
       .toBe(true);
 
     const { result } = await page("Runtime.evaluate", { expression: look });
