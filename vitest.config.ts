@@ -2,25 +2,31 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** The files that take longest, slowest first. They start first, so that none of them is left running alone at the end. */
+/**
+ * The files that take longest. They start first, in this order, so that none of them is left running alone at the end; those that wait
+ * for the disk stand apart from each other.
+ */
 const slowest: readonly string[] = [
+  "examples/flight-delays/test/job.test.ts",
   "packages/storage/test/crash.test.ts",
-  "test/readme-examples.test.ts",
   "packages/trainer/test/resume.test.ts",
-  "packages/trainer/test/checkpoint-kill.test.ts",
+  "test/readme-examples.test.ts",
+  "examples/flight-delays/test/interrupted.test.ts",
   "packages/trainer/test/failures.test.ts",
-  "packages/feature-store/test/point-in-time.test.ts",
-  "packages/storage/test/processes.test.ts",
+  "packages/trainer/test/checkpoint-kill.test.ts",
   "packages/jobs/test/crash.test.ts",
+  "packages/feature-store/test/point-in-time.test.ts",
   "packages/jobs/test/supervision.test.ts",
-  "packages/storage/test/drivers.contract.test.ts",
   "packages/trainer/test/training.test.ts",
-  "packages/tuner/test/durable-study.test.ts",
+  "packages/storage/test/processes.test.ts",
   "packages/trainer/test/trial.test.ts",
+  "packages/tuner/test/durable-study.test.ts",
   "test/test-results.test.ts",
+  "packages/storage/test/drivers.contract.test.ts",
+  "packages/serving/test/deployer.test.ts",
   "packages/feature-store/test/crash.test.ts",
-  "packages/duckdb/test/limits.test.ts",
   "packages/monitor/test/slo.test.ts",
+  "packages/duckdb/test/limits.test.ts",
 ];
 
 class SlowestFirst extends BaseSequencer {
