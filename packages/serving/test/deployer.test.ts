@@ -133,8 +133,7 @@ for (const kind of ["memory", "sqlite"] as const) {
       const { server, alerts } = opened;
       alerts.fire("error-rate", "endpoint/late/variant/candidate");
       await server.deploy("late", { model: "late/2", traffic: canary, rollbackOn: ["error-rate"] });
-      await pause(50);
-      expect((await server.status("late"))?.state).toBe("rolled-back");
+      await expect.poll(async () => (await server.status("late"))?.state).toBe("rolled-back");
     });
 
     test("an alert left over from an earlier candidate does not roll back the next; one that fires anew does", async () => {
