@@ -56,6 +56,8 @@ export default defineConfig({
     // One more than cores where there are few: many tests wait for a disk, a child process or a timer.
     maxWorkers: Math.min(8, Math.max(3, availableParallelism())),
     sequence: { sequencer: SlowestFirst },
+    // Tests that kill real processes at random moments meet busy machines in CI: one more try there, and the report says that it was needed.
+    retry: process.env["CI"] === "true" ? 1 : 0,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
