@@ -77,6 +77,8 @@ export async function tune(
     pruner: medianPruner({ startupTrials: 4 }),
     database,
     seed: 2001,
+    // Nobody else works in this folder: what a run that was killed had under way is soon begun again.
+    leaseMs: 3_000,
   });
   await study.optimize(
     async (trial) => {

@@ -15,7 +15,10 @@ import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
 export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Promise<number> | number;
 
 export interface OptimizeOptions {
-  /** So many trials in the whole study, those of earlier calls, restarts and other workers included. */
+  /**
+   * So many trials in the whole study, those of earlier calls, restarts and other workers included. The last ones of other workers are waited for,
+   * and begun again here where their worker died.
+   */
   readonly trials: number;
   /** Trials at a time. Default: 1. */
   readonly parallelism?: number | undefined;
@@ -41,6 +44,8 @@ interface Settings extends OptimizeOptions {
   readonly budget: Budget | undefined;
   readonly trialCost: Amount | undefined;
   readonly clock: Clock;
+  /** Time between two looks at trials that other workers have under way. */
+  readonly pollMs: number;
 }
 
 /** Runs trials side by side until a limit is met. */
@@ -49,7 +54,7 @@ export async function optimize<S extends Space>(
   objective: Objective<S>,
   settings: Settings,
 ): Promise<StudySummary> {
-  const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal, clock } = settings;
+  const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal, clock, pollMs } = settings;
   signal?.throwIfAborted();
   const stop = new AbortController();
   const running = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
@@ -64,6 +69,10 @@ export async function optimize<S extends Space>(
   const work = async (): Promise<void> => {
     while (stopped === undefined && !running.aborted) {
       const end = await runTrial<S>(engine, objective, settings, running);
+      if (end === "trials" && (await engine.runningElsewhere())) {
+        await clock.sleep(pollMs, { signal: running }).catch(() => {});
+        continue;
+      }
       if (typeof end === "string") {
         stopped ??= end;
         return;

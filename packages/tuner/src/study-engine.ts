@@ -32,6 +32,8 @@ export interface StudyEngine {
   reclaim(trial: number, reason: string): Promise<void>;
   enqueue(params: Params, explanation: Explanation): Promise<number>;
   trials(): Promise<readonly Trial[]>;
+  /** Whether another worker has a trial under way: one that lives, or one that is not known to be dead yet. */
+  runningElsewhere(): Promise<boolean>;
 }
 
 /** What decisions are made from: the options, and the study as of the newest entry read. */
@@ -55,6 +57,11 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
     reclaim: (number, reason) => decide(() => decideReclaim(context, number, reason)),
     enqueue: (params, explanation) => decide(() => decideEnqueue(context, params, explanation)),
     trials: () => decide(() => ({ entries: [], result: (trials) => [...trials] })),
+    runningElsewhere: () =>
+      decide(() => ({
+        entries: [],
+        result: (trials) => trials.some(({ state, worker }) => state === "running" && worker !== options.worker),
+      })),
   };
 }
 

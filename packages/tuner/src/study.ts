@@ -99,7 +99,13 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
     tell: (trial, result) => engine.end(trial, result),
     enqueue: (params) => engine.enqueue(params, { sampler: "enqueued" }),
     optimize: (objective, settings) =>
-      optimize<S>(engine, objective, { ...settings, budget: options.budget, trialCost: options.trialCost, clock }),
+      optimize<S>(engine, objective, {
+        ...settings,
+        budget: options.budget,
+        trialCost: options.trialCost,
+        clock,
+        pollMs: Math.min(1_000, leaseMs / 3),
+      }),
     trials: () => engine.trials(),
     async best() {
       const best = bestTrial(await engine.trials(), direction);
