@@ -288,6 +288,9 @@ const describeView = (view: FeatureView): object => ({
 });
 
 /** The function's source stands for it: another text is taken for another function. */
+/** Equal digests give equal history and features of the view. */
+export const viewDigest = (view: FeatureView): Digest => digestOf(describeView(view));
+
 const describeOnDemand = ({ inputs, features, compute }: OnDemandFeatures): object => ({
   inputs,
   features,
