@@ -39,6 +39,8 @@ export interface Supervisor {
 type Halt = { readonly kind: "stop" | "interrupt" | "wall-time"; readonly reason: string };
 
 const longestTimerMs = 2 ** 31 - 1;
+/** How long the end of a job waits for an event log that does not answer. */
+const longestTellingMs = 5_000;
 
 export class SupervisedJob implements JobHandle {
   readonly id: string;
@@ -277,9 +279,17 @@ export class SupervisedJob implements JobHandle {
     return result;
   }
 
+  /** Waits until the event log was told, but not for ever: a job's end must not hang on it. */
+  async #told(): Promise<void> {
+    const done = new AbortController();
+    const late = this.#supervisor.clock.sleep(longestTellingMs, { signal: done.signal }).catch(() => {});
+    await Promise.race([this.#telling, late]);
+    done.abort();
+  }
+
   async #close(): Promise<void> {
     await this.#moving;
-    await this.#telling;
+    await this.#told();
     await this.#journal.end();
     await this.#record.close();
   }
