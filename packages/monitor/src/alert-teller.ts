@@ -1,11 +1,12 @@
-import type { Alert, Meter } from "@millwright/contracts";
+import type { Alert, Clock, Meter } from "@millwright/contracts";
 import type { AlertBook, RuleFindings } from "./alert-book.ts";
 import { alertEvent, driftEvent, driftLostEvent, type EventOutbox, type Told } from "./monitor-events.ts";
 
 /** Tells changes of alerts: first the log, then who listens, and how many fire to the meter. */
 export interface AlertTeller {
   /**
-   * Resolves when the changes were shown: once they are in the log, or the log has failed.
+   * Resolves when the changes were shown: once they are in the log, the log has failed, or it has not answered for a second. Whoever takes a bad model
+   * back must not wait for a log.
    * @param burnOf What told that the objective of a name burns: the cause of its alert.
    */
   tell(
@@ -25,7 +26,16 @@ interface Telling {
 
 const keyOf = ({ name, subject, severity }: Alert): string => JSON.stringify([name, subject, severity]);
 
-export function createAlertTeller(alerts: AlertBook, outbox: EventOutbox, meter: Meter): AlertTeller {
+export interface AlertTellerOptions {
+  readonly alerts: AlertBook;
+  readonly outbox: EventOutbox;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+const longestWaitMs = 1_000;
+
+export function createAlertTeller({ alerts, outbox, meter, clock }: AlertTellerOptions): AlertTeller {
   const tellings = new Map<string, Telling>();
   const firing = meter.gauge("millwright_monitor_alerts", {
     help: "Alerts that fire, by severity.",
@@ -58,7 +68,7 @@ export function createAlertTeller(alerts: AlertBook, outbox: EventOutbox, meter:
         alert,
         telling: alert.state === "firing" ? begin(alert, all, burnOf(alert.name)) : end(alert, all),
       }));
-      await outbox.flush();
+      await within(longestWaitMs, outbox.flush(), clock);
       for (const { alert, telling } of told) alerts.show(alert, telling?.firing.id);
       count();
     },
@@ -71,3 +81,14 @@ export function createAlertTeller(alerts: AlertBook, outbox: EventOutbox, meter:
 
 const reportOf = (alert: Alert, all: readonly RuleFindings[]) =>
   all.find(({ rule }) => rule === alert.name)?.findings?.find(({ subject }) => subject === alert.subject)?.report;
+
+/** Waits for the work, but no longer than this; the work goes on. */
+async function within(durationMs: number, work: Promise<void>, clock: Clock): Promise<void> {
+  const done = new AbortController();
+  const late = clock.sleep(durationMs, { signal: done.signal }).catch(() => {});
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    done.abort();
+  }
+}

@@ -1,4 +1,4 @@
-import type { Alert, CapturedPrediction, EventLog, Logger, Meter } from "@millwright/contracts";
+import type { Alert, CapturedPrediction, Clock, EventLog, Logger, Meter } from "@millwright/contracts";
 import type { AlertBook, Finding, RuleFindings } from "./alert-book.ts";
 import { type AlertRule, type MonitorView, readingOf, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
 import { sloUnknown } from "./errors.ts";
@@ -15,6 +15,7 @@ export interface EvaluatorOptions {
   readonly rules: readonly AlertRule[];
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly clock: Clock;
   readonly events: EventLog | undefined;
 }
 
@@ -39,14 +40,17 @@ interface WatchedSlo {
   burn: Told | undefined;
 }
 
-export function createEvaluator({ book, alerts, slos, rules, logger, meter, events }: EvaluatorOptions): Evaluator {
-  const watched = slos.map((slo): WatchedSlo => ({
-    slo,
-    counts: createEventCounts({ periodMs: slo.periodMs }),
-    burning: false,
-    exhausted: false,
-    burn: undefined,
-  }));
+export function createEvaluator({
+  book,
+  alerts,
+  slos,
+  rules,
+  logger,
+  meter,
+  clock,
+  events,
+}: EvaluatorOptions): Evaluator {
+  const watched = slos.map(watch);
   const outbox = createEventOutbox(events, logger);
   const budget = meter.gauge("millwright_monitor_budget_left", {
     help: "Share of the error budget left.",
@@ -60,7 +64,7 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
       tellSlo(each, status, outbox);
       return sloFindings(status);
     });
-  const teller = createAlertTeller(alerts, outbox, meter);
+  const teller = createAlertTeller({ alerts, outbox, meter, clock });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
     book.compact(nowMs);
     const view = viewOf(book, nowMs);
@@ -94,6 +98,14 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
     flush: outbox.flush,
   };
 }
+
+const watch = (slo: Slo): WatchedSlo => ({
+  slo,
+  counts: createEventCounts({ periodMs: slo.periodMs }),
+  burning: false,
+  exhausted: false,
+  burn: undefined,
+});
 
 function findSlo(watched: readonly WatchedSlo[], name: string): WatchedSlo {
   const found = watched.find(({ slo }) => slo.name === name);

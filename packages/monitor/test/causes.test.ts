@@ -170,3 +170,27 @@ test("an objective that burns causes its alerts, its recovery and its exhaustion
   const keys = events.map(({ type, subject, data }) => JSON.stringify([type, subject, data["name"], data["severity"]]));
   expect(new Set(keys).size).toBe(keys.length);
 });
+
+test("an alert waits a second for a log that does not answer, and is shown without its event then", async () => {
+  const clock = createManualClock(5);
+  const memory = openMemoryEventLog();
+  let answer = (): void => {};
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const log: EventLog = { read: memory.read, append: (events) => answered.then(() => memory.append(events)) };
+  const quality = ruleOf("quality");
+  await using monitor = openMonitor({ clock, events: log, rules: [quality.rule] });
+  quality.set(main, { state: "firing" });
+  const evaluated = monitor.evaluate();
+  await new Promise((resolve) => setImmediate(resolve));
+  await clock.advance(999);
+  expect(await monitor.alerts(main)).toEqual([]);
+  await clock.advance(1);
+  expect(await evaluated).toMatchObject([{ name: "quality", state: "firing" }]);
+  expect((await monitor.alerts(main))[0]?.eventId).toBeUndefined();
+  answer();
+  quality.set(main, { state: "ok" });
+  await monitor.evaluate();
+  const events = await eventsOf(log, ["alert.*"]);
+  expect(events.map(({ type }) => type)).toEqual(["alert.firing", "alert.resolved"]);
+  expect(events[1]?.causationid).toBe(events[0]?.id);
+});
