@@ -15,11 +15,14 @@ export interface FeatureServiceDescription {
   readonly features: Schema;
 }
 
-/** `missing`: the entity has no row; `expired`: it is older than the view's time to live; `deleted`: a delete was the last word. */
-export type FeatureStatus = "present" | "missing" | "expired" | "deleted";
+/**
+ * `missing`: the entity has no row; `expired`: it is older than its time to live; `deleted`: a delete was the last word; `stale`: it is older than
+ * the view's freshness allows, and served all the same; `defaulted`: the view's defaults stand in for what is missing, expired, deleted or stale.
+ */
+export type FeatureStatus = "present" | "missing" | "expired" | "deleted" | "stale" | "defaulted";
 
 export interface FeatureVectors {
-  /** One row per entity, in the order asked; null where the status is not `present`. */
+  /** One row per entity, in the order asked; null where the status is neither `present`, `stale` nor `defaulted`. */
   readonly features: Batch;
   /** By feature view: status and age of each row. */
   readonly views: Readonly<Record<string, ViewStatus>>;

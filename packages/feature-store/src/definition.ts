@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { ColumnType, Digest, Field, NumericType, Schema } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
-import { definitionInvalid } from "./errors.ts";
+import { definitionInvalid, nameReserved } from "./errors.ts";
+import { SYSTEM_COLUMNS } from "./system-columns.ts";
 
 /** Types a key may have: text and whole numbers. */
 export type KeyType = "utf8" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32";
@@ -54,6 +55,14 @@ export interface FeatureViewDefinition<
   readonly ttlMs?: number | undefined;
   /** Floating-point inputs are rounded to so many decimals, so that sums are exact in any order. Default: 6. */
   readonly decimals?: number | undefined;
+  /** Which of rows with equal event and created times counts: the one written first, as in SageMaker, or last. Default: `"last"`. */
+  readonly ties?: "first" | "last" | undefined;
+  /** How old a row may be when it is served, and what then. Default: any age. */
+  readonly freshness?: Freshness | undefined;
+  /** What stands in online, by feature, for a row that is missing, expired, deleted, or stale under the policy `"default"`. Default: null. */
+  readonly defaults?:
+    | Partial<Readonly<Record<Extract<keyof Features | keyof Aggregates, string>, FeatureDefault>>>
+    | undefined;
 }
 
 /** Rows of one source, by entity and event time, and the features they give. */
@@ -68,8 +77,22 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly aggregates: Readonly<Record<string, Aggregate>>;
   readonly ttlMs: number | undefined;
   readonly decimals: number;
+  readonly ties: "first" | "last";
+  readonly freshness: Freshness | undefined;
+  readonly defaults: Readonly<Record<string, FeatureDefault>>;
   readonly featureNames: readonly FeatureName[];
 }
+
+/** How old a served row may be. */
+export interface Freshness {
+  /** Milliseconds between its event time and the reading: at this age it is stale. */
+  readonly maxAgeMs: number;
+  /** Serve it all the same, marked `stale`; put the view's defaults in its place; or fail the read with `FEATURE_STORE_STALE`. */
+  readonly onStale: "serve" | "default" | "fail";
+}
+
+/** A value that stands in: bigint for 64-bit integers and timestamps (microseconds). */
+export type FeatureDefault = null | number | bigint | string | boolean;
 
 /** The values that a function of request inputs gets: timestamps as milliseconds, 64-bit integers as bigint, all else as JavaScript has it. */
 export type InputValue<Type extends FeatureType> =
@@ -105,7 +128,7 @@ export interface FeatureService<FeatureName extends string = string> {
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 /** Columns that the history adds. */
-const RESERVED = new Set(["ds", "_sequence"]);
+const RESERVED = new Set(["ds", "_sequence", "available_time", ...SYSTEM_COLUMNS]);
 
 function checkName(what: string, name: string): void {
   if (!NAME.test(name)) {
@@ -139,7 +162,7 @@ export function defineFeatureView<
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
-  const { name, entity, eventTime, createdTime, deleted, ttlMs, decimals = 6 } = definition;
+  const { name, entity, eventTime, createdTime, deleted, ttlMs, decimals = 6, ties = "last", freshness } = definition;
   const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
   const view = {
     name,
@@ -152,6 +175,9 @@ export function defineFeatureView<
     aggregates,
     ttlMs,
     decimals,
+    ties,
+    freshness,
+    defaults: { ...definition.defaults } as Readonly<Record<string, FeatureDefault>>,
     featureNames,
   };
   checkView(view);
@@ -171,7 +197,7 @@ function checkView(view: FeatureView): void {
     fail("it has deletes and aggregates", "Give the aggregates a view of their own.");
   }
   const all = [...columns, ...Object.keys(view.inputs)];
-  for (const column of all) if (RESERVED.has(column)) fail(`"${column}" is a reserved column`, "Rename the column.");
+  for (const column of all) if (RESERVED.has(column)) throw nameReserved(view.name, column, [...RESERVED]);
   if (new Set(columns).size !== columns.length) fail("a column has two roles", "Give each role a column of its own.");
   if (new Set(view.featureNames).size !== view.featureNames.length) fail("two features share a name", "Rename one.");
   for (const [name, { input, windowMs }] of Object.entries(view.aggregates)) {
@@ -182,6 +208,11 @@ function checkView(view: FeatureView): void {
   }
   if (view.ttlMs !== undefined && !(view.ttlMs > 0))
     fail(`ttlMs is ${view.ttlMs}`, "Give a length above 0, or leave it out.");
+  if (view.freshness !== undefined && !(view.freshness.maxAgeMs > 0))
+    fail(`freshness.maxAgeMs is ${view.freshness.maxAgeMs}`, "Give a length above 0, or leave it out.");
+  for (const name of Object.keys(view.defaults)) {
+    if (!view.featureNames.includes(name)) fail(`there is a default for "${name}"`, "Name a feature of the view.");
+  }
   if (!(Number.isInteger(view.decimals) && view.decimals >= 0 && view.decimals <= 12)) {
     fail(`decimals is ${view.decimals}`, "Give a whole number from 0 to 12.");
   }
@@ -285,6 +316,17 @@ const describeView = (view: FeatureView): object => ({
   aggregates: Object.entries(view.aggregates),
   ttlMs: view.ttlMs ?? null,
   decimals: view.decimals,
+  // What was added later counts only where it is used, so that digests of before stay.
+  ...(view.ties === "last" ? {} : { ties: view.ties }),
+  ...(view.freshness === undefined ? {} : { freshness: view.freshness }),
+  ...(Object.keys(view.defaults).length === 0
+    ? {}
+    : {
+        defaults: Object.entries(view.defaults).map(([name, value]) => [
+          name,
+          typeof value === "bigint" ? `${value}n` : value,
+        ]),
+      }),
 });
 
 /** The function's source stands for it: another text is taken for another function. */

@@ -1,15 +1,22 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type FeatureStoreErrorCode =
+  | "FEATURE_STORE_AS_KNOWN_UNSUPPORTED"
   | "FEATURE_STORE_BATCH_CONFLICT"
   | "FEATURE_STORE_COLUMN_MISSING"
   | "FEATURE_STORE_COLUMN_TYPE"
   | "FEATURE_STORE_DEFINITION_CHANGED"
   | "FEATURE_STORE_DEFINITION_INVALID"
+  | "FEATURE_STORE_DELETE_OUTDATED"
+  | "FEATURE_STORE_EVENT_TIME_CONFLICT"
   | "FEATURE_STORE_FORMAT_TOO_NEW"
   | "FEATURE_STORE_HISTORY_CORRUPT"
   | "FEATURE_STORE_LOG_CORRUPT"
   | "FEATURE_STORE_LOG_LOCKED"
+  | "FEATURE_STORE_NAME_RESERVED"
+  | "FEATURE_STORE_PIN_DIFFERS"
+  | "FEATURE_STORE_RECORD_MISSING"
+  | "FEATURE_STORE_STALE"
   | "FEATURE_STORE_TIME_TOO_OLD"
   | "FEATURE_STORE_VALUE_RANGE"
   | "FEATURE_STORE_VIEW_UNKNOWN"
@@ -30,6 +37,57 @@ export const definitionInvalid = (what: string, problem: string, remedy: string)
     category: "user",
     remedy,
   });
+
+export const nameReserved = (view: string, column: string, reserved: readonly string[]): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_NAME_RESERVED",
+    `The feature view "${view}" has a column "${column}", a name that the history keeps for itself.`,
+    { category: "user", remedy: `Rename it; reserved are ${reserved.join(", ")}.` },
+  );
+
+export const asKnownUnsupported = (view: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_AS_KNOWN_UNSUPPORTED",
+    `The feature view "${view}" has no \`createdTime\`, so nothing says when its rows were known at their source.`,
+    { category: "user", remedy: 'Give it one, or join with `asKnown: "available"`.' },
+  );
+
+export const deleteOutdated = (view: string, atMs: number, storedMs: number): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_DELETE_OUTDATED",
+    `A hard delete in "${view}" has event time ${atMs}, and the stored record has ${storedMs}: a delete must be later.`,
+    { category: "user", remedy: "Delete with a later event time; nothing was changed." },
+  );
+
+export const eventTimeConflict = (view: string, wantedMs: number, storedMs: number | undefined): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_EVENT_TIME_CONFLICT",
+    `The record in "${view}" has event time ${storedMs ?? "none"}, not ${wantedMs}.`,
+    { category: "transient", remedy: "Read it again and decide anew." },
+  );
+
+export const pinDiffers = (service: string, problem: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_PIN_DIFFERS",
+    `The pinned training set of "${service}" cannot be made again: ${problem}.`,
+    {
+      category: "data",
+      remedy: "Open the store with the definitions and the history that it was made from.",
+    },
+  );
+
+export const recordMissing = (view: string, key: string): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_RECORD_MISSING", `The view "${view}" has no record of ${key} to change.`, {
+    category: "user",
+    remedy: "Put a whole record first.",
+  });
+
+export const rowStale = (view: string, key: string, ageMs: number, maxAgeMs: number): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_STALE",
+    `The row of ${key} in "${view}" is ${ageMs} ms old, and its freshness allows less than ${maxAgeMs} ms.`,
+    { category: "transient", remedy: "Bring its source up to date, or choose another `onStale`.", retryable: true },
+  );
 
 export const definitionChanged = (view: string): FeatureStoreError =>
   new FeatureStoreError(

@@ -1,8 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
-  closed,
-  featureServiceUnknown,
+  createIdSource,
+  silentMeter,
   systemClock,
   type Batch,
   type CallOptions,
@@ -10,23 +10,37 @@ import {
   type Dataset,
   type EventLog,
   type FeatureSource,
+  type IdSource,
+  type Meter,
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import type { FeatureService, FeatureView } from "./definition.ts";
-import { definitionInvalid, unknownView } from "./errors.ts";
-import { createFeatureEvents, type FeatureEvents } from "./feature-events.ts";
+import { definitionInvalid } from "./errors.ts";
+import { createFeatureEvents } from "./feature-events.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";
-import { ingestRows, type IngestOptions, type IngestResult } from "./ingest.ts";
-import {
-  createOnline,
-  type MaterializeOptions,
-  type MaterializeResult,
-  type Online,
-  type PushResult,
-} from "./online.ts";
+import type { HistorySource } from "./history-sql.ts";
+import type { IngestOptions, IngestResult } from "./ingest.ts";
+import { openJournals } from "./journals.ts";
+import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
-import { batchOfRows, type SourceRow } from "./source-columns.ts";
-import { writeTrainingSet, type HistoryOptions, type HistorySource } from "./training-set.ts";
+import { OpenedStore } from "./opened-store.ts";
+import type { ScanOptions } from "./record-scan.ts";
+import type {
+  DeleteOptions,
+  FeatureRecord,
+  GetManyOptions,
+  GetOptions,
+  PutOptions,
+  PutResult,
+  RecordOutcome,
+  RecordRequest,
+  UpdateOptions,
+} from "./record-types.ts";
+import { createRecords } from "./records.ts";
+import { createResidentOnline } from "./resident-online.ts";
+import type { SourceRow } from "./source-columns.ts";
+import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
+import type { HistoryOptions } from "./training-set.ts";
 
 export interface FeatureStoreOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
@@ -45,6 +59,9 @@ export interface FeatureStoreOptions {
    * the log refuses rejects: done again, it tells and changes nothing else. Default: nobody is told.
    */
   readonly events?: EventLog | undefined;
+  readonly ids?: IdSource | undefined;
+  /** Counts the ages of rows that are served. Default: counts nothing. */
+  readonly meter?: Meter | undefined;
 }
 
 /** Features by event time. Views and services may be named by their name or given as they were defined. */
@@ -56,7 +73,31 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
     options?: IngestOptions,
   ): Promise<IngestResult>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
-  history(service: string | FeatureService, options: HistoryOptions): Promise<Dataset>;
+  history(service: string | FeatureService, options: HistoryOptions): Promise<TrainingSet>;
+  /** Makes a pinned training set again, to the byte, whatever was ingested since. Throws `FEATURE_STORE_PIN_DIFFERS`. */
+  replay(pin: TrainingSetPin, options?: ReplayOptions): Promise<TrainingSet>;
+  /** The rows of a view's history, by time and key, as a dataset. */
+  scan(view: string | FeatureView, options?: ScanOptions): Promise<Dataset>;
+  /**
+   * Writes records online and to the history at once. A record later than its entity's newest counts online; any other is historic. When it resolves the
+   * disk has them; `flush` and every call that reads the history write them there as a batch.
+   */
+  put(view: string | FeatureView, records: Batch | readonly SourceRow[], options?: PutOptions): Promise<PutResult>;
+  /** Changes some features of a record, atomically. Throws `FEATURE_STORE_RECORD_MISSING`, `FEATURE_STORE_EVENT_TIME_CONFLICT`. */
+  update(
+    view: string | FeatureView,
+    keys: SourceRow,
+    patch: SourceRow,
+    options?: UpdateOptions,
+  ): Promise<FeatureRecord>;
+  /** Deletes a record. Throws `FEATURE_STORE_DELETE_OUTDATED`. */
+  delete(view: string | FeatureView, keys: SourceRow, options?: DeleteOptions): Promise<void>;
+  /** The newest record of an entity. */
+  get(view: string | FeatureView, keys: SourceRow, options?: GetOptions): Promise<FeatureRecord>;
+  /** Records of several views, each with an outcome of its own, in the order asked. */
+  getMany(requests: readonly RecordRequest[], options?: GetManyOptions): Promise<readonly RecordOutcome[]>;
+  /** Writes what was put to the history, of one view or of all. */
+  flush(view?: string | FeatureView, options?: CallOptions): Promise<void>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
   /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */
@@ -74,102 +115,40 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const logs = new Map<string, Promise<HistoryLog>>();
   const log = (view: string): Promise<HistoryLog> => {
     let opened = logs.get(view);
-    if (opened === undefined) logs.set(view, (opened = openHistoryLog(directory, view)));
+    if (opened === undefined) logs.set(view, (opened = openHistoryLog(directory, view, { clock })));
     return opened;
   };
   const source: HistorySource = { duckdb, directory, log };
-  const state = await createOnline({ views, source, store: online, latenessMs, clock });
+  const state = await createResidentOnline({
+    views,
+    source,
+    store: online,
+    latenessMs,
+    clock,
+    meter: options.meter ?? silentMeter,
+  });
+  const hasOnline = online !== undefined;
+  const ids = options.ids ?? createIdSource(clock);
+  const events = createFeatureEvents(options.events);
+  const journals = await openJournals({ views, source, clock, ids, online: state, hasOnline, events });
   const close = async (): Promise<void> => {
+    await journals.close();
     await state.settle();
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
   };
-  const events = createFeatureEvents(options.events);
+  const records = createRecords({
+    online: state,
+    hasOnline,
+    clock,
+    journal: (view) => journals.of(view),
+  });
   try {
     for (const view of views.values()) await events.applied(view);
   } catch (error) {
     await close();
     throw error;
   }
-  return createStore({ services: byName, views, source, state, events, close });
-}
-
-interface Parts {
-  readonly services: ReadonlyMap<string, FeatureService>;
-  readonly views: ReadonlyMap<string, FeatureView>;
-  readonly source: HistorySource;
-  readonly state: Online;
-  readonly events: FeatureEvents;
-  readonly close: () => Promise<void>;
-}
-
-function createStore({ services, views, source, state, events, close }: Parts): FeatureStore {
-  let isClosed = false;
-  const check = (signal: AbortSignal | undefined): void => {
-    signal?.throwIfAborted();
-    if (isClosed) throw closed("The feature store");
-  };
-  const viewOf = (view: string | FeatureView): FeatureView => {
-    const name = typeof view === "string" ? view : view.name;
-    const found = views.get(name);
-    if (found === undefined || (typeof view !== "string" && view !== found)) throw unknownView(name, [...views.keys()]);
-    return found;
-  };
-  const serviceOf = (service: string | FeatureService): FeatureService => {
-    const name = typeof service === "string" ? service : service.name;
-    const found = services.get(name);
-    if (found === undefined) throw featureServiceUnknown(name, [...services.keys()]);
-    return found;
-  };
-  return {
-    async describe(service, { signal } = {}) {
-      check(signal);
-      const { name, digest, entityKeys, requestInputs, features } = serviceOf(service);
-      return { name, digest, entityKeys, requestInputs, features };
-    },
-    async read(service, request) {
-      check(request.signal);
-      return state.read(serviceOf(service), request);
-    },
-    async ingest(view, rows, options = {}) {
-      check(options.signal);
-      const found = viewOf(view);
-      const result = await ingestRows(source.duckdb, await source.log(found.name), found, rows, options);
-      await events.ingested(found, result, { signal: options.signal });
-      return result;
-    },
-    async history(service, options) {
-      check(options.signal);
-      return await writeTrainingSet(source, serviceOf(service), options);
-    },
-    async push(view, rows, { signal } = {}) {
-      check(signal);
-      const found = viewOf(view);
-      const where = `The rows pushed to the view "${found.name}"`;
-      const batch = "columns" in rows ? rows : batchOfRows(where, found, rows);
-      return await state.push(found, batch, signal);
-    },
-    async materialize(view, options) {
-      check(options.signal);
-      return await materializeView({ source, state, events }, viewOf(view), options);
-    },
-    async [Symbol.asyncDispose]() {
-      if (isClosed) return;
-      isClosed = true;
-      await close();
-    },
-  };
-}
-
-async function materializeView(
-  { source, state, events }: Pick<Parts, "source" | "state" | "events">,
-  view: FeatureView,
-  options: MaterializeOptions,
-): Promise<MaterializeResult> {
-  const result = await state.materialize(view, options);
-  const { upToMs, signal } = options;
-  const batches = await (await source.log(view.name)).batches();
-  await events.materialized(view, { ...result, upToMs, batches }, { signal });
-  return result;
+  return new OpenedStore({ services: byName, views, source, online: state, records, journals, events, clock, close });
 }
 
 function namedOnce<Named extends { readonly name: string }>(what: string, all: readonly Named[]): Map<string, Named> {

@@ -15,9 +15,10 @@ export interface HistoryPart {
   readonly sizeBytes: number;
 }
 
-/** A batch of rows that was ingested. */
+/** A batch of rows that was ingested, or parts put in the place of others. */
 export interface HistoryBatch {
-  readonly formatVersion: 1;
+  /** 1: its files lack the columns that say when and how a row was written. */
+  readonly formatVersion: 1 | 2;
   readonly id: string;
   /** Content digest of the rows as they came. */
   readonly digest: Digest;
@@ -28,6 +29,33 @@ export interface HistoryBatch {
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
   readonly parts: readonly HistoryPart[];
+  /** How the rows came. Absent in version 1. */
+  readonly origin?: "ingest" | "put" | "compaction" | undefined;
+  /** UTC milliseconds from which on the rows can be read: never before they were written. Absent in version 1: always. */
+  readonly availableMs?: number | undefined;
+  /** Whether rows may be deletes or have a time to live of their own. */
+  readonly hasMarks?: boolean | undefined;
+  /** The longest time to live that a row has of its own. */
+  readonly longestTtlMs?: number | undefined;
+  /** Of a compaction: the paths of the parts that its own stand for. */
+  readonly replaces?: readonly string[] | undefined;
+}
+
+/** A batch as it is to be committed. */
+export type HistoryDraft = Omit<HistoryBatch, "formatVersion" | "availableMs">;
+
+/** A part that counts, and the batch whose entry names it. */
+export interface CountedPart {
+  readonly part: HistoryPart;
+  readonly batch: HistoryBatch;
+}
+
+/** The parts that hold the rows of these batches: those that a compaction stands for are left out. */
+export function countedParts(batches: readonly HistoryBatch[]): CountedPart[] {
+  const replaced = new Set(batches.flatMap(({ replaces = [] }) => replaces));
+  return batches.flatMap((batch) =>
+    batch.parts.filter(({ path }) => !replaced.has(path)).map((part) => ({ part, batch })),
+  );
 }
 
 /**
@@ -42,12 +70,12 @@ export interface HistoryLog {
   /** Takes the next number for a batch to come. Numbers of batches that never come stay unused. */
   claim(): Promise<number>;
   /** @returns false when a batch of this id is there already. */
-  commit(batch: HistoryBatch): Promise<boolean>;
+  commit(batch: HistoryDraft): Promise<boolean>;
 }
 
 const ENTRIES = "_batches";
 const CLAIMS = "_claims";
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 /** What an ingest writes into until its files are whole: its process, its batch number. */
 const INCOMING = /^_incoming-(\d+)-\d+$/;
 /** A folder is a leftover only after this: its process may be one of another machine, whose numbers say nothing here. */
@@ -82,25 +110,11 @@ export async function openHistoryLog(
     directory,
     batches,
     find: async (id) => ((await exists(join(entries, entryName(id)))) ? await readEntry(entryName(id)) : undefined),
-    async claim() {
-      const taken = (await readdir(claims)).map(Number);
-      const committed = (await batches()).at(-1)?.number ?? 0;
-      for (let number = Math.max(committed, ...taken) + 1; ; number++) {
-        try {
-          await mkdir(join(claims, String(number)));
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
-          throw error;
-        }
-        // Claims below one that stands are of no use any more.
-        for (const old of taken)
-          if (old < number) await rm(join(claims, String(old)), { recursive: true, force: true });
-        return number;
-      }
-    },
-    async commit(batch) {
-      const path = join(entries, entryName(batch.id));
-      const temporary = `${path}.${process.pid}-${batch.number}.tmp`;
+    claim: async () => await claimNumber(claims, (await batches()).at(-1)?.number ?? 0),
+    async commit(draft) {
+      const path = join(entries, entryName(draft.id));
+      const temporary = `${path}.${process.pid}-${draft.number}.tmp`;
+      const batch: HistoryBatch = { formatVersion: FORMAT_VERSION, ...draft, availableMs: clock.nowMs() };
       try {
         await writeDurably(temporary, JSON.stringify(batch));
         await link(temporary, path);
@@ -116,6 +130,22 @@ export async function openHistoryLog(
   };
 }
 
+/** Takes the next number that nobody has taken: making a folder succeeds once. */
+async function claimNumber(claims: string, committed: number): Promise<number> {
+  const taken = (await readdir(claims)).map(Number);
+  for (let number = Math.max(committed, ...taken) + 1; ; number++) {
+    try {
+      await mkdir(join(claims, String(number)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
+      throw error;
+    }
+    // Claims below one that stands are of no use any more.
+    for (const old of taken) if (old < number) await rm(join(claims, String(old)), { recursive: true, force: true });
+    return number;
+  }
+}
+
 /** A name for any id, whatever characters it has. */
 const entryName = (id: string): string => `${createHash("sha256").update(id).digest("hex").slice(0, 40)}.json`;
 
@@ -125,10 +155,10 @@ function parseEntry(view: string, path: string, text: string): HistoryBatch {
   if (typeof formatVersion === "number" && formatVersion > FORMAT_VERSION) {
     throw formatTooNew(path, formatVersion, FORMAT_VERSION);
   }
-  if (formatVersion === FORMAT_VERSION && Array.isArray(parts) && typeof number === "number") {
+  if ((formatVersion === 1 || formatVersion === 2) && Array.isArray(parts) && typeof number === "number") {
     return value as HistoryBatch;
   }
-  throw historyCorrupt(view, path, `is not an entry of format version ${FORMAT_VERSION}`);
+  throw historyCorrupt(view, path, `is not an entry of format version 1 to ${FORMAT_VERSION}`);
 }
 
 function parseJson(view: string, path: string, text: string): unknown {

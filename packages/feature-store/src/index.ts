@@ -5,10 +5,12 @@ export {
   defineFeatureView,
   defineOnDemandFeatures,
   type Entity,
+  type FeatureDefault,
   type FeatureService,
   type FeatureType,
   type FeatureView,
   type FeatureViewDefinition,
+  type Freshness,
   type InputRow,
   type InputType,
   type InputValue,
@@ -23,9 +25,23 @@ export { type MaterializeOptions, type MaterializeResult, type PushResult } from
 export {
   type OnlineFloor,
   type OnlineRecord,
+  type OnlineRemoval,
   type OnlineRow,
   type OnlineStore,
   type OnlineStoreCapabilities,
   type OnlineValue,
 } from "./online-store.ts";
 export { type HistoryOptions } from "./training-set.ts";
+export type { ScanOptions } from "./record-scan.ts";
+export type {
+  DeleteOptions,
+  FeatureRecord,
+  GetManyOptions,
+  GetOptions,
+  PutOptions,
+  PutResult,
+  RecordOutcome,
+  RecordRequest,
+  UpdateOptions,
+} from "./record-types.ts";
+export type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";

@@ -2,12 +2,16 @@ import type { Batch, Column } from "@millwright/contracts";
 import { asFloat64, columnOf, toArray } from "@millwright/data";
 import type { FeatureView } from "./definition.ts";
 import type { OnlineRow, OnlineValue } from "./online-store.ts";
-import { entityKeysOf, scaledInput, valueColumns } from "./source-columns.ts";
+import { entityKeysOf, scaledInput } from "./source-columns.ts";
 
 /** Where a view's columns stand in a batch: by their own names, or as the engine names them. */
 export interface RowColumns {
   readonly time: Column;
   readonly created: Column | undefined;
+  /** Which rows say that their entity is gone. */
+  readonly deleted?: Column | undefined;
+  /** Microseconds at which rows with a time to live of their own expire. */
+  readonly expires?: Column | undefined;
 }
 
 /** Rows of a batch as they are kept online. Rows with a null key or time are left out, as in the history. */
@@ -20,7 +24,9 @@ export function onlineRows(
   const times = asFloat64(columns.time);
   const created = columns.created === undefined ? undefined : asFloat64(columns.created);
   const inputs = Object.keys(view.inputs).map((name) => scaledInput(view, name, columnOf(batch, name)));
-  const values = valueColumns(view).map((name) => toArray(columnOf(batch, name)) as readonly OnlineValue[]);
+  const values = Object.keys(view.features).map((name) => toArray(columnOf(batch, name)) as readonly OnlineValue[]);
+  const expires = columns.expires === undefined ? undefined : asFloat64(columns.expires);
+  const deleted = columns.deleted === undefined ? undefined : toArray(columns.deleted);
   const rows: OnlineRow[] = [];
   for (let row = 0; row < batch.length; row++) {
     const key = keys[row];
@@ -33,6 +39,8 @@ export function onlineRows(
       createdUs: Number.isNaN(createdUs) ? null : createdUs,
       inputs: inputs.map((column) => (Number.isNaN(column[row]) ? null : column[row]!)),
       values: values.map((column) => column[row] ?? null),
+      ...(expires === undefined || Number.isNaN(expires[row]) ? {} : { expiresUs: expires[row]! }),
+      ...(deleted?.[row] === true ? { isDeleted: true } : {}),
     });
   }
   return rows;
@@ -42,5 +50,6 @@ function sourceColumns(view: FeatureView, batch: Batch): RowColumns {
   return {
     time: columnOf(batch, view.eventTime),
     created: view.createdTime === undefined ? undefined : columnOf(batch, view.createdTime),
+    deleted: view.deleted === undefined ? undefined : columnOf(batch, view.deleted),
   };
 }

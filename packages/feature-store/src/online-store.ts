@@ -11,8 +11,12 @@ export interface OnlineRow {
   readonly createdUs: number | null;
   /** The view's inputs as whole numbers, in order; null where the row has none. */
   readonly inputs: readonly (number | null)[];
-  /** The view's features, in order, and then, for a view with deletes, whether the row is one. */
+  /** The view's features, in order; fewer where the view got more of them later. */
   readonly values: readonly OnlineValue[];
+  /** When the row expires, where it has a time to live of its own; else the view's holds. */
+  readonly expiresUs?: number | undefined;
+  /** True in a row that says that the entity is gone. */
+  readonly isDeleted?: true | undefined;
 }
 
 /** Says that rows before a time were left out, but for each entity's newest. */
@@ -20,7 +24,12 @@ export interface OnlineFloor {
   readonly floorUs: number;
 }
 
-export type OnlineRecord = OnlineRow | OnlineFloor;
+/** Takes all rows of an entity away, as if there had been none. */
+export interface OnlineRemoval {
+  readonly removedKey: string;
+}
+
+export type OnlineRecord = OnlineRow | OnlineFloor | OnlineRemoval;
 
 export interface OnlineStoreCapabilities {
   /** Whether what was acknowledged is there after a crash. */

@@ -13,6 +13,8 @@ export interface OnlineReading {
   readonly ageMs: number;
   /** The newest row's features, where it is present. */
   readonly values: readonly OnlineValue[] | undefined;
+  /** When the newest row expires; undefined: never, or there is none. */
+  readonly expiresUs?: number | undefined;
 }
 
 /** The rows of a view as online reads need them: those that a window may still hold, and each entity's newest. */
@@ -26,6 +28,8 @@ export interface OnlineView {
   add(records: Iterable<OnlineRecord>): void;
   /** Reads an entity and writes its aggregates to `results`. Throws `FEATURE_STORE_TIME_TOO_OLD`. */
   read(key: string | undefined, timeUs: number, results: Float64Array): OnlineReading;
+  /** The newest row of an entity, whatever it says. Only of views with features. */
+  newest(key: string): OnlineRow | undefined;
   /** All that is kept, to be added again elsewhere; with `fromUs`, only rows from that time on. */
   records(fromUs?: number): IterableIterator<OnlineRecord>;
 }
@@ -33,6 +37,8 @@ export interface OnlineView {
 interface Kept {
   readonly createdUs: number;
   readonly values: readonly OnlineValue[];
+  readonly expiresUs?: number | undefined;
+  readonly isDeleted?: true | undefined;
 }
 
 const ABSENT: OnlineReading = { status: "missing", ageMs: Number.NaN, values: undefined };
@@ -83,6 +89,7 @@ class WindowedOnlineView implements OnlineView {
   add(records: Iterable<OnlineRecord>): void {
     for (const record of records) {
       if ("floorUs" in record) this.#floorUs = Math.max(this.#floorUs, record.floorUs);
+      else if ("removedKey" in record) this.#remove(record.removedKey);
       else this.#addRow(record);
     }
   }
@@ -95,19 +102,26 @@ class WindowedOnlineView implements OnlineView {
     if (window === undefined) return ABSENT;
     const newest = newestRow(window, timeUs, !this.#hasFeatures);
     if (newest < 0) return ABSENT;
-    const ageUs = timeUs - window.timeAt(newest);
-    if (ageUs >= this.#ttlUs) return { status: "expired", ageMs: ageUs / 1000, values: undefined };
-    if (!this.#hasFeatures) {
-      this.aggregates.evaluate(window, timeUs, results);
-      return { status: "present", ageMs: ageUs / 1000, values: undefined };
-    }
-    const values = outranking(window, newest);
-    // The mark of a delete stands after the features.
-    if (this.#view.deleted !== undefined && values.at(-1) === true) {
-      return { status: "deleted", ageMs: ageUs / 1000, values: undefined };
+    const newestUs = window.timeAt(newest);
+    const ageMs = (timeUs - newestUs) / 1000;
+    const kept = this.#hasFeatures ? outranking(window, newest, this.#view.ties) : undefined;
+    const expiresUs = kept?.expiresUs ?? newestUs + this.#ttlUs;
+    if (timeUs >= expiresUs) return { status: "expired", ageMs, values: undefined, expiresUs };
+    if (kept !== undefined && isDelete(this.#view, kept)) {
+      return { status: "deleted", ageMs, values: undefined };
     }
     this.aggregates.evaluate(window, timeUs, results);
-    return { status: "present", ageMs: ageUs / 1000, values };
+    const values = kept?.values;
+    return Number.isFinite(expiresUs)
+      ? { status: "present", ageMs, values, expiresUs }
+      : { status: "present", ageMs, values };
+  }
+
+  newest(key: string): OnlineRow | undefined {
+    const window = this.#entities.get(key)?.window;
+    if (window === undefined || window.length === 0) return undefined;
+    const kept = outranking(window, window.length - 1, this.#view.ties);
+    return rowOf(key, window.timeAt(window.length - 1), [], kept);
   }
 
   *records(fromUs: number = Number.NEGATIVE_INFINITY): IterableIterator<OnlineRecord> {
@@ -115,15 +129,7 @@ class WindowedOnlineView implements OnlineView {
     for (const [key, { window }] of this.#entities) {
       for (const { timeUs, inputs, row } of window.rows()) {
         if (timeUs < fromUs) continue;
-        const kept = row as Kept | undefined;
-        const created = kept?.createdUs ?? Number.NEGATIVE_INFINITY;
-        yield {
-          key,
-          timeUs,
-          createdUs: created === Number.NEGATIVE_INFINITY ? null : created,
-          inputs: inputs.map((value) => (Number.isNaN(value) ? null : value)),
-          values: kept?.values ?? [],
-        };
+        yield rowOf(key, timeUs, inputs, row as Kept | undefined);
       }
     }
   }
@@ -137,7 +143,12 @@ class WindowedOnlineView implements OnlineView {
     const { window } = entity;
     for (let index = 0; index < this.#inputs.length; index++) this.#inputs[index] = row.inputs[index] ?? Number.NaN;
     const kept: Kept | undefined = this.#hasFeatures
-      ? { createdUs: row.createdUs ?? Number.NEGATIVE_INFINITY, values: row.values }
+      ? {
+          createdUs: row.createdUs ?? Number.NEGATIVE_INFINITY,
+          values: row.values,
+          expiresUs: row.expiresUs,
+          isDeleted: row.isDeleted,
+        }
       : undefined;
     const overflow = window.add(row.timeUs, this.#inputs, kept);
     if (overflow >= 0) {
@@ -146,6 +157,11 @@ class WindowedOnlineView implements OnlineView {
     this.#rows++;
     this.#newestUs = Math.max(this.#newestUs, row.timeUs);
     if (window.length >= entity.trimAt) entity.trimAt = this.#trim(window);
+  }
+
+  #remove(key: string): void {
+    this.#rows -= this.#entities.get(key)?.window.length ?? 0;
+    this.#entities.delete(key);
   }
 
   /** Drops what no read can ask for any more. @returns at how many rows to look again. */
@@ -161,13 +177,32 @@ class WindowedOnlineView implements OnlineView {
   }
 }
 
-/** Of the rows of one time, the one created last, and of those the one that came last. */
-function outranking(window: EventWindow, newest: number): readonly OnlineValue[] {
+/** Whether a row says that its entity is gone. Logs from before the mark of its own have it after the features. */
+export function isDelete(view: FeatureView, { isDeleted, values }: Pick<OnlineRow, "isDeleted" | "values">): boolean {
+  if (isDeleted === true) return true;
+  return view.deleted !== undefined && values.length > Object.keys(view.features).length && values.at(-1) === true;
+}
+
+/** Of the rows of one time, the one created last, and of those the one that came last, or first. */
+function outranking(window: EventWindow, newest: number, ties: FeatureView["ties"]): Kept {
   let best = window.rowAt(newest) as Kept;
   const timeUs = window.timeAt(newest);
   for (let index = newest - 1; index >= 0 && window.timeAt(index) === timeUs; index--) {
     const other = window.rowAt(index) as Kept;
-    if (other.createdUs > best.createdUs) best = other;
+    if (other.createdUs > best.createdUs || (ties === "first" && other.createdUs === best.createdUs)) best = other;
   }
-  return best.values;
+  return best;
+}
+
+function rowOf(key: string, timeUs: number, inputs: readonly number[], kept: Kept | undefined): OnlineRow {
+  const { createdUs = Number.NEGATIVE_INFINITY, values = [], expiresUs, isDeleted } = kept ?? {};
+  return {
+    key,
+    timeUs,
+    createdUs: createdUs === Number.NEGATIVE_INFINITY ? null : createdUs,
+    inputs: inputs.map((value) => (Number.isNaN(value) ? null : value)),
+    values,
+    ...(expiresUs === undefined ? {} : { expiresUs }),
+    ...(isDeleted === undefined ? {} : { isDeleted }),
+  };
 }

@@ -7,7 +7,12 @@ import { createEventWindow, type EventWindow } from "./event-window.ts";
 import { scaledInput } from "./source-columns.ts";
 
 /** Rows of a batch of results. */
-const RESULT_ROWS = 65_536;
+export const RESULT_ROWS = 65_536;
+
+export interface JoinOptions {
+  /** Whether labels whose newest row has outlived the view's time to live are given as well. Default: false. */
+  readonly keepExpired?: boolean | undefined;
+}
 
 /**
  * Joins labels to a view's rows in one pass over both, sorted together.
@@ -19,8 +24,12 @@ const RESULT_ROWS = 65_536;
  *
  * Gives, for each label whose newest row is there and has not expired: `label`, `event` (that row's number) and the aggregates.
  */
-export async function* joinPointInTime(view: FeatureView, sorted: AsyncIterable<Batch>): AsyncGenerator<Batch> {
-  const pass = createPass(view);
+export async function* joinPointInTime(
+  view: FeatureView,
+  sorted: AsyncIterable<Batch>,
+  { keepExpired = false }: JoinOptions = {},
+): AsyncGenerator<Batch> {
+  const pass = createPass(view, keepExpired);
   for await (const batch of sorted) {
     pass.load(batch);
     for (let row = 0; row < batch.length; row++) {
@@ -46,13 +55,13 @@ interface Loaded {
   readonly inputs: readonly Float64Array[];
 }
 
-function createPass(view: FeatureView): Pass {
+function createPass(view: FeatureView, keepExpired: boolean): Pass {
   const aggregates = compileAggregates(view);
   const window = createEventWindow(aggregates.inputs.length);
-  const results = createResults(aggregates);
+  const results = createJoinResults(aggregates);
   const values = new Float64Array(aggregates.names.length);
   const inputs = new Float64Array(aggregates.inputs.length);
-  const ttlUs = view.ttlMs === undefined ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
+  const ttlUs = view.ttlMs === undefined || keepExpired ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
   const isStrict = Object.keys(view.features).length === 0;
   let loaded: Loaded | undefined;
   let entity = -1;
@@ -111,13 +120,14 @@ function loadSorted(view: FeatureView, aggregates: CompiledAggregates, batch: Ba
   };
 }
 
-interface Results {
+/** What a join has found, until it is taken. */
+export interface JoinResults {
   readonly length: number;
   add(label: number, event: number, values: Float64Array): void;
   take(): Batch;
 }
 
-function createResults({ names }: CompiledAggregates): Results {
+export function createJoinResults({ names }: Pick<CompiledAggregates, "names">): JoinResults {
   const labels = new Int32Array(RESULT_ROWS);
   const events = new Int32Array(RESULT_ROWS);
   const values = names.map(() => new Float64Array(RESULT_ROWS));

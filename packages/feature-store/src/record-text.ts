@@ -1,15 +1,19 @@
 import { formatTooNew } from "./errors.ts";
-import type { OnlineRecord, OnlineValue } from "./online-store.ts";
+import type { OnlineRecord, OnlineRow, OnlineValue } from "./online-store.ts";
 
 /** JSON has no word for some numbers: they stand as `["n", "NaN"]` and 64-bit integers as `["b", "12"]`. */
-type Text = null | boolean | number | string | readonly ["n" | "b", string];
+export type ValueText = null | boolean | number | string | readonly ["n" | "b", string];
 type RowText = readonly [
   key: string,
   timeUs: number,
   createdUs: number | null,
   inputs: readonly (number | null)[],
-  values: readonly Text[],
+  values: readonly ValueText[],
+  /** Only where the row is a delete or has a time to live of its own. */
+  marks?: { readonly expiresUs?: number; readonly isDeleted?: true },
 ];
+/** Records that are no rows stand as they are. */
+type OtherText = Exclude<OnlineRecord, OnlineRow>;
 
 const FORMAT_VERSION = 1;
 
@@ -27,26 +31,30 @@ const parse = (bytes: Uint8Array): unknown =>
 
 /** Records as bytes: a line of JSON. */
 export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
-  const rows = records.map((record): RowText | { readonly floorUs: number } =>
-    "floorUs" in record
-      ? record
-      : [record.key, record.timeUs, record.createdUs, record.inputs, record.values.map(encodeValue)],
-  );
-  return Buffer.from(JSON.stringify(rows));
+  return Buffer.from(JSON.stringify(records.map((record) => ("key" in record ? encodeRow(record) : record))));
+}
+
+function encodeRow({ key, timeUs, createdUs, inputs, values, expiresUs, isDeleted }: OnlineRow): RowText {
+  const row = [key, timeUs, createdUs, inputs, values.map(encodeValue)] as const;
+  if (expiresUs === undefined && isDeleted === undefined) return row;
+  return [
+    ...row,
+    { ...(expiresUs === undefined ? {} : { expiresUs }), ...(isDeleted === undefined ? {} : { isDeleted }) },
+  ];
 }
 
 /** The record that says the format holds none. */
 export function decodeRecords(bytes: Uint8Array): OnlineRecord[] {
   const rows = parse(bytes);
   if (!Array.isArray(rows)) return [];
-  return (rows as readonly (RowText | { readonly floorUs: number })[]).map((row) => {
-    if ("floorUs" in row) return row;
-    const [key, timeUs, createdUs, inputs, values] = row;
-    return { key, timeUs, createdUs, inputs, values: values.map(decodeValue) };
+  return (rows as readonly (RowText | OtherText)[]).map((row) => {
+    if ("removedKey" in row || "floorUs" in row) return row;
+    const [key, timeUs, createdUs, inputs, values, marks] = row;
+    return { key, timeUs, createdUs, inputs, values: values.map(decodeValue), ...marks };
   });
 }
 
-function encodeValue(value: OnlineValue): Text {
+export function encodeValue(value: OnlineValue): ValueText {
   if (typeof value === "bigint") return ["b", String(value)];
   if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) {
     return ["n", Object.is(value, -0) ? "-0" : String(value)];
@@ -54,7 +62,7 @@ function encodeValue(value: OnlineValue): Text {
   return value;
 }
 
-function decodeValue(text: Text): OnlineValue {
+export function decodeValue(text: ValueText): OnlineValue {
   if (!Array.isArray(text)) return text as OnlineValue;
   const [kind, digits] = text as readonly ["n" | "b", string];
   return kind === "b" ? BigInt(digits) : Number(digits);

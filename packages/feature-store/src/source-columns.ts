@@ -20,8 +20,13 @@ export type SourceRow = Readonly<Record<string, string | number | bigint | boole
  * Throws `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`.
  */
 export function batchOfRows(where: string, view: FeatureView, rows: readonly SourceRow[]): Batch {
+  return batchOfFields(where, sourceSchema(view), rows);
+}
+
+/** As `batchOfRows`, of the fields of any schema. */
+export function batchOfFields(where: string, schema: Schema, rows: readonly SourceRow[]): Batch {
   const [first = {}] = rows;
-  const columns = sourceSchema(view).map(({ name, type }) => {
+  const columns = schema.map(({ name, type }) => {
     if (rows.length > 0 && !rows.some((row) => Object.hasOwn(row, name)))
       throw columnMissing(where, name, Object.keys(first));
     const values = rows.map((row): ValueInput => (Object.hasOwn(row, name) ? row[name] : null));
@@ -41,6 +46,10 @@ export function batchOfRows(where: string, view: FeatureView, rows: readonly Sou
   });
   return { length: rows.length, columns: Object.fromEntries(columns) };
 }
+
+/** The columns that name an entity. */
+export const keySchema = ({ entity }: FeatureView): Schema =>
+  Object.entries(entity.keys).map(([name, type]) => ({ name, type }));
 
 /** The columns kept of an entity's newest row: its features, then the mark of a delete. */
 export function valueColumns(view: FeatureView): readonly string[] {

@@ -90,9 +90,11 @@ test("damaged, cut and missing history files are named", async () => {
   const [name] = await readdir(folder);
   const path = join(folder, name!);
   const whole = await readFile(path);
+  let amount = 0;
+  // Other labels each time: a training set that is there already is not made again.
   const read = () =>
     store.history("score", {
-      labels: batchOf({ user: column("utf8", ["ann"]), at: times([2]), amount: column("float64", [0]) }),
+      labels: batchOf({ user: column("utf8", ["ann"]), at: times([2]), amount: column("float64", [amount++]) }),
       labelTime: "at",
     });
   await read();

@@ -78,8 +78,15 @@ test("an entry of the history is read; of a newer format it is called too new, o
   const entry = join(log.directory, "_batches", "entry.json");
   await copyFile(new URL("history-entry-1.json", golden), entry);
   expect(await log.batches()).toMatchObject([{ id: "monday", number: 1, rows: 2, parts: [{ ds: "2024-01-31" }] }]);
+  await copyFile(new URL("history-entry-2.json", golden), join(log.directory, "_batches", "second.json"));
+  expect((await log.batches())[1]).toMatchObject({
+    id: "tuesday",
+    number: 2,
+    origin: "put",
+    availableMs: 1706745600123,
+  });
   const fresh = await openHistoryLog(directory, "flights");
-  await writeFile(entry, '{"formatVersion":2,"batches":{}}');
+  await writeFile(entry, '{"formatVersion":3,"batches":{}}');
   await expect(fresh.batches()).rejects.toMatchObject({
     code: "FEATURE_STORE_FORMAT_TOO_NEW",
     remedy: expect.stringContaining("Install") as string,

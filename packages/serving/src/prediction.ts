@@ -49,7 +49,7 @@ export interface Prediction {
 export function summarizeViews(views: FeatureVectors["views"]): Readonly<Record<string, FeatureSummary>> {
   return Object.fromEntries(
     Object.entries(views).map(([view, { status, ageMs }]) => {
-      const statuses = { present: 0, missing: 0, expired: 0, deleted: 0 };
+      const statuses = { present: 0, missing: 0, expired: 0, deleted: 0, stale: 0, defaulted: 0 };
       let oldest = Number.NEGATIVE_INFINITY;
       for (const [row, each] of status.entries()) {
         statuses[each] += 1;

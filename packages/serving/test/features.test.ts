@@ -91,12 +91,17 @@ test("entities are answered from their features and what the request brings, in 
   expect(provenance.features).toEqual({
     service: "late_v1",
     digest: definition,
-    views: { flights: { statuses: { present: 2, missing: 0, expired: 0, deleted: 0 }, oldestAgeMs: 3000 } },
+    views: {
+      flights: {
+        statuses: { present: 2, missing: 0, expired: 0, deleted: 0, stale: 0, defaulted: 0 },
+        oldestAgeMs: 3000,
+      },
+    },
   });
   expect(reads).toEqual([2]);
   const missing = await server.predict("late", { entities: [{ flight: "??" }], request: [{ wind: 1 }] });
   expect(missing.provenance.features?.views["flights"]).toEqual({
-    statuses: { present: 0, missing: 1, expired: 0, deleted: 0 },
+    statuses: { present: 0, missing: 1, expired: 0, deleted: 0, stale: 0, defaulted: 0 },
   });
   await new Promise((resolve) => setImmediate(resolve));
   expect(toArray(captured[0]?.features?.columns["wind"] as never)).toEqual(["[redacted]", "[redacted]"]);

@@ -34,5 +34,5 @@ export function openMemoryOnlineStore(): OnlineStore {
 
 /** A record nobody else can change. */
 function structuredCopy(record: OnlineRecord): OnlineRecord {
-  return "floorUs" in record ? { ...record } : { ...record, inputs: [...record.inputs], values: [...record.values] };
+  return "key" in record ? { ...record, inputs: [...record.inputs], values: [...record.values] } : { ...record };
 }

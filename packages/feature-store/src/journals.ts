@@ -1,0 +1,87 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { CallOptions, Clock, IdSource } from "@millwright/contracts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureEvents } from "./feature-events.ts";
+import type { HistorySource } from "./history-sql.ts";
+import { onlineRows } from "./online-rows.ts";
+import type { Online } from "./online.ts";
+import { openPutJournal, PUTS_FOLDER, type PutJournal, type PutRows } from "./put-journal.ts";
+
+/** The journals of a store's views. */
+export interface Journals {
+  of(view: FeatureView): Promise<PutJournal>;
+  /** Writes what is in the journal of a view, or in all, to the history. */
+  flush(view: FeatureView | undefined, options: CallOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface JournalsOptions {
+  readonly views: ReadonlyMap<string, FeatureView>;
+  readonly source: HistorySource;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly online: Online;
+  /** Whether there is anywhere to read from online. */
+  readonly hasOnline: boolean;
+  readonly events: FeatureEvents;
+}
+
+/** Opens a view's journal when its first row is put, or at once where a process that died left one. */
+export async function openJournals(options: JournalsOptions): Promise<Journals> {
+  const { views, source } = options;
+  const journals = new Map<string, Promise<PutJournal>>();
+  const of = (view: FeatureView): Promise<PutJournal> => {
+    let opened = journals.get(view.name);
+    if (opened === undefined) {
+      journals.set(view.name, (opened = openJournal(options, view)));
+      opened.catch(() => journals.delete(view.name));
+    }
+    return opened;
+  };
+  for (const view of views.values()) {
+    const left = await readdir(join(source.directory, view.name, PUTS_FOLDER)).catch(() => []);
+    if (left.length > 0) await of(view);
+  }
+  return {
+    of,
+    async flush(view, { signal }) {
+      const wanted = view === undefined ? [...journals.values()] : [journals.get(view.name)];
+      for (const journal of wanted) await (await journal)?.flush({ signal });
+    },
+    async close() {
+      for (const opened of journals.values()) {
+        const journal = await opened;
+        try {
+          await journal.flush();
+        } finally {
+          await journal.close();
+        }
+      }
+    },
+  };
+}
+
+async function openJournal(
+  { source, clock, ids, online, hasOnline, events }: JournalsOptions,
+  view: FeatureView,
+): Promise<PutJournal> {
+  const target = { duckdb: source.duckdb, log: await source.log(view.name), view, clock, events };
+  return await openPutJournal(target, {
+    newId: () => ids.next(),
+    async recover(rows) {
+      // Rows of windows may be online already, and would count twice.
+      if (hasOnline && Object.keys(view.aggregates).length === 0) await online.add(view, rowsOf(view, rows), undefined);
+    },
+  });
+}
+
+/** Rows as they are kept online. */
+export function rowsOf(view: FeatureView, { batch, expiresUs, isDeleted }: PutRows): ReturnType<typeof onlineRows> {
+  const expires = expiresUs?.some((us) => us !== null) === true ? expiresUs : undefined;
+  return onlineRows(view, batch).map((row, index) => ({
+    ...row,
+    ...(expires?.[index] == null ? {} : { expiresUs: expires[index] }),
+    ...(isDeleted === undefined ? {} : { isDeleted }),
+  }));
+}

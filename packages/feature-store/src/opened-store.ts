@@ -1,0 +1,188 @@
+import {
+  closed,
+  featureServiceUnknown,
+  type Batch,
+  type CallOptions,
+  type Clock,
+  type Dataset,
+  type FeatureRequest,
+  type FeatureServiceDescription,
+  type FeatureVectors,
+} from "@millwright/contracts";
+import type { FeatureService, FeatureView } from "./definition.ts";
+import { unknownView } from "./errors.ts";
+import type { FeatureEvents } from "./feature-events.ts";
+import type { FeatureStore } from "./feature-store.ts";
+import type { HistorySource } from "./history-sql.ts";
+import { ingestRows, type IngestOptions, type IngestResult } from "./ingest.ts";
+import type { Journals } from "./journals.ts";
+import { onlineRows } from "./online-rows.ts";
+import type { MaterializeOptions, MaterializeResult, Online, PushResult } from "./online.ts";
+import { type ScanOptions, scanRecords } from "./record-scan.ts";
+import type {
+  DeleteOptions,
+  FeatureRecord,
+  GetManyOptions,
+  GetOptions,
+  PutOptions,
+  PutResult,
+  RecordOutcome,
+  RecordRequest,
+  Records,
+  UpdateOptions,
+} from "./record-types.ts";
+import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./source-columns.ts";
+import {
+  makeTrainingSet,
+  replayTrainingSet,
+  type ReplayOptions,
+  type TrainingSet,
+  type TrainingSetPin,
+} from "./training-pin.ts";
+import type { HistoryOptions } from "./training-set.ts";
+
+/** What a feature store is put together from. */
+export interface StoreParts {
+  readonly services: ReadonlyMap<string, FeatureService>;
+  readonly views: ReadonlyMap<string, FeatureView>;
+  readonly source: HistorySource;
+  readonly online: Online;
+  readonly records: Records;
+  readonly journals: Journals;
+  readonly events: FeatureEvents;
+  readonly clock: Clock;
+  readonly close: () => Promise<void>;
+}
+
+type View = string | FeatureView;
+type Service = string | FeatureService;
+
+/** Finds what is named, and hands each call to the part that does it. */
+export class OpenedStore implements FeatureStore {
+  readonly #parts: StoreParts;
+  #isClosed = false;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  async describe(service: string, { signal }: CallOptions = {}): Promise<FeatureServiceDescription> {
+    this.#check(signal);
+    const { name, digest, entityKeys, requestInputs, features } = this.#service(service);
+    return { name, digest, entityKeys, requestInputs, features };
+  }
+
+  async read(service: string, request: FeatureRequest): Promise<FeatureVectors> {
+    this.#check(request.signal);
+    return this.#parts.online.read(this.#service(service), request);
+  }
+
+  async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {
+    this.#check(options.signal);
+    const { source, journals, events, clock } = this.#parts;
+    const found = this.#view(view);
+    // What was put before comes before, where ranks are equal.
+    await journals.flush(found, options);
+    const target = { duckdb: source.duckdb, log: await source.log(found.name), view: found, clock, events };
+    return await ingestRows(target, { rows, origin: "ingest" }, options);
+  }
+
+  async history(service: Service, options: HistoryOptions): Promise<TrainingSet> {
+    this.#check(options.signal);
+    const found = this.#service(service);
+    for (const view of found.views) await this.#parts.journals.flush(view, options);
+    return await makeTrainingSet(this.#parts.source, found, options);
+  }
+
+  async replay(pin: TrainingSetPin, options: ReplayOptions = {}): Promise<TrainingSet> {
+    this.#check(options.signal);
+    return await replayTrainingSet(this.#parts.source, this.#service(pin.service), pin, options);
+  }
+
+  async scan(view: View, options: ScanOptions = {}): Promise<Dataset> {
+    this.#check(options.signal);
+    const found = this.#view(view);
+    await this.#parts.journals.flush(found, options);
+    return await scanRecords(this.#parts.source, found, options);
+  }
+
+  async put(view: View, rows: Batch | readonly SourceRow[], options: PutOptions = {}): Promise<PutResult> {
+    this.#check(options.signal);
+    return await this.#parts.records.put(this.#view(view), rows, options);
+  }
+
+  async update(view: View, keys: SourceRow, patch: SourceRow, options: UpdateOptions = {}): Promise<FeatureRecord> {
+    this.#check(options.signal);
+    return await this.#parts.records.update(this.#view(view), keys, patch, options);
+  }
+
+  async delete(view: View, keys: SourceRow, options: DeleteOptions = {}): Promise<void> {
+    this.#check(options.signal);
+    await this.#parts.records.delete(this.#view(view), keys, options);
+  }
+
+  async get(view: View, keys: SourceRow, options: GetOptions = {}): Promise<FeatureRecord> {
+    this.#check(options.signal);
+    return await this.#parts.records.get(this.#view(view), keys, options);
+  }
+
+  async getMany(requests: readonly RecordRequest[], options: GetManyOptions = {}): Promise<readonly RecordOutcome[]> {
+    this.#check(options.signal);
+    return await this.#parts.records.getMany(requests, (view) => this.#view(view), options);
+  }
+
+  async flush(view?: View, options: CallOptions = {}): Promise<void> {
+    this.#check(options.signal);
+    await this.#parts.journals.flush(view === undefined ? undefined : this.#view(view), options);
+  }
+
+  async push(view: View, rows: Batch | readonly SourceRow[], { signal }: CallOptions = {}): Promise<PushResult> {
+    this.#check(signal);
+    const found = this.#view(view);
+    const where = `The rows pushed to the view "${found.name}"`;
+    const batch = "columns" in rows ? rows : batchOfRows(where, found, rows);
+    checkBatch(where, sourceSchema(found), batch);
+    const taken = onlineRows(found, batch);
+    await this.#parts.online.add(found, taken, signal);
+    return { rows: taken.length, skippedRows: batch.length - taken.length };
+  }
+
+  async materialize(view: View, options: MaterializeOptions): Promise<MaterializeResult> {
+    this.#check(options.signal);
+    const found = this.#view(view);
+    const { journals, online, source, events } = this.#parts;
+    await journals.flush(found, options);
+    const result = await online.materialize(found, options);
+    const { upToMs, signal } = options;
+    const batches = await (await source.log(found.name)).batches();
+    await events.materialized(found, { ...result, upToMs, batches }, { signal });
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#parts.close();
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw closed("The feature store");
+  }
+
+  #view(view: View): FeatureView {
+    const { views } = this.#parts;
+    const name = typeof view === "string" ? view : view.name;
+    const found = views.get(name);
+    if (found === undefined || (typeof view !== "string" && view !== found)) throw unknownView(name, [...views.keys()]);
+    return found;
+  }
+
+  #service(service: Service): FeatureService {
+    const { services } = this.#parts;
+    const name = typeof service === "string" ? service : service.name;
+    const found = services.get(name);
+    if (found === undefined) throw featureServiceUnknown(name, [...services.keys()]);
+    return found;
+  }
+}

@@ -1,0 +1,223 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Batch, type CallOptions, type Schema, hasCode } from "@millwright/contracts";
+import { column, concatBatches, toArray, type ValueInput } from "@millwright/data";
+import { lockDirectory } from "./directory-lock.ts";
+import { writeFailure } from "./errors.ts";
+import { type IngestTarget, ingestRows } from "./ingest.ts";
+import { type LogFile, openLogFile } from "./log-file.ts";
+import type { OnlineValue } from "./online-store.ts";
+import { decodeValue, encodeValue, type ValueText } from "./record-text.ts";
+import { sourceSchema } from "./source-columns.ts";
+import type { SystemColumn } from "./system-columns.ts";
+
+/** Rows of one call, as they go to the history. */
+export interface PutRows {
+  /** The view's source columns. */
+  readonly batch: Batch;
+  readonly writtenUs: number;
+  /** Microseconds at which each row expires, where it has a time to live of its own. */
+  readonly expiresUs?: readonly (number | null)[] | undefined;
+  readonly isDeleted?: true | undefined;
+}
+
+/**
+ * Rows of a view that were put one by one, on their way into the history: kept in a log first, where they survive a crash, and written as a batch
+ * once they are many.
+ */
+export interface PutJournal {
+  /** Rows that are in the log and not in the history yet. */
+  readonly rows: number;
+  /** Resolves when the disk has the rows. */
+  append(rows: PutRows): Promise<void>;
+  /** Writes what is in the log to the history, once. */
+  flush(options?: CallOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The folder below a view's that holds a folder a journal. */
+export const PUTS_FOLDER = "_puts";
+const LOG = "rows.log";
+
+interface OpenLog {
+  readonly id: string;
+  readonly directory: string;
+  readonly file: LogFile;
+  readonly unlock: () => Promise<void>;
+}
+
+/**
+ * Opens a view's journal, and brings what processes that died left in theirs into the history.
+ * @param recover Called with the rows of each that was left, before they go into the history.
+ */
+export async function openPutJournal(
+  target: IngestTarget,
+  { newId, recover }: { readonly newId: () => string; readonly recover: (rows: PutRows) => Promise<void> },
+): Promise<PutJournal> {
+  const root = join(target.log.directory, PUTS_FOLDER);
+  for (const id of await readdir(root).catch(() => [])) {
+    const left = await openLeft(root, id);
+    if (left === undefined) continue;
+    for await (const payload of left.file.read()) await recover(decodeRows(target, payload));
+    await writeOut(target, left);
+  }
+  return createJournal(target, root, newId);
+}
+
+function createJournal(target: IngestTarget, root: string, newId: () => string): PutJournal {
+  let current: Promise<OpenLog> | undefined;
+  /** Logs that take no more rows, oldest first. */
+  let full: Promise<OpenLog>[] = [];
+  let rows = 0;
+  let flushing: Promise<void> = Promise.resolve();
+
+  const flush = async (signal: AbortSignal | undefined): Promise<void> => {
+    if (current !== undefined) full.push(current);
+    current = undefined;
+    rows = 0;
+    while (full.length > 0) {
+      signal?.throwIfAborted();
+      // One that could not be written stays first in line for the next time.
+      await writeOut(target, await full[0]!, signal);
+      full = full.slice(1);
+    }
+  };
+  return {
+    get rows() {
+      return rows;
+    },
+    async append(given) {
+      current ??= openNew(root, newId());
+      const opening = current;
+      rows += given.batch.length;
+      const log = await opening.catch((error: unknown) => {
+        if (current === opening) current = undefined;
+        throw error;
+      });
+      await log.file.append(encodeRows(target, given));
+    },
+    flush({ signal } = {}) {
+      const turn = flushing.then(() => flush(signal));
+      flushing = turn.catch(() => {});
+      return turn;
+    },
+    async close() {
+      await flushing;
+      for (const each of [...full, ...(current === undefined ? [] : [current])]) {
+        const log = await each;
+        await log.file.close();
+        await log.unlock();
+      }
+    },
+  };
+}
+
+async function openNew(root: string, id: string): Promise<OpenLog> {
+  const directory = join(root, id);
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
+  const unlock = await lockDirectory(directory);
+  return { id, directory, unlock, file: await openLogFile(join(directory, LOG), { toDisk: true }) };
+}
+
+/** @returns undefined where another process is at work with it, or is just bringing it into the history. */
+async function openLeft(root: string, id: string): Promise<OpenLog | undefined> {
+  try {
+    return await openNew(root, id);
+  } catch (error) {
+    if (hasCode(error, "FEATURE_STORE_LOG_LOCKED")) return undefined;
+    throw error;
+  }
+}
+
+/** Brings a log into the history and deletes it. Its name is the batch's id, so that a crash in between brings it in once. */
+async function writeOut(target: IngestTarget, log: OpenLog, signal?: AbortSignal): Promise<void> {
+  await log.file.settle();
+  let longestTtlMs = 0;
+  const rows: PutRows[] = [];
+  for await (const payload of log.file.read()) {
+    const each = decodeRows(target, payload);
+    rows.push(each);
+    longestTtlMs = Math.max(longestTtlMs, longestTtl(target, each));
+  }
+  if (rows.length > 0) {
+    const source = { rows: batchesOf(rows), origin: "put" as const, system: systemSchema, longestTtlMs };
+    await ingestRows(target, source, { batchId: `puts/${log.id}`, signal });
+  }
+  await log.file.close();
+  await rm(log.directory, { recursive: true, force: true });
+  await log.unlock();
+}
+
+const systemSchema: Schema = [
+  { name: "write_time" satisfies SystemColumn, type: "timestamp" },
+  { name: "api_invocation_time" satisfies SystemColumn, type: "timestamp" },
+  { name: "is_deleted" satisfies SystemColumn, type: "bool" },
+  { name: "expires_time" satisfies SystemColumn, type: "timestamp" },
+];
+
+/** Puts many small batches together, each with the columns that the history adds. */
+async function* batchesOf(rows: readonly PutRows[]): AsyncGenerator<Batch> {
+  for (let at = 0; at < rows.length; at += 4096) yield concatBatches(rows.slice(at, at + 4096).map(withSystemColumns));
+}
+
+function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted }: PutRows): Batch {
+  const times = (at: (row: number) => number | null) =>
+    column(
+      "timestamp",
+      Array.from({ length: batch.length }, (_, row) => {
+        const us = at(row);
+        return us === null ? null : BigInt(Math.round(us));
+      }),
+    );
+  const system = {
+    write_time: times(() => writtenUs),
+    api_invocation_time: times(() => writtenUs),
+    is_deleted: column("bool", Array<boolean>(batch.length).fill(isDeleted === true)),
+    expires_time: times((row) => expiresUs?.[row] ?? null),
+  };
+  return { length: batch.length, columns: { ...batch.columns, ...system } };
+}
+
+function longestTtl({ view }: IngestTarget, { batch, expiresUs }: PutRows): number {
+  if (expiresUs === undefined) return 0;
+  const times = toArray(batch.columns[view.eventTime]!);
+  return Math.max(0, ...expiresUs.map((us, row) => (us === null ? 0 : (us - Number(times[row])) / 1000)));
+}
+
+interface RowsText {
+  readonly writtenUs: number;
+  readonly columns: Readonly<Record<string, readonly ValueText[]>>;
+  readonly expiresUs?: readonly (number | null)[];
+  readonly isDeleted?: true;
+}
+
+function encodeRows({ view }: IngestTarget, { batch, writtenUs, expiresUs, isDeleted }: PutRows): Uint8Array {
+  const columns = sourceSchema(view).map(
+    ({ name }) => [name, (toArray(batch.columns[name]!) as OnlineValue[]).map(encodeValue)] as const,
+  );
+  const text: RowsText = {
+    writtenUs,
+    columns: Object.fromEntries(columns),
+    ...(expiresUs === undefined ? {} : { expiresUs }),
+    ...(isDeleted === undefined ? {} : { isDeleted }),
+  };
+  return Buffer.from(JSON.stringify(text));
+}
+
+function decodeRows({ view }: IngestTarget, payload: Uint8Array): PutRows {
+  const { columns, ...rest } = JSON.parse(Buffer.from(payload).toString("utf8")) as Partial<RowsText>;
+  // The first record of a log says its format, and holds no rows.
+  if (columns === undefined) return { writtenUs: 0, batch: emptyRows(view) };
+  const built = sourceSchema(view).map(
+    ({ name, type }) => [name, column(type, (columns[name] ?? []).map(decodeValue) as ValueInput[])] as const,
+  );
+  const length = built[0]?.[1].length ?? 0;
+  return { writtenUs: rest.writtenUs ?? 0, ...rest, batch: { length, columns: Object.fromEntries(built) } };
+}
+
+const emptyRows = (view: IngestTarget["view"]): Batch => ({
+  length: 0,
+  columns: Object.fromEntries(sourceSchema(view).map(({ name, type }) => [name, column(type, [])])),
+});

@@ -1,0 +1,139 @@
+import type {
+  Batch,
+  Column,
+  FeatureRequest,
+  FeatureStatus,
+  FeatureVectors,
+  Histogram,
+  Meter,
+  ViewStatus,
+} from "@millwright/contracts";
+import { column } from "@millwright/data";
+import { aggregateType, featureName, type FeatureService, type FeatureView } from "./definition.ts";
+import { rowStale } from "./errors.ts";
+import { computeOnDemand } from "./on-demand.ts";
+import type { OnlineValue } from "./online-store.ts";
+import type { OnlineReading, OnlineView } from "./online-view.ts";
+import { nullWhereNaN } from "./point-in-time.ts";
+import { checkBatch, entityKeysOf, keySchema } from "./source-columns.ts";
+
+export interface ReadingOptions {
+  readonly timeUs: number;
+  readonly ages: Histogram;
+  readonly stateOf: (view: FeatureView) => OnlineView;
+}
+
+/** How old rows are when they are served, in seconds, by view. */
+export const freshnessMeter = (meter: Meter): Histogram =>
+  meter.histogram("millwright_feature_age_seconds", {
+    help: "Age of feature rows when they are read online.",
+    labelNames: ["view"],
+    buckets: [1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800],
+  });
+
+export function readVectors(service: FeatureService, request: FeatureRequest, options: ReadingOptions): FeatureVectors {
+  const columns: Record<string, Column> = {};
+  const views: Record<string, ViewStatus> = {};
+  for (const view of service.views) {
+    const read = readView(view, request.entities, options);
+    Object.assign(columns, read.columns);
+    views[view.name] = read.status;
+  }
+  if (service.onDemand.length > 0) {
+    const given = {
+      length: request.entities.length,
+      columns: { ...request.entities.columns, ...request.request?.columns },
+    };
+    checkBatch("The request inputs", service.requestInputs, given);
+    Object.assign(columns, computeOnDemand(service, given));
+  }
+  return { features: { length: request.entities.length, columns }, views };
+}
+
+/** Reads a view for each entity. */
+function readView(
+  view: FeatureView,
+  entities: Batch,
+  { timeUs, ages, stateOf }: ReadingOptions,
+): { readonly columns: Record<string, Column>; readonly status: ViewStatus } {
+  checkBatch("The entities", keySchema(view), entities);
+  const state = stateOf(view);
+  const rows = entities.length;
+  const keys = entityKeysOf(view.entity.keys, entities);
+  const results = new Float64Array(state.aggregates.names.length);
+  const vectors = createVectors(view, state.aggregates.names, rows);
+  const status: FeatureStatus[] = [];
+  const ageMs = new Float64Array(rows);
+  const labels = { view: view.name };
+  for (let row = 0; row < rows; row++) {
+    const reading = state.read(keys[row], timeUs, results);
+    ageMs[row] = reading.ageMs;
+    if (!Number.isNaN(reading.ageMs)) ages.observe(reading.ageMs / 1000, labels);
+    const served = servedStatus(view, reading, keys[row]);
+    status.push(served);
+    if (served === "defaulted") vectors.standIn(row);
+    else vectors.set(row, reading.values, results);
+  }
+  return { columns: vectors.columns(), status: { status, ageMs } };
+}
+
+/** What is served of a reading: as the view's freshness and defaults have it. Throws `FEATURE_STORE_STALE`. */
+function servedStatus(view: FeatureView, { status, ageMs }: OnlineReading, key: string | undefined): FeatureStatus {
+  const { freshness } = view;
+  if (status !== "present") return Object.keys(view.defaults).length > 0 ? "defaulted" : status;
+  if (freshness === undefined || ageMs < freshness.maxAgeMs) return status;
+  if (freshness.onStale === "fail") throw rowStale(view.name, key ?? "", ageMs, freshness.maxAgeMs);
+  return freshness.onStale === "default" ? "defaulted" : "stale";
+}
+
+/** A view's features of all rows, filled row by row. */
+interface Vectors {
+  set(row: number, values: readonly OnlineValue[] | undefined, aggregates: Float64Array): void;
+  /** Puts the view's defaults in a row. */
+  standIn(row: number): void;
+  columns(): Record<string, Column>;
+}
+
+function createVectors(view: FeatureView, aggregateNames: readonly string[], rows: number): Vectors {
+  const features = Object.entries(view.features);
+  const values = features.map(() => Array<OnlineValue>(rows).fill(null));
+  const aggregates = aggregateNames.map(() => new Float64Array(rows));
+  const defaults = features.map(([name]) => view.defaults[name] ?? null);
+  const defaultAggregates = aggregateNames.map((name) => Number(view.defaults[name] ?? Number.NaN));
+  return {
+    set(row, given, results) {
+      aggregates.forEach((each, index) => {
+        each[row] = results[index]!;
+      });
+      values.forEach((each, index) => {
+        each[row] = given?.[index] ?? null;
+      });
+    },
+    standIn(row) {
+      aggregates.forEach((each, index) => {
+        each[row] = defaultAggregates[index]!;
+      });
+      values.forEach((each, index) => {
+        each[row] = defaults[index]!;
+      });
+    },
+    columns() {
+      const columns: Record<string, Column> = {};
+      features.forEach(([name, type], index) => {
+        columns[featureName(view, name)] = column(type, values[index]!);
+      });
+      Object.entries(view.aggregates).forEach(([name, aggregate], index) => {
+        const floats = nullWhereNaN(aggregates[index]!);
+        columns[featureName(view, name)] = aggregateType(aggregate) === "int32" ? asInt32(floats) : floats;
+      });
+      return columns;
+    },
+  };
+}
+
+function asInt32(floats: Column): Column {
+  const { validity } = floats;
+  const values = Int32Array.from(floats.values as Float64Array);
+  const whole = { type: "int32" as const, length: floats.length, values };
+  return validity === undefined ? whole : { ...whole, validity };
+}

@@ -1,0 +1,72 @@
+import type { CallOptions, Dataset } from "@millwright/contracts";
+import { identifier } from "@millwright/duckdb";
+import type { FeatureView } from "./definition.ts";
+import { historySql, type HistorySource, namingFile } from "./history-sql.ts";
+import { valueColumns } from "./source-columns.ts";
+
+export interface ScanOptions extends CallOptions {
+  /** Rows from this event time on, UTC milliseconds. Default: from the first. */
+  readonly fromMs?: number | undefined;
+  /** Rows before this event time, UTC milliseconds. Default: to the last. */
+  readonly toMs?: number | undefined;
+  /** Of rows with the same keys and event time: the one that counts, or all. Default: `"drop"`. */
+  readonly duplicates?: "drop" | "keep" | undefined;
+  /** Markers of deletes and what they deleted: left out, or kept as rows. Default: `"drop"`. */
+  readonly deleted?: "drop" | "keep" | undefined;
+  /** Rows that could be read at this time, UTC milliseconds: the history as it was then. Default: as it is. */
+  readonly asOfMs?: number | undefined;
+  /** Only each entity's newest row. Default: false. */
+  readonly latest?: boolean | undefined;
+}
+
+/**
+ * A view's rows in its history, ordered by event time, keys, and the order in which they came; with `write_time` and `is_deleted` beside the view's
+ * columns.
+ */
+export async function scanRecords(source: HistorySource, view: FeatureView, options: ScanOptions): Promise<Dataset> {
+  const sql = await scanSql(source, view, options);
+  try {
+    return await source.duckdb.asDataset(sql, { signal: options.signal });
+  } catch (error) {
+    throw await namingFile(source, view, error);
+  }
+}
+
+async function scanSql(source: HistorySource, view: FeatureView, options: ScanOptions): Promise<string> {
+  const { fromMs, toMs, duplicates = "drop", deleted = "drop", asOfMs, latest = false } = options;
+  const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
+  const { sql } = await historySql(source, view, { range, availability: asOfMs !== undefined });
+  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
+  const rows =
+    asOfMs === undefined ? sql : `SELECT * FROM (${sql}) WHERE coalesce("_available" <= ${asOfMs * 1000}, TRUE)`;
+  const within = [
+    ...(fromMs === undefined ? [] : [`"_time" >= ${fromMs * 1000}`]),
+    ...(toMs === undefined ? [] : [`"_time" < ${toMs * 1000}`]),
+  ];
+  // A delete takes away its entity's rows up to its own event time that were written before it.
+  const deletion = `max(CASE WHEN "_deleted" THEN row("_time", coalesce("_written", -1), "_sequence") END) OVER (PARTITION BY ${keys})`;
+  const own = `row("_time", coalesce("_written", -1), "_sequence")`;
+  const standing =
+    deleted === "keep" ? `(${rows})` : `(SELECT * FROM (${rows}) QUALIFY coalesce(${own} > ${deletion}, TRUE))`;
+  const rank = `"_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
+  const unique =
+    duplicates === "keep"
+      ? standing
+      : `(SELECT * FROM ${standing} QUALIFY row_number() OVER (PARTITION BY ${keys}, "_time" ORDER BY ${rank}) = 1)`;
+  const wanted = `SELECT * FROM ${unique}${within.length === 0 ? "" : ` WHERE ${within.join(" AND ")}`}`;
+  const chosen = latest
+    ? `SELECT * FROM (${wanted}) QUALIFY row_number() OVER (PARTITION BY ${keys} ORDER BY "_time" DESC, ${rank}) = 1`
+    : wanted;
+  return `SELECT ${outputOf(view).join(", ")} FROM (${chosen}) ORDER BY "_time", ${keys}, "_sequence"`;
+}
+
+function outputOf(view: FeatureView): string[] {
+  const names = [...new Set([...Object.keys(view.entity.keys), ...valueColumns(view), ...Object.keys(view.inputs)])];
+  return [
+    ...names.map(identifier),
+    `make_timestamp("_time") AS ${identifier(view.eventTime)}`,
+    ...(view.createdTime === undefined ? [] : [`make_timestamp("_created") AS ${identifier(view.createdTime)}`]),
+    `make_timestamp("_written") AS "write_time"`,
+    `"_deleted" AS "is_deleted"`,
+  ];
+}
