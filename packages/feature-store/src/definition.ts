@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import type { ColumnType, Digest, Field, NumericType, Schema } from "@millwright/contracts";
+import type { ColumnType, DataSchema, Digest, Field, NumericType, Schema } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
 import { definitionInvalid, nameReserved } from "./errors.ts";
+import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
+import { sourceSchema } from "./source-columns.ts";
 import { SYSTEM_COLUMNS } from "./system-columns.ts";
 
 /** Types a key may have: text and whole numbers. */
@@ -22,7 +24,9 @@ export type InputType =
   | "float64";
 
 /** What features are about. */
-export interface Entity<Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>> {
+export interface Entity<
+  Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>,
+> extends Metadata {
   readonly name: string;
   /** The columns that name one, and their types. */
   readonly keys: Keys;
@@ -33,8 +37,10 @@ export interface FeatureViewDefinition<
   Features extends Readonly<Record<string, FeatureType>>,
   Inputs extends Readonly<Record<string, InputType>>,
   Aggregates extends Readonly<Record<string, Aggregate<Extract<keyof Inputs, string>>>>,
-> {
+> extends Metadata {
   readonly name: Name;
+  /** Versions of a view have a history and online rows each of their own. Default: 1. */
+  readonly version?: number | undefined;
   readonly entity: Entity;
   /** The timestamp column from which on a row is known. */
   readonly eventTime: string;
@@ -63,11 +69,16 @@ export interface FeatureViewDefinition<
   readonly defaults?:
     | Partial<Readonly<Record<Extract<keyof Features | keyof Aggregates, string>, FeatureDefault>>>
     | undefined;
+  /** What is said of columns and features, by name. Default: nothing. */
+  readonly columns?: ColumnsMetadata | undefined;
 }
 
 /** Rows of one source, by entity and event time, and the features they give. */
-export interface FeatureView<Name extends string = string, FeatureName extends string = string> {
+export interface FeatureView<Name extends string = string, FeatureName extends string = string> extends Metadata {
   readonly name: Name;
+  readonly version: number;
+  /** What tells it from all others: its name, and from version 2 on `name@v2`. */
+  readonly id: string;
   readonly entity: Entity;
   readonly eventTime: string;
   readonly createdTime: string | undefined;
@@ -80,6 +91,9 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly ties: "first" | "last";
   readonly freshness: Freshness | undefined;
   readonly defaults: Readonly<Record<string, FeatureDefault>>;
+  readonly columns: ColumnsMetadata;
+  /** The columns it reads from its source. */
+  readonly schema: DataSchema;
   readonly featureNames: readonly FeatureName[];
 }
 
@@ -113,8 +127,11 @@ export interface OnDemandFeatures<FeatureName extends string = string> {
 }
 
 /** Features of several views and on demand, as one model takes them. */
-export interface FeatureService<FeatureName extends string = string> {
+export interface FeatureService<FeatureName extends string = string> extends Metadata {
   readonly name: string;
+  readonly version: number;
+  /** What tells it from all others: its name, and from version 2 on `name@v2`. */
+  readonly id: string;
   readonly views: readonly FeatureView[];
   readonly onDemand: readonly OnDemandFeatures[];
   /** Equal digests give equal features. */
@@ -123,6 +140,8 @@ export interface FeatureService<FeatureName extends string = string> {
   readonly requestInputs: Schema;
   /** The features in order: `<view>__<feature>` by view, then those on demand under their own names. */
   readonly features: Schema;
+  /** The same features as one schema, for JSON Schema, serving signatures and kinds of columns. */
+  readonly schema: DataSchema;
   readonly featureNames: readonly FeatureName[];
 }
 
@@ -137,15 +156,14 @@ function checkName(what: string, name: string): void {
 }
 
 /** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
-export function defineEntity<const Keys extends Readonly<Record<string, KeyType>>>(entity: {
-  readonly name: string;
-  readonly keys: Keys;
-}): Entity<Keys> {
+export function defineEntity<const Keys extends Readonly<Record<string, KeyType>>>(
+  entity: Metadata & { readonly name: string; readonly keys: Keys },
+): Entity<Keys> {
   checkName("The entity", entity.name);
   if (Object.keys(entity.keys).length === 0) {
     throw definitionInvalid(`The entity "${entity.name}"`, "it has no keys", "Name at least one key column.");
   }
-  return { name: entity.name, keys: { ...entity.keys } };
+  return { ...metadataOf(entity), name: entity.name, keys: { ...entity.keys } };
 }
 
 /** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
@@ -162,10 +180,26 @@ export function defineFeatureView<
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
-  const { name, entity, eventTime, createdTime, deleted, ttlMs, decimals = 6, ties = "last", freshness } = definition;
-  const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
-  const view = {
+  const {
     name,
+    entity,
+    eventTime,
+    createdTime,
+    deleted,
+    ttlMs,
+    decimals = 6,
+    ties = "last",
+    freshness,
+    version = 1,
+  } = definition;
+  const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
+  const columns: ColumnsMetadata = { ...definition.columns };
+  const view = {
+    ...metadataOf(definition),
+    name,
+    version,
+    id: versionedName(name, version),
+    columns,
     entity,
     eventTime,
     createdTime,
@@ -181,11 +215,35 @@ export function defineFeatureView<
     featureNames,
   };
   checkView(view);
-  return view as unknown as FeatureView<Name, Extract<keyof Features | keyof Aggregates, string>>;
+  return { ...view, schema: schemaOfView(view) } as unknown as FeatureView<
+    Name,
+    Extract<keyof Features | keyof Aggregates, string>
+  >;
 }
 
-function checkView(view: FeatureView): void {
+/** What tells a version of a definition from all others. */
+export const versionedName = (name: string, version: number): string => (version === 1 ? name : `${name}@v${version}`);
+
+const metadataOf = ({ description, owner, tags }: Metadata): Metadata => ({
+  ...(description === undefined ? {} : { description }),
+  ...(owner === undefined ? {} : { owner }),
+  ...(tags === undefined ? {} : { tags: { ...tags } }),
+});
+
+type Unschemed = Omit<FeatureView, "schema">;
+
+/** Keys and event time are never null: rows where they are have no place in the history. */
+const schemaOfView = (view: Unschemed): DataSchema =>
+  declaredSchema(sourceSchema(view), view.columns, new Set([...Object.keys(view.entity.keys), view.eventTime]));
+
+function checkVersion(what: string, version: number): void {
+  if (!(Number.isInteger(version) && version >= 1))
+    throw definitionInvalid(what, `its version is ${version}`, "Count versions from 1.");
+}
+
+function checkView(view: Unschemed): void {
   checkName("The feature view", view.name);
+  checkVersion(`The feature view "${view.name}"`, view.version);
   const fail = (problem: string, remedy: string): never => {
     throw definitionInvalid(`The feature view "${view.name}"`, problem, remedy);
   };
@@ -210,6 +268,10 @@ function checkView(view: FeatureView): void {
     fail(`ttlMs is ${view.ttlMs}`, "Give a length above 0, or leave it out.");
   if (view.freshness !== undefined && !(view.freshness.maxAgeMs > 0))
     fail(`freshness.maxAgeMs is ${view.freshness.maxAgeMs}`, "Give a length above 0, or leave it out.");
+  for (const name of Object.keys(view.columns)) {
+    if (!all.includes(name) && !view.featureNames.includes(name))
+      fail(`\`columns\` speaks of "${name}"`, "Name a column or feature of the view.");
+  }
   for (const name of Object.keys(view.defaults)) {
     if (!view.featureNames.includes(name)) fail(`there is a default for "${name}"`, "Name a feature of the view.");
   }
@@ -244,13 +306,18 @@ type NamesOnDemand<Features> = Features extends OnDemandFeatures<infer FeatureNa
 export function defineFeatureService<
   const Views extends readonly FeatureView[],
   const OnDemand extends readonly OnDemandFeatures[] = readonly [],
->(definition: {
-  readonly name: string;
-  readonly views: Views;
-  readonly onDemand?: OnDemand | undefined;
-}): FeatureService<NamesOfView<Views[number]> | NamesOnDemand<OnDemand[number]>> {
-  const { name, views, onDemand = [] } = definition;
+>(
+  definition: Metadata & {
+    readonly name: string;
+    /** Default: 1. */
+    readonly version?: number | undefined;
+    readonly views: Views;
+    readonly onDemand?: OnDemand | undefined;
+  },
+): FeatureService<NamesOfView<Views[number]> | NamesOnDemand<OnDemand[number]>> {
+  const { name, version = 1, views, onDemand = [] } = definition;
   checkName("The feature service", name);
+  checkVersion(`The feature service "${name}"`, version);
   const features = [...views.flatMap(featuresOfView), ...onDemand.flatMap((each) => fieldsOf(each.features))];
   const entityKeys = merge(
     name,
@@ -269,8 +336,32 @@ export function defineFeatureService<
     );
   }
   const digest = digestOf({ views: views.map(describeView), onDemand: onDemand.map(describeOnDemand) });
-  return { name, views, onDemand, digest, entityKeys, requestInputs, features, featureNames: featureNames as never };
+  return {
+    ...metadataOf(definition),
+    name,
+    version,
+    id: versionedName(name, version),
+    views,
+    onDemand,
+    digest,
+    entityKeys,
+    requestInputs,
+    features,
+    schema: declaredSchema(features, featureColumns(views), new Set()),
+    featureNames: featureNames as never,
+  };
 }
+
+/** What views say of their features, by the names that these have in a service. */
+const featureColumns = (views: readonly FeatureView[]): ColumnsMetadata =>
+  Object.fromEntries(
+    views.flatMap((view) =>
+      view.featureNames.flatMap((name) => {
+        const said = view.columns[name];
+        return said === undefined ? [] : [[featureName(view, name), said] as const];
+      }),
+    ),
+  );
 
 /** The name of a view's feature in a service. */
 export const featureName = (view: FeatureView, feature: string): string => `${view.name}__${feature}`;
@@ -328,6 +419,23 @@ const describeView = (view: FeatureView): object => ({
         ]),
       }),
 });
+
+/** By feature: digest of all that decides what it is, wherever else the view changes. */
+export function featureDigests(view: FeatureView): Readonly<Record<string, Digest>> {
+  const { features, inputs, aggregates, ...shared } = describeView(view) as Record<string, unknown>;
+  const aggregated = new Map(aggregates as [string, Aggregate][]);
+  const digests = view.featureNames.map((name) => {
+    const aggregate = aggregated.get(name);
+    const own =
+      aggregate === undefined
+        ? { type: (features as Record<string, unknown>)[name] }
+        : { aggregate, input: (inputs as Record<string, unknown>)[aggregate.input ?? ""] };
+    const standIn = view.defaults[name];
+    const { defaults: _, ...all } = shared;
+    return [name, digestOf({ ...all, own, ...(standIn === undefined ? {} : { standIn: String(standIn) }) })] as const;
+  });
+  return Object.fromEntries(digests);
+}
 
 /** The function's source stands for it: another text is taken for another function. */
 /** Equal digests give equal history and features of the view. */

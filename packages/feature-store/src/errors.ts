@@ -6,7 +6,9 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_COLUMN_MISSING"
   | "FEATURE_STORE_COLUMN_TYPE"
   | "FEATURE_STORE_DEFINITION_CHANGED"
+  | "FEATURE_STORE_DEFINITION_IN_USE"
   | "FEATURE_STORE_DEFINITION_INVALID"
+  | "FEATURE_STORE_DEFINITION_UNKNOWN"
   | "FEATURE_STORE_DELETE_OUTDATED"
   | "FEATURE_STORE_EVENT_TIME_CONFLICT"
   | "FEATURE_STORE_FORMAT_TOO_NEW"
@@ -36,6 +38,19 @@ export const definitionInvalid = (what: string, problem: string, remedy: string)
   new FeatureStoreError("FEATURE_STORE_DEFINITION_INVALID", `${what} cannot be defined: ${problem}.`, {
     category: "user",
     remedy,
+  });
+
+export const definitionInUse = (what: string, models: readonly string[]): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_DEFINITION_IN_USE",
+    `${what} cannot be changed or deleted: ${models.join(", ")} read${models.length === 1 ? "s" : ""} it.`,
+    { category: "user", remedy: "Give the change a version of its own, unpin the models first, or force it." },
+  );
+
+export const definitionUnknown = (kind: string, id: string, known: readonly string[]): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_DEFINITION_UNKNOWN", `No ${kind} "${id}" is published.`, {
+    category: "user",
+    remedy: known.length === 0 ? "Open a store with it first." : `Published are ${known.join(", ")}.`,
   });
 
 export const nameReserved = (view: string, column: string, reserved: readonly string[]): FeatureStoreError =>

@@ -63,7 +63,7 @@ export function createFeatureEvents(log: EventLog | undefined): FeatureEvents {
   return {
     applied: (view, options) =>
       alone(async () => {
-        const { name } = view;
+        const { id: name } = view;
         const digest = viewDigest(view);
         const told = await newest.find(definitionKey(name, digest), options);
         // A definition that was left and is taken up again is applied anew.
@@ -72,7 +72,7 @@ export function createFeatureEvents(log: EventLog | undefined): FeatureEvents {
       }),
     ingested: (view, { batchId, digest, rows, skippedRows }, options) =>
       alone(async () => {
-        const { name } = view;
+        const { id: name } = view;
         if ((await newest.find(batchKey(name, batchId, digest), options)) !== undefined) return;
         const from: EntityReference = { kind: "dataset", id: digest, name: batchId };
         const data = { batchId, digest, rows, skippedRows, made: [referenceTo(view)], from: [from] };
@@ -80,7 +80,7 @@ export function createFeatureEvents(log: EventLog | undefined): FeatureEvents {
       }),
     materialized: (view, { upToMs, rows, keptRows, batches }, options) =>
       alone(async () => {
-        const { name } = view;
+        const { id: name } = view;
         const history = digestOf(batches.map(({ number, digest }) => [number, digest]));
         const id = digestOf({ view: viewDigest(view), history, upToMs });
         const made: EntityReference = { kind: "artifact", id, name: `${name}/online` };
@@ -93,5 +93,5 @@ export function createFeatureEvents(log: EventLog | undefined): FeatureEvents {
 const referenceTo = (view: FeatureView): EntityReference => ({
   kind: "feature-view",
   id: viewDigest(view),
-  name: view.name,
+  name: view.id,
 });

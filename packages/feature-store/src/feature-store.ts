@@ -14,6 +14,7 @@ import {
   type Meter,
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
+import { type Catalog, openCatalog } from "./catalog.ts";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import { definitionInvalid } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
@@ -59,13 +60,20 @@ export interface FeatureStoreOptions {
    * the log refuses rejects: done again, it tells and changes nothing else. Default: nobody is told.
    */
   readonly events?: EventLog | undefined;
+  /** Opens the store although a definition was changed that models are pinned to. Default: false. */
+  readonly force?: boolean | undefined;
   readonly ids?: IdSource | undefined;
   /** Counts the ages of rows that are served. Default: counts nothing. */
   readonly meter?: Meter | undefined;
 }
 
-/** Features by event time. Views and services may be named by their name or given as they were defined. */
+/**
+ * Features by event time. Views and services may be named or given as they were defined. A bare name means version 1 of a view, and the promoted version of
+ * a service; others are named `clicks@v2`, and a service by its digest as well: `late@sha256:…`.
+ */
 export interface FeatureStore extends FeatureSource, AsyncDisposable {
+  /** Who uses which definitions, and which version of each service counts. */
+  readonly catalog: Catalog;
   /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`. */
   ingest(
     view: string | FeatureView,
@@ -108,9 +116,10 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
   const { services, online, latenessMs = 3_600_000, clock = systemClock } = options;
   const directory = resolve(options.history);
-  const byName = namedOnce("feature service", services);
+  const byId = namedOnce("feature service", services);
   const views = namedOnce("feature view", [...new Set(services.flatMap((service) => service.views))]);
   await mkdir(directory, { recursive: true });
+  const catalog = await openCatalog({ directory, services, clock, force: options.force });
   const duckdb = options.duckdb ?? (await openDuckDb());
   const logs = new Map<string, Promise<HistoryLog>>();
   const log = (view: string): Promise<HistoryLog> => {
@@ -132,6 +141,7 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const events = createFeatureEvents(options.events);
   const journals = await openJournals({ views, source, clock, ids, online: state, hasOnline, events });
   const close = async (): Promise<void> => {
+    await catalog.reads.flush();
     await journals.close();
     await state.settle();
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
@@ -148,20 +158,34 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     await close();
     throw error;
   }
-  return new OpenedStore({ services: byName, views, source, online: state, records, journals, events, clock, close });
+  return new OpenedStore({
+    services: byId,
+    views,
+    catalog,
+    source,
+    online: state,
+    records,
+    journals,
+    events,
+    clock,
+    close,
+  });
 }
 
-function namedOnce<Named extends { readonly name: string }>(what: string, all: readonly Named[]): Map<string, Named> {
-  const byName = new Map<string, Named>();
+function namedOnce<Named extends { readonly name: string; readonly id: string }>(
+  what: string,
+  all: readonly Named[],
+): Map<string, Named> {
+  const byId = new Map<string, Named>();
   for (const each of all) {
-    if (byName.has(each.name)) {
+    if (byId.has(each.id)) {
       throw definitionInvalid(
-        `The ${what} "${each.name}"`,
+        `The ${what} "${each.id}"`,
         "another one has the same name",
-        "Give each a name of its own.",
+        "Give each a name or version of its own.",
       );
     }
-    byName.set(each.name, each);
+    byId.set(each.id, each);
   }
-  return byName;
+  return byId;
 }

@@ -44,7 +44,7 @@ export interface HistoryRows {
 
 /** The view's rows that can matter to labels in the range, from the files that can hold them. */
 export async function historySql(source: HistorySource, view: FeatureView, options: RowsOptions): Promise<HistoryRows> {
-  const log = await source.log(view.name);
+  const log = await source.log(view.id);
   const { range, batches: wanted, availability = false } = options;
   const batches = (await log.batches()).filter(
     ({ number, origin }) => wanted?.has(number) !== false || origin === "compaction",
@@ -200,7 +200,7 @@ async function checkParts(view: FeatureView, log: HistoryLog, parts: readonly Co
 /** DuckDB does not always say which file it could not read: each is opened until one tells. @returns the error to throw. */
 export async function namingFile({ duckdb, log }: HistorySource, view: FeatureView, error: unknown): Promise<unknown> {
   if (!hasCode(error, "DUCKDB_FILE_CORRUPT")) return error;
-  const { directory, batches } = await log(view.name);
+  const { directory, batches } = await log(view.id);
   for (const part of (await batches()).flatMap((batch) => batch.parts)) {
     const path = join(directory, part.path);
     try {

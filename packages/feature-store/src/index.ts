@@ -1,3 +1,5 @@
+export type { Catalog, CatalogFeature, CatalogSearch, ForceOptions, Impact } from "./catalog.ts";
+export type { Pin } from "./catalog-state.ts";
 export { count, days, hours, mean, minutes, seconds, sum, type Aggregate } from "./aggregate.ts";
 export {
   defineEntity,
@@ -45,3 +47,4 @@ export type {
   UpdateOptions,
 } from "./record-types.ts";
 export type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
+export type { ColumnMetadata, ColumnsMetadata, Metadata, Sensitivity } from "./metadata.ts";

@@ -32,21 +32,21 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
   const { views, source } = options;
   const journals = new Map<string, Promise<PutJournal>>();
   const of = (view: FeatureView): Promise<PutJournal> => {
-    let opened = journals.get(view.name);
+    let opened = journals.get(view.id);
     if (opened === undefined) {
-      journals.set(view.name, (opened = openJournal(options, view)));
-      opened.catch(() => journals.delete(view.name));
+      journals.set(view.id, (opened = openJournal(options, view)));
+      opened.catch(() => journals.delete(view.id));
     }
     return opened;
   };
   for (const view of views.values()) {
-    const left = await readdir(join(source.directory, view.name, PUTS_FOLDER)).catch(() => []);
+    const left = await readdir(join(source.directory, view.id, PUTS_FOLDER)).catch(() => []);
     if (left.length > 0) await of(view);
   }
   return {
     of,
     async flush(view, { signal }) {
-      const wanted = view === undefined ? [...journals.values()] : [journals.get(view.name)];
+      const wanted = view === undefined ? [...journals.values()] : [journals.get(view.id)];
       for (const journal of wanted) await (await journal)?.flush({ signal });
     },
     async close() {
@@ -66,7 +66,7 @@ async function openJournal(
   { source, clock, ids, online, hasOnline, events }: JournalsOptions,
   view: FeatureView,
 ): Promise<PutJournal> {
-  const target = { duckdb: source.duckdb, log: await source.log(view.name), view, clock, events };
+  const target = { duckdb: source.duckdb, log: await source.log(view.id), view, clock, events };
   return await openPutJournal(target, {
     newId: () => ids.next(),
     async recover(rows) {

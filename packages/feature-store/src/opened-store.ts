@@ -9,6 +9,7 @@ import {
   type FeatureServiceDescription,
   type FeatureVectors,
 } from "@millwright/contracts";
+import type { Catalog, OpenedCatalog } from "./catalog.ts";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
@@ -43,6 +44,7 @@ import type { HistoryOptions } from "./training-set.ts";
 
 /** What a feature store is put together from. */
 export interface StoreParts {
+  readonly catalog: OpenedCatalog;
   readonly services: ReadonlyMap<string, FeatureService>;
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
@@ -66,6 +68,10 @@ export class OpenedStore implements FeatureStore {
     this.#parts = parts;
   }
 
+  get catalog(): Catalog {
+    return this.#parts.catalog;
+  }
+
   async describe(service: string, { signal }: CallOptions = {}): Promise<FeatureServiceDescription> {
     this.#check(signal);
     const { name, digest, entityKeys, requestInputs, features } = this.#service(service);
@@ -74,7 +80,9 @@ export class OpenedStore implements FeatureStore {
 
   async read(service: string, request: FeatureRequest): Promise<FeatureVectors> {
     this.#check(request.signal);
-    return this.#parts.online.read(this.#service(service), request);
+    const found = this.#service(service);
+    this.#parts.catalog.reads.note(found.id);
+    return this.#parts.online.read(found, request);
   }
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {
@@ -83,7 +91,7 @@ export class OpenedStore implements FeatureStore {
     const found = this.#view(view);
     // What was put before comes before, where ranks are equal.
     await journals.flush(found, options);
-    const target = { duckdb: source.duckdb, log: await source.log(found.name), view: found, clock, events };
+    const target = { duckdb: source.duckdb, log: await source.log(found.id), view: found, clock, events };
     return await ingestRows(target, { rows, origin: "ingest" }, options);
   }
 
@@ -154,7 +162,7 @@ export class OpenedStore implements FeatureStore {
     await journals.flush(found, options);
     const result = await online.materialize(found, options);
     const { upToMs, signal } = options;
-    const batches = await (await source.log(found.name)).batches();
+    const batches = await (await source.log(found.id)).batches();
     await events.materialized(found, { ...result, upToMs, batches }, { signal });
     return result;
   }
@@ -172,17 +180,30 @@ export class OpenedStore implements FeatureStore {
 
   #view(view: View): FeatureView {
     const { views } = this.#parts;
-    const name = typeof view === "string" ? view : view.name;
-    const found = views.get(name);
-    if (found === undefined || (typeof view !== "string" && view !== found)) throw unknownView(name, [...views.keys()]);
+    const id = typeof view === "string" ? view.replace(/@v1$/, "") : view.id;
+    const found = views.get(id);
+    if (found === undefined || (typeof view !== "string" && view !== found)) throw unknownView(id, [...views.keys()]);
     return found;
   }
 
   #service(service: Service): FeatureService {
     const { services } = this.#parts;
-    const name = typeof service === "string" ? service : service.name;
-    const found = services.get(name);
-    if (found === undefined) throw featureServiceUnknown(name, [...services.keys()]);
+    const found = typeof service === "string" ? this.#named(service) : services.get(service.id);
+    if (found === undefined) {
+      throw featureServiceUnknown(typeof service === "string" ? service : service.id, [...services.keys()]);
+    }
     return found;
+  }
+
+  /** A service by name, version or digest. */
+  #named(text: string): FeatureService | undefined {
+    const { services, catalog } = this.#parts;
+    const [name = "", wanted] = text.split("@");
+    const versions = [...services.values()].filter((service) => service.name === name);
+    if (wanted === undefined) {
+      const version = catalog.state.promoted(name);
+      return versions.find((service) => service.version === version) ?? versions[0];
+    }
+    return versions.find((service) => wanted === `v${service.version}` || wanted === service.digest);
   }
 }

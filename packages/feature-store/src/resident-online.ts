@@ -41,7 +41,7 @@ interface Held {
 export async function createResidentOnline(options: ResidentOnlineOptions): Promise<Online> {
   const { views, store, latenessMs } = options;
   const held = new Map<string, Held>();
-  for (const view of views.values()) held.set(view.name, await load(view, store, latenessMs));
+  for (const view of views.values()) held.set(view.id, await load(view, store, latenessMs));
   return new ResidentOnline(options, held);
 }
 
@@ -82,7 +82,7 @@ class ResidentOnline implements Online {
       else if (change.row !== undefined) await this.#append(view, held, [change.row]);
       return change;
     };
-    return await this.#inTurnOfKey(`${view.name} ${key}`, () => held.turns.among(work));
+    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work));
   }
 
   async newest(view: FeatureView, keys: readonly string[]): Promise<(OnlineRow | undefined)[]> {
@@ -105,7 +105,7 @@ class ResidentOnline implements Online {
     const rows = state.rows;
     return await held.turns.alone(async () => {
       state.add(rowsFrom(held.state, upToUs));
-      await store!.replace(view.name, state.records(), { signal });
+      await store!.replace(view.id, state.records(), { signal });
       held.state = state;
       held.stored = state.rows;
       return { rows, keptRows: state.rows - rows };
@@ -120,11 +120,11 @@ class ResidentOnline implements Online {
     if (this.#options.store === undefined) {
       throw unsupported("Online reading and pushing without an online store", "Open the feature store with `online`.");
     }
-    return this.#held.get(view.name)!;
+    return this.#held.get(view.id)!;
   }
 
   async #append(view: FeatureView, held: Held, records: readonly OnlineRecord[], signal?: AbortSignal): Promise<void> {
-    await this.#options.store!.append(view.name, records, { signal });
+    await this.#options.store!.append(view.id, records, { signal });
     held.state.add(records);
     held.stored += records.length;
   }
@@ -134,7 +134,7 @@ class ResidentOnline implements Online {
     if (held.stored < REWRITE_ROWS + held.state.rows * REWRITE_RATIO) return;
     held.stored = held.state.rows;
     const rewriting = held.turns
-      .alone(() => this.#options.store!.replace(view.name, held.state.records()))
+      .alone(() => this.#options.store!.replace(view.id, held.state.records()))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
       .catch(() => {})
       .finally(() => this.#background.delete(rewriting));
@@ -151,7 +151,7 @@ async function load(view: FeatureView, store: OnlineStore | undefined, latenessM
   const state = createOnlineView(view, { latenessMs });
   let stored = 0;
   if (store !== undefined) {
-    for await (const record of store.read(view.name)) {
+    for await (const record of store.read(view.id)) {
       state.add([record]);
       stored++;
     }

@@ -4,7 +4,7 @@ import type { FeatureView, InputType, KeyType } from "./definition.ts";
 import { columnMissing, columnType, valueRange } from "./errors.ts";
 
 /** The columns a view reads from its source, with their types. */
-export function sourceSchema(view: FeatureView): Schema {
+export function sourceSchema(view: Omit<FeatureView, "schema">): Schema {
   const types: Record<string, ColumnType> = { ...view.entity.keys, [view.eventTime]: "timestamp" };
   if (view.createdTime !== undefined) types[view.createdTime] = "timestamp";
   if (view.deleted !== undefined) types[view.deleted] = "bool";

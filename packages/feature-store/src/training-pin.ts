@@ -93,9 +93,9 @@ export async function replayTrainingSet(
 }
 
 async function batchesOfViews(source: HistorySource, service: FeatureService): Promise<BatchesOfViews> {
-  const entries = service.views.map(async ({ name }) => {
-    const batches = await (await source.log(name)).batches();
-    return [name, batches.filter(({ origin }) => origin !== "compaction")] as const;
+  const entries = service.views.map(async ({ id }) => {
+    const batches = await (await source.log(id)).batches();
+    return [id, batches.filter(({ origin }) => origin !== "compaction")] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }
@@ -132,7 +132,7 @@ async function defaultPath(
     labelTime,
     ...(asKnown === undefined ? {} : { asKnown }),
     labels: await labels.digest(),
-    history: service.views.map(({ name }) => (batches[name] ?? []).map((batch) => [batch.number, batch.digest])),
+    history: service.views.map(({ id }) => (batches[id] ?? []).map((batch) => [batch.number, batch.digest])),
   });
   return join(await datasetsFolder(source), `${service.name}-${shortened(digest)}.parquet`);
 }

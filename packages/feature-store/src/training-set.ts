@@ -56,7 +56,7 @@ export async function writeTrainingSet(
         labels: table,
         labelTime,
         asKnown,
-        batches: batches?.[view.name],
+        batches: batches?.[view.id],
         signal,
       });
       tables.push(...join.tables);
