@@ -69,6 +69,8 @@ export interface FeatureViewDefinition<
   readonly defaults?:
     | Partial<Readonly<Record<Extract<keyof Features | keyof Aggregates, string>, FeatureDefault>>>
     | undefined;
+  /** How long after its event time a row is available at the latest; what comes later is told by the check for leakage. Default: any time. */
+  readonly availabilityLagMs?: number | undefined;
   /** What is said of columns and features, by name. Default: nothing. */
   readonly columns?: ColumnsMetadata | undefined;
 }
@@ -91,6 +93,7 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly ties: "first" | "last";
   readonly freshness: Freshness | undefined;
   readonly defaults: Readonly<Record<string, FeatureDefault>>;
+  readonly availabilityLagMs: number | undefined;
   readonly columns: ColumnsMetadata;
   /** The columns it reads from its source. */
   readonly schema: DataSchema;
@@ -200,6 +203,7 @@ export function defineFeatureView<
     version,
     id: versionedName(name, version),
     columns,
+    availabilityLagMs: definition.availabilityLagMs,
     entity,
     eventTime,
     createdTime,

@@ -1,6 +1,7 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type FeatureStoreErrorCode =
+  | "FEATURE_STORE_ACCESS_DENIED"
   | "FEATURE_STORE_AS_KNOWN_UNSUPPORTED"
   | "FEATURE_STORE_BATCH_CONFLICT"
   | "FEATURE_STORE_COLUMN_MISSING"
@@ -12,10 +13,13 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_DELETE_OUTDATED"
   | "FEATURE_STORE_EVENT_TIME_CONFLICT"
   | "FEATURE_STORE_FORMAT_TOO_NEW"
+  | "FEATURE_STORE_HASH_KEY_MISSING"
   | "FEATURE_STORE_HISTORY_CORRUPT"
+  | "FEATURE_STORE_LEAKAGE"
   | "FEATURE_STORE_LOG_CORRUPT"
   | "FEATURE_STORE_LOG_LOCKED"
   | "FEATURE_STORE_NAME_RESERVED"
+  | "FEATURE_STORE_PARITY_BROKEN"
   | "FEATURE_STORE_PIN_DIFFERS"
   | "FEATURE_STORE_RECORD_MISSING"
   | "FEATURE_STORE_STALE"
@@ -52,6 +56,40 @@ export const definitionUnknown = (kind: string, id: string, known: readonly stri
     category: "user",
     remedy: known.length === 0 ? "Open a store with it first." : `Published are ${known.join(", ")}.`,
   });
+
+export const accessDenied = (principal: string, action: string, resource: string, reason: string): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_ACCESS_DENIED", `${principal} may not ${action} ${resource}: ${reason}`, {
+    category: "user",
+    remedy: "Ask as somebody who may, or have the right granted.",
+  });
+
+export const hashKeyMissing = (service: string, column: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_HASH_KEY_MISSING",
+    `The service "${service}" has the personal column "${column}", and there is no key to hash it with.`,
+    { category: "user", remedy: "Give `hashKey`: personal values are never written down as they are." },
+  );
+
+export const leakage = (service: string, features: readonly string[], target: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_LEAKAGE",
+    `In the training set of "${service}" ${features.join(", ")} know${features.length === 1 ? "s" : ""} of "${target}" what was not known at the labels' times.`,
+    {
+      category: "data",
+      remedy: 'Mend the event times at the source, join with `asKnown`, or only warn with `onLeak: "warn"`.',
+    },
+  );
+
+export const parityBroken = (
+  service: string,
+  mismatches: number,
+  { feature, row, offline, online }: { feature: string; row: number; offline: unknown; online: unknown },
+): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_PARITY_BROKEN",
+    `Training and serving of "${service}" differ in ${mismatches} values, first in "${feature}" of row ${row}: ${String(offline)} offline, ${String(online)} online.`,
+    { category: "bug", remedy: "Compute the feature with the same code and rows in both." },
+  );
 
 export const nameReserved = (view: string, column: string, reserved: readonly string[]): FeatureStoreError =>
   new FeatureStoreError(

@@ -1,3 +1,4 @@
+export { type RestrictedStore, type RestrictOptions, restrictStore } from "./access.ts";
 export type { Catalog, CatalogFeature, CatalogSearch, ForceOptions, Impact } from "./catalog.ts";
 export type { Pin } from "./catalog-state.ts";
 export { count, days, hours, mean, minutes, seconds, sum, type Aggregate } from "./aggregate.ts";
@@ -48,3 +49,7 @@ export type {
 } from "./record-types.ts";
 export type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
 export type { ColumnMetadata, ColumnsMetadata, Metadata, Sensitivity } from "./metadata.ts";
+export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./leakage.ts";
+export { checkParity, type ParityMismatch, type ParityOptions, type ParityReport, proveParity } from "./parity.ts";
+export { sampleServed, type SampleValue, type SamplingOptions, type ServedSample } from "./served-samples.ts";
+export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./skew.ts";

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { type CallOptions, type Dataset, type DatasetRef, type Digest, hasCode } from "@millwright/contracts";
 import { datasetOf } from "@millwright/data";
 import { digestOf, type FeatureService } from "./definition.ts";
-import { pinDiffers } from "./errors.ts";
+import { leakage, pinDiffers } from "./errors.ts";
 import type { HistoryBatch } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
+import { asKnownOptions, type LeakageReport, measureLeakage } from "./leakage.ts";
 import { type HistoryOptions, writeTrainingSet } from "./training-set.ts";
 
 /** All that a training set was made from: enough to make it again, to the byte. JSON-safe. */
@@ -27,6 +28,8 @@ export interface TrainingSetPin {
 
 /** A training set in a file. */
 export interface TrainingSet extends Dataset {
+  /** What was found, where leakage was looked for. */
+  readonly leakage?: LeakageReport | undefined;
   /** Says what it was made from, for `replay`; copies labels that are in no file into one. */
   pin(options?: CallOptions): Promise<TrainingSetPin>;
 }
@@ -40,6 +43,22 @@ type BatchesOfViews = Readonly<Record<string, readonly HistoryBatch[]>>;
 
 /** Makes a training set of the history as it is now. One made from the same labels, service and history is taken from its file. */
 export async function makeTrainingSet(
+  source: HistorySource,
+  service: FeatureService,
+  options: HistoryOptions,
+): Promise<TrainingSet> {
+  const trainingSet = await joinTrainingSet(source, service, options);
+  if (options.leakage === undefined) return trainingSet;
+  const known = await joinTrainingSet(source, service, asKnownOptions(service, options));
+  const { target, onLeak = "refuse" } = options.leakage;
+  const joins = { joined: trainingSet, known };
+  const report = await measureLeakage(source, service, joins, { ...options.leakage, signal: options.signal });
+  const leaking = report.features.filter(({ verdict }) => verdict !== "ok").map(({ feature }) => feature);
+  if (leaking.length > 0 && onLeak === "refuse") throw leakage(service.id, leaking, target);
+  return Object.assign(trainingSet, { leakage: report });
+}
+
+async function joinTrainingSet(
   source: HistorySource,
   service: FeatureService,
   options: HistoryOptions,

@@ -5,6 +5,7 @@ import { joinAsKnown } from "./as-known.ts";
 import { aggregateType, featureName, type FeatureService, type FeatureView } from "./definition.ts";
 import { asKnownUnsupported, columnType } from "./errors.ts";
 import { historySql, type HistoryRows, type HistorySource, namingFile, type Range } from "./history-sql.ts";
+import type { LeakageOptions } from "./leakage.ts";
 import { computeOnDemand } from "./on-demand.ts";
 import { joinPointInTime } from "./point-in-time.ts";
 import { scratchName } from "./scratch-name.ts";
@@ -23,6 +24,8 @@ export interface HistoryOptions extends CallOptions {
    * Default: by event time alone.
    */
   readonly asKnown?: "available" | "created" | undefined;
+  /** Looks for features that know of the target what came after the labels' times. Default: nobody looks. */
+  readonly leakage?: LeakageOptions | undefined;
 }
 
 /** Where and from what a training set is made. */
