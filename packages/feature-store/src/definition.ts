@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
 import type { ColumnType, Digest, Field, NumericType, Schema } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
+import { aggregateField } from "./aggregates.ts";
 import { definitionInvalid } from "./errors.ts";
+import { aggregateProblem } from "./windows/aggregate-rules.ts";
 
 /** Types a key may have: text and whole numbers. */
 export type KeyType = "utf8" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32";
 /** Types a feature may have. */
 export type FeatureType = NumericType | "bool" | "utf8";
-/** Types an aggregate can be taken of. */
+/** Types an aggregate can be taken of; of text there are `distinct`, `firstValue` and `lastValue`. */
 export type InputType =
   | "bool"
+  | "utf8"
   | "int8"
   | "int16"
   | "int32"
@@ -44,6 +47,11 @@ export interface FeatureViewDefinition<
    * Not for views with aggregates. Default: nothing is deleted.
    */
   readonly deleted?: string | undefined;
+  /**
+   * The bool column that is true in rows which take back another row of the same entity, event time and inputs, whichever of the two comes first.
+   * Only for views without `features`. Default: nothing is taken back.
+   */
+  readonly retracted?: string | undefined;
   /** Columns whose newest value is a feature. Default: none. */
   readonly features?: Features | undefined;
   /** Columns that aggregates are taken of. Default: none. */
@@ -63,6 +71,7 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly eventTime: string;
   readonly createdTime: string | undefined;
   readonly deleted: string | undefined;
+  readonly retracted: string | undefined;
   readonly features: Readonly<Record<string, FeatureType>>;
   readonly inputs: Readonly<Record<string, InputType>>;
   readonly aggregates: Readonly<Record<string, Aggregate>>;
@@ -139,7 +148,7 @@ export function defineFeatureView<
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
-  const { name, entity, eventTime, createdTime, deleted, ttlMs, decimals = 6 } = definition;
+  const { name, entity, eventTime, createdTime, deleted, retracted, ttlMs, decimals = 6 } = definition;
   const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
   const view = {
     name,
@@ -147,6 +156,7 @@ export function defineFeatureView<
     eventTime,
     createdTime,
     deleted,
+    retracted,
     features,
     inputs,
     aggregates,
@@ -167,6 +177,10 @@ function checkView(view: FeatureView): void {
   const columns = [...Object.keys(view.entity.keys), view.eventTime, ...Object.keys(view.features)];
   if (view.createdTime !== undefined) columns.push(view.createdTime);
   if (view.deleted !== undefined) columns.push(view.deleted);
+  if (view.retracted !== undefined) columns.push(view.retracted);
+  if (view.retracted !== undefined && Object.keys(view.features).length > 0) {
+    fail("it has retractions and features of the newest row", "Give the features a view of their own.");
+  }
   if (view.deleted !== undefined && Object.keys(view.aggregates).length > 0) {
     fail("it has deletes and aggregates", "Give the aggregates a view of their own.");
   }
@@ -174,11 +188,9 @@ function checkView(view: FeatureView): void {
   for (const column of all) if (RESERVED.has(column)) fail(`"${column}" is a reserved column`, "Rename the column.");
   if (new Set(columns).size !== columns.length) fail("a column has two roles", "Give each role a column of its own.");
   if (new Set(view.featureNames).size !== view.featureNames.length) fail("two features share a name", "Rename one.");
-  for (const [name, { input, windowMs }] of Object.entries(view.aggregates)) {
-    if (!(windowMs > 0 && Number.isFinite(windowMs)))
-      fail(`the window of "${name}" is ${windowMs} ms`, "Give a length above 0.");
-    if (input !== undefined && !(input in view.inputs))
-      fail(`"${name}" is of "${input}"`, "Declare it under `inputs` with its type.");
+  for (const [name, aggregate] of Object.entries(view.aggregates)) {
+    const problem = aggregateProblem(name, aggregate, view.inputs);
+    if (problem !== undefined) fail(...problem);
   }
   if (view.ttlMs !== undefined && !(view.ttlMs > 0))
     fail(`ttlMs is ${view.ttlMs}`, "Give a length above 0, or leave it out.");
@@ -244,16 +256,10 @@ export function defineFeatureService<
 /** The name of a view's feature in a service. */
 export const featureName = (view: FeatureView, feature: string): string => `${view.name}__${feature}`;
 
-/** The type of an aggregate's result. */
-export const aggregateType = ({ kind }: Aggregate): "int32" | "float64" => (kind === "count" ? "int32" : "float64");
-
 function featuresOfView(view: FeatureView): Field[] {
   return [
     ...Object.entries(view.features).map(([name, type]) => ({ name: featureName(view, name), type })),
-    ...Object.entries(view.aggregates).map(([name, each]) => ({
-      name: featureName(view, name),
-      type: aggregateType(each),
-    })),
+    ...Object.entries(view.aggregates).map(([name, each]) => aggregateField(view, featureName(view, name), each)),
   ];
 }
 
@@ -280,6 +286,8 @@ const describeView = (view: FeatureView): object => ({
   eventTime: view.eventTime,
   createdTime: view.createdTime ?? null,
   deleted: view.deleted ?? null,
+  // Absent where there is none, so that digests of before stay.
+  ...(view.retracted === undefined ? {} : { retracted: view.retracted }),
   features: view.features,
   inputs: view.inputs,
   aggregates: Object.entries(view.aggregates),

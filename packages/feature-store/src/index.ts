@@ -1,4 +1,26 @@
-export { count, days, hours, mean, minutes, seconds, sum, type Aggregate } from "./aggregate.ts";
+export {
+  count,
+  days,
+  distinct,
+  first,
+  firstValue,
+  hours,
+  last,
+  lastValue,
+  max,
+  mean,
+  min,
+  minutes,
+  quantile,
+  seconds,
+  standardDeviation,
+  sum,
+  variance,
+  type Aggregate,
+  type AggregateKind,
+  type SketchOptions,
+  type WindowLike,
+} from "./aggregate.ts";
 export {
   defineEntity,
   defineFeatureService,
@@ -26,6 +48,19 @@ export {
   type OnlineRow,
   type OnlineStore,
   type OnlineStoreCapabilities,
+  type OnlineTile,
   type OnlineValue,
 } from "./online-store.ts";
 export { type HistoryOptions } from "./training-set.ts";
+export { type PartialText } from "./windows/partial.ts";
+export {
+  session,
+  sliding,
+  tumbling,
+  type SessionOptions,
+  type SessionWindow,
+  type SteppedWindow,
+  type TimeWindow,
+  type TumblingOptions,
+  type TumblingWindow,
+} from "./windows/time-window.ts";

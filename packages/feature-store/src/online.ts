@@ -11,10 +11,11 @@ import {
 } from "@millwright/contracts";
 import { column, columnOf } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
-import { aggregateType, featureName, type FeatureService, type FeatureView } from "./definition.ts";
+import { columnOfOthers } from "./aggregates.ts";
+import { featureName, type FeatureService, type FeatureView } from "./definition.ts";
 import { computeOnDemand } from "./on-demand.ts";
 import { onlineRows } from "./online-rows.ts";
-import type { OnlineRecord, OnlineStore } from "./online-store.ts";
+import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnlineView, type OnlineView } from "./online-view.ts";
 import { nullWhereNaN } from "./point-in-time.ts";
 import { checkBatch, entityKeysOf, sourceSchema } from "./source-columns.ts";
@@ -24,6 +25,10 @@ export interface PushResult {
   readonly rows: number;
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
+  /** Rows that came later than `latenessMs` behind the newest row there was before. They count where windows still reach, but answers given may have missed them. */
+  readonly lateRows: number;
+  /** UTC milliseconds: the newest row's event time less `latenessMs`; undefined without rows. No answer for a time up to it changes, except by late rows. */
+  readonly watermarkMs: number | undefined;
 }
 
 export interface MaterializeOptions extends CallOptions {
@@ -36,6 +41,11 @@ export interface MaterializeResult {
   readonly rows: number;
   /** Rows kept from pushes. */
   readonly keptRows: number;
+  /**
+   * UTC milliseconds: where history ended and pushes began. It is the `upToMs` asked for or, for a view with windows in tiles that was materialized
+   * before, the start of the tile that falls in: what is in a tile cannot be told apart.
+   */
+  readonly upToMs: number;
 }
 
 /** The online side of the store. */
@@ -80,8 +90,8 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
   };
   /** Leaves the store with what counts, once what was appended is much more. */
   const rewriteWhenLong = (view: FeatureView, target: Held): void => {
-    if (target.stored < REWRITE_ROWS + target.state.rows * REWRITE_RATIO) return;
-    target.stored = target.state.rows;
+    if (target.stored < REWRITE_ROWS + target.state.size * REWRITE_RATIO) return;
+    target.stored = target.state.size;
     const rewriting = target.turns
       .alone(() => store!.replace(view.name, target.state.records()))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
@@ -98,28 +108,27 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
       const target = stateOf(view);
       checkBatch(`The rows pushed to the view "${view.name}"`, sourceSchema(view), batch);
       const rows = onlineRows(view, batch);
-      await target.turns.among(async () => {
+      const lateRows = await target.turns.among(async () => {
         target.state.check(rows);
         await store!.append(view.name, rows, { signal });
-        target.state.add(rows);
         target.stored += rows.length;
+        return addPushed(target.state, rows);
       });
       rewriteWhenLong(view, target);
-      return { rows: rows.length, skippedRows: batch.length - rows.length };
+      const skippedRows = batch.length - rows.length;
+      return { rows: rows.length, skippedRows, lateRows, watermarkMs: watermarkOf(target.state) };
     },
     async materialize(view, { upToMs, signal }) {
       const target = stateOf(view);
-      const upToUs = Math.round(upToMs * 1000);
-      const records = await fromHistory(source, view, upToUs, latenessMs * 1000, signal);
+      const upToUs = target.state.boundaryAt(Math.round(upToMs * 1000));
       const state = createOnlineView(view, { latenessMs });
-      state.add(records);
-      const rows = state.rows;
+      const rows = await addHistory(source, view, state, { upToUs, latenessUs: latenessMs * 1000, signal });
       return await target.turns.alone(async () => {
-        state.add(rowsFrom(target.state, upToUs));
+        const keptRows = addKept(state, rowsFrom(target.state, upToUs));
         await store!.replace(view.name, state.records(), { signal });
         target.state = state;
-        target.stored = state.rows;
-        return { rows, keptRows: state.rows - rows };
+        target.stored = state.size;
+        return { rows, keptRows, upToMs: upToUs / 1000 };
       });
     },
     async settle() {
@@ -161,6 +170,27 @@ function createTurns(): Turns {
   };
 }
 
+/** Adds rows that come at once. @returns how many of them came too late. */
+function addPushed(state: OnlineView, rows: readonly OnlineRow[]): number {
+  const { watermarkUs } = state;
+  state.add(rows);
+  return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
+}
+
+function watermarkOf({ watermarkUs }: OnlineView): number | undefined {
+  return Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined;
+}
+
+/** @returns how many rows the records stand for. */
+function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
+  let rows = 0;
+  for (const record of records) {
+    rows += "floorUs" in record ? 0 : "tileUs" in record ? record.rows : 1;
+    state.add([record]);
+  }
+  return rows;
+}
+
 /** The rows from a time on. Where some of those may have been dropped already, that stays known; what was dropped before is in the history. */
 function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
@@ -178,32 +208,33 @@ async function load(view: FeatureView, store: OnlineStore | undefined, latenessM
   return { state, stored, turns: createTurns() };
 }
 
-/** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
-async function fromHistory(
+/** Adds the rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. @returns how many. */
+async function addHistory(
   source: HistorySource,
   view: FeatureView,
-  upToUs: number,
-  latenessUs: number,
-  signal: AbortSignal | undefined,
-): Promise<OnlineRecord[]> {
-  const { aggregates } = createOnlineView(view, { latenessMs: 0 });
-  const floorUs = upToUs - latenessUs - aggregates.longestUs;
+  state: OnlineView,
+  { upToUs, latenessUs, signal }: { upToUs: number; latenessUs: number; signal: AbortSignal | undefined },
+): Promise<number> {
+  const floorUs = upToUs - latenessUs - state.aggregates.longestUs;
   const rows = await historySql(source, view, { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 });
   const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
   const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" DESC`;
   const sql = `SELECT * FROM (${rows})
     QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1
     ORDER BY "_time", "_sequence"`;
-  const records: OnlineRecord[] = [{ floorUs }];
+  let added = 0;
+  state.add([{ floorUs }]);
   try {
     for await (const batch of source.duckdb.query(sql, { signal })) {
       const columns = { time: columnOf(batch, "_time"), created: columnOf(batch, "_created") };
-      for (const row of onlineRows(view, batch, columns)) records.push(row);
+      const records = onlineRows(view, batch, columns);
+      state.add(records);
+      added += records.length;
     }
   } catch (error) {
     throw await namingFile(source, view, error);
   }
-  return records;
+  return added;
 }
 
 function readVectors(
@@ -243,9 +274,10 @@ function readView(
   );
   const rows = entities.length;
   const keys = entityKeysOf(view.entity.keys, entities);
-  const { names } = state.aggregates;
-  const results = new Float64Array(names.length);
-  const aggregates = names.map(() => new Float64Array(rows));
+  const { types } = state.aggregates;
+  const results = state.aggregates.createResults();
+  const numbers = types.map(() => new Float64Array(rows));
+  const others = types.map((): unknown[] => []);
   const features = Object.entries(view.features);
   const values = features.map((): unknown[] => []);
   const status: FeatureStatus[] = [];
@@ -254,15 +286,23 @@ function readView(
     const reading = state.read(keys[row], timeUs, results);
     status.push(reading.status);
     ageMs[row] = reading.ageMs;
-    for (let index = 0; index < results.length; index++) aggregates[index]![row] = results[index]!;
+    for (let index = 0; index < types.length; index++) {
+      numbers[index]![row] = results.numbers[index]!;
+      others[index]!.push(results.others[index]);
+    }
     values.forEach((each, index) => each.push(reading.values?.[index] ?? null));
   }
   features.forEach(([name, type], index) => {
     columns[featureName(view, name)] = column(type, values[index] as Parameters<typeof column>[1]);
   });
-  Object.entries(view.aggregates).forEach(([name, aggregate], index) => {
-    const floats = nullWhereNaN(aggregates[index]!);
-    columns[featureName(view, name)] = aggregateType(aggregate) === "int32" ? asInt32(floats) : floats;
+  state.aggregates.names.forEach((name, index) => {
+    const type = types[index]!;
+    if (type === "utf8" || type === "list") {
+      columns[featureName(view, name)] = columnOfOthers(type, others[index]!);
+      return;
+    }
+    const floats = nullWhereNaN(numbers[index]!);
+    columns[featureName(view, name)] = type === "int32" ? asInt32(floats) : floats;
   });
   return { status, ageMs };
 }

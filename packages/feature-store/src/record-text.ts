@@ -1,5 +1,5 @@
 import { formatTooNew } from "./errors.ts";
-import type { OnlineRecord, OnlineValue } from "./online-store.ts";
+import type { OnlineFloor, OnlineRecord, OnlineTile, OnlineValue } from "./online-store.ts";
 
 /** JSON has no word for some numbers: they stand as `["n", "NaN"]` and 64-bit integers as `["b", "12"]`. */
 type Text = null | boolean | number | string | readonly ["n" | "b", string];
@@ -7,18 +7,20 @@ type RowText = readonly [
   key: string,
   timeUs: number,
   createdUs: number | null,
-  inputs: readonly (number | null)[],
+  inputs: readonly (number | string | null)[],
   values: readonly Text[],
 ];
+type RecordText = RowText | OnlineFloor | OnlineTile;
 
-const FORMAT_VERSION = 1;
+/** Version 2 adds tiles, and inputs that are texts. */
+const FORMAT_VERSION = 2;
 
-/** The first record of a log: which format the others are in. Logs from before it was written are in version 1. */
+/** The first record of a log: which format the others are in, or an older one. Logs from before it was written are in version 1. */
 export const formatRecord: Uint8Array = Buffer.from(JSON.stringify({ formatVersion: FORMAT_VERSION }));
 
 /** Throws `FEATURE_STORE_FORMAT_TOO_NEW` where a log's first record says so. */
 export function checkFormat(path: string, first: Uint8Array): void {
-  const { formatVersion = FORMAT_VERSION } = parse(first) as { readonly formatVersion?: number };
+  const { formatVersion = 1 } = parse(first) as { readonly formatVersion?: number };
   if (formatVersion > FORMAT_VERSION) throw formatTooNew(path, formatVersion, FORMAT_VERSION);
 }
 
@@ -27,8 +29,8 @@ const parse = (bytes: Uint8Array): unknown =>
 
 /** Records as bytes: a line of JSON. */
 export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
-  const rows = records.map((record): RowText | { readonly floorUs: number } =>
-    "floorUs" in record
+  const rows = records.map((record): RecordText =>
+    "floorUs" in record || "tileUs" in record
       ? record
       : [record.key, record.timeUs, record.createdUs, record.inputs, record.values.map(encodeValue)],
   );
@@ -39,8 +41,8 @@ export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
 export function decodeRecords(bytes: Uint8Array): OnlineRecord[] {
   const rows = parse(bytes);
   if (!Array.isArray(rows)) return [];
-  return (rows as readonly (RowText | { readonly floorUs: number })[]).map((row) => {
-    if ("floorUs" in row) return row;
+  return (rows as readonly RecordText[]).map((row) => {
+    if ("floorUs" in row || "tileUs" in row) return row;
     const [key, timeUs, createdUs, inputs, values] = row;
     return { key, timeUs, createdUs, inputs, values: values.map(decodeValue) };
   });

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { hasCode, type Batch, type CallOptions, type Dataset, type Field, type Schema } from "@millwright/contracts";
 import { columnOf, digestBatches, schemaOf, withColumns } from "@millwright/data";
 import { identifier, literal, type DuckDb, type RegisteredTable } from "@millwright/duckdb";
-import { compileAggregates } from "./aggregates.ts";
-import { aggregateType, digestOf, featureName, type FeatureService, type FeatureView } from "./definition.ts";
+import { aggregateType, compileAggregates } from "./aggregates.ts";
+import { digestOf, featureName, type FeatureService, type FeatureView } from "./definition.ts";
 import { columnType, historyCorrupt } from "./errors.ts";
 import type { HistoryBatch, HistoryLog } from "./history-log.ts";
 import { computeOnDemand } from "./on-demand.ts";
@@ -151,19 +151,29 @@ async function joinView(source: HistorySource, view: FeatureView, options: JoinO
   }
 }
 
+const INPUT_TYPES: Readonly<Record<string, string>> = { bool: "BOOLEAN", utf8: "VARCHAR" };
+
 /** Rows of the view and labels together, in the order that `joinPointInTime` asks for. */
 function sortedSql(view: FeatureView, events: string, hasFeatures: boolean, labels: string): string {
   const names = Object.keys(view.inputs);
-  const types = names.map((name) => (view.inputs[name] === "bool" ? "BOOLEAN" : "DOUBLE"));
-  const ofEvent = names
-    .map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`)
+  const types = names.map((name) => INPUT_TYPES[view.inputs[name]!] ?? "DOUBLE");
+  const retracted = view.retracted === undefined ? undefined : identifier(view.retracted);
+  const ofEvent = [
+    ...names.map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`),
+    ...(retracted === undefined ? [] : [`, ${retracted} AS "retracted"`]),
+  ].join("");
+  const ofLabel = [...types, ...(retracted === undefined ? [] : ["BOOLEAN"])]
+    .map((type) => `, CAST(NULL AS ${type})`)
     .join("");
-  const ofLabel = names.map((_, index) => `, CAST(NULL AS ${types[index]})`).join("");
+  const taken = [
+    ...names.map((_, index) => `, "input_${index}"`),
+    ...(retracted === undefined ? [] : [`, "retracted"`]),
+  ];
   // Only a view with features cares which of two rows of equal time is the newer one: sums are the same in any order.
   const rank = hasFeatures
     ? { event: `, "_created", "_sequence"`, label: ", NULL, NULL", order: `, "_created" NULLS FIRST, "_sequence"` }
     : { event: "", label: "", order: "" };
-  return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${names.map((_, index) => `, "input_${index}"`).join("")} FROM (
+  return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${taken.join("")} FROM (
     SELECT "_entity", "_time", -1 AS "_label", ${hasFeatures ? "rowid" : "-1"} AS "_event"${rank.event}${ofEvent} FROM ${events}
     UNION ALL SELECT "_entity", "_time", "_label", -1${rank.label}${ofLabel} FROM (${labels})
   ) ORDER BY "_entity", "_time", "_label" >= 0${rank.order}`;
@@ -296,7 +306,7 @@ function finalSql(labels: Schema, table: string, joins: readonly ViewJoin[]): st
     }
     Object.entries(view.aggregates).forEach(([name, aggregate], position) => {
       const value = `r${index}."aggregate_${position}"`;
-      const typed = aggregateType(aggregate) === "int32" ? `CAST(${value} AS INTEGER)` : value;
+      const typed = aggregateType(view, aggregate) === "int32" ? `CAST(${value} AS INTEGER)` : value;
       columns.push(`${typed} AS ${identifier(featureName(view, name))}`);
     });
   });

@@ -34,5 +34,7 @@ export function openMemoryOnlineStore(): OnlineStore {
 
 /** A record nobody else can change. */
 function structuredCopy(record: OnlineRecord): OnlineRecord {
-  return "floorUs" in record ? { ...record } : { ...record, inputs: [...record.inputs], values: [...record.values] };
+  if ("floorUs" in record) return { ...record };
+  if ("tileUs" in record) return structuredClone(record);
+  return { ...record, inputs: [...record.inputs], values: [...record.values] };
 }
