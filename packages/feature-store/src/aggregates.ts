@@ -5,8 +5,8 @@ import type { FeatureView } from "./definition.ts";
 import type { EventWindow } from "./event-window.ts";
 import { scaleOf } from "./source-columns.ts";
 import { createEntityRows, type EntityRows } from "./windows/entity-rows.ts";
-import { createStatistic, type Statistic } from "./windows/statistic.ts";
-import type { TiledPartial, TilePlan, Tiles } from "./windows/tiles.ts";
+import { createStatistic, type AggregateValue, type Statistic } from "./windows/statistic.ts";
+import type { TiledPartial, TilePlan } from "./windows/tiles.ts";
 import { divisor, placeWindow, type PlacedWindow } from "./windows/time-window.ts";
 import type { InputNeeds } from "./windows/value-column.ts";
 
@@ -174,35 +174,41 @@ function windowEvaluator(plans: readonly Plan[], tiling: TilePlan | undefined): 
     partial: each.window.tileUs === 0 ? -1 : tiling!.partials.findIndex(({ name }) => name === partialName(each)),
   }));
   const [startsUs, endsUs] = [new Float64Array(windows.length), new Float64Array(windows.length)];
-  return ({ rows, tiles }, timeUs, { numbers, others }) => {
+  return (entity, timeUs, { numbers, others }) => {
+    const { rows } = entity;
     windows.forEach((window, place) => {
       startsUs[place] = window.startUs(rows, timeUs);
       endsUs[place] = window.endUs(timeUs);
     });
     for (const { index, place, partial, statistic, isNumber } of plan) {
       const [startUs, endUs] = [startsUs[place]!, endsUs[place]!];
-      const from = rows.countBefore(startUs);
-      const to = rows.countBefore(endUs);
       const value =
         partial < 0
-          ? statistic.value(rows, from, to)
-          : statistic.summary(
-              merged(statistic, tiles!, partial, [startUs, endUs], statistic.partialOf(rows, from, to)),
-            );
+          ? statistic.value(rows, rows.countBefore(startUs), rows.countBefore(endUs))
+          : answerOf(entity, { index, partial, statistic, startUs, endUs });
       if (isNumber) numbers[index] = value as number;
       else others[index] = value;
     }
   };
 }
 
-function merged(
-  { partial: kind }: Statistic,
-  tiles: Tiles,
-  partial: number,
-  [startUs, endUs]: readonly [number, number],
-  ofRows: unknown,
-): unknown {
+interface Question {
+  readonly index: number;
+  readonly partial: number;
+  readonly statistic: Statistic;
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
+/** The aggregate of a window in tiles: between two steps it stays what it is. */
+function answerOf(entity: EntityRows, { index, partial, statistic, startUs, endUs }: Question): AggregateValue {
+  const known = entity.answers[index];
+  if (known !== undefined && known.startUs === startUs && known.endUs === endUs) return known.value;
+  const { rows, tiles } = entity;
+  const ofRows = statistic.partialOf(rows, rows.countBefore(startUs), rows.countBefore(endUs));
   const states = [ofRows];
-  tiles.collect(partial, startUs, endUs, states);
-  return states.length === 1 ? ofRows : kind.merge(states);
+  tiles!.collect(partial, startUs, endUs, states);
+  const value = statistic.summary(states.length === 1 ? ofRows : statistic.partial.merge(states));
+  entity.remember(index, { startUs, endUs, value });
+  return value;
 }

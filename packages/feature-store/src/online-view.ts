@@ -172,7 +172,7 @@ class WindowedOnlineView implements OnlineView {
     const { kept } = this.#entity(key);
     const before = kept.size;
     // What it holds is out of reach for the windows there are now.
-    if (kept.tiles?.addText(tile) !== true) {
+    if (!kept.addTile(tile)) {
       this.#tilesFromUs = Math.max(this.#tilesFromUs, tile.tileUs + tile.widthUs);
     }
     this.#size += kept.size - before;

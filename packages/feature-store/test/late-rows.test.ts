@@ -136,7 +136,7 @@ test("FS-23: a retraction takes back a row, whichever of the two comes first, on
         part.map(({ event }) => event),
         { retracted: part.map(({ isRetraction }) => isRetraction) },
       );
-    let store = await openOnline(view, directory.path, 30 * MINUTE);
+    await using store = await openOnline(view, directory.path, 30 * MINUTE);
     await store.ingest(view, batches(asBatch(stream)));
     for (let next = 0; next < stream.length; next += 30) {
       expect(await store.push(view, asBatch(stream.slice(next, next + 30)))).toMatchObject({ lateRows: 0 });
@@ -161,7 +161,6 @@ test("FS-23: a retraction takes back a row, whichever of the two comes first, on
         expect(of(offline)).toEqual(wanted);
       });
     }
-    await store[Symbol.asyncDispose]();
   }
 }, 300_000);
 
@@ -224,4 +223,40 @@ test("long windows in tiles are kept in memory that grows with tiles, not with r
   );
   const total = inside.reduce((all, index) => all + 2n ** 40n + BigInt(index), 0n);
   expect([...results.numbers]).toEqual([inside.length, Number(total), Number.NaN, 20]);
+});
+
+test("an answer is given anew when a row of its window comes late or is taken back", () => {
+  const view = defineFeatureView({
+    name: "v",
+    entity,
+    eventTime: "known",
+    inputs: { amount: "int32" },
+    aggregates: { most: max("amount", sliding(hours(2), { slideMs: hours(1) })), rows: count(tumbling(hours(1))) },
+    retracted: "retracted",
+  });
+  const hour = hours(1) * 1000;
+  const online = createOnlineView(view, { latenessMs: hours(1) });
+  const row = (at: number, amount: number, isRetraction = false): OnlineRecord => ({
+    key: "k0",
+    timeUs: at * hour,
+    createdUs: null,
+    inputs: [amount],
+    values: [isRetraction],
+  });
+  const results = online.aggregates.createResults();
+  const read = (): number[] => {
+    online.read("k0", 3.5 * hour, results);
+    return [...results.numbers];
+  };
+  online.add([row(1.5, 5), row(2.5, 4), row(3.2, 100)]);
+  expect([read(), read()]).toEqual([
+    [5, 1],
+    [5, 1],
+  ]);
+  online.add([row(2.9, 7)]);
+  expect(read()).toEqual([7, 2]);
+  online.add([row(2.9, 7, true), row(3.1, 200)]);
+  expect(read()).toEqual([5, 1]);
+  online.add([row(1.5, 5, true)]);
+  expect(read()).toEqual([4, 1]);
 });

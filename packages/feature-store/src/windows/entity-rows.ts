@@ -1,5 +1,6 @@
 import { createEventWindow, type EventWindow, type EventWindowOptions } from "../event-window.ts";
-import { createTiles, type TilePlan, type Tiles } from "./tiles.ts";
+import type { AggregateValue } from "./statistic.ts";
+import { createTiles, type TilePlan, type Tiles, type TileText } from "./tiles.ts";
 import type { WindowValue } from "./value-column.ts";
 
 /** A retraction whose row has not come. */
@@ -8,17 +9,30 @@ export interface Retraction {
   readonly inputs: readonly WindowValue[];
 }
 
+/** An aggregate of a window in tiles, to be given again while nothing in the window changes. */
+export interface Answer {
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly value: AggregateValue;
+}
+
 /** What is kept of an entity: its newer rows one by one, and, where its view has windows in tiles, its older ones as tiles. A row is in one of the two. */
 export interface EntityRows {
   readonly rows: EventWindow;
   readonly tiles: Tiles | undefined;
   readonly retractions: readonly Retraction[];
+  /** By aggregate: the last answer over tiles. A change of what an answer was made from takes all of them away. */
+  readonly answers: (Answer | undefined)[];
   /** How many things are kept: rows, tiles and retractions. */
   readonly size: number;
   /** As `EventWindow.add`, but a row that has been retracted already is not added. */
   add(timeUs: number, inputs: ArrayLike<WindowValue>, row?: unknown): number;
   /** Takes back a row of this time with these inputs; one that has not come yet, when it comes. A row that is in a tile stays there. */
   retract(timeUs: number, inputs: ArrayLike<WindowValue>): void;
+  /** Keeps an answer of an aggregate. */
+  remember(aggregate: number, answer: Answer): void;
+  /** Joins a tile that was kept elsewhere. @returns false where it does not fit, and nothing was added. */
+  addTile(tile: TileText): boolean;
   /** Lets rows before a time go, but always keeps the newest of them; where there are tiles, they pass into those. */
   foldBefore(timeUs: number): void;
   clear(): void;
@@ -28,9 +42,26 @@ export function createEntityRows(inputs: number, plan: TilePlan | undefined, opt
   const rows = createEventWindow(inputs, options);
   const tiles = plan === undefined ? undefined : createTiles(plan);
   let retractions: Retraction[] = [];
+  const answers: (Answer | undefined)[] = [];
+  /** Where the last of the windows behind the answers ends. */
+  let answeredUs = Number.NEGATIVE_INFINITY;
+  const forgetAnswers = (timeUs: number): void => {
+    if (timeUs >= answeredUs) return;
+    answers.length = 0;
+    answeredUs = Number.NEGATIVE_INFINITY;
+  };
   return {
     rows,
     tiles,
+    answers,
+    remember(aggregate, answer) {
+      answers[aggregate] = answer;
+      answeredUs = Math.max(answeredUs, answer.endUs);
+    },
+    addTile(tile) {
+      forgetAnswers(Number.NEGATIVE_INFINITY);
+      return tiles?.addText(tile) ?? false;
+    },
     get retractions() {
       return retractions;
     },
@@ -45,9 +76,11 @@ export function createEntityRows(inputs: number, plan: TilePlan | undefined, opt
           return -1;
         }
       }
+      forgetAnswers(timeUs);
       return rows.add(timeUs, values, row);
     },
     retract(timeUs, values) {
+      forgetAnswers(timeUs);
       if (!rows.remove(timeUs, values)) retractions.push({ timeUs, inputs: Array.from(values) });
     },
     foldBefore(timeUs) {
@@ -62,6 +95,7 @@ export function createEntityRows(inputs: number, plan: TilePlan | undefined, opt
       if (retractions.length > 0) retractions = retractions.filter((each) => each.timeUs >= timeUs);
     },
     clear() {
+      forgetAnswers(Number.NEGATIVE_INFINITY);
       rows.clear();
       tiles?.clear();
       retractions = [];
