@@ -39,68 +39,80 @@ export interface EntityRows {
 }
 
 export function createEntityRows(inputs: number, plan: TilePlan | undefined, options: EventWindowOptions): EntityRows {
-  const rows = createEventWindow(inputs, options);
-  const tiles = plan === undefined ? undefined : createTiles(plan);
-  let retractions: Retraction[] = [];
-  const answers: (Answer | undefined)[] = [];
+  return new KeptRows(createEventWindow(inputs, options), plan === undefined ? undefined : createTiles(plan));
+}
+
+class KeptRows implements EntityRows {
+  readonly rows: EventWindow;
+  readonly tiles: Tiles | undefined;
+  readonly answers: (Answer | undefined)[] = [];
+  retractions: readonly Retraction[] = [];
   /** Where the last of the windows behind the answers ends. */
-  let answeredUs = Number.NEGATIVE_INFINITY;
-  const forgetAnswers = (timeUs: number): void => {
-    if (timeUs >= answeredUs) return;
-    answers.length = 0;
-    answeredUs = Number.NEGATIVE_INFINITY;
-  };
-  return {
-    rows,
-    tiles,
-    answers,
-    remember(aggregate, answer) {
-      answers[aggregate] = answer;
-      answeredUs = Math.max(answeredUs, answer.endUs);
-    },
-    addTile(tile) {
-      forgetAnswers(Number.NEGATIVE_INFINITY);
-      return tiles?.addText(tile) ?? false;
-    },
-    get retractions() {
-      return retractions;
-    },
-    get size() {
-      return rows.length + (tiles?.length ?? 0) + retractions.length;
-    },
-    add(timeUs, values, row) {
-      if (retractions.length > 0) {
-        const place = retractions.findIndex((each) => each.timeUs === timeUs && areEqual(each.inputs, values));
-        if (place >= 0) {
-          retractions.splice(place, 1);
-          return -1;
-        }
+  #answeredUs = Number.NEGATIVE_INFINITY;
+
+  constructor(rows: EventWindow, tiles: Tiles | undefined) {
+    this.rows = rows;
+    this.tiles = tiles;
+  }
+
+  get size(): number {
+    return this.rows.length + (this.tiles?.length ?? 0) + this.retractions.length;
+  }
+
+  add(timeUs: number, inputs: ArrayLike<WindowValue>, row?: unknown): number {
+    if (this.retractions.length > 0) {
+      const place = this.retractions.findIndex((each) => each.timeUs === timeUs && areEqual(each.inputs, inputs));
+      if (place >= 0) {
+        this.retractions = this.retractions.toSpliced(place, 1);
+        return -1;
       }
-      forgetAnswers(timeUs);
-      return rows.add(timeUs, values, row);
-    },
-    retract(timeUs, values) {
-      forgetAnswers(timeUs);
-      if (!rows.remove(timeUs, values)) retractions.push({ timeUs, inputs: Array.from(values) });
-    },
-    foldBefore(timeUs) {
-      if (tiles !== undefined) {
-        const going = rows.countBefore(timeUs) - 1;
-        for (let index = 0; index < going; index++) {
-          tiles.add(rows.timeAt(index), (input) => rows.valueAt(input, index));
-        }
+    }
+    this.#forgetAnswers(timeUs);
+    return this.rows.add(timeUs, inputs, row);
+  }
+
+  retract(timeUs: number, inputs: ArrayLike<WindowValue>): void {
+    this.#forgetAnswers(timeUs);
+    if (this.rows.remove(timeUs, inputs)) return;
+    this.retractions = [...this.retractions, { timeUs, inputs: Array.from(inputs) }];
+  }
+
+  remember(aggregate: number, answer: Answer): void {
+    this.answers[aggregate] = answer;
+    this.#answeredUs = Math.max(this.#answeredUs, answer.endUs);
+  }
+
+  addTile(tile: TileText): boolean {
+    this.#forgetAnswers(Number.NEGATIVE_INFINITY);
+    return this.tiles?.addText(tile) ?? false;
+  }
+
+  foldBefore(timeUs: number): void {
+    const { rows, tiles } = this;
+    if (tiles !== undefined) {
+      const going = rows.countBefore(timeUs) - 1;
+      for (let index = 0; index < going; index++) {
+        tiles.add(rows.timeAt(index), (input) => rows.valueAt(input, index));
       }
-      rows.dropBefore(timeUs);
-      // Their rows would go as well.
-      if (retractions.length > 0) retractions = retractions.filter((each) => each.timeUs >= timeUs);
-    },
-    clear() {
-      forgetAnswers(Number.NEGATIVE_INFINITY);
-      rows.clear();
-      tiles?.clear();
-      retractions = [];
-    },
-  };
+    }
+    rows.dropBefore(timeUs);
+    // Their rows would go as well.
+    if (this.retractions.length > 0) this.retractions = this.retractions.filter((each) => each.timeUs >= timeUs);
+  }
+
+  clear(): void {
+    this.#forgetAnswers(Number.NEGATIVE_INFINITY);
+    this.rows.clear();
+    this.tiles?.clear();
+    this.retractions = [];
+  }
+
+  /** A change at a time leaves the answers of windows that end by then. */
+  #forgetAnswers(timeUs: number): void {
+    if (timeUs >= this.#answeredUs) return;
+    this.answers.length = 0;
+    this.#answeredUs = Number.NEGATIVE_INFINITY;
+  }
 }
 
 function areEqual(first: readonly WindowValue[], second: ArrayLike<WindowValue>): boolean {
