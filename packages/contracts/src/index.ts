@@ -68,6 +68,7 @@ export type {
   FeatureSource,
   FeatureStatus,
   FeatureVectors,
+  OnDemandStatus,
   ViewStatus,
 } from "./feature-source.ts";
 export {

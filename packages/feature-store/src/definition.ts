@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import type { ColumnType, Digest, Field, NumericType, Schema } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
 import { aggregateField } from "./aggregates.ts";
+import { checkName } from "./definition-name.ts";
 import { definitionInvalid } from "./errors.ts";
+import { checkStored, describeOnDemand, type OnDemandFeatures } from "./on-demand-definition.ts";
 import { aggregateProblem } from "./windows/aggregate-rules.ts";
 
 /** Types a key may have: text and whole numbers. */
@@ -89,15 +91,6 @@ export type InputRow<Inputs extends Readonly<Record<string, FeatureType>>> = {
   readonly [Name in keyof Inputs]: InputValue<Inputs[Name]>;
 };
 
-/** Features computed from what comes with the request, by the same function in training and in serving. */
-export interface OnDemandFeatures<FeatureName extends string = string> {
-  readonly name: string;
-  readonly inputs: Readonly<Record<string, FeatureType>>;
-  readonly features: Readonly<Record<string, FeatureType>>;
-  readonly compute: (row: never) => Readonly<Record<string, unknown>>;
-  readonly featureNames: readonly FeatureName[];
-}
-
 /** Features of several views and on demand, as one model takes them. */
 export interface FeatureService<FeatureName extends string = string> {
   readonly name: string;
@@ -112,15 +105,8 @@ export interface FeatureService<FeatureName extends string = string> {
   readonly featureNames: readonly FeatureName[];
 }
 
-const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 /** Columns that the history adds. */
 const RESERVED = new Set(["ds", "_sequence"]);
-
-function checkName(what: string, name: string): void {
-  if (!NAME.test(name)) {
-    throw definitionInvalid(`${what} "${name}"`, "the name is not fit for a folder", "Use letters, digits, _ and -.");
-  }
-}
 
 /** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
 export function defineEntity<const Keys extends Readonly<Record<string, KeyType>>>(entity: {
@@ -199,25 +185,6 @@ function checkView(view: FeatureView): void {
   }
 }
 
-/** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
-export function defineOnDemandFeatures<
-  const Inputs extends Readonly<Record<string, FeatureType>>,
-  const Features extends Readonly<Record<string, FeatureType>>,
->(definition: {
-  readonly name: string;
-  /** What must come with the request, or stand in the labels. */
-  readonly inputs: Inputs;
-  readonly features: Features;
-  /** Pure: its result depends on the row alone. A feature it leaves out is null. */
-  readonly compute: (row: InputRow<Inputs>) => {
-    readonly [Name in keyof Features]?: InputValue<Features[Name]> | undefined;
-  };
-}): OnDemandFeatures<Extract<keyof Features, string>> {
-  checkName("The on-demand features", definition.name);
-  const featureNames = Object.keys(definition.features) as Extract<keyof Features, string>[];
-  return { ...definition, featureNames } as unknown as OnDemandFeatures<Extract<keyof Features, string>>;
-}
-
 type NamesOfView<View> = View extends FeatureView<infer Name, infer FeatureName> ? `${Name}__${FeatureName}` : never;
 type NamesOnDemand<Features> = Features extends OnDemandFeatures<infer FeatureName> ? FeatureName : never;
 
@@ -232,7 +199,9 @@ export function defineFeatureService<
 }): FeatureService<NamesOfView<Views[number]> | NamesOnDemand<OnDemand[number]>> {
   const { name, views, onDemand = [] } = definition;
   checkName("The feature service", name);
-  const features = [...views.flatMap(featuresOfView), ...onDemand.flatMap((each) => fieldsOf(each.features))];
+  const stored = views.flatMap(featuresOfView);
+  for (const each of onDemand) checkStored(name, each, stored);
+  const features = [...stored, ...onDemand.flatMap((each) => fieldsOf(each.features))];
   const entityKeys = merge(
     name,
     views.map((view) => fieldsOf(view.entity.keys)),
@@ -293,13 +262,6 @@ const describeView = (view: FeatureView): object => ({
   aggregates: Object.entries(view.aggregates),
   ttlMs: view.ttlMs ?? null,
   decimals: view.decimals,
-});
-
-/** The function's source stands for it: another text is taken for another function. */
-const describeOnDemand = ({ inputs, features, compute }: OnDemandFeatures): object => ({
-  inputs,
-  features,
-  compute: compute.toString(),
 });
 
 export function digestOf(value: unknown): Digest {

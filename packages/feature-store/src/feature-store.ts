@@ -113,7 +113,7 @@ function createStore({ services, views, source, state, close }: Parts): FeatureS
     },
     async read(service, request) {
       check(request.signal);
-      return state.read(serviceOf(service), request);
+      return await state.read(serviceOf(service), request);
     },
     async ingest(view, rows, options = {}) {
       check(options.signal);

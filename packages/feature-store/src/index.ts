@@ -25,7 +25,6 @@ export {
   defineEntity,
   defineFeatureService,
   defineFeatureView,
-  defineOnDemandFeatures,
   type Entity,
   type FeatureService,
   type FeatureType,
@@ -35,13 +34,21 @@ export {
   type InputType,
   type InputValue,
   type KeyType,
-  type OnDemandFeatures,
 } from "./definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingest.ts";
 export type { SourceRow } from "./source-columns.ts";
 export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online.ts";
+export {
+  defineAwaitedFeatures,
+  defineOnDemandFeatures,
+  type AwaitedDefinition,
+  type ComputedFeatures,
+  type OnDemandDefinition,
+  type OnDemandFeatures,
+  type Waiting,
+} from "./on-demand-definition.ts";
 export {
   type OnlineFloor,
   type OnlineRecord,

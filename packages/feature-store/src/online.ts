@@ -13,7 +13,8 @@ import { column, columnOf } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
 import { columnOfOthers } from "./aggregates.ts";
 import { featureName, type FeatureService, type FeatureView } from "./definition.ts";
-import { computeOnDemand } from "./on-demand.ts";
+import { createOnDemand } from "./on-demand.ts";
+import { withOnDemand } from "./on-demand-read.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnlineView, type OnlineView } from "./online-view.ts";
@@ -50,7 +51,7 @@ export interface MaterializeResult {
 
 /** The online side of the store. */
 export interface Online {
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors;
+  read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors>;
   push(view: FeatureView, batch: Batch, signal: AbortSignal | undefined): Promise<PushResult>;
   materialize(view: FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
   /** Waits for writes that go on in the background. */
@@ -80,6 +81,7 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
   const { views, source, store, latenessMs, clock } = options;
   const held = new Map<string, Held>();
   for (const view of views.values()) held.set(view.name, await load(view, store, latenessMs));
+  const onDemand = createOnDemand({ clock });
   const background = new Set<Promise<void>>();
 
   const stateOf = (view: FeatureView): Held => {
@@ -100,9 +102,10 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
     background.add(rewriting);
   };
   return {
-    read(service, request) {
+    async read(service, request) {
       const timeUs = Math.round((request.timeMs ?? clock.nowMs()) * 1000);
-      return readVectors(service, request, timeUs, (view) => stateOf(view).state);
+      const stored = readStored(service, request, timeUs, (view) => stateOf(view).state);
+      return service.onDemand.length === 0 ? stored : await withOnDemand(service, request, stored, onDemand);
     },
     async push(view, batch, signal) {
       const target = stateOf(view);
@@ -237,7 +240,7 @@ async function addHistory(
   return added;
 }
 
-function readVectors(
+function readStored(
   service: FeatureService,
   request: FeatureRequest,
   timeUs: number,
@@ -247,14 +250,6 @@ function readVectors(
   const views: Record<string, ViewStatus> = {};
   for (const view of service.views) {
     views[view.name] = readView(view, stateOf(view), request.entities, timeUs, columns);
-  }
-  if (service.onDemand.length > 0) {
-    const given = {
-      length: request.entities.length,
-      columns: { ...request.entities.columns, ...request.request?.columns },
-    };
-    checkBatch("The request inputs", service.requestInputs, given);
-    Object.assign(columns, computeOnDemand(service, given));
   }
   return { features: { length: request.entities.length, columns }, views };
 }

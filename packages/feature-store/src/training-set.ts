@@ -7,7 +7,7 @@ import { aggregateType, compileAggregates } from "./aggregates.ts";
 import { digestOf, featureName, type FeatureService, type FeatureView } from "./definition.ts";
 import { columnType, historyCorrupt } from "./errors.ts";
 import type { HistoryBatch, HistoryLog } from "./history-log.ts";
-import { computeOnDemand } from "./on-demand.ts";
+import { computeForHistory } from "./on-demand.ts";
 import { joinPointInTime } from "./point-in-time.ts";
 import { scratchName } from "./scratch-name.ts";
 import { checkColumns, sourceSchema, valueColumns } from "./source-columns.ts";
@@ -52,7 +52,7 @@ export async function writeTrainingSet(
     }
     const sql = finalSql(schema, table.sql, joins);
     const target = path ?? (await defaultPath(source, service, labels, labelTime));
-    const rows = service.onDemand.length === 0 ? sql : withOnDemand(service, duckdb.query(sql, { signal }));
+    const rows = service.onDemand.length === 0 ? sql : withOnDemand(service, duckdb.query(sql, { signal }), signal);
     await duckdb.writeParquet(rows, target, { signal });
     return await duckdb.scan(target, { signal });
   } finally {
@@ -70,8 +70,12 @@ function checkLabels(service: FeatureService, schema: Schema, labelTime: string)
   }
 }
 
-async function* withOnDemand(service: FeatureService, rows: AsyncIterable<Batch>): AsyncGenerator<Batch> {
-  for await (const batch of rows) yield withColumns(batch, computeOnDemand(service, batch));
+async function* withOnDemand(
+  service: FeatureService,
+  rows: AsyncIterable<Batch>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Batch> {
+  for await (const batch of rows) yield withColumns(batch, await computeForHistory(service, batch, signal));
 }
 
 /** The same labels, service and history give the same name. */
