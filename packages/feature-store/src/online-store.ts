@@ -29,6 +29,9 @@ export interface OnlineTile {
   readonly key: string;
   readonly tileUs: number;
   readonly widthUs: number;
+  /** Times of its first and its last row. */
+  readonly firstUs: number;
+  readonly lastUs: number;
   /** How many rows are in it. */
   readonly rows: number;
   /** By what they are of; opaque to stores. */

@@ -36,7 +36,7 @@ export interface OnlineView {
    * and may be in tiles.
    */
   boundaryAt(timeUs: number): number;
-  /** All that is kept, to be added again elsewhere; with `fromUs`, only rows from that time on, and tiles that start there or later. */
+  /** All that is kept, to be added again elsewhere; with `fromUs`, only rows from that time on, and tiles that hold such alone. */
   records(fromUs?: number): IterableIterator<OnlineRecord>;
 }
 
@@ -157,9 +157,9 @@ class WindowedOnlineView implements OnlineView {
     const { tiles } = this.aggregates;
     if (tiles === undefined) return { floorUs };
     const knownUs = this.#tilesFromUs > fromUs ? this.#tilesFromUs : Number.NEGATIVE_INFINITY;
-    // A tile that starts before `fromUs` is left out, with what it holds from then on.
-    const isSplit = Number.isFinite(fromUs) && fromUs < floorUs && floorTo(fromUs, tiles.widthUs) !== fromUs;
-    const tilesFromUs = isSplit ? Math.max(knownUs, ceilingTo(fromUs, tiles.widthUs)) : knownUs;
+    // A tile with rows on both sides of `fromUs` is left out, with what it holds from then on.
+    const isCut = [...this.#entities.values()].some(({ kept }) => kept.tiles?.isCutAt(fromUs) === true);
+    const tilesFromUs = isCut ? Math.max(knownUs, ceilingTo(fromUs, tiles.widthUs)) : knownUs;
     return { floorUs, tilesFromUs: Number.isFinite(tilesFromUs) ? Math.min(tilesFromUs, floorUs) : null };
   }
 

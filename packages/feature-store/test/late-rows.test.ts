@@ -260,3 +260,44 @@ test("an answer is given anew when a row of its window comes late or is taken ba
   online.add([row(1.5, 5, true)]);
   expect(read()).toEqual([4, 1]);
 });
+
+test("materializing puts history before a time and keeps what was pushed from then on, also where that is in tiles", async () => {
+  await using directory = await temporaryDirectory();
+  const window = sliding(days(2), { slideMs: hours(1) });
+  const view = defineFeatureView({
+    ...source,
+    name: "v",
+    aggregates: { rows: count(window), total: sum("amount", window) },
+  });
+  await using store = await openOnline(view, directory.path, 10 * MINUTE);
+  const random = createRandom(5);
+  const event = (minute: number): Event => ({
+    ...randomEvents(random, 1)[0]!,
+    key: "k0",
+    timeMs: START_MS + minute * MINUTE,
+  });
+  const before = Array.from({ length: 600 }, (_, minute) => event(minute));
+  // History ends, and pushes begin, in the middle of an hour; when the view is materialized, pushes are in tiles already.
+  const pushed = Array.from({ length: 400 }, (_, minute) => event(600 + minute));
+  await store.ingest(view, batches(batchOfEvents(before)));
+  await store.push(view, batchOfEvents(pushed));
+  const upToMs = START_MS + 600 * MINUTE;
+  expect(await store.materialize(view, { upToMs })).toEqual({ rows: 600, keptRows: 400, upToMs });
+  const timeMs = START_MS + 1010 * MINUTE;
+  const check = async (events: readonly Event[]): Promise<void> => {
+    const { features } = await store.read("only", { entities, timeMs });
+    const wanted = oracle(events, "k0", timeMs, view.aggregates as typeof aggregates);
+    expect([columnsOf(features)["v__rows"]![0], columnsOf(features)["v__total"]![0]]).toEqual([
+      wanted["rows"],
+      wanted["total"],
+    ]);
+  };
+  await check([...before, ...pushed]);
+  // Again, in the middle of a tile with rows of both sides: all of that tile stays as it was pushed, and the result says so.
+  await store.ingest(view, batches(batchOfEvents(pushed)));
+  const again = await store.materialize(view, { upToMs: START_MS + 850 * MINUTE });
+  const hourMs = Math.floor((START_MS + 850 * MINUTE) / hours(1)) * hours(1);
+  expect(again.upToMs).toBe(hourMs);
+  expect(again.rows + again.keptRows).toBe(1000);
+  await check([...before, ...pushed]);
+});

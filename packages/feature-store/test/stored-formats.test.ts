@@ -43,6 +43,8 @@ const keptSince: readonly OnlineRecord[] = [
     key: "N101",
     tileUs: -3_600_000_000,
     widthUs: 3_600_000_000,
+    firstUs: -3_500_000_000,
+    lastUs: -1,
     rows: 3,
     partials: {
       "rows()/1": 3,

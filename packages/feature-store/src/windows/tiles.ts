@@ -24,6 +24,9 @@ export interface TilePlan {
 export interface TileText {
   readonly tileUs: number;
   readonly widthUs: number;
+  /** Times of its first and its last row. */
+  readonly firstUs: number;
+  readonly lastUs: number;
   /** Rows in it. */
   readonly rows: number;
   /** By the name of the partial. */
@@ -32,6 +35,8 @@ export interface TileText {
 
 interface Tile {
   readonly startUs: number;
+  firstUs: number;
+  lastUs: number;
   rows: number;
   readonly states: unknown[];
 }
@@ -48,68 +53,106 @@ export interface Tiles {
   /** Forgets the tiles that start before a time. */
   dropBefore(timeUs: number): void;
   clear(): void;
-  /** The tiles that start at a time or after it. */
+  /** Whether a tile has rows both before a time and from it on. */
+  isCutAt(timeUs: number): boolean;
+  /** The tiles all of whose rows are at a time or after it. */
   texts(fromUs: number): IterableIterator<TileText>;
 }
 
-export function createTiles({ widthUs, partials }: TilePlan): Tiles {
-  const tiles: Tile[] = [];
+export function createTiles(plan: TilePlan): Tiles {
+  return new TileLine(plan);
+}
+
+class TileLine implements Tiles {
+  readonly #widthUs: number;
+  readonly #partials: readonly TiledPartial[];
+  /** By start. */
+  #tiles: Tile[] = [];
+
+  constructor({ widthUs, partials }: TilePlan) {
+    this.#widthUs = widthUs;
+    this.#partials = partials;
+  }
+
+  get length(): number {
+    return this.#tiles.length;
+  }
+
+  add(timeUs: number, valueOf: (input: number) => WindowValue): void {
+    const tile = this.#tileAt(floorTo(timeUs, this.#widthUs));
+    extend(tile, { firstUs: timeUs, lastUs: timeUs, rows: 1 });
+    this.#partials.forEach(({ kind, input }, index) => {
+      const value = input < 0 ? 0 : valueOf(input);
+      if (!Number.isNaN(value)) tile.states[index] = kind.update(tile.states[index], value, timeUs);
+    });
+  }
+
+  addText(text: TileText): boolean {
+    const isOfPlan = this.#partials.every(({ name }) => Object.hasOwn(text.partials, name));
+    if (text.widthUs !== this.#widthUs || !isOfPlan) return false;
+    const tile = this.#tileAt(text.tileUs);
+    extend(tile, text);
+    this.#partials.forEach(({ kind, name }, index) => {
+      tile.states[index] = kind.merge([tile.states[index], kind.decode(text.partials[name]!)]);
+    });
+    return true;
+  }
+
+  collect(partial: number, fromUs: number, toUs: number, states: unknown[]): void {
+    const tiles = this.#tiles;
+    for (let at = this.#placeOf(fromUs); at < tiles.length && tiles[at]!.startUs < toUs; at++) {
+      states.push(tiles[at]!.states[partial]);
+    }
+  }
+
+  dropBefore(timeUs: number): void {
+    const gone = this.#placeOf(timeUs);
+    if (gone > 0) this.#tiles.splice(0, gone);
+  }
+
+  clear(): void {
+    this.#tiles = [];
+  }
+
+  isCutAt(timeUs: number): boolean {
+    return this.#tiles.some(({ firstUs, lastUs }) => firstUs < timeUs && lastUs >= timeUs);
+  }
+
+  *texts(fromUs: number): IterableIterator<TileText> {
+    for (const { startUs, firstUs, lastUs, rows, states } of this.#tiles.filter((tile) => tile.firstUs >= fromUs)) {
+      const encoded = this.#partials.map(({ name, kind }, index) => [name, kind.encode(states[index])] as const);
+      const partials = Object.fromEntries(encoded);
+      yield { tileUs: startUs, widthUs: this.#widthUs, firstUs, lastUs, rows, partials };
+    }
+  }
+
   /** The first tile that does not start before a time. */
-  const placeOf = (timeUs: number): number => {
+  #placeOf(timeUs: number): number {
     let low = 0;
-    let high = tiles.length;
+    let high = this.#tiles.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (tiles[middle]!.startUs < timeUs) low = middle + 1;
+      if (this.#tiles[middle]!.startUs < timeUs) low = middle + 1;
       else high = middle;
     }
     return low;
-  };
-  const tileAt = (startUs: number): Tile => {
+  }
+
+  #tileAt(startUs: number): Tile {
+    const tiles = this.#tiles;
     const newest = tiles.at(-1);
     if (newest?.startUs === startUs) return newest;
-    const place = placeOf(startUs);
+    const place = this.#placeOf(startUs);
     if (tiles[place]?.startUs !== startUs) {
-      tiles.splice(place, 0, { startUs, rows: 0, states: partials.map(({ kind }) => kind.empty()) });
+      const states = this.#partials.map(({ kind }) => kind.empty());
+      tiles.splice(place, 0, { startUs, firstUs: Infinity, lastUs: -Infinity, rows: 0, states });
     }
     return tiles[place]!;
-  };
-  return {
-    get length() {
-      return tiles.length;
-    },
-    add(timeUs, valueOf) {
-      const tile = tileAt(floorTo(timeUs, widthUs));
-      tile.rows++;
-      partials.forEach(({ kind, input }, index) => {
-        const value = input < 0 ? 0 : valueOf(input);
-        if (!Number.isNaN(value)) tile.states[index] = kind.update(tile.states[index], value, timeUs);
-      });
-    },
-    addText(text) {
-      if (text.widthUs !== widthUs || !partials.every(({ name }) => Object.hasOwn(text.partials, name))) return false;
-      const tile = tileAt(text.tileUs);
-      tile.rows += text.rows;
-      partials.forEach(({ kind, name }, index) => {
-        tile.states[index] = kind.merge([tile.states[index], kind.decode(text.partials[name]!)]);
-      });
-      return true;
-    },
-    collect(partial, fromUs, toUs, states) {
-      for (let at = placeOf(fromUs); at < tiles.length && tiles[at]!.startUs < toUs; at++) {
-        states.push(tiles[at]!.states[partial]);
-      }
-    },
-    dropBefore(timeUs) {
-      const gone = placeOf(timeUs);
-      if (gone > 0) tiles.splice(0, gone);
-    },
-    clear: () => void (tiles.length = 0),
-    *texts(fromUs) {
-      for (const { startUs, rows, states } of tiles.slice(placeOf(fromUs))) {
-        const encoded = partials.map(({ name, kind }, index) => [name, kind.encode(states[index])] as const);
-        yield { tileUs: startUs, widthUs, rows, partials: Object.fromEntries(encoded) };
-      }
-    },
-  };
+  }
+}
+
+function extend(tile: Tile, rows: Pick<Tile, "firstUs" | "lastUs" | "rows">): void {
+  tile.firstUs = Math.min(tile.firstUs, rows.firstUs);
+  tile.lastUs = Math.max(tile.lastUs, rows.lastUs);
+  tile.rows += rows.rows;
 }
