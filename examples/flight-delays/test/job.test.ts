@@ -2,6 +2,7 @@ import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ReportData } from "../src/report-data.ts";
+import { eventLog } from "./events.cases.ts";
 import { type Ended, fewest, runJob, temporaryFolder } from "./job-process.ts";
 import { refusals } from "./refusals.cases.ts";
 import { serving } from "./serving.cases.ts";
@@ -93,6 +94,7 @@ test("the champion is approved, the bad candidate is taken back, and the feature
   expect(watch.advice.join("\n")).toContain("late/2 was taken back");
 });
 
+eventLog({ copy });
 serving({ copy });
 trouble({ copy });
 refusals();

@@ -1,4 +1,5 @@
 import type { CallOptions } from "./call-options.ts";
+import type { EventId } from "./ids.ts";
 
 /** A condition that holds, or held. */
 export interface Alert {
@@ -14,6 +15,8 @@ export interface Alert {
   /** The measured value and the limit it crossed. */
   readonly value?: number | undefined;
   readonly threshold?: number | undefined;
+  /** The event that told of its firing, where the source tells of its alerts: the cause of what is done about it. */
+  readonly eventId?: EventId | undefined;
 }
 
 /** Alerts, whoever raises them. */

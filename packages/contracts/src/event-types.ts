@@ -7,7 +7,7 @@ import type { Random } from "./random.ts";
 
 /** The families and the types known in each. A package may add types to a family; it may not add families. */
 export const eventTypes: Readonly<Record<EventFamily, readonly string[]>> = {
-  run: ["run.started", "run.finished", "run.failed", "run.killed"],
+  run: ["run.started", "run.resumed", "run.finished", "run.failed", "run.killed"],
   trial: ["trial.started", "trial.completed", "trial.pruned", "trial.failed", "trial.paused", "trial.resumed"],
   model: [
     "model.registered",

@@ -62,6 +62,7 @@ export {
   writeTraceparent,
 } from "./event-types.ts";
 export type { EventLog, EventReadOptions, LoggedEvent } from "./event-log.ts";
+export { createNewestEvents, type NewestEvents, type NewestEventsOptions } from "./newest-events.ts";
 export type {
   FeatureRequest,
   FeatureServiceDescription,

@@ -1,5 +1,6 @@
 import type { CallOptions } from "./call-options.ts";
 import type { ErrorCategory } from "./error.ts";
+import type { EventId } from "./ids.ts";
 import type { JobState } from "./job-state.ts";
 import type { JsonValue } from "./json.ts";
 
@@ -18,6 +19,8 @@ export interface JobSpec {
   readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
   /** Times to start again after a failure whose category is `transient` or after an interruption. Default: 0. */
   readonly retries?: number | undefined;
+  /** The event that the job is launched because of: the cause of its first one. */
+  readonly causedBy?: EventId | undefined;
 }
 
 export interface JobLimits {

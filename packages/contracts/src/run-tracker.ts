@@ -1,6 +1,6 @@
 import type { CallOptions } from "./call-options.ts";
 import type { EntityReference } from "./event.ts";
-import type { Digest, RunId } from "./ids.ts";
+import type { Digest, EventId, RunId } from "./ids.ts";
 import type { JsonValue } from "./json.ts";
 
 export interface RunOptions extends CallOptions {
@@ -11,6 +11,8 @@ export interface RunOptions extends CallOptions {
   readonly tags?: Readonly<Record<string, string>> | undefined;
   /** What the run is made from: datasets, code. */
   readonly from?: readonly EntityReference[] | undefined;
+  /** The event that the run is begun because of, such as the start of its trial. */
+  readonly causedBy?: EventId | undefined;
 }
 
 /** Keeps what happened in experiments. */
@@ -37,6 +39,8 @@ export interface MetricPoint {
 /** One run while it goes on. Logging buffers and returns at once; `flush` and `end` wait until everything is durable. */
 export interface RunHandle {
   readonly id: RunId;
+  /** The event that told of the run when this handle was made, where the tracker tells of runs: the cause of what is done for it. */
+  readonly eventId?: EventId | undefined;
   logParams(params: Readonly<Record<string, JsonValue>>): void;
   logMetrics(points: readonly MetricPoint[]): void;
   logArtifact(path: string, bytes: Uint8Array | AsyncIterable<Uint8Array>, options?: CallOptions): Promise<Digest>;

@@ -1,4 +1,5 @@
 import type { Budget } from "./budget.ts";
+import type { EventId } from "./ids.ts";
 import type { JsonValue } from "./json.ts";
 
 export type TrialVerdict = "continue" | "pause" | "prune";
@@ -14,6 +15,8 @@ export interface TrialHandle<Params = Readonly<Record<string, JsonValue>>> {
   /** From 0, in the order asked. */
   readonly number: number;
   readonly params: Params;
+  /** The event that told of its beginning, where the study tells of its trials: the cause of what is done for it. */
+  readonly eventId?: EventId | undefined;
   /** Tells an intermediate value; the verdict says whether to go on. Steps grow. */
   report(step: number, value: number, options?: TrialReportOptions): Promise<TrialVerdict>;
   /** What this trial may spend, where the study has a budget. */

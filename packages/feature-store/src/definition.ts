@@ -264,6 +264,9 @@ const describeView = (view: FeatureView): object => ({
   decimals: view.decimals,
 });
 
+/** Equal digests give equal history and features of the view. */
+export const viewDigest = (view: FeatureView): Digest => digestOf(describeView(view));
+
 export function digestOf(value: unknown): Digest {
   return `sha256:${createHash("sha256").update(JSON.stringify(value)).digest("hex")}` as Digest;
 }

@@ -8,11 +8,13 @@ import {
   type CallOptions,
   type Clock,
   type Dataset,
+  type EventLog,
   type FeatureSource,
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import { definitionInvalid, unknownView } from "./errors.ts";
+import { createFeatureEvents, type FeatureEvents } from "./feature-events.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import { ingestRows, type IngestOptions, type IngestResult } from "./ingest.ts";
 import {
@@ -38,6 +40,11 @@ export interface FeatureStoreOptions {
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
   readonly latenessMs?: number | undefined;
   readonly clock?: Clock | undefined;
+  /**
+   * Takes `feature.view-applied`, `feature.ingested` and `feature.materialized`, each once for what it tells of, after that is done. A call whose event
+   * the log refuses rejects: done again, it tells and changes nothing else. Default: nobody is told.
+   */
+  readonly events?: EventLog | undefined;
 }
 
 /** Features by event time. Views and services may be named by their name or given as they were defined. */
@@ -76,7 +83,14 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     await state.settle();
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
   };
-  return createStore({ services: byName, views, source, state, close });
+  const events = createFeatureEvents(options.events);
+  try {
+    for (const view of views.values()) await events.applied(view);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return createStore({ services: byName, views, source, state, events, close });
 }
 
 interface Parts {
@@ -84,10 +98,11 @@ interface Parts {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
   readonly state: Online;
+  readonly events: FeatureEvents;
   readonly close: () => Promise<void>;
 }
 
-function createStore({ services, views, source, state, close }: Parts): FeatureStore {
+function createStore({ services, views, source, state, events, close }: Parts): FeatureStore {
   let isClosed = false;
   const check = (signal: AbortSignal | undefined): void => {
     signal?.throwIfAborted();
@@ -118,7 +133,9 @@ function createStore({ services, views, source, state, close }: Parts): FeatureS
     async ingest(view, rows, options = {}) {
       check(options.signal);
       const found = viewOf(view);
-      return await ingestRows(source.duckdb, await source.log(found.name), found, rows, options);
+      const result = await ingestRows(source.duckdb, await source.log(found.name), found, rows, options);
+      await events.ingested(found, result, { signal: options.signal });
+      return result;
     },
     async history(service, options) {
       check(options.signal);
@@ -133,7 +150,7 @@ function createStore({ services, views, source, state, close }: Parts): FeatureS
     },
     async materialize(view, options) {
       check(options.signal);
-      return await state.materialize(viewOf(view), options);
+      return await materializeView({ source, state, events }, viewOf(view), options);
     },
     async [Symbol.asyncDispose]() {
       if (isClosed) return;
@@ -141,6 +158,17 @@ function createStore({ services, views, source, state, close }: Parts): FeatureS
       await close();
     },
   };
+}
+
+async function materializeView(
+  { source, state, events }: Pick<Parts, "source" | "state" | "events">,
+  view: FeatureView,
+  options: MaterializeOptions,
+): Promise<MaterializeResult> {
+  const result = await state.materialize(view, options);
+  const batches = await (await source.log(view.name)).batches();
+  await events.materialized(view, { ...result, batches }, { signal: options.signal });
+  return result;
 }
 
 function namedOnce<Named extends { readonly name: string }>(what: string, all: readonly Named[]): Map<string, Named> {

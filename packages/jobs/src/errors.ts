@@ -2,6 +2,7 @@ import { MillwrightError } from "@millwright/contracts";
 
 export type JobsErrorCode =
   | "JOBS_DIRECTORY_IN_USE"
+  | "JOBS_EVENTS_ALREADY_WRITTEN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
   | "JOBS_PROTOCOL_INVALID"
@@ -19,6 +20,12 @@ export const directoryInUse = (directory: string, pid: number): JobsError =>
     category: "capacity",
     remedy: "Give each launcher a directory of its own, or dispose the other one first.",
     retryable: true,
+  });
+
+export const eventsAlreadyWritten = (directory: string): JobsError =>
+  new JobsError("JOBS_EVENTS_ALREADY_WRITTEN", `The launcher of "${directory}" writes its events to a log already.`, {
+    category: "user",
+    remedy: "Give it one log: by the option events of openJobs, or by one call of writeEvents.",
   });
 
 export const moduleUnusable = (module: string, problem: string, cause?: unknown): JobsError =>

@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, truncate } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { JobResult, JobSpec, JobState } from "@millwright/contracts";
 import { recordCorrupt, writeFailure } from "./errors.ts";
 import type { ProcessIdentity } from "./process-tree.ts";
@@ -29,6 +29,8 @@ export type StateLine = Extract<RecordLine, { kind: "state" }>;
 export interface JobRecord {
   readonly directory: string;
   readonly spec: JobSpec;
+  /** Tells the job from every other, those of the same id in other folders included. */
+  readonly key: string;
   readonly states: readonly StateLine[];
   /** Process of the last attempt, if it came so far. */
   readonly process: ProcessIdentity | undefined;
@@ -53,21 +55,21 @@ async function syncDirectory(directory: string): Promise<void> {
  * Writes the spec whole or not at all; the job exists once its first state is appended.
  * Throws `JOBS_WRITE_FAILED` where the disk is full or refuses, and leaves no folder of the job then.
  */
-export async function createJobRecord(directory: string, spec: JobSpec): Promise<JobRecord> {
+export async function createJobRecord(directory: string, spec: JobSpec, key: string): Promise<JobRecord> {
   try {
-    return await writeRecord(directory, spec);
+    return await writeRecord(directory, spec, key);
   } catch (error) {
     await rm(directory, { recursive: true, force: true }).catch(() => {});
     throw writeFailure(directory, error);
   }
 }
 
-async function writeRecord(directory: string, spec: JobSpec): Promise<JobRecord> {
+async function writeRecord(directory: string, spec: JobSpec, key: string): Promise<JobRecord> {
   await mkdir(join(directory, "work", "output"), { recursive: true, mode: 0o700 });
   const draft = join(directory, `${specName}.draft`);
   const file = await open(draft, "w", 0o600);
   try {
-    await file.writeFile(JSON.stringify({ formatVersion: 1, spec }));
+    await file.writeFile(JSON.stringify({ formatVersion: 1, spec, key }));
     await file.sync();
   } finally {
     await file.close();
@@ -76,11 +78,40 @@ async function writeRecord(directory: string, spec: JobSpec): Promise<JobRecord>
   const states = await open(join(directory, stateName), "a", 0o600);
   await syncDirectory(directory);
   await syncDirectory(join(directory, ".."));
-  return recordOf(directory, spec, [], states);
+  return recordOf(directory, { spec, key }, [], states);
 }
 
 /** Reads a job's record back; undefined where a crash came before the job's first state. Throws `JOBS_RECORD_CORRUPT`. */
 export async function openJobRecord(directory: string): Promise<JobRecord | undefined> {
+  const found = await readRecord(directory);
+  if (found === undefined) return undefined;
+  const { spec, key, lines, wholeBytes, cut } = found;
+  const statePath = join(directory, stateName);
+  // What a crash cut short was never promised to anybody.
+  if (cut) await truncate(statePath, wholeBytes);
+  return recordOf(directory, { spec, key }, lines, await open(statePath, "a", 0o600));
+}
+
+/** What a job's record says now, left as it is: of a job that is at work somewhere, what it said a moment ago. Throws `JOBS_RECORD_CORRUPT`. */
+export async function readJobRecord(
+  directory: string,
+): Promise<Pick<JobRecord, "spec" | "key" | "states"> | undefined> {
+  const found = await readRecord(directory);
+  if (found === undefined) return undefined;
+  const { spec, key, lines } = found;
+  return { spec, key, states: lines.filter((line) => line.kind === "state") };
+}
+
+interface FoundRecord {
+  readonly spec: JobSpec;
+  readonly key: string;
+  readonly lines: readonly RecordLine[];
+  readonly wholeBytes: number;
+  /** Whether the beginning of another line follows the whole ones. */
+  readonly cut: boolean;
+}
+
+async function readRecord(directory: string): Promise<FoundRecord | undefined> {
   const specPath = join(directory, specName);
   const statePath = join(directory, stateName);
   const specText = await readIfThere(specPath);
@@ -92,9 +123,15 @@ export async function openJobRecord(directory: string): Promise<JobRecord | unde
     .split("\n")
     .slice(0, -1)
     .map((line) => parseLine(statePath, line));
-  // What a crash cut short was never promised to anybody.
-  if (whole.length !== stateText.length) await truncate(statePath, Buffer.byteLength(whole));
-  return recordOf(directory, parseSpec(specPath, specText), lines, await open(statePath, "a", 0o600));
+  const { spec, key } = parseSpec(specPath, specText);
+  return {
+    spec,
+    // Releases before events gave no key; the folder's name and the time of its first state tell such a job from others.
+    key: key ?? `${basename(directory)}/${firstTimeOf(lines)}`,
+    lines,
+    wholeBytes: Buffer.byteLength(whole),
+    cut: whole.length !== stateText.length,
+  };
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -121,11 +158,14 @@ function parseVersioned(path: string, text: string): object {
   return value;
 }
 
-function parseSpec(path: string, text: string): JobSpec {
+function parseSpec(path: string, text: string): { readonly spec: JobSpec; readonly key: string | undefined } {
   const value = parseVersioned(path, text);
   if (!("spec" in value)) throw recordCorrupt(path, "it has no spec");
-  return value.spec as JobSpec;
+  return { spec: value.spec as JobSpec, key: "key" in value ? String(value.key) : undefined };
 }
+
+const firstTimeOf = (lines: readonly RecordLine[]): number =>
+  lines.find((line): line is StateLine => line.kind === "state")?.timeMs ?? 0;
 
 function parseLine(path: string, text: string): RecordLine {
   const value = parseVersioned(path, text);
@@ -135,7 +175,12 @@ function parseLine(path: string, text: string): RecordLine {
   return value as RecordLine;
 }
 
-function recordOf(directory: string, spec: JobSpec, lines: readonly RecordLine[], file: FileHandle): JobRecord {
+function recordOf(
+  directory: string,
+  { spec, key }: Pick<JobRecord, "spec" | "key">,
+  lines: readonly RecordLine[],
+  file: FileHandle,
+): JobRecord {
   const states: StateLine[] = [];
   let process: ProcessIdentity | undefined;
   const take = (line: RecordLine): void => {
@@ -161,6 +206,7 @@ function recordOf(directory: string, spec: JobSpec, lines: readonly RecordLine[]
   return {
     directory,
     spec,
+    key,
     states,
     get process() {
       return process;

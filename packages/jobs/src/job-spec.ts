@@ -12,7 +12,9 @@ export function checkSpec(spec: JobSpec): void {
     if (!spec.run.module.startsWith("file:")) throw moduleUnusable(spec.run.module, "it is not a file URL");
   } else if (spec.run.command[0] === "")
     throw specInvalid("run.command", spec.run.command, "a program and its arguments");
-  const { limits, resources, retries } = spec;
+  const { limits, resources, retries, causedBy } = spec;
+  if (causedBy !== undefined && (typeof causedBy !== "string" || causedBy === ""))
+    throw specInvalid("causedBy", causedBy, "the id of an event");
   positive("limits.wallTimeMs", limits?.wallTimeMs);
   positive("limits.memoryBytes", limits?.memoryBytes);
   positive("limits.graceMs", limits?.graceMs);

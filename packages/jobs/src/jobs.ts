@@ -7,6 +7,7 @@ import {
   type Clock,
   closed,
   createIdSource,
+  type EventLog,
   type IdSource,
   isFinalJobState,
   type JobHandle,
@@ -14,17 +15,21 @@ import {
   type JobLauncher,
   type JobSpec,
   jobUnknown,
+  type Logger,
+  silentLogger,
   systemClock,
 } from "@millwright/contracts";
 import { clearTree } from "./attempt.ts";
 import { lockDirectory } from "./directory-lock.ts";
+import { eventsAlreadyWritten } from "./errors.ts";
 import { openEventJournal } from "./event-journal.ts";
 import type { NumberedEvent } from "./event-window.ts";
 import { readLogEvents } from "./log-file.ts";
-import { createJobRecord, type JobRecord, openJobRecord } from "./job-record.ts";
+import { createJobRecord, type JobRecord, openJobRecord, readJobRecord } from "./job-record.ts";
 import { checkSpec } from "./job-spec.ts";
 import { isAlive } from "./process-tree.ts";
 import { createSlots } from "./slots.ts";
+import { createStateEvents } from "./state-events.ts";
 import { moveJob, SupervisedJob, type Supervisor } from "./supervised-job.ts";
 
 export interface JobsOptions {
@@ -44,14 +49,23 @@ export interface JobsOptions {
   readonly memoryPollMs?: number | undefined;
   /** Of which a small safe part is given to jobs. Default: this process's environment. */
   readonly parentEnvironment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Takes one `job.state-changed` for each state of each job. Default: nobody is told, until `writeEvents`. */
+  readonly events?: EventLog | undefined;
   readonly clock?: Clock | undefined;
   readonly ids?: IdSource | undefined;
+  /** Told where the event log fails. Default: nobody. */
+  readonly logger?: Logger | undefined;
 }
 
 /** Runs jobs as child processes on this machine. */
 export interface Jobs extends JobLauncher, AsyncDisposable {
   /** Every state the job was in, with its time. Throws `PORT_JOB_UNKNOWN`. */
   history(id: string, options?: CallOptions): Promise<JobHistory>;
+  /**
+   * Writes a `job.state-changed` to the log for each state that it lacks of the directory's jobs, and from here on for each that comes: what the option
+   * `events` does, for a log that can be opened only later. Once for a launcher: a second log throws `JOBS_EVENTS_ALREADY_WRITTEN`.
+   */
+  writeEvents(events: EventLog): Promise<void>;
   /** Interrupts the jobs that run, so that they can go on under the next launcher, and gives the directory back. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -97,6 +111,22 @@ class LocalJobs implements Jobs {
     return (await this.#find(id)).history;
   }
 
+  async writeEvents(events: EventLog): Promise<void> {
+    this.#check(undefined);
+    if (this.#supervisor.events !== undefined) throw eventsAlreadyWritten(this.#options.directory);
+    const told = createStateEvents(events, this.#options.logger ?? silentLogger);
+    this.#supervisor.events = told;
+    for (const directory of await jobFolders(this.#options.directory)) {
+      const record = await readJobRecord(directory);
+      if (record === undefined) continue;
+      await this.#opening.get(record.spec.id)?.catch(() => {});
+      // A job that is at work here tells by itself: what was read of it may be older, or not durable yet.
+      const running = [...this.#running].find((job) => job.id === record.spec.id);
+      if (running === undefined) await told.tell(record);
+      else running.tell();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
@@ -136,7 +166,7 @@ class LocalJobs implements Jobs {
   async #create(spec: JobSpec): Promise<SupervisedJob> {
     const directory = join(this.#options.directory, folderOf(spec.id));
     await rm(directory, { recursive: true, force: true }); // what a crash left before the job's first state
-    const record = await createJobRecord(directory, spec);
+    const record = await createJobRecord(directory, spec, this.#supervisor.ids.next());
     const journal = this.#journalOf(record, []);
     try {
       await moveJob(record, journal, this.#supervisor.clock, "pending", { attempts: 0 });
@@ -198,9 +228,7 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(directory);
   try {
-    for (const entry of await readdir(directory, { withFileTypes: true })) {
-      if (entry.isDirectory()) await recover(join(directory, entry.name), clock);
-    }
+    for (const folder of await jobFolders(directory)) await recover(folder, clock);
   } catch (error) {
     await unlock();
     throw error;
@@ -212,9 +240,22 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
     parentEnvironment: options.parentEnvironment ?? process.env,
     retryDelayMs: options.retryDelayMs ?? 1_000,
     memoryPollMs: options.memoryPollMs ?? 200,
+    events: undefined,
   };
-  return new LocalJobs(options, supervisor, unlock);
+  const jobs = new LocalJobs(options, supervisor, unlock);
+  try {
+    if (options.events !== undefined) await jobs.writeEvents(options.events);
+  } catch (error) {
+    await jobs[Symbol.asyncDispose]();
+    throw error;
+  }
+  return jobs;
 }
+
+const jobFolders = async (directory: string): Promise<readonly string[]> =>
+  (await readdir(directory, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(directory, name));
 
 /** Ends what a dead launcher left of a job, and records that the job was interrupted. */
 async function recover(directory: string, clock: Clock): Promise<void> {

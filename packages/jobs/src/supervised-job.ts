@@ -22,6 +22,7 @@ import type { EventJournal } from "./event-journal.ts";
 import type { JobRecord } from "./job-record.ts";
 import { cutReason, judge, readFailure, type Verdict } from "./outcome.ts";
 import type { Slot, Slots } from "./slots.ts";
+import type { StateEvents } from "./state-events.ts";
 
 /** What all jobs of a launcher share. */
 export interface Supervisor {
@@ -31,11 +32,15 @@ export interface Supervisor {
   readonly parentEnvironment: Readonly<Record<string, string | undefined>>;
   readonly retryDelayMs: number;
   readonly memoryPollMs: number;
+  /** Told of every state after it is durable; undefined while there is no log. */
+  events: StateEvents | undefined;
 }
 
 type Halt = { readonly kind: "stop" | "interrupt" | "wall-time"; readonly reason: string };
 
 const longestTimerMs = 2 ** 31 - 1;
+/** How long the end of a job waits for an event log that does not answer. */
+const longestTellingMs = 5_000;
 
 export class SupervisedJob implements JobHandle {
   readonly id: string;
@@ -48,6 +53,7 @@ export class SupervisedJob implements JobHandle {
   #attempts: number;
   #unsent: JsonValue[] = [];
   #moving: Promise<void> = Promise.resolve();
+  #telling: Promise<void> = Promise.resolve();
   #finished: Promise<JobResult>;
 
   constructor(record: JobRecord, journal: EventJournal, supervisor: Supervisor) {
@@ -78,13 +84,21 @@ export class SupervisedJob implements JobHandle {
 
   /** Runs the job to its end. Call it once, and only where `canGoOn`. */
   run(): void {
+    this.tell();
     this.#finished = this.#run().finally(() => this.#close());
     // Whoever asks for the result is told of a failure of the supervisor itself; that nobody asks is not an error.
     this.#finished.catch(() => {});
   }
 
+  /** Tells the event log, if there is one, what it lacks of this job's states. */
+  tell(): void {
+    // The job does not wait for the log: its own record is what counts. Its end waits, below.
+    this.#telling = this.#supervisor.events?.tell(this.#record) ?? this.#telling;
+  }
+
   /** Ends the events and the files of a job that does not go on. */
   async rest(): Promise<void> {
+    this.tell();
     await this.#close();
   }
 
@@ -133,7 +147,10 @@ export class SupervisedJob implements JobHandle {
     const moved = this.#moving.then(() =>
       moveJob(this.#record, this.#journal, this.#supervisor.clock, state, { ...more, attempts: this.#attempts }),
     );
-    this.#moving = moved.catch(() => {});
+    this.#moving = moved.then(
+      () => this.tell(),
+      () => {},
+    );
     return moved;
   }
 
@@ -262,8 +279,17 @@ export class SupervisedJob implements JobHandle {
     return result;
   }
 
+  /** Waits until the event log was told, but not for ever: a job's end must not hang on it. */
+  async #told(): Promise<void> {
+    const done = new AbortController();
+    const late = this.#supervisor.clock.sleep(longestTellingMs, { signal: done.signal }).catch(() => {});
+    await Promise.race([this.#telling, late]);
+    done.abort();
+  }
+
   async #close(): Promise<void> {
     await this.#moving;
+    await this.#told();
     await this.#journal.end();
     await this.#record.close();
   }

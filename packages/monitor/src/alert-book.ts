@@ -1,4 +1,10 @@
-import { type Alert, type AlertSource, createBoundedQueue, type BoundedQueue } from "@millwright/contracts";
+import {
+  type Alert,
+  type AlertSource,
+  createBoundedQueue,
+  type BoundedQueue,
+  type EventId,
+} from "@millwright/contracts";
 import type { DriftReport } from "./compare.ts";
 
 /** What a rule found out about one subject. */
@@ -27,11 +33,14 @@ export interface RuleFindings {
 export interface AlertBook extends AlertSource {
   /**
    * Takes the findings of all rules. What fired and is spoken of no more resolves, since its subject is gone; so does what was unknown for `holdMs`, and
-   * its summary says that nothing proved it right. @returns what began to fire or resolved.
+   * its summary says that nothing proved it right. Nobody hears of it before `show`. @returns what began to fire or resolved.
    */
   apply(all: readonly RuleFindings[], nowMs: number): readonly Alert[];
-  /** Resolves what fires for the subject and below. @returns what resolved. */
+  /** Shows a change that `apply` gave, with the event that told of the firing; nothing of an alert that was dropped meanwhile. */
+  show(change: Alert, eventId: EventId | undefined): void;
+  /** Resolves what fires for the subject and below, and shows it. @returns what resolved. */
   drop(subject: string, reason: string): readonly Alert[];
+  /** What fires and was shown. */
   all(): readonly Alert[];
   /** Ends all walks over changes. */
   close(): void;
@@ -42,7 +51,8 @@ const mostUnread = 10_000;
 
 interface Firing {
   readonly rule: string;
-  readonly alert: Alert;
+  alert: Alert;
+  shown: boolean;
   /** When it was last known to hold. */
   knownMs: number;
 }
@@ -55,19 +65,20 @@ export function createAlertBook(holdMs: number): AlertBook {
     firing.delete(key);
     return { ...alert, state: "resolved", summary: `${why} Last: ${alert.summary}` };
   };
+  const shownAlerts = (): Alert[] => [...firing.values()].filter(({ shown }) => shown).map(({ alert }) => alert);
   return {
     apply(all, nowMs) {
       const changed: Alert[] = [];
       const spokenOf = new Set<string>();
       for (const { rule, findings = [] } of all) {
         for (const finding of findings) {
-          const key = JSON.stringify([rule, finding.subject, finding.severity]);
+          const key = keyOf(rule, finding);
           spokenOf.add(key);
           const known = firing.get(key);
           if (known !== undefined && finding.state !== "unknown") known.knownMs = nowMs;
           const change = changeOf(known?.alert, rule, finding, nowMs);
           if (change === undefined) continue;
-          if (change.state === "firing") firing.set(key, { rule, alert: change, knownMs: nowMs });
+          if (change.state === "firing") firing.set(key, { rule, alert: change, shown: false, knownMs: nowMs });
           else firing.delete(key);
           changed.push(change);
         }
@@ -75,35 +86,44 @@ export function createAlertBook(holdMs: number): AlertBook {
       const failed = new Set(all.filter(({ findings }) => findings === undefined).map(({ rule }) => rule));
       for (const [key, each] of firing) {
         if (failed.has(each.rule)) continue;
-        if (!spokenOf.has(key)) changed.push(end(key, each, "The subject is known no more."));
-        else if (nowMs - each.knownMs >= holdMs)
-          changed.push(
-            end(
-              key,
-              each,
-              `Nothing was heard for ${Math.round(holdMs / 60_000)} min; whether it is right again is unknown.`,
-            ),
-          );
+        const why = spokenOf.has(key) ? silenceOf(each, nowMs, holdMs) : "The subject is known no more.";
+        if (why !== undefined) changed.push(end(key, each, why));
       }
-      for (const alert of changed) feed.tell(alert);
       return changed;
     },
-    drop(subject, reason) {
-      const dropped = [...firing]
-        .filter(([, { alert }]) => isBelow(alert.subject, subject))
-        .map(([key, each]) => end(key, each, reason));
-      for (const alert of dropped) feed.tell(alert);
-      return dropped;
+    show(change, eventId) {
+      const alert = eventId === undefined ? change : { ...change, eventId };
+      if (alert.state === "firing") {
+        const each = firing.get(keyOf(alert.name, alert));
+        if (each === undefined) return;
+        Object.assign(each, { alert, shown: true });
+      }
+      feed.tell(alert);
     },
-    all: () => Array.from(firing.values(), ({ alert }) => alert),
+    drop(subject, reason) {
+      return [...firing]
+        .filter(([, { alert }]) => isBelow(alert.subject, subject))
+        .map(([key, each]) => {
+          const alert = end(key, each, reason);
+          if (each.shown) feed.tell(alert);
+          return alert;
+        });
+    },
+    all: shownAlerts,
     async alerts(subject, { signal } = {}) {
       signal?.throwIfAborted();
-      return Array.from(firing.values(), ({ alert }) => alert).filter((alert) => isBelow(alert.subject, subject));
+      return shownAlerts().filter((alert) => isBelow(alert.subject, subject));
     },
     changes: feed.changes,
     close: feed.close,
   };
 }
+
+/** Why an alert that nothing is known about any more ends; `undefined` while it is held. */
+const silenceOf = ({ knownMs }: Firing, nowMs: number, holdMs: number): string | undefined =>
+  nowMs - knownMs < holdMs
+    ? undefined
+    : `Nothing was heard for ${Math.round(holdMs / 60_000)} min; whether it is right again is unknown.`;
 
 interface AlertFeed extends Pick<AlertSource, "changes"> {
   tell(alert: Alert): void;
@@ -136,6 +156,9 @@ function createAlertFeed(): AlertFeed {
   };
 }
 
+const keyOf = (rule: string, { subject, severity }: Pick<Alert, "subject" | "severity">): string =>
+  JSON.stringify([rule, subject, severity]);
+
 const isBelow = (subject: string, above: string): boolean => subject === above || subject.startsWith(`${above}/`);
 
 function changeOf(
@@ -154,5 +177,6 @@ function changeOf(
     ...measured,
     state: state === "firing" ? "firing" : "resolved",
     sinceMs: known?.sinceMs ?? nowMs,
+    ...(known?.eventId === undefined ? {} : { eventId: known.eventId }),
   };
 }

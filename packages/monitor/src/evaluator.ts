@@ -1,9 +1,10 @@
-import type { Alert, CapturedPrediction, EventLog, Logger, Meter } from "@millwright/contracts";
+import type { Alert, CapturedPrediction, Clock, EventLog, Logger, Meter } from "@millwright/contracts";
 import type { AlertBook, Finding, RuleFindings } from "./alert-book.ts";
 import { type AlertRule, type MonitorView, readingOf, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
 import { sloUnknown } from "./errors.ts";
 import { createEventCounts, type EventCounts } from "./event-counts.ts";
-import { alertEvent, createEventOutbox, driftEvent, type EventOutbox, sloEvent } from "./monitor-events.ts";
+import { createAlertTeller } from "./alert-teller.ts";
+import { createEventOutbox, type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
 import { readSlo, type Slo, type SloStatus, subjectOf } from "./slo.ts";
 import type { WindowBook } from "./window-book.ts";
 
@@ -14,6 +15,7 @@ export interface EvaluatorOptions {
   readonly rules: readonly AlertRule[];
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly clock: Clock;
   readonly events: EventLog | undefined;
 }
 
@@ -34,29 +36,27 @@ interface WatchedSlo {
   /** As the last events told it. */
   burning: boolean;
   exhausted: boolean;
+  /** The last event that told of burning. */
+  burn: Told | undefined;
 }
 
-export function createEvaluator({ book, alerts, slos, rules, logger, meter, events }: EvaluatorOptions): Evaluator {
-  const watched = slos.map((slo): WatchedSlo => ({
-    slo,
-    counts: createEventCounts({ periodMs: slo.periodMs }),
-    burning: false,
-    exhausted: false,
-  }));
+export function createEvaluator({
+  book,
+  alerts,
+  slos,
+  rules,
+  logger,
+  meter,
+  clock,
+  events,
+}: EvaluatorOptions): Evaluator {
+  const watched = slos.map(watch);
   const outbox = createEventOutbox(events, logger);
   const budget = meter.gauge("millwright_monitor_budget_left", {
     help: "Share of the error budget left.",
     labelNames: ["slo"],
   });
-  const find = (name: string): WatchedSlo => {
-    const found = watched.find(({ slo }) => slo.name === name);
-    if (found === undefined)
-      throw sloUnknown(
-        name,
-        slos.map((slo) => slo.name),
-      );
-    return found;
-  };
+  const find = (name: string): WatchedSlo => findSlo(watched, name);
   const readSlos = (nowMs: number): RuleFindings[] =>
     watched.map((each) => {
       const status = readSlo(each.slo, each.counts, nowMs);
@@ -64,7 +64,16 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
       tellSlo(each, status, outbox);
       return sloFindings(status);
     });
-  const tellAlerts = createAlertTeller(alerts, outbox, meter);
+  const teller = createAlertTeller({ alerts, outbox, meter, clock });
+  const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
+    book.compact(nowMs);
+    const view = viewOf(book, nowMs);
+    const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))];
+    const burnOf = (name: string): Told | undefined => watched.find(({ slo }) => slo.name === name)?.burn;
+    await teller.tell(alerts.apply(all, nowMs), all, burnOf);
+    return alerts.all();
+  };
+  let turn: Promise<unknown> = Promise.resolve();
   return {
     observe(prediction, timeMs) {
       for (const { slo, counts } of watched) {
@@ -73,50 +82,38 @@ export function createEvaluator({ book, alerts, slos, rules, logger, meter, even
       }
     },
     startOver(endpoint, variant) {
-      tellAlerts(alerts.drop(subjectOf(endpoint, variant), "The variant serves another model now."), []);
+      teller.tellDropped(alerts.drop(subjectOf(endpoint, variant), "The variant serves another model now."));
     },
     count: (name, good, total, timeMs) => find(name).counts.add(timeMs, good, total),
     slo(name, nowMs) {
       const { slo, counts } = find(name);
       return readSlo(slo, counts, nowMs);
     },
-    async evaluate(nowMs) {
-      book.compact(nowMs);
-      const view = viewOf(book, nowMs);
-      const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))];
-      tellAlerts(alerts.apply(all, nowMs), all);
-      await outbox.flush();
-      return alerts.all();
+    evaluate(nowMs) {
+      // One at a time: what an evaluation found is shown before the next begins.
+      const evaluated = turn.then(() => evaluate(nowMs));
+      turn = evaluated.catch(() => {});
+      return evaluated;
     },
     flush: outbox.flush,
   };
 }
 
-/** @returns a function that tells changes of alerts to the log, and how many fire to the meter. */
-function createAlertTeller(
-  alerts: AlertBook,
-  outbox: EventOutbox,
-  meter: Meter,
-): (changed: readonly Alert[], all: readonly RuleFindings[]) => void {
-  const firing = meter.gauge("millwright_monitor_alerts", {
-    help: "Alerts that fire, by severity.",
-    labelNames: ["severity"],
-  });
-  return (changed, all) => {
-    for (const alert of changed) {
-      outbox.add(alertEvent(alert));
-      const finding = all
-        .find(({ rule }) => rule === alert.name)
-        ?.findings?.find(({ subject }) => subject === alert.subject);
-      if (finding?.report === undefined) continue;
-      outbox.add(
-        driftEvent(alert.state === "firing" ? "drift.detected" : "drift.ended", alert.subject, finding.report),
-      );
-    }
-    const now = alerts.all();
-    for (const severity of ["page", "ticket", "info"])
-      firing.set(now.filter((alert) => alert.severity === severity).length, { severity });
-  };
+const watch = (slo: Slo): WatchedSlo => ({
+  slo,
+  counts: createEventCounts({ periodMs: slo.periodMs }),
+  burning: false,
+  exhausted: false,
+  burn: undefined,
+});
+
+function findSlo(watched: readonly WatchedSlo[], name: string): WatchedSlo {
+  const found = watched.find(({ slo }) => slo.name === name);
+  if (found !== undefined) return found;
+  throw sloUnknown(
+    name,
+    watched.map(({ slo }) => slo.name),
+  );
 }
 
 function evaluateRule(rule: AlertRule, view: MonitorView, logger: Logger): RuleFindings {
@@ -153,9 +150,10 @@ function sloFindings(status: SloStatus): RuleFindings {
 function tellSlo(each: WatchedSlo, status: SloStatus, outbox: EventOutbox): void {
   if (status.state === "no-data") return;
   const burning = status.rows.some(({ state }) => state === "firing");
-  if (burning !== each.burning) outbox.add(sloEvent(burning ? "slo.burning" : "slo.recovered", status));
+  if (burning && !each.burning) each.burn = outbox.add(sloEvent("slo.burning", status));
+  if (!burning && each.burning) outbox.add(sloEvent("slo.recovered", status), each.burn);
   const exhausted = status.budgetLeft <= 0;
-  if (exhausted && !each.exhausted) outbox.add(sloEvent("slo.exhausted", status));
+  if (exhausted && !each.exhausted) outbox.add(sloEvent("slo.exhausted", status), burning ? each.burn : undefined);
   Object.assign(each, { burning, exhausted });
 }
 

@@ -166,7 +166,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
   const book = createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs });
   const alerts = createAlertBook(holdMs);
   const writer = options.capture === undefined ? undefined : createCaptureBuffer(options.capture, maxQueue, logger);
-  const evaluator = createEvaluator({ book, alerts, slos, rules, logger, meter, events: options.events });
+  const evaluator = createEvaluator({ book, alerts, slos, rules, logger, meter, clock, events: options.events });
   const intake = createIntake({
     book,
     writer,

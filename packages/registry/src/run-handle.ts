@@ -2,6 +2,7 @@ import {
   type ArtifactStore,
   type CallOptions,
   type Clock,
+  type EventId,
   type RunHandle,
   type RunId,
   type RunStatus,
@@ -11,11 +12,14 @@ import type { Database } from "@millwright/storage";
 import { runEnded } from "./errors.ts";
 import { checkLabel } from "./names.ts";
 import type { RunBatch } from "./run-batch.ts";
-import { type RegistryTables, eventSource } from "./tables.ts";
+import { emitAbout, newestEvent } from "./causes.ts";
+import type { RegistryTables } from "./tables.ts";
 
 export interface RunHandleOptions {
   readonly id: RunId;
   readonly experiment: string;
+  /** The event that told of the run last. */
+  readonly eventId: EventId | undefined;
   readonly batch: RunBatch;
   readonly database: Database<RegistryTables>;
   readonly artifacts: ArtifactStore;
@@ -28,7 +32,7 @@ export interface RunHandleOptions {
 
 /** The writing side of one run. */
 export function createRunHandle(options: RunHandleOptions): RunHandle {
-  const { id, batch, clock } = options;
+  const { id, eventId, batch, clock } = options;
   let ended = false;
   const assertOpen = (signal?: AbortSignal): void => {
     signal?.throwIfAborted();
@@ -37,6 +41,7 @@ export function createRunHandle(options: RunHandleOptions): RunHandle {
   };
   return {
     id,
+    eventId,
     logParams(params) {
       assertOpen();
       batch.addParams(params);
@@ -95,7 +100,8 @@ function writeEnd(
   { signal }: CallOptions,
 ): Promise<void> {
   return database.write(
-    async ({ sql, emit }) => {
+    async (scope) => {
+      const { sql } = scope;
       await sql.updateTable("registry_runs").set({ status, ended_ms: clock.nowMs() }).where("id", "=", id).execute();
       const made = await sql
         .selectFrom("registry_artifacts")
@@ -103,10 +109,9 @@ function writeEnd(
         .where("run", "=", id)
         .orderBy("path")
         .execute();
-      await emit({
-        source: eventSource,
+      await emitAbout(scope, id, {
         type: `run.${status}`,
-        subject: id,
+        causationid: await newestEvent(scope, id),
         data: {
           experiment,
           made: made.map(({ path, digest }) => ({ kind: "artifact", id: digest, name: path })),

@@ -3,6 +3,7 @@ import {
   type CallOptions,
   type Clock,
   type EntityReference,
+  type EventId,
   type IdSource,
   type Logger,
   type RunHandle,
@@ -12,12 +13,13 @@ import {
   closed,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import { emitAbout, newestEvent } from "./causes.ts";
 import { runUnknown } from "./errors.ts";
 import { checkLabel } from "./names.ts";
 import { type RunBatch, createRunBatch } from "./run-batch.ts";
 import { createRunHandle } from "./run-handle.ts";
 import { type RunRecords, createRunRecords } from "./run-records.ts";
-import { type RegistryTables, eventSource } from "./tables.ts";
+import type { RegistryTables } from "./tables.ts";
 
 export interface RunStoreOptions {
   readonly database: Database<RegistryTables>;
@@ -34,13 +36,14 @@ export interface RunStore extends RunTracker, RunRecords, AsyncDisposable {}
 export function createRunStore(options: RunStoreOptions): RunStore {
   const open = new Set<RunBatch>();
   let isClosed = false;
-  const handleOf = (id: RunId, experiment: string, firstSequence?: number): RunHandle => {
-    const batch = createRunBatch({ ...options, id, firstSequence });
+  const handleOf = (id: RunId, run: OpenedRun): RunHandle => {
+    const batch = createRunBatch({ ...options, id, firstSequence: run.firstSequence });
     open.add(batch);
     return createRunHandle({
       ...options,
       id,
-      experiment,
+      experiment: run.experiment,
+      eventId: run.eventId,
       batch,
       isClosed: () => isClosed,
       onEnd: () => open.delete(batch),
@@ -54,14 +57,14 @@ export function createRunStore(options: RunStoreOptions): RunStore {
       checkLabel("an experiment", run.experiment);
       if (run.name !== undefined) checkLabel("a run", run.name);
       const id = options.ids.next() as RunId;
-      await insertRun(options, id, run);
-      return handleOf(id, run.experiment);
+      const eventId = await insertRun(options, id, run);
+      return handleOf(id, { experiment: run.experiment, eventId, firstSequence: undefined });
     },
     async resumeRun(id, { signal } = {}) {
       signal?.throwIfAborted();
       if (isClosed) throw closed("The registry");
       const found = await reopenRun(options, id, { signal });
-      return found === undefined ? undefined : handleOf(id, found.experiment, found.firstSequence);
+      return found === undefined ? undefined : handleOf(id, found);
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
@@ -72,31 +75,46 @@ export function createRunStore(options: RunStoreOptions): RunStore {
   };
 }
 
+/** What a handle is made of. */
+interface OpenedRun {
+  readonly experiment: string;
+  readonly eventId: EventId | undefined;
+  /** Of what is logged next. */
+  readonly firstSequence: number | undefined;
+}
+
 /** @returns undefined where there is no such run. */
-function reopenRun(
-  { database }: RunStoreOptions,
-  id: RunId,
-  { signal }: CallOptions,
-): Promise<{ readonly experiment: string; readonly firstSequence: number } | undefined> {
+function reopenRun({ database }: RunStoreOptions, id: RunId, { signal }: CallOptions): Promise<OpenedRun | undefined> {
   return database.write(
-    async ({ sql }) => {
-      const run = await sql.selectFrom("registry_runs").select("experiment").where("id", "=", id).executeTakeFirst();
+    async (scope) => {
+      const { sql } = scope;
+      const run = await sql
+        .selectFrom("registry_runs")
+        .select(["experiment", "status"])
+        .where("id", "=", id)
+        .executeTakeFirst();
       if (run === undefined) return undefined;
       await sql.updateTable("registry_runs").set({ status: "running", ended_ms: null }).where("id", "=", id).execute();
+      let eventId = await newestEvent(scope, id);
+      // A run that had not ended goes on as it was: nothing changed.
+      if (run.status !== "running") {
+        const data = { experiment: run.experiment, previous: run.status };
+        eventId = await emitAbout(scope, id, { type: "run.resumed", causationid: eventId, data });
+      }
       const last = await sql
         .selectFrom("registry_points")
         .innerJoin("registry_series", "registry_series.id", "registry_points.series")
         .select(({ fn }) => fn.max("registry_points.sequence").as("sequence"))
         .where("registry_series.run", "=", id)
         .executeTakeFirst();
-      return { experiment: run.experiment, firstSequence: Number(last?.sequence ?? -1) + 1 };
+      return { experiment: run.experiment, eventId, firstSequence: Number(last?.sequence ?? -1) + 1 };
     },
     { signal },
   );
 }
 
-function insertRun({ database, clock }: RunStoreOptions, id: RunId, run: RunOptions): Promise<void> {
-  const { experiment, name = id, parentRunId, tags = {}, from = [], signal } = run;
+function insertRun({ database, clock }: RunStoreOptions, id: RunId, run: RunOptions): Promise<EventId> {
+  const { experiment, name = id, parentRunId, tags = {}, from = [], causedBy, signal } = run;
   const row: RegistryTables["registry_runs"] = {
     id,
     experiment,
@@ -109,14 +127,16 @@ function insertRun({ database, clock }: RunStoreOptions, id: RunId, run: RunOpti
     inputs: JSON.stringify(from),
   };
   return database.write(
-    async ({ sql, emit }) => {
+    async (scope) => {
+      const { sql } = scope;
       if (parentRunId !== undefined) {
         const parent = sql.selectFrom("registry_runs").select("id").where("id", "=", parentRunId);
         if ((await parent.executeTakeFirst()) === undefined) throw runUnknown(parentRunId);
       }
       await sql.insertInto("registry_runs").values(row).execute();
       const made: EntityReference = { kind: "run", id, name };
-      await emit({ source: eventSource, type: "run.started", subject: id, data: { experiment, made: [made], from } });
+      const data = { experiment, made: [made], from };
+      return emitAbout(scope, id, { type: "run.started", causationid: causedBy, data });
     },
     { signal },
   );

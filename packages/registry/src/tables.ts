@@ -67,6 +67,8 @@ export interface RegistryTables {
     readonly time_ms: number;
     readonly move: number;
   };
+  /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
+  readonly registry_events: { readonly subject: string; readonly event: string };
 }
 
 export const migrations: readonly Migration[] = [
@@ -167,6 +169,19 @@ export const migrations: readonly Migration[] = [
     },
     async down({ schema }) {
       for (const table of ["aliases", "approvals", "versions"]) await schema.dropTable(`registry_${table}`).execute();
+    },
+  },
+  {
+    name: "003-events",
+    async up({ schema }) {
+      await schema
+        .createTable("registry_events")
+        .addColumn("subject", "text", (column) => column.primaryKey())
+        .addColumn("event", "text", (column) => column.notNull())
+        .execute();
+    },
+    async down({ schema }) {
+      await schema.dropTable("registry_events").execute();
     },
   },
 ];

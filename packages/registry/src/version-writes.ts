@@ -9,7 +9,8 @@ import {
   versionConflict,
 } from "@millwright/contracts";
 import type { WriteScope } from "@millwright/storage";
-import { type RegistryTables, eventSource } from "./tables.ts";
+import { emitAbout, newestEvent } from "./causes.ts";
+import type { RegistryTables } from "./tables.ts";
 import { type RegisteredVersion, toVersion } from "./version-records.ts";
 
 type Scope = WriteScope<RegistryTables>;
@@ -29,7 +30,7 @@ export async function insertVersion(
   clock: Clock,
   registration: Registration,
 ): Promise<RegisteredVersion> {
-  const { sql, emit } = scope;
+  const { sql } = scope;
   const { name, digest, manifest, runId, tags } = registration;
   const ofModel = sql.selectFrom("registry_versions").selectAll().where("model", "=", name);
   const same = await ofModel.where("digest", "=", digest).executeTakeFirst();
@@ -48,10 +49,9 @@ export async function insertVersion(
   await sql.insertInto("registry_versions").values(row).execute();
   const subject = `${name}/${row.version}`;
   const made: EntityReference = { kind: "model", id: digest, name: subject };
-  await emit({
-    source: eventSource,
+  await emitAbout(scope, subject, {
     type: "model.registered",
-    subject,
+    causationid: runId === undefined ? undefined : await newestEvent(scope, runId),
     data: { made: [made], from: madeFrom(manifest, runId) },
   });
   return toVersion(row);
@@ -89,7 +89,7 @@ export interface Decision {
 
 /** Throws `PORT_TRANSITION_ILLEGAL`. */
 export async function decideVersion(scope: Scope, clock: Clock, decided: Decision): Promise<RegisteredVersion> {
-  const { sql, emit } = scope;
+  const { sql } = scope;
   const { name, version, decision } = decided;
   const row = await sql
     .selectFrom("registry_versions")
@@ -110,10 +110,10 @@ export async function decideVersion(scope: Scope, clock: Clock, decided: Decisio
     .execute();
   await insertApproval(scope, clock, decided);
   const redeploy = previous === "approved" ? await latestApproved(scope, name) : undefined;
-  await emit({
-    source: eventSource,
+  await emitAbout(scope, subject, {
     type: `model.${status}`,
-    subject,
+    // The decision before this one, or else the registration.
+    causationid: await newestEvent(scope, subject),
     data: {
       name,
       version,
@@ -170,7 +170,8 @@ export interface Move {
 }
 
 /** Throws `PORT_VERSION_CONFLICT`. */
-export async function moveAlias({ sql, emit }: Scope, clock: Clock, move: Move): Promise<void> {
+export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise<void> {
+  const { sql } = scope;
   const { name, alias, version, ifVersion } = move;
   const newest = await sql
     .selectFrom("registry_aliases")
@@ -188,10 +189,16 @@ export async function moveAlias({ sql, emit }: Scope, clock: Clock, move: Move):
     .insertInto("registry_aliases")
     .values({ model: name, alias, version, time_ms: clock.nowMs(), move: (newest?.move ?? 0) + 1 })
     .execute();
-  await emit({
-    source: eventSource,
-    type: "model.alias-moved",
-    subject,
-    data: { name, alias, version, ...(current === 0 ? {} : { previous: current }) },
+  const { digest } = await sql
+    .selectFrom("registry_versions")
+    .select("digest")
+    .where("model", "=", name)
+    .where("version", "=", version)
+    .executeTakeFirstOrThrow();
+  await emitAbout(scope, subject, {
+    type: "model.alias-set",
+    // The last decision on the version, or else its registration.
+    causationid: await newestEvent(scope, `${name}/${version}`),
+    data: { name, alias, version, digest, ...(current === 0 ? {} : { previous: current }) },
   });
 }

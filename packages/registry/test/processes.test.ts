@@ -69,7 +69,7 @@ test(
       const { digest, version } = await registry.resolve(`late@champion-${round}`);
       expect([version, digest]).toEqual([winner, (await registry.version(`late/${winner}`)).digest]);
     }
-    expect((await workshop.events()).filter(({ type }) => type === "model.alias-moved")).toHaveLength(2 * rounds);
+    expect((await workshop.events()).filter(({ type }) => type === "model.alias-set")).toHaveLength(2 * rounds);
   },
 );
 

@@ -113,7 +113,7 @@ test("an alias keeps the history of its moves; setting it to what it means adds 
     { version: 2, timeMs: startMs + 3 },
   ]);
   expect(await registry.aliases("late")).toEqual({ champion: 2, challenger: 3 });
-  const moves = (await workshop.events()).filter(({ type }) => type === "model.alias-moved");
+  const moves = (await workshop.events()).filter(({ type }) => type === "model.alias-set");
   expect(moves.map(({ subject, data }) => [subject, data["previous"], data["version"]])).toEqual([
     ["late@champion", undefined, 1],
     ["late@champion", 1, 3],

@@ -47,11 +47,16 @@ export interface DeploymentStore {
   read(endpoint: string, options?: CallOptions): Promise<KeptRecord | undefined>;
   /** @param revision The revision it was decided on; 0 for none. @returns `undefined` where there is a newer one. */
   write(revision: number, record: DeploymentRecord, event: EventDraft): Promise<KeptRecord | undefined>;
+  /** Tells of an endpoint the first time that it is opened: once for the store, whichever process opens it. */
+  create(endpoint: string, event: EventDraft): Promise<void>;
+  /** Tells of the end of an endpoint, where it does not outlive the server. */
+  remove(endpoint: string): Promise<void>;
 }
 
 /** Keeps them as long as the process lives. */
 export function memoryDeploymentStore(events: EventLog | undefined): DeploymentStore {
   const kept = new Map<string, KeptRecord>();
+  const created = new Map<string, EventId>();
   return {
     async read(endpoint, { signal } = {}) {
       signal?.throwIfAborted();
@@ -66,6 +71,14 @@ export function memoryDeploymentStore(events: EventLog | undefined): DeploymentS
       const told = { revision: next.revision, record: { ...record, eventId: logged.event.id } };
       if (kept.get(record.endpoint) === next) kept.set(record.endpoint, told);
       return told;
+    },
+    async create(endpoint, event) {
+      const [logged] = (await events?.append([event])) ?? [];
+      if (logged !== undefined) created.set(endpoint, logged.event.id);
+    },
+    async remove(endpoint) {
+      const causationid = kept.get(endpoint)?.record.eventId ?? created.get(endpoint);
+      if (created.delete(endpoint)) await events?.append([endpointDeleted(endpoint, causationid)]);
     },
   };
 }
@@ -87,9 +100,30 @@ const migrations: readonly Migration[] = [
       await sql.schema.dropTable(table).execute();
     },
   },
+  {
+    name: "002-endpoints",
+    up: async (sql) => {
+      await sql.schema
+        .createTable(endpointTable)
+        .addColumn("endpoint", "text", (column) => column.primaryKey().notNull())
+        .execute();
+      // Endpoints that were deployed to before are not new.
+      await sql
+        .insertInto(endpointTable)
+        .columns(["endpoint"])
+        .expression(sql.selectFrom(table).select("endpoint"))
+        .execute();
+    },
+    down: async (sql) => {
+      await sql.schema.dropTable(endpointTable).execute();
+    },
+  },
 ];
 
+const endpointTable = "millwright_serving_endpoints";
+
 interface Tables {
+  readonly millwright_serving_endpoints: { endpoint: string };
   readonly millwright_serving_deployments: { endpoint: string; revision: number; body: string };
 }
 
@@ -126,6 +160,15 @@ export async function openDatabaseDeploymentStore(
           .execute();
         return { revision: values.revision, record: told };
       }),
+    create: (endpoint, event) =>
+      typed.write(async ({ sql, emit }) => {
+        const known = sql.selectFrom(endpointTable).select("endpoint").where("endpoint", "=", endpoint);
+        if ((await known.executeTakeFirst()) !== undefined) return;
+        await sql.insertInto(endpointTable).values({ endpoint }).execute();
+        await emit(event);
+      }),
+    // It is the database's: another server may open it.
+    remove: async () => {},
   };
 }
 
@@ -154,19 +197,64 @@ export function statusOf(record: DeploymentRecord): DeploymentStatus {
   return { endpoint, deploymentId, state, variants, ...(reason === undefined ? {} : { reason }), sinceMs };
 }
 
-/** What the log is told of a record. */
+const source = "millwright/serving";
+
+const causedBy = (causationid: EventId | undefined): Pick<EventDraft, "causationid"> =>
+  causationid === undefined ? {} : { causationid };
+
+/** A variant as the event of a new endpoint tells it. */
+export interface ToldVariant {
+  readonly name: string;
+  readonly model: string;
+  readonly digest: string;
+  readonly weight: number;
+}
+
+/** @param cause What made the model of its first variant one to be served. */
+export function endpointCreated(
+  endpoint: string,
+  variants: readonly ToldVariant[],
+  cause: EventId | undefined,
+): EventDraft {
+  return {
+    source,
+    type: "deployment.endpoint-created",
+    subject: endpoint,
+    ...causedBy(cause),
+    data: {
+      variants: variants.map(({ name, model, weight }) => ({ name, model, weight })),
+      made: [{ kind: "endpoint", id: endpoint }],
+      from: variants.map(({ model, digest }) => ({ kind: "model", id: digest, name: model })),
+    },
+  };
+}
+
+const endpointDeleted = (endpoint: string, cause: EventId | undefined): EventDraft => ({
+  source,
+  type: "deployment.endpoint-deleted",
+  subject: endpoint,
+  ...causedBy(cause),
+  data: {},
+});
+
+/**
+ * What the log is told of a record.
+ * @param cause Default: the event of the state before.
+ */
 export function eventOf(
   record: DeploymentRecord,
   type: "started" | "baking" | "completed" | "rolled-back" | "failed",
+  cause: EventId | undefined = record.eventId,
 ): EventDraft {
-  const { endpoint, deploymentId, plan, share, reason, before, digest, eventId } = record;
+  const { endpoint, deploymentId, plan, share, reason, before, digest, variant } = record;
   return {
-    source: "millwright/serving",
+    source,
     type: `deployment.${type}`,
     subject: endpoint,
-    ...(eventId === undefined ? {} : { causationid: eventId }),
+    ...causedBy(cause),
     data: {
       deploymentId,
+      variant,
       share,
       traffic: plan.traffic,
       before,

@@ -19,16 +19,18 @@ import {
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { type Database, openSqliteLeaseStore } from "@millwright/storage";
+import { type Database, openSqliteEventLog, openSqliteLeaseStore } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
 import { answering } from "./answering.ts";
 import { type DeploymentStore, memoryDeploymentStore, openDatabaseDeploymentStore } from "./deployment-record.ts";
 import { Endpoint, type EndpointOptions, type EndpointSetting } from "./endpoint.ts";
+import { tellCreated, tellRemoved } from "./endpoint-events.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { fastifyPlugin } from "./fastify-face.ts";
 import type { HttpRequest } from "./http-message.ts";
 import { createInstruments } from "./instruments.ts";
 import { invocationRoutes } from "./invocations.ts";
+import { type ModelCauses, createModelCauses } from "./model-causes.ts";
 import { type ServerFace, openInferenceRoutes } from "./open-inference.ts";
 import type { PredictRequest, Prediction } from "./prediction.ts";
 import { Rollout } from "./rollout.ts";
@@ -146,6 +148,7 @@ class OpenServer implements ModelServer {
   readonly #options: Setting;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #rollouts = new Map<string, { readonly rollout: Rollout; readonly traffic: RolloutTraffic }>();
+  #store: DeploymentStore | undefined;
   #state: "opening" | "ready" | "leaving" | "closed" = "opening";
   #draining: Promise<void> | undefined;
 
@@ -198,7 +201,10 @@ class OpenServer implements ModelServer {
     };
     const store =
       database === undefined ? memoryDeploymentStore(events) : await openDatabaseDeploymentStore(database, { signal });
-    for (const [name, options] of Object.entries(endpoints)) await this.#openEndpoint(name, options, setting, store);
+    this.#store = store;
+    const causes = createModelCauses(database === undefined ? events : openSqliteEventLog(database), logger);
+    for (const [name, options] of Object.entries(endpoints))
+      await this.#openEndpoint(name, options, setting, { store, causes });
     this.#state = "ready";
   }
 
@@ -206,7 +212,7 @@ class OpenServer implements ModelServer {
     name: string,
     options: EndpointOptions,
     setting: EndpointSetting,
-    store: DeploymentStore,
+    { store, causes }: { readonly store: DeploymentStore; readonly causes: ModelCauses },
   ): Promise<void> {
     const {
       database,
@@ -231,6 +237,7 @@ class OpenServer implements ModelServer {
       endpoint.setRoutes([...endpoint.routes, { name: variant, weight, slot }]);
       if (watch) slot.watch();
     }
+    await tellCreated(endpoint, { store, causes, logger, signal });
     const traffic = new RolloutTraffic(endpoint, variants[0]?.[1].model ?? "", watch, logger);
     const leases =
       this.#options.leases ?? (database === undefined ? undefined : openSqliteLeaseStore(database, { clock }));
@@ -239,6 +246,7 @@ class OpenServer implements ModelServer {
       store,
       leases,
       alerts,
+      causes,
       clock,
       ids,
       logger,
@@ -292,6 +300,8 @@ class OpenServer implements ModelServer {
         routes.filter(({ name }) => name !== "candidate").map(({ slot }) => slot.close()),
       ),
     );
+    const { logger = silentLogger } = this.#options;
+    if (this.#store !== undefined) await tellRemoved(this.#endpoints.keys(), { store: this.#store, logger });
   }
 
   #endpoint(name: string): Endpoint {

@@ -4,6 +4,7 @@ import {
   type Clock,
   type DeploymentPlan,
   type DeploymentStatus,
+  type EventId,
   type IdSource,
   type Lease,
   type LeaseStore,
@@ -22,6 +23,7 @@ import {
 } from "./deployment-record.ts";
 import { alertsAbsent, deploymentInvalid } from "./errors.ts";
 import { keepLease } from "./lease-keeping.ts";
+import type { ModelCauses } from "./model-causes.ts";
 import type { RolloutTraffic } from "./rollout-traffic.ts";
 
 export interface RolloutOptions {
@@ -30,6 +32,7 @@ export interface RolloutOptions {
   /** Whoever holds the lease of the endpoint decides; absent where this process is alone. */
   readonly leases: LeaseStore | undefined;
   readonly alerts: AlertSource | undefined;
+  readonly causes: ModelCauses;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
@@ -155,7 +158,7 @@ export class Rollout {
 
   /** Writes that the deployment began, and loads its model; where that fails, that it failed. */
   async #begin(plan: DeploymentPlan, signal: AbortSignal | undefined): Promise<void> {
-    const { traffic, ids, clock, store } = this.#options;
+    const { traffic, ids, clock, store, causes } = this.#options;
     const { variant, model, configured } = traffic.base;
     // An alias is not what began: the event names what it means now. What cannot be found fails below, with its reason.
     const digest = await traffic.digestOf(plan.model, signal).catch(() => undefined);
@@ -174,7 +177,8 @@ export class Rollout {
       startedMs: nowMs,
       sinceMs: nowMs,
     };
-    const begun = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, "started"));
+    const cause = await causes.find(digest, { signal });
+    const begun = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, "started", cause));
     if (begun === undefined) throw deploymentRunning(this.#name, "of another process");
     this.#kept = begun;
     try {
@@ -197,13 +201,16 @@ export class Rollout {
     return written;
   }
 
-  /** @returns false where another process has decided meanwhile; its decision is taken up. */
-  async #write(change: Partial<DeploymentRecord>): Promise<boolean> {
+  /**
+   * @param cause Default: the event of the state before.
+   * @returns false where another process has decided meanwhile; its decision is taken up.
+   */
+  async #write(change: Partial<DeploymentRecord>, cause?: EventId): Promise<boolean> {
     const { store, clock } = this.#options;
     const { state } = change;
     const record: DeploymentRecord = { ...this.#record(), ...change, sinceMs: clock.nowMs() };
     const type = state === "completed" || state === "rolled-back" || state === "failed" ? state : "baking";
-    const written = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, type));
+    const written = await store.write(this.#kept?.revision ?? 0, record, eventOf(record, type, cause));
     if (written === undefined) {
       await this.#reload();
       return false;
@@ -251,10 +258,10 @@ export class Rollout {
   }
 
   /** Traffic first: it is off the candidate before anything is written. */
-  async #rollBack(reason: string): Promise<void> {
+  async #rollBack(reason: string, cause?: EventId): Promise<void> {
     const { traffic } = this.#options;
     traffic.withdraw();
-    await this.#write({ state: "rolled-back", share: 0, reason });
+    await this.#write({ state: "rolled-back", share: 0, reason }, cause);
     await traffic.apply(this.#record());
   }
 
@@ -295,7 +302,7 @@ export class Rollout {
       if (signal.aborted) return;
       const decided = await this.#decide(signal, async () => {
         if (alert !== undefined) {
-          await this.#rollBack(`the alert "${alert.name}" fired: ${alert.summary}`);
+          await this.#rollBack(`the alert "${alert.name}" fired: ${alert.summary}`, alert.eventId);
           return;
         }
         await this.#write(

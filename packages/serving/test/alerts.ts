@@ -1,10 +1,10 @@
-import { type Alert, type AlertSource, type Clock, systemClock } from "@millwright/contracts";
+import { type Alert, type AlertSource, type Clock, type EventId, systemClock } from "@millwright/contracts";
 
 /** Alerts in memory, fired by hand. */
 export function createAlerts(clock: Clock = systemClock): {
   readonly source: AlertSource;
   /** @param sinceMs Default: now. */
-  fire(name: string, subject: string, sinceMs?: number): void;
+  fire(name: string, subject: string, sinceMs?: number, eventId?: EventId): void;
   readonly listeners: number;
 } {
   const firing = new Map<string, Alert>();
@@ -15,7 +15,7 @@ export function createAlerts(clock: Clock = systemClock): {
     get listeners() {
       return listeners.size;
     },
-    fire(name, subject, sinceMs = clock.nowMs()) {
+    fire(name, subject, sinceMs = clock.nowMs(), eventId) {
       const alert: Alert = {
         name,
         subject,
@@ -23,6 +23,7 @@ export function createAlerts(clock: Clock = systemClock): {
         state: "firing",
         sinceMs,
         summary: `${name} is too high`,
+        eventId,
       };
       firing.set(`${name} ${subject}`, alert);
       for (const listener of listeners) listener(alert);

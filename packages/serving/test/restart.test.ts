@@ -101,7 +101,12 @@ test(
     }
     expect((await server.status("late"))?.state).toBe("completed");
     expect(await shareOf(server, 2)).toBe(1);
-    expect(await typesOf(database)).toEqual(["deployment.started", "deployment.baking", "deployment.completed"]);
+    expect(await typesOf(database)).toEqual([
+      "deployment.endpoint-created",
+      "deployment.started",
+      "deployment.baking",
+      "deployment.completed",
+    ]);
   },
 );
 
@@ -210,6 +215,11 @@ test(
     await follower.rollback("late", "seen from here it is worse");
     expect(await shareOf(follower, 1)).toBe(1);
     while ((await shareOf(decider, 1)) < 1) await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(await typesOf(first)).toEqual(["deployment.started", "deployment.baking", "deployment.rolled-back"]);
+    expect(await typesOf(first)).toEqual([
+      "deployment.endpoint-created",
+      "deployment.started",
+      "deployment.baking",
+      "deployment.rolled-back",
+    ]);
   },
 );

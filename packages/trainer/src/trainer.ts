@@ -86,6 +86,7 @@ export function createTrainer({
         limits: options.limits,
         resources: options.resources,
         environment: options.environment,
+        causedBy: tracked?.eventId ?? options.trial?.eventId,
       });
       const target = progressOf(options.progress);
       const line = target === undefined ? undefined : createProgressLine(request.name, target);
@@ -128,7 +129,7 @@ async function track(
   const resumed = known === undefined ? undefined : await tracker.resumeRun?.(known);
   if (resumed !== undefined) return resumed;
   const tags = trial === undefined ? undefined : { "millwright.trial": trial.id };
-  const handle = await tracker.startRun({ experiment, name: id, from, tags });
+  const handle = await tracker.startRun({ experiment, name: id, from, tags, causedBy: trial?.eventId });
   await mkdir(directory, { recursive: true });
   await writeFile(`${note}.draft`, JSON.stringify({ formatVersion: 1, runId: handle.id }));
   await rename(`${note}.draft`, note);

@@ -4,6 +4,7 @@ import {
   createEvent,
   type Digest,
   type EventData,
+  type EventId,
   type EventType,
   type IdSource,
   type JobHandle,
@@ -77,6 +78,8 @@ class FollowedRun implements TrainingRun {
   readonly #finished: Promise<TrainingResult>;
   #wakers: (() => void)[] = [];
   #ended = false;
+  /** The first event: the cause of the others. */
+  #began: EventId | undefined;
   #error: ToldError | undefined;
 
   constructor(options: FollowOptions) {
@@ -133,8 +136,11 @@ class FollowedRun implements TrainingRun {
   }
 
   #tell(type: EventType, data: EventData): void {
-    const draft = { source: "millwright/trainer", type, subject: this.id, data };
-    this.#events.add(createEvent(draft, this.#options));
+    const causationid = this.#began ?? this.#options.tracked?.eventId;
+    const draft = { source: "millwright/trainer", type, subject: this.id, causationid, data };
+    const event = createEvent(draft, this.#options);
+    this.#began ??= event.id;
+    this.#events.add(event);
     this.#wake();
   }
 

@@ -1,4 +1,16 @@
-import type { MetricPoint, RunHandle, RunOptions, RunTracker, TrialHandle, TrialVerdict } from "@millwright/contracts";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type {
+  EventId,
+  JobSpec,
+  MetricPoint,
+  MillwrightEvent,
+  RunHandle,
+  RunOptions,
+  RunTracker,
+  TrialHandle,
+  TrialVerdict,
+} from "@millwright/contracts";
 import type { StartOptions } from "@millwright/trainer";
 import { expect, test } from "vitest";
 import { fixture, flights, openSetting } from "./setting.ts";
@@ -73,6 +85,7 @@ test("a tracker is told parameters, the metrics of each epoch, and the end", { t
       told.options = options;
       return Promise.resolve({
         id: "tracked-7" as RunHandle["id"],
+        eventId: "run-started" as EventId,
         logParams: (params) => void told.params.push(params),
         logMetrics: (points) => void told.points.push(...points),
         logArtifact: () => Promise.reject(new Error("none is expected")),
@@ -88,6 +101,7 @@ test("a tracker is told parameters, the metrics of each epoch, and the end", { t
     tracker,
     experiment: "late flights",
     params: { learningRate: 0.02 },
+    trial: { ...trialThat(() => "continue").trial, eventId: "trial-started" as EventId },
   });
   const { metrics } = await run.result();
   expect(told.options).toMatchObject({ experiment: "late flights", from: [{ kind: "dataset", id: train.digest }, {}] });
@@ -95,6 +109,18 @@ test("a tracker is told parameters, the metrics of each epoch, and the end", { t
   expect(told.points.filter(({ name }) => name === "auc").map(({ step }) => step)).toEqual([1, 2]);
   expect(told.points).toContainEqual({ name: "final.auc", value: metrics["auc"], step: 2 });
   expect(told.ends).toEqual(["finished"]);
+  // The trial's event causes the run's, that one the job and what the run tells.
+  expect(told.options?.causedBy).toBe("trial-started");
+  const [folder = ""] = (await readdir(join(setting.directory, "jobs"))).filter((name) => name.startsWith(run.id));
+  const { spec } = JSON.parse(await readFile(join(setting.directory, "jobs", folder, "spec.json"), "utf8")) as {
+    spec: JobSpec;
+  };
+  expect(spec.causedBy).toBe("run-started");
+  const events: MillwrightEvent[] = [];
+  for await (const event of run.events()) events.push(event);
+  expect(events[0]).toMatchObject({ type: "run.started", causationid: "run-started" });
+  expect(events.at(-1)?.type).toBe("run.finished");
+  for (const { causationid } of events.slice(1)) expect(causationid).toBe(events[0]?.id);
 });
 
 test(

@@ -15,7 +15,8 @@ export interface DeciderOptions {
   readonly journal: StudyJournal;
   /** Brought up to date before each decision. */
   readonly state: StudyState;
-  readonly eventsOf: (study: string, entries: readonly JournalEntry[]) => readonly EventDraft[];
+  /** What is told of an entry, if anything. @param trials As they are before the entries. */
+  readonly eventOf: (study: string, entry: JournalEntry, trials: readonly Trial[]) => EventDraft | undefined;
 }
 
 export type Decider = <Result>(
@@ -24,7 +25,7 @@ export type Decider = <Result>(
 ) => Promise<Result>;
 
 /** Decides on the newest entries and appends; decides again where another process was quicker. One decision at a time in this process. */
-export function createDecider({ study, journal, state, eventsOf }: DeciderOptions): Decider {
+export function createDecider({ study, journal, state, eventOf }: DeciderOptions): Decider {
   let turn: Promise<unknown> = Promise.resolve();
   return (make, signal) => {
     const attempt = async () => {
@@ -33,10 +34,11 @@ export function createDecider({ study, journal, state, eventsOf }: DeciderOption
         state.apply(await journal.read(study, state.position));
         const { entries, result } = await make();
         if (entries.length === 0) return result(state.trials);
-        if (await journal.append(study, state.position, entries, eventsOf(study, entries))) {
-          state.apply(entries);
-          return result(state.trials);
-        }
+        const writes = entries.map((entry) => ({ entry, event: eventOf(study, entry, state.trials) }));
+        const written = await journal.append(study, state.position, writes);
+        if (written === undefined) continue;
+        state.apply(written);
+        return result(state.trials);
       }
     };
     const next = turn.then(attempt, attempt);

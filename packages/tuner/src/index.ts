@@ -1,5 +1,5 @@
 export { TunerError, type TunerErrorCode } from "./errors.ts";
-export type { JournalEntry, StudyJournal, TrialResult } from "./journal.ts";
+export type { JournalEntry, JournalWrite, StudyJournal, Told, TrialResult } from "./journal.ts";
 export type { Objective, OptimizeOptions, StudySummary } from "./optimize.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
 export { randomSampler } from "./samplers/random.ts";

@@ -1,4 +1,4 @@
-import type { CallOptions, EventDraft } from "@millwright/contracts";
+import type { CallOptions, EventDraft, EventId } from "@millwright/contracts";
 import type { Params, Space } from "./space.ts";
 import type { Direction, Explanation } from "./trial.ts";
 
@@ -22,7 +22,7 @@ export type JournalEntry =
       readonly timeMs: number;
     }
   /** A worker begins a waiting trial. */
-  | { readonly kind: "begin"; readonly number: number; readonly worker: string; readonly timeMs: number }
+  | ({ readonly kind: "begin"; readonly number: number; readonly worker: string; readonly timeMs: number } & Told)
   | {
       readonly kind: "report";
       readonly number: number;
@@ -31,9 +31,21 @@ export type JournalEntry =
       readonly checkpoint?: string | undefined;
       readonly timeMs: number;
     }
-  | { readonly kind: "end"; readonly number: number; readonly timeMs: number; readonly result: TrialResult }
+  | ({ readonly kind: "end"; readonly number: number; readonly timeMs: number; readonly result: TrialResult } & Told)
   /** A running trial goes back to waiting. */
-  | { readonly kind: "reclaim"; readonly number: number; readonly reason: string; readonly timeMs: number };
+  | ({ readonly kind: "reclaim"; readonly number: number; readonly reason: string; readonly timeMs: number } & Told);
+
+/** What the journal adds to an entry that came with an event. */
+export interface Told {
+  /** The event; absent where the journal tells nobody, and in what releases before it wrote. */
+  readonly eventId?: EventId | undefined;
+}
+
+/** An entry to be appended, and the event that tells of it, if there is one. */
+export interface JournalWrite {
+  readonly entry: JournalEntry;
+  readonly event?: EventDraft | undefined;
+}
 
 /** How a trial ended. */
 export type TrialResult =
@@ -46,14 +58,31 @@ export interface StudyJournal {
   /** The entries of `study` from `position` on, in order; from 0. None where the study does not exist. */
   read(study: string, position: number, options?: CallOptions): Promise<readonly JournalEntry[]>;
   /**
-   * Appends the entries, all or none, if the study has exactly `position` entries now; they are durable when it resolves.
-   * @returns false if the study has more: read them and decide anew.
+   * Appends the entries and their events, all or none, if the study has exactly `position` entries now; they are durable when it resolves.
+   * Where an event of the same call is about the same subject, that is the cause of the next, whatever its draft says.
+   * @returns the entries with the ids of their events; `undefined` if the study has more: read them and decide anew.
    */
   append(
     study: string,
     position: number,
-    entries: readonly JournalEntry[],
-    events: readonly EventDraft[],
+    writes: readonly JournalWrite[],
     options?: CallOptions,
-  ): Promise<boolean>;
+  ): Promise<readonly JournalEntry[] | undefined>;
+}
+
+/** Tells of each write in turn, and gives the entries with the ids of their events. */
+export async function tellEach(
+  writes: readonly JournalWrite[],
+  tell: (event: EventDraft) => Promise<EventId | undefined>,
+): Promise<readonly JournalEntry[]> {
+  const entries: JournalEntry[] = [];
+  const newest = new Map<string | undefined, EventId>();
+  for (const { entry, event } of writes) {
+    const causationid = newest.get(event?.subject) ?? event?.causationid;
+    const eventId =
+      event === undefined ? undefined : await tell(causationid === undefined ? event : { ...event, causationid });
+    if (eventId !== undefined) newest.set(event?.subject, eventId);
+    entries.push(eventId === undefined ? entry : ({ ...entry, eventId } as JournalEntry));
+  }
+  return entries;
 }

@@ -45,7 +45,7 @@ interface Context extends StudyEngineOptions {
 export async function createStudyEngine(options: StudyEngineOptions): Promise<StudyEngine> {
   const { name, direction, journal } = options;
   const context: Context = { ...options, state: createStudyState(name) };
-  const decide = createDecider({ study: name, journal, state: context.state, eventsOf });
+  const decide = createDecider({ study: name, journal, state: context.state, eventOf });
   await decide(() => decideHeader(context));
   return {
     name,
@@ -166,12 +166,28 @@ function isSameResult(trial: Trial, result: TrialResult): boolean {
   return result.state === "completed" ? trial.value === result.value : trial.reason === result.reason;
 }
 
-/** The events that other parts of a platform follow: what began, and how it ended. */
-function eventsOf(study: string, entries: readonly JournalEntry[]): readonly EventDraft[] {
-  return entries.flatMap((entry): readonly EventDraft[] => {
-    if (entry.kind !== "begin" && entry.kind !== "end") return [];
-    const type: EventType = entry.kind === "begin" ? "trial.started" : `trial.${entry.result.state}`;
-    const data = { study, trial: entry.number, ...(entry.kind === "end" ? { result: { ...entry.result } } : {}) };
-    return [{ source: "millwright/tuner", type, subject: `${study}/${entry.number}`, data }];
-  });
+/** The events that other parts of a platform follow: that a trial began or goes on, was given back, and how it ended; each caused by the one before. */
+function eventOf(study: string, entry: JournalEntry, trials: readonly Trial[]): EventDraft | undefined {
+  if (entry.kind !== "begin" && entry.kind !== "end" && entry.kind !== "reclaim") return undefined;
+  const { number } = entry;
+  const { attempts = 0, eventId } = trials[number] ?? {};
+  return {
+    source: "millwright/tuner",
+    type: typeOf(entry, attempts),
+    subject: `${study}/${number}`,
+    ...(eventId === undefined ? {} : { causationid: eventId }),
+    data: {
+      study,
+      trial: number,
+      ...(entry.kind === "end" ? { result: { ...entry.result } } : {}),
+      ...(entry.kind === "reclaim" ? { reason: entry.reason } : {}),
+    },
+  };
+}
+
+/** @param attempts How often the trial was begun before. */
+function typeOf(entry: Extract<JournalEntry, { kind: "begin" | "end" | "reclaim" }>, attempts: number): EventType {
+  if (entry.kind === "end") return `trial.${entry.result.state}`;
+  if (entry.kind === "reclaim") return "trial.paused";
+  return attempts === 0 ? "trial.started" : "trial.resumed";
 }

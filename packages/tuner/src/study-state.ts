@@ -1,5 +1,5 @@
 import { journalCorrupt } from "./errors.ts";
-import type { JournalEntry } from "./journal.ts";
+import type { JournalEntry, Told } from "./journal.ts";
 import type { Trial } from "./trial.ts";
 
 /** What the entries of a study add up to. */
@@ -64,6 +64,7 @@ function afterEntry(trial: Trial, entry: Exclude<JournalEntry, { kind: "study" |
     case "begin":
       return {
         ...trial,
+        ...toldOf(entry),
         state: "running",
         worker: entry.worker,
         startedMs: entry.timeMs,
@@ -78,12 +79,14 @@ function afterEntry(trial: Trial, entry: Exclude<JournalEntry, { kind: "study" |
     case "end": {
       const { result } = entry;
       const outcome = result.state === "completed" ? { value: result.value } : { reason: result.reason };
-      return { ...trial, state: result.state, endedMs: entry.timeMs, ...outcome };
+      return { ...trial, ...toldOf(entry), state: result.state, endedMs: entry.timeMs, ...outcome };
     }
     case "reclaim":
-      return { ...trial, state: "waiting" };
+      return { ...trial, ...toldOf(entry), state: "waiting" };
   }
 }
+
+const toldOf = ({ eventId }: Told): Told => (eventId === undefined ? {} : { eventId });
 
 /** A trial begun again reports earlier steps again: its last word counts. */
 function withReport(intermediates: Trial["intermediates"], step: number, value: number): Trial["intermediates"] {

@@ -27,6 +27,7 @@ export function createTrialHandle<S extends Space>(
     params: trial.params as ParamsOf<S>,
     checkpoint: trial.checkpoint,
     budget,
+    eventId: trial.eventId,
     signal: signal ?? new AbortController().signal,
     get pruned() {
       return pruned;

@@ -1,4 +1,4 @@
-import type { Random } from "@millwright/contracts";
+import type { EventId, Random } from "@millwright/contracts";
 import type { Params, Space } from "./space.ts";
 
 export type Direction = "minimize" | "maximize";
@@ -30,6 +30,8 @@ export interface Trial {
   /** UTC, milliseconds. */
   readonly startedMs?: number | undefined;
   readonly endedMs?: number | undefined;
+  /** The newest event about it, where the study tells of its trials. */
+  readonly eventId?: EventId | undefined;
 }
 
 /** What a sampler gives. */

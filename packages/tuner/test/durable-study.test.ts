@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createRandom, hasCode } from "@millwright/contracts";
+import { createRandom, hasCode, type MillwrightEvent } from "@millwright/contracts";
 import { openSqlite, openSqliteEventLog } from "@millwright/storage";
 import { type Trial, float, openStudy } from "@millwright/tuner";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -84,20 +84,53 @@ test("what began and ended is in the event log, and another space or direction i
   await using database = await openSqlite(join(directory, "events.db"));
   await using study = await openStudy({ name: "events", space, direction: "minimize", database });
   await study.optimize(({ params }) => params.x, { trials: 2 });
-  const types: string[] = [];
-  for await (const { event } of openSqliteEventLog(database).read({ types: ["trial.*"] }))
-    types.push(`${event.type} ${event.subject}`);
-  expect(types).toEqual([
+  const events: MillwrightEvent[] = [];
+  for await (const { event } of openSqliteEventLog(database).read({ types: ["trial.*"] })) events.push(event);
+  expect(events.map(({ type, subject }) => `${type} ${subject}`)).toEqual([
     "trial.started events/0",
     "trial.completed events/0",
     "trial.started events/1",
     "trial.completed events/1",
   ]);
+  expect(events.map(({ causationid }) => causationid)).toEqual([undefined, events[0]?.id, undefined, events[2]?.id]);
   await expect(openStudy({ name: "events", space, direction: "maximize", database })).rejects.toSatisfy((error) =>
     hasCode(error, "TUNER_STUDY_DIFFERS"),
   );
   const other = openStudy({ name: "events", space: { x: space.x }, direction: "minimize", database });
   await expect(other).rejects.toSatisfy((error) => hasCode(error, "TUNER_STUDY_DIFFERS"));
+});
+
+test("a trial that is given back, begun again elsewhere and ended is one chain of events, each of one change", async () => {
+  await using database = await openSqlite(join(directory, "chain.db"));
+  const open = () => openStudy({ name: "chain", space, direction: "minimize", database, leaseMs: 300 });
+  const interrupted = new AbortController();
+  {
+    await using study = await open();
+    const run = study.optimize(
+      async ({ signal }) => {
+        interrupted.abort(new Error("enough"));
+        signal.throwIfAborted();
+        return 0;
+      },
+      { trials: 1, signal: interrupted.signal },
+    );
+    await expect(run).rejects.toThrow("enough");
+  }
+  await using study = await open();
+  let seen: string | undefined;
+  await study.optimize(
+    ({ eventId, params }) => {
+      seen = eventId;
+      return params.x;
+    },
+    { trials: 1 },
+  );
+  const events: MillwrightEvent[] = [];
+  for await (const { event } of openSqliteEventLog(database).read()) events.push(event);
+  expect(events.map(({ type }) => type)).toEqual(["trial.started", "trial.paused", "trial.resumed", "trial.completed"]);
+  expect(events.map(({ causationid }) => causationid)).toEqual([undefined, ...events.slice(0, 3).map(({ id }) => id)]);
+  expect(seen).toBe(events[2]?.id);
+  expect((await study.trials())[0]?.eventId).toBe(events[3]?.id);
 });
 
 test("values that JSON has no word for survive the database", async () => {

@@ -1,5 +1,5 @@
 import type { EventLog } from "@millwright/contracts";
-import type { JournalEntry, StudyJournal } from "../journal.ts";
+import { type JournalEntry, type StudyJournal, tellEach } from "../journal.ts";
 
 export interface MemoryStudyJournalOptions {
   /** Where the studies' events go. Default: nowhere. */
@@ -9,19 +9,26 @@ export interface MemoryStudyJournalOptions {
 /** Keeps studies in this process: for tests and for studies that need not survive it. */
 export function openMemoryStudyJournal({ events: log }: MemoryStudyJournalOptions = {}): StudyJournal {
   const studies = new Map<string, JournalEntry[]>();
+  // One append at a time: the log is told before the entries are kept.
+  let turn: Promise<unknown> = Promise.resolve();
   return {
     async read(study, position, { signal } = {}) {
       signal?.throwIfAborted();
       return structuredClone((studies.get(study) ?? []).slice(position));
     },
-    async append(study, position, entries, events, { signal } = {}) {
-      signal?.throwIfAborted();
-      const kept = studies.get(study) ?? [];
-      if (kept.length !== position) return false;
-      kept.push(...structuredClone([...entries]));
-      studies.set(study, kept);
-      if (events.length > 0) await log?.append(events);
-      return true;
+    append(study, position, writes, { signal } = {}) {
+      const append = async () => {
+        signal?.throwIfAborted();
+        const kept = studies.get(study) ?? [];
+        if (kept.length !== position) return undefined;
+        const entries = await tellEach(writes, async (event) => (await log?.append([event]))?.[0]?.event.id);
+        kept.push(...structuredClone([...entries]));
+        studies.set(study, kept);
+        return entries;
+      };
+      const appended = turn.then(append);
+      turn = appended.catch(() => {});
+      return appended;
     },
   };
 }

@@ -1,7 +1,7 @@
 import { type JsonValue, decodeNumbers, encodeNumbers } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
 import { journalCorrupt } from "../errors.ts";
-import type { JournalEntry, StudyJournal } from "../journal.ts";
+import { type JournalEntry, type StudyJournal, tellEach } from "../journal.ts";
 
 interface TunerTables {
   readonly tuner_journal: {
@@ -47,22 +47,22 @@ export async function openSqlStudyJournal(database: Database): Promise<StudyJour
         .execute();
       return rows.map((row) => parseEntry(study, row.position, row.entry));
     },
-    append: (study, position, entries, events, options = {}) =>
+    append: (study, position, writes, options = {}) =>
       tables.write(async ({ sql, emit }) => {
         const { kept } = await sql
           .selectFrom("tuner_journal")
           .select(({ fn }) => fn.countAll<number>().as("kept"))
           .where("study", "=", study)
           .executeTakeFirstOrThrow();
-        if (kept !== position) return false;
+        if (kept !== position) return undefined;
+        const entries = await tellEach(writes, async (event) => (await emit(event)).event.id);
         const rows = entries.map((entry, index) => ({
           study,
           position: position + index,
           entry: JSON.stringify(encodeNumbers(entry as unknown as JsonValue)),
         }));
         await sql.insertInto("tuner_journal").values(rows).execute();
-        for (const event of events) await emit(event);
-        return true;
+        return entries;
       }, options),
   };
 }

@@ -1,0 +1,42 @@
+import type { CallOptions } from "./call-options.ts";
+import type { MillwrightEvent } from "./event.ts";
+import type { EventLog } from "./event-log.ts";
+import type { EventId } from "./ids.ts";
+
+export interface NewestEventsOptions {
+  /** Only events of these types are looked at; `model.*` takes a family. */
+  readonly types: readonly string[];
+  /** What an event is about, in whatever words are asked for later; none where it does not matter. */
+  readonly subjectsOf: (event: MillwrightEvent) => readonly string[];
+}
+
+/** Answers which event told of something last: the cause of what happens next. */
+export interface NewestEvents {
+  /** Reads what the log has got since the last question. Throws what the log throws. @returns `undefined` where no event is about the subject. */
+  find(subject: string, options?: CallOptions): Promise<EventId | undefined>;
+}
+
+/** A view of a log that knows the newest event about each subject. It reads each event once, and keeps one id a subject in memory. */
+export function createNewestEvents(
+  log: Pick<EventLog, "read">,
+  { types, subjectsOf }: NewestEventsOptions,
+): NewestEvents {
+  const newest = new Map<string, EventId>();
+  let after = 0;
+  let turn: Promise<void> = Promise.resolve();
+  const catchUp = async (options: CallOptions): Promise<void> => {
+    for await (const { cursor, event } of log.read({ ...options, after, types })) {
+      for (const subject of subjectsOf(event)) newest.set(subject, event.id);
+      after = cursor;
+    }
+  };
+  return {
+    async find(subject, options = {}) {
+      // One walk at a time: two would read the same events.
+      const caughtUp = turn.then(() => catchUp(options));
+      turn = caughtUp.catch(() => {});
+      await caughtUp;
+      return newest.get(subject);
+    },
+  };
+}
