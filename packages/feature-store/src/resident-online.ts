@@ -8,13 +8,16 @@ import {
 } from "@millwright/contracts";
 import { columnOf } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
-import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
+import type { Arrival, ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
+import { createOnDemand, type OnDemand } from "./on-demand.ts";
+import { withOnDemand } from "./on-demand-read.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
-import { freshnessMeter, readVectors } from "./read-vectors.ts";
+import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
 
 export interface ResidentOnlineOptions {
@@ -51,25 +54,33 @@ class ResidentOnline implements Online {
   readonly #background = new Set<Promise<void>>();
   readonly #inTurnOfKey = createKeyedTurns();
   readonly #ages: ReturnType<typeof freshnessMeter>;
+  readonly #onDemand: OnDemand;
 
   constructor(options: ResidentOnlineOptions, held: ReadonlyMap<string, Held>) {
     this.#options = options;
     this.#held = held;
     this.#ages = freshnessMeter(options.meter);
+    this.#onDemand = createOnDemand({ clock: options.clock });
   }
 
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors {
+  async read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors> {
     const timeUs = Math.round((request.timeMs ?? this.#options.clock.nowMs()) * 1000);
-    return readVectors(service, request, { timeUs, ages: this.#ages, stateOf: (view) => this.#of(view).state });
+    const reading = { timeUs, ages: this.#ages, stateOf: (view: FeatureView) => this.#of(view).state };
+    const stored = readStored(service, request, reading);
+    return service.onDemand.length === 0 ? stored : await withOnDemand(service, request, stored, this.#onDemand);
   }
 
-  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {
+  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival> {
     const held = this.#of(view);
-    await held.turns.among(async () => {
+    const lateRows = await held.turns.among(async () => {
       held.state.check(rows);
+      const { watermarkUs } = held.state;
       await this.#append(view, held, rows, signal);
+      return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
     });
     this.#rewriteWhenLong(view, held);
+    const { watermarkUs } = held.state;
+    return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
   }
 
   async change(view: FeatureView, key: string, { decide, before, signal }: ChangeOptions): Promise<OnlineChange> {
@@ -92,23 +103,21 @@ class ResidentOnline implements Online {
 
   async readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading> {
     const { state } = this.#of(view);
-    return state.read(key, timeUs, new Float64Array(state.aggregates.names.length));
+    return state.read(key, timeUs, state.aggregates.createResults());
   }
 
   async materialize(view: FeatureView, { upToMs, signal }: MaterializeOptions): Promise<MaterializeResult> {
     const { source, store, latenessMs } = this.#options;
     const held = this.#of(view);
-    const upToUs = Math.round(upToMs * 1000);
-    const records = await fromHistory(source, view, { upToUs, latenessUs: latenessMs * 1000, signal });
+    const upToUs = held.state.boundaryAt(Math.round(upToMs * 1000));
     const state = createOnlineView(view, { latenessMs });
-    state.add(records);
-    const rows = state.rows;
+    const rows = await addHistory(source, view, state, { upToUs, latenessUs: latenessMs * 1000, signal });
     return await held.turns.alone(async () => {
-      state.add(rowsFrom(held.state, upToUs));
+      const keptRows = addKept(state, rowsFrom(held.state, upToUs));
       await store!.replace(view.id, state.records(), { signal });
       held.state = state;
-      held.stored = state.rows;
-      return { rows, keptRows: state.rows - rows };
+      held.stored = state.size;
+      return { rows, keptRows, upToMs: upToUs / 1000 };
     });
   }
 
@@ -131,8 +140,8 @@ class ResidentOnline implements Online {
 
   /** Leaves the store with what counts, once what was appended is much more. */
   #rewriteWhenLong(view: FeatureView, held: Held): void {
-    if (held.stored < REWRITE_ROWS + held.state.rows * REWRITE_RATIO) return;
-    held.stored = held.state.rows;
+    if (held.stored < REWRITE_ROWS + held.state.size * REWRITE_RATIO) return;
+    held.stored = held.state.size;
     const rewriting = held.turns
       .alone(() => this.#options.store!.replace(view.id, held.state.records()))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
@@ -159,14 +168,14 @@ async function load(view: FeatureView, store: OnlineStore | undefined, latenessM
   return { state, stored, turns: createTurns() };
 }
 
-/** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
-async function fromHistory(
+/** Adds the rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. @returns how many. */
+async function addHistory(
   source: HistorySource,
   view: FeatureView,
+  state: OnlineView,
   { upToUs, latenessUs, signal }: CallOptions & { readonly upToUs: number; readonly latenessUs: number },
-): Promise<OnlineRecord[]> {
-  const { aggregates } = createOnlineView(view, { latenessMs: 0 });
-  const floorUs = upToUs - latenessUs - aggregates.longestUs;
+): Promise<number> {
+  const floorUs = upToUs - latenessUs - state.aggregates.longestUs;
   const { sql: rows } = await historySql(source, view, {
     range: { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 },
   });
@@ -175,7 +184,8 @@ async function fromHistory(
   const sql = `SELECT * FROM (${rows})
     QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1
     ORDER BY "_time", "_sequence"`;
-  const records: OnlineRecord[] = [{ floorUs }];
+  let added = 0;
+  state.add([{ floorUs }]);
   try {
     for await (const batch of source.duckdb.query(sql, { signal })) {
       const columns = {
@@ -184,10 +194,22 @@ async function fromHistory(
         deleted: columnOf(batch, "_deleted"),
         expires: columnOf(batch, "_expires"),
       };
-      for (const row of onlineRows(view, batch, columns)) records.push(row);
+      const records = onlineRows(view, batch, columns);
+      state.add(records);
+      added += records.length;
     }
   } catch (error) {
     throw await namingFile(source, view, error);
   }
-  return records;
+  return added;
+}
+
+/** @returns how many rows the records stand for. */
+function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
+  let rows = 0;
+  for (const record of records) {
+    rows += "timeUs" in record ? 1 : "tileUs" in record ? record.rows : 0;
+    state.add([record]);
+  }
+  return rows;
 }
