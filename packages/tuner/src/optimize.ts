@@ -63,7 +63,7 @@ export async function optimize<S extends Space>(
   const finished = new AbortController();
   const timeIsUp = (): void => {
     stopped ??= "time";
-    stop.abort(new Error(`The time limit of ${timeLimitMs} ms is over.`));
+    stop.abort(new DOMException(`The time limit of ${timeLimitMs} ms is over.`, "TimeoutError"));
   };
   if (timeLimitMs !== undefined) clock.sleep(timeLimitMs, { signal: finished.signal }).then(timeIsUp, () => {});
   const work = async (): Promise<void> => {
