@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { CallOptions, Digest, ModelFile } from "@millwright/contracts";
-import { directoryOccupied, writeFailure } from "./errors.ts";
+import { directoryOccupied, folderUnreadable, writeFailure } from "./errors.ts";
 
 /** The manifest's own name in a package directory. */
 export const manifestName = "manifest.json";
@@ -30,7 +30,10 @@ export function pathProblem(path: string): string | undefined {
 /** All files below `directory` by their path relative to it, as sources for `packModel`. Links and special files are passed over. */
 export async function filesIn(directory: string): Promise<Record<string, { readonly path: string }>> {
   const files: Record<string, { readonly path: string }> = {};
-  for (const path of (await walk(directory)).files) files[path] = { path: join(directory, ...path.split("/")) };
+  const { files: paths } = await walk(directory).catch((error: unknown) => {
+    throw folderUnreadable(directory, error);
+  });
+  for (const path of paths) files[path] = { path: join(directory, ...path.split("/")) };
   return files;
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Clock, createIdSource, type JsonObject, systemClock } from "@millwright/contracts";
 import type { CaptureWriter } from "../capture-writer.ts";
-import { writeFailure } from "../errors.ts";
+import { captureUnreadable, writeFailure } from "../errors.ts";
 
 export interface NdjsonCaptureOptions {
   /** Made where it is missing. */
@@ -67,21 +67,31 @@ export async function openNdjsonCapture({
   };
 }
 
-/** Walks the rows of a directory in the order of its segments; a torn last line is left out. */
+/** Walks the rows of a directory in the order of its segments; a torn last line is left out. Throws `MONITOR_CAPTURE_UNREADABLE`. */
 export async function* readNdjsonCapture(directory: string): AsyncIterable<JsonObject> {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(extension)).sort();
-  for (const name of names) {
+  const found = await readdir(directory).catch((error: unknown) => {
+    throw error instanceof Error && "syscall" in error ? captureUnreadable(directory, error.message, error) : error;
+  });
+  for (const name of found.filter((each) => each.endsWith(extension)).sort()) {
     let unread: string | undefined;
     for await (const line of createInterface({
       input: createReadStream(join(directory, name)),
       crlfDelay: Number.POSITIVE_INFINITY,
     })) {
-      if (unread !== undefined) yield JSON.parse(unread) as JsonObject;
+      if (unread !== undefined) yield whole(unread, name);
       unread = line;
     }
     if (unread === undefined) continue;
     const last = parsed(unread);
     if (last !== undefined) yield last;
+  }
+}
+
+function whole(line: string, name: string): JsonObject {
+  try {
+    return JSON.parse(line) as JsonObject;
+  } catch (error) {
+    throw captureUnreadable(name, error instanceof Error ? error.message : String(error), error);
   }
 }
 
