@@ -151,6 +151,8 @@ async function settleTrial<S extends Space>(
   signal: AbortSignal,
 ): Promise<unknown> {
   try {
+    // It may have been stopped while the trial began: an objective that only listens would never hear of it.
+    signal.throwIfAborted();
     const value = await objective(handle);
     if (handle.pruned === undefined && !signal.aborted) {
       if (Number.isNaN(value)) {
