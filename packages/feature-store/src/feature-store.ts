@@ -28,7 +28,7 @@ import type { OnlineStore } from "./online-store.ts";
 import { batchOfRows, type SourceRow } from "./source-columns.ts";
 import { writeTrainingSet, type HistoryOptions, type HistorySource } from "./training-set.ts";
 
-export interface FeatureStoreOptions {
+export interface FeatureStoreOptions extends CallOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
   readonly history: string;
   /** All services that the store shall give features for; their views are the store's. */
@@ -65,12 +65,13 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 
 /** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { services, online, latenessMs = 3_600_000, clock = systemClock } = options;
+  const { services, online, latenessMs = 3_600_000, clock = systemClock, signal } = options;
+  signal?.throwIfAborted();
   const directory = resolve(options.history);
   const byName = namedOnce("feature service", services);
   const views = namedOnce("feature view", [...new Set(services.flatMap((service) => service.views))]);
   await mkdir(directory, { recursive: true });
-  const duckdb = options.duckdb ?? (await openDuckDb());
+  const duckdb = options.duckdb ?? (await openDuckDb({ signal }));
   const logs = new Map<string, Promise<HistoryLog>>();
   const log = (view: string): Promise<HistoryLog> => {
     let opened = logs.get(view);
@@ -78,10 +79,17 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     return opened;
   };
   const source: HistorySource = { duckdb, directory, log };
-  const state = await createOnline({ views, source, store: online, latenessMs, clock });
+  const closeOwn = async (): Promise<void> => {
+    if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
+  };
+  const opening = createOnline({ views, source, store: online, latenessMs, clock, signal });
+  const state = await opening.catch(async (error: unknown) => {
+    await closeOwn();
+    throw error;
+  });
   const close = async (): Promise<void> => {
     await state.settle();
-    if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
+    await closeOwn();
   };
   const events = createFeatureEvents(options.events);
   try {

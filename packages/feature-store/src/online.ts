@@ -1,4 +1,5 @@
 import {
+  abortable,
   unsupported,
   type Batch,
   type CallOptions,
@@ -47,7 +48,7 @@ export interface Online {
   settle(): Promise<void>;
 }
 
-export interface OnlineOptions {
+export interface OnlineOptions extends CallOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
   readonly store: OnlineStore | undefined;
@@ -67,9 +68,9 @@ interface Held {
 }
 
 export async function createOnline(options: OnlineOptions): Promise<Online> {
-  const { views, source, store, latenessMs, clock } = options;
+  const { views, source, store, latenessMs, clock, signal: opening } = options;
   const held = new Map<string, Held>();
-  for (const view of views.values()) held.set(view.name, await load(view, store, latenessMs));
+  for (const view of views.values()) held.set(view.name, await load(view, store, latenessMs, opening));
   const background = new Set<Promise<void>>();
 
   const stateOf = (view: FeatureView): Held => {
@@ -103,7 +104,7 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
         await store!.append(view.name, rows, { signal });
         target.state.add(rows);
         target.stored += rows.length;
-      });
+      }, signal);
       rewriteWhenLong(view, target);
       return { rows: rows.length, skippedRows: batch.length - rows.length };
     },
@@ -120,7 +121,7 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
         target.state = state;
         target.stored = state.rows;
         return { rows, keptRows: state.rows - rows };
-      });
+      }, signal);
     },
     async settle() {
       await Promise.all(background);
@@ -130,8 +131,8 @@ export async function createOnline(options: OnlineOptions): Promise<Online> {
 
 /** Many may push at once, but nobody while all of a view's rows are put in place of others: a row pushed then would be in neither. */
 interface Turns {
-  among<Result>(work: () => Promise<Result>): Promise<Result>;
-  alone<Result>(work: () => Promise<Result>): Promise<Result>;
+  among<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result>;
+  alone<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result>;
 }
 
 function createTurns(): Turns {
@@ -139,8 +140,8 @@ function createTurns(): Turns {
   let idle: (() => void) | undefined;
   let last: Promise<unknown> | undefined;
   return {
-    async among(work) {
-      while (last !== undefined) await last;
+    async among(work, signal) {
+      while (last !== undefined) await abortable(last, signal);
       running++;
       try {
         return await work();
@@ -148,11 +149,12 @@ function createTurns(): Turns {
         if (--running === 0) idle?.();
       }
     },
-    async alone(work) {
-      while (last !== undefined) await last;
+    async alone(work, signal) {
+      while (last !== undefined) await abortable(last, signal);
       const turn = (async () => {
         if (running > 0) await new Promise<void>((resolve) => (idle = resolve));
         idle = undefined;
+        signal?.throwIfAborted();
         return await work();
       })();
       last = turn.catch(() => {}).finally(() => (last = undefined));
@@ -166,11 +168,16 @@ function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRe
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
-async function load(view: FeatureView, store: OnlineStore | undefined, latenessMs: number): Promise<Held> {
+async function load(
+  view: FeatureView,
+  store: OnlineStore | undefined,
+  latenessMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Held> {
   const state = createOnlineView(view, { latenessMs });
   let stored = 0;
   if (store !== undefined) {
-    for await (const record of store.read(view.name)) {
+    for await (const record of store.read(view.name, { signal })) {
       state.add([record]);
       stored++;
     }
