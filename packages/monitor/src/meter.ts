@@ -1,11 +1,11 @@
-import type { InstrumentOptions, Labels, Meter } from "@millwright/contracts";
+import { abortable, type CallOptions, type InstrumentOptions, type Labels, type Meter } from "@millwright/contracts";
 import { Counter, Gauge, Histogram, type Metric, Registry } from "prom-client";
 
 /** A meter whose instruments Prometheus can scrape. */
 export interface PrometheusMeter extends Meter {
   readonly registry: Registry;
   /** The text of `/metrics`; answer it with `contentType`. */
-  metrics(): Promise<string>;
+  metrics(options?: CallOptions): Promise<string>;
   readonly contentType: string;
 }
 
@@ -37,7 +37,10 @@ export function createMeter(registry: Registry = new Registry()): PrometheusMete
   return {
     registry,
     contentType: registry.contentType,
-    metrics: () => registry.metrics(),
+    async metrics({ signal } = {}) {
+      signal?.throwIfAborted();
+      return abortable(registry.metrics(), signal);
+    },
     counter: (name, { help, labelNames = [], maxSeries }) =>
       once(name, { help, labelNames }, () => {
         const counter =
