@@ -100,11 +100,13 @@ async function completeAll(operations: readonly Operation[], first: number): Pro
 
 /**
  * SQLite keeps the descriptor of a connection that was closed for the next one, as long as another connection of the process has the file open:
- * the system would drop that one's locks with it. So many are opened here at once as operations may have at once.
+ * the system would drop that one's locks with it. So many are opened here at once as operations may have at once; a connection that was left
+ * open would still be seen, by its descriptor of the log.
  */
-async function openReaders({ records }: Mill): Promise<void> {
-  const readers = Array.from({ length: 2 * lanes }, () => records.list("")[Symbol.asyncIterator]());
-  await Promise.all(readers.map((reader) => reader.next()));
+async function openReaders({ database }: Mill): Promise<void> {
+  const rows = () => database.read.selectFrom("millwright_events").selectAll().stream();
+  const readers = Array.from({ length: 2 * lanes }, () => rows()[Symbol.asyncIterator]());
+  for (const { done } of await Promise.all(readers.map((reader) => reader.next()))) expect(done).toBe(false);
   await Promise.all(readers.map(async (reader) => await reader.return?.()));
 }
 
