@@ -1,6 +1,7 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type DataErrorCode =
+  | "DATA_ARROW_INVALID"
   | "DATA_ARROW_TYPE_UNSUPPORTED"
   | "DATA_COLUMN_MISSING"
   | "DATA_COLUMN_TYPE"
@@ -19,6 +20,13 @@ export class DataError extends MillwrightError<DataErrorCode> {
 }
 
 const listed = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+export const arrowInvalid = (problem: string, cause: unknown): DataError =>
+  new DataError("DATA_ARROW_INVALID", `The bytes are no whole Arrow IPC stream or file: ${problem}.`, {
+    category: "data",
+    remedy: "Take them again from where they were written, with toIpc or another writer of Arrow IPC.",
+    cause,
+  });
 
 export const arrowTypeUnsupported = (name: string, type: string, remedy: string): DataError =>
   new DataError(

@@ -11,8 +11,9 @@ export type Moments = {
 
 export const emptyMoments: Moments = { count: 0, mean: 0, m2: 0, min: 0, max: 0 };
 
-/** Moments of the finite numbers among the first `length`; mean first, then distances from it, so that nothing cancels. */
+/** Moments of the finite numbers among the first `length`; mean first, then distances from it, so that nothing cancels. Throws RangeError where there are fewer. */
 export function momentsOf(values: Float64Array, length: number = values.length): Moments {
+  if (!(length <= values.length)) throw new RangeError(`There are ${values.length} values, not ${length}.`);
   let count = 0;
   let sum = 0;
   let min = Number.POSITIVE_INFINITY;

@@ -22,7 +22,7 @@ import { createSqlDataset, type Query } from "./sql-dataset.ts";
 import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
 
-export interface DuckDbOptions {
+export interface DuckDbOptions extends CallOptions {
   /** The database file. Default: in memory. */
   readonly path?: string | undefined;
   /** What DuckDB may hold in memory before it spills; the process takes somewhat more. Default: 80 % of the machine's. */
@@ -78,12 +78,16 @@ let instances = 0;
 
 /** Opens DuckDB. Throws `DUCKDB_ALREADY_OPEN`, `DUCKDB_FILE_LOCKED`, `DUCKDB_WORKER_REFUSED`, `DUCKDB_DATABASE_CORRUPT`. */
 export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
-  const { path, spillDirectory, concurrency = 2 } = options;
+  const { path, spillDirectory, concurrency = 2, signal } = options;
+  signal?.throwIfAborted();
   const claim = path === undefined || path === ":memory:" ? undefined : await claimDatabaseFile(resolve(path));
   const spill = resolve(spillDirectory ?? join(tmpdir(), `millwright-duckdb-${process.pid}-${++instances}`));
   try {
     const instance = await createInstance(claim?.path ?? ":memory:", spill, options);
-    const { sources } = await prepareInstance(instance, spill, options);
+    const sources = await prepareInstance(instance, spill, options).catch((error: unknown) => {
+      instance.closeSync();
+      throw error;
+    });
     const connections = createConnections(instance, prepareConnection, concurrency);
     return createDuckDb(connections, sources, async () => {
       await connections.close();
@@ -92,6 +96,7 @@ export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
     });
   } catch (error) {
     claim?.release();
+    signal?.throwIfAborted();
     throw fromDuckDb(error, claim?.path);
   }
 }
@@ -113,8 +118,8 @@ async function createInstance(path: string, spill: string, options: DuckDbOption
 async function prepareInstance(
   instance: DuckDBInstance,
   spill: string,
-  { allowedDirectories }: DuckDbOptions,
-): Promise<{ readonly sources: BatchSources }> {
+  { allowedDirectories, signal }: DuckDbOptions,
+): Promise<BatchSources> {
   const connection = await instance.connect();
   try {
     await connection.run(`ATTACH ':memory:' AS ${SCRATCH}`);
@@ -126,7 +131,8 @@ async function prepareInstance(
       await connection.run("SET enable_external_access = false");
     }
     await connection.run("SET lock_configuration = true");
-    return { sources };
+    signal?.throwIfAborted();
+    return sources;
   } finally {
     connection.closeSync();
   }

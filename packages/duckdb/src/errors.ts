@@ -1,4 +1,4 @@
-import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contracts";
+import { isMillwrightError, MillwrightError, type MillwrightErrorOptions } from "@millwright/contracts";
 
 export type DuckDbErrorCode =
   | "DUCKDB_ACCESS_DENIED"
@@ -163,18 +163,19 @@ const FALLBACK: Mapped = {
 
 /**
  * Gives a failure of DuckDB its code.
+ * @param error What DuckDB threw, or words in its manner for what it would not notice itself.
  * @param where What was done, when it adds to the message: the file that was read.
  */
-export function fromDuckDb(error: unknown, where?: string): Error {
-  if (error instanceof MillwrightError) return error;
-  if (!(error instanceof Error)) return new Error(String(error));
+export function fromDuckDb(error: unknown, where?: string): MillwrightError {
+  if (isMillwrightError(error)) return error;
+  const words = error instanceof Error ? error.message : String(error);
   // The first lines say what happened; the rest quotes the SQL, which may be long and may hold data.
-  const text = (error.message.split(/\n\s*\n|\n(?:Possible fixes|The search space)/)[0] ?? error.message).trim();
+  const text = (words.split(/\n\s*\n|\n(?:Possible fixes|The search space)/)[0] ?? words).trim();
   const { code, ...options } = RULES.find(([pattern]) => pattern.test(text))?.[1] ?? FALLBACK;
-  const named = /^\s*file = (.+)$/m.exec(error.message)?.[1] ?? where;
+  const named = /^\s*file = (.+)$/m.exec(words)?.[1] ?? where;
   const place = named === undefined || text.includes(named) ? "" : ` (${named})`;
   return new DuckDbError(code, `DuckDB: ${text}${place}${/[.!?]$/.test(text + place) ? "" : "."}`, {
     ...options,
-    cause: error,
+    cause: error instanceof Error ? error : undefined,
   });
 }

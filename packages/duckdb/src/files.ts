@@ -93,7 +93,7 @@ async function expand(connections: Connections, path: string, { signal }: CallOp
       for (let row = 0; row < batch.length; row++) found.push(String(valueAt(batch.columns["file"]!, row)));
     }
   } else if (await exists(absolute)) found.push(absolute);
-  if (found.length === 0) throw fromDuckDb(new Error(`IO Error: No files found that match the pattern "${absolute}"`));
+  if (found.length === 0) throw fromDuckDb(`IO Error: No files found that match the pattern "${absolute}"`);
   return found;
 }
 

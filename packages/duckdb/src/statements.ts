@@ -139,7 +139,7 @@ async function prepare(held: HeldConnection, sql: string, options: StatementOpti
   const statement = await held.call(() => held.connection.prepare(sql), native(options));
   try {
     if (statement.statementType === StatementType.TRANSACTION) {
-      throw new Error("Parser Error: a transaction cannot be left open on a connection that others use after you");
+      throw fromDuckDb("Parser Error: a transaction cannot be left open on a connection that others use after you");
     }
     bindParameters(statement, bindings(options.params ?? []));
     return statement;

@@ -20,7 +20,7 @@ import { createOnlineView, type OnlineReading, type OnlineView } from "./online-
 import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
 
-export interface ResidentOnlineOptions {
+export interface ResidentOnlineOptions extends CallOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
   readonly store: OnlineStore | undefined;
@@ -42,9 +42,9 @@ interface Held {
 
 /** Keeps all rows that reads may need in this process, and appends them to a store that outlives it. */
 export async function createResidentOnline(options: ResidentOnlineOptions): Promise<Online> {
-  const { views, store, latenessMs } = options;
+  const { views, store, latenessMs, signal } = options;
   const held = new Map<string, Held>();
-  for (const view of views.values()) held.set(view.id, await load(view, store, latenessMs));
+  for (const view of views.values()) held.set(view.id, await load(view, { store, latenessMs, signal }));
   return new ResidentOnline(options, held);
 }
 
@@ -77,7 +77,7 @@ class ResidentOnline implements Online {
       const { watermarkUs } = held.state;
       await this.#append(view, held, rows, signal);
       return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
-    });
+    }, signal);
     this.#rewriteWhenLong(view, held);
     const { watermarkUs } = held.state;
     return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
@@ -93,7 +93,7 @@ class ResidentOnline implements Online {
       else if (change.row !== undefined) await this.#append(view, held, [change.row]);
       return change;
     };
-    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work));
+    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, signal));
   }
 
   async newest(view: FeatureView, keys: readonly string[]): Promise<(OnlineRow | undefined)[]> {
@@ -118,7 +118,7 @@ class ResidentOnline implements Online {
       held.state = state;
       held.stored = state.size;
       return { rows, keptRows, upToMs: upToUs / 1000 };
-    });
+    }, signal);
   }
 
   async settle(): Promise<void> {
@@ -156,11 +156,14 @@ function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRe
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
-async function load(view: FeatureView, store: OnlineStore | undefined, latenessMs: number): Promise<Held> {
+async function load(
+  view: FeatureView,
+  { store, latenessMs, signal }: Pick<ResidentOnlineOptions, "store" | "latenessMs" | "signal">,
+): Promise<Held> {
   const state = createOnlineView(view, { latenessMs });
   let stored = 0;
   if (store !== undefined) {
-    for await (const record of store.read(view.id)) {
+    for await (const record of store.read(view.id, { signal })) {
       state.add([record]);
       stored++;
     }

@@ -32,7 +32,7 @@ import { createSlots } from "./slots.ts";
 import { createStateEvents } from "./state-events.ts";
 import { moveJob, SupervisedJob, type Supervisor } from "./supervised-job.ts";
 
-export interface JobsOptions {
+export interface JobsOptions extends CallOptions {
   /** A folder on a local disk that one launcher has for itself. It is made where there is none. */
   readonly directory: string;
   /** CPUs that jobs share; a job that names none takes one. Default: the machine's. */
@@ -223,12 +223,16 @@ class LocalJobs implements Jobs {
  * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`.
  */
 export async function openJobs(options: JobsOptions): Promise<Jobs> {
-  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock } = options;
+  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock, signal } = options;
+  signal?.throwIfAborted();
   if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(directory);
   try {
-    for (const folder of await jobFolders(directory)) await recover(folder, clock);
+    for (const folder of await jobFolders(directory)) {
+      signal?.throwIfAborted();
+      await recover(folder, clock);
+    }
   } catch (error) {
     await unlock();
     throw error;
