@@ -12,13 +12,14 @@ import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
 import { accessDenied } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
+import type { HistoryOptions } from "./training-set.ts";
 import type { FeatureRecord } from "./record-types.ts";
 import { personalColumns } from "./served-samples.ts";
 
 /** The calls of a feature store that one principal may be given. */
 export interface RestrictedStore
   extends FeatureSource, Pick<FeatureStore, "get" | "put" | "push" | "update" | "delete" | "ingest" | "scan"> {
-  history(...args: Parameters<FeatureStore["history"]>): Promise<Dataset>;
+  history(service: string | FeatureService, options: HistoryOptions): Promise<Dataset>;
 }
 
 export interface RestrictOptions {
