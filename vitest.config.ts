@@ -8,6 +8,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const slowest: readonly string[] = [
   "examples/flight-delays/test/job.test.ts",
+  "packages/feature-store/test/feast.integration.test.ts",
   "packages/storage/test/crash.test.ts",
   "packages/trainer/test/resume.test.ts",
   "test/readme-examples.test.ts",
