@@ -11,6 +11,7 @@ import { accessCheck } from "./http/access.ts";
 import { type FaceSetting, type FeatureFaceOptions, faceSetting } from "./http/face-options.ts";
 import { fastifyFace } from "./http/fastify-face.ts";
 import type { HttpRoute } from "./http/message.ts";
+import { objectSchema } from "./http/schemas.ts";
 
 export { type FeastDefinitions, type UnmappedFeastObject, definitionsOfFeastRegistry } from "./feast/registry.ts";
 
@@ -41,10 +42,10 @@ export function feastRoutes(
   const materializer = createFeastMaterializer(store, common, check, (view, error) =>
     logger.error({ view, error }, "A materialization in the background failed."),
   );
-  const post = (path: string, summary: string, handle: HttpRoute["handle"]): HttpRoute => ({
+  const post = (path: keyof typeof bodies, summary: string, handle: HttpRoute["handle"]): HttpRoute => ({
     method: "POST",
     path,
-    schema: { operationId: path.slice(1), summary, tags: ["feast"], body: { type: "object" } },
+    schema: { operationId: path.slice(1), summary, tags: ["feast"], body: bodies[path] },
     handle,
   });
   const routes: readonly HttpRoute[] = [
@@ -72,6 +73,30 @@ export function feastRoutes(
     close: () => materializer.close(),
   });
 }
+
+const text = { type: "string" };
+const columns = { type: "object", additionalProperties: { type: "array" } };
+const views = { anyOf: [{ type: "array", items: text }, { type: "null" }] };
+
+/** What the routes take, for OpenAPI. */
+const bodies = {
+  "/get-online-features": objectSchema(
+    {
+      entities: columns,
+      features: { type: "array", items: text },
+      feature_service: text,
+      full_feature_names: { type: "boolean", default: false },
+    },
+    ["entities"],
+  ),
+  "/push": objectSchema(
+    { push_source_name: text, df: columns, to: { enum: ["online", "offline", "online_and_offline"] } },
+    ["push_source_name", "df"],
+  ),
+  "/write-to-online-store": objectSchema({ feature_view_name: text, df: columns }),
+  "/materialize": objectSchema({ start_ts: text, end_ts: text, feature_views: views }, []),
+  "/materialize-incremental": objectSchema({ end_ts: text, feature_views: views }, ["end_ts"]),
+};
 
 function pushSourcesOf(
   { views }: FaceSetting,

@@ -87,6 +87,17 @@ test("times are understood as Python writes them", () => {
   }
 });
 
+test("numbers beyond their type are refused, and numbers as text are taken from Feast's clients alone", () => {
+  expect(valueReaders.float32?.read(3.5e38)).toBe(undefined);
+  expect(valueReaders.float32?.read(3.4e38)).toBe(3.4e38);
+  expect(valueReaders.float64?.read(3.5e38)).toBe(3.5e38);
+  expect(valueReaders.float64?.read("1.5")).toBe(undefined);
+  expect(["1.5", " -2. ", "+.5e1", "-0", "-0.0", "NaN", "1e999", "x", ""].map(feastValueReaders.float64!.read)).toEqual(
+    [1.5, -2, 5, -0, -0, Number.NaN, undefined, undefined, undefined],
+  );
+  expect(["7", " 8.0 ", 9, "7.5", true].map(feastValueReaders.int32!.read)).toEqual([7n, 8n, 9n, undefined, undefined]);
+});
+
 test("JSON is read as Python writes it, and only numbers are touched", () => {
   const text =
     '{"a":[9007199254740993,-1152921504606846977,0.12345678901234567,1e20],"b":[NaN,-Infinity],"c":"NaN 1234567890123456789 \\" Infinity"}';

@@ -22,12 +22,14 @@ const integer = (low: bigint, high: bigint): ValueReader => ({
 
 const notFinite = new Set<unknown>(["NaN", "Infinity", "-Infinity", "-0"]);
 
-const float: ValueReader = {
-  // JSON reads 1e999 as infinite: what is infinite must say so.
-  read: (value) =>
-    typeof value === "number" && Number.isFinite(value) ? value : notFinite.has(value) ? Number(value) : undefined,
-  wanted: 'a number, or "NaN", "Infinity", "-Infinity" or "-0"',
-};
+/** JSON reads 1e999 as infinite, and a single float 1e39: what is infinite must say so. */
+const float = (single: (value: number) => number): ValueReader => ({
+  read: (value) => {
+    if (typeof value === "number") return Number.isFinite(single(value)) ? value : undefined;
+    return notFinite.has(value) ? Number(value) : undefined;
+  },
+  wanted: 'a number within the range of the type, or "NaN", "Infinity", "-Infinity" or "-0"',
+});
 
 /** What `parse` makes of a text, or undefined where it throws. */
 function attempt<Value>(parse: (text: string) => Value, value: unknown): Value | undefined {
@@ -49,8 +51,8 @@ export const valueReaders: ValueReaders = {
   uint16: integer(0n, 65_535n),
   uint32: integer(0n, 2n ** 32n - 1n),
   uint64: integer(0n, 2n ** 64n - 1n),
-  float32: float,
-  float64: float,
+  float32: float(Math.fround),
+  float64: float(Number),
   bool: { read: (value) => (typeof value === "boolean" ? value : undefined), wanted: "true or false" },
   utf8: { read: (value) => (typeof value === "string" ? value : undefined), wanted: "text" },
   timestamp: {
@@ -100,8 +102,8 @@ const integers = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"
 export const feastValueReaders: ValueReaders = {
   ...valueReaders,
   ...Object.fromEntries(integers.map((type) => [type, lenientInteger(valueReaders[type])])),
-  float32: lenientFloat(),
-  float64: lenientFloat(),
+  float32: lenientFloat(valueReaders.float32),
+  float64: lenientFloat(valueReaders.float64),
   bool: {
     read: (value) => (typeof value === "boolean" ? value : value === 0 || value === 1 ? value === 1 : undefined),
     wanted: "true or false",
@@ -116,11 +118,14 @@ function lenientInteger(strict: ValueReader | undefined): ValueReader {
   };
 }
 
-function lenientFloat(): ValueReader {
+function lenientFloat(strict: ValueReader | undefined): ValueReader {
   const number = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
   return {
-    wanted: "a number",
+    wanted: strict?.wanted ?? "a number",
     read: (value) =>
-      float.read(value) ?? (typeof value === "string" && number.test(value.trim()) ? Number(value) : undefined),
+      strict?.read(typeof value === "string" && number.test(value.trim()) ? finite(Number(value)) : value),
   };
 }
+
+/** The sign of −0 is text, as it is in the house's JSON. */
+const finite = (value: number): number | string => (Object.is(value, -0) ? "-0" : value);
