@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * for the disk stand apart from each other.
  */
 const slowest: readonly string[] = [
+  "packages/feature-store/test/feast.integration.test.ts",
   "packages/storage/test/crash.test.ts",
   "examples/flight-delays/test/job.test.ts",
   "packages/trainer/test/resume.test.ts",

@@ -10,15 +10,15 @@ const heading = "## Every code";
 
 /** Source files of a package that make errors. */
 const errorFiles = ({ path }) =>
-  readdirSync(join(path, "src"))
-    .filter((name) => name === "errors.ts" || name.endsWith("-errors.ts"))
+  readdirSync(join(path, "src"), { recursive: true })
+    .filter((name) => /(^|[\\/-])errors\.ts$/.test(name))
     .toSorted()
     .map((name) => readFileSync(join(path, "src", name), "utf8"));
 
 /** Where errors are made: what stands from one code to the next, without the union of codes before them. */
-function makingsOf(source) {
-  const made = source.slice(source.indexOf("export class"));
-  const codes = [...made.matchAll(/"([A-Z]+_[A-Z0-9_]+)"/g)].filter(([, code]) => source.includes(`| "${code}"`));
+function makingsOf(source, known) {
+  const made = source.slice(Math.max(0, source.indexOf("export class")));
+  const codes = [...made.matchAll(/"([A-Z]+_[A-Z0-9_]+)"/g)].filter(([, code]) => known.includes(`| "${code}"`));
   return codes.map((match, at) => ({
     code: match[1],
     text: made.slice(match.index, codes[at + 1]?.index).split(/\n(?=const |function |export )/)[0],
@@ -58,8 +58,9 @@ function whenOf(readme) {
 /** Every code that the package owns: `{ code, categories, retryable, when }`. */
 function codesOf(owner) {
   const when = whenOf(readFileSync(join(owner.path, "README.md"), "utf8"));
-  const codes = errorFiles(owner).flatMap((source) =>
-    makingsOf(source).map(({ code, text }) => ({
+  const files = errorFiles(owner);
+  const codes = files.flatMap((source) =>
+    makingsOf(source, files.join("\n")).map(({ code, text }) => ({
       code,
       categories: categoriesOf(text, source),
       retryable: retryableOf(text),

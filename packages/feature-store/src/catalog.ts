@@ -108,12 +108,34 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
     readMs = clock.nowMs();
     return (state = stateOf(await log.read()));
   };
+  return catalogOf({
+    reads,
+    clock,
+    change,
+    current,
+    known: () => state,
+    isStale: () => clock.nowMs() - readMs > FRESH_MS,
+  });
+}
+
+interface CatalogParts {
+  readonly reads: ReadTimes;
+  readonly clock: Clock;
+  change(decide: (state: CatalogState) => readonly CatalogChange[], options?: CallOptions): Promise<void>;
+  /** Reads what the folder has got. */
+  current(options?: CallOptions): Promise<CatalogState>;
+  /** As last read. */
+  known(): CatalogState;
+  isStale(): boolean;
+}
+
+function catalogOf({ reads, clock, change, current, known, isStale }: CatalogParts): OpenedCatalog {
   return {
     reads,
     get state() {
       // Another process may have promoted a version. What cannot be read now is read the next time.
-      if (clock.nowMs() - readMs > FRESH_MS) current().catch(() => {});
-      return state;
+      if (isStale()) current().catch(() => {});
+      return known();
     },
     promote: (service, version, options) =>
       change((now) => {
@@ -124,10 +146,12 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
     async pin(model, service, options) {
       await change((now) => {
         const { id, digest } = now.service(service);
-        const known = now.pins.get(model);
-        return known?.digest === digest && known.service === id ? [] : [{ kind: "pinned", model, service: id, digest }];
+        const pinned = now.pins.get(model);
+        return pinned?.digest === digest && pinned.service === id
+          ? []
+          : [{ kind: "pinned", model, service: id, digest }];
       }, options);
-      return state.pins.get(model)!;
+      return known().pins.get(model)!;
     },
     unpin: (model, options) => change((now) => (now.pins.has(model) ? [{ kind: "unpinned", model }] : []), options),
     pins: async (options) => [...(await current(options)).pins.values()],
