@@ -91,3 +91,50 @@ export {
 } from "./transforms.ts";
 export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
 export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";
+export { type DistributionDistanceOptions, distributionDistance } from "./distribution-distance.ts";
+export {
+  type ExpectationDraft,
+  defineExpectations,
+  expectBetween,
+  expectCompare,
+  expectComplete,
+  expectDistribution,
+  expectFresh,
+  expectMatch,
+  expectMonotonic,
+  expectOneOf,
+  expectReferences,
+  expectRowCount,
+  expectStatistic,
+  expectUnique,
+} from "./expectations/define-expectations.ts";
+export {
+  type EvaluateExpectationsOptions,
+  type ExpectationRun,
+  type ExpectationRunOptions,
+  type ExpectationState,
+  createExpectationRun,
+  evaluateExpectations,
+  mergeExpectationStates,
+} from "./expectations/evaluate-expectations.ts";
+export type { CheckLimits, CheckState, ExpectationProblem } from "./expectations/check-state.ts";
+export type {
+  ColumnStatistic,
+  ComparisonOperator,
+  DriftMethod,
+  Expectation,
+  ExpectationBounds,
+  ExpectationOptions,
+  ExpectationSet,
+  ExpectationSeverity,
+  RowExpectationOptions,
+} from "./expectations/expectation.ts";
+export { parseExpectations } from "./expectations/expectation-json.ts";
+export {
+  type ExpectationOutcome,
+  type ExpectationReport,
+  type ExpectationReportOptions,
+  type ExpectationResult,
+  reportExpectations,
+} from "./expectations/expectation-report.ts";
+export { type ReferenceKeys, type ReferenceKeysOptions, readReferenceKeys } from "./expectations/reference-keys.ts";
