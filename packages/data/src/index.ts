@@ -138,3 +138,24 @@ export {
   reportExpectations,
 } from "./expectations/expectation-report.ts";
 export { type ReferenceKeys, type ReferenceKeysOptions, readReferenceKeys } from "./expectations/reference-keys.ts";
+export {
+  type InferredColumn,
+  type InferredSchema,
+  type InferredType,
+  type InferenceOptions,
+  type InferSchemaOptions,
+  fieldsOf,
+  inferSchema,
+  schemaFromEvidence,
+} from "./inference/infer-schema.ts";
+export {
+  type ColumnEvidence,
+  type EvidenceLimits,
+  type KindEvidence,
+  type SchemaEvidence,
+  type SchemaObserver,
+  type SchemaObserverOptions,
+  createSchemaObserver,
+  mergeSchemaEvidence,
+} from "./inference/schema-evidence.ts";
+export type { ValueKind } from "./inference/text-kind.ts";
