@@ -159,3 +159,18 @@ export {
   mergeSchemaEvidence,
 } from "./inference/schema-evidence.ts";
 export type { ValueKind } from "./inference/text-kind.ts";
+export {
+  type ColumnConstraint,
+  type ConstraintCheckType,
+  type ConstraintReport,
+  type Constraints,
+  type ConstraintType,
+  type ConstraintViolation,
+  type MonitoringConfig,
+} from "./constraints/constraints.ts";
+export { type CheckConstraintsOptions, checkConstraints } from "./constraints/check-constraints.ts";
+export { parseSageMakerStatistics } from "./constraints/parse-sagemaker-statistics.ts";
+export { parseSageMakerConstraints, toSageMakerConstraints } from "./constraints/sagemaker-constraints.ts";
+export { toSageMakerStatistics } from "./constraints/sagemaker-statistics.ts";
+export { parseSageMakerViolations, toSageMakerViolations } from "./constraints/sagemaker-violations.ts";
+export { type SuggestConstraintsOptions, suggestConstraints } from "./constraints/suggest-constraints.ts";
