@@ -174,3 +174,9 @@ export { parseSageMakerConstraints, toSageMakerConstraints } from "./constraints
 export { toSageMakerStatistics } from "./constraints/sagemaker-statistics.ts";
 export { parseSageMakerViolations, toSageMakerViolations } from "./constraints/sagemaker-violations.ts";
 export { type SuggestConstraintsOptions, suggestConstraints } from "./constraints/suggest-constraints.ts";
+export {
+  type MetricAnomalyOptions,
+  type MetricPoint,
+  type MetricVerdict,
+  judgeMetric,
+} from "./history/metric-anomaly.ts";
