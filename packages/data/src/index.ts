@@ -180,3 +180,19 @@ export {
   type MetricVerdict,
   judgeMetric,
 } from "./history/metric-anomaly.ts";
+export type { PiiKind } from "./pii/detector.ts";
+export { piiKinds } from "./pii/detectors.ts";
+export {
+  type PiiColumn,
+  type PiiReport,
+  type PiiScanOptions,
+  mergePiiReports,
+  scanForPii,
+} from "./pii/scan-for-pii.ts";
+export { type CheckLabelsOptions, type LabelReport, checkLabels } from "./labels/check-labels.ts";
+export {
+  type NoisyLabelOptions,
+  type NoisyLabelReport,
+  type SuspiciousLabel,
+  rankNoisyLabels,
+} from "./labels/noisy-labels.ts";

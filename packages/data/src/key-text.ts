@@ -49,3 +49,9 @@ export function jointKeys(
     return shortened(JSON.stringify(parts));
   };
 }
+
+/** @returns one key for several columns, in which nulls are a value of their own. */
+export function rowKeys(columns: readonly (readonly [name: string, column: Column])[]): (row: number) => string {
+  const readers = columns.map(([name, column]) => keyTexts(name, column));
+  return (row) => shortened(JSON.stringify(readers.map((reader) => reader(row) ?? null)));
+}
