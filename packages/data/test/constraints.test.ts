@@ -254,6 +254,10 @@ test("small domains only are suggested, and columns can be left unconstrained", 
   expect(few!.domain).toHaveLength(10);
   expect(many!.domain).toBeUndefined();
   expect(suggestConstraints(profile, { maxDomainSize: 9 }).columns[0]!.domain).toBeUndefined();
+  expect(() => suggestConstraints(profile, { maxDomainSize: -1 })).toThrow(
+    "maxDomainSize must be an integer from 0, not -1.",
+  );
+  expect(() => suggestConstraints(profile, { unconstrained: ["gone"] })).toThrow("gone");
   expect(suggestConstraints(profile, { unconstrained: ["few"] }).columns[0]).toEqual({
     name: "few",
     inferredType: "Unknown",

@@ -273,6 +273,16 @@ test("states of 64 shards merge to the report of one pass, in any grouping", () 
   expect(() => mergeExpectationStates(left, other)).toThrow("other expectations");
 });
 
+test("a batch that does not fit the schema is refused, and nothing of it counts", () => {
+  const set = defineExpectations([expectComplete("a"), expectBetween("b", { min: 0 })]);
+  const run = createExpectationRun(schemaOf(batchOf({ a: ["x"], b: [1] })), set);
+  run.update(batchOf({ a: ["x"], b: [1] }));
+  const before = run.state();
+  expect(() => run.update(batchOf({ a: ["x", "y"] }))).toThrow('"b"');
+  expect(() => run.update(batchOf({ a: ["x", "y"], b: ["1", "2"] }))).toThrow("float64");
+  expect(run.state()).toEqual(before);
+});
+
 test("merged states of shards beyond maxKeys bound the truth", () => {
   const values = Array.from({ length: 400 }, (_, row) => BigInt((row * 7) % 250));
   const truth = 400 - 250;

@@ -78,6 +78,20 @@ test("DQ-6: golden files of Model Monitor parse and are written again, for each 
   }
 });
 
+test("a violation is worded as Model Monitor words it", async () => {
+  const flags = Array.from({ length: 354 }, (_, row) => (row === 9 ? "0.5" : String(row % 2)));
+  const { violations } = await checkConstraints(
+    datasetOf([batchOf({ State_MI: flags })]),
+    parseSageMakerConstraints({
+      version: 0,
+      features: [{ name: "State_MI", inferred_type: "Integral", completeness: 1 }],
+    }),
+  );
+  expect(violations.map(({ description }) => description)).toEqual([
+    "Data type match requirement is not met. Expected data type: Integral, Expected match: 100.0%. Observed: Only 99.71751412429379% of data is Integral.",
+  ]);
+});
+
 test("golden statistics parse to a profile that is written as the same statistics, as is the profile of the table itself", () => {
   const file = golden("statistics");
   const parsed = parseSageMakerStatistics(file);

@@ -88,7 +88,7 @@ const shareOf = (part: number, whole: number): number => (whole === 0 ? 1 : part
 
 /** As Model Monitor writes shares: 100.0%, 99.71751412429379%. */
 function percent(share: number): string {
-  const value = Number((share * 100).toPrecision(15));
+  const value = share * 100;
   return `${Number.isInteger(value) ? value.toFixed(1) : value}%`;
 }
 

@@ -1,4 +1,5 @@
 import type { ColumnType } from "@millwright/contracts";
+import { columnMissing } from "../errors.ts";
 import type { ColumnProfile, Profile } from "../profile.ts";
 import { isSmallDomain, largestDomain } from "../small-domain.ts";
 import { type ColumnConstraint, type Constraints, type ConstraintType, defaultMonitoring } from "./constraints.ts";
@@ -12,12 +13,16 @@ export interface SuggestConstraintsOptions {
 
 /**
  * Suggests what later tables should satisfy, from the profile of a good one: the type, the completeness, that numbers are not negative, and domains of few values.
- * The table itself satisfies what is suggested. Booleans, dates and timestamps count as `String`, the nearest type that Model Monitor knows.
+ * The table itself satisfies what is suggested. Throws `DATA_COLUMN_MISSING` where an unconstrained column is not there. Booleans, dates and timestamps count as `String`, the nearest type that Model Monitor knows.
  */
 export function suggestConstraints(
   profile: Profile,
   { maxDomainSize = largestDomain, unconstrained = [] }: SuggestConstraintsOptions = {},
 ): Constraints {
+  if (!(Number.isInteger(maxDomainSize) && maxDomainSize >= 0))
+    throw new RangeError(`maxDomainSize must be an integer from 0, not ${maxDomainSize}.`);
+  const unknown = unconstrained.find((name) => !Object.hasOwn(profile.columns, name));
+  if (unknown !== undefined) throw columnMissing(unknown, Object.keys(profile.columns));
   const free = new Set(unconstrained);
   const columns = Object.entries(profile.columns).map(([name, column]): ColumnConstraint =>
     free.has(name) ? { name, inferredType: "Unknown" } : suggestForColumn(name, column, maxDomainSize),

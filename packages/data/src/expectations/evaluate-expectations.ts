@@ -1,5 +1,6 @@
 import type { Batch, Dataset, Schema } from "@millwright/contracts";
-import { schemaMismatch } from "../errors.ts";
+import { columnOf } from "../batch.ts";
+import { columnType, schemaMismatch } from "../errors.ts";
 import { createProfiler, mergeProfiles, type Profile } from "../profile.ts";
 import { type CheckLimits, type CheckState, emptyCheck, mergeChecks } from "./check-state.ts";
 import { problemOf } from "./column-fit.ts";
@@ -33,6 +34,7 @@ export interface ExpectationState {
 
 /** Looks at rows batch by batch. */
 export interface ExpectationRun {
+  /** Throws `DATA_COLUMN_MISSING`, `DATA_COLUMN_TYPE` for a batch that does not fit the schema; nothing of it counts then. */
   update(batch: Batch): void;
   /** What was met so far; more may follow. */
   state(): ExpectationState;
@@ -58,9 +60,15 @@ export function createExpectationRun(
     return { update: () => undefined, state: (): CheckState => ({ ...emptyCheck, problem }) };
   });
   const profiler = createProfiler(profiledFields(schema, set));
+  const spoken = new Set(set.expectations.flatMap(columnsOf));
+  const fields = schema.filter(({ name }) => spoken.has(name));
   let rows = 0;
   return {
     update(batch) {
+      for (const { name, type } of fields) {
+        const found = columnOf(batch, name);
+        if (found.type !== type) throw columnType(name, found.type, type);
+      }
       profiler.update(batch);
       for (const check of checks) check.update(batch, rows);
       rows += batch.length;
