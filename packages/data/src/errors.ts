@@ -6,8 +6,10 @@ export type DataErrorCode =
   | "DATA_COLUMN_MISSING"
   | "DATA_COLUMN_TYPE"
   | "DATA_COLUMN_TOO_LARGE"
+  | "DATA_EXPECTATIONS_INVALID"
   | "DATA_FIT_EMPTY"
   | "DATA_LENGTH_MISMATCH"
+  | "DATA_MODEL_MONITOR_INVALID"
   | "DATA_PROFILE_INVALID"
   | "DATA_SCHEMA_MISMATCH"
   | "DATA_TRANSFORMS_INVALID"
@@ -60,6 +62,12 @@ export const columnTooLarge = (bytes: number): DataError =>
     },
   );
 
+export const expectationsInvalid = (path: string, problem: string): DataError =>
+  new DataError("DATA_EXPECTATIONS_INVALID", `The expectations cannot be used: ${path} ${problem}.`, {
+    category: "user",
+    remedy: "Mend the expectation, or build it with the expect functions and defineExpectations.",
+  });
+
 export const fitEmpty = (column: string, needed: string): DataError =>
   new DataError("DATA_FIT_EMPTY", `The column "${column}" has no value from which to fit ${needed}.`, {
     category: "data",
@@ -70,6 +78,12 @@ export const lengthMismatch = (name: string, actual: number, wanted: number): Da
   new DataError("DATA_LENGTH_MISMATCH", `The column "${name}" has ${actual} rows, where ${wanted} are needed.`, {
     category: "user",
     remedy: "Give all columns of a batch the same number of rows.",
+  });
+
+export const modelMonitorInvalid = (file: string, path: string, problem: string): DataError =>
+  new DataError("DATA_MODEL_MONITOR_INVALID", `The ${file} cannot be read: ${path} ${problem}.`, {
+    category: "data",
+    remedy: "Write it in the schema that SageMaker Model Monitor documents, or suggest it again.",
   });
 
 export const profileInvalid = (path: string, problem: string): DataError =>
