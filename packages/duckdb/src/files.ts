@@ -26,7 +26,12 @@ export interface ScanOptions extends CallOptions {
   readonly header?: boolean | undefined;
   /** CSV only: text that stands for null. Default: the empty string. */
   readonly nullText?: string | undefined;
+  /** CSV only: whether the text that stands for null is null within quotes too. Default: true; `writeCsv` tells the two apart. */
+  readonly quotedNull?: boolean | undefined;
 }
+
+/** A quarter of DuckDB's own: it holds several for each thread, beside which a memory limit left room for little else. */
+const BUFFER_BYTES = 8_000_000;
 
 const ENDINGS: readonly (readonly [RegExp, FileFormat])[] = [
   [/\.parquet$/i, "parquet"],
@@ -138,7 +143,7 @@ const list = (paths: readonly string[]): string => `[${paths.map(literal).join("
 
 /** The FROM part that reads the files. */
 function readerSql(paths: readonly string[], format: FileFormat, options: ScanOptions): string {
-  const { schema, unionByName, nullText } = options;
+  const { schema, unionByName, nullText, quotedNull = true } = options;
   const settings: string[] = [list(paths)];
   if (unionByName === true) settings.push("union_by_name = true");
   if (format === "parquet") {
@@ -149,6 +154,7 @@ function readerSql(paths: readonly string[], format: FileFormat, options: ScanOp
   if (format === "ndjson") return `SELECT * FROM read_ndjson(${settings.join(", ")})`;
   settings.push(...dialectOf(paths, options));
   if (nullText !== undefined) settings.push(`nullstr = ${literal(nullText)}`);
+  settings.push(`allow_quoted_nulls = ${quotedNull}`);
   return `SELECT * FROM read_csv(${settings.join(", ")})`;
 }
 
@@ -168,6 +174,7 @@ function dialectOf(paths: readonly string[], { delimiter, quote = '"', header = 
     "strict_mode = true",
     "null_padding = false",
     "ignore_errors = false",
+    `buffer_size = ${BUFFER_BYTES}`,
   ];
 }
 
