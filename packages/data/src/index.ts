@@ -91,3 +91,15 @@ export {
 } from "./transforms.ts";
 export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
 export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";
+export { type HistogramBin, histogramOf } from "./histogram.ts";
+export {
+  type RankSketch,
+  type RankSketcher,
+  type RankSketchOptions,
+  createRankSketcher,
+  emptyRankSketch,
+  mergeRankSketches,
+  quantilesInSketch,
+  rankInSketch,
+} from "./rank-sketch.ts";
+export { parseRankSketch, rankSketchToJson } from "./rank-sketch-json.ts";
