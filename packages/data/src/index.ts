@@ -103,3 +103,11 @@ export {
   rankInSketch,
 } from "./rank-sketch.ts";
 export { parseRankSketch, rankSketchToJson } from "./rank-sketch-json.ts";
+export {
+  type ProfileBudget,
+  type ProfileProgress,
+  type ProfileWithinOptions,
+  type SampleBound,
+  type SampledProfile,
+  profileWithin,
+} from "./profile-within.ts";
