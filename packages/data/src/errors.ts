@@ -9,6 +9,7 @@ export type DataErrorCode =
   | "DATA_LENGTH_MISMATCH"
   | "DATA_PROFILE_INVALID"
   | "DATA_SCHEMA_MISMATCH"
+  | "DATA_SPLIT_LEAKS"
   | "DATA_TRANSFORMS_INVALID"
   | "DATA_TYPE_AMBIGUOUS"
   | "DATA_VALUE_INVALID"
@@ -74,6 +75,12 @@ export const schemaMismatch = (problem: string): DataError =>
   new DataError("DATA_SCHEMA_MISMATCH", `Schemas differ: ${problem}.`, {
     category: "user",
     remedy: "Give all parts the same column names and types.",
+  });
+
+export const splitLeaks = (problems: readonly string[]): DataError =>
+  new DataError("DATA_SPLIT_LEAKS", `The parts of the split are not apart: ${problems.join("; ")}.`, {
+    category: "data",
+    remedy: "Split by entity with splitByHash or by time with splitByTime, and drop duplicates before splitting.",
   });
 
 export const transformsInvalid = (path: string, problem: string): DataError =>

@@ -71,7 +71,16 @@ export {
   relativeErrorOf,
 } from "./quantile-sketch.ts";
 export { fitTransforms } from "./fit-transforms.ts";
-export { type HashSplitOptions, type TimeSplitOptions, filterRows, splitByHash, splitByTime } from "./split.ts";
+export {
+  type HashSplitOptions,
+  type RollingOriginOptions,
+  type TimeSplitOptions,
+  type TrainValidation,
+  filterRows,
+  splitByHash,
+  splitByRollingOrigin,
+  splitByTime,
+} from "./split.ts";
 export type {
   CyclicStep,
   FittedStep,
@@ -111,3 +120,5 @@ export {
   type SampledProfile,
   profileWithin,
 } from "./profile-within.ts";
+export { type RandomSplitOptions, splitAtRandom } from "./split-at-random.ts";
+export { type RowPlace, type SplitCheckOptions, type SplitReport, assertSplit, checkSplit } from "./split-check.ts";
