@@ -101,11 +101,15 @@ export const valueInvalid = (type: string, row: number, value: unknown): DataErr
     remedy: "Pass a value of the column's type, or null.",
   });
 
-export const versionUnsupported = (what: string, version: unknown): DataError =>
-  new DataError("DATA_VERSION_UNSUPPORTED", `${what} has the format version ${show(version)}; this release reads 1.`, {
-    category: "user",
-    remedy: "Upgrade @millwright/data, or write it again with this release.",
-  });
+export const versionUnsupported = (what: string, version: unknown, known = "1"): DataError =>
+  new DataError(
+    "DATA_VERSION_UNSUPPORTED",
+    `${what} has the format version ${show(version)}; this release reads ${known}.`,
+    {
+      category: "user",
+      remedy: "Upgrade @millwright/data, or write it again with this release.",
+    },
+  );
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);

@@ -70,7 +70,13 @@ export {
   rankOf,
   relativeErrorOf,
 } from "./quantile-sketch.ts";
-export { fitTransforms } from "./fit-transforms.ts";
+export {
+  type FitOptions,
+  type OutOfFoldOptions,
+  type OutOfFoldTransforms,
+  fitTransforms,
+  fitTransformsOutOfFold,
+} from "./fit-transforms.ts";
 export {
   type HashSplitOptions,
   type RollingOriginOptions,
@@ -82,22 +88,23 @@ export {
   splitByTime,
 } from "./split.ts";
 export type {
+  BucketStep,
   CyclicStep,
+  DatePart,
+  DatePartsStep,
   FittedStep,
   FittedTransforms,
   HashStep,
+  NgramStep,
   NumericStep,
   OneHotStep,
+  TargetStep,
   TransformPlan,
   TransformStep,
 } from "./transform-plan.ts";
-export {
-  type CompiledTransforms,
-  type TransformedBatch,
-  applyTransforms,
-  compileTransforms,
-  parseTransforms,
-} from "./transforms.ts";
+export { type CompiledTransforms, type TransformedBatch, applyTransforms, compileTransforms } from "./transforms.ts";
+export { parseTransforms } from "./parse-transforms.ts";
+export { assertTransformable, transformSchemaDigest } from "./transform-schema.ts";
 export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
 export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";
 export { type HistogramBin, histogramOf } from "./histogram.ts";
