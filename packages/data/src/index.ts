@@ -129,3 +129,13 @@ export {
 } from "./profile-within.ts";
 export { type RandomSplitOptions, splitAtRandom } from "./split-at-random.ts";
 export { type RowPlace, type SplitCheckOptions, type SplitReport, assertSplit, checkSplit } from "./split-check.ts";
+export {
+  type ColumnReport,
+  type DataReport,
+  type DataReportOptions,
+  type NumbersReport,
+  type RenderedDataReport,
+  type TextsReport,
+  dataReport,
+} from "./data-report.ts";
+export { type DataReportChange, type DataReportDiff, diffDataReports } from "./data-report-diff.ts";
