@@ -75,13 +75,20 @@ export const refChanged = (expected: string, actual: string): DuckDbError =>
 export const streamBroken = (where: string | undefined): DuckDbError =>
   new DuckDbError(
     "DUCKDB_STREAM_BROKEN",
-    `DuckDB stopped giving rows${where === undefined ? "" : ` (${where})`} before the last one, and did so once only.`,
+    `DuckDB stopped giving rows${where === undefined ? "" : ` (${where})`} before the last one, and does not say why.`,
     {
       category: "transient",
       remedy: "Read again; where it was memory that ran out, raise `memoryLimitBytes` or read less at one time.",
       retryable: true,
     },
   );
+
+export const fileCut = (path: string, problem: string, cause?: unknown): DuckDbError =>
+  new DuckDbError("DUCKDB_FILE_CORRUPT", `The compressed file ${path} is cut short or damaged: ${problem}.`, {
+    category: "data",
+    remedy: "Write or fetch the file again from its source.",
+    cause,
+  });
 
 export const paramsInvalid = (problem: string): DuckDbError =>
   new DuckDbError("DUCKDB_PARAMS_INVALID", `The parameters do not fit the statement: ${problem}.`, {

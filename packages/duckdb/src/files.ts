@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { CallOptions, Dataset, DatasetPart, DatasetRef, Field, Schema } from "@millwright/contracts";
 import { asFloat64, valueAt } from "@millwright/data";
 import { duckTypeOf } from "./column-types.ts";
+import { assertWhole } from "./compressed-file.ts";
 import type { Connections } from "./connections.ts";
 import { formatUnknown, fromDuckDb, schemaMismatch } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
@@ -48,6 +49,7 @@ export async function scanFiles(
   const given = typeof source === "string" ? [source] : source;
   const format = options.format ?? formatOf(given[0] ?? "");
   const paths = (await Promise.all(given.map((path) => expand(connections, path, options)))).flat();
+  if (format !== "parquet") for (const path of paths) await assertWhole(path, options.signal);
   const parts = await Promise.all(paths.map((path) => partOf(path, format)));
   const counts = format === "parquet" ? await parquetRows(connections, paths, options) : undefined;
   const withRows = parts.map((part, index) => ({ ...part, ...(counts === undefined ? {} : { rows: counts[index]! }) }));

@@ -131,20 +131,23 @@ async function* chunksOf(
   running: Running,
 ): AsyncGenerator<{ readonly chunk: duckdb.DataChunk; readonly rows: number }> {
   const { result, held, options } = running;
+  // Asked for now: a result that has failed no longer knows it.
+  const isQuery = result.statementType === StatementType.SELECT;
   for (;;) {
     const chunk = await held.call(() => result.fetchChunk(), native(options));
     if (chunk === null || chunk.rowCount === 0) {
       // A failure ends the chunks just as the last row does; only the kind of the result tells them apart.
-      if (result.returnType === ResultReturnType.INVALID) throw await failureOf(running);
+      if (result.returnType === ResultReturnType.INVALID) throw await failureOf(running, isQuery);
       return;
     }
     yield { chunk: chunk.chunk, rows: chunk.rowCount };
   }
 }
 
-/** DuckDB's client does not say why a stream broke: the query is run again, without its rows, to hear it. */
-async function failureOf({ held, sql, options }: Running): Promise<Error> {
+/** DuckDB's client does not say why a stream broke: a query is run again, without its rows, to hear it. What changes rows is not run twice. */
+async function failureOf({ held, sql, options }: Running, isQuery: boolean): Promise<Error> {
   options.signal?.throwIfAborted();
+  if (!isQuery) return streamBroken(options.where);
   try {
     await withStatement(held, `EXPLAIN ANALYZE ${sql}`, options, (statement) =>
       held.call(() => statement.run(), native(options)),

@@ -184,6 +184,48 @@ test("DQ-2: what text cannot hold is refused by name, and a write that fails lea
   expect(await readFile(path("a.csv"), "utf8")).toBe("1.0\nnan\n");
 });
 
+test("a row that is too long for any buffer is an error that names the file", async () => {
+  await using duckdb = await openDuckDb({ threads: 1 });
+  await using directory = await temporaryDirectory();
+  const long = join(directory.path, "long.csv");
+  await writeFile(long, `a\n${"x".repeat(20 * MIB)}\n`);
+  const read = async (): Promise<unknown> => columnsOf((await duckdb.scan(long, { schema: texts("a") })).batches());
+  await expect(read()).rejects.toMatchObject({
+    code: "DUCKDB_FILE_CORRUPT",
+    message: expect.stringContaining(long),
+  });
+});
+
+test("DQ-2: a compressed file that was cut anywhere is an error, and its rows are never taken for all", async () => {
+  await using duckdb = await openDuckDb();
+  await using directory = await temporaryDirectory();
+  const path = (name: string): string => join(directory.path, name);
+  // Random text, so that the files have several blocks.
+  const sql = "SELECT md5(range::VARCHAR) AS a FROM range(20000)";
+  for (const ending of ["csv.gz", "csv.zst", "ndjson.gz", "ndjson.zst"]) {
+    const { rows } = await (ending.startsWith("csv") ? duckdb.writeCsv : duckdb.writeNdjson)(
+      sql,
+      path(`whole.${ending}`),
+    );
+    const read = await columnsOf((await duckdb.scan(path(`whole.${ending}`), { schema: texts("a") })).batches());
+    expect(read["a"]?.length, ending).toBe(rows);
+    const bytes = await readFile(path(`whole.${ending}`));
+    for (const share of [0.3, 0.6, 0.9, 1]) {
+      const cut = path(`cut-${share}.${ending}`);
+      await writeFile(cut, bytes.subarray(0, Math.floor(bytes.length * share) - 1));
+      await expect(duckdb.scan(cut, { schema: texts("a") }), cut).rejects.toMatchObject({
+        code: "DUCKDB_FILE_CORRUPT",
+        category: "data",
+        message: expect.stringContaining(cut),
+      });
+    }
+    // Two that follow each other in one file are whole.
+    await writeFile(path(`twice.${ending}`), Buffer.concat([bytes, bytes]));
+    const twice = await columnsOf((await duckdb.scan(path(`twice.${ending}`), { schema: texts("a") })).batches());
+    expect(twice["a"]?.length, ending).toBe(2 * (rows ?? 0) + (ending.startsWith("csv") ? 1 : 0)); // with the second header as a row
+  }
+});
+
 interface Profiled {
   readonly written: number;
   readonly rows: number;
