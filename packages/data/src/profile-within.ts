@@ -70,8 +70,9 @@ export async function profileWithin(dataset: Dataset, options: ProfileWithinOpti
   const started = clock.monotonicMs();
   const elapsedMs = (): number => clock.monotonicMs() - started;
   const limitMs = budget.timeMs ?? Number.POSITIVE_INFINITY;
-  const goRows = Math.ceil(goValues / schema.length);
-  const maxRows = Math.floor(budget.rows ?? Math.max(1, (budget.values ?? 8_000_000) / schema.length));
+  const width = Math.max(1, schema.length);
+  const goRows = Math.ceil(goValues / width);
+  const maxRows = Math.floor(budget.rows ?? Math.max(1, (budget.values ?? 8_000_000) / width));
   const random = createRandom(seed);
   const sampler = createRowSampler({ maxRows, share: firstShare(maxRows, dataset.rows), random, schema });
   let seenRows = 0;

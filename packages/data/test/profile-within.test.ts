@@ -172,6 +172,14 @@ describe("time", () => {
   });
 });
 
+test("a dataset of no rows, or of no columns, has a profile of nothing", async () => {
+  for (const schema of [[], dataset.schema]) {
+    const sampled = await profileWithin(datasetOf([], { schema }), { budget: { rows: 10 } });
+    expect(sampled).toMatchObject({ sampledRows: 0, seenRows: 0, reachedEnd: true });
+    expect(Object.keys(sampled.bounds)).toEqual(schema.map(({ name }) => name));
+  }
+});
+
 test("wrong budgets are refused", async () => {
   await expect(profileWithin(dataset, { budget: {} })).rejects.toThrow("rows");
   await expect(profileWithin(dataset, { budget: { rows: 0 } })).rejects.toThrow("0");

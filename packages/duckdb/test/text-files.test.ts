@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { createRandom, type Field, type Schema } from "@millwright/contracts";
@@ -240,7 +241,7 @@ const csvBytes = Number(process.env["MILLWRIGHT_CSV_BYTES"] ?? 200e6);
 
 test("DQ-2: a large CSV is profiled while the process grows by less than 256 MiB", { timeout: 3_600_000 }, async () => {
   await using directory = await temporaryDirectory();
-  const script = new URL("./fixtures/profile-csv.mjs", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("./fixtures/profile-csv.mjs", import.meta.url));
   const run = promisify(execFile);
   const { stdout } = await run(process.execPath, [script, directory.path, String(csvBytes)]);
   const profiled = JSON.parse(stdout) as Profiled;
