@@ -12,6 +12,7 @@ export type DataErrorCode =
   | "DATA_MODEL_MONITOR_INVALID"
   | "DATA_PROFILE_INVALID"
   | "DATA_SCHEMA_MISMATCH"
+  | "DATA_SPLIT_LEAKS"
   | "DATA_TRANSFORMS_INVALID"
   | "DATA_TYPE_AMBIGUOUS"
   | "DATA_VALUE_INVALID"
@@ -98,6 +99,12 @@ export const schemaMismatch = (problem: string): DataError =>
     remedy: "Give all parts the same column names and types.",
   });
 
+export const splitLeaks = (problems: readonly string[]): DataError =>
+  new DataError("DATA_SPLIT_LEAKS", `The parts of the split are not apart: ${problems.join("; ")}.`, {
+    category: "data",
+    remedy: "Split by entity with splitByHash or by time with splitByTime, and drop duplicates before splitting.",
+  });
+
 export const transformsInvalid = (path: string, problem: string): DataError =>
   new DataError("DATA_TRANSFORMS_INVALID", `The transforms cannot be used: ${path} ${problem}.`, {
     category: "user",
@@ -116,11 +123,15 @@ export const valueInvalid = (type: string, row: number, value: unknown): DataErr
     remedy: "Pass a value of the column's type, or null.",
   });
 
-export const versionUnsupported = (what: string, version: unknown): DataError =>
-  new DataError("DATA_VERSION_UNSUPPORTED", `${what} has the format version ${show(version)}; this release reads 1.`, {
-    category: "user",
-    remedy: "Upgrade @millwright/data, or write it again with this release.",
-  });
+export const versionUnsupported = (what: string, version: unknown, known = "1"): DataError =>
+  new DataError(
+    "DATA_VERSION_UNSUPPORTED",
+    `${what} has the format version ${show(version)}; this release reads ${known}.`,
+    {
+      category: "user",
+      remedy: "Upgrade @millwright/data, or write it again with this release.",
+    },
+  );
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);

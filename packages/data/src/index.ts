@@ -77,25 +77,41 @@ export {
   rankOf,
   relativeErrorOf,
 } from "./quantile-sketch.ts";
-export { fitTransforms } from "./fit-transforms.ts";
-export { type HashSplitOptions, type TimeSplitOptions, filterRows, splitByHash, splitByTime } from "./split.ts";
+export {
+  type FitOptions,
+  type OutOfFoldOptions,
+  type OutOfFoldTransforms,
+  fitTransforms,
+  fitTransformsOutOfFold,
+} from "./fit-transforms.ts";
+export {
+  type HashSplitOptions,
+  type RollingOriginOptions,
+  type TimeSplitOptions,
+  type TrainValidation,
+  filterRows,
+  splitByHash,
+  splitByRollingOrigin,
+  splitByTime,
+} from "./split.ts";
 export type {
+  BucketStep,
   CyclicStep,
+  DatePart,
+  DatePartsStep,
   FittedStep,
   FittedTransforms,
   HashStep,
+  NgramStep,
   NumericStep,
   OneHotStep,
+  TargetStep,
   TransformPlan,
   TransformStep,
 } from "./transform-plan.ts";
-export {
-  type CompiledTransforms,
-  type TransformedBatch,
-  applyTransforms,
-  compileTransforms,
-  parseTransforms,
-} from "./transforms.ts";
+export { type CompiledTransforms, type TransformedBatch, applyTransforms, compileTransforms } from "./transforms.ts";
+export { parseTransforms } from "./parse-transforms.ts";
+export { assertTransformable, transformSchemaDigest } from "./transform-schema.ts";
 export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
 export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";
 export { type DistributionDistanceOptions, distributionDistance } from "./distribution-distance.ts";
@@ -203,3 +219,35 @@ export {
   type SuspiciousLabel,
   rankNoisyLabels,
 } from "./labels/noisy-labels.ts";
+export { type HistogramBin, histogramOf } from "./histogram.ts";
+export {
+  type RankSketch,
+  type RankSketcher,
+  type RankSketchOptions,
+  createRankSketcher,
+  emptyRankSketch,
+  mergeRankSketches,
+  quantilesInSketch,
+  rankInSketch,
+} from "./rank-sketch.ts";
+export { parseRankSketch, rankSketchToJson } from "./rank-sketch-json.ts";
+export {
+  type ProfileBudget,
+  type ProfileProgress,
+  type ProfileWithinOptions,
+  type SampleBound,
+  type SampledProfile,
+  profileWithin,
+} from "./profile-within.ts";
+export { type RandomSplitOptions, splitAtRandom } from "./split-at-random.ts";
+export { type RowPlace, type SplitCheckOptions, type SplitReport, assertSplit, checkSplit } from "./split-check.ts";
+export {
+  type ColumnReport,
+  type DataReport,
+  type DataReportOptions,
+  type NumbersReport,
+  type RenderedDataReport,
+  type TextsReport,
+  dataReport,
+} from "./data-report.ts";
+export { type DataReportChange, type DataReportDiff, diffDataReports } from "./data-report-diff.ts";

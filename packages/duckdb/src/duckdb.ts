@@ -21,6 +21,7 @@ import { identifier, literal, type SqlParameters } from "./sql.ts";
 import { createSqlDataset, type Query } from "./sql-dataset.ts";
 import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
+import { writeCsvQuery, type WriteCsvOptions, writeNdjsonQuery, type WriteNdjsonOptions } from "./text-writer.ts";
 
 export interface DuckDbOptions extends CallOptions {
   /** The database file. Default: in memory. */
@@ -72,6 +73,20 @@ export interface DuckDb extends AsyncDisposable {
   register(name: string, source: ColumnSource, options?: CallOptions): Promise<RegisteredTable>;
   /** Writes a query's or any columns' rows as Parquet, whole or not at all. @returns the files, ordered by path. */
   writeParquet(source: string | ColumnSource, path: string, options?: WriteOptions): Promise<readonly DatasetPart[]>;
+  /**
+   * Writes a query's or any columns' rows as CSV (RFC 4180), whole or not at all. Bytes are written `\\xAA`, NaN and infinities `nan`, `inf`.
+   * Throws `PORT_UNSUPPORTED` for lists.
+   */
+  writeCsv(source: string | ColumnSource, path: string, options?: WriteCsvOptions & QueryOptions): Promise<DatasetPart>;
+  /**
+   * Writes a query's or any columns' rows as NDJSON, whole or not at all. Throws `DUCKDB_CONVERSION_FAILED` for NaN and infinities,
+   * `PORT_UNSUPPORTED` for binary columns.
+   */
+  writeNdjson(
+    source: string | ColumnSource,
+    path: string,
+    options?: WriteNdjsonOptions & QueryOptions,
+  ): Promise<DatasetPart>;
 }
 
 let instances = 0;
@@ -169,13 +184,17 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
       throw error;
     }
   };
-  const writeParquet: DuckDb["writeParquet"] = async (source, path, options = {}) => {
-    if (typeof source === "string")
-      return writeQuery(connections, { sql: source, params: options.params ?? [] }, path, options);
+  /** Hands on the query behind a source; columns from outside become a table for as long as it is written. */
+  const asQuery = async <Written>(
+    source: string | ColumnSource,
+    options: QueryOptions,
+    write: (query: Query) => Promise<Written>,
+  ): Promise<Written> => {
+    if (typeof source === "string") return write({ sql: source, params: options.params ?? [] });
     const own = "batches" in source ? queries.get(source) : undefined;
-    if (own !== undefined) return writeQuery(connections, own, path, options);
+    if (own !== undefined) return write(own);
     await using table = await register(`__millwright_write_${ids.next()}`, source, options);
-    return await writeQuery(connections, { sql: `SELECT * FROM ${table.sql}`, params: [] }, path, options);
+    return await write({ sql: `SELECT * FROM ${table.sql}`, params: [] });
   };
   return {
     query: (sql, options) => stream(connections, sql, options),
@@ -184,7 +203,12 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     scan: (source, options) => scanFiles(connections, source, options),
     openRef: (ref) => openRefDataset(connections, ref),
     register,
-    writeParquet,
+    writeParquet: (source, path, options = {}) =>
+      asQuery(source, options, (query) => writeQuery(connections, query, path, options)),
+    writeCsv: (source, path, options = {}) =>
+      asQuery(source, options, (query) => writeCsvQuery(connections, query, path, options)),
+    writeNdjson: (source, path, options = {}) =>
+      asQuery(source, options, (query) => writeNdjsonQuery(connections, query, path, options)),
     [Symbol.asyncDispose]: close,
   };
 }

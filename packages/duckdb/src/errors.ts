@@ -18,6 +18,7 @@ export type DuckDbErrorCode =
   | "DUCKDB_REF_CHANGED"
   | "DUCKDB_SCHEMA_MISMATCH"
   | "DUCKDB_SQL_INVALID"
+  | "DUCKDB_STREAM_BROKEN"
   | "DUCKDB_TRANSACTION_CONFLICT"
   | "DUCKDB_TYPE_UNSUPPORTED"
   | "DUCKDB_WORKER_REFUSED";
@@ -71,6 +72,24 @@ export const refChanged = (expected: string, actual: string): DuckDbError =>
     },
   );
 
+export const streamBroken = (where: string | undefined): DuckDbError =>
+  new DuckDbError(
+    "DUCKDB_STREAM_BROKEN",
+    `DuckDB stopped giving rows${where === undefined ? "" : ` (${where})`} before the last one, and does not say why.`,
+    {
+      category: "transient",
+      remedy: "Read again; where it was memory that ran out, raise `memoryLimitBytes` or read less at one time.",
+      retryable: true,
+    },
+  );
+
+export const fileCut = (path: string, problem: string, cause?: unknown): DuckDbError =>
+  new DuckDbError("DUCKDB_FILE_CORRUPT", `The compressed file ${path} is cut short or damaged: ${problem}.`, {
+    category: "data",
+    remedy: "Write or fetch the file again from its source.",
+    cause,
+  });
+
 export const paramsInvalid = (problem: string): DuckDbError =>
   new DuckDbError("DUCKDB_PARAMS_INVALID", `The parameters do not fit the statement: ${problem}.`, {
     category: "user",
@@ -83,6 +102,10 @@ export const schemaMismatch = (what: string): DuckDbError =>
     category: "user",
     remedy: "Give every batch of a dataset the columns and types that its schema names.",
   });
+
+/** What SQL of ours says of a number that JSON has no text for; a rule below gives it its code. */
+export const noJsonNumber = (column: string): string =>
+  `The column "${column}" holds NaN or an infinity, which JSON cannot write.`;
 
 type Mapped = Omit<MillwrightErrorOptions, "cause"> & { readonly code: DuckDbErrorCode };
 
@@ -132,6 +155,10 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
       ...DATA,
       remedy: "Write the file again from its source; if it is sound, check the format and the column types you passed.",
     },
+  ],
+  [
+    /which JSON cannot write/,
+    { code: "DUCKDB_CONVERSION_FAILED", ...DATA, remedy: "Write null in its place, or write Parquet or CSV." },
   ],
   [
     /^(Permission Error|Missing Extension Error|Extension Autoloading Error)/,
