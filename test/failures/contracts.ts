@@ -1,4 +1,5 @@
 import * as contracts from "../../packages/contracts/dist/index.js";
+import { openMemoryEventLog } from "../../packages/storage/dist/index.js";
 import { clocksAndChance, queuesAndBudgets } from "./limits-and-chance.ts";
 import { type FailureTable, type Failures, methods, type Subject, type Subjects, well } from "./subjects.ts";
 
@@ -189,6 +190,20 @@ function parsers(): Subjects {
   };
 }
 
+function events(): Subjects {
+  const log = openMemoryEventLog({ clock, ids });
+  return {
+    createNewestEvents: well(contracts.createNewestEvents, () => [log, { types: ["run.*"], subjectsOf: () => ["r1"] }]),
+    ...methods(
+      "createNewestEvents()",
+      () => contracts.createNewestEvents(log, { types: ["run.*"], subjectsOf: () => ["r1"] }),
+      { find: [() => ["r1", { signal: new AbortController().signal }]] },
+    ),
+    createEvent: well(contracts.createEvent, () => [draft, { clock, ids }]),
+    matchesType: well(contracts.matchesType, () => ["run.*", "run.started"]),
+  };
+}
+
 function theRest(): Subjects {
   const meter = contracts.silentMeter;
   const logged = [() => [{ a: 1 }, "words"]] as const;
@@ -211,8 +226,6 @@ function theRest(): Subjects {
     ...methods("createDigestBuilder()", digester, { update: [() => [Uint8Array.of(1)]], digest: [] }),
     hasCode: well(contracts.hasCode, () => [contracts.closed("x"), "PORT_CLOSED"]),
     isMillwrightError: well(contracts.isMillwrightError, () => [contracts.closed("x")]),
-    createEvent: well(contracts.createEvent, () => [draft, { clock, ids }]),
-    matchesType: well(contracts.matchesType, () => ["run.*", "run.started"]),
     readTraceparent: well(contracts.readTraceparent, () => ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]),
     writeTraceparent: well(contracts.writeTraceparent, () => [contracts.childTrace(createRandom(1))]),
     childTrace: well(contracts.childTrace, () => [createRandom(1), contracts.childTrace(createRandom(2))]),
@@ -250,7 +263,15 @@ function theRest(): Subjects {
 }
 
 export const openTable = (): FailureTable => ({
-  subjects: { ...makers(), ...fields(), ...parsers(), ...queuesAndBudgets(), ...clocksAndChance(), ...theRest() },
+  subjects: {
+    ...makers(),
+    ...fields(),
+    ...parsers(),
+    ...events(),
+    ...queuesAndBudgets(),
+    ...clocksAndChance(),
+    ...theRest(),
+  },
   elsewhere: {},
   [Symbol.asyncDispose]: () => Promise.resolve(),
 });
