@@ -21,6 +21,12 @@ export {
   type OnDemandFeatures,
 } from "./definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
+export {
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type KeyedOnlineStoreCapabilities,
+} from "./keyed-store.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingest.ts";
 export type { SourceRow } from "./source-columns.ts";
