@@ -22,6 +22,8 @@ import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
 import type { IngestOptions, IngestResult } from "./ingest.ts";
 import { openJournals } from "./journals.ts";
+import { createKeyedOnline } from "./keyed-online.ts";
+import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
 import { OpenedStore } from "./opened-store.ts";
@@ -48,8 +50,11 @@ export interface FeatureStoreOptions {
   readonly history: string;
   /** All services that the store shall give features for; their views are the store's. */
   readonly services: readonly FeatureService[];
-  /** Keeps rows for online reads; not closed by the store. Default: there are no online reads. */
-  readonly online?: OnlineStore | undefined;
+  /**
+   * Keeps rows for online reads; not closed by the store. An `OnlineStore` for one process, which then holds all rows in its memory; a
+   * `KeyedOnlineStore` for many processes, and for more entities than fit there. Default: there are no online reads.
+   */
+  readonly online?: OnlineStore | KeyedOnlineStore | undefined;
   /** Not closed by the store. Default: one of its own, in memory. */
   readonly duckdb?: DuckDb | undefined;
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
@@ -128,14 +133,11 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     return opened;
   };
   const source: HistorySource = { duckdb, directory, log };
-  const state = await createResidentOnline({
-    views,
-    source,
-    store: online,
-    latenessMs,
-    clock,
-    meter: options.meter ?? silentMeter,
-  });
+  const parts = { views, source, latenessMs, clock, meter: options.meter ?? silentMeter };
+  const state =
+    online !== undefined && "update" in online
+      ? createKeyedOnline({ ...parts, store: online })
+      : await createResidentOnline({ ...parts, store: online });
   const hasOnline = online !== undefined;
   const ids = options.ids ?? createIdSource(clock);
   const events = createFeatureEvents(options.events);

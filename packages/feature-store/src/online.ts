@@ -36,7 +36,8 @@ export interface ChangeOptions extends CallOptions {
 
 /** The online side of the store. */
 export interface Online {
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors;
+  /** At once where the rows are at hand. */
+  read(service: FeatureService, request: FeatureRequest): FeatureVectors | Promise<FeatureVectors>;
   /** Takes rows in any order of time. */
   add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void>;
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */

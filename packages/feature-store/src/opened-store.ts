@@ -82,7 +82,7 @@ export class OpenedStore implements FeatureStore {
     this.#check(request.signal);
     const found = this.#service(service);
     this.#parts.catalog.reads.note(found.id);
-    return this.#parts.online.read(found, request);
+    return await this.#parts.online.read(found, request);
   }
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {

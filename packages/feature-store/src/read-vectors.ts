@@ -39,15 +39,18 @@ export function readVectors(service: FeatureService, request: FeatureRequest, op
     Object.assign(columns, read.columns);
     views[view.name] = read.status;
   }
-  if (service.onDemand.length > 0) {
-    const given = {
-      length: request.entities.length,
-      columns: { ...request.entities.columns, ...request.request?.columns },
-    };
-    checkBatch("The request inputs", service.requestInputs, given);
-    Object.assign(columns, computeOnDemand(service, given));
-  }
+  if (service.onDemand.length > 0) Object.assign(columns, onDemandColumns(service, request));
   return { features: { length: request.entities.length, columns }, views };
+}
+
+/** The features that a service computes from the request. */
+export function onDemandColumns(service: FeatureService, request: FeatureRequest): Record<string, Column> {
+  const given = {
+    length: request.entities.length,
+    columns: { ...request.entities.columns, ...request.request?.columns },
+  };
+  checkBatch("The request inputs", service.requestInputs, given);
+  return computeOnDemand(service, given);
 }
 
 /** Reads a view for each entity. */
@@ -78,7 +81,11 @@ function readView(
 }
 
 /** What is served of a reading: as the view's freshness and defaults have it. Throws `FEATURE_STORE_STALE`. */
-function servedStatus(view: FeatureView, { status, ageMs }: OnlineReading, key: string | undefined): FeatureStatus {
+export function servedStatus(
+  view: FeatureView,
+  { status, ageMs }: Pick<OnlineReading, "status" | "ageMs">,
+  key: string | undefined,
+): FeatureStatus {
   const { freshness } = view;
   if (status !== "present") return Object.keys(view.defaults).length > 0 ? "defaulted" : status;
   if (freshness === undefined || ageMs < freshness.maxAgeMs) return status;
@@ -87,14 +94,14 @@ function servedStatus(view: FeatureView, { status, ageMs }: OnlineReading, key: 
 }
 
 /** A view's features of all rows, filled row by row. */
-interface Vectors {
+export interface Vectors {
   set(row: number, values: readonly OnlineValue[] | undefined, aggregates: Float64Array): void;
   /** Puts the view's defaults in a row. */
   standIn(row: number): void;
   columns(): Record<string, Column>;
 }
 
-function createVectors(view: FeatureView, aggregateNames: readonly string[], rows: number): Vectors {
+export function createVectors(view: FeatureView, aggregateNames: readonly string[], rows: number): Vectors {
   const features = Object.entries(view.features);
   const values = features.map(() => Array<OnlineValue>(rows).fill(null));
   const aggregates = aggregateNames.map(() => new Float64Array(rows));

@@ -1,17 +1,8 @@
-import {
-  unsupported,
-  type CallOptions,
-  type Clock,
-  type FeatureRequest,
-  type FeatureVectors,
-  type Meter,
-} from "@millwright/contracts";
-import { columnOf } from "@millwright/data";
-import { identifier } from "@millwright/duckdb";
+import { unsupported, type Clock, type FeatureRequest, type FeatureVectors, type Meter } from "@millwright/contracts";
 import type { FeatureService, FeatureView } from "./definition.ts";
-import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
+import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
+import type { HistorySource } from "./history-sql.ts";
 import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
-import { onlineRows } from "./online-rows.ts";
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
 import { freshnessMeter, readVectors } from "./read-vectors.ts";
@@ -159,35 +150,13 @@ async function load(view: FeatureView, store: OnlineStore | undefined, latenessM
   return { state, stored, turns: createTurns() };
 }
 
-/** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
 async function fromHistory(
   source: HistorySource,
   view: FeatureView,
-  { upToUs, latenessUs, signal }: CallOptions & { readonly upToUs: number; readonly latenessUs: number },
+  options: HistoryRowsOptions,
 ): Promise<OnlineRecord[]> {
-  const { aggregates } = createOnlineView(view, { latenessMs: 0 });
-  const floorUs = upToUs - latenessUs - aggregates.longestUs;
-  const { sql: rows } = await historySql(source, view, {
-    range: { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 },
-  });
-  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
-  const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
-  const sql = `SELECT * FROM (${rows})
-    QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1
-    ORDER BY "_time", "_sequence"`;
+  const { floorUs, rows } = await historyRows(source, view, options);
   const records: OnlineRecord[] = [{ floorUs }];
-  try {
-    for await (const batch of source.duckdb.query(sql, { signal })) {
-      const columns = {
-        time: columnOf(batch, "_time"),
-        created: columnOf(batch, "_created"),
-        deleted: columnOf(batch, "_deleted"),
-        expires: columnOf(batch, "_expires"),
-      };
-      for (const row of onlineRows(view, batch, columns)) records.push(row);
-    }
-  } catch (error) {
-    throw await namingFile(source, view, error);
-  }
+  for await (const batch of rows) for (const row of batch) records.push(row);
   return records;
 }

@@ -1,0 +1,143 @@
+import type { CallOptions, Clock, FeatureRequest, FeatureVectors, Histogram, Meter } from "@millwright/contracts";
+import type { FeatureService, FeatureView } from "./definition.ts";
+import type { HistorySource } from "./history-sql.ts";
+import { materializeKeyed } from "./keyed-materialize.ts";
+import { readKeyed } from "./keyed-read.ts";
+import type { KeyedOnlineStore } from "./keyed-store.ts";
+import { createKeyedView, type KeyedView } from "./keyed-view.ts";
+import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
+import type { OnlineRow } from "./online-store.ts";
+import type { OnlineReading } from "./online-view.ts";
+import { freshnessMeter } from "./read-vectors.ts";
+import { createKeyedTurns } from "./turns.ts";
+
+export interface KeyedOnlineOptions {
+  readonly views: ReadonlyMap<string, FeatureView>;
+  readonly source: HistorySource;
+  readonly store: KeyedOnlineStore;
+  readonly latenessMs: number;
+  readonly clock: Clock;
+  readonly meter: Meter;
+}
+
+/** Keeps nothing in this process: each entity's rows stand in a keyed store, which other processes may read and write as well. */
+export function createKeyedOnline(options: KeyedOnlineOptions): Online {
+  return new KeyedOnline(options);
+}
+
+class KeyedOnline implements Online {
+  readonly #options: KeyedOnlineOptions;
+  readonly #views: ReadonlyMap<string, KeyedView>;
+  readonly #inTurnOfKey = createKeyedTurns();
+  readonly #ages: Histogram;
+  #generation = 0;
+
+  constructor(options: KeyedOnlineOptions) {
+    const { views, latenessMs, meter } = options;
+    this.#options = options;
+    this.#views = new Map([...views.values()].map((view) => [view.name, createKeyedView(view, latenessMs)]));
+    this.#ages = freshnessMeter(meter);
+  }
+
+  read(service: FeatureService, request: FeatureRequest): FeatureVectors | Promise<FeatureVectors> {
+    const { store, clock } = this.#options;
+    const timeUs = Math.round((request.timeMs ?? clock.nowMs()) * 1000);
+    return readKeyed(service, request, { store, timeUs, ages: this.#ages, viewOf: (view) => this.#of(view) });
+  }
+
+  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {
+    const keyed = this.#of(view);
+    const byKey = new Map<string, OnlineRow[]>();
+    for (const row of rows) {
+      const known = byKey.get(row.key);
+      if (known === undefined) byKey.set(row.key, [row]);
+      else known.push(row);
+    }
+    const keys = [...byKey.keys()];
+    const added = [...byKey.values()];
+    await this.#options.store.update(
+      keyed.group,
+      keys,
+      (index, current) => keyed.withRows(current, keyed.adding(keyed.rowsOf(keys[index]!, current), added[index]!)),
+      { signal },
+    );
+  }
+
+  /**
+   * Decides, does what comes before, and then changes the entity if its newest row is still the one decided on: where another process changed it
+   * meanwhile, all is done again, on the newer row.
+   */
+  async change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange> {
+    const keyed = this.#of(view);
+    return await this.#inTurnOfKey(`${view.name} ${key}`, async () => {
+      for (;;) {
+        options.signal?.throwIfAborted();
+        const newest = await this.#newestOf(keyed, key, options);
+        const change = options.decide(newest);
+        await options.before(change);
+        if (await this.#applied(keyed, key, newest, change)) return change;
+      }
+    });
+  }
+
+  async newest(view: FeatureView, keys: readonly string[]): Promise<(OnlineRow | undefined)[]> {
+    const keyed = this.#of(view);
+    if (Object.keys(view.features).length === 0) return keys.map(() => undefined);
+    const found = await this.#options.store.read(keyed.group, keys);
+    return keys.map((key, index) => keyed.newest(key, keyed.rowsOf(key, found[index])));
+  }
+
+  async readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading> {
+    const keyed = this.#of(view);
+    const [bytes] = await this.#options.store.read(keyed.group, [key]);
+    const results = new Float64Array(keyed.aggregates.names.length);
+    return keyed.read(key, keyed.rowsOf(key, bytes), timeUs, results);
+  }
+
+  async materialize(view: FeatureView, options: MaterializeOptions): Promise<MaterializeResult> {
+    const { store, source, latenessMs, clock } = this.#options;
+    this.#generation = Math.max(this.#generation + 1, Math.round(clock.nowMs() * 1000));
+    const load = { keyed: this.#of(view), store, source, latenessMs, generation: this.#generation };
+    return await materializeKeyed(load, view, options);
+  }
+
+  async settle(): Promise<void> {}
+
+  #of(view: FeatureView): KeyedView {
+    return this.#views.get(view.name)!;
+  }
+
+  async #newestOf(keyed: KeyedView, key: string, { signal }: CallOptions): Promise<OnlineRow | undefined> {
+    const [bytes] = await this.#options.store.read(keyed.group, [key], { signal });
+    return keyed.newest(key, keyed.rowsOf(key, bytes));
+  }
+
+  /** @returns false where the newest row is another one than was decided on; nothing is changed then. */
+  async #applied(
+    keyed: KeyedView,
+    key: string,
+    decidedOn: OnlineRow | undefined,
+    { row, removes = false }: OnlineChange,
+  ): Promise<boolean> {
+    let isApplied = true;
+    await this.#options.store.update(keyed.group, [key], (_, current) => {
+      const kept = keyed.rowsOf(key, current);
+      isApplied = isSameRow(keyed.newest(key, kept), decidedOn);
+      if (!isApplied || (row === undefined && !removes)) return undefined;
+      if (removes)
+        return current === undefined ? undefined : keyed.withRows(current, { ...kept, rows: [], others: [] });
+      return keyed.withRows(current, keyed.adding(kept, [row!]));
+    });
+    return isApplied;
+  }
+}
+
+const isSameRow = (one: OnlineRow | undefined, other: OnlineRow | undefined): boolean =>
+  one === other ||
+  (one !== undefined &&
+    other !== undefined &&
+    one.timeUs === other.timeUs &&
+    one.createdUs === other.createdUs &&
+    one.expiresUs === other.expiresUs &&
+    one.isDeleted === other.isDeleted &&
+    one.values.every((value, index) => Object.is(value, other.values[index])));
