@@ -1,8 +1,16 @@
-import type { CallOptions, Clock, FeatureRequest, FeatureVectors, Histogram, Meter } from "@millwright/contracts";
+import type {
+  CallOptions,
+  Clock,
+  Column,
+  FeatureRequest,
+  FeatureVectors,
+  Histogram,
+  Meter,
+} from "@millwright/contracts";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import type { HistorySource } from "./history-sql.ts";
 import { materializeKeyed } from "./keyed-materialize.ts";
-import { readKeyed } from "./keyed-read.ts";
+import { emptyColumns, readKeyed } from "./keyed-read.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import { createKeyedView, type KeyedView } from "./keyed-view.ts";
 import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
@@ -30,6 +38,8 @@ class KeyedOnline implements Online {
   readonly #views: ReadonlyMap<string, KeyedView>;
   readonly #inTurnOfKey = createKeyedTurns();
   readonly #ages: Histogram;
+  readonly #empty = new WeakMap<FeatureService, Record<string, Column>>();
+  readonly #viewOf = (view: FeatureView): KeyedView => this.#of(view);
   #generation = 0;
 
   constructor(options: KeyedOnlineOptions) {
@@ -42,7 +52,9 @@ class KeyedOnline implements Online {
   read(service: FeatureService, request: FeatureRequest): FeatureVectors | Promise<FeatureVectors> {
     const { store, clock } = this.#options;
     const timeUs = Math.round((request.timeMs ?? clock.nowMs()) * 1000);
-    return readKeyed(service, request, { store, timeUs, ages: this.#ages, viewOf: (view) => this.#of(view) });
+    let empty = this.#empty.get(service);
+    if (empty === undefined) this.#empty.set(service, (empty = emptyColumns(service)));
+    return readKeyed(service, request, { store, timeUs, ages: this.#ages, viewOf: this.#viewOf, empty });
   }
 
   async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {

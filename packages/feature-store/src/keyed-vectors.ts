@@ -1,5 +1,5 @@
 import type { Column, FeatureStatus, Histogram, ViewStatus } from "@millwright/contracts";
-import { featureName, type FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
 import type { BlobReader } from "./entity-blob.ts";
 import { timeTooOld } from "./errors.ts";
 import type { KeyedView } from "./keyed-view.ts";
@@ -13,7 +13,8 @@ export interface KeyedVectors {
   /** @param section Where the view's section starts in what the blob shows; −1 for none. */
   take(row: number, key: string | undefined, blob: BlobReader, section: number): void;
   readonly status: ViewStatus;
-  columns(): Record<string, Column>;
+  /** Puts the columns into a batch's. */
+  addTo(target: Record<string, Column>): void;
 }
 
 export interface KeyedVectorsOptions {
@@ -49,20 +50,17 @@ function createStatuses(view: FeatureView, { rows, ages }: KeyedVectorsOptions):
 }
 
 /** Of a view without windows the newest row's features go straight from the entity's bytes into the columns. */
-function createPlainVectors({ view, layout }: KeyedView, options: KeyedVectorsOptions): KeyedVectors {
+function createPlainVectors({ view, layout, defaults }: KeyedView, options: KeyedVectorsOptions): KeyedVectors {
   const { rows, timeUs } = options;
   const columns = createPlainColumns(layout, rows);
   const statuses = createStatuses(view, options);
-  const names = Object.keys(view.features);
-  const defaults = names.map((name) => view.defaults[name] ?? null);
   const ttlUs = view.ttlMs === undefined ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
-  const nothing = names.map(() => null);
   const serveWithout = (row: number, key: string | undefined, reading: Served): void => {
-    columns.set(row, statuses.note(row, key, reading) === "defaulted" ? defaults : nothing);
+    columns.set(row, statuses.note(row, key, reading) === "defaulted" ? defaults : []);
   };
   return {
     status: statuses.status,
-    columns: () => Object.fromEntries(columns.columns().map((each, index) => [featureName(view, names[index]!), each])),
+    addTo: (target) => columns.addTo(target, layout.names),
     take(row, key, blob, section) {
       if (section < 0) return serveWithout(row, key, MISSING);
       const bytes = blob.view;
@@ -95,7 +93,7 @@ function createWindowVectors(keyed: KeyedView, options: KeyedVectorsOptions): Ke
   const results = new Float64Array(aggregates.names.length);
   return {
     status: statuses.status,
-    columns: () => vectors.columns(),
+    addTo: (target) => void Object.assign(target, vectors.columns()),
     take(row, key, blob, section) {
       const kept = section < 0 ? NO_ROWS : decodeSection(layout, key ?? "", blob.view, section);
       const reading = keyed.read(key ?? "", kept, timeUs, results);

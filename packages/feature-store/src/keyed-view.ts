@@ -1,8 +1,9 @@
+import type { Schema } from "@millwright/contracts";
 import { compileAggregates, type CompiledAggregates } from "./aggregates.ts";
 import type { FeatureView } from "./definition.ts";
 import { createBlobReader, withSection } from "./entity-blob.ts";
 import { onlineCorrupt } from "./errors.ts";
-import type { OnlineRecord, OnlineRow } from "./online-store.ts";
+import type { OnlineRecord, OnlineRow, OnlineValue } from "./online-store.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
 import { layoutOf, type RowLayout } from "./row-layout.ts";
 import { outranks } from "./row-rank.ts";
@@ -15,6 +16,7 @@ import {
   recordsOf,
   type EntityRows,
 } from "./row-section.ts";
+import { keySchema } from "./source-columns.ts";
 
 /** A view whose rows stand in a keyed store, entity by entity. */
 export interface KeyedView {
@@ -23,6 +25,9 @@ export interface KeyedView {
   readonly group: string;
   readonly layout: RowLayout;
   readonly aggregates: CompiledAggregates;
+  /** What stands in for the features of a view without windows; null where nothing does. */
+  readonly defaults: readonly OnlineValue[];
+  readonly keySchema: Schema;
   /** Whether an entity's newest row is all that reads need, and windows nothing. */
   readonly isPlain: boolean;
   /** What is kept of an entity. Throws `FEATURE_STORE_ONLINE_CORRUPT`, `FEATURE_STORE_DEFINITION_CHANGED`. */
@@ -77,6 +82,8 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
     layout,
     aggregates,
     isPlain,
+    defaults: Object.keys(view.features).map((name) => view.defaults[name] ?? null),
+    keySchema: keySchema(view),
     rowsOf(key, bytes) {
       if (bytes === undefined) return NO_ROWS;
       return inEntry(key, bytes, (at) => (at < 0 ? NO_ROWS : decodeSection(layout, key, reader.view, at)));

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { FeatureType, FeatureView } from "./definition.ts";
+import { featureName, type FeatureType, type FeatureView } from "./definition.ts";
 import type { SectionMark } from "./entity-blob.ts";
 
 /** How many bytes a value of a type takes. A text stands among the texts behind the rows: its slot says where, and how long it is. */
@@ -34,6 +34,13 @@ export interface RowShape {
   readonly stride: number;
 }
 
+/** Features [from, to) of one type. */
+export interface FeatureRun {
+  readonly type: FeatureType;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** How a view's rows stand in its section. Features come one after another, so that more of them leave those before where they were. */
 export interface RowLayout {
   readonly view: FeatureView;
@@ -41,6 +48,10 @@ export interface RowLayout {
   readonly types: readonly FeatureType[];
   /** Where each feature stands among the values, and then where they end. */
   readonly offsets: readonly number[];
+  /** The features by type, those of one type that stand side by side together. */
+  readonly runs: readonly FeatureRun[];
+  /** The names of the features in a service's vectors. */
+  readonly names: readonly string[];
   /** The shape of rows that have all columns. */
   readonly shape: RowShape;
   /** The shape of rows that have the first of them; undefined where the view has not so many. */
@@ -78,7 +89,19 @@ export function layoutOf(view: FeatureView): RowLayout {
     mark: { low: digest.readUInt32LE(0), high: digest.readUInt32LE(4) },
     types,
     offsets,
+    runs: runsOf(types),
+    names: Object.keys(view.features).map((name) => featureName(view, name)),
     shape: shapeOf(inputs.length, types.length)!,
     shapeOf,
   };
+}
+
+function runsOf(types: readonly FeatureType[]): FeatureRun[] {
+  const runs: { type: FeatureType; from: number; to: number }[] = [];
+  types.forEach((type, index) => {
+    const last = runs.at(-1);
+    if (last?.type === type) last.to++;
+    else runs.push({ type, from: index, to: index + 1 });
+  });
+  return runs;
 }
