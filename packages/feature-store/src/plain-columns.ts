@@ -1,5 +1,5 @@
 import type { Column } from "@millwright/contracts";
-import { boolColumn, column, numericArray } from "@millwright/data";
+import { boolColumn, column } from "@millwright/data";
 import type { FeatureType } from "./definition.ts";
 import type { OnlineValue } from "./online-store.ts";
 import type { RowLayout } from "./row-layout.ts";
@@ -18,8 +18,7 @@ export interface PlainColumns {
 type Values = Float64Array | BigInt64Array | OnlineValue[];
 
 export function createPlainColumns({ types, offsets, runs }: RowLayout, rows: number): PlainColumns {
-  const filled: Values[] = [];
-  for (let index = 0; index < types.length; index++) filled.push(valuesOf(types[index]!, rows));
+  const filled = valuesOf(types, rows);
   let validity: (Uint8Array | undefined)[] | undefined;
   const setNull = (column: number, row: number): void => {
     validity ??= Array<undefined>(types.length).fill(undefined);
@@ -54,14 +53,54 @@ export function createPlainColumns({ types, offsets, runs }: RowLayout, rows: nu
   };
 }
 
-function valuesOf(type: FeatureType, rows: number): Values {
+/** How each type's values are kept while they are filled; bools as numbers, until they are bits. */
+const ARRAYS = {
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  date: Int32Array,
+  timestamp: BigInt64Array,
+  bool: Uint8Array,
+} as const;
+
+/** Up to so many bytes an array is an object like any other, and takes no memory of its own. */
+const SMALL_BYTES = 64;
+
+/** One piece of memory for all columns of numbers: asking for one a column costs more than filling them, unless they are tiny. */
+function valuesOf(types: readonly FeatureType[], rows: number): Values[] {
+  if (rows * 8 <= SMALL_BYTES) return types.map((type) => tinyValues(type, rows));
+  let bytes = 0;
+  for (const type of types) if (type !== "utf8") bytes += bytesOf(type, rows);
+  const memory = new ArrayBuffer(bytes);
+  let at = 0;
+  const filled: Values[] = [];
+  for (const type of types) {
+    if (type === "utf8") filled.push(Array<OnlineValue>(rows).fill(null));
+    else {
+      filled.push(new ARRAYS[type](memory, at, rows) as unknown as Values);
+      at += bytesOf(type, rows);
+    }
+  }
+  return filled;
+}
+
+function tinyValues(type: FeatureType, rows: number): Values {
   // The commonest first, without looking anything up.
   if (type === "float32") return new Float32Array(rows) as unknown as Values;
   if (type === "float64") return new Float64Array(rows);
-  if (type === "utf8") return Array<OnlineValue>(rows).fill(null);
-  if (type === "bool") return new Uint8Array(rows) as unknown as Values;
-  return numericArray(type, rows) as unknown as Values;
+  return type === "utf8" ? Array<OnlineValue>(rows).fill(null) : (new ARRAYS[type](rows) as unknown as Values);
 }
+
+/** Rounded up, so that what comes next may be of 8 bytes. */
+const bytesOf = (type: Exclude<FeatureType, "utf8">, rows: number): number =>
+  (rows * ARRAYS[type].BYTES_PER_ELEMENT + 7) & ~7;
 
 interface Copy {
   readonly from: number;
