@@ -96,10 +96,25 @@ try {
     const requests = Array.from({ length: Math.ceil(4000 / size) }, () =>
       Array.from({ length: size }, () => keyOf(Math.floor(random() * entities))),
     );
+    const vectors = keyed.vectorReader("all");
+    const target = new Float64Array(size * FEATURES);
+    const readVectors = (keys) => {
+      const timeMs = Date.now();
+      for (let row = 0; row < keys.length; row++)
+        vectors.readNow({ user: keys[row] }, target, { offset: row * FEATURES, timeMs });
+      return target;
+    };
+    readVectors(sample.slice(0, size)).forEach((value, index) => {
+      if (!Object.is(value, matrix[index])) throw new Error(`number ${index} differs`);
+    });
     const through = (read) => async () => {
       for (const keys of requests) await read(keys);
     };
-    const contenders = { keyed: through(readStore(keyed)), resident: through(readStore(resident)) };
+    const contenders = {
+      "keyed, vector reader": through(readVectors),
+      "keyed, read": through(readStore(keyed)),
+      "resident, read": through(readStore(resident)),
+    };
     for (const [name, run] of Object.entries(contenders)) {
       const result = await pairedRatio(run, through(readBare), { pairs, calls: requests.length });
       console.log(

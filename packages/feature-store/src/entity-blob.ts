@@ -32,17 +32,22 @@ export interface BlobReader {
 
 export function createBlobReader(): BlobReader {
   let buffer: ArrayBufferLike = new ArrayBuffer(0);
+  let last: Uint8Array | undefined;
   const reader = {
     view: new DataView<ArrayBufferLike>(buffer),
     start: 0,
     end: 0,
     open(bytes: Uint8Array, where: () => string): void {
-      if (bytes.buffer !== buffer) {
-        buffer = bytes.buffer;
-        reader.view = new DataView(buffer);
+      // A store may show one entry after another through the same array.
+      if (bytes !== last) {
+        last = bytes;
+        if (bytes.buffer !== buffer) {
+          buffer = bytes.buffer;
+          reader.view = new DataView(buffer);
+        }
+        reader.start = bytes.byteOffset;
+        reader.end = bytes.byteOffset + bytes.length;
       }
-      reader.start = bytes.byteOffset;
-      reader.end = bytes.byteOffset + bytes.length;
       const version = reader.view.getUint8(reader.start);
       if (version > FORMAT_VERSION) throw formatTooNew(where(), version, FORMAT_VERSION);
     },

@@ -44,6 +44,7 @@ import { createResidentOnline } from "./resident-online.ts";
 import type { SourceRow } from "./source-columns.ts";
 import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
+import type { VectorReader } from "./vector-reader.ts";
 
 export interface FeatureStoreOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
@@ -113,6 +114,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   flush(view?: string | FeatureView, options?: CallOptions): Promise<void>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
+  /**
+   * Reads a service's features one entity at a time, as numbers, without waiting: for models in this process. Throws `PORT_UNSUPPORTED` for services with
+   * texts or features on demand, and for online stores on other machines.
+   */
+  vectorReader(service: string | FeatureService): VectorReader;
   /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */
   materialize(view: string | FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
 }

@@ -59,3 +59,4 @@ export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./leakage.ts
 export { checkParity, type ParityMismatch, type ParityOptions, type ParityReport, proveParity } from "./parity.ts";
 export { sampleServed, type SampleValue, type SamplingOptions, type ServedSample } from "./served-samples.ts";
 export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./skew.ts";
+export type { ReadNowOptions, VectorReader } from "./vector-reader.ts";

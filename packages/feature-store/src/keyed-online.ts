@@ -9,15 +9,17 @@ import type {
 } from "@millwright/contracts";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import type { HistorySource } from "./history-sql.ts";
+import { keyedNumbers } from "./keyed-numbers.ts";
 import { materializeKeyed } from "./keyed-materialize.ts";
 import { emptyColumns, readKeyed } from "./keyed-read.ts";
-import type { KeyedOnlineStore } from "./keyed-store.ts";
+import { notSynchronous, type KeyedOnlineStore } from "./keyed-store.ts";
 import { createKeyedView, type KeyedView } from "./keyed-view.ts";
 import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
 import type { OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
 import { freshnessMeter } from "./read-vectors.ts";
 import { createKeyedTurns } from "./turns.ts";
+import type { ViewNumbers } from "./vector-reader.ts";
 
 export interface KeyedOnlineOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
@@ -55,6 +57,16 @@ class KeyedOnline implements Online {
     let empty = this.#empty.get(service);
     if (empty === undefined) this.#empty.set(service, (empty = emptyColumns(service)));
     return readKeyed(service, request, { store, timeUs, ages: this.#ages, viewOf: this.#viewOf, empty });
+  }
+
+  numbers(service: FeatureService): readonly ViewNumbers[] {
+    const { store } = this.#options;
+    if (!store.capabilities.synchronous) throw notSynchronous();
+    return keyedNumbers(store, service.views.map(this.#viewOf));
+  }
+
+  observe({ name }: FeatureView, ageMs: number): void {
+    this.#ages.observe(ageMs / 1000, { view: name });
   }
 
   async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {

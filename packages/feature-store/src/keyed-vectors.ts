@@ -1,12 +1,13 @@
 import type { Column, FeatureStatus, Histogram, ViewStatus } from "@millwright/contracts";
 import type { FeatureView } from "./definition.ts";
 import type { BlobReader } from "./entity-blob.ts";
-import { timeTooOld } from "./errors.ts";
 import type { KeyedView } from "./keyed-view.ts";
+import type { OnlineValue } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
 import { createPlainColumns } from "./plain-columns.ts";
+import { createPlainCursor } from "./plain-cursor.ts";
 import { createVectors, servedStatus } from "./read-vectors.ts";
-import { decodeSection, floorAt, isDeleteAt, NO_ROWS, readHead } from "./row-section.ts";
+import { decodeSection, NO_ROWS } from "./row-section.ts";
 
 /** A view's features of all entities asked for, taken entity by entity. */
 export interface KeyedVectors {
@@ -27,7 +28,8 @@ export const createKeyedVectors = (keyed: KeyedView, options: KeyedVectorsOption
   keyed.isPlain ? createPlainVectors(keyed, options) : createWindowVectors(keyed, options);
 
 type Served = Pick<OnlineReading, "status" | "ageMs">;
-const MISSING: Served = { status: "missing", ageMs: Number.NaN };
+/** Null for every feature. */
+const NOTHING: readonly OnlineValue[] = [];
 
 interface Statuses {
   readonly status: ViewStatus;
@@ -50,36 +52,21 @@ function createStatuses(view: FeatureView, { rows, ages }: KeyedVectorsOptions):
 }
 
 /** Of a view without windows the newest row's features go straight from the entity's bytes into the columns. */
-function createPlainVectors({ view, layout, defaults }: KeyedView, options: KeyedVectorsOptions): KeyedVectors {
+function createPlainVectors(keyed: KeyedView, options: KeyedVectorsOptions): KeyedVectors {
+  const { view, layout, defaults } = keyed;
   const { rows, timeUs } = options;
   const columns = createPlainColumns(layout, rows);
   const statuses = createStatuses(view, options);
-  const ttlUs = view.ttlMs === undefined ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
-  const serveWithout = (row: number, key: string | undefined, reading: Served): void => {
-    columns.set(row, statuses.note(row, key, reading) === "defaulted" ? defaults : []);
-  };
+  const cursor = createPlainCursor(keyed);
   return {
     status: statuses.status,
     addTo: (target) => columns.addTo(target, layout.names),
     take(row, key, blob, section) {
-      if (section < 0) return serveWithout(row, key, MISSING);
-      const bytes = blob.view;
-      const floorUs = floorAt(bytes, section);
-      if (timeUs < floorUs) throw timeTooOld(view.name, timeUs / 1000, floorUs / 1000);
-      const head = readHead(layout, bytes, section);
-      let at = head.textsAt - head.shape.stride;
-      // By rank: the last of those that are known by then is the newest.
-      while (at >= head.rowsAt && bytes.getFloat64(at, true) > timeUs) at -= head.shape.stride;
-      if (at < head.rowsAt) return serveWithout(row, key, MISSING);
-      const eventUs = bytes.getFloat64(at, true);
-      const ageMs = (timeUs - eventUs) / 1000;
-      const expiresUs = bytes.getFloat64(at + 16, true);
-      const expires = expiresUs === Number.POSITIVE_INFINITY ? eventUs + ttlUs : expiresUs;
-      if (timeUs >= expires) return serveWithout(row, key, { status: "expired", ageMs });
-      if (isDeleteAt(bytes, at)) return serveWithout(row, key, { status: "deleted", ageMs });
-      const served = statuses.note(row, key, { status: "present", ageMs });
+      cursor.move(blob.view, section, timeUs);
+      const served = statuses.note(row, key, cursor);
       if (served === "defaulted") columns.set(row, defaults);
-      else columns.copy(row, bytes, head, at);
+      else if (cursor.status === "present") columns.copy(row, blob.view, cursor.head, cursor.at);
+      else columns.set(row, NOTHING);
     },
   };
 }

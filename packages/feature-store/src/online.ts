@@ -2,6 +2,7 @@ import type { CallOptions, FeatureRequest, FeatureVectors } from "@millwright/co
 import type { FeatureService, FeatureView } from "./definition.ts";
 import type { OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
+import type { ViewNumbers } from "./vector-reader.ts";
 
 export interface PushResult {
   readonly rows: number;
@@ -38,6 +39,10 @@ export interface ChangeOptions extends CallOptions {
 export interface Online {
   /** At once where the rows are at hand. */
   read(service: FeatureService, request: FeatureRequest): FeatureVectors | Promise<FeatureVectors>;
+  /** One reader a view of the service, in order. Throws `PORT_UNSUPPORTED` where rows cannot be read without waiting. */
+  numbers(service: FeatureService): readonly ViewNumbers[];
+  /** Counts the age of a row that is served. */
+  observe(view: FeatureView, ageMs: number): void;
   /** Takes rows in any order of time. */
   add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void>;
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */

@@ -41,6 +41,7 @@ import {
   type TrainingSetPin,
 } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
+import { checkNumbers, createVectorReader, type VectorReader } from "./vector-reader.ts";
 
 /** What a feature store is put together from. */
 export interface StoreParts {
@@ -83,6 +84,21 @@ export class OpenedStore implements FeatureStore {
     const found = this.#service(service);
     this.#parts.catalog.reads.note(found.id);
     return await this.#parts.online.read(found, request);
+  }
+
+  vectorReader(service: Service): VectorReader {
+    this.#check(undefined);
+    const found = this.#service(service);
+    checkNumbers(found);
+    const { online, clock } = this.#parts;
+    return createVectorReader(found, {
+      nowUs: () => {
+        this.#check(undefined);
+        return Math.round(clock.nowMs() * 1000);
+      },
+      numbers: online.numbers(found),
+      observe: (view, ageMs) => online.observe(view, ageMs),
+    });
   }
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {

@@ -6,6 +6,7 @@ import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, Onli
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
 import { freshnessMeter, readVectors } from "./read-vectors.ts";
+import { writeReading, type ViewNumbers } from "./vector-reader.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
 
 export interface ResidentOnlineOptions {
@@ -52,6 +53,24 @@ class ResidentOnline implements Online {
   read(service: FeatureService, request: FeatureRequest): FeatureVectors {
     const timeUs = Math.round((request.timeMs ?? this.#options.clock.nowMs()) * 1000);
     return readVectors(service, request, { timeUs, ages: this.#ages, stateOf: (view) => this.#of(view).state });
+  }
+
+  numbers(service: FeatureService): readonly ViewNumbers[] {
+    return service.views.map((view): ViewNumbers => {
+      const features = Object.keys(view.features).length;
+      const held = this.#of(view);
+      const results = new Float64Array(held.state.aggregates.names.length);
+      let found: OnlineReading;
+      return {
+        view,
+        look: (key, timeUs) => (found = held.state.read(key, timeUs, results)),
+        write: (target, at) => writeReading(found, features, results, target, at),
+      };
+    });
+  }
+
+  observe({ name }: FeatureView, ageMs: number): void {
+    this.#ages.observe(ageMs / 1000, { view: name });
   }
 
   async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {

@@ -123,7 +123,8 @@ export function decodeRow(
   };
 }
 
-function valueAt(type: FeatureType, view: DataView, slot: number, textsAt: number): OnlineValue {
+/** A feature's value that is not null. */
+export function valueAt(type: FeatureType, view: DataView, slot: number, textsAt: number): OnlineValue {
   switch (type) {
     case "int8":
       return view.getInt8(slot);

@@ -132,3 +132,75 @@ for (const [kind, openKind] of Object.entries(kinds)) {
     await close();
   });
 }
+
+const measures = defineFeatureView({
+  name: "measures",
+  entity: user,
+  eventTime: "at",
+  features: { small: "int8", credit: "int64", seenAt: "timestamp", score: "float32", ratio: "float64", isNew: "bool" },
+  defaults: { score: 0.5 },
+  freshness: { maxAgeMs: 4 * HOUR, onStale: "serve" },
+});
+const numbers = defineFeatureService({ name: "numbers", views: [stock, visits, measures] });
+
+for (const [kind, openKind] of Object.entries(kinds)) {
+  if (kind === "keyed, with waiting") continue;
+  test(`a vector reader gives the numbers and statuses that read gives (${kind})`, async () => {
+    await using directory = await temporaryDirectory();
+    const { online, close } = openKind(directory.path);
+    const clock = createManualClock(12 * HOUR);
+    const services = [numbers, service];
+    const store = await openFeatureStore({ history: directory.path, services, online, clock });
+    const measure = { at: at(11), small: -5, credit: 2n ** 40n, seenAt: at(3), score: 0.25, ratio: 0.1, isNew: true };
+    await store.push(measures, [
+      { user: "ann", ...measure },
+      { user: "bob", ...measure, at: at(7), credit: null, ratio: null, isNew: false },
+    ]);
+    await store.push(visits, [{ user: "ann", at: at(10), pages: 3 }]);
+    await store.push(stock, [{ country: "cz", shop: 7, at: at(11), items: 1.5, isOpen: true }]);
+    const reader = store.vectorReader("numbers");
+    expect(reader.featureNames).toEqual(numbers.featureNames);
+    const target = new Float64Array(12).fill(7);
+    for (const timeMs of [undefined, 10.5 * HOUR]) {
+      for (const keys of [
+        { user: "ann", country: "cz", shop: 7 },
+        { user: "bob", country: "cz", shop: 8n },
+        { user: "eve", country: "de", shop: 7 },
+      ]) {
+        const status = reader.readNow(keys, target, { offset: 1, timeMs });
+        const entities = batchOf({
+          user: [keys.user],
+          country: [keys.country],
+          shop: column("int32", [Number(keys.shop)]),
+        });
+        const { features, views } = await store.read("numbers", { entities, timeMs });
+        const vector = Object.values(columnsOf(features)).map(([value]) => (value === null ? NaN : Number(value)));
+        expect([...target]).toEqual([7, ...vector, 7]);
+        expect(status).toEqual(numbers.views.map(({ name }) => views[name]!.status[0]));
+      }
+    }
+    const read = (keys: Parameters<typeof reader.readNow>[0]) => () => reader.readNow(keys, target);
+    expect(read({ user: "ann", country: "cz" })).toThrow(
+      expect.objectContaining({ code: "FEATURE_STORE_COLUMN_MISSING" }),
+    );
+    for (const wrong of [{ user: 1 }, { user: null }, { shop: "7" }, { shop: 1.5 }]) {
+      const failure = expect.objectContaining({ code: "FEATURE_STORE_COLUMN_TYPE" });
+      expect(read({ user: "ann", country: "cz", shop: 7, ...wrong })).toThrow(failure);
+    }
+    const keys = { user: "ann", country: "cz", shop: 7 };
+    expect(() => reader.readNow(keys, target, { offset: 3 })).toThrow(
+      "10 numbers from 3 on do not fit into a target of 12.",
+    );
+    expect(() => store.vectorReader("rank")).toThrow(expect.objectContaining({ code: "PORT_UNSUPPORTED" }));
+    await store[Symbol.asyncDispose]();
+    expect(read(keys)).toThrow(expect.objectContaining({ code: "PORT_CLOSED" }));
+    await close();
+  });
+}
+
+test("a vector reader over a store on another machine is refused", async () => {
+  await using directory = await temporaryDirectory();
+  const online = withoutNow(openMemoryKeyedOnlineStore());
+  await using store = await openFeatureStore({ history: directory.path, services: [numbers], online });
+  expect(() => store.vectorReader(numbers)).toThrow(expect.objectContaining({ code: "PORT_UNSUPPORTED" }));
+});

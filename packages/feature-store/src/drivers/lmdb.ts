@@ -161,9 +161,17 @@ async function commitErrorOf(error: unknown): Promise<unknown> {
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
 const prefixes = new Map<string, string>();
+let lastGroup = "";
+let lastPrefix = "0:";
 
 /** What the stored keys of a group begin with: no two groups' begin alike. */
 function prefixOf(group: string): string {
+  if (group === lastGroup) return lastPrefix;
+  lastGroup = group;
+  return (lastPrefix = namedPrefix(group));
+}
+
+function namedPrefix(group: string): string {
   let prefix = prefixes.get(group);
   if (prefix === undefined) {
     prefix = group.length > LONGEST_GROUP ? `#${digestOf(group)}:` : `${group.length}:${group}`;
@@ -178,13 +186,22 @@ const hashedKey = (group: string, key: string): string => `${prefixOf(group)}#${
 function readEntry(database: LmdbDatabase, group: string, key: string): Uint8Array | undefined {
   if (key.length <= LONGEST_KEY) {
     const bytes = database.getBinaryFast(`${prefixOf(group)}=${key}`);
-    // The buffer is longer than its `length`, which the database sets for each call.
-    return bytes?.subarray(0, bytes.length);
+    return bytes === undefined ? undefined : exactBytes(bytes);
   }
   const value = database.getBinary(hashedKey(group, key));
   if (value === undefined) return undefined;
   const entry = parseLong(value);
   return entry.key === key ? entry.bytes : undefined;
+}
+
+let lastBuffer: Uint8Array | undefined;
+let lastBytes: Uint8Array = new Uint8Array(0);
+
+/** The database reads into one buffer again and again, which is longer than its `length`, and sets that. Entries are mostly as long as those before. */
+function exactBytes(buffer: Uint8Array): Uint8Array {
+  if (buffer === lastBuffer && buffer.length === lastBytes.length) return lastBytes;
+  lastBuffer = buffer;
+  return (lastBytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length));
 }
 
 function writeEntry(database: LmdbDatabase, group: string, key: string, bytes: Uint8Array | null): void {
