@@ -12,7 +12,7 @@ const FORMAT_VERSION = 1;
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 16;
 
-/** The first 8 bytes of the SHA-256 of a view's name. */
+/** The first 8 bytes of the SHA-256 of a view's id. */
 export interface SectionMark {
   readonly low: number;
   readonly high: number;

@@ -47,7 +47,7 @@ class KeyedOnline implements Online {
   constructor(options: KeyedOnlineOptions) {
     const { views, latenessMs, meter } = options;
     this.#options = options;
-    this.#views = new Map([...views.values()].map((view) => [view.name, createKeyedView(view, latenessMs)]));
+    this.#views = new Map([...views.values()].map((view) => [view.id, createKeyedView(view, latenessMs)]));
     this.#ages = freshnessMeter(meter);
   }
 
@@ -93,7 +93,7 @@ class KeyedOnline implements Online {
    */
   async change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange> {
     const keyed = this.#of(view);
-    return await this.#inTurnOfKey(`${view.name} ${key}`, async () => {
+    return await this.#inTurnOfKey(`${view.id} ${key}`, async () => {
       for (;;) {
         options.signal?.throwIfAborted();
         const newest = await this.#newestOf(keyed, key, options);
@@ -128,7 +128,7 @@ class KeyedOnline implements Online {
   async settle(): Promise<void> {}
 
   #of(view: FeatureView): KeyedView {
-    return this.#views.get(view.name)!;
+    return this.#views.get(view.id)!;
   }
 
   async #newestOf(keyed: KeyedView, key: string, { signal }: CallOptions): Promise<OnlineRow | undefined> {

@@ -57,6 +57,9 @@ export interface StoreParts {
   readonly close: () => Promise<void>;
 }
 
+/** Reads of a vector reader between one that is noted and the next: noting costs as much as reading. */
+const READS_BETWEEN_NOTES = 1000;
+
 type View = string | FeatureView;
 type Service = string | FeatureService;
 
@@ -90,12 +93,14 @@ export class OpenedStore implements FeatureStore {
     this.#check(undefined);
     const found = this.#service(service);
     checkNumbers(found);
-    const { online, clock } = this.#parts;
+    const { online, clock, catalog } = this.#parts;
+    let reads = 0;
     return createVectorReader(found, {
-      nowUs: () => {
+      begin: () => {
         this.#check(undefined);
-        return Math.round(clock.nowMs() * 1000);
+        if (reads++ % READS_BETWEEN_NOTES === 0) catalog.reads.note(found.id);
       },
+      nowUs: () => Math.round(clock.nowMs() * 1000),
       numbers: online.numbers(found),
       observe: (view, ageMs) => online.observe(view, ageMs),
     });

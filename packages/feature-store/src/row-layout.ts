@@ -59,7 +59,7 @@ export interface RowLayout {
 }
 
 export function layoutOf(view: FeatureView): RowLayout {
-  const digest = createHash("sha256").update(view.name).digest();
+  const digest = createHash("sha256").update(view.id).digest();
   const types = Object.values(view.features);
   const inputs = Object.entries(view.inputs);
   const offsets = [0];

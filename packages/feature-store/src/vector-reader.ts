@@ -38,6 +38,8 @@ export interface ViewNumbers {
 }
 
 export interface VectorReaderParts {
+  /** Called before each read. */
+  readonly begin: () => void;
   readonly nowUs: () => number;
   /** One a view of the service, in order. */
   readonly numbers: readonly ViewNumbers[];
@@ -53,7 +55,7 @@ interface Slot {
 
 export function createVectorReader(
   service: FeatureService,
-  { nowUs, numbers, observe }: VectorReaderParts,
+  { begin, nowUs, numbers, observe }: VectorReaderParts,
 ): VectorReader {
   const slots: Slot[] = [];
   let length = 0;
@@ -67,6 +69,7 @@ export function createVectorReader(
   return {
     featureNames: service.featureNames,
     readNow(keys, target, { offset = 0, timeMs } = {}) {
+      begin();
       if (!(offset >= 0 && offset + length <= target.length)) {
         throw new RangeError(`${length} numbers from ${offset} on do not fit into a target of ${target.length}.`);
       }

@@ -8,7 +8,17 @@ vi.mock("../src/drivers/memory.ts", async () => {
   return { openMemoryOnlineStore: openMemoryKeyedOnlineStore };
 });
 
-for (const subject of ["online", "records", "record-reads", "push-rows", "windows", "feature-source", "events"]) {
+for (const subject of [
+  "online",
+  "records",
+  "record-reads",
+  "push-rows",
+  "windows",
+  "feature-source",
+  "events",
+  "catalog",
+  "parity",
+]) {
   await import(`./${subject}.test.ts`);
 }
 
