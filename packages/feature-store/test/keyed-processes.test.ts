@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createRandom, type Random } from "@millwright/contracts";
+import { collect, toArray } from "@millwright/data";
 import { DatabaseSync } from "@photostructure/sqlite";
 import { open } from "lmdb";
 import { expect, test } from "vitest";
@@ -123,6 +124,35 @@ for (const [kind, openKind] of Object.entries(kinds)) {
       }
       await close();
     }
+  });
+}
+
+for (const kind of ["memory", "lmdb", "sqlite"] as const) {
+  test(`two stores that change one record at once lose no change, and both histories together hold them all (${kind})`, async () => {
+    await using directory = await temporaryDirectory();
+    const { online, close } = kinds[kind]!(directory.path);
+    const names = Array.from({ length: 40 }, (_, index) => `f${index}`);
+    const record = defineFeatureView({
+      name: "record",
+      entity: view.entity,
+      eventTime: "at",
+      features: Object.fromEntries(names.map((name) => [name, "int32" as const])),
+    });
+    const services = [defineFeatureService({ name: "all", views: [record] })];
+    const open = () => openFeatureStore({ history: join(directory.path, "history"), services, online });
+    const stores = await Promise.all([open(), open()]);
+    const empty = Object.fromEntries(names.map((name) => [name, -1]));
+    await stores[0]!.put(record, [{ user: "ann", at: new Date(1), ...empty }]);
+    await Promise.all(
+      names.map((name, index) => stores[index % 2]!.update(record, { user: "ann" }, { [name]: index })),
+    );
+    const expected = Object.fromEntries(names.map((name, index) => [name, index]));
+    for (const store of stores) expect((await store.get(record, { user: "ann" })).values).toEqual(expected);
+    for (const store of stores) await store[Symbol.asyncDispose]();
+    await using again = await open();
+    const { columns } = await collect(await again.scan(record, { latest: true }));
+    expect(names.map((name) => toArray(columns[name]!)[0])).toEqual(Object.values(expected));
+    await close();
   });
 }
 

@@ -1,9 +1,22 @@
+import { createManualClock } from "@millwright/contracts";
+import { batchOf, column } from "@millwright/data";
 import { createClient, createCluster } from "@redis/client";
 import { Cluster, Redis } from "ioredis";
 import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
 import { openRedisOnlineStore, type RedisClient } from "../src/drivers/redis.ts";
 import type { KeyedOnlineStore } from "../src/index.ts";
+import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
+import {
+  count,
+  defineEntity,
+  defineFeatureService,
+  defineFeatureView,
+  hours,
+  mean,
+  openFeatureStore,
+} from "../src/index.ts";
 import { keyedOnlineStoreContract } from "../src/testing/index.ts";
+import { batches, columnsOf, temporaryDirectory } from "./rows.ts";
 import { hasRedisServer, type RedisServer, startRedisServer } from "./redis-server.ts";
 
 const isThere = hasRedisServer();
@@ -115,3 +128,54 @@ test("an object that is no client, and impossible options, are refused", async (
   await expect(openRedisOnlineStore({} as RedisClient)).rejects.toThrow("neither one of ioredis nor one of redis");
   await expect(openRedisOnlineStore({} as RedisClient, { buckets: 0 })).rejects.toThrow("buckets is 0");
 });
+
+test.skipIf(!isThere)(
+  "features in Redis are those of a resident store, pushed, put, deleted and materialized",
+  async () => {
+    const user = defineEntity({ name: "user", keys: { user: "utf8" } });
+    const plans = defineFeatureView({ name: "plans", entity: user, eventTime: "at", features: { plan: "utf8" } });
+    const clicks = defineFeatureView({
+      name: "clicks",
+      entity: user,
+      eventTime: "at",
+      inputs: { ms: "float64" },
+      aggregates: { clicks_1h: count(hours(1)), ms_1h: mean("ms", hours(1)) },
+    });
+    const services = [defineFeatureService({ name: "all", views: [plans, clicks] })];
+    const entities = batchOf({ user: ["ann", "bob", "eve", "dan"] });
+    const at = (minute: number): Date => new Date(minute * 60_000);
+    const results: unknown[] = [];
+    await using keyed = await openEmpty("redis", 3);
+    for (const online of [openMemoryOnlineStore(), keyed]) {
+      await using directory = await temporaryDirectory();
+      const clock = createManualClock(at(100).getTime());
+      await using store = await openFeatureStore({ history: directory.path, services, online, clock });
+      await store.put(plans, [
+        { user: "ann", at: at(1), plan: "free" },
+        { user: "bob", at: at(2), plan: "paid" },
+        { user: "dan", at: at(3), plan: "gone" },
+      ]);
+      await store.ingest(
+        clicks,
+        batches(
+          batchOf({
+            user: ["ann", "ann", "eve"],
+            at: column("timestamp", [at(50), at(10), at(55)]),
+            ms: [0.1, 5, 0.7],
+          }),
+        ),
+      );
+      await store.push(clicks, [{ user: "eve", at: at(70), ms: 0.2 }]);
+      await store.materialize(clicks, { upToMs: at(60).getTime() });
+      await store.update(plans, { user: "bob" }, { plan: "team" }, { eventTimeMs: at(4).getTime() });
+      await store.delete(plans, { user: "dan" }, { eventTimeMs: at(5).getTime() });
+      const { features, views } = await store.read("all", { entities });
+      results.push([columnsOf(features), views]);
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[0]).toMatchObject([
+      { plans__plan: ["free", "team", null, null], clicks__clicks_1h: [1, null, 2, null] },
+      {},
+    ]);
+  },
+);
