@@ -39,7 +39,14 @@ export { asFloat64, writeFloat64 } from "./float64.ts";
 export { sliceBatch, sliceColumn, takeColumn, takeRows } from "./rows.ts";
 export { transferables } from "./transfer.ts";
 export { toArray, valueAt } from "./value.ts";
-export { type DistinctSketch, distinctOf } from "./distinct.ts";
+export {
+  type DistinctSketch,
+  addNumbersToDistinct,
+  addTextToDistinct,
+  distinctOf,
+  emptyDistinct,
+  mergeDistinct,
+} from "./distinct.ts";
 export { type FrequentTexts, mostFrequent } from "./frequent.ts";
 export { hashBytes, hashText } from "./hash.ts";
 export { type Moments, emptyMoments, mergeMoments, momentsOf, varianceOf } from "./moments.ts";

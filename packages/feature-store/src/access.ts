@@ -8,7 +8,8 @@ import type {
   FeatureSource,
 } from "@millwright/contracts";
 import { column, mapDataset, withColumns } from "@millwright/data";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { accessDenied } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import type { FeatureRecord } from "./record-types.ts";

@@ -6,7 +6,8 @@ import {
   type PublishedService,
   type PublishedView,
 } from "./catalog-log.ts";
-import { featureDigests, viewDigest, type FeatureService, type FeatureView } from "./definition.ts";
+import { featureDigests, viewDigest, type FeatureView } from "./definition.ts";
+import { type FeatureService } from "./service-definition.ts";
 import { definitionInUse, definitionUnknown } from "./errors.ts";
 import { type CatalogState, stateOf, type Pin } from "./catalog-state.ts";
 import { openReadTimes, type ReadTimes } from "./read-times.ts";

@@ -25,6 +25,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_PIN_DIFFERS"
   | "FEATURE_STORE_RECORD_MISSING"
   | "FEATURE_STORE_STALE"
+  | "FEATURE_STORE_ON_DEMAND_FAILED"
   | "FEATURE_STORE_TIME_TOO_OLD"
   | "FEATURE_STORE_VALUE_RANGE"
   | "FEATURE_STORE_VIEW_UNKNOWN"
@@ -207,6 +208,19 @@ export const logLocked = (directory: string, holder: number): FeatureStoreError 
     remedy: "Close it there first: one process writes a log at a time.",
     retryable: true,
   });
+
+export const onDemandFailed = (name: string, cause: unknown): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_ON_DEMAND_FAILED",
+    `The on-demand features "${name}" could not be computed: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    {
+      category: "transient",
+      remedy:
+        "See the cause; where it may happen, catch it in `compute` and give what shall stand in for the features.",
+      retryable: true,
+      cause,
+    },
+  );
 
 export const timeTooOld = (view: string, timeMs: number, oldestMs: number): FeatureStoreError =>
   new FeatureStoreError(

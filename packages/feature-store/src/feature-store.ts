@@ -15,7 +15,8 @@ import {
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import { type Catalog, openCatalog } from "./catalog.ts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { definitionInvalid } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";

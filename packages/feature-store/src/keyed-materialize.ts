@@ -28,7 +28,7 @@ export async function materializeKeyed(
   { upToMs, signal }: MaterializeOptions,
 ): Promise<MaterializeResult> {
   const { source, latenessMs, generation } = load;
-  const upToUs = Math.round(upToMs * 1000);
+  const upToUs = await boundaryOf(load, Math.round(upToMs * 1000), signal);
   const { floorUs, rows: history } = await historyRows(source, view, {
     upToUs,
     latenessUs: latenessMs * 1000,
@@ -58,7 +58,23 @@ export async function materializeKeyed(
   }
   await writePiece();
   keptRows += await sweep(load, upToUs, signal);
-  return { rows, keptRows };
+  return { rows, keptRows, upToMs: upToUs / 1000 };
+}
+
+/** Where every entity's rows can be told apart from those before. */
+async function boundaryOf(
+  { keyed, store }: KeyedLoad,
+  upToUs: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (keyed.aggregates.tiles === undefined) return upToUs;
+  let earliestUs = upToUs;
+  for await (const page of store.scan(keyed.group, { signal })) {
+    for (const { key, bytes } of page) {
+      earliestUs = Math.min(earliestUs, keyed.boundaryAt(keyed.rowsOf(key, bytes), upToUs));
+    }
+  }
+  return earliestUs;
 }
 
 /** @returns how many rows from `upToUs` on were kept. */
@@ -74,8 +90,8 @@ async function writeLoaded(
     keyed.group,
     keys,
     (index, current) => {
-      const after = keyed.loading(keyed.rowsOf(keys[index]!, current), loaded[index]!);
-      kept[index] = after.rows.filter(({ timeUs }) => timeUs >= loaded[index]!.upToUs).length;
+      const { after, keptRows } = keyed.loading(keyed.rowsOf(keys[index]!, current), loaded[index]!);
+      kept[index] = keptRows;
       return keyed.withRows(current, after);
     },
     { signal },

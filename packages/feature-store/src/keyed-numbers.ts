@@ -45,7 +45,7 @@ function plainNumbers(store: KeyedOnlineStore, keyed: KeyedView): ViewNumbers {
 
 function windowNumbers(store: KeyedOnlineStore, keyed: KeyedView): ViewNumbers {
   const blob = createBlobReader();
-  const results = new Float64Array(keyed.aggregates.names.length);
+  const results = keyed.aggregates.createResults();
   let found: OnlineReading;
   return {
     view: keyed.view,

@@ -7,17 +7,20 @@ import type {
   Histogram,
   Meter,
 } from "@millwright/contracts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
 import type { HistorySource } from "./history-sql.ts";
 import { keyedNumbers } from "./keyed-numbers.ts";
 import { materializeKeyed } from "./keyed-materialize.ts";
 import { emptyColumns, readKeyed } from "./keyed-read.ts";
 import { notSynchronous, type KeyedOnlineStore } from "./keyed-store.ts";
 import { createKeyedView, type KeyedView } from "./keyed-view.ts";
-import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
+import type { Arrival, ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
+import { createOnDemand, type OnDemand } from "./on-demand.ts";
+import { withOnDemand } from "./on-demand-read.ts";
 import type { OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
 import { freshnessMeter } from "./read-vectors.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { createKeyedTurns } from "./turns.ts";
 import type { ViewNumbers } from "./vector-reader.ts";
 
@@ -40,6 +43,9 @@ class KeyedOnline implements Online {
   readonly #views: ReadonlyMap<string, KeyedView>;
   readonly #inTurnOfKey = createKeyedTurns();
   readonly #ages: Histogram;
+  readonly #onDemand: OnDemand;
+  /** The newest event time of each view that this process has seen, in microseconds. */
+  readonly #newestUs = new Map<string, number>();
   readonly #empty = new WeakMap<FeatureService, Record<string, Column>>();
   readonly #viewOf = (view: FeatureView): KeyedView => this.#of(view);
   #generation = 0;
@@ -49,14 +55,18 @@ class KeyedOnline implements Online {
     this.#options = options;
     this.#views = new Map([...views.values()].map((view) => [view.id, createKeyedView(view, latenessMs)]));
     this.#ages = freshnessMeter(meter);
+    this.#onDemand = createOnDemand({ clock: options.clock });
   }
 
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors | Promise<FeatureVectors> {
+  async read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors> {
     const { store, clock } = this.#options;
     const timeUs = Math.round((request.timeMs ?? clock.nowMs()) * 1000);
     let empty = this.#empty.get(service);
     if (empty === undefined) this.#empty.set(service, (empty = emptyColumns(service)));
-    return readKeyed(service, request, { store, timeUs, ages: this.#ages, viewOf: this.#viewOf, empty });
+    const options = { store, timeUs, ages: this.#ages, viewOf: this.#viewOf, empty };
+    const stored = readKeyed(service, request, options);
+    if (service.onDemand.length === 0) return await stored;
+    return await withOnDemand(service, request, await stored, this.#onDemand);
   }
 
   numbers(service: FeatureService): readonly ViewNumbers[] {
@@ -69,7 +79,8 @@ class KeyedOnline implements Online {
     this.#ages.observe(ageMs / 1000, { view: name });
   }
 
-  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {
+  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival> {
+    const { store, latenessMs } = this.#options;
     const keyed = this.#of(view);
     const byKey = new Map<string, OnlineRow[]>();
     for (const row of rows) {
@@ -79,12 +90,23 @@ class KeyedOnline implements Online {
     }
     const keys = [...byKey.keys()];
     const added = [...byKey.values()];
-    await this.#options.store.update(
+    // Known of the view is what this process wrote, and what stands there of the same entities.
+    let newestUs = this.#newestUs.get(view.id) ?? Number.NEGATIVE_INFINITY;
+    await store.update(
       keyed.group,
       keys,
-      (index, current) => keyed.withRows(current, keyed.adding(keyed.rowsOf(keys[index]!, current), added[index]!)),
+      (index, current) => {
+        const kept = keyed.rowsOf(keys[index]!, current);
+        for (const { timeUs } of kept.rows) newestUs = Math.max(newestUs, timeUs);
+        return keyed.withRows(current, keyed.adding(kept, added[index]!));
+      },
       { signal },
     );
+    const watermarkUs = newestUs - latenessMs * 1000;
+    const lateRows = rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
+    for (const { timeUs } of rows) newestUs = Math.max(newestUs, timeUs);
+    this.#newestUs.set(view.id, Math.max(newestUs, this.#newestUs.get(view.id) ?? Number.NEGATIVE_INFINITY));
+    return { lateRows, watermarkMs: Number.isFinite(newestUs) ? newestUs / 1000 - latenessMs : undefined };
   }
 
   /**
@@ -114,7 +136,7 @@ class KeyedOnline implements Online {
   async readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading> {
     const keyed = this.#of(view);
     const [bytes] = await this.#options.store.read(keyed.group, [key]);
-    const results = new Float64Array(keyed.aggregates.names.length);
+    const results = keyed.aggregates.createResults();
     return keyed.read(key, keyed.rowsOf(key, bytes), timeUs, results);
   }
 

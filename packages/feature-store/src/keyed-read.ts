@@ -1,10 +1,10 @@
 import type { Column, FeatureRequest, FeatureVectors, Histogram, ViewStatus } from "@millwright/contracts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import { featureName, type FeatureView } from "./definition.ts";
 import { createBlobReader, type BlobReader } from "./entity-blob.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import { createKeyedVectors, type KeyedVectors } from "./keyed-vectors.ts";
 import { entryError, type KeyedView } from "./keyed-view.ts";
-import { onDemandColumns } from "./read-vectors.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { checkBatch, entityKeysOf } from "./source-columns.ts";
 
 export interface KeyedReadOptions {
@@ -114,13 +114,15 @@ function vectorsOf(
       views[keyed.view.name] = vectors.status;
     }
   }
-  if (service.onDemand.length > 0) Object.assign(columns, onDemandColumns(service, request));
   return { features: { length: request.entities.length, columns }, views };
 }
 
 /** Columns of a service that are yet to be filled, in their order, as an object that copies fast. */
 export const emptyColumns = (service: FeatureService): Record<string, Column> =>
-  JSON.parse(JSON.stringify(Object.fromEntries(service.featureNames.map((name) => [name, null])))) as Record<
-    string,
-    Column
-  >;
+  JSON.parse(
+    JSON.stringify(
+      Object.fromEntries(
+        service.views.flatMap((view) => view.featureNames.map((name) => [featureName(view, name), null])),
+      ),
+    ),
+  ) as Record<string, Column>;

@@ -75,9 +75,9 @@ function createPlainVectors(keyed: KeyedView, options: KeyedVectorsOptions): Key
 function createWindowVectors(keyed: KeyedView, options: KeyedVectorsOptions): KeyedVectors {
   const { view, aggregates, layout } = keyed;
   const { rows, timeUs } = options;
-  const vectors = createVectors(view, aggregates.names, rows);
+  const vectors = createVectors(view, aggregates, rows);
   const statuses = createStatuses(view, options);
-  const results = new Float64Array(aggregates.names.length);
+  const results = aggregates.createResults();
   return {
     status: statuses.status,
     addTo: (target) => void Object.assign(target, vectors.columns()),

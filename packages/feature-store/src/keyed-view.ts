@@ -1,10 +1,11 @@
 import type { Schema } from "@millwright/contracts";
-import { compileAggregates, type CompiledAggregates } from "./aggregates.ts";
+import { compileAggregates, type AggregateResults, type CompiledAggregates } from "./aggregates.ts";
 import type { FeatureView } from "./definition.ts";
 import { createBlobReader, withSection } from "./entity-blob.ts";
 import { onlineCorrupt } from "./errors.ts";
 import type { OnlineRecord, OnlineRow, OnlineValue } from "./online-store.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
+import { addKept, rowsFrom } from "./resident-online.ts";
 import { layoutOf, type RowLayout } from "./row-layout.ts";
 import { outranks } from "./row-rank.ts";
 import {
@@ -38,11 +39,13 @@ export interface KeyedView {
   withRows(current: Uint8Array | undefined, rows: EntityRows): Uint8Array | null;
   /** What is to be kept after rows were added. Throws `FEATURE_STORE_VALUE_RANGE`. */
   adding(kept: EntityRows, rows: readonly OnlineRow[]): EntityRows;
-  /** What is kept of the rows from a time on, with those of a history before it. */
-  loading(kept: EntityRows, history: LoadedRows): EntityRows;
+  /** What is kept of the rows from a time on, with those of a history before it; and how many rows from that time on were kept. */
+  loading(kept: EntityRows, history: LoadedRows): { readonly after: EntityRows; readonly keptRows: number };
+  /** Where an entity's rows can be told apart from those before: the time, or an earlier one. */
+  boundaryAt(kept: EntityRows, timeUs: number): number;
   newest(key: string, kept: EntityRows): OnlineRow | undefined;
   /** Writes the aggregates to `results`. Throws `FEATURE_STORE_TIME_TOO_OLD`. */
-  read(key: string, kept: EntityRows, timeUs: number, results: Float64Array): OnlineReading;
+  read(key: string, kept: EntityRows, timeUs: number, results: AggregateResults): OnlineReading;
 }
 
 /** Rows of an entity out of the history. */
@@ -101,15 +104,14 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
       const history = { ...NO_ROWS, floorUs: floorUs ?? Number.NEGATIVE_INFINITY, generation };
       if (isPlain) {
         const later = before.rows.filter(({ timeUs }) => timeUs >= upToUs);
-        return kept([...rows, ...later], before.floorUs > upToUs ? { ...history, floorUs: before.floorUs } : history);
+        const known = before.floorUs > upToUs ? { ...history, floorUs: before.floorUs } : history;
+        return { after: kept([...rows, ...later], known), keptRows: later.length };
       }
       const state = stateOf(recordsOf({ ...history, rows }));
-      for (const record of stateOf(recordsOf(before)).records(upToUs)) {
-        // What was dropped before that time is in the history.
-        if (!("floorUs" in record) || record.floorUs > upToUs) state.add([record]);
-      }
-      return entityRowsOf(layout, state.records(), generation);
+      const keptRows = addKept(state, rowsFrom(stateOf(recordsOf(before)), upToUs));
+      return { after: entityRowsOf(layout, state.records(), generation), keptRows };
     },
+    boundaryAt: (before, timeUs) => stateOf(recordsOf(before)).boundaryAt(timeUs),
     newest: (key, before) => (isPlain ? before.rows.at(-1) : stateOf(recordsOf(before)).newest(key)),
     read: (key, before, timeUs, results) => stateOf(recordsOf(before)).read(key, timeUs, results),
   };

@@ -10,7 +10,8 @@ import {
   type FeatureVectors,
 } from "@millwright/contracts";
 import type { Catalog, OpenedCatalog } from "./catalog.ts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
 import type { FeatureStore } from "./feature-store.ts";
@@ -172,8 +173,8 @@ export class OpenedStore implements FeatureStore {
     const batch = "columns" in rows ? rows : batchOfRows(where, found, rows);
     checkBatch(where, sourceSchema(found), batch);
     const taken = onlineRows(found, batch);
-    await this.#parts.online.add(found, taken, signal);
-    return { rows: taken.length, skippedRows: batch.length - taken.length };
+    const arrival = await this.#parts.online.add(found, taken, signal);
+    return { rows: taken.length, skippedRows: batch.length - taken.length, ...arrival };
   }
 
   async materialize(view: View, options: MaterializeOptions): Promise<MaterializeResult> {
@@ -182,9 +183,8 @@ export class OpenedStore implements FeatureStore {
     const { journals, online, source, events } = this.#parts;
     await journals.flush(found, options);
     const result = await online.materialize(found, options);
-    const { upToMs, signal } = options;
     const batches = await (await source.log(found.id)).batches();
-    await events.materialized(found, { ...result, upToMs, batches }, { signal });
+    await events.materialized(found, { ...result, batches }, { signal: options.signal });
     return result;
   }
 

@@ -1,13 +1,16 @@
 import { unsupported, type Clock, type FeatureRequest, type FeatureVectors, type Meter } from "@millwright/contracts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
 import type { HistorySource } from "./history-sql.ts";
-import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
+import type { Arrival, ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
+import { createOnDemand, type OnDemand } from "./on-demand.ts";
+import { withOnDemand } from "./on-demand-read.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
-import { freshnessMeter, readVectors } from "./read-vectors.ts";
-import { writeReading, type ViewNumbers } from "./vector-reader.ts";
+import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
+import { writeReading, type ViewNumbers } from "./vector-reader.ts";
 
 export interface ResidentOnlineOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
@@ -43,23 +46,27 @@ class ResidentOnline implements Online {
   readonly #background = new Set<Promise<void>>();
   readonly #inTurnOfKey = createKeyedTurns();
   readonly #ages: ReturnType<typeof freshnessMeter>;
+  readonly #onDemand: OnDemand;
 
   constructor(options: ResidentOnlineOptions, held: ReadonlyMap<string, Held>) {
     this.#options = options;
     this.#held = held;
     this.#ages = freshnessMeter(options.meter);
+    this.#onDemand = createOnDemand({ clock: options.clock });
   }
 
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors {
+  async read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors> {
     const timeUs = Math.round((request.timeMs ?? this.#options.clock.nowMs()) * 1000);
-    return readVectors(service, request, { timeUs, ages: this.#ages, stateOf: (view) => this.#of(view).state });
+    const reading = { timeUs, ages: this.#ages, stateOf: (view: FeatureView) => this.#of(view).state };
+    const stored = readStored(service, request, reading);
+    return service.onDemand.length === 0 ? stored : await withOnDemand(service, request, stored, this.#onDemand);
   }
 
   numbers(service: FeatureService): readonly ViewNumbers[] {
     return service.views.map((view): ViewNumbers => {
       const features = Object.keys(view.features).length;
       const held = this.#of(view);
-      const results = new Float64Array(held.state.aggregates.names.length);
+      const results = held.state.aggregates.createResults();
       let found: OnlineReading;
       return {
         view,
@@ -73,13 +80,17 @@ class ResidentOnline implements Online {
     this.#ages.observe(ageMs / 1000, { view: name });
   }
 
-  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {
+  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival> {
     const held = this.#of(view);
-    await held.turns.among(async () => {
+    const lateRows = await held.turns.among(async () => {
       held.state.check(rows);
+      const { watermarkUs } = held.state;
       await this.#append(view, held, rows, signal);
+      return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
     });
     this.#rewriteWhenLong(view, held);
+    const { watermarkUs } = held.state;
+    return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
   }
 
   async change(view: FeatureView, key: string, { decide, before, signal }: ChangeOptions): Promise<OnlineChange> {
@@ -102,23 +113,21 @@ class ResidentOnline implements Online {
 
   async readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading> {
     const { state } = this.#of(view);
-    return state.read(key, timeUs, new Float64Array(state.aggregates.names.length));
+    return state.read(key, timeUs, state.aggregates.createResults());
   }
 
   async materialize(view: FeatureView, { upToMs, signal }: MaterializeOptions): Promise<MaterializeResult> {
     const { source, store, latenessMs } = this.#options;
     const held = this.#of(view);
-    const upToUs = Math.round(upToMs * 1000);
-    const records = await fromHistory(source, view, { upToUs, latenessUs: latenessMs * 1000, signal });
+    const upToUs = held.state.boundaryAt(Math.round(upToMs * 1000));
     const state = createOnlineView(view, { latenessMs });
-    state.add(records);
-    const rows = state.rows;
+    const rows = await addHistory(source, view, state, { upToUs, latenessUs: latenessMs * 1000, signal });
     return await held.turns.alone(async () => {
-      state.add(rowsFrom(held.state, upToUs));
+      const keptRows = addKept(state, rowsFrom(held.state, upToUs));
       await store!.replace(view.id, state.records(), { signal });
       held.state = state;
-      held.stored = state.rows;
-      return { rows, keptRows: state.rows - rows };
+      held.stored = state.size;
+      return { rows, keptRows, upToMs: upToUs / 1000 };
     });
   }
 
@@ -141,8 +150,8 @@ class ResidentOnline implements Online {
 
   /** Leaves the store with what counts, once what was appended is much more. */
   #rewriteWhenLong(view: FeatureView, held: Held): void {
-    if (held.stored < REWRITE_ROWS + held.state.rows * REWRITE_RATIO) return;
-    held.stored = held.state.rows;
+    if (held.stored < REWRITE_ROWS + held.state.size * REWRITE_RATIO) return;
+    held.stored = held.state.size;
     const rewriting = held.turns
       .alone(() => this.#options.store!.replace(view.id, held.state.records()))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
@@ -153,7 +162,7 @@ class ResidentOnline implements Online {
 }
 
 /** The rows from a time on. Where some of those may have been dropped already, that stays known; what was dropped before is in the history. */
-function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
+export function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
@@ -169,13 +178,29 @@ async function load(view: FeatureView, store: OnlineStore | undefined, latenessM
   return { state, stored, turns: createTurns() };
 }
 
-async function fromHistory(
+/** Adds the rows of the history before a time that reads from then on can need. @returns how many. */
+async function addHistory(
   source: HistorySource,
   view: FeatureView,
+  state: OnlineView,
   options: HistoryRowsOptions,
-): Promise<OnlineRecord[]> {
+): Promise<number> {
   const { floorUs, rows } = await historyRows(source, view, options);
-  const records: OnlineRecord[] = [{ floorUs }];
-  for await (const batch of rows) for (const row of batch) records.push(row);
-  return records;
+  let added = 0;
+  state.add([{ floorUs }]);
+  for await (const records of rows) {
+    state.add(records);
+    added += records.length;
+  }
+  return added;
+}
+
+/** @returns how many rows the records stand for. */
+export function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
+  let rows = 0;
+  for (const record of records) {
+    rows += "timeUs" in record ? 1 : "tileUs" in record ? record.rows : 0;
+    state.add([record]);
+  }
+  return rows;
 }

@@ -100,12 +100,12 @@ export function decodeRow(
 ): OnlineRow {
   const createdUs = view.getFloat64(row + 8, true);
   const expiresUs = view.getFloat64(row + 16, true);
-  const inputs: (number | null)[] = [];
+  const inputs: (number | string | null)[] = [];
   for (let index = 0; index < shape.inputs; index++) {
     const slot = row + shape.inputsAt + index * 8;
     if (isMasked(view, row, index)) inputs.push(null);
     else if (!isMasked(view, row, shape.inputs + shape.values + index)) inputs.push(view.getFloat64(slot, true));
-    else inputs.push(textAt(view, slot, textsAt) as unknown as number);
+    else inputs.push(textAt(view, slot, textsAt));
   }
   const values: OnlineValue[] = [];
   for (let index = 0; index < shape.values; index++) {
@@ -220,7 +220,7 @@ function encodeRow(layout: RowLayout, row: OnlineRow, view: DataView, at: number
     view.setUint8(byte, view.getUint8(byte) | (1 << (index & 7)));
   };
   for (let index = 0; index < shape.inputs; index++) {
-    const value = row.inputs[index] as number | string | null | undefined;
+    const value = row.inputs[index];
     const slot = at + shape.inputsAt + index * 8;
     if (value === null || value === undefined) mask(index);
     else if (typeof value === "number") view.setFloat64(slot, value, true);

@@ -1,8 +1,10 @@
 import { type FeatureStatus, unsupported } from "@millwright/contracts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { AggregateResults } from "./aggregates.ts";
+import type { FeatureView } from "./definition.ts";
 import { columnMissing, columnType } from "./errors.ts";
 import type { OnlineReading } from "./online-view.ts";
 import { servedStatus } from "./read-vectors.ts";
+import type { FeatureService } from "./service-definition.ts";
 import type { SourceRow } from "./source-columns.ts";
 
 export interface ReadNowOptions {
@@ -94,7 +96,7 @@ export function createVectorReader(
 export function writeReading(
   { values }: OnlineReading,
   features: number,
-  results: Float64Array,
+  { numbers }: AggregateResults,
   target: Float64Array,
   at: number,
 ): void {
@@ -102,7 +104,7 @@ export function writeReading(
     const value = values?.[index] ?? null;
     target[at + index] = value === null ? Number.NaN : Number(value);
   }
-  target.set(results, at + features);
+  target.set(numbers, at + features);
 }
 
 /** Throws `PORT_UNSUPPORTED` where a service's features are not all numbers. */

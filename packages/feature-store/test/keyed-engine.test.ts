@@ -9,15 +9,19 @@ vi.mock("../src/drivers/memory.ts", async () => {
 });
 
 for (const subject of [
-  "online",
-  "records",
-  "record-reads",
-  "push-rows",
-  "windows",
-  "feature-source",
-  "events",
+  "access",
   "catalog",
+  "events",
+  "feature-source",
+  "late-rows",
+  "on-demand",
+  "online",
   "parity",
+  "push-rows",
+  "record-reads",
+  "records",
+  "window-aggregates",
+  "windows",
 ]) {
   await import(`./${subject}.test.ts`);
 }

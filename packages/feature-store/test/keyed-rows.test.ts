@@ -189,7 +189,7 @@ test("random rows read alike where they are resident and where they are keyed, a
     const kept = keyed.rowsOf("ann", bytes);
     const all = { ...kept, rows, floorUs: Number.NEGATIVE_INFINITY };
     const newestUs = Math.max(...rows.map(({ timeUs }) => timeUs));
-    const none = new Float64Array(0);
+    const none = keyed.aggregates.createResults();
     for (let timeUs = newestUs - 50_000; timeUs <= newestUs + 1000; timeUs += 1000) {
       expect(keyed.read("ann", kept, timeUs, none)).toEqual(keyed.read("ann", all, timeUs, none));
     }
