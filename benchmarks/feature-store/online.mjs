@@ -60,15 +60,10 @@ const keyed = await openFeatureStore({
   services,
   online: openLmdbOnlineStore(lmdb, { flush: "system" }),
 });
-const resident = await openFeatureStore({
-  history: join(directory, "resident"),
-  services,
-  online: openMemoryOnlineStore(),
-});
+let resident;
 try {
   console.log(`${entities} entities × ${FEATURES} float32, Node ${process.version}, load ${loadavg()[0].toFixed(2)}`);
   await load(keyed, bare);
-  await load(resident);
 
   /** What a program would do that knew the layout: one row-major matrix. */
   const readBare = (keys) => {
@@ -92,40 +87,44 @@ try {
     }
   }
 
-  for (const size of [1, 10, 100]) {
+  const compare = async (name, read, size) => {
     const requests = Array.from({ length: Math.ceil(4000 / size) }, () =>
       Array.from({ length: size }, () => keyOf(Math.floor(random() * entities))),
     );
-    const vectors = keyed.vectorReader("all");
-    const target = new Float64Array(size * FEATURES);
-    const readVectors = (keys) => {
-      const timeMs = Date.now();
-      for (let row = 0; row < keys.length; row++)
-        vectors.readNow({ user: keys[row] }, target, { offset: row * FEATURES, timeMs });
-      return target;
+    const through = (each) => async () => {
+      for (const keys of requests) await each(keys);
     };
-    readVectors(sample.slice(0, size)).forEach((value, index) => {
-      if (!Object.is(value, matrix[index])) throw new Error(`number ${index} differs`);
-    });
-    const through = (read) => async () => {
-      for (const keys of requests) await read(keys);
-    };
-    const contenders = {
-      "keyed, vector reader": through(readVectors),
-      "keyed, read": through(readStore(keyed)),
-      "resident, read": through(readStore(resident)),
-    };
-    for (const [name, run] of Object.entries(contenders)) {
-      const result = await pairedRatio(run, through(readBare), { pairs, calls: requests.length });
-      console.log(
-        `${String(size).padStart(4)} entities, ${name}: ${result.first.toFixed(2)} µs, bare LMDB ${result.second.toFixed(2)} µs, ` +
-          `ratio ${result.ratio.toFixed(2)} [${result.low.toFixed(2)}, ${result.high.toFixed(2)}]`,
-      );
-    }
-  }
+    const result = await pairedRatio(through(read), through(readBare), { pairs, calls: requests.length });
+    console.log(
+      `| ${name} | ${size} | ${result.first.toFixed(2)} | ${result.second.toFixed(2)} | ` +
+        `${result.ratio.toFixed(2)} [${result.low.toFixed(2)}, ${result.high.toFixed(2)}] |`,
+    );
+  };
+  const vectors = keyed.vectorReader("all");
+  const readVectors = (keys) => {
+    const timeMs = Date.now();
+    const target = new Float64Array(keys.length * FEATURES);
+    for (let row = 0; row < keys.length; row++)
+      vectors.readNow({ user: keys[row] }, target, { offset: row * FEATURES, timeMs });
+    return target;
+  };
+  readVectors(sample).forEach((value, index) => {
+    if (!Object.is(value, matrix[index])) throw new Error(`number ${index} differs`);
+  });
+  const sizes = [1, 10, 100];
+  for (const size of sizes) await compare("LMDB, vector reader", readVectors, size);
+  for (const size of sizes) await compare("LMDB, `read`", readStore(keyed), size);
+  // Last, since a large heap slows down whatever makes garbage beside it.
+  resident = await openFeatureStore({
+    history: join(directory, "resident"),
+    services,
+    online: openMemoryOnlineStore(),
+  });
+  await load(resident);
+  for (const size of sizes) await compare("in memory, `read`", readStore(resident), size);
 } finally {
   await keyed[Symbol.asyncDispose]();
-  await resident[Symbol.asyncDispose]();
+  await resident?.[Symbol.asyncDispose]();
   await lmdb.close();
   await bare.close();
   rmSync(directory, { recursive: true, force: true });
