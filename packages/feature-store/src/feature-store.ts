@@ -27,7 +27,7 @@ import { createKeyedOnline } from "./keyed-online.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
-import { OpenedStore } from "./opened-store.ts";
+import { OpenedStore, type StoreParts } from "./opened-store.ts";
 import type { ScanOptions } from "./record-scan.ts";
 import type {
   DeleteOptions,
@@ -47,7 +47,7 @@ import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.
 import type { HistoryOptions } from "./training-set.ts";
 import type { VectorReader } from "./vector-reader.ts";
 
-export interface FeatureStoreOptions {
+export interface FeatureStoreOptions extends CallOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
   readonly history: string;
   /** All services that the store shall give features for; their views are the store's. */
@@ -126,59 +126,63 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 
 /** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { services, online, latenessMs = 3_600_000, clock = systemClock } = options;
+  const { clock = systemClock, force, signal } = options;
+  signal?.throwIfAborted();
+  const services = namedOnce("feature service", options.services);
+  const views = namedOnce("feature view", [...new Set(options.services.flatMap((service) => service.views))]);
   const directory = resolve(options.history);
-  const byId = namedOnce("feature service", services);
-  const views = namedOnce("feature view", [...new Set(services.flatMap((service) => service.views))]);
   await mkdir(directory, { recursive: true });
-  const catalog = await openCatalog({ directory, services, clock, force: options.force });
-  const duckdb = options.duckdb ?? (await openDuckDb());
+  const catalog = await openCatalog({ directory, services: options.services, clock, force });
+  const duckdb = options.duckdb ?? (await openDuckDb({ signal }));
+  const closeOwn = async (): Promise<void> => {
+    if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
+  };
+  try {
+    const source: HistorySource = { duckdb, directory, log: historyLogs(directory, clock) };
+    return await openParts(options, { services, views, catalog, source, clock }, closeOwn);
+  } catch (error) {
+    await closeOwn();
+    throw error;
+  }
+}
+
+/** The log of each view, opened when it is first asked for. */
+function historyLogs(directory: string, clock: Clock): HistorySource["log"] {
   const logs = new Map<string, Promise<HistoryLog>>();
-  const log = (view: string): Promise<HistoryLog> => {
+  return (view) => {
     let opened = logs.get(view);
     if (opened === undefined) logs.set(view, (opened = openHistoryLog(directory, view, { clock })));
     return opened;
   };
-  const source: HistorySource = { duckdb, directory, log };
-  const parts = { views, source, latenessMs, clock, meter: options.meter ?? silentMeter };
+}
+
+type KnownParts = Pick<StoreParts, "services" | "views" | "catalog" | "source" | "clock">;
+
+/** Opens what holds rows, and brings in what processes that died left. @param closeOwn Called when the store is closed. */
+async function openParts(
+  { online, latenessMs = 3_600_000, meter = silentMeter, ids, events: log, signal }: FeatureStoreOptions,
+  known: KnownParts,
+  closeOwn: () => Promise<void>,
+): Promise<FeatureStore> {
+  const { views, catalog, source, clock } = known;
+  const parts = { views, source, latenessMs, clock, meter };
   const state =
     online !== undefined && "update" in online
       ? createKeyedOnline({ ...parts, store: online })
-      : await createResidentOnline({ ...parts, store: online });
+      : await createResidentOnline({ ...parts, store: online, signal });
   const hasOnline = online !== undefined;
-  const ids = options.ids ?? createIdSource(clock);
-  const events = createFeatureEvents(options.events);
-  const journals = await openJournals({ views, source, clock, ids, online: state, hasOnline, events });
+  const events = createFeatureEvents(log);
+  const own = { views, source, clock, ids: ids ?? createIdSource(clock), events };
+  const journals = await openJournals({ ...own, online: state, hasOnline });
+  const records = createRecords({ online: state, hasOnline, clock, journal: (view) => journals.of(view) });
+  for (const view of views.values()) await events.applied(view, { signal });
   const close = async (): Promise<void> => {
     await catalog.reads.flush();
     await journals.close();
     await state.settle();
-    if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
+    await closeOwn();
   };
-  const records = createRecords({
-    online: state,
-    hasOnline,
-    clock,
-    journal: (view) => journals.of(view),
-  });
-  try {
-    for (const view of views.values()) await events.applied(view);
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return new OpenedStore({
-    services: byId,
-    views,
-    catalog,
-    source,
-    online: state,
-    records,
-    journals,
-    events,
-    clock,
-    close,
-  });
+  return new OpenedStore({ ...known, online: state, records, journals, events, close });
 }
 
 function namedOnce<Named extends { readonly name: string; readonly id: string }>(

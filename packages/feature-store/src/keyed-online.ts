@@ -126,16 +126,16 @@ class KeyedOnline implements Online {
     });
   }
 
-  async newest(view: FeatureView, keys: readonly string[]): Promise<(OnlineRow | undefined)[]> {
+  async newest(view: FeatureView, keys: readonly string[], options?: CallOptions): Promise<(OnlineRow | undefined)[]> {
     const keyed = this.#of(view);
     if (Object.keys(view.features).length === 0) return keys.map(() => undefined);
-    const found = await this.#options.store.read(keyed.group, keys);
+    const found = await this.#options.store.read(keyed.group, keys, options);
     return keys.map((key, index) => keyed.newest(key, keyed.rowsOf(key, found[index])));
   }
 
-  async readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading> {
+  async readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading> {
     const keyed = this.#of(view);
-    const [bytes] = await this.#options.store.read(keyed.group, [key]);
+    const [bytes] = await this.#options.store.read(keyed.group, [key], options);
     const results = keyed.aggregates.createResults();
     return keyed.read(key, keyed.rowsOf(key, bytes), timeUs, results);
   }

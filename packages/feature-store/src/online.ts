@@ -60,8 +60,12 @@ export interface Online {
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */
   change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange>;
   /** The newest row of each entity, whatever it says, in the order of the keys. */
-  newest(view: FeatureView, keys: readonly string[]): Promise<readonly (OnlineRow | undefined)[]>;
-  readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading>;
+  newest(
+    view: FeatureView,
+    keys: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly (OnlineRow | undefined)[]>;
+  readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading>;
   materialize(view: FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
   /** Waits for writes that go on in the background. */
   settle(): Promise<void>;

@@ -1,4 +1,11 @@
-import { unsupported, type Clock, type FeatureRequest, type FeatureVectors, type Meter } from "@millwright/contracts";
+import {
+  unsupported,
+  type CallOptions,
+  type Clock,
+  type FeatureRequest,
+  type FeatureVectors,
+  type Meter,
+} from "@millwright/contracts";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
 import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
@@ -12,7 +19,7 @@ import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
 import { writeReading, type ViewNumbers } from "./vector-reader.ts";
 
-export interface ResidentOnlineOptions {
+export interface ResidentOnlineOptions extends CallOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
   readonly store: OnlineStore | undefined;
@@ -34,9 +41,9 @@ interface Held {
 
 /** Keeps all rows that reads may need in this process, and appends them to a store that outlives it. */
 export async function createResidentOnline(options: ResidentOnlineOptions): Promise<Online> {
-  const { views, store, latenessMs } = options;
+  const { views, store, latenessMs, signal } = options;
   const held = new Map<string, Held>();
-  for (const view of views.values()) held.set(view.id, await load(view, store, latenessMs));
+  for (const view of views.values()) held.set(view.id, await load(view, { store, latenessMs, signal }));
   return new ResidentOnline(options, held);
 }
 
@@ -87,7 +94,7 @@ class ResidentOnline implements Online {
       const { watermarkUs } = held.state;
       await this.#append(view, held, rows, signal);
       return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
-    });
+    }, signal);
     this.#rewriteWhenLong(view, held);
     const { watermarkUs } = held.state;
     return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
@@ -103,7 +110,7 @@ class ResidentOnline implements Online {
       else if (change.row !== undefined) await this.#append(view, held, [change.row]);
       return change;
     };
-    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work));
+    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, signal));
   }
 
   async newest(view: FeatureView, keys: readonly string[]): Promise<(OnlineRow | undefined)[]> {
@@ -128,7 +135,7 @@ class ResidentOnline implements Online {
       held.state = state;
       held.stored = state.size;
       return { rows, keptRows, upToMs: upToUs / 1000 };
-    });
+    }, signal);
   }
 
   async settle(): Promise<void> {
@@ -166,11 +173,14 @@ export function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<O
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
-async function load(view: FeatureView, store: OnlineStore | undefined, latenessMs: number): Promise<Held> {
+async function load(
+  view: FeatureView,
+  { store, latenessMs, signal }: Pick<ResidentOnlineOptions, "store" | "latenessMs" | "signal">,
+): Promise<Held> {
   const state = createOnlineView(view, { latenessMs });
   let stored = 0;
   if (store !== undefined) {
-    for await (const record of store.read(view.id)) {
+    for await (const record of store.read(view.id, { signal })) {
       state.add([record]);
       stored++;
     }

@@ -35,7 +35,8 @@ interface Waiting {
   readonly group: string;
   readonly keys: readonly string[];
   readonly change: KeyedChange;
-  settle(error?: unknown): void;
+  /** Tells the caller that it is kept, or why not. */
+  settle(failure?: { readonly error: unknown }): void;
 }
 
 /**
@@ -163,7 +164,7 @@ function createCommits(
     } catch (error) {
       const failure = onlineFailure(`the SQLite table "${table}"`, error);
       rollBack(connection);
-      for (const { settle } of updates) settle(failure);
+      for (const { settle } of updates) settle({ error: failure });
       return;
     }
     for (const settle of done) settle();
@@ -184,7 +185,8 @@ function createCommits(
   return {
     add: (group, keys, change) =>
       new Promise<void>((resolve, reject) => {
-        const settle = (error?: unknown): void => (error === undefined ? resolve() : reject(error as Error));
+        const settle: Waiting["settle"] = (failure) =>
+          failure === undefined ? resolve() : reject(failure.error as Error);
         waiting.push({ group, keys, change, settle });
         committing ??= run();
       }),
@@ -200,7 +202,7 @@ function applyUpdate(rows: Rows, { group, keys, change, settle }: Waiting): () =
   try {
     changed = changesOf(keys, change, (key) => rows.read(group, key));
   } catch (error) {
-    return () => settle(error ?? new Error("The change threw nothing."));
+    return () => settle({ error });
   }
   for (const [key, bytes] of changed) rows.write(group, key, bytes);
   return () => settle();
