@@ -23,6 +23,8 @@ import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
 import type { IngestOptions, IngestResult } from "./ingest.ts";
 import { openJournals } from "./journals.ts";
+import { createKeyedOnline } from "./keyed-online.ts";
+import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
 import { OpenedStore, type StoreParts } from "./opened-store.ts";
@@ -43,14 +45,18 @@ import { createResidentOnline } from "./resident-online.ts";
 import type { SourceRow } from "./source-columns.ts";
 import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
+import type { VectorReader } from "./vector-reader.ts";
 
 export interface FeatureStoreOptions extends CallOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
   readonly history: string;
   /** All services that the store shall give features for; their views are the store's. */
   readonly services: readonly FeatureService[];
-  /** Keeps rows for online reads; not closed by the store. Default: there are no online reads. */
-  readonly online?: OnlineStore | undefined;
+  /**
+   * Keeps rows for online reads; not closed by the store. An `OnlineStore` for one process, which then holds all rows in its memory; a
+   * `KeyedOnlineStore` for many processes, and for more entities than fit there. Default: there are no online reads.
+   */
+  readonly online?: OnlineStore | KeyedOnlineStore | undefined;
   /** Not closed by the store. Default: one of its own, in memory. */
   readonly duckdb?: DuckDb | undefined;
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
@@ -109,6 +115,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   flush(view?: string | FeatureView, options?: CallOptions): Promise<void>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
+  /**
+   * Reads a service's features one entity at a time, as numbers, without waiting: for models in this process. Throws `PORT_UNSUPPORTED` for services with
+   * texts or features on demand, and for online stores on other machines.
+   */
+  vectorReader(service: string | FeatureService): VectorReader;
   /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */
   materialize(view: string | FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
 }
@@ -154,7 +165,11 @@ async function openParts(
   closeOwn: () => Promise<void>,
 ): Promise<FeatureStore> {
   const { views, catalog, source, clock } = known;
-  const state = await createResidentOnline({ views, source, store: online, latenessMs, clock, meter, signal });
+  const parts = { views, source, latenessMs, clock, meter };
+  const state =
+    online !== undefined && "update" in online
+      ? createKeyedOnline({ ...parts, store: online })
+      : await createResidentOnline({ ...parts, store: online, signal });
   const hasOnline = online !== undefined;
   const events = createFeatureEvents(log);
   const own = { views, source, clock, ids: ids ?? createIdSource(clock), events };

@@ -40,6 +40,12 @@ export {
 } from "./definition.ts";
 export { defineFeatureService, type FeatureService } from "./service-definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
+export {
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type KeyedOnlineStoreCapabilities,
+} from "./keyed-store.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingest.ts";
 export type { SourceRow } from "./source-columns.ts";
@@ -82,6 +88,7 @@ export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./leakage.ts
 export { checkParity, type ParityMismatch, type ParityOptions, type ParityReport, proveParity } from "./parity.ts";
 export { sampleServed, type SampleValue, type SamplingOptions, type ServedSample } from "./served-samples.ts";
 export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./skew.ts";
+export type { ReadNowOptions, VectorReader } from "./vector-reader.ts";
 export { type PartialText } from "./windows/partial.ts";
 export {
   session,

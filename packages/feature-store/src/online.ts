@@ -3,6 +3,7 @@ import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
 import type { OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
+import type { ViewNumbers } from "./vector-reader.ts";
 
 export interface PushResult {
   readonly rows: number;
@@ -50,13 +51,21 @@ export interface ChangeOptions extends CallOptions {
 /** The online side of the store. */
 export interface Online {
   read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors>;
+  /** One reader a view of the service, in order. Throws `PORT_UNSUPPORTED` where rows cannot be read without waiting. */
+  numbers(service: FeatureService): readonly ViewNumbers[];
+  /** Counts the age of a row that is served. */
+  observe(view: FeatureView, ageMs: number): void;
   /** Takes rows in any order of time. */
   add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival>;
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */
   change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange>;
   /** The newest row of each entity, whatever it says, in the order of the keys. */
-  newest(view: FeatureView, keys: readonly string[]): Promise<readonly (OnlineRow | undefined)[]>;
-  readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading>;
+  newest(
+    view: FeatureView,
+    keys: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly (OnlineRow | undefined)[]>;
+  readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading>;
   materialize(view: FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
   /** Waits for writes that go on in the background. */
   settle(): Promise<void>;

@@ -42,6 +42,7 @@ import {
   type TrainingSetPin,
 } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
+import { checkNumbers, createVectorReader, type VectorReader } from "./vector-reader.ts";
 
 /** What a feature store is put together from. */
 export interface StoreParts {
@@ -56,6 +57,9 @@ export interface StoreParts {
   readonly clock: Clock;
   readonly close: () => Promise<void>;
 }
+
+/** Reads of a vector reader between one that is noted and the next: noting costs as much as reading. */
+const READS_BETWEEN_NOTES = 1000;
 
 type View = string | FeatureView;
 type Service = string | FeatureService;
@@ -84,6 +88,23 @@ export class OpenedStore implements FeatureStore {
     const found = this.#service(service);
     this.#parts.catalog.reads.note(found.id);
     return await this.#parts.online.read(found, request);
+  }
+
+  vectorReader(service: Service): VectorReader {
+    this.#check(undefined);
+    const found = this.#service(service);
+    checkNumbers(found);
+    const { online, clock, catalog } = this.#parts;
+    let reads = 0;
+    return createVectorReader(found, {
+      begin: () => {
+        this.#check(undefined);
+        if (reads++ % READS_BETWEEN_NOTES === 0) catalog.reads.note(found.id);
+      },
+      nowUs: () => Math.round(clock.nowMs() * 1000),
+      numbers: online.numbers(found),
+      observe: (view, ageMs) => online.observe(view, ageMs),
+    });
   }
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {

@@ -6,19 +6,18 @@ import {
   type FeatureVectors,
   type Meter,
 } from "@millwright/contracts";
-import { columnOf } from "@millwright/data";
-import { identifier } from "@millwright/duckdb";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
-import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
+import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
+import type { HistorySource } from "./history-sql.ts";
 import type { Arrival, ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
-import { onlineRows } from "./online-rows.ts";
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnDemand, type OnDemand } from "./on-demand.ts";
 import { withOnDemand } from "./on-demand-read.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
 import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
+import { writeReading, type ViewNumbers } from "./vector-reader.ts";
 
 export interface ResidentOnlineOptions extends CallOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
@@ -68,6 +67,24 @@ class ResidentOnline implements Online {
     const reading = { timeUs, ages: this.#ages, stateOf: (view: FeatureView) => this.#of(view).state };
     const stored = readStored(service, request, reading);
     return service.onDemand.length === 0 ? stored : await withOnDemand(service, request, stored, this.#onDemand);
+  }
+
+  numbers(service: FeatureService): readonly ViewNumbers[] {
+    return service.views.map((view): ViewNumbers => {
+      const features = Object.keys(view.features).length;
+      const held = this.#of(view);
+      const results = held.state.aggregates.createResults();
+      let found: OnlineReading;
+      return {
+        view,
+        look: (key, timeUs) => (found = held.state.read(key, timeUs, results)),
+        write: (target, at) => writeReading(found, features, results, target, at),
+      };
+    });
+  }
+
+  observe({ name }: FeatureView, ageMs: number): void {
+    this.#ages.observe(ageMs / 1000, { view: name });
   }
 
   async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival> {
@@ -152,7 +169,7 @@ class ResidentOnline implements Online {
 }
 
 /** The rows from a time on. Where some of those may have been dropped already, that stays known; what was dropped before is in the history. */
-function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
+export function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
@@ -171,44 +188,25 @@ async function load(
   return { state, stored, turns: createTurns() };
 }
 
-/** Adds the rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. @returns how many. */
+/** Adds the rows of the history before a time that reads from then on can need. @returns how many. */
 async function addHistory(
   source: HistorySource,
   view: FeatureView,
   state: OnlineView,
-  { upToUs, latenessUs, signal }: CallOptions & { readonly upToUs: number; readonly latenessUs: number },
+  options: HistoryRowsOptions,
 ): Promise<number> {
-  const floorUs = upToUs - latenessUs - state.aggregates.longestUs;
-  const { sql: rows } = await historySql(source, view, {
-    range: { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 },
-  });
-  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
-  const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
-  const sql = `SELECT * FROM (${rows})
-    QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1
-    ORDER BY "_time", "_sequence"`;
+  const { floorUs, rows } = await historyRows(source, view, options);
   let added = 0;
   state.add([{ floorUs }]);
-  try {
-    for await (const batch of source.duckdb.query(sql, { signal })) {
-      const columns = {
-        time: columnOf(batch, "_time"),
-        created: columnOf(batch, "_created"),
-        deleted: columnOf(batch, "_deleted"),
-        expires: columnOf(batch, "_expires"),
-      };
-      const records = onlineRows(view, batch, columns);
-      state.add(records);
-      added += records.length;
-    }
-  } catch (error) {
-    throw await namingFile(source, view, error);
+  for await (const records of rows) {
+    state.add(records);
+    added += records.length;
   }
   return added;
 }
 
 /** @returns how many rows the records stand for. */
-function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
+export function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
   let rows = 0;
   for (const record of records) {
     rows += "timeUs" in record ? 1 : "tileUs" in record ? record.rows : 0;
