@@ -11,7 +11,7 @@ import { execute, stream } from "./statements.ts";
 export interface WriteParquetOptions extends CallOptions {
   /** Default: zstd. */
   readonly compression?: "zstd" | "snappy" | "gzip" | "uncompressed" | undefined;
-  /** Rows a row group. Default: 122,880. */
+  /** Rows a row group; a whole number from 1. Default: 122,880. */
   readonly rowGroupRows?: number | undefined;
   /** Columns whose values become directories, `ds=2024-01-31/`; then `path` is a directory that must not exist yet. Default: none, one file. */
   readonly partitionBy?: readonly string[] | undefined;
@@ -30,13 +30,14 @@ export async function writeQuery(
   options: WriteParquetOptions = {},
 ): Promise<readonly DatasetPart[]> {
   const { compression = "zstd", rowGroupRows = 122_880, partitionBy = [], signal } = options;
+  checkSettings(options);
   const target = resolve(path);
   const temporary = `${target}.${process.pid}-${++counter}.tmp`;
   if (partitionBy.length > 0 && (await exists(target))) throw fileExists(target);
-  await mkdir(dirname(target), { recursive: true });
   const settings = [`FORMAT parquet`, `COMPRESSION ${compression}`, `ROW_GROUP_SIZE ${rowGroupRows}`];
   if (partitionBy.length > 0) settings.push(`PARTITION_BY (${partitionBy.map(identifier).join(", ")})`);
   try {
+    await mkdir(dirname(target), { recursive: true });
     const sql = `COPY (${query.sql}\n) TO ${literal(temporary)} (${settings.join(", ")})`;
     await execute(connections, sql, { params: query.params, signal, where: query.where });
     const written = partitionBy.length > 0 ? await filesBelow(temporary) : [temporary];
@@ -47,9 +48,20 @@ export async function writeQuery(
     const files = written.map((file) => target + file.slice(temporary.length)).sort();
     return await partsOf(connections, files);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
+    // What could not be written is the failure to tell of, not what could not be cleared away after it.
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw error instanceof Error && "syscall" in error ? fromDuckDb(error, target) : error;
   }
+}
+
+const compressions: readonly unknown[] = ["zstd", "snappy", "gzip", "uncompressed"];
+
+/** Both go into the statement as they are, so nothing else may. */
+function checkSettings({ compression = "zstd", rowGroupRows = 1 }: WriteParquetOptions): void {
+  if (!compressions.includes(compression))
+    throw new RangeError(`compression must be one of ${compressions.join(", ")}.`);
+  if (!Number.isSafeInteger(rowGroupRows) || rowGroupRows < 1)
+    throw new RangeError(`rowGroupRows must be a whole number from 1, not ${String(rowGroupRows)}.`);
 }
 
 async function partsOf(connections: Connections, files: readonly string[]): Promise<DatasetPart[]> {
