@@ -90,7 +90,7 @@ function databases(open: Open<storage.Database>, path: () => string, closed: Ope
       ],
       revert: [() => ["mine", [migration], { to: undefined, signal }], {}, 20],
       typed: [],
-      onCommit: [() => [() => {}], {}, 0],
+      onCommit: [() => [() => {}], {}, 30],
     }),
   };
 }
