@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { closed } from "@millwright/contracts";
+import { abortable, type CallOptions, closed } from "@millwright/contracts";
 import { onlineFailure } from "../errors.ts";
 import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
 import { connectRedis, type RedisClient, type RedisCommands } from "../redis-commands.ts";
 
 export type { IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "../redis-commands.ts";
 
-export interface RedisOnlineStoreOptions {
+export interface RedisOnlineStoreOptions extends CallOptions {
   /** What all keys of the store begin with. Default: `"millwright:"`. */
   readonly prefix?: string | undefined;
   /**
@@ -48,12 +48,14 @@ export async function openRedisOnlineStore(
   client: RedisClient,
   options: RedisOnlineStoreOptions = {},
 ): Promise<KeyedOnlineStore> {
-  const { prefix = "millwright:", buckets = 1 } = options;
+  const { prefix = "millwright:", buckets = 1, signal } = options;
+  signal?.throwIfAborted();
   if (!(Number.isInteger(buckets) && buckets >= 1 && buckets <= 4096)) {
     throw new RangeError(`buckets is ${buckets}, and must be a whole number from 1 to 4096.`);
   }
   const commands = connectRedis(client);
-  const durable = /aof_enabled:1/.test(String(await commands.serverInformation("persistence")));
+  const information = await abortable(commands.serverInformation("persistence"), signal);
+  const durable = /aof_enabled:1/.test(String(information));
   return createStore({ commands, prefix, buckets }, durable);
 }
 
