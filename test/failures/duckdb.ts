@@ -34,6 +34,7 @@ function statements(open: duckdb.DuckDb, folder: string): Subjects {
       () => [`${folder}/rows.csv`, { format: "csv", schema, delimiter: ",", quote: '"', header: true, signal }],
       {
         DUCKDB_FILE_MISSING: () => open.scan(`${folder}/none.csv`),
+        TypeError: () => open.scan(Uint8Array.of(1) as never),
         DUCKDB_FORMAT_UNKNOWN: () => open.scan(`${folder}/rows.xls`),
         DUCKDB_FILE_CORRUPT: () => open.scan(`${folder}/rows.csv`, { format: "parquet" }),
       },

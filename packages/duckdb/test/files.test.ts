@@ -224,3 +224,18 @@ test("a path that the file system does not take fails by a code that names it", 
       code: expect.stringMatching(/^DUCKDB_/) as string,
     });
 });
+
+test("what is no path and no list of paths is refused, and leaves no rejection behind", async () => {
+  await using duckdb = await openDuckDb();
+  const strays: unknown[] = [];
+  const noteStray = (reason: unknown): void => void strays.push(reason);
+  process.on("unhandledRejection", noteStray);
+  try {
+    for (const source of [Uint8Array.of(1, 2), 5, [5], new Array(2), undefined])
+      await expect(duckdb.scan(source as unknown as string)).rejects.toThrow(TypeError);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(strays).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", noteStray);
+  }
+});
