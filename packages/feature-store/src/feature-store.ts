@@ -42,8 +42,9 @@ import type {
 } from "./record-types.ts";
 import { createRecords } from "./records.ts";
 import { createResidentOnline } from "./resident-online.ts";
+import { createSegmentCache } from "./segments/segment-cache.ts";
 import type { SourceRow } from "./source-columns.ts";
-import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
+import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
 import type { VectorReader } from "./vector-reader.ts";
 
@@ -61,6 +62,11 @@ export interface FeatureStoreOptions extends CallOptions {
   readonly duckdb?: DuckDb | undefined;
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
   readonly latenessMs?: number | undefined;
+  /**
+   * How much memory the rows of views without aggregates may take, which repeated calls of `history` read instead of files; more for a moment while they are
+   * loaded. What was not asked for the longest goes first. 0 keeps none. Default: 1 GiB.
+   */
+  readonly segmentMemoryBytes?: number | undefined;
   readonly clock?: Clock | undefined;
   /**
    * Takes `feature.view-applied`, `feature.ingested` and `feature.materialized`, each once for what it tells of, after that is done. A call whose event
@@ -89,6 +95,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   ): Promise<IngestResult>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
   history(service: string | FeatureService, options: HistoryOptions): Promise<TrainingSet>;
+  /**
+   * Loads the rows of a service's views without aggregates into memory, as many as fit in `segmentMemoryBytes`, so that the next call of `history` is a fast
+   * one. @returns what was loaded, view by view, in their order.
+   */
+  warm(service: string | FeatureService, options?: CallOptions): Promise<readonly WarmedView[]>;
   /** Makes a pinned training set again, to the byte, whatever was ingested since. Throws `FEATURE_STORE_PIN_DIFFERS`. */
   replay(pin: TrainingSetPin, options?: ReplayOptions): Promise<TrainingSet>;
   /** The rows of a view's history, by time and key, as a dataset. */
@@ -126,8 +137,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 
 /** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { clock = systemClock, force, signal } = options;
+  const { clock = systemClock, segmentMemoryBytes = 2 ** 30, force, signal } = options;
   signal?.throwIfAborted();
+  if (!(segmentMemoryBytes >= 0)) {
+    throw new RangeError(`"segmentMemoryBytes" must be at least 0, not ${segmentMemoryBytes}. Give 0 to keep none.`);
+  }
   const services = namedOnce("feature service", options.services);
   const views = namedOnce("feature view", [...new Set(options.services.flatMap((service) => service.views))]);
   const directory = resolve(options.history);
@@ -138,7 +152,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
   };
   try {
-    const source: HistorySource = { duckdb, directory, log: historyLogs(directory, clock) };
+    const segments = createSegmentCache(segmentMemoryBytes);
+    const source: HistorySource = { duckdb, directory, segments, log: historyLogs(directory, clock) };
     return await openParts(options, { services, views, catalog, source, clock }, closeOwn);
   } catch (error) {
     await closeOwn();
@@ -180,6 +195,7 @@ async function openParts(
     await catalog.reads.flush();
     await journals.close();
     await state.settle();
+    known.source.segments.clear();
     await closeOwn();
   };
   return new OpenedStore({ ...known, online: state, records, journals, events, close });

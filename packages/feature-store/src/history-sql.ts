@@ -7,12 +7,15 @@ import type { FeatureView } from "./definition.ts";
 import { historyCorrupt } from "./errors.ts";
 import { type CountedPart, countedParts, type HistoryBatch, type HistoryLog } from "./history-log.ts";
 import { BATCH_NUMBERS } from "./ingest.ts";
+import type { SegmentCache } from "./segments/segment-cache.ts";
 import { sourceSchema, valueColumns } from "./source-columns.ts";
 
 /** Everything a retrieval needs of the store. */
 export interface HistorySource {
   readonly duckdb: DuckDb;
   readonly directory: string;
+  /** Sorted rows that are kept in memory. */
+  readonly segments: SegmentCache;
   log(view: string): Promise<HistoryLog>;
 }
 
@@ -40,6 +43,8 @@ export interface HistoryRows {
   readonly sql: string;
   /** Whether rows may be deletes, or have a time to live of their own. */
   readonly hasMarks: boolean;
+  /** There are no more rows than this. */
+  readonly mostRows: number;
 }
 
 /** The view's rows that can matter to labels in the range, from the files that can hold them. */
@@ -54,7 +59,10 @@ export async function historySql(source: HistorySource, view: FeatureView, optio
   await checkParts(view, log, parts);
   const hasMarks = view.deleted !== undefined || batches.some((batch) => batch.hasMarks === true);
   const columns = [...new Set([...Object.keys(view.entity.keys), ...valueColumns(view), ...Object.keys(view.inputs)])];
-  if (range === undefined || parts.length === 0) return { sql: emptySql(view, columns, availability), hasMarks };
+  const mostRows = parts.reduce((sum, { part }) => sum + part.rows, 0);
+  if (range === undefined || parts.length === 0) {
+    return { sql: emptySql(view, columns, availability), hasMarks, mostRows };
+  }
   const selects = groupsOf(parts).map((group) =>
     groupSql(
       { view, log, columns, availability },
@@ -62,7 +70,7 @@ export async function historySql(source: HistorySource, view: FeatureView, optio
       `${timeWithin(view, fromUs, range.lastUs)}${ofBatches(group, wanted)}`,
     ),
   );
-  return { sql: selects.join(" UNION ALL "), hasMarks };
+  return { sql: selects.join(" UNION ALL "), hasMarks, mostRows };
 }
 
 function timeWithin(view: FeatureView, fromUs: number, toUs: number): string {

@@ -69,7 +69,7 @@ export {
   type OnlineTile,
   type OnlineValue,
 } from "./online-store.ts";
-export { type HistoryOptions } from "./training-set.ts";
+export { type HistoryEngine, type HistoryOptions } from "./training-set.ts";
 export type { ScanOptions } from "./record-scan.ts";
 export type {
   DeleteOptions,

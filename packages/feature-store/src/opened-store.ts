@@ -40,6 +40,8 @@ import {
   type ReplayOptions,
   type TrainingSet,
   type TrainingSetPin,
+  type WarmedView,
+  warmViews,
 } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
 import { checkNumbers, createVectorReader, type VectorReader } from "./vector-reader.ts";
@@ -122,6 +124,13 @@ export class OpenedStore implements FeatureStore {
     const found = this.#service(service);
     for (const view of found.views) await this.#parts.journals.flush(view, options);
     return await makeTrainingSet(this.#parts.source, found, options);
+  }
+
+  async warm(service: Service, options: CallOptions = {}): Promise<readonly WarmedView[]> {
+    this.#check(options.signal);
+    const found = this.#service(service);
+    for (const view of found.views) await this.#parts.journals.flush(view, options);
+    return await warmViews(this.#parts.source, found, options);
   }
 
   async replay(pin: TrainingSetPin, options: ReplayOptions = {}): Promise<TrainingSet> {
