@@ -50,6 +50,12 @@ function statements(open: duckdb.DuckDb, folder: string): Subjects {
       { DUCKDB_FILE_EXISTS: () => open.writeParquet("SELECT 1 AS a, 2 AS b", folder, { partitionBy: ["a"] }) },
       40,
     ],
+    writeCsv: [() => ["SELECT 1 AS a", `${folder}/out.csv`, { signal }], {}, 30],
+    writeNdjson: [
+      () => ["SELECT 1 AS a", `${folder}/out.ndjson`, { signal }],
+      { DUCKDB_CONVERSION_FAILED: () => open.writeNdjson("SELECT 'NaN'::DOUBLE AS a", `${folder}/nan.ndjson`) },
+      30,
+    ],
   });
 }
 
@@ -111,6 +117,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
         "DuckDB stops a query on its own only where it is asked to by nobody: it is not brought about",
       DUCKDB_MEMORY_EXHAUSTED: "packages/duckdb/test/limits.test.ts",
       DUCKDB_QUERY_FAILED: "the fallback for words of DuckDB that no rule knows",
+      DUCKDB_STREAM_BROKEN:
+        "DuckDB must run out of memory in the middle of a stream: packages/duckdb/test/limits.test.ts",
       DUCKDB_TRANSACTION_CONFLICT: "two statements must change one row at the same instant",
       DUCKDB_WORKER_REFUSED: "packages/duckdb/test/database-file.test.ts",
     },

@@ -70,6 +70,15 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
   };
 }
 
+/** A processing job that makes nothing. */
+const processing = (directory: string) => ({
+  id: ids.next(),
+  run: { command: ["true"] as const },
+  directory,
+  outputs: { none: { optional: true } },
+  limits: { wallTimeMs: 5_000 },
+});
+
 export async function openTable(folder: string): Promise<FailureTable> {
   const options = { directory: `${folder}/jobs`, maxCpus: 8, gpus: ["0"], retryDelayMs: 1, maxEventBytes: 1_000_000 };
   const open = await jobs.openJobs(options);
@@ -85,6 +94,24 @@ export async function openTable(folder: string): Promise<FailureTable> {
           RangeError: () => jobs.openJobs({ ...options, maxCpus: 0 }),
         },
       ),
+      runProcessing: {
+        ...well(
+          jobs.runProcessing,
+          async () => [open, processing(`${folder}/processing-${(count += 1)}`), { signal }],
+          {
+            JOBS_PROCESSING_DIRECTORY_TAKEN: async () => {
+              await jobs.runProcessing(open, processing(`${folder}/taken`));
+              await jobs.runProcessing(open, { ...processing(`${folder}/taken`), id: "another" });
+            },
+            JOBS_PROCESSING_INPUT_MISSING: () =>
+              jobs.runProcessing(open, {
+                ...processing(`${folder}/none`),
+                inputs: { raw: { path: `${folder}/none.csv` } },
+              }),
+          },
+        ),
+        rounds: 20,
+      },
       ...(await launched(open)),
     },
     elsewhere: {
