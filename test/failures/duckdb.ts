@@ -117,8 +117,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         "DuckDB stops a query on its own only where it is asked to by nobody: it is not brought about",
       DUCKDB_MEMORY_EXHAUSTED: "packages/duckdb/test/limits.test.ts",
       DUCKDB_QUERY_FAILED: "the fallback for words of DuckDB that no rule knows",
-      DUCKDB_STREAM_BROKEN:
-        "DuckDB must run out of memory in the middle of a stream: packages/duckdb/test/limits.test.ts",
+      DUCKDB_STREAM_BROKEN: "DuckDB must break off in the middle of a stream, without a word of why",
       DUCKDB_TRANSACTION_CONFLICT: "two statements must change one row at the same instant",
       DUCKDB_WORKER_REFUSED: "packages/duckdb/test/database-file.test.ts",
     },
