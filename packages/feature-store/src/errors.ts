@@ -3,6 +3,7 @@ import { MillwrightError } from "@millwright/contracts";
 export type FeatureStoreErrorCode =
   | "FEATURE_STORE_ACCESS_DENIED"
   | "FEATURE_STORE_AS_KNOWN_UNSUPPORTED"
+  | "FEATURE_STORE_BASELINE_DIFFERS"
   | "FEATURE_STORE_BATCH_CONFLICT"
   | "FEATURE_STORE_BODY_INVALID"
   | "FEATURE_STORE_BODY_TOO_LARGE"
@@ -100,6 +101,13 @@ export const parityBroken = (
     "FEATURE_STORE_PARITY_BROKEN",
     `Training and serving of "${service}" differ in ${mismatches} values, first in "${feature}" of row ${row}: ${String(offline)} offline, ${String(online)} online.`,
     { category: "bug", remedy: "Compute the feature with the same code and rows in both." },
+  );
+
+export const baselineDiffers = (view: string, other: string, digest: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_BASELINE_DIFFERS",
+    `The baseline is of the view "${other}" with the digest ${digest}, and "${view}" is defined otherwise.`,
+    { category: "user", remedy: "Take a baseline of the view as it is now." },
   );
 
 export const nameReserved = (view: string, column: string, reserved: readonly string[]): FeatureStoreError =>

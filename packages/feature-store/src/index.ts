@@ -101,3 +101,11 @@ export {
   type TumblingOptions,
   type TumblingWindow,
 } from "./windows/time-window.ts";
+export {
+  type FeatureBaseline,
+  type FeatureDrift,
+  type FeatureDriftOptions,
+  reportFeatureDrift,
+  type StatisticsRange,
+  takeBaseline,
+} from "./feature-statistics.ts";
