@@ -259,9 +259,13 @@ const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>>
   EROFS: ["user", "Name a folder on a file system that can be written to."],
   EACCES: ["user", "Let this process write there, or name another folder."],
   EPERM: ["user", "Let this process write there, or name another folder."],
+  EEXIST: ["user", "Name a folder: there is a file of this name."],
+  ENOTDIR: ["user", "Name a folder: a part of this path is a file."],
+  ELOOP: ["user", "Name a folder whose links lead somewhere."],
+  ENAMETOOLONG: ["user", "Give it a shorter path."],
 };
 
-/** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */
+/** What the file system's refusal to write `path` means: a full disk, a missing right, or a path that can be no folder. Any other error is passed on. */
 export function writeFailure(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
   const [category, remedy] = remedies[String(error.code)] ?? [];

@@ -17,7 +17,7 @@ import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import { type Catalog, openCatalog } from "./catalog.ts";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
-import { definitionInvalid } from "./errors.ts";
+import { definitionInvalid, writeFailure } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
@@ -135,7 +135,10 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   materialize(view: string | FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
 }
 
-/** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */
+/**
+ * Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name, and
+ * `FEATURE_STORE_WRITE_FAILED` where the folder of the history cannot be made.
+ */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
   const { clock = systemClock, segmentMemoryBytes = 2 ** 30, force, signal } = options;
   signal?.throwIfAborted();
@@ -145,7 +148,9 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const services = namedOnce("feature service", options.services);
   const views = namedOnce("feature view", [...new Set(options.services.flatMap((service) => service.views))]);
   const directory = resolve(options.history);
-  await mkdir(directory, { recursive: true });
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
   const catalog = await openCatalog({ directory, services: options.services, clock, force });
   const duckdb = options.duckdb ?? (await openDuckDb({ signal }));
   const closeOwn = async (): Promise<void> => {

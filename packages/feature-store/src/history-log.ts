@@ -89,8 +89,11 @@ export async function openHistoryLog(
   const directory = join(root, view);
   const entries = join(directory, ENTRIES);
   const claims = join(directory, CLAIMS);
-  await mkdir(entries, { recursive: true });
-  await mkdir(claims, { recursive: true });
+  for (const folder of [entries, claims]) {
+    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      throw writeFailure(folder, error);
+    });
+  }
   await deleteLeftovers(directory, clock.nowMs());
   const cache = new Map<string, HistoryBatch>();
 

@@ -22,6 +22,7 @@ export function createRecords(context: RecordsContext): Records {
     delete: (view, keys, options) => deleteRecord(context, view, keys, options),
     async getMany(requests, viewOf, { maxRecords = 100, timeMs, signal }) {
       signal?.throwIfAborted();
+      if (!Array.isArray(requests)) throw new TypeError("getMany takes a list of requests.");
       return await Promise.all(
         requests.map(async ({ view, keys, features }, index): Promise<RecordOutcome> => {
           if (index >= maxRecords) return { status: "unprocessed" };

@@ -17,6 +17,10 @@ export interface LogOnlineStoreOptions extends CallOptions {
 
 /** `flights.12.log`: the twelfth file of the view `flights`; the highest number counts. */
 const FILE_NAME = /^(.+)\.(\d+)\.log$/;
+/** What names a file in the directory itself, and none beside it. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is refused.
+const VIEW = /^[^/\\:\u0000-\u001f]{1,200}$/;
+const shown = (view: string): string => JSON.stringify(view.slice(0, 80));
 
 /**
  * Keeps rows in one append-only file a view, every record with its checksum. What a crash left half written at the end is cut off on open;
@@ -67,7 +71,11 @@ interface ViewFiles {
 
 function createViewFiles(root: string, generations: Map<string, number>, toDisk: boolean): ViewFiles {
   const files = new Map<string, Promise<LogFile>>();
-  const pathOf = (view: string, generation: number): string => join(root, `${view}.${generation}.log`);
+  const pathOf = (view: string, generation: number): string => {
+    if (!VIEW.test(view))
+      throw new RangeError(`A view needs a name of 1 to 200 characters that is fit for a file, not ${shown(view)}.`);
+    return join(root, `${view}.${generation}.log`);
+  };
   const current = (view: string): Promise<LogFile> => {
     let file = files.get(view);
     if (file === undefined) {

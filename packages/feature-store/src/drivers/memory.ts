@@ -32,8 +32,14 @@ export function openMemoryOnlineStore(): OnlineStore {
   };
 }
 
-/** A record nobody else can change. */
+/** A record nobody else can change. Throws a TypeError for what cannot be copied, as a function in a record. */
 function structuredCopy(record: OnlineRecord): OnlineRecord {
-  if (!("timeUs" in record)) return structuredClone(record);
+  if (!("timeUs" in record)) {
+    try {
+      return structuredClone(record);
+    } catch (cause) {
+      throw new TypeError("A record holds what cannot be copied. Give records of plain values alone.", { cause });
+    }
+  }
   return { ...record, inputs: [...record.inputs], values: [...record.values] };
 }
