@@ -1,4 +1,4 @@
-import type { CallOptions } from "@millwright/contracts";
+import { abortable, type CallOptions } from "@millwright/contracts";
 import type { FeatureView } from "../definition.ts";
 import type { HistorySource } from "../history-sql.ts";
 import { createKeyedTurns } from "../turns.ts";
@@ -67,20 +67,23 @@ export function createSegmentCache(limitBytes: number): SegmentCache {
     get sizeBytes() {
       return total();
     },
-    find: (source, view, options) =>
-      turn(view.id, async () => {
-        const { batches, load: when, signal } = options;
+    find(source, view, options) {
+      const { batches, load: when, signal } = options;
+      const found = turn(view.id, async () => {
         signal?.throwIfAborted();
         const known = held.get(view.id);
         if (known !== undefined && isSame(known.batches, batches)) return keep(view.id, known);
         const isFirst = !askedFor.has(view.id);
         askedFor.add(view.id);
         if ((when === "again" && isFirst) || includesAll(batches, tooLarge.get(view.id))) return undefined;
-        const found = await load(source, view, options);
-        if (found !== undefined) return keep(view.id, found);
+        const loaded = await load(source, view, options);
+        if (loaded !== undefined) return keep(view.id, loaded);
         tooLarge.set(view.id, batches);
         return undefined;
-      }),
+      });
+      // Who waits for another's loading may leave.
+      return abortable(found, signal);
+    },
     clear() {
       held.clear();
     },

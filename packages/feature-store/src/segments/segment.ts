@@ -1,7 +1,7 @@
 import type { Batch, CallOptions, Column } from "@millwright/contracts";
-import { asFloat64, columnOf, concatBatches } from "@millwright/data";
+import { asFloat64, columnOf, concatBatches, numericArray } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
-import type { FeatureView } from "../definition.ts";
+import type { FeatureType, FeatureView } from "../definition.ts";
 import { historySql, type HistorySource, namingFile } from "../history-sql.ts";
 import { createKeyIndex, type KeyIndex } from "./key-index.ts";
 
@@ -46,8 +46,7 @@ export async function loadSegment(
 ): Promise<Segment | undefined> {
   const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
   const rows = await historySql(source, view, { range, batches });
-  // A row takes its time and its sequence at the least.
-  if (rows.mostRows * 16 > limitBytes) return undefined;
+  if (rows.mostRows * rowBytes(view) > limitBytes) return undefined;
   const held: Batch[] = [];
   let sizeBytes = 0;
   try {
@@ -60,6 +59,14 @@ export async function loadSegment(
     throw await namingFile(source, view, error);
   }
   return held.length === 0 ? emptySegment(view) : segmentOf(view, concatBatches(held.splice(0)), limitBytes);
+}
+
+/** What a row takes at the least: its time and its sequence, and its values without texts and nulls. */
+function rowBytes(view: FeatureView): number {
+  const bytesOf = (type: FeatureType): number =>
+    type === "utf8" ? 4 : type === "bool" ? 1 / 8 : numericArray(type, 0).BYTES_PER_ELEMENT;
+  const features = Object.values(view.features).reduce((sum, type) => sum + bytesOf(type), 0);
+  return 16 + (view.createdTime === undefined ? 0 : 8) + features;
 }
 
 function sortedSql(view: FeatureView, rows: string, hasMarks: boolean): string {
