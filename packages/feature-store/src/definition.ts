@@ -4,7 +4,7 @@ import type { Aggregate } from "./aggregate.ts";
 import { definitionInvalid, nameReserved } from "./errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
 import { sourceSchema } from "./source-columns.ts";
-import { SYSTEM_COLUMNS } from "./system-columns.ts";
+import { RESERVED_COLUMNS } from "./system-columns.ts";
 
 /** Types a key may have: text and whole numbers. */
 export type KeyType = "utf8" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32";
@@ -150,7 +150,7 @@ export interface FeatureService<FeatureName extends string = string> extends Met
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 /** Columns that the history adds. */
-const RESERVED = new Set(["ds", "_sequence", "available_time", ...SYSTEM_COLUMNS]);
+const RESERVED = new Set(RESERVED_COLUMNS);
 
 function checkName(what: string, name: string): void {
   if (!NAME.test(name)) {

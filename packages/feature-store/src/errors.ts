@@ -7,14 +7,17 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_COLUMN_MISSING"
   | "FEATURE_STORE_COLUMN_TYPE"
   | "FEATURE_STORE_DEFINITION_CHANGED"
-  | "FEATURE_STORE_DEFINITION_IN_USE"
   | "FEATURE_STORE_DEFINITION_INVALID"
+  | "FEATURE_STORE_DEFINITION_IN_USE"
   | "FEATURE_STORE_DEFINITION_UNKNOWN"
   | "FEATURE_STORE_DELETE_OUTDATED"
   | "FEATURE_STORE_EVENT_TIME_CONFLICT"
+  | "FEATURE_STORE_EVENT_TIME_INVALID"
   | "FEATURE_STORE_FORMAT_TOO_NEW"
+  | "FEATURE_STORE_GATE_REFUSED"
   | "FEATURE_STORE_HASH_KEY_MISSING"
   | "FEATURE_STORE_HISTORY_CORRUPT"
+  | "FEATURE_STORE_KEY_MISSING"
   | "FEATURE_STORE_LEAKAGE"
   | "FEATURE_STORE_LOG_CORRUPT"
   | "FEATURE_STORE_LOG_LOCKED"
@@ -22,6 +25,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_PARITY_BROKEN"
   | "FEATURE_STORE_PIN_DIFFERS"
   | "FEATURE_STORE_RECORD_MISSING"
+  | "FEATURE_STORE_RECORD_REFUSED"
   | "FEATURE_STORE_STALE"
   | "FEATURE_STORE_TIME_TOO_OLD"
   | "FEATURE_STORE_VALUE_RANGE"
@@ -134,6 +138,39 @@ export const recordMissing = (view: string, key: string): FeatureStoreError =>
     category: "user",
     remedy: "Put a whole record first.",
   });
+
+export const gateRefused = (
+  view: string,
+  rows: number,
+  failures: Readonly<Record<string, number>>,
+): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_GATE_REFUSED",
+    `The gate of "${view}" refuses these ${rows} rows: ${Object.entries(failures)
+      .map(([rule, count]) => `${rule} fails for ${count}`)
+      .join(", ")}. Nothing was stored.`,
+    { category: "data", remedy: 'Mend the rows, or let the gate put them aside with the action "quarantine".' },
+  );
+
+export const keyMissing = (view: string, column: string): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_KEY_MISSING", `A record for "${view}" has null as its key "${column}".`, {
+    category: "data",
+    remedy: "Give it the keys of its entity.",
+  });
+
+export const eventTimeInvalid = (view: string, column: string, value: unknown): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_EVENT_TIME_INVALID",
+    `A record for "${view}" has ${value instanceof Date ? "an invalid Date" : (JSON.stringify(value) ?? String(value))} as its event time "${column}".`,
+    { category: "data", remedy: "Give it a valid `Date`, or microseconds as bigint." },
+  );
+
+export const recordRefused = (view: string, offset: number, cause: FeatureStoreError): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_RECORD_REFUSED",
+    `The record at offset ${offset} cannot be stored in "${view}": ${cause.message}`,
+    { category: "data", remedy: "Mend it at its source, or take such records with `onDeadLetter`.", cause },
+  );
 
 export const rowStale = (view: string, key: string, ageMs: number, maxAgeMs: number): FeatureStoreError =>
   new FeatureStoreError(

@@ -15,6 +15,7 @@ import {
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import { type Catalog, openCatalog } from "./catalog.ts";
+import type { CompactOptions, CompactResult } from "./compaction.ts";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import { definitionInvalid } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
@@ -106,6 +107,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   getMany(requests: readonly RecordRequest[], options?: GetManyOptions): Promise<readonly RecordOutcome[]>;
   /** Writes what was put to the history, of one view or of all. */
   flush(view?: string | FeatureView, options?: CallOptions): Promise<void>;
+  /**
+   * Merges the small files that a history gets from many batches, of one view or of all, without changing what any read answers: run it now and then, in any
+   * process. It may be stopped or killed at any time.
+   */
+  compact(view?: string | FeatureView, options?: CompactOptions): Promise<CompactResult>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
   /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */

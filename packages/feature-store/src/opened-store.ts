@@ -10,6 +10,7 @@ import {
   type FeatureVectors,
 } from "@millwright/contracts";
 import type { Catalog, OpenedCatalog } from "./catalog.ts";
+import { compactHistory, type CompactOptions, type CompactResult } from "./compaction.ts";
 import type { FeatureService, FeatureView } from "./definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
@@ -114,6 +115,22 @@ export class OpenedStore implements FeatureStore {
     return await scanRecords(this.#parts.source, found, options);
   }
 
+  async compact(view?: View, options: CompactOptions = {}): Promise<CompactResult> {
+    this.#check(options.signal);
+    const { source, views, journals, clock } = this.#parts;
+    const total = { mergedFiles: 0, writtenFiles: 0, rows: 0, deletedFiles: 0 };
+    for (const found of view === undefined ? views.values() : [this.#view(view)]) {
+      await journals.flush(found, options);
+      const target = { duckdb: source.duckdb, log: await source.log(found.id), view: found, clock };
+      const done = await compactHistory(target, options);
+      total.mergedFiles += done.mergedFiles;
+      total.writtenFiles += done.writtenFiles;
+      total.rows += done.rows;
+      total.deletedFiles += done.deletedFiles;
+    }
+    return total;
+  }
+
   async put(view: View, rows: Batch | readonly SourceRow[], options: PutOptions = {}): Promise<PutResult> {
     this.#check(options.signal);
     return await this.#parts.records.put(this.#view(view), rows, options);
@@ -162,7 +179,8 @@ export class OpenedStore implements FeatureStore {
     await journals.flush(found, options);
     const result = await online.materialize(found, options);
     const { upToMs, signal } = options;
-    const batches = await (await source.log(found.id)).batches();
+    const all = await (await source.log(found.id)).batches();
+    const batches = all.filter(({ origin }) => origin !== "compaction");
     await events.materialized(found, { ...result, upToMs, batches }, { signal });
     return result;
   }

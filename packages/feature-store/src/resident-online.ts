@@ -9,7 +9,7 @@ import {
 import { columnOf } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
 import type { FeatureService, FeatureView } from "./definition.ts";
-import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
+import { historySql, namingFile, readingHistory, type HistorySource } from "./history-sql.ts";
 import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
@@ -99,7 +99,9 @@ class ResidentOnline implements Online {
     const { source, store, latenessMs } = this.#options;
     const held = this.#of(view);
     const upToUs = Math.round(upToMs * 1000);
-    const records = await fromHistory(source, view, { upToUs, latenessUs: latenessMs * 1000, signal });
+    const records = await readingHistory(() =>
+      fromHistory(source, view, { upToUs, latenessUs: latenessMs * 1000, signal }),
+    );
     const state = createOnlineView(view, { latenessMs });
     state.add(records);
     const rows = state.rows;

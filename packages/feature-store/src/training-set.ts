@@ -4,7 +4,14 @@ import { identifier, type DuckDb, type RegisteredTable } from "@millwright/duckd
 import { joinAsKnown } from "./as-known.ts";
 import { aggregateType, featureName, type FeatureService, type FeatureView } from "./definition.ts";
 import { asKnownUnsupported, columnType } from "./errors.ts";
-import { historySql, type HistoryRows, type HistorySource, namingFile, type Range } from "./history-sql.ts";
+import {
+  historySql,
+  type HistoryRows,
+  type HistorySource,
+  namingFile,
+  type Range,
+  readingHistory,
+} from "./history-sql.ts";
 import type { LeakageOptions } from "./leakage.ts";
 import { computeOnDemand } from "./on-demand.ts";
 import { joinPointInTime } from "./point-in-time.ts";
@@ -55,13 +62,8 @@ export async function writeTrainingSet(
     tables.push(table);
     const joins: ViewJoin[] = [];
     for (const view of service.views) {
-      const join = await joinView(source, view, {
-        labels: table,
-        labelTime,
-        asKnown,
-        batches: batches?.[view.id],
-        signal,
-      });
+      const options = { labels: table, labelTime, asKnown, batches: batches?.[view.id], signal };
+      const join = await readingHistory(() => joinView(source, view, options));
       tables.push(...join.tables);
       joins.push(join);
     }
