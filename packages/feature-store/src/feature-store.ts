@@ -114,8 +114,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   compact(view?: string | FeatureView, options?: CompactOptions): Promise<CompactResult>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
-  /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */
-  materialize(view: string | FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
+  /**
+   * Brings a view's history online: batches that came into it since the last time, each once, whatever their event times; a call that was stopped or killed is
+   * gone on with by the next. With `upToMs` the online state is loaded anew: rows before it come from the history, rows pushed from it on stay.
+   */
+  materialize(view: string | FeatureView, options?: MaterializeOptions): Promise<MaterializeResult>;
 }
 
 /** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */

@@ -69,9 +69,8 @@ async function openJournal(
   const target = { duckdb: source.duckdb, log: await source.log(view.id), view, clock, events };
   return await openPutJournal(target, {
     newId: () => ids.next(),
-    async recover(rows) {
-      // Rows of windows may be online already, and would count twice.
-      if (hasOnline && Object.keys(view.aggregates).length === 0) await online.add(view, rowsOf(view, rows), undefined);
+    async recover(rows, mark) {
+      if (hasOnline && !online.isMarked(view, mark)) await online.add(view, rowsOf(view, rows), undefined, mark);
     },
   });
 }

@@ -24,7 +24,7 @@ export interface OnlineView {
   readonly rows: number;
   /** Throws `FEATURE_STORE_VALUE_RANGE` where the rows would take a sum out of the exact range. */
   check(rows: readonly OnlineRow[]): void;
-  /** Takes rows in any order of time. */
+  /** Takes rows in any order of time; records that say where the history stands are none of its. */
   add(records: Iterable<OnlineRecord>): void;
   /** Reads an entity and writes its aggregates to `results`. Throws `FEATURE_STORE_TIME_TOO_OLD`. */
   read(key: string | undefined, timeUs: number, results: Float64Array): OnlineReading;
@@ -90,7 +90,7 @@ class WindowedOnlineView implements OnlineView {
     for (const record of records) {
       if ("floorUs" in record) this.#floorUs = Math.max(this.#floorUs, record.floorUs);
       else if ("removedKey" in record) this.#remove(record.removedKey);
-      else this.#addRow(record);
+      else if ("key" in record) this.#addRow(record);
     }
   }
 

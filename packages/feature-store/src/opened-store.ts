@@ -172,16 +172,23 @@ export class OpenedStore implements FeatureStore {
     return { rows: taken.length, skippedRows: batch.length - taken.length };
   }
 
-  async materialize(view: View, options: MaterializeOptions): Promise<MaterializeResult> {
+  async materialize(view: View, options: MaterializeOptions = {}): Promise<MaterializeResult> {
     this.#check(options.signal);
     const found = this.#view(view);
-    const { journals, online, source, events } = this.#parts;
-    await journals.flush(found, options);
-    const result = await online.materialize(found, options);
-    const { upToMs, signal } = options;
+    const { journals, online, source, events, clock } = this.#parts;
+    const { upToMs: wantedMs, signal } = options;
+    const nowMs = clock.nowMs();
+    const flush = () => journals.flush(found, { signal });
+    await flush();
+    const upToMs = Math.min(wantedMs ?? nowMs, nowMs);
+    const loaded =
+      wantedMs === undefined
+        ? await online.catchUp(found, { signal })
+        : await online.reload(found, { upToMs, flush, signal });
+    const result = { ...loaded, upToMs, clamped: wantedMs !== undefined && wantedMs > nowMs };
     const all = await (await source.log(found.id)).batches();
-    const batches = all.filter(({ origin }) => origin !== "compaction");
-    await events.materialized(found, { ...result, upToMs, batches }, { signal });
+    const history = all.filter(({ origin }) => origin !== "compaction");
+    await events.materialized(found, { ...result, history }, { signal });
     return result;
   }
 

@@ -6,13 +6,14 @@ import {
   type FeatureVectors,
   type Meter,
 } from "@millwright/contracts";
-import { columnOf } from "@millwright/data";
-import { identifier } from "@millwright/duckdb";
 import type { FeatureService, FeatureView } from "./definition.ts";
-import { historySql, namingFile, readingHistory, type HistorySource } from "./history-sql.ts";
-import type { ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
-import { onlineRows } from "./online-rows.ts";
-import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
+import { catchUp, type CatchUpTarget } from "./catch-up.ts";
+import type { HistoryBatch } from "./history-log.ts";
+import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
+import { type HistorySource, readingHistory } from "./history-sql.ts";
+import type { CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange } from "./online.ts";
+import { createOnlineCursor, type OnlineCursor } from "./online-cursor.ts";
+import type { OnlineMark, OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
 import { freshnessMeter, readVectors } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
@@ -32,6 +33,9 @@ const REWRITE_ROWS = 100_000;
 
 interface Held {
   state: OnlineView;
+  cursor: OnlineCursor;
+  /** The last reload: the batches that it found, and up to when it took their rows. */
+  reloaded: { readonly ids: ReadonlySet<string>; readonly upToUs: number } | undefined;
   /** Records the store has. */
   stored: number;
   readonly turns: Turns;
@@ -50,6 +54,8 @@ class ResidentOnline implements Online {
   readonly #held: ReadonlyMap<string, Held>;
   readonly #background = new Set<Promise<void>>();
   readonly #inTurnOfKey = createKeyedTurns();
+  /** One load of a view at a time. */
+  readonly #loading = createKeyedTurns();
   readonly #ages: ReturnType<typeof freshnessMeter>;
 
   constructor(options: ResidentOnlineOptions, held: ReadonlyMap<string, Held>) {
@@ -63,12 +69,23 @@ class ResidentOnline implements Online {
     return readVectors(service, request, { timeUs, ages: this.#ages, stateOf: (view) => this.#of(view).state });
   }
 
-  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<void> {
+  async add(
+    view: FeatureView,
+    rows: readonly OnlineRow[],
+    signal: AbortSignal | undefined,
+    mark?: OnlineMark,
+  ): Promise<void> {
     const held = this.#of(view);
-    await held.turns.among(async () => {
-      held.state.check(rows);
-      await this.#append(view, held, rows, signal);
-    });
+    await this.#marked(held, mark, () =>
+      held.turns.among(async () => {
+        const { ids, upToUs } = held.reloaded ?? {};
+        // Its batch was loaded while this call waited.
+        const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
+        const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs!) : rows;
+        held.state.check(fresh);
+        await this.#append(view, held, mark === undefined || isThere ? fresh : [...fresh, mark], signal);
+      }),
+    );
     this.#rewriteWhenLong(view, held);
   }
 
@@ -77,9 +94,11 @@ class ResidentOnline implements Online {
     const work = async (): Promise<OnlineChange> => {
       signal?.throwIfAborted();
       const change = decide(held.state.newest(key));
-      await before(change);
-      if (change.removes === true) await this.#append(view, held, [{ removedKey: key }]);
-      else if (change.row !== undefined) await this.#append(view, held, [change.row]);
+      const mark = await before(change);
+      const records: OnlineRecord[] = change.removes === true ? [{ removedKey: key }] : [];
+      if (change.row !== undefined) records.push(change.row);
+      if (mark !== undefined) records.push(mark);
+      await this.#marked(held, mark, () => this.#append(view, held, records));
       return change;
     };
     return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work));
@@ -95,23 +114,75 @@ class ResidentOnline implements Online {
     return state.read(key, timeUs, new Float64Array(state.aggregates.names.length));
   }
 
-  async materialize(view: FeatureView, { upToMs, signal }: MaterializeOptions): Promise<MaterializeResult> {
+  isMarked(view: FeatureView, mark: OnlineMark): boolean {
+    return this.#of(view).cursor.has(mark);
+  }
+
+  async reload(
+    view: FeatureView,
+    { upToMs, flush, signal }: CallOptions & { readonly upToMs: number; readonly flush: () => Promise<void> },
+  ): Promise<Loaded> {
     const { source, store, latenessMs } = this.#options;
     const held = this.#of(view);
     const upToUs = Math.round(upToMs * 1000);
-    const records = await readingHistory(() =>
-      fromHistory(source, view, { upToUs, latenessUs: latenessMs * 1000, signal }),
-    );
+    const log = await source.log(view.id);
     const state = createOnlineView(view, { latenessMs });
-    state.add(records);
-    const rows = state.rows;
-    return await held.turns.alone(async () => {
-      state.add(rowsFrom(held.state, upToUs));
-      await store!.replace(view.id, state.records(), { signal });
-      held.state = state;
-      held.stored = state.rows;
-      return { rows, keptRows: state.rows - rows };
+    const numbers = new Set<number>();
+    /** Loads batches that were not loaded yet. */
+    const loadNew = async (): Promise<readonly HistoryBatch[]> => {
+      const listed = await log.batches();
+      const batches = new Set(listed.map(({ number }) => number).filter((number) => !numbers.has(number)));
+      const options = { upToUs, latenessUs: latenessMs * 1000, batches, signal };
+      if (batches.size > 0 || numbers.size === 0) {
+        state.add(await readingHistory(() => fromHistory(source, view, options)));
+      }
+      for (const number of batches) numbers.add(number);
+      return listed;
+    };
+    return await this.#loading(view.id, async () => {
+      await loadNew();
+      return await held.turns.alone(async () => {
+        // What came into the history meanwhile is little. Rows of it that wait to be added are in it already.
+        await flush();
+        const listed = await loadNew();
+        const rows = state.rows;
+        state.add(rowsFrom(held.state, upToUs));
+        const batches = held.cursor.pending(listed).length;
+        const cursor = createOnlineCursor();
+        for (const record of [...held.cursor.records(), held.cursor.after(listed)]) cursor.take(record);
+        await store!.replace(view.id, recordsOf({ state, cursor }), { signal });
+        Object.assign(held, {
+          state,
+          cursor,
+          stored: state.rows,
+          reloaded: { ids: new Set(listed.map(({ id }) => id)), upToUs },
+        });
+        return { rows, keptRows: state.rows - rows, batches };
+      });
     });
+  }
+
+  async catchUp(view: FeatureView, { select = () => true, signal }: CatchUpOptions): Promise<Loaded> {
+    const { source, latenessMs, clock } = this.#options;
+    const held = this.#of(view);
+    const keptRows = held.state.rows;
+    const target: CatchUpTarget = {
+      cursor: held.cursor,
+      keep: (rows, said) =>
+        held.turns.among(async () => {
+          held.state.check(rows);
+          await this.#append(
+            view,
+            held,
+            [...said.filter((each) => "floorUs" in each), ...rows, ...said.filter((each) => !("floorUs" in each))],
+            signal,
+          );
+        }),
+    };
+    const run = { nowUs: Math.round(clock.nowMs() * 1000), latenessUs: latenessMs * 1000, select, signal };
+    const done = await this.#loading(view.id, () => catchUp(source, view, target, run));
+    this.#rewriteWhenLong(view, held);
+    return { ...done, keptRows };
   }
 
   async settle(): Promise<void> {
@@ -125,9 +196,22 @@ class ResidentOnline implements Online {
     return this.#held.get(view.id)!;
   }
 
+  /** Does work whose rows carry a mark: from here on nobody else brings them online. */
+  async #marked(held: Held, mark: OnlineMark | undefined, work: () => Promise<void>): Promise<void> {
+    if (mark !== undefined) held.cursor.take(mark);
+    try {
+      await work();
+    } catch (error) {
+      if (mark !== undefined) held.cursor.drop(mark);
+      throw error;
+    }
+  }
+
   async #append(view: FeatureView, held: Held, records: readonly OnlineRecord[], signal?: AbortSignal): Promise<void> {
+    if (records.length === 0) return;
     await this.#options.store!.append(view.id, records, { signal });
     held.state.add(records);
+    for (const record of records) held.cursor.take(record);
     held.stored += records.length;
   }
 
@@ -136,7 +220,7 @@ class ResidentOnline implements Online {
     if (held.stored < REWRITE_ROWS + held.state.rows * REWRITE_RATIO) return;
     held.stored = held.state.rows;
     const rewriting = held.turns
-      .alone(() => this.#options.store!.replace(view.id, held.state.records()))
+      .alone(() => this.#options.store!.replace(view.id, recordsOf(held)))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
       .catch(() => {})
       .finally(() => this.#background.delete(rewriting));
@@ -151,45 +235,31 @@ function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRe
 
 async function load(view: FeatureView, store: OnlineStore | undefined, latenessMs: number): Promise<Held> {
   const state = createOnlineView(view, { latenessMs });
+  const cursor = createOnlineCursor();
   let stored = 0;
   if (store !== undefined) {
     for await (const record of store.read(view.id)) {
       state.add([record]);
+      cursor.take(record);
       stored++;
     }
   }
-  return { state, stored, turns: createTurns() };
+  return { state, cursor, reloaded: undefined, stored, turns: createTurns() };
 }
 
-/** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
+/** All that is to be kept of a view. */
+function* recordsOf({ state, cursor }: Pick<Held, "state" | "cursor">): IterableIterator<OnlineRecord> {
+  yield* state.records();
+  yield* cursor.records();
+}
+
 async function fromHistory(
   source: HistorySource,
   view: FeatureView,
-  { upToUs, latenessUs, signal }: CallOptions & { readonly upToUs: number; readonly latenessUs: number },
+  options: HistoryRowsOptions,
 ): Promise<OnlineRecord[]> {
-  const { aggregates } = createOnlineView(view, { latenessMs: 0 });
-  const floorUs = upToUs - latenessUs - aggregates.longestUs;
-  const { sql: rows } = await historySql(source, view, {
-    range: { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 },
-  });
-  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
-  const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
-  const sql = `SELECT * FROM (${rows})
-    QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1
-    ORDER BY "_time", "_sequence"`;
+  const { floorUs, rows } = await historyRows(source, view, options);
   const records: OnlineRecord[] = [{ floorUs }];
-  try {
-    for await (const batch of source.duckdb.query(sql, { signal })) {
-      const columns = {
-        time: columnOf(batch, "_time"),
-        created: columnOf(batch, "_created"),
-        deleted: columnOf(batch, "_deleted"),
-        expires: columnOf(batch, "_expires"),
-      };
-      for (const row of onlineRows(view, batch, columns)) records.push(row);
-    }
-  } catch (error) {
-    throw await namingFile(source, view, error);
-  }
+  for await (const batch of rows) for (const row of batch) records.push(row);
   return records;
 }

@@ -34,5 +34,7 @@ export function openMemoryOnlineStore(): OnlineStore {
 
 /** A record nobody else can change. */
 function structuredCopy(record: OnlineRecord): OnlineRecord {
-  return "key" in record ? { ...record, inputs: [...record.inputs], values: [...record.values] } : { ...record };
+  return "key" in record
+    ? { ...record, inputs: [...record.inputs], values: [...record.values] }
+    : structuredClone(record);
 }

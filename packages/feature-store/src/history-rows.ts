@@ -1,0 +1,96 @@
+import type { Batch, CallOptions } from "@millwright/contracts";
+import { asFloat64, columnOf } from "@millwright/data";
+import { identifier } from "@millwright/duckdb";
+import { compileAggregates } from "./aggregates.ts";
+import type { FeatureView } from "./definition.ts";
+import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
+import { BATCH_NUMBERS } from "./ingest.ts";
+import { onlineRows } from "./online-rows.ts";
+import type { OnlineRow } from "./online-store.ts";
+
+export interface HistoryRowsOptions extends CallOptions {
+  readonly upToUs: number;
+  readonly latenessUs: number;
+  /** Only rows of these batches. Default: of all. */
+  readonly batches?: ReadonlySet<number> | undefined;
+}
+
+export interface HistoryRows {
+  /** Rows before it were left out, but for each entity's newest. */
+  readonly floorUs: number;
+  /** By time, and those of one time in the order in which they were ingested. */
+  readonly rows: AsyncIterable<readonly OnlineRow[]>;
+}
+
+/** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
+export async function historyRows(
+  source: HistorySource,
+  view: FeatureView,
+  { upToUs, latenessUs, batches, signal }: HistoryRowsOptions,
+): Promise<HistoryRows> {
+  const floorUs = upToUs - latenessUs - compileAggregates(view).longestUs;
+  const range = { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 };
+  const { sql: rows } = await historySql(source, view, { range, batches });
+  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY "_time", "_sequence"`;
+  return { floorUs, rows: ofBatches(view, walk(source, view, sql, { signal })) };
+}
+
+/** A row on its way online, and where in its batch it stands. */
+export interface PendingRows {
+  readonly rows: readonly OnlineRow[];
+  /** The number of each row's batch. */
+  readonly numbers: Float64Array;
+  /** Each row's number in its batch, from 0. */
+  readonly places: Float64Array;
+}
+
+/** Of these batches what reads from a floor on can need, batch after batch, each in the order of its rows. */
+export async function pendingRows(
+  source: HistorySource,
+  view: FeatureView,
+  { batches, floorUs, signal }: CallOptions & { readonly batches: ReadonlySet<number>; readonly floorUs: number },
+): Promise<AsyncIterable<PendingRows>> {
+  const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
+  const { sql: rows } = await historySql(source, view, { range, batches });
+  const sql = `SELECT *, CAST("_sequence" // ${BATCH_NUMBERS} AS DOUBLE) AS "_number", CAST("_sequence" % ${BATCH_NUMBERS} AS DOUBLE) AS "_place"
+    FROM (${neededSql(view, rows, floorUs)}) ORDER BY "_sequence"`;
+  const found = walk(source, view, sql, { signal, batchRows: 4_096 });
+  return (async function* () {
+    for await (const batch of found) {
+      const numbers = asFloat64(columnOf(batch, "_number"));
+      yield { rows: rowsOf(view, batch), numbers, places: asFloat64(columnOf(batch, "_place")) };
+    }
+  })();
+}
+
+function neededSql(view: FeatureView, rows: string, floorUs: number): string {
+  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
+  const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
+  return `SELECT * FROM (${rows})
+    QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1`;
+}
+
+async function* walk(
+  source: HistorySource,
+  view: FeatureView,
+  sql: string,
+  options: CallOptions & { readonly batchRows?: number },
+): AsyncGenerator<Batch> {
+  try {
+    yield* source.duckdb.query(sql, options);
+  } catch (error) {
+    throw await namingFile(source, view, error);
+  }
+}
+
+async function* ofBatches(view: FeatureView, batches: AsyncIterable<Batch>): AsyncGenerator<readonly OnlineRow[]> {
+  for await (const batch of batches) yield rowsOf(view, batch);
+}
+
+const rowsOf = (view: FeatureView, batch: Batch): OnlineRow[] =>
+  onlineRows(view, batch, {
+    time: columnOf(batch, "_time"),
+    created: columnOf(batch, "_created"),
+    deleted: columnOf(batch, "_deleted"),
+    expires: columnOf(batch, "_expires"),
+  });
