@@ -15,13 +15,16 @@ import {
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import { type Catalog, openCatalog } from "./catalog.ts";
+import type { BackfillOptions, BackfillResult } from "./backfill.ts";
 import type { CompactOptions, CompactResult } from "./compaction.ts";
 import type { FeatureService, FeatureView } from "./definition.ts";
-import { definitionInvalid } from "./errors.ts";
+import { definitionInvalid, unknownView } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
+import type { Gate } from "./gate.ts";
+import { checkGate } from "./gate-check.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
-import type { IngestOptions, IngestResult } from "./ingest.ts";
+import type { IngestOptions, IngestResult, IngestTarget } from "./ingest.ts";
 import { openJournals } from "./journals.ts";
 import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
@@ -41,6 +44,7 @@ import type {
 import { createRecords } from "./records.ts";
 import { createResidentOnline } from "./resident-online.ts";
 import type { SourceRow } from "./source-columns.ts";
+import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./stream-ingest.ts";
 import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
 
@@ -53,6 +57,8 @@ export interface FeatureStoreOptions {
   readonly online?: OnlineStore | undefined;
   /** Not closed by the store. Default: one of its own, in memory. */
   readonly duckdb?: DuckDb | undefined;
+  /** What rows must be that are ingested, consumed, backfilled or put, by view (`clicks`, `clicks@v2`). Default: anything goes. */
+  readonly gates?: Readonly<Record<string, Gate>> | undefined;
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
   readonly latenessMs?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -75,12 +81,28 @@ export interface FeatureStoreOptions {
 export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** Who uses which definitions, and which version of each service counts. */
   readonly catalog: Catalog;
-  /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`. */
+  /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_GATE_REFUSED`. */
   ingest(
     view: string | FeatureView,
     source: Dataset | AsyncIterable<Batch>,
     options?: IngestOptions,
   ): Promise<IngestResult>;
+  /**
+   * Writes records of a stream to the history and online as they come, each once however often it comes, across crashes: `source` and offset tell which it is.
+   * Memory is bounded by `maxBatchRows`. Throws `FEATURE_STORE_RECORD_REFUSED` where nobody takes dead letters.
+   */
+  consume(
+    view: string | FeatureView,
+    records: AsyncIterable<StreamRecord>,
+    options: ConsumeOptions,
+  ): Promise<ConsumeResult>;
+  /**
+   * Writes many rows of the past to the history, day by day, and again after a crash only the days that are left. Online nothing changes: `materialize` brings
+   * the new batches there, where older rows do not count before newer ones.
+   */
+  backfill(view: string | FeatureView, source: Dataset, options?: BackfillOptions): Promise<BackfillResult>;
+  /** The rows that a view's gate put aside, with the rules that they broke in `failed_rules`, separated by commas; oldest batch first. */
+  quarantined(view: string | FeatureView, options?: CallOptions): Promise<Dataset>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
   history(service: string | FeatureService, options: HistoryOptions): Promise<TrainingSet>;
   /** Makes a pinned training set again, to the byte, whatever was ingested since. Throws `FEATURE_STORE_PIN_DIFFERS`. */
@@ -127,15 +149,11 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const directory = resolve(options.history);
   const byId = namedOnce("feature service", services);
   const views = namedOnce("feature view", [...new Set(services.flatMap((service) => service.views))]);
+  const gates = gatesOf(views, options.gates);
   await mkdir(directory, { recursive: true });
   const catalog = await openCatalog({ directory, services, clock, force: options.force });
   const duckdb = options.duckdb ?? (await openDuckDb());
-  const logs = new Map<string, Promise<HistoryLog>>();
-  const log = (view: string): Promise<HistoryLog> => {
-    let opened = logs.get(view);
-    if (opened === undefined) logs.set(view, (opened = openHistoryLog(directory, view, { clock })));
-    return opened;
-  };
+  const log = openLogs(directory, clock);
   const source: HistorySource = { duckdb, directory, log };
   const state = await createResidentOnline({
     views,
@@ -148,7 +166,10 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   const hasOnline = online !== undefined;
   const ids = options.ids ?? createIdSource(clock);
   const events = createFeatureEvents(options.events);
-  const journals = await openJournals({ views, source, clock, ids, online: state, hasOnline, events });
+  const targetOf = async (view: FeatureView): Promise<IngestTarget> => {
+    return { duckdb, log: await log(view.id), view, clock, events, gate: gates.get(view) };
+  };
+  const journals = await openJournals({ views, source, targetOf, ids, online: state, hasOnline });
   const close = async (): Promise<void> => {
     await catalog.reads.flush();
     await journals.close();
@@ -160,6 +181,7 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     hasOnline,
     clock,
     journal: (view) => journals.of(view),
+    gateOf: (view) => gates.get(view),
   });
   try {
     for (const view of views.values()) await events.applied(view);
@@ -173,12 +195,39 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     catalog,
     source,
     online: state,
+    hasOnline,
+    targetOf,
     records,
     journals,
     events,
     clock,
     close,
   });
+}
+
+/** Each view's log, opened when it is first asked for. */
+function openLogs(directory: string, clock: Clock): HistorySource["log"] {
+  const logs = new Map<string, Promise<HistoryLog>>();
+  return (view) => {
+    let opened = logs.get(view);
+    if (opened === undefined) logs.set(view, (opened = openHistoryLog(directory, view, { clock })));
+    return opened;
+  };
+}
+
+/** Throws `FEATURE_STORE_VIEW_UNKNOWN`, `FEATURE_STORE_DEFINITION_INVALID`. */
+function gatesOf(
+  views: ReadonlyMap<string, FeatureView>,
+  gates: FeatureStoreOptions["gates"] = {},
+): ReadonlyMap<FeatureView, Gate> {
+  return new Map(
+    Object.entries(gates).map(([id, gate]) => {
+      const view = views.get(id);
+      if (view === undefined) throw unknownView(id, [...views.keys()]);
+      checkGate(view, gate);
+      return [view, gate] as const;
+    }),
+  );
 }
 
 function namedOnce<Named extends { readonly name: string; readonly id: string }>(

@@ -1,9 +1,10 @@
 import type { Batch } from "@millwright/contracts";
 import { column, columnOf, toArray } from "@millwright/data";
 import type { FeatureView } from "./definition.ts";
-import { definitionInvalid, gateRefused } from "./errors.ts";
+import { definitionInvalid } from "./errors.ts";
 import { type Gate, type GateAction, gateColumns, type NamedRule } from "./gate.ts";
 import type { BatchValidity } from "./history-log.ts";
+import { gateRefused } from "./ingest-errors.ts";
 import { sourceSchema } from "./source-columns.ts";
 import { FAILED_RULES, VERDICT } from "./system-columns.ts";
 
@@ -172,4 +173,21 @@ function batchTest(view: FeatureView, rule: NamedRule, nowMs: number): BatchTest
     };
   }
   return undefined;
+}
+
+/**
+ * Looks at rows that are put: there is a caller to answer to, so a rule that would put rows aside refuses them like one that rejects.
+ * @returns the rules that each row broke and is stored all the same; undefined where none did. Throws `FEATURE_STORE_GATE_REFUSED`.
+ */
+export async function checkPut(
+  view: FeatureView,
+  { rules }: Gate,
+  batch: Batch,
+  nowMs: number,
+): Promise<(string | null)[]> {
+  const strict = rules.map((rule) => (rule.action === "quarantine" ? { ...rule, action: "reject" as const } : rule));
+  const check = openGate(view, { rules: strict }, nowMs);
+  const { columns } = await check.mark(batch);
+  check.finish();
+  return toArray(columns[FAILED_RULES]!) as (string | null)[];
 }

@@ -21,12 +21,20 @@ export {
   type OnDemandFeatures,
 } from "./definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
+export type { BackfillEstimate, BackfillOptions, BackfillProgress, BackfillResult } from "./backfill.ts";
+export type { CompactOptions, CompactProgress, CompactResult } from "./compaction.ts";
+export { defineGate, type Gate, type GateAction, type GateDefinition, type GateRule, type NamedRule } from "./gate.ts";
+export type { BatchValidity } from "./history-log.ts";
+export type { NumberRanges } from "./number-ranges.ts";
+export type { ConsumeOptions, ConsumeResult, DeadLetter, StreamRecord } from "./stream-ingest.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingest.ts";
 export type { SourceRow } from "./source-columns.ts";
 export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online.ts";
 export {
+  type OnlineCursorRecord,
   type OnlineFloor,
+  type OnlineMark,
   type OnlineRecord,
   type OnlineRemoval,
   type OnlineRow,

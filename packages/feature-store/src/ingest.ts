@@ -101,7 +101,9 @@ async function writeBatch(
   if (present !== undefined) return alreadyThere(view, present, digest);
   const outcome = gate?.finish();
   const number = await log.claim();
-  const rows: StagedRows = { table: table.sql, number, outcome, system: systemValues(view, source, writtenUs) };
+  const hasFailedRules = outcome !== undefined || source.system?.some(({ name }) => name === FAILED_RULES) === true;
+  const system = systemValues(view, source, writtenUs);
+  const rows: StagedRows = { table: table.sql, number, outcome, hasFailedRules, system };
   await using written = await writeHistoryParts(target, storedSql(view, rows), { number, signal });
   const draft = await draftOf(target, { source, schema, id, digest, given: table.rows }, rows, written);
   if (await commitOrDiscard(log, draft, written)) return resultOf(draft, true);
@@ -134,6 +136,7 @@ interface StagedRows {
   readonly system: SystemValues;
   /** What the gate found. */
   readonly outcome: GateOutcome | undefined;
+  readonly hasFailedRules: boolean;
 }
 
 interface DraftFacts {
@@ -167,11 +170,11 @@ async function draftOf(
     origin: source.origin,
     hasMarks: source.system !== undefined || view.deleted !== undefined,
     ...(source.longestTtlMs === undefined ? {} : { longestTtlMs: source.longestTtlMs }),
+    ...(rows.hasFailedRules ? { hasFailedRules: true } : {}),
     ...(source.stream === undefined ? {} : { stream: source.stream }),
     ...(outcome === undefined
       ? {}
       : {
-          hasFailedRules: true,
           validity: {
             checkedRows: outcome.checkedRows,
             warnedRows: isFlawed ? await countWarned(duckdb, view, rows) : 0,
@@ -245,12 +248,12 @@ function presentSql(view: FeatureView): string {
 }
 
 /** The rows of a batch as they are stored, by day, keys and event time. */
-function storedSql(view: FeatureView, { table, number, system, outcome }: StagedRows): string {
+function storedSql(view: FeatureView, { table, number, system, outcome, hasFailedRules }: StagedRows): string {
   const keys = Object.keys(view.entity.keys).map(identifier);
   const time = identifier(view.eventTime);
   const own = sourceSchema(view).map(({ name }) => identifier(name));
   const added = SYSTEM_COLUMNS.map((name) => `${system[name]} AS ${name}`);
-  if (outcome !== undefined) added.push(FAILED_RULES);
+  if (hasFailedRules) added.push(FAILED_RULES);
   const isGood =
     outcome === undefined ? "TRUE" : `${VERDICT} < ${VERDICTS.quarantined} AND ${outcome.quarantinedBy.length === 0}`;
   return `SELECT ${[...own, ...added].join(", ")}, CAST(${number} AS BIGINT) * ${BATCH_NUMBERS} + rowid AS "_sequence", strftime(${time}, '%Y-%m-%d') AS "ds"

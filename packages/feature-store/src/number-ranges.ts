@@ -26,3 +26,7 @@ export function rangesWith(ranges: NumberRanges, numbers: Iterable<number>): Num
   }
   return merged;
 }
+
+/** All numbers of the ranges. */
+export const numbersIn = (ranges: NumberRanges): number[] =>
+  ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, step) => first + step));

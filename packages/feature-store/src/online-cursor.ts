@@ -1,5 +1,5 @@
 import type { HistoryBatch } from "./history-log.ts";
-import { type NumberRanges, rangesHave, rangesWith } from "./number-ranges.ts";
+import { numbersIn, type NumberRanges, rangesHave, rangesWith } from "./number-ranges.ts";
 import type { OnlineCursorRecord, OnlineMark, OnlineRecord } from "./online-store.ts";
 
 /**
@@ -30,69 +30,68 @@ export interface OnlineCursor {
   records(): OnlineRecord[];
 }
 
-export function createOnlineCursor(): OnlineCursor {
-  let seen: NumberRanges = [];
-  let partway: OnlineCursorRecord["partway"];
-  let isKnown = false;
-  const marks = new Map<string, NumberRanges>();
-  const has: OnlineCursor["has"] = ({ markedBatch, calls = [] }) => {
-    const known = marks.get(markedBatch);
-    return known !== undefined && calls.every(([first, last]) => rangesHave(known, first) && rangesHave(known, last));
-  };
+interface Marks {
+  readonly ids: ReadonlyMap<string, NumberRanges>;
+  add(mark: OnlineMark): void;
+  drop(mark: OnlineMark): void;
+  delete(id: string): void;
+  has(mark: OnlineMark): boolean;
+}
+
+function createMarks(): Marks {
+  const ids = new Map<string, NumberRanges>();
   return {
-    take(record) {
-      if ("markedBatch" in record) {
-        const numbers = (record.calls ?? []).flatMap(([first, last]) =>
-          Array.from({ length: last - first + 1 }, (_, step) => first + step),
-        );
-        marks.set(record.markedBatch, rangesWith(marks.get(record.markedBatch) ?? [], numbers));
-      } else if ("seenBatches" in record) {
-        seen = record.seenBatches;
-        partway = record.partway;
-        isKnown = true;
-        for (const id of record.doneMarks ?? []) marks.delete(id);
-      }
+    ids,
+    add({ markedBatch, calls = [] }) {
+      ids.set(markedBatch, rangesWith(ids.get(markedBatch) ?? [], numbersIn(calls)));
     },
     drop({ markedBatch, calls = [] }) {
-      const left = (marks.get(markedBatch) ?? []).flatMap(([first, last]) =>
-        Array.from({ length: last - first + 1 }, (_, step) => first + step),
-      );
-      const kept = left.filter((call) => !rangesHave(calls, call));
-      if (kept.length === 0) marks.delete(markedBatch);
-      else marks.set(markedBatch, rangesWith([], kept));
+      const kept = numbersIn(ids.get(markedBatch) ?? []).filter((call) => !rangesHave(calls, call));
+      if (kept.length === 0) ids.delete(markedBatch);
+      else ids.set(markedBatch, rangesWith([], kept));
     },
-    has,
+    delete: (id) => void ids.delete(id),
+    has({ markedBatch, calls = [] }) {
+      const known = ids.get(markedBatch);
+      return known !== undefined && numbersIn(calls).every((call) => rangesHave(known, call));
+    },
+  };
+}
+
+const numbersOf = (batches: readonly HistoryBatch[]): number[] => batches.map(({ number }) => number);
+
+export function createOnlineCursor(): OnlineCursor {
+  const marks = createMarks();
+  let known: OnlineCursorRecord | undefined;
+  const seen = (): NumberRanges => known?.seenBatches ?? [];
+  return {
+    take(record) {
+      if ("markedBatch" in record) marks.add(record);
+      if (!("seenBatches" in record)) return;
+      for (const id of record.doneMarks ?? []) marks.delete(id);
+      const { seenBatches, partway } = record;
+      known = partway === undefined ? { seenBatches } : { seenBatches, partway };
+    },
+    drop: marks.drop,
+    has: marks.has,
     pending: (batches) =>
       batches.filter(
-        ({ id, number, origin }) => origin !== "compaction" && !rangesHave(seen, number) && !marks.has(id),
+        ({ id, number, origin }) => origin !== "compaction" && !rangesHave(seen(), number) && !marks.ids.has(id),
       ),
-    doneRow: ({ number }) => (partway?.batch === number ? partway.row : -1),
+    doneRow: ({ number }) => (known?.partway?.batch === number ? known.partway.row : -1),
     partway: (done, { batch, row }) => ({
-      seenBatches: rangesWith(
-        seen,
-        done.map(({ number }) => number),
-      ),
+      seenBatches: rangesWith(seen(), numbersOf(done)),
       partway: { batch: batch.number, row },
     }),
     after(batches) {
-      const doneMarks = batches.filter(({ id }) => marks.has(id)).map(({ id }) => id);
-      return {
-        seenBatches: rangesWith(
-          seen,
-          batches.map(({ number }) => number),
-        ),
-        ...(doneMarks.length === 0 ? {} : { doneMarks }),
-      };
+      const doneMarks = batches.filter(({ id }) => marks.ids.has(id)).map(({ id }) => id);
+      const seenBatches = rangesWith(seen(), numbersOf(batches));
+      return doneMarks.length === 0 ? { seenBatches } : { seenBatches, doneMarks };
     },
-    isNews: ({ seenBatches, doneMarks }) =>
-      !isKnown ||
-      partway !== undefined ||
-      doneMarks !== undefined ||
-      JSON.stringify(seenBatches) !== JSON.stringify(seen),
-    records() {
-      const cursor = { seenBatches: seen, ...(partway === undefined ? {} : { partway }) };
-      const all = Array.from(marks, ([markedBatch, calls]): OnlineMark => ({ markedBatch, calls }));
-      return isKnown ? [cursor, ...all] : all;
-    },
+    isNews: (record) => JSON.stringify(record) !== JSON.stringify(known),
+    records: () => [
+      ...(known === undefined ? [] : [known]),
+      ...Array.from(marks.ids, ([markedBatch, calls]): OnlineMark => ({ markedBatch, calls })),
+    ],
   };
 }

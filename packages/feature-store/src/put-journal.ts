@@ -9,7 +9,7 @@ import { type LogFile, openLogFile } from "./log-file.ts";
 import type { OnlineMark, OnlineValue } from "./online-store.ts";
 import { decodeValue, encodeValue, type ValueText } from "./record-text.ts";
 import { sourceSchema } from "./source-columns.ts";
-import type { SystemColumn } from "./system-columns.ts";
+import { FAILED_RULES, type SystemColumn } from "./system-columns.ts";
 
 /** Rows of one call, as they go to the history. */
 export interface PutRows {
@@ -19,6 +19,8 @@ export interface PutRows {
   /** Microseconds at which each row expires, where it has a time to live of its own. */
   readonly expiresUs?: readonly (number | null)[] | undefined;
   readonly isDeleted?: true | undefined;
+  /** Of rows that went through a gate: the rules that each broke and is stored all the same. */
+  readonly failedRules?: readonly (string | null)[] | undefined;
   /** True where they do not go online from here. */
   readonly isOffline?: true | undefined;
 }
@@ -169,7 +171,9 @@ async function ingestPuts(
 ): Promise<void> {
   if (rows.length === 0) return;
   const longestTtlMs = Math.max(0, ...rows.map((each) => longestTtl(target, each)));
-  const source = { rows: batchesOf(rows), origin: "put" as const, system: systemSchema, longestTtlMs };
+  const isGated = rows.some(({ failedRules }) => failedRules !== undefined);
+  const system: Schema = isGated ? [...systemSchema, { name: FAILED_RULES, type: "utf8" }] : systemSchema;
+  const source = { rows: batchesOf(rows, isGated), origin: "put" as const, system, longestTtlMs };
   await ingestRows(target, source, { batchId, signal });
 }
 
@@ -181,11 +185,13 @@ const systemSchema: Schema = [
 ];
 
 /** Puts many small batches together, each with the columns that the history adds. */
-async function* batchesOf(rows: readonly PutRows[]): AsyncGenerator<Batch> {
-  for (let at = 0; at < rows.length; at += 4096) yield concatBatches(rows.slice(at, at + 4096).map(withSystemColumns));
+async function* batchesOf(rows: readonly PutRows[], isGated: boolean): AsyncGenerator<Batch> {
+  for (let at = 0; at < rows.length; at += 4096) {
+    yield concatBatches(rows.slice(at, at + 4096).map((each) => withSystemColumns(each, isGated)));
+  }
 }
 
-function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted }: PutRows): Batch {
+function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted, failedRules }: PutRows, isGated: boolean): Batch {
   const times = (at: (row: number) => number | null) =>
     column(
       "timestamp",
@@ -199,6 +205,7 @@ function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted }: PutRows):
     api_invocation_time: times(() => writtenUs),
     is_deleted: column("bool", Array<boolean>(batch.length).fill(isDeleted === true)),
     expires_time: times((row) => expiresUs?.[row] ?? null),
+    ...(isGated ? { [FAILED_RULES]: column("utf8", failedRules ?? Array<null>(batch.length).fill(null)) } : {}),
   };
   return { length: batch.length, columns: { ...batch.columns, ...system } };
 }
@@ -214,13 +221,14 @@ interface RowsText {
   readonly columns: Readonly<Record<string, readonly ValueText[]>>;
   readonly expiresUs?: readonly (number | null)[];
   readonly isDeleted?: true;
+  readonly failedRules?: readonly (string | null)[];
   readonly isOffline?: true;
   /** Which call of its log. */
   readonly call?: number;
 }
 
 function encodeRows({ view }: IngestTarget, rows: PutRows, call: number): Uint8Array {
-  const { batch, writtenUs, expiresUs, isDeleted, isOffline } = rows;
+  const { batch, writtenUs, expiresUs, isDeleted, failedRules, isOffline } = rows;
   const columns = sourceSchema(view).map(
     ({ name }) => [name, (toArray(batch.columns[name]!) as OnlineValue[]).map(encodeValue)] as const,
   );
@@ -230,6 +238,7 @@ function encodeRows({ view }: IngestTarget, rows: PutRows, call: number): Uint8A
     columns: Object.fromEntries(columns),
     ...(expiresUs === undefined ? {} : { expiresUs }),
     ...(isDeleted === undefined ? {} : { isDeleted }),
+    ...(failedRules === undefined ? {} : { failedRules }),
     ...(isOffline === undefined ? {} : { isOffline }),
   };
   return Buffer.from(JSON.stringify(text));

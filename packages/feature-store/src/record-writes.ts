@@ -2,6 +2,7 @@ import { type Batch, unsupported } from "@millwright/contracts";
 import { asFloat64, columnOf } from "@millwright/data";
 import type { FeatureView } from "./definition.ts";
 import { deleteOutdated, eventTimeConflict, recordMissing } from "./errors.ts";
+import { checkPut } from "./gate-check.ts";
 import type { Online, OnlineChange } from "./online.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { OnlineMark, OnlineRow, OnlineValue } from "./online-store.ts";
@@ -26,6 +27,7 @@ export async function putRows(
   const batch = "columns" in given ? given : batchOfRows(where, view, given);
   checkBatch(where, sourceSchema(view), batch);
   const writtenUs = nowUs(context);
+  const failedRules = await gated(context, view, batch);
   const expiresUs = ttlMs === undefined ? undefined : expiryOf(view, batch, ttlMs);
   const rows = onlineRows(view, batch).map((row) =>
     ttlMs === undefined ? row : { ...row, expiresUs: row.timeUs + ttlMs * 1000 },
@@ -36,9 +38,21 @@ export async function putRows(
   const newest = goesOnline ? await countNewest(online, view, fresh) : 0;
   const isOffline = goesOnline ? undefined : true;
   const mark =
-    to === "online" ? undefined : await (await journal(view)).append({ batch, writtenUs, expiresUs, isOffline });
+    to === "online"
+      ? undefined
+      : await (await journal(view)).append({ batch, writtenUs, expiresUs, failedRules, isOffline });
   if (goesOnline) await online.add(view, fresh, signal, mark);
   return { rows: rows.length, newest, skippedRows: batch.length - rows.length };
+}
+
+/** Throws `FEATURE_STORE_GATE_REFUSED`. */
+async function gated(
+  { clock, gateOf }: RecordsContext,
+  view: FeatureView,
+  batch: Batch,
+): Promise<(string | null)[] | undefined> {
+  const gate = gateOf(view);
+  return gate === undefined ? undefined : await checkPut(view, gate, batch, clock.nowMs());
 }
 
 /** @returns the changed row. */
@@ -65,8 +79,9 @@ export async function updateRecord(
   };
   const keep = async ({ row }: OnlineChange): Promise<OnlineMark> => {
     const batch = batchOfRows(`The patch of a record in "${view.name}"`, view, [sourceRow(view, keys, row!)]);
+    const failedRules = await gated(context, view, batch);
     const expiresUs = row!.expiresUs === undefined ? undefined : [row!.expiresUs];
-    return await (await journal(view)).append({ batch, writtenUs: now, expiresUs });
+    return await (await journal(view)).append({ batch, writtenUs: now, expiresUs, failedRules });
   };
   const { row } = await online.change(view, key, { decide, before: keep, signal });
   return row!;
