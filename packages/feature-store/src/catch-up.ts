@@ -11,7 +11,10 @@ import type { OnlineCursorRecord, OnlineFloor, OnlineRow } from "./online-store.
 export interface CatchUpTarget {
   readonly cursor: OnlineCursor;
   /** Keeps rows and what is said of them together or not at all, and gives the record to the cursor. */
-  keep(rows: readonly OnlineRow[], said: readonly (OnlineFloor | OnlineCursorRecord)[]): Promise<void>;
+  keep(
+    rows: readonly OnlineRow[],
+    said: { readonly floor?: OnlineFloor | undefined; readonly cursor: OnlineCursorRecord },
+  ): Promise<void>;
 }
 
 export interface CatchUpRun extends CallOptions {
@@ -42,13 +45,13 @@ export async function catchUp(
       signal?.throwIfAborted();
       const piece = newOnes(cursor, pending, found);
       if (piece === undefined) continue;
-      await keep(piece.rows, [{ floorUs }, piece.cursor]);
+      await keep(piece.rows, { floor: { floorUs }, cursor: piece.cursor });
       rows += piece.rows.length;
     }
   };
   if (batches > 0) await readingHistory(copy);
   const after = cursor.after(listed);
-  if (cursor.isNews(after)) await keep([], [after]);
+  if (cursor.isNews(after)) await keep([], { cursor: after });
   return { rows, batches };
 }
 

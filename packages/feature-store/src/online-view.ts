@@ -28,7 +28,7 @@ export interface OnlineView {
   add(records: Iterable<OnlineRecord>): void;
   /** Reads an entity and writes its aggregates to `results`. Throws `FEATURE_STORE_TIME_TOO_OLD`. */
   read(key: string | undefined, timeUs: number, results: Float64Array): OnlineReading;
-  /** The newest row of an entity, whatever it says. Only of views with features. */
+  /** The newest row of an entity, whatever it says; of a view without features, its time alone. */
   newest(key: string): OnlineRow | undefined;
   /** All that is kept, to be added again elsewhere; with `fromUs`, only rows from that time on. */
   records(fromUs?: number): IterableIterator<OnlineRecord>;
@@ -120,7 +120,7 @@ class WindowedOnlineView implements OnlineView {
   newest(key: string): OnlineRow | undefined {
     const window = this.#entities.get(key)?.window;
     if (window === undefined || window.length === 0) return undefined;
-    const kept = outranking(window, window.length - 1, this.#view.ties);
+    const kept = this.#hasFeatures ? outranking(window, window.length - 1, this.#view.ties) : undefined;
     return rowOf(key, window.timeAt(window.length - 1), [], kept);
   }
 

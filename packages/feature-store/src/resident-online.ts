@@ -165,24 +165,18 @@ class ResidentOnline implements Online {
   async catchUp(view: FeatureView, { select = () => true, signal }: CatchUpOptions): Promise<Loaded> {
     const { source, latenessMs, clock } = this.#options;
     const held = this.#of(view);
-    const keptRows = held.state.rows;
-    const target: CatchUpTarget = {
-      cursor: held.cursor,
-      keep: (rows, said) =>
+    const run = { nowUs: Math.round(clock.nowMs() * 1000), latenessUs: latenessMs * 1000, select, signal };
+    const loaded = await this.#loading(view.id, async () => {
+      const keptRows = held.state.rows;
+      const keep: CatchUpTarget["keep"] = (rows, { floor, cursor }) =>
         held.turns.among(async () => {
           held.state.check(rows);
-          await this.#append(
-            view,
-            held,
-            [...said.filter((each) => "floorUs" in each), ...rows, ...said.filter((each) => !("floorUs" in each))],
-            signal,
-          );
-        }),
-    };
-    const run = { nowUs: Math.round(clock.nowMs() * 1000), latenessUs: latenessMs * 1000, select, signal };
-    const done = await this.#loading(view.id, () => catchUp(source, view, target, run));
+          await this.#append(view, held, [...(floor === undefined ? [] : [floor]), ...rows, cursor], signal);
+        });
+      return { keptRows, ...(await catchUp(source, view, { cursor: held.cursor, keep }, run)) };
+    });
     this.#rewriteWhenLong(view, held);
-    return { ...done, keptRows };
+    return loaded;
   }
 
   async settle(): Promise<void> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Batch, createManualClock, systemClock } from "@millwright/contracts";
+import { createManualClock, systemClock } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
 import { expect, test } from "vitest";
