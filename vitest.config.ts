@@ -7,12 +7,14 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * for the disk stand apart from each other.
  */
 const slowest: readonly string[] = [
-  "examples/flight-delays/test/job.test.ts",
+  "packages/feature-store/test/feast.integration.test.ts",
   "packages/storage/test/crash.test.ts",
+  "examples/flight-delays/test/job.test.ts",
   "packages/trainer/test/resume.test.ts",
   "test/readme-examples.test.ts",
   "examples/flight-delays/test/interrupted.test.ts",
   "packages/trainer/test/failures.test.ts",
+  "examples/flight-delays/test/cancellation.test.ts",
   "packages/trainer/test/checkpoint-kill.test.ts",
   "packages/jobs/test/crash.test.ts",
   "packages/feature-store/test/point-in-time.test.ts",

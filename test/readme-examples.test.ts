@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { blocksOf, documentedPages, type ExampleBlock } from "./example-blocks.ts";
 import { openExampleWorkspace } from "./example-workspace.ts";
+import { publishedPackages } from "./published-packages.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const blocks = documentedPages(root).flatMap((page) => blocksOf(root, page));
@@ -53,6 +54,23 @@ for (const block of blocks) {
   const verb = block.runs ? "compiles and runs to its end" : "compiles";
   test(`the example at ${block.page}:${block.line} ${verb}`, { timeout: runLimitMs + 10_000 }, () => check(block));
 }
+
+/** The lines of a block that a reader has to understand: imports and empty lines are none. */
+const linesOf = ({ code }: ExampleBlock): readonly string[] =>
+  code
+    .replaceAll(/^import [^;]*;$/gm, "")
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+
+test("the first example of every package's README has at most 15 lines, and runs", () => {
+  const firsts = publishedPackages.map(({ name }) => blocks.find(({ page }) => page === `packages/${name}/README.md`));
+  for (const [index, first] of firsts.entries()) {
+    const name = publishedPackages[index]?.name;
+    expect(first?.runs, `packages/${name}/README.md begins with an example that runs`).toBe(true);
+    const lines = first === undefined ? [] : linesOf(first);
+    expect(lines.length, `lines of the first example of packages/${name}/README.md`).toBeLessThanOrEqual(15);
+  }
+});
 
 test("nearly every example runs", () => {
   const onlyCompiled = blocks.filter(({ runs }) => !runs).map(({ page, line }) => `${page}:${line}`);

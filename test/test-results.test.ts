@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
@@ -48,8 +48,31 @@ test("an integration test that was skipped still stands for its row", async () =
   expect(featuresProblem([skipped], page("FS-13"))).toContain("without a passing test: none; rows it misses: none");
 });
 
-/** Runs vitest with the closing-line reporter over the files; its exit code and the last line that it printed. */
-function runVitest(files: Readonly<Record<string, string>>): { readonly code: number | null; readonly last: string } {
+interface VitestRun {
+  readonly code: number | null;
+  readonly lines: readonly string[];
+  /** The last line that it printed. */
+  readonly last: string;
+}
+
+/** Runs vitest with the closing-line reporter; variables of integration tests are left out of its environment. */
+function runVitest(args: readonly string[], extraEnvironment: NodeJS.ProcessEnv = {}): VitestRun {
+  const environment = Object.entries(process.env).filter(([name]) => !/^(?:VITEST|CI|MILLWRIGHT_\w+)$/.test(name));
+  const reporter = join(root, "scripts", "vitest-summary-reporter.mjs");
+  const script = join(root, "node_modules", "vitest", "vitest.mjs");
+  const reporters = ["--reporter=default", `--reporter=${reporter}`];
+  const run = spawnSync(process.execPath, [script, "run", ...reporters, ...args], {
+    cwd: root,
+    env: { ...Object.fromEntries(environment), ...extraEnvironment },
+    encoding: "utf8",
+    timeout: 300_000,
+  });
+  const lines = run.stdout.trimEnd().split("\n");
+  return { code: run.status, lines, last: lines.at(-1) ?? "" };
+}
+
+/** Runs the files in a folder of their own. */
+function runFiles(files: Readonly<Record<string, string>>, ...args: readonly string[]): VitestRun {
   mkdirSync(join(root, ".millwright"), { recursive: true });
   const folder = mkdtempSync(join(root, ".millwright", "closing-line-"));
   try {
@@ -60,16 +83,7 @@ function runVitest(files: Readonly<Record<string, string>>): { readonly code: nu
     for (const [name, text] of Object.entries(files)) {
       writeFileSync(join(folder, name), `import { expect, test } from "vitest";\n${text}`);
     }
-    const { VITEST: _vitest, MILLWRIGHT_FULL_TEST_RUN: _full, ...env } = process.env;
-    const reporter = join(root, "scripts", "vitest-summary-reporter.mjs");
-    const script = join(root, "node_modules", "vitest", "vitest.mjs");
-    const reporters = ["--reporter=default", `--reporter=${reporter}`];
-    const run = spawnSync(process.execPath, [script, "run", "--root", folder, ...reporters], {
-      cwd: folder,
-      env,
-      encoding: "utf8",
-    });
-    return { code: run.status, last: run.stdout.trimEnd().split("\n").at(-1) ?? "" };
+    return runVitest(["--root", folder, ...args]);
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -77,18 +91,78 @@ function runVitest(files: Readonly<Record<string, string>>): { readonly code: nu
 
 const passing = 'test("passes", () => { expect(1).toBe(1); });\n';
 const failing = 'test("fails", () => { expect(1).toBe(2); });\n';
-const skipping = 'test.skipIf(true)("is skipped", () => {});\n';
+const skipping = 'test("is skipped", ({ skip }) => skip("no mill: install one"));\n';
+const silent = 'test.skip("is left out", () => {});\n';
 
 test("the last line of a run counts what passed, failed and was skipped", { timeout: 600_000 }, () => {
-  expect(runVitest({ "a.test.ts": passing + passing })).toEqual({ code: 0, last: "2 passed, 0 failed" });
-  const mixed = runVitest({ "a.test.ts": passing + failing + skipping });
-  expect(mixed).toEqual({ code: 1, last: "1 passed, 1 failed, 1 skipped" });
+  expect(runFiles({ "a.test.ts": passing + passing })).toMatchObject({ code: 0, last: "2 passed, 0 failed" });
+  const mixed = runFiles({ "a.test.ts": passing + failing + skipping });
+  expect(mixed).toMatchObject({ code: 1, last: "1 passed, 1 failed, 1 skipped" });
 });
 
 test("a file that cannot be loaded, and an error outside every test, count as failures", { timeout: 600_000 }, () => {
-  const broken = runVitest({ "a.test.ts": passing, "b.test.ts": 'throw new Error("at load");' });
-  expect(broken).toEqual({ code: 1, last: "1 passed, 1 failed" });
-  const stray = runVitest({ "a.test.ts": `${passing}void Promise.reject(new Error("stray"));\n` });
-  expect(stray).toEqual({ code: 1, last: "1 passed, 1 failed" });
-  expect(runVitest({ "a.ts": "export const nothing = 0;" })).toEqual({ code: 1, last: "0 passed, 1 failed" });
+  const broken = runFiles({ "a.test.ts": passing, "b.test.ts": 'throw new Error("at load");' });
+  expect(broken).toMatchObject({ code: 1, last: "1 passed, 1 failed" });
+  const stray = runFiles({ "a.test.ts": `${passing}void Promise.reject(new Error("stray"));\n` });
+  expect(stray).toMatchObject({ code: 1, last: "1 passed, 1 failed" });
+  expect(runFiles({ "a.ts": "export const nothing = 0;" })).toMatchObject({ code: 1, last: "0 passed, 1 failed" });
 });
+
+test(
+  "each skipped test says before the last line what was not found; without a reason it fails the run",
+  { timeout: 600_000 },
+  () => {
+    const reasoned = runFiles({ "a.test.ts": passing + skipping });
+    expect(reasoned).toMatchObject({ code: 0, last: "1 passed, 0 failed, 1 skipped" });
+    const place = reasoned.lines.findIndex((line) => line.endsWith("/a.test.ts: no mill: install one"));
+    expect(reasoned.lines.slice(place + 1)).toEqual(["  - is skipped", "", reasoned.last]);
+    const unreasoned = runFiles({ "a.test.ts": passing + skipping + silent });
+    expect(unreasoned).toMatchObject({ code: 1, last: "1 passed, 1 failed, 2 skipped" });
+    expect(unreasoned.lines.find((line) => line.endsWith("/a.test.ts: gives no reason"))).toBeDefined();
+    // Left out by its name, on purpose.
+    expect(runFiles({ "a.test.ts": passing + silent }, "-t", "passes").code).toBe(0);
+  },
+);
+
+/** No machine of continuous integration is provisioned with what these need; each says so in its reason. */
+const exempt = ["packages/tfjs/test/native.integration.test.ts"];
+
+function integrationTests(): readonly string[] {
+  return ["packages", "examples"].flatMap((parent) =>
+    readdirSync(join(root, parent)).flatMap((name) => {
+      const folder = join(root, parent, name, "test");
+      const files = existsSync(folder) ? readdirSync(folder) : [];
+      return files
+        .filter((file) => file.endsWith(".integration.test.ts"))
+        .map((file) => `${parent}/${name}/test/${file}`);
+    }),
+  );
+}
+
+test(
+  "an integration test that finds nothing says why it is skipped, and fails with CI=true",
+  { timeout: 600_000 },
+  () => {
+    const files = integrationTests();
+    expect(files).toEqual(expect.arrayContaining(exempt));
+    const nothing = mkdtempSync(join(root, ".millwright", "empty-path-"));
+    try {
+      const local = runVitest(files, { PATH: nothing });
+      expect(local.code, local.lines.join("\n")).toBe(0);
+      for (const file of files) {
+        const reason = local.lines.find((line) => line.startsWith(`${file}: `));
+        expect(reason, `the reason of ${file}`).toMatch(/MILLWRIGHT_[A-Z_]+/);
+        expect(/CI=true/.test(reason ?? ""), reason).toBe(exempt.includes(file));
+      }
+      const strict = runVitest([...files, "--retry=0", "--reporter=json"], { PATH: nothing, CI: "true" });
+      const report = JSON.parse(strict.lines.find((line) => line.startsWith("{")) ?? "{}") as {
+        testResults: { name: string; status: string }[];
+      };
+      const failed = report.testResults.filter(({ status }) => status === "failed").map(({ name }) => name);
+      const expected = files.filter((file) => !exempt.includes(file)).map((file) => join(root, file));
+      expect(failed.toSorted()).toEqual(expected.toSorted());
+    } finally {
+      rmSync(nothing, { recursive: true, force: true });
+    }
+  },
+);

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,6 +45,12 @@ export async function openChromium(program: string): Promise<Chromium> {
   ];
   const child: ChildProcess = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  try {
+    await once(child, "spawn");
+  } catch (cause) {
+    await rm(profile, { recursive: true, force: true });
+    throw new Error(`The browser "${program}" could not be started.`, { cause });
+  }
   const input = child.stdio[3] as Writable;
   const waiting = new Map<number, (message: Message) => void>();
   const events: Message[] = [];

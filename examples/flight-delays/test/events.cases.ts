@@ -3,28 +3,11 @@ import { join } from "node:path";
 import { type EventFamily, eventTypes, type JobHistory, type MillwrightEvent, parseEvent } from "@millwright/contracts";
 import { openJobs } from "@millwright/jobs";
 import { openRegistry } from "@millwright/registry";
-import { type Database, openDirectoryArtifactStore, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openDirectoryArtifactStore, openSqlite } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { views } from "../src/definitions.ts";
 import type { ReportData } from "../src/report-data.ts";
-
-async function readAll(database: Database): Promise<readonly MillwrightEvent[]> {
-  const events: MillwrightEvent[] = [];
-  for await (const { event } of openSqliteEventLog(database).read()) events.push(event);
-  return events;
-}
-
-/** The event and what caused it, the first cause last. Fails where a cause is not an earlier event of the log. */
-function causesOf(events: readonly MillwrightEvent[], last: MillwrightEvent | undefined): readonly MillwrightEvent[] {
-  const chain: MillwrightEvent[] = [];
-  for (let event = last; event !== undefined;) {
-    chain.push(event);
-    const { causationid } = event;
-    event = events.slice(0, events.indexOf(event)).find(({ id }) => id === causationid);
-    expect(event === undefined, `the cause of ${chain.at(-1)?.type}`).toBe(causationid === undefined);
-  }
-  return chain;
-}
+import { causesOf, readAll } from "./event-log.ts";
 
 async function jobIds(directory: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { withFileTypes: true });

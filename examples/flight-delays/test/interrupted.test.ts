@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { ReportData } from "../src/report-data.ts";
+import { expectToldOnce } from "./event-log.ts";
 import { type JobProcess, descendantsOf, fewest, isRunning, startJob, temporaryFolder } from "./job-process.ts";
 
 /** Moments to stop at: as a stage has begun, and up to this many milliseconds on. A stage that is over by then passes the signal on to the next one; behind the last there is none. */
@@ -30,6 +31,7 @@ test("a run that Ctrl-C or SIGKILL stops while it ingests, joins or tunes goes o
   expect(report.training.model.auc).toBeGreaterThan(0.58);
   expect(report.canary.state).toBe("rolled-back");
   expect(report.canary.aliasAfter).toBe(report.registry.version);
+  await expectToldOnce(folder.path);
 }, 900_000);
 
 async function interruptIn(stage: number, afterMs: number, args: readonly string[]): Promise<void> {

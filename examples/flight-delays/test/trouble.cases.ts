@@ -116,7 +116,7 @@ export function trouble({ copy }: { readonly copy: Copy }): void {
     try {
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], { stdio: "ignore" });
     } catch {
-      skip("a small tmpfs can be mounted only by root");
+      skip("this process may not mount a tmpfs: run it as root on Linux");
     }
     try {
       const args = [...fewest, "--output", join(disk, "output")];

@@ -13,8 +13,8 @@ export async function abortable<Value>(promise: Promise<Value>, signal: AbortSig
   try {
     return await Promise.race([aborted, promise]);
   } finally {
-    if (stop !== undefined) signal.removeEventListener("abort", stop);
     // Who lost the race may still reject; nobody listens then.
     promise.catch(() => {});
+    if (stop !== undefined) signal.removeEventListener("abort", stop);
   }
 }

@@ -15,7 +15,7 @@ export interface Budget {
 export interface Reservation extends Budget {
   readonly amount: Amount;
   /** Counts what was really spent, more or less than was reserved, and frees the rest. */
-  commit(actual: Amount): Promise<void>;
+  commit(actual: Amount, options?: CallOptions): Promise<void>;
   /** Nothing was spent. */
-  release(): Promise<void>;
+  release(options?: CallOptions): Promise<void>;
 }

@@ -37,8 +37,9 @@ export const systemClock: Clock = {
       };
       const arm = (leftMs: number): ReturnType<typeof setTimeout> =>
         setTimeout(() => wake(leftMs - longestTimerMs), Math.min(leftMs, longestTimerMs));
-      let timer = arm(durationMs);
+      // Listened to first: what is no signal throws here, and not in a timer, which would end the process.
       signal?.addEventListener("abort", stop, { once: true });
+      let timer = arm(durationMs);
     }),
 };
 

@@ -17,9 +17,9 @@ export interface Dataset {
   /** Walks the batches; leaving the loop early frees what was held. Batches are the caller's own: they are not reused. */
   batches(options?: BatchesOptions): AsyncIterable<Batch>;
   /** Digest of schema and content, independent of how rows fall into batches. Reads the data once; remembered after. */
-  digest(): Promise<Digest>;
+  digest(options?: CallOptions): Promise<Digest>;
   /** What another process needs to open the same rows. Throws `PORT_UNSUPPORTED` where the rows are not in files. */
-  ref(): Promise<DatasetRef>;
+  ref(options?: CallOptions): Promise<DatasetRef>;
 }
 
 /** A file that holds part of a dataset's rows. */

@@ -1,4 +1,8 @@
-/** What kind of failure an error is; retry code may look only at this and `retryable`. */
+/**
+ * What kind of failure an error is, that is, whose move it is: the call's (`user`), a passing trouble's (`transient`), a full machine's or
+ * queue's (`capacity`), a limit's that somebody set (`quota`), the rows' or files' (`data`), the program's (`bug`).
+ * Retry code may look only at this and `retryable`.
+ */
 export type ErrorCategory = "user" | "transient" | "capacity" | "quota" | "data" | "bug";
 
 export interface MillwrightErrorOptions {
@@ -8,6 +12,8 @@ export interface MillwrightErrorOptions {
   readonly remedy: string;
   /** True when the same call may succeed later, unchanged. Default: false. */
   readonly retryable?: boolean | undefined;
+  /** Where the code is explained. Default: `docs/errors.md#` and the code in lower case, for the codes of Millwright itself. */
+  readonly docs?: string | undefined;
   /** What was thrown underneath, if anything. */
   readonly cause?: unknown;
 }
@@ -22,6 +28,11 @@ export class MillwrightError<Code extends string = string> extends Error {
   readonly category: ErrorCategory;
   readonly remedy: string;
   readonly retryable: boolean;
+  /**
+   * Where the code is explained: a page and a heading in Millwright's repository, such as `docs/errors.md#port_closed`, or what was given
+   * as `docs`. Errors of installs older than this member have none.
+   */
+  readonly docs: string;
 
   constructor(code: Code, message: string, options: MillwrightErrorOptions) {
     super(`${message} ${options.remedy}`, options.cause === undefined ? undefined : { cause: options.cause });
@@ -29,6 +40,7 @@ export class MillwrightError<Code extends string = string> extends Error {
     this.category = options.category;
     this.remedy = options.remedy;
     this.retryable = options.retryable ?? false;
+    this.docs = options.docs ?? `docs/errors.md#${code.toLowerCase()}`;
   }
 }
 

@@ -26,7 +26,12 @@ export interface FeatureVectors {
   readonly features: Batch;
   /** By feature view: status and age of each row. */
   readonly views: Readonly<Record<string, ViewStatus>>;
+  /** By on-demand features that are waited for, where the service has such: the status of each row. */
+  readonly onDemand?: Readonly<Record<string, readonly OnDemandStatus[]>> | undefined;
 }
+
+/** `timedOut`: the features did not come within their time, and are their defaults. */
+export type OnDemandStatus = "computed" | "timedOut";
 
 export interface ViewStatus {
   readonly status: readonly FeatureStatus[];
@@ -41,6 +46,8 @@ export interface FeatureRequest extends CallOptions {
   readonly request?: Batch | undefined;
   /** Time of the request, UTC milliseconds. Default: the clock's. */
   readonly timeMs?: number | undefined;
+  /** Any object that stands for the request: reads that name the same one share what is computed on demand from equal inputs. Default: `request`, else `entities`. */
+  readonly scope?: object | undefined;
 }
 
 /** Fresh feature vectors for serving. */

@@ -69,6 +69,7 @@ export type {
   FeatureSource,
   FeatureStatus,
   FeatureVectors,
+  OnDemandStatus,
   ViewStatus,
 } from "./feature-source.ts";
 export {

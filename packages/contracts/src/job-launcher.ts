@@ -61,8 +61,8 @@ export interface JobHandle {
   events(options?: CallOptions): AsyncIterable<JobEvent>;
   /** Sends a message to the module. */
   send(body: JsonValue): void;
-  /** Asks the job to stop, kills its whole process tree after the grace time; resolves when it is gone. */
-  stop(reason: string): Promise<void>;
+  /** Asks the job to stop, kills its whole process tree after the grace time; resolves when it is gone. On abort the waiting ends, not the stopping. */
+  stop(reason: string, options?: CallOptions): Promise<void>;
   /** Resolves however the job ends: a failed job is a result, not a rejection. */
   result(options?: CallOptions): Promise<JobResult>;
 }

@@ -42,8 +42,11 @@ function encodeNumber(value: number | bigint): number | string {
   return Number.isFinite(value) ? value : String(value);
 }
 
-/** The inverse of `encodeTensor`. Throws `CONTRACTS_VALUE_INVALID` where an item does not fit `dtype`, or their number not `shape`. */
+/** The inverse of `encodeTensor`. Throws `CONTRACTS_VALUE_INVALID` where `dtype` is none, an item does not fit it, or their number not `shape`. */
 export function decodeTensor({ dtype, shape, data }: JsonTensor): Tensor {
+  if (dtype !== "string" && !Object.hasOwn(arrays, dtype)) {
+    throw valueInvalid("tensor", "$.dtype", dtype, `expected string or ${Object.keys(arrays).join(", ")}`);
+  }
   const size = shape.reduce((product, length) => product * length, 1);
   if (data.length !== size) {
     throw valueInvalid("tensor", "$.data", data.length, `expected ${size} items for the shape [${shape.join(", ")}]`);

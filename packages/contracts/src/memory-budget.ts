@@ -86,10 +86,14 @@ function reservationOf(above: Ledger, amount: Amount): Reservation {
   return {
     ...budgetOf(own, "The reservation"),
     amount,
-    async commit(actual) {
+    async commit(actual, { signal } = {}) {
+      signal?.throwIfAborted();
       checkAmount(actual);
       end("committed", actual);
     },
-    release: async () => end("released", {}),
+    async release({ signal } = {}) {
+      signal?.throwIfAborted();
+      end("released", {});
+    },
   };
 }

@@ -1,3 +1,4 @@
+import { abortable } from "./abortable.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { MillwrightEvent } from "./event.ts";
 import type { EventLog } from "./event-log.ts";
@@ -12,7 +13,7 @@ export interface NewestEventsOptions {
 
 /** Answers which event told of something last: the cause of what happens next. */
 export interface NewestEvents {
-  /** Reads what the log has got since the last question. Throws what the log throws. @returns `undefined` where no event is about the subject. */
+  /** Reads what the log has got since the last question. Throws what the log throws, or the signal's reason, also while it waits for another's reading. @returns `undefined` where no event is about the subject. */
   find(subject: string, options?: CallOptions): Promise<EventId | undefined>;
 }
 
@@ -35,7 +36,7 @@ export function createNewestEvents(
       // One walk at a time: two would read the same events.
       const caughtUp = turn.then(() => catchUp(options));
       turn = caughtUp.catch(() => {});
-      await caughtUp;
+      await abortable(caughtUp, options.signal);
       return newest.get(subject);
     },
   };

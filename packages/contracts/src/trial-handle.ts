@@ -1,10 +1,11 @@
 import type { Budget } from "./budget.ts";
 import type { EventId } from "./ids.ts";
+import type { CallOptions } from "./call-options.ts";
 import type { JsonValue } from "./json.ts";
 
 export type TrialVerdict = "continue" | "pause" | "prune";
 
-export interface TrialReportOptions {
+export interface TrialReportOptions extends CallOptions {
   /** Where a paused trial can go on from: a path or digest that the objective understands. */
   readonly checkpoint?: string | undefined;
 }

@@ -22,10 +22,13 @@ describe("the error of the house", () => {
     });
     const plain = new MillwrightError("X_BROKEN", "The x is broken.", { category: "user", remedy: "Mend it." });
     expect(plain.retryable).toBe(false);
+    expect(plain.docs).toBe("docs/errors.md#x_broken");
+    const own = { category: "user", remedy: "Mend it.", docs: "https://example.com/x" } as const;
+    expect(new MillwrightError("X_BROKEN", "The x is broken.", own).docs).toBe("https://example.com/x");
     expect(Object.hasOwn(plain, "cause")).toBe(false);
   });
 
-  test("is told by its code, also when it comes from another install", () => {
+  test("is told by its code, also when it comes from another install, and one older than `docs`", () => {
     class Foreign extends Error {
       readonly code = "X_BROKEN";
       readonly category = "user";

@@ -4,6 +4,7 @@ import {
   type Dataset,
   type Digest,
   type Schema,
+  abortable,
   unsupported,
 } from "@millwright/contracts";
 import { assertSchema, schemaOf, selectColumns } from "./batch.ts";
@@ -58,20 +59,28 @@ export function createDataset({ schema, rows, walk }: DatasetSource): Dataset {
     schema,
     ...(rows === undefined ? {} : { rows }),
     batches: (options = {}) => cutBatches(walk, names, options),
-    digest() {
-      digest ??= digestBatches(schema, dataset.batches()).catch((error: unknown) => {
-        digest = undefined;
+    async digest({ signal } = {}) {
+      signal?.throwIfAborted();
+      if (digest !== undefined) return abortable(digest, signal);
+      const reading = digestBatches(schema, dataset.batches({ signal }));
+      // A reading that one caller may abort is no other's to wait for; what it finds is kept for all.
+      if (signal === undefined) digest = reading;
+      try {
+        const found = await reading;
+        digest = Promise.resolve(found);
+        return found;
+      } catch (error) {
+        if (digest === reading) digest = undefined;
         throw error;
-      });
-      return digest;
+      }
     },
-    ref: () =>
-      Promise.reject(
-        unsupported(
-          "A reference to a dataset in memory",
-          "Write it to files first, for instance with @millwright/duckdb.",
-        ),
-      ),
+    async ref({ signal } = {}) {
+      signal?.throwIfAborted();
+      throw unsupported(
+        "A reference to a dataset in memory",
+        "Write it to files first, for instance with @millwright/duckdb.",
+      );
+    },
   };
   return dataset;
 }

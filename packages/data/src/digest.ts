@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import type {
   Batch,
   BytesColumn,
+  CallOptions,
   Column,
   Digest,
   Field,
@@ -42,10 +43,18 @@ export function createBatchDigester(schema: Schema): BatchDigester {
   };
 }
 
-/** As `createBatchDigester`, for batches at hand or to come. Throws `DATA_COLUMN_MISSING`. */
-export async function digestBatches(schema: Schema, batches: Iterable<Batch> | AsyncIterable<Batch>): Promise<Digest> {
+/** As `createBatchDigester`, for batches at hand or to come; the signal is looked at before each. Throws `DATA_COLUMN_MISSING`. */
+export async function digestBatches(
+  schema: Schema,
+  batches: Iterable<Batch> | AsyncIterable<Batch>,
+  { signal }: CallOptions = {},
+): Promise<Digest> {
+  signal?.throwIfAborted();
   const digester = createBatchDigester(schema);
-  for await (const batch of batches) digester.update(batch);
+  for await (const batch of batches) {
+    signal?.throwIfAborted();
+    digester.update(batch);
+  }
   return digester.digest();
 }
 

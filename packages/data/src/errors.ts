@@ -1,14 +1,18 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type DataErrorCode =
+  | "DATA_ARROW_INVALID"
   | "DATA_ARROW_TYPE_UNSUPPORTED"
   | "DATA_COLUMN_MISSING"
   | "DATA_COLUMN_TYPE"
   | "DATA_COLUMN_TOO_LARGE"
+  | "DATA_EXPECTATIONS_INVALID"
   | "DATA_FIT_EMPTY"
   | "DATA_LENGTH_MISMATCH"
+  | "DATA_MODEL_MONITOR_INVALID"
   | "DATA_PROFILE_INVALID"
   | "DATA_SCHEMA_MISMATCH"
+  | "DATA_SPLIT_LEAKS"
   | "DATA_TRANSFORMS_INVALID"
   | "DATA_TYPE_AMBIGUOUS"
   | "DATA_VALUE_INVALID"
@@ -19,6 +23,13 @@ export class DataError extends MillwrightError<DataErrorCode> {
 }
 
 const listed = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+export const arrowInvalid = (problem: string, cause: unknown): DataError =>
+  new DataError("DATA_ARROW_INVALID", `The bytes are no whole Arrow IPC stream or file: ${problem}.`, {
+    category: "data",
+    remedy: "Take them again from where they were written, with toIpc or another writer of Arrow IPC.",
+    cause,
+  });
 
 export const arrowTypeUnsupported = (name: string, type: string, remedy: string): DataError =>
   new DataError(
@@ -52,6 +63,12 @@ export const columnTooLarge = (bytes: number): DataError =>
     },
   );
 
+export const expectationsInvalid = (path: string, problem: string): DataError =>
+  new DataError("DATA_EXPECTATIONS_INVALID", `The expectations cannot be used: ${path} ${problem}.`, {
+    category: "user",
+    remedy: "Mend the expectation, or build it with the expect functions and defineExpectations.",
+  });
+
 export const fitEmpty = (column: string, needed: string): DataError =>
   new DataError("DATA_FIT_EMPTY", `The column "${column}" has no value from which to fit ${needed}.`, {
     category: "data",
@@ -64,6 +81,12 @@ export const lengthMismatch = (name: string, actual: number, wanted: number): Da
     remedy: "Give all columns of a batch the same number of rows.",
   });
 
+export const modelMonitorInvalid = (file: string, path: string, problem: string): DataError =>
+  new DataError("DATA_MODEL_MONITOR_INVALID", `The ${file} cannot be read: ${path} ${problem}.`, {
+    category: "data",
+    remedy: "Write it in the schema that SageMaker Model Monitor documents, or suggest it again.",
+  });
+
 export const profileInvalid = (path: string, problem: string): DataError =>
   new DataError("DATA_PROFILE_INVALID", `The profile cannot be read: ${path} ${problem}.`, {
     category: "data",
@@ -74,6 +97,12 @@ export const schemaMismatch = (problem: string): DataError =>
   new DataError("DATA_SCHEMA_MISMATCH", `Schemas differ: ${problem}.`, {
     category: "user",
     remedy: "Give all parts the same column names and types.",
+  });
+
+export const splitLeaks = (problems: readonly string[]): DataError =>
+  new DataError("DATA_SPLIT_LEAKS", `The parts of the split are not apart: ${problems.join("; ")}.`, {
+    category: "data",
+    remedy: "Split by entity with splitByHash or by time with splitByTime, and drop duplicates before splitting.",
   });
 
 export const transformsInvalid = (path: string, problem: string): DataError =>
@@ -94,11 +123,15 @@ export const valueInvalid = (type: string, row: number, value: unknown): DataErr
     remedy: "Pass a value of the column's type, or null.",
   });
 
-export const versionUnsupported = (what: string, version: unknown): DataError =>
-  new DataError("DATA_VERSION_UNSUPPORTED", `${what} has the format version ${show(version)}; this release reads 1.`, {
-    category: "user",
-    remedy: "Upgrade @millwright/data, or write it again with this release.",
-  });
+export const versionUnsupported = (what: string, version: unknown, known = "1"): DataError =>
+  new DataError(
+    "DATA_VERSION_UNSUPPORTED",
+    `${what} has the format version ${show(version)}; this release reads ${known}.`,
+    {
+      category: "user",
+      remedy: "Upgrade @millwright/data, or write it again with this release.",
+    },
+  );
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);

@@ -1,3 +1,5 @@
+import { hashText } from "./hash.ts";
+
 /**
  * Counts of the most frequent texts, after Misra and Gries (1982) with the merge of Agarwal et al., "Mergeable Summaries" (2012): exact while at
  * most `capacity` distinct texts were met; after that a text that was met n times counts from n − `error` to n, with `error` at most total/(capacity + 1).
@@ -55,4 +57,18 @@ export function mostFrequent(
   limit: number = Number.POSITIVE_INFINITY,
 ): readonly (readonly [string, number])[] {
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, limit);
+}
+
+/** Most bytes of a text within JSON, its quotes included: 256 of them and their counts are less than 48 KB. */
+const textBytes = 160;
+
+/** @returns the text itself where it is short; otherwise its beginning, an ellipsis and 16 digits of hash that tell it from others. */
+export function boundedText(text: string): string {
+  if (text.length * 6 + 2 <= textBytes || Buffer.byteLength(JSON.stringify(text)) <= textBytes) return text;
+  const hash = [0, 0x9e3779b9].map((seed) => hashText(text, seed).toString(16).padStart(8, "0")).join("");
+  let end = Math.min(text.length, textBytes);
+  // Half of a surrogate pair at the end would not survive UTF-8.
+  const shortened = (): string => `${text.slice(0, end).replace(/[\uD800-\uDBFF]$/, "")}…${hash}`;
+  while (Buffer.byteLength(JSON.stringify(shortened())) > textBytes) end -= 1;
+  return shortened();
 }

@@ -12,7 +12,7 @@ import {
 import { clearBit, filledBitmap, sliceBits } from "./bitmap.ts";
 import { column as build, isNull, numericColumn, type ValueInput } from "./column.ts";
 import { concatColumns } from "./concat.ts";
-import { arrowTypeUnsupported, columnTooLarge } from "./errors.ts";
+import { arrowInvalid, arrowTypeUnsupported, columnTooLarge } from "./errors.ts";
 
 /**
  * The record batches of an Arrow table, or one of them, as batches over the same memory. What columns lay out differently is converted and copied:
@@ -29,9 +29,18 @@ export function fromArrow(table: Table | RecordBatch): readonly Batch[] {
   });
 }
 
-/** Reads an Arrow IPC stream or file. The columns view the bytes where those are aligned. Throws as `fromArrow`. */
+/** Reads an Arrow IPC stream or file. The columns view the bytes where those are aligned. Throws `DATA_ARROW_INVALID`, and as `fromArrow`. */
 export function fromIpc(bytes: Uint8Array): readonly Batch[] {
-  return fromArrow(tableFromIPC(bytes));
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`Arrow IPC is read from bytes, not from a ${typeof bytes}.`);
+  return fromArrow(readTable(bytes));
+}
+
+function readTable(bytes: Uint8Array): Table {
+  try {
+    return tableFromIPC(bytes);
+  } catch (error) {
+    throw arrowInvalid(error instanceof Error ? error.message : String(error), error);
+  }
 }
 
 /** One Arrow `Data` as a column over the same memory; `name` is for errors. */

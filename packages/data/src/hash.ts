@@ -9,9 +9,13 @@ const rotated = (value: number, bits: number): number => (value << bits) | (valu
 
 /**
  * MurmurHash3_x86_32 (Appleby; https://github.com/aappleby/smhasher) of bytes `start` to `end`, as an unsigned integer.
+ * Throws RangeError where they are not within the bytes.
  * The same on every machine and in every release: splits and hashed features rest on it.
  */
 export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = 0): number {
+  if (!(start >= 0 && start <= end && end <= bytes.length)) {
+    throw new RangeError(`Bytes ${start} to ${end} are not within the ${bytes.length} bytes.`);
+  }
   let hash = seed | 0;
   const blocks = start + ((end - start) & ~3);
   let at = start;

@@ -2,7 +2,7 @@
 export type Moments = {
   readonly count: number;
   readonly mean: number;
-  /** Sum of squared distances from the mean. */
+  /** Sum of squared distances from the mean; at most the largest float. */
   readonly m2: number;
   /** Smallest and largest; 0 while `count` is 0. */
   readonly min: number;
@@ -11,8 +11,9 @@ export type Moments = {
 
 export const emptyMoments: Moments = { count: 0, mean: 0, m2: 0, min: 0, max: 0 };
 
-/** Moments of the finite numbers among the first `length`; mean first, then distances from it, so that nothing cancels. */
+/** Moments of the finite numbers among the first `length`; mean first, then distances from it, so that nothing cancels. Throws RangeError where there are fewer. */
 export function momentsOf(values: Float64Array, length: number = values.length): Moments {
+  if (!(length <= values.length)) throw new RangeError(`There are ${values.length} values, not ${length}.`);
   let count = 0;
   let sum = 0;
   let min = Number.POSITIVE_INFINITY;
@@ -60,11 +61,11 @@ export function varianceOf({ count, m2 }: Moments): number {
   return count < 2 ? 0 : m2 / (count - 1);
 }
 
-/** −0 would not survive JSON. */
+/** −0 would not survive JSON, nor would the squares of numbers beyond 2^511: those stand at the largest float. */
 const canonical = ({ count, mean, m2, min, max }: Moments): Moments => ({
   count,
-  mean: mean + 0,
-  m2,
+  mean: Number.isFinite(mean) ? mean + 0 : min / 2 + max / 2,
+  m2: m2 <= Number.MAX_VALUE ? m2 : Number.MAX_VALUE,
   min: min + 0,
   max: max + 0,
 });

@@ -6,6 +6,7 @@ import { createJsonReader, type JsonReader } from "./json-reader.ts";
 import type { Moments } from "./moments.ts";
 import type { ColumnProfile, Profile } from "./profile.ts";
 import type { QuantileSketch } from "./quantile-sketch.ts";
+import { parseRanks, ranksToJson } from "./rank-sketch-json.ts";
 
 const columnTypes: readonly ColumnType[] = [
   "int8",
@@ -41,6 +42,7 @@ function columnToJson({
   nonFinite,
   moments,
   quantiles,
+  ranks,
   frequent,
   distinct,
 }: ColumnProfile): JsonObject {
@@ -51,6 +53,7 @@ function columnToJson({
     nonFinite,
     ...(moments === undefined ? {} : { moments: { ...moments } }),
     ...(quantiles === undefined ? {} : { quantiles: sketchToJson(quantiles) }),
+    ...(ranks === undefined ? {} : { ranks: ranksToJson(ranks) }),
     ...(frequent === undefined
       ? {}
       : { frequent: { ...frequent, counts: [...frequent.counts].map(([text, times]) => [text, times]) } }),
@@ -99,6 +102,7 @@ function parseColumn(reader: JsonReader): ColumnProfile {
     nonFinite: reader.field("nonFinite").count(),
     ...part("moments", parseMoments),
     ...part("quantiles", parseSketch),
+    ...part("ranks", parseRanks),
     ...part("frequent", parseFrequent),
     ...part("distinct", parseDistinct),
   };

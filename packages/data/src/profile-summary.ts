@@ -4,6 +4,7 @@ import { mostFrequent } from "./frequent.ts";
 import { varianceOf } from "./moments.ts";
 import type { ColumnProfile, Profile } from "./profile.ts";
 import { quantileOf, relativeErrorOf } from "./quantile-sketch.ts";
+import { quantilesInSketch } from "./rank-sketch.ts";
 
 /** A column profile in the numbers that people read. */
 export interface ColumnSummary {
@@ -22,9 +23,11 @@ export interface ColumnSummary {
   readonly standardDeviation?: number | undefined;
   readonly min?: number | undefined;
   readonly max?: number | undefined;
-  /** Each within `quantileError` of a true value, relatively. */
+  /** Each within `quantileError` of a true value, relatively; where `rankError` is there, each of a rank that is at most that far off. */
   readonly quantiles?: Readonly<Record<"p01" | "p05" | "p25" | "p50" | "p75" | "p95" | "p99", number>> | undefined;
   readonly quantileError?: number | undefined;
+  /** As the profile was asked for it; then the quantiles come from its sample, and there is no `quantileError`. */
+  readonly rankError?: number | undefined;
   /** The ten most frequent texts with their counts. */
   readonly top?: readonly (readonly [string, number])[] | undefined;
 }
@@ -51,23 +54,22 @@ function textsOf({ frequent, distinct }: ColumnProfile): Partial<ColumnSummary> 
   };
 }
 
-function numbersOf({ moments, quantiles }: ColumnProfile): Partial<ColumnSummary> {
+const shares = { p01: 0.01, p05: 0.05, p25: 0.25, p50: 0.5, p75: 0.75, p95: 0.95, p99: 0.99 } as const;
+
+function numbersOf({ moments, quantiles, ranks }: ColumnProfile): Partial<ColumnSummary> {
   if (moments === undefined || quantiles === undefined || moments.count === 0) return {};
-  const at = (q: number): number => Math.min(moments.max, Math.max(moments.min, quantileOf(quantiles, q)));
+  const asked = Object.values(shares);
+  const values = ranks === undefined ? asked.map((q) => quantileOf(quantiles, q)) : quantilesInSketch(ranks, asked);
+  const within = values.map((value) => Math.min(moments.max, Math.max(moments.min, value)));
   return {
     mean: moments.mean,
     standardDeviation: Math.sqrt(varianceOf(moments)),
     min: moments.min,
     max: moments.max,
-    quantiles: {
-      p01: at(0.01),
-      p05: at(0.05),
-      p25: at(0.25),
-      p50: at(0.5),
-      p75: at(0.75),
-      p95: at(0.95),
-      p99: at(0.99),
-    },
-    quantileError: relativeErrorOf(quantiles),
+    quantiles: Object.fromEntries(Object.keys(shares).map((name, at) => [name, within[at]])) as Record<
+      keyof typeof shares,
+      number
+    >,
+    ...(ranks === undefined ? { quantileError: relativeErrorOf(quantiles) } : { rankError: ranks.epsilon }),
   };
 }

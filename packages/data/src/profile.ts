@@ -6,6 +6,7 @@ import { type FrequentTexts, mergeFrequent } from "./frequent.ts";
 import { mergeMoments, type Moments } from "./moments.ts";
 import { createColumnProfiler } from "./profiler.ts";
 import { mergeQuantileSketches, type QuantileSketch } from "./quantile-sketch.ts";
+import { mergeRankSketches, type RankSketch } from "./rank-sketch.ts";
 
 /** What is known of one column without its rows. */
 export interface ColumnProfile {
@@ -19,7 +20,9 @@ export interface ColumnProfile {
   /** Numbers, dates, timestamps (days, microseconds) and booleans (0 and 1). */
   readonly moments?: Moments | undefined;
   readonly quantiles?: QuantileSketch | undefined;
-  /** Text and dictionaries; booleans as `true` and `false`. */
+  /** Where `rankError` was asked for. */
+  readonly ranks?: RankSketch | undefined;
+  /** Text and dictionaries; booleans as `true` and `false`. A text of more than some 150 bytes stands by its beginning and a hash. */
   readonly frequent?: FrequentTexts | undefined;
   /** All types but lists and binary. 64-bit integers beyond 2^53 count as the float nearest to them. */
   readonly distinct?: DistinctSketch | undefined;
@@ -36,6 +39,11 @@ export interface ProfileOptions {
   readonly maxBuckets?: number | undefined;
   /** Most texts counted a column. Default: 256. */
   readonly maxTexts?: number | undefined;
+  /**
+   * Most that the rank of a number may be off, as a share of the rows, whatever the numbers are: from 0.0025 to 0.5. Default: no such bound;
+   * ranks are then exact between the buckets of the quantile sketch, which bound the error of values.
+   */
+  readonly rankError?: number | undefined;
 }
 
 /** Collects a profile batch by batch: `updateProfile` without copying what was collected. */
@@ -137,6 +145,7 @@ function mergeColumns(name: string, columns: readonly ColumnProfile[]): ColumnPr
   const parts = <Part>(part: (column: ColumnProfile) => Part | undefined): readonly Part[] =>
     columns.map(part).filter((each) => each !== undefined);
   const [sketch, ...sketches] = parts(({ quantiles }) => quantiles);
+  const ranks = parts(({ ranks: sample }) => sample);
   const [distinct, ...distincts] = parts(({ distinct: registers }) => registers);
   return {
     type: first.type,
@@ -145,6 +154,10 @@ function mergeColumns(name: string, columns: readonly ColumnProfile[]): ColumnPr
     nonFinite: sumOf(columns.map(({ nonFinite }) => nonFinite)),
     ...(first.moments === undefined ? {} : { moments: parts(({ moments }) => moments).reduce(mergeMoments) }),
     ...(sketch === undefined ? {} : { quantiles: mergeQuantileSketches(sketch, ...sketches) }),
+    // Rows of a part that has no sample would be missing in it.
+    ...(ranks[0] === undefined || ranks.length < columns.length
+      ? {}
+      : { ranks: mergeRankSketches(ranks[0], ...ranks.slice(1)) }),
     ...(first.frequent === undefined ? {} : { frequent: parts(({ frequent }) => frequent).reduce(mergeFrequent) }),
     ...(distinct === undefined ? {} : { distinct: mergeDistinct(distinct, ...distincts) }),
   };

@@ -3,10 +3,11 @@ import { hasBit } from "./bitmap.ts";
 import { isNull, isNumericType, nullCount } from "./column.ts";
 import { addNumbersToDistinct, addTextToDistinct, emptyDistinct } from "./distinct.ts";
 import { writeFloat64 } from "./float64.ts";
-import { addFrequent, emptyFrequent, type FrequentTexts } from "./frequent.ts";
+import { addFrequent, boundedText, emptyFrequent, type FrequentTexts } from "./frequent.ts";
 import { emptyMoments, mergeMoments, momentsOf } from "./moments.ts";
 import type { ColumnProfile, ProfileOptions } from "./profile.ts";
 import { createQuantileSketcher } from "./quantile-sketch.ts";
+import { createRankSketcher } from "./rank-sketch.ts";
 import { createTextTable } from "./text-table.ts";
 import { toArray } from "./value.ts";
 
@@ -36,8 +37,9 @@ const blockRows = 2048;
 /** Shared: nothing waits between filling it and reading it, and many small profiles are kept at one time. */
 const block = new Float64Array(blockRows);
 
-function createNumberProfiler(type: ColumnType, { maxBuckets, maxTexts }: ProfileOptions): ColumnProfiler {
+function createNumberProfiler(type: ColumnType, { maxBuckets, maxTexts, rankError }: ProfileOptions): ColumnProfiler {
   const sketcher = createQuantileSketcher(maxBuckets);
+  const ranks = rankError === undefined ? undefined : createRankSketcher({ epsilon: rankError });
   const distinct = emptyDistinct();
   let frequent = type === "bool" ? emptyFrequent(maxTexts) : undefined;
   let moments = emptyMoments;
@@ -54,6 +56,7 @@ function createNumberProfiler(type: ColumnType, { maxBuckets, maxTexts }: Profil
         writeFloat64(column, block, start);
         moments = mergeMoments(moments, momentsOf(block, rows));
         sketcher.addAll(block, rows);
+        ranks?.addAll(block, rows);
         addNumbersToDistinct(distinct, block, rows);
       }
     },
@@ -64,6 +67,7 @@ function createNumberProfiler(type: ColumnType, { maxBuckets, maxTexts }: Profil
       nonFinite: count - moments.count,
       moments,
       quantiles: sketcher.sketch(),
+      ...(ranks === undefined ? {} : { ranks: ranks.sketch() }),
       ...(frequent === undefined ? {} : { frequent }),
       distinct: distinct.slice(),
     }),
@@ -92,10 +96,20 @@ function createTextProfiler(type: ColumnType, { maxTexts }: ProfileOptions): Col
       missing += nulls;
       count += column.length - nulls;
       for (const text of counts.keys()) addTextToDistinct(distinct, text);
-      frequent = addFrequent(frequent, counts);
+      frequent = addFrequent(frequent, bounded(counts));
     },
     profile: () => ({ type, count, missing, nonFinite: 0, frequent, distinct: distinct.slice() }),
   };
+}
+
+/** The counts with long texts shortened, so that a profile stays small whatever a column holds. */
+function bounded(counts: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const short = new Map<string, number>();
+  for (const [text, count] of counts) {
+    const key = boundedText(text);
+    short.set(key, (short.get(key) ?? 0) + count);
+  }
+  return short;
 }
 
 function countDictionary(column: DictionaryColumn): Map<string, number> {

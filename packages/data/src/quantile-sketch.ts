@@ -51,6 +51,7 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
   };
   return {
     addAll(values, length = values.length) {
+      if (!(length <= values.length)) throw new RangeError(`There are ${values.length} values, not ${length}.`);
       const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
       for (let index = 0; index < length; index += 1) {
         const high = words[index * 2 + 1] as number;

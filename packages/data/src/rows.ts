@@ -134,10 +134,10 @@ function takeBytes(column: BytesColumn, rows: Int32Array): BytesColumn {
   const offsets = takenOffsets(column.offsets, rows);
   const values = new Uint8Array(offsets[rows.length] ?? 0);
   for (let index = 0; index < rows.length; index += 1) {
-    const row = rows[index] ?? 0;
-    const end = column.offsets[row + 1] ?? 0;
-    let to = offsets[index] ?? 0;
-    for (let from = column.offsets[row] ?? 0; from < end; from += 1, to += 1) values[to] = column.values[from] ?? 0;
+    const from = column.offsets[rows[index] ?? 0] ?? 0;
+    const to = offsets[index] ?? 0;
+    const count = (offsets[index + 1] ?? 0) - to;
+    for (let at = 0; at < count; at += 1) values[to + at] = column.values[from + at] ?? 0;
   }
   return { type: column.type, length: rows.length, values, offsets };
 }
@@ -145,10 +145,11 @@ function takeBytes(column: BytesColumn, rows: Int32Array): BytesColumn {
 function takeLists(column: ListColumn, rows: Int32Array): ListColumn {
   const offsets = takenOffsets(column.offsets, rows);
   const items = new Int32Array(offsets[rows.length] ?? 0);
-  let at = 0;
-  for (const row of rows) {
-    const end = column.offsets[row + 1] ?? 0;
-    for (let item = column.offsets[row] ?? 0; item < end; item += 1, at += 1) items[at] = item;
+  for (let index = 0; index < rows.length; index += 1) {
+    const from = column.offsets[rows[index] ?? 0] ?? 0;
+    const to = offsets[index] ?? 0;
+    const count = (offsets[index + 1] ?? 0) - to;
+    for (let at = 0; at < count; at += 1) items[to + at] = from + at;
   }
   return { type: "list", length: rows.length, values: takeColumn(column.values, items), offsets };
 }

@@ -1,9 +1,8 @@
 import type { Batch, Tensor } from "@millwright/contracts";
 import { columnOf } from "./batch.ts";
 import { createStepEncoder } from "./encode-step.ts";
-import { columnMissing, transformsInvalid, valueInvalid, versionUnsupported } from "./errors.ts";
-import { createJsonReader, type JsonReader } from "./json-reader.ts";
-import type { FittedStep, FittedTransforms, InputKind } from "./transform-plan.ts";
+import { columnMissing, valueInvalid } from "./errors.ts";
+import type { FittedStep, FittedTransforms } from "./transform-plan.ts";
 
 /** A float32 matrix, one row per row of the batch, with the names of its columns. */
 export type TransformedBatch = Extract<Tensor, { readonly dtype: "float32" }> & {
@@ -22,7 +21,7 @@ export interface CompiledTransforms {
   /** Throws `DATA_COLUMN_MISSING`, `DATA_COLUMN_TYPE`. Further columns are not looked at. */
   batch(batch: Batch): TransformedBatch;
   /**
-   * One row from plain values: numbers, bigints, booleans, texts, Dates for timestamps; null and undefined where there is none.
+   * One row from plain values: numbers, bigints, booleans, texts, Dates for timestamps (and for the dates of `dateParts`); null and undefined where there is none.
    * Writes `width` numbers to `target` from `at` on. Throws `DATA_COLUMN_MISSING` for an absent key, `DATA_VALUE_INVALID`.
    */
   row(values: Readonly<Record<string, unknown>>, target?: Float32Array, at?: number): Float32Array;
@@ -34,25 +33,26 @@ export function compileTransforms(fitted: FittedTransforms): CompiledTransforms 
     const encoder = createStepEncoder(step);
     const at = width;
     width += encoder.names.length;
-    return { column: step.column, input: step.input, encoder, at };
+    return { step, encoder, at };
   });
   const names = steps.flatMap(({ encoder }) => encoder.names);
   return {
     names,
     width,
-    columns: [...new Set(steps.map(({ column }) => column))],
+    columns: [...new Set(steps.map(({ step }) => step.column))],
     batch(batch) {
       const data = new Float32Array(batch.length * width);
-      for (const { column, encoder, at } of steps) encoder.writeColumn(columnOf(batch, column), data, at, width);
+      for (const { step, encoder, at } of steps) encoder.writeColumn(columnOf(batch, step.column), data, at, width);
       return { dtype: "float32", shape: [batch.length, width], data, names };
     },
     row(values, target = new Float32Array(width), at = 0) {
       target.fill(0, at, at + width);
-      for (const { column, input, encoder, at: offset } of steps) {
+      for (const { step, encoder, at: offset } of steps) {
+        const { column, input } = step;
         const value = values[column];
         if (value === undefined && !Object.hasOwn(values, column)) throw columnMissing(column, Object.keys(values));
         if (input === "text") encoder.writeText(textOf(value), target, at + offset);
-        else encoder.writeNumber(numberOf(value, input), target, at + offset);
+        else encoder.writeNumber(numberOf(value, step), target, at + offset);
       }
       return target;
     },
@@ -65,13 +65,17 @@ function textOf(value: unknown): string | null {
   return value;
 }
 
-function numberOf(value: unknown, input: InputKind): number {
+function numberOf(value: unknown, step: FittedStep): number {
+  const { input } = step;
   if (value == null) return Number.NaN;
   if (typeof value === "boolean") return value ? 1 : 0;
   if (input === "number") {
     if (typeof value === "number") return value;
     if (typeof value === "bigint") return Number(value);
-    if (value instanceof Date) return value.getTime() * 1000;
+    if (value instanceof Date)
+      return step.kind === "dateParts" && step.unit === "day"
+        ? Math.floor(value.getTime() / 86_400_000)
+        : value.getTime() * 1000;
   }
   throw valueInvalid(input, 0, value);
 }
@@ -79,69 +83,4 @@ function numberOf(value: unknown, input: InputKind): number {
 /** `compileTransforms(fitted).batch(batch)`: compile once where it is used often. */
 export function applyTransforms(fitted: FittedTransforms, batch: Batch): TransformedBatch {
   return compileTransforms(fitted).batch(batch);
-}
-
-/** Reads fitted transforms from JSON. Throws `DATA_TRANSFORMS_INVALID`, which names the path, and `DATA_VERSION_UNSUPPORTED`. */
-export function parseTransforms(json: unknown): FittedTransforms {
-  const reader = createJsonReader(json, "", (path, problem) =>
-    transformsInvalid(path === "" ? "the whole" : path, problem),
-  );
-  const version = reader.object()["formatVersion"];
-  if (version !== 1) throw versionUnsupported("The transforms", version);
-  return { formatVersion: 1, steps: reader.field("steps").items().map(parseStep) };
-}
-
-function parseStep(reader: JsonReader): FittedStep {
-  const kind = reader.field("kind").oneOf(["numeric", "oneHot", "hash", "cyclic"]);
-  const column = reader.field("column").string();
-  switch (kind) {
-    case "numeric":
-      return {
-        kind,
-        column,
-        input: reader.field("input").oneOf(["number", "bool"]),
-        fill: reader.field("fill").number(),
-        missingIndicator: reader.field("missingIndicator").boolean(),
-        log: reader.field("log").boolean(),
-        offset: reader.field("offset").number(),
-        divisor: positive(reader.field("divisor")),
-      };
-    case "oneHot": {
-      const categories = reader
-        .field("categories")
-        .items()
-        .map((category) => category.string());
-      if (new Set(categories).size !== categories.length) reader.field("categories").fail("must not repeat a category");
-      const fill = reader.field("fill");
-      return {
-        kind,
-        column,
-        input: parseInput(reader),
-        categories,
-        fill: fill.value === null ? null : fill.string(),
-        other: reader.field("other").boolean(),
-      };
-    }
-    case "hash":
-      return {
-        kind,
-        column,
-        input: parseInput(reader),
-        buckets: positive(reader.field("buckets")),
-        seed: reader.field("seed").number(),
-      };
-    case "cyclic":
-      return {
-        kind,
-        column,
-        input: reader.field("input").oneOf(["number", "bool"]),
-        period: positive(reader.field("period")),
-      };
-  }
-}
-
-const parseInput = (reader: JsonReader): InputKind => reader.field("input").oneOf(["number", "bool", "text"]);
-
-function positive(reader: JsonReader): number {
-  return reader.number() > 0 ? reader.number() : reader.fail("must be greater than 0");
 }

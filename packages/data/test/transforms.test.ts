@@ -26,6 +26,13 @@ const plan: TransformPlan = [
   { kind: "hash", column: "id", buckets: 4 },
   { kind: "cyclic", column: "hour", period: 24 },
   { kind: "cyclic", column: "time", period: 86_400_000_000 },
+  { kind: "bucket", column: "distance", edges: { quantiles: 5 } },
+  { kind: "bucket", column: "hour", edges: [6, 12, 18] },
+  { kind: "target", column: "carrier", target: "late" },
+  { kind: "target", column: "month", target: "distance", smoothing: 5 },
+  { kind: "ngram", column: "tail", buckets: 16, unit: "character", sizes: [2, 3] },
+  { kind: "dateParts", column: "time", parts: ["year", "month", "weekday", "hour"] },
+  { kind: "dateParts", column: "time", parts: ["yearDay", "minute"], encoding: "number" },
 ];
 
 function flights(rows: number, seed: number) {
@@ -76,7 +83,7 @@ const code = (make: () => unknown): unknown => {
   }
 };
 
-test("a row alone gives the bits that it gives in a batch, after a trip through JSON too", async () => {
+test("DQ-12: a row alone gives the bits that it gives in a batch, after a trip through JSON too", async () => {
   const train = flights(3000, 1);
   const fitted = await fitTransforms(plan, datasetOf([sliceBatch(train, 0, 1234), sliceBatch(train, 1234)]));
   const read = parseTransforms(JSON.parse(JSON.stringify(fitted)));
@@ -212,7 +219,7 @@ test("damaged transforms are refused with the path of the damage", async () => {
   expect(() => parseTransforms(damaged((json) => Object.assign(json["steps"]![1]!, { kind: "magic" })))).toThrow(
     "steps[1].kind",
   );
-  expect(code(() => parseTransforms(damaged((json) => Object.assign(json, { formatVersion: 2 }))))).toBe(
+  expect(code(() => parseTransforms(damaged((json) => Object.assign(json, { formatVersion: 3 }))))).toBe(
     "DATA_VERSION_UNSUPPORTED",
   );
   for (const nothing of [null, 5, [], "x"])

@@ -2,6 +2,7 @@ import { DuckDBTableFunction, VARCHAR, type DuckDBConnection } from "@duckdb/nod
 import duckdb from "@duckdb/node-bindings";
 import type { Batch, Schema } from "@millwright/contracts";
 import { duckTypeOf } from "./column-types.ts";
+import { fromDuckDb } from "./errors.ts";
 import { VECTOR_ROWS, writeVector } from "./column-writer.ts";
 
 /** The table function through which columns enter DuckDB: `SELECT * FROM millwright_batches('handle')`. */
@@ -36,7 +37,7 @@ export function registerBatchFunction(connection: DuckDBConnection): BatchSource
       supportsProjectionPushdown: true,
       bindFunction(info) {
         const source = sources.get(String(info.getParameter(0)));
-        if (source === undefined) throw new Error("no batches are registered under this handle");
+        if (source === undefined) throw fromDuckDb("Binder Error: no batches are registered under this handle");
         for (const field of source.schema) info.addResultColumn(field.name, duckTypeOf(field));
         let rows = 0;
         for (const batch of source.batches) rows += batch.length;

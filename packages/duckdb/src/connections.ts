@@ -1,5 +1,5 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { closed, type CallOptions } from "@millwright/contracts";
+import { abortable, closed, type CallOptions } from "@millwright/contracts";
 import { fromDuckDb } from "./errors.ts";
 
 /** How often a query that should stop is told so: an interrupt that comes just before the query starts is forgotten. */
@@ -103,7 +103,7 @@ function createCalls(concurrency: number): Calls {
     check,
     async run(connection, work, { signal, where } = {}) {
       signal?.throwIfAborted();
-      await gate.enter();
+      await gate.enter(signal);
       let timer: NodeJS.Timeout | undefined;
       const stop = (): void => {
         connection.interrupt();
@@ -139,18 +139,33 @@ function createCalls(concurrency: number): Calls {
   };
 }
 
-function createGate(places: number): { enter(): Promise<void>; leave(): void } {
+function createGate(places: number): { enter(signal: AbortSignal | undefined): Promise<void>; leave(): void } {
   let free = places;
-  const waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
   return {
-    async enter() {
-      if (free > 0) free--;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
+    async enter(signal) {
+      if (free > 0) {
+        free--;
+        return;
+      }
+      let enter: () => void = () => {};
+      const turn = new Promise<void>((resolve) => waiting.add((enter = resolve)));
+      try {
+        await abortable(turn, signal);
+      } catch (error) {
+        // Where its turn came in the same moment, the next one has it.
+        if (!waiting.delete(enter)) this.leave();
+        throw error;
+      }
     },
     leave() {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
+      const [next] = waiting;
+      if (next === undefined) {
+        free++;
+        return;
+      }
+      waiting.delete(next);
+      next();
     },
   };
 }

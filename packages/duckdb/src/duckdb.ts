@@ -21,8 +21,9 @@ import { identifier, literal, type SqlParameters } from "./sql.ts";
 import { createSqlDataset, type Query } from "./sql-dataset.ts";
 import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
+import { writeCsvQuery, type WriteCsvOptions, writeNdjsonQuery, type WriteNdjsonOptions } from "./text-writer.ts";
 
-export interface DuckDbOptions {
+export interface DuckDbOptions extends CallOptions {
   /** The database file. Default: in memory. */
   readonly path?: string | undefined;
   /** What DuckDB may hold in memory before it spills; the process takes somewhat more. Default: 80 % of the machine's. */
@@ -72,18 +73,36 @@ export interface DuckDb extends AsyncDisposable {
   register(name: string, source: ColumnSource, options?: CallOptions): Promise<RegisteredTable>;
   /** Writes a query's or any columns' rows as Parquet, whole or not at all. @returns the files, ordered by path. */
   writeParquet(source: string | ColumnSource, path: string, options?: WriteOptions): Promise<readonly DatasetPart[]>;
+  /**
+   * Writes a query's or any columns' rows as CSV (RFC 4180), whole or not at all. Bytes are written `\\xAA`, NaN and infinities `nan`, `inf`.
+   * Throws `PORT_UNSUPPORTED` for lists.
+   */
+  writeCsv(source: string | ColumnSource, path: string, options?: WriteCsvOptions & QueryOptions): Promise<DatasetPart>;
+  /**
+   * Writes a query's or any columns' rows as NDJSON, whole or not at all. Throws `DUCKDB_CONVERSION_FAILED` for NaN and infinities,
+   * `PORT_UNSUPPORTED` for binary columns.
+   */
+  writeNdjson(
+    source: string | ColumnSource,
+    path: string,
+    options?: WriteNdjsonOptions & QueryOptions,
+  ): Promise<DatasetPart>;
 }
 
 let instances = 0;
 
 /** Opens DuckDB. Throws `DUCKDB_ALREADY_OPEN`, `DUCKDB_FILE_LOCKED`, `DUCKDB_WORKER_REFUSED`, `DUCKDB_DATABASE_CORRUPT`. */
 export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
-  const { path, spillDirectory, concurrency = 2 } = options;
+  const { path, spillDirectory, concurrency = 2, signal } = options;
+  signal?.throwIfAborted();
   const claim = path === undefined || path === ":memory:" ? undefined : await claimDatabaseFile(resolve(path));
   const spill = resolve(spillDirectory ?? join(tmpdir(), `millwright-duckdb-${process.pid}-${++instances}`));
   try {
     const instance = await createInstance(claim?.path ?? ":memory:", spill, options);
-    const { sources } = await prepareInstance(instance, spill, options);
+    const sources = await prepareInstance(instance, spill, options).catch((error: unknown) => {
+      instance.closeSync();
+      throw error;
+    });
     const connections = createConnections(instance, prepareConnection, concurrency);
     return createDuckDb(connections, sources, async () => {
       await connections.close();
@@ -92,6 +111,7 @@ export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
     });
   } catch (error) {
     claim?.release();
+    signal?.throwIfAborted();
     throw fromDuckDb(error, claim?.path);
   }
 }
@@ -113,8 +133,8 @@ async function createInstance(path: string, spill: string, options: DuckDbOption
 async function prepareInstance(
   instance: DuckDBInstance,
   spill: string,
-  { allowedDirectories }: DuckDbOptions,
-): Promise<{ readonly sources: BatchSources }> {
+  { allowedDirectories, signal }: DuckDbOptions,
+): Promise<BatchSources> {
   const connection = await instance.connect();
   try {
     await connection.run(`ATTACH ':memory:' AS ${SCRATCH}`);
@@ -126,7 +146,8 @@ async function prepareInstance(
       await connection.run("SET enable_external_access = false");
     }
     await connection.run("SET lock_configuration = true");
-    return { sources };
+    signal?.throwIfAborted();
+    return sources;
   } finally {
     connection.closeSync();
   }
@@ -163,13 +184,17 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
       throw error;
     }
   };
-  const writeParquet: DuckDb["writeParquet"] = async (source, path, options = {}) => {
-    if (typeof source === "string")
-      return writeQuery(connections, { sql: source, params: options.params ?? [] }, path, options);
+  /** Hands on the query behind a source; columns from outside become a table for as long as it is written. */
+  const asQuery = async <Written>(
+    source: string | ColumnSource,
+    options: QueryOptions,
+    write: (query: Query) => Promise<Written>,
+  ): Promise<Written> => {
+    if (typeof source === "string") return write({ sql: source, params: options.params ?? [] });
     const own = "batches" in source ? queries.get(source) : undefined;
-    if (own !== undefined) return writeQuery(connections, own, path, options);
+    if (own !== undefined) return write(own);
     await using table = await register(`__millwright_write_${ids.next()}`, source, options);
-    return await writeQuery(connections, { sql: `SELECT * FROM ${table.sql}`, params: [] }, path, options);
+    return await write({ sql: `SELECT * FROM ${table.sql}`, params: [] });
   };
   return {
     query: (sql, options) => stream(connections, sql, options),
@@ -178,7 +203,12 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     scan: (source, options) => scanFiles(connections, source, options),
     openRef: (ref) => openRefDataset(connections, ref),
     register,
-    writeParquet,
+    writeParquet: (source, path, options = {}) =>
+      asQuery(source, options, (query) => writeQuery(connections, query, path, options)),
+    writeCsv: (source, path, options = {}) =>
+      asQuery(source, options, (query) => writeCsvQuery(connections, query, path, options)),
+    writeNdjson: (source, path, options = {}) =>
+      asQuery(source, options, (query) => writeNdjsonQuery(connections, query, path, options)),
     [Symbol.asyncDispose]: close,
   };
 }

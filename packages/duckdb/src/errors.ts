@@ -1,4 +1,4 @@
-import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contracts";
+import { isMillwrightError, MillwrightError, type MillwrightErrorOptions } from "@millwright/contracts";
 
 export type DuckDbErrorCode =
   | "DUCKDB_ACCESS_DENIED"
@@ -18,6 +18,7 @@ export type DuckDbErrorCode =
   | "DUCKDB_REF_CHANGED"
   | "DUCKDB_SCHEMA_MISMATCH"
   | "DUCKDB_SQL_INVALID"
+  | "DUCKDB_STREAM_BROKEN"
   | "DUCKDB_TRANSACTION_CONFLICT"
   | "DUCKDB_TYPE_UNSUPPORTED"
   | "DUCKDB_WORKER_REFUSED";
@@ -71,6 +72,24 @@ export const refChanged = (expected: string, actual: string): DuckDbError =>
     },
   );
 
+export const streamBroken = (where: string | undefined): DuckDbError =>
+  new DuckDbError(
+    "DUCKDB_STREAM_BROKEN",
+    `DuckDB stopped giving rows${where === undefined ? "" : ` (${where})`} before the last one, and does not say why.`,
+    {
+      category: "transient",
+      remedy: "Read again; where it was memory that ran out, raise `memoryLimitBytes` or read less at one time.",
+      retryable: true,
+    },
+  );
+
+export const fileCut = (path: string, problem: string, cause?: unknown): DuckDbError =>
+  new DuckDbError("DUCKDB_FILE_CORRUPT", `The compressed file ${path} is cut short or damaged: ${problem}.`, {
+    category: "data",
+    remedy: "Write or fetch the file again from its source.",
+    cause,
+  });
+
 export const paramsInvalid = (problem: string): DuckDbError =>
   new DuckDbError("DUCKDB_PARAMS_INVALID", `The parameters do not fit the statement: ${problem}.`, {
     category: "user",
@@ -83,6 +102,10 @@ export const schemaMismatch = (what: string): DuckDbError =>
     category: "user",
     remedy: "Give every batch of a dataset the columns and types that its schema names.",
   });
+
+/** What SQL of ours says of a number that JSON has no text for; a rule below gives it its code. */
+export const noJsonNumber = (column: string): string =>
+  `The column "${column}" holds NaN or an infinity, which JSON cannot write.`;
 
 type Mapped = Omit<MillwrightErrorOptions, "cause"> & { readonly code: DuckDbErrorCode };
 
@@ -134,6 +157,10 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
     },
   ],
   [
+    /which JSON cannot write/,
+    { code: "DUCKDB_CONVERSION_FAILED", ...DATA, remedy: "Write null in its place, or write Parquet or CSV." },
+  ],
+  [
     /^(Permission Error|Missing Extension Error|Extension Autoloading Error)/,
     {
       code: "DUCKDB_ACCESS_DENIED",
@@ -163,18 +190,19 @@ const FALLBACK: Mapped = {
 
 /**
  * Gives a failure of DuckDB its code.
+ * @param error What DuckDB threw, or words in its manner for what it would not notice itself.
  * @param where What was done, when it adds to the message: the file that was read.
  */
-export function fromDuckDb(error: unknown, where?: string): Error {
-  if (error instanceof MillwrightError) return error;
-  if (!(error instanceof Error)) return new Error(String(error));
+export function fromDuckDb(error: unknown, where?: string): MillwrightError {
+  if (isMillwrightError(error)) return error;
+  const words = error instanceof Error ? error.message : String(error);
   // The first lines say what happened; the rest quotes the SQL, which may be long and may hold data.
-  const text = (error.message.split(/\n\s*\n|\n(?:Possible fixes|The search space)/)[0] ?? error.message).trim();
+  const text = (words.split(/\n\s*\n|\n(?:Possible fixes|The search space)/)[0] ?? words).trim();
   const { code, ...options } = RULES.find(([pattern]) => pattern.test(text))?.[1] ?? FALLBACK;
-  const named = /^\s*file = (.+)$/m.exec(error.message)?.[1] ?? where;
+  const named = /^\s*file = (.+)$/m.exec(words)?.[1] ?? where;
   const place = named === undefined || text.includes(named) ? "" : ` (${named})`;
   return new DuckDbError(code, `DuckDB: ${text}${place}${/[.!?]$/.test(text + place) ? "" : "."}`, {
     ...options,
-    cause: error,
+    cause: error instanceof Error ? error : undefined,
   });
 }

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { CallOptions, Dataset, DatasetPart, DatasetRef, Field, Schema } from "@millwright/contracts";
 import { asFloat64, valueAt } from "@millwright/data";
 import { duckTypeOf } from "./column-types.ts";
+import { assertWhole } from "./compressed-file.ts";
 import type { Connections } from "./connections.ts";
 import { formatUnknown, fromDuckDb, schemaMismatch } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
@@ -26,7 +27,12 @@ export interface ScanOptions extends CallOptions {
   readonly header?: boolean | undefined;
   /** CSV only: text that stands for null. Default: the empty string. */
   readonly nullText?: string | undefined;
+  /** CSV only: whether the text that stands for null is null within quotes too. Default: true; `writeCsv` tells the two apart. */
+  readonly quotedNull?: boolean | undefined;
 }
+
+/** A quarter of DuckDB's own: it holds several for each thread, beside which a memory limit left room for little else. */
+const BUFFER_BYTES = 8_000_000;
 
 const ENDINGS: readonly (readonly [RegExp, FileFormat])[] = [
   [/\.parquet$/i, "parquet"],
@@ -43,6 +49,7 @@ export async function scanFiles(
   const given = typeof source === "string" ? [source] : source;
   const format = options.format ?? formatOf(given[0] ?? "");
   const paths = (await Promise.all(given.map((path) => expand(connections, path, options)))).flat();
+  if (format !== "parquet") for (const path of paths) await assertWhole(path, options.signal);
   const parts = await Promise.all(paths.map((path) => partOf(path, format)));
   const counts = format === "parquet" ? await parquetRows(connections, paths, options) : undefined;
   const withRows = parts.map((part, index) => ({ ...part, ...(counts === undefined ? {} : { rows: counts[index]! }) }));
@@ -93,7 +100,7 @@ async function expand(connections: Connections, path: string, { signal }: CallOp
       for (let row = 0; row < batch.length; row++) found.push(String(valueAt(batch.columns["file"]!, row)));
     }
   } else if (await exists(absolute)) found.push(absolute);
-  if (found.length === 0) throw fromDuckDb(new Error(`IO Error: No files found that match the pattern "${absolute}"`));
+  if (found.length === 0) throw fromDuckDb(`IO Error: No files found that match the pattern "${absolute}"`);
   return found;
 }
 
@@ -138,7 +145,7 @@ const list = (paths: readonly string[]): string => `[${paths.map(literal).join("
 
 /** The FROM part that reads the files. */
 function readerSql(paths: readonly string[], format: FileFormat, options: ScanOptions): string {
-  const { schema, unionByName, nullText } = options;
+  const { schema, unionByName, nullText, quotedNull = true } = options;
   const settings: string[] = [list(paths)];
   if (unionByName === true) settings.push("union_by_name = true");
   if (format === "parquet") {
@@ -149,6 +156,7 @@ function readerSql(paths: readonly string[], format: FileFormat, options: ScanOp
   if (format === "ndjson") return `SELECT * FROM read_ndjson(${settings.join(", ")})`;
   settings.push(...dialectOf(paths, options));
   if (nullText !== undefined) settings.push(`nullstr = ${literal(nullText)}`);
+  settings.push(`allow_quoted_nulls = ${quotedNull}`);
   return `SELECT * FROM read_csv(${settings.join(", ")})`;
 }
 
@@ -168,6 +176,7 @@ function dialectOf(paths: readonly string[], { delimiter, quote = '"', header = 
     "strict_mode = true",
     "null_padding = false",
     "ignore_errors = false",
+    `buffer_size = ${BUFFER_BYTES}`,
   ];
 }
 

@@ -12,3 +12,4 @@ export { type FileFormat, type ScanOptions } from "./files.ts";
 export { type WriteParquetOptions } from "./parquet-writer.ts";
 export { identifier, literal, type SqlParameter, type SqlParameters } from "./sql.ts";
 export { type ColumnSource } from "./staging.ts";
+export { type TextCompression, type WriteCsvOptions, type WriteNdjsonOptions } from "./text-writer.ts";

@@ -133,9 +133,7 @@ function hugeToInt64(name: string, raw: Uint8Array, rows: number, mask: Uint8Arr
     const low = halves[2 * i]!;
     const present = mask === undefined || ((mask[i >> 3]! >> (i & 7)) & 1) === 1;
     if (present && halves[2 * i + 1]! !== low >> 63n) {
-      throw fromDuckDb(
-        new Error(`Out of Range Error: the column "${name}" has a HUGEINT that does not fit in 64 bits`),
-      );
+      throw fromDuckDb(`Out of Range Error: the column "${name}" has a HUGEINT that does not fit in 64 bits`);
     }
     result[i] = low;
   }

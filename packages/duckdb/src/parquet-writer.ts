@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import type { CallOptions, DatasetPart } from "@millwright/contracts";
 import { asFloat64, columnOf, toArray } from "@millwright/data";
 import type { Connections } from "./connections.ts";
-import { fileExists, fromDuckDb } from "./errors.ts";
+import { writeDurably } from "./durable-files.ts";
+import { fileExists } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
 import type { Query } from "./sql-dataset.ts";
 import { execute, stream } from "./statements.ts";
@@ -17,8 +18,6 @@ export interface WriteParquetOptions extends CallOptions {
   readonly partitionBy?: readonly string[] | undefined;
 }
 
-let counter = 0;
-
 /**
  * Writes a query's rows as Parquet. The file appears whole or not at all: it is written beside its place, flushed to disk, then renamed.
  * @returns the files, ordered by path.
@@ -31,25 +30,18 @@ export async function writeQuery(
 ): Promise<readonly DatasetPart[]> {
   const { compression = "zstd", rowGroupRows = 122_880, partitionBy = [], signal } = options;
   const target = resolve(path);
-  const temporary = `${target}.${process.pid}-${++counter}.tmp`;
   if (partitionBy.length > 0 && (await exists(target))) throw fileExists(target);
-  await mkdir(dirname(target), { recursive: true });
   const settings = [`FORMAT parquet`, `COMPRESSION ${compression}`, `ROW_GROUP_SIZE ${rowGroupRows}`];
   if (partitionBy.length > 0) settings.push(`PARTITION_BY (${partitionBy.map(identifier).join(", ")})`);
-  try {
-    const sql = `COPY (${query.sql}\n) TO ${literal(temporary)} (${settings.join(", ")})`;
-    await execute(connections, sql, { params: query.params, signal, where: query.where });
-    const written = partitionBy.length > 0 ? await filesBelow(temporary) : [temporary];
-    // A few at a time: a disk does many flushes for the price of one, but every open file is a handle.
-    for (let at = 0; at < written.length; at += 16) await Promise.all(written.slice(at, at + 16).map(flush));
-    await rename(temporary, target);
-    await flushDirectory(dirname(target));
-    const files = written.map((file) => target + file.slice(temporary.length)).sort();
-    return await partsOf(connections, files);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
-  }
+  const files = await writeDurably(
+    target,
+    async (temporary) => {
+      const sql = `COPY (${query.sql}\n) TO ${literal(temporary)} (${settings.join(", ")})`;
+      await execute(connections, sql, { params: query.params, signal, where: query.where });
+    },
+    { isDirectory: partitionBy.length > 0 },
+  );
+  return await partsOf(connections, files);
 }
 
 async function partsOf(connections: Connections, files: readonly string[]): Promise<DatasetPart[]> {
@@ -66,38 +58,6 @@ async function partsOf(connections: Connections, files: readonly string[]): Prom
       return { path, format: "parquet", sizeBytes: size, rows: rows.get(path) ?? 0 };
     }),
   );
-}
-
-async function filesBelow(directory: string): Promise<string[]> {
-  const found: string[] = [];
-  // An empty result writes no partition at all, and so not even the directory.
-  await mkdir(directory, { recursive: true });
-  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile()) found.push(join(entry.parentPath, entry.name));
-  }
-  return found.sort();
-}
-
-async function flush(file: string): Promise<void> {
-  const handle = await open(file, "r+");
-  try {
-    await handle.sync();
-  } catch (error) {
-    throw fromDuckDb(error, file);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Makes a rename last. Windows has no such thing, and needs none. */
-async function flushDirectory(directory: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(directory, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import {
+  abortable,
   unsupported,
   type Dataset,
   type DatasetPart,
@@ -45,27 +46,35 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
       signal,
     });
   };
-  const readDigest = async (): Promise<Digest> => {
-    const digest = await digestBatches(schema, batches());
+  const readDigest = async (signal?: AbortSignal): Promise<Digest> => {
+    const digest = await digestBatches(schema, batches({ signal }));
     if (expected !== undefined && digest !== expected) throw refChanged(expected, digest);
     return digest;
   };
-  const digest = (): Promise<Digest> => {
-    known ??= readDigest().catch((error: unknown) => {
+  const digest = async (signal: AbortSignal | undefined): Promise<Digest> => {
+    signal?.throwIfAborted();
+    if (known !== undefined) return abortable(known, signal);
+    if (signal !== undefined) {
+      // A reading that one caller may abort is no other's to wait for; what it finds is kept for all.
+      const found = await readDigest(signal);
+      known = Promise.resolve(found);
+      return found;
+    }
+    known = readDigest().catch((error: unknown) => {
       // A read that failed says nothing about the content: the next call reads again.
       known = undefined;
       throw error;
     });
-    known.catch(ignored);
     return known;
   };
-  const ref = async (): Promise<DatasetRef> => {
+  const ref = async (signal: AbortSignal | undefined): Promise<DatasetRef> => {
+    signal?.throwIfAborted();
     if (parts === undefined) {
       throw unsupported("A reference to the rows of a query", "Write them with writeParquet, then scan the files.");
     }
     return {
       formatVersion: 1,
-      digest: expected ?? (await digest()),
+      digest: expected ?? (await digest(signal)),
       schema,
       ...(rows === undefined ? {} : { rows }),
       parts,
@@ -75,17 +84,16 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
     schema,
     ...(rows === undefined ? {} : { rows }),
     batches,
-    digest,
-    ref() {
-      const promise = ref();
-      promise.catch(ignored);
-      return promise;
-    },
+    digest: ({ signal } = {}) => handedOn(digest(signal)),
+    ref: ({ signal } = {}) => handedOn(ref(signal)),
   };
 }
 
 /** References are handed on as promises; where nobody has come to await one yet, its failure must not end the process. */
-const ignored = (): void => {};
+function handedOn<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => {});
+  return promise;
+}
 
 /** The query with only these columns, which DuckDB carries down into the files. */
 export function projection(sql: string, columns: readonly string[] | undefined): string {

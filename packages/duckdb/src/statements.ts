@@ -1,10 +1,10 @@
-import { StatementType, type DuckDBPreparedStatement, type DuckDBResult } from "@duckdb/node-api";
+import { ResultReturnType, StatementType, type DuckDBPreparedStatement, type DuckDBResult } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
 import type { Batch, CallOptions, Column, Schema } from "@millwright/contracts";
 import { createColumnReader } from "./column-reader.ts";
 import { schemaOfTypes } from "./column-types.ts";
-import type { Connections, HeldConnection, NativeCall, NativeCallOptions } from "./connections.ts";
-import { fromDuckDb, paramsInvalid, schemaMismatch } from "./errors.ts";
+import type { Connections, HeldConnection, NativeCallOptions } from "./connections.ts";
+import { fromDuckDb, paramsInvalid, schemaMismatch, streamBroken } from "./errors.ts";
 import { bindings, type Binding, type SqlParameters } from "./sql.ts";
 import type { ColumnReader } from "./vector.ts";
 
@@ -32,7 +32,7 @@ export async function execute(connections: Connections, sql: string, options: St
     const changed = await withStatement(held, sql, options, async (statement) => {
       if (statement.statementType === StatementType.SELECT) {
         const result = await held.call(() => statement.stream(), native(options));
-        for await (const _chunk of chunksOf(result, held.call, options));
+        for await (const _chunk of chunksOf({ result, held, sql, options }));
         return 0;
       }
       return (await held.call(() => statement.run(), native(options))).rowsChanged;
@@ -78,7 +78,7 @@ export async function* stream(
     statement = await prepare(held, sql, options);
     const started = statement;
     const result = await held.call(() => started.stream(), native(options));
-    yield* batchesOf(result, held.call, batchRows, options);
+    yield* batchesOf({ result, held, sql, options }, batchRows);
     whole = true;
   } finally {
     statement?.destroySync();
@@ -86,18 +86,22 @@ export async function* stream(
   }
 }
 
-async function* batchesOf(
-  result: DuckDBResult,
-  call: NativeCall,
-  batchRows: number,
-  options: StreamOptions,
-): AsyncGenerator<Batch> {
+/** A statement whose rows are being fetched. */
+interface Running<Options extends StatementOptions = StatementOptions> {
+  readonly result: DuckDBResult;
+  readonly held: HeldConnection;
+  readonly sql: string;
+  readonly options: Options;
+}
+
+async function* batchesOf(running: Running<StreamOptions>, batchRows: number): AsyncGenerator<Batch> {
+  const { result, options } = running;
   const names = result.deduplicatedColumnNames();
   const types = result.columnTypes();
   if (options.schema !== undefined) checkSchema(options.schema, schemaOfTypes(names, types));
   const readers = types.map((type, index) => createColumnReader(names[index] ?? "", type));
   let gathered = 0;
-  for await (const { chunk, rows } of chunksOf(result, call, options)) {
+  for await (const { chunk, rows } of chunksOf(running)) {
     readers.forEach((reader, index) => reader.load(duckdb.data_chunk_get_vector(chunk, index), rows));
     for (let start = 0; start < rows;) {
       const count = Math.min(rows - start, batchRows - gathered);
@@ -124,22 +128,42 @@ function finish(names: readonly string[], readers: readonly ColumnReader[], leng
 }
 
 async function* chunksOf(
-  result: DuckDBResult,
-  call: NativeCall,
-  options: StatementOptions,
+  running: Running,
 ): AsyncGenerator<{ readonly chunk: duckdb.DataChunk; readonly rows: number }> {
+  const { result, held, options } = running;
+  // Asked for now: a result that has failed no longer knows it.
+  const isQuery = result.statementType === StatementType.SELECT;
   for (;;) {
-    const chunk = await call(() => result.fetchChunk(), native(options));
-    if (chunk === null || chunk.rowCount === 0) return;
+    const chunk = await held.call(() => result.fetchChunk(), native(options));
+    if (chunk === null || chunk.rowCount === 0) {
+      // A failure ends the chunks just as the last row does; only the kind of the result tells them apart.
+      if (result.returnType === ResultReturnType.INVALID) throw await failureOf(running, isQuery);
+      return;
+    }
     yield { chunk: chunk.chunk, rows: chunk.rowCount };
   }
+}
+
+/** DuckDB's client does not say why a stream broke: a query is run again, without its rows, to hear it. What changes rows is not run twice. */
+async function failureOf({ held, sql, options }: Running, isQuery: boolean): Promise<Error> {
+  options.signal?.throwIfAborted();
+  if (!isQuery) return streamBroken(options.where);
+  try {
+    await withStatement(held, `EXPLAIN ANALYZE ${sql}`, options, (statement) =>
+      held.call(() => statement.run(), native(options)),
+    );
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    return error as Error;
+  }
+  return streamBroken(options.where);
 }
 
 async function prepare(held: HeldConnection, sql: string, options: StatementOptions): Promise<DuckDBPreparedStatement> {
   const statement = await held.call(() => held.connection.prepare(sql), native(options));
   try {
     if (statement.statementType === StatementType.TRANSACTION) {
-      throw new Error("Parser Error: a transaction cannot be left open on a connection that others use after you");
+      throw fromDuckDb("Parser Error: a transaction cannot be left open on a connection that others use after you");
     }
     bindParameters(statement, bindings(options.params ?? []));
     return statement;

@@ -1,6 +1,7 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openDuckDb } from "../src/index.ts";
-import { columnsOf } from "./rows.ts";
+import { columnsOf, temporaryDirectory } from "./rows.ts";
 
 test("batches have the rows asked for, and the last one the rest", async () => {
   await using duckdb = await openDuckDb({ threads: 2 });
@@ -48,6 +49,32 @@ test("leaving a stream early frees its connection and harms no later query", asy
     }
   }
   expect(await columnsOf(duckdb.query("SELECT count(*) AS n FROM range(100000)"))).toEqual({ n: [100_000n] });
+});
+
+test("a failure after millions of rows is thrown, never taken for the end", async () => {
+  await using duckdb = await openDuckDb({ threads: 1 });
+  const sql = "SELECT CAST(CASE WHEN range = ? THEN 'x' ELSE '1' END AS INTEGER) AS a FROM range(6000000)";
+  const walk = async (batches: AsyncIterable<{ readonly length: number }>): Promise<number> => {
+    let rows = 0;
+    for await (const batch of batches) rows += batch.length;
+    return rows;
+  };
+  const failure = { code: "DUCKDB_CONVERSION_FAILED", message: expect.stringContaining("'x'") };
+  await expect(walk(duckdb.query(sql, { params: [5_000_000n] }))).rejects.toMatchObject(failure);
+  await expect(duckdb.execute(sql, { params: [5_000_000n] })).rejects.toMatchObject(failure);
+  const dataset = await duckdb.asDataset(sql, { params: [5_000_000n] });
+  await expect(dataset.digest()).rejects.toMatchObject(failure);
+  expect(await walk(duckdb.query(sql, { params: [-1n] }))).toBe(6_000_000);
+});
+
+test("a CSV many times larger than the memory limit is read to its last row", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb({ threads: 1, memoryLimitBytes: 48 * 2 ** 20 });
+  const path = join(directory.path, "a.csv");
+  await duckdb.writeCsv("SELECT range AS a, md5(range::VARCHAR) AS b FROM range(3000000)", path);
+  let rows = 0;
+  for await (const batch of (await duckdb.scan(path)).batches()) rows += batch.length;
+  expect(rows).toBe(3_000_000);
 });
 
 test("an aborted query stops and rejects with the signal's reason; the instance goes on", async () => {

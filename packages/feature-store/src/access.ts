@@ -8,16 +8,18 @@ import type {
   FeatureSource,
 } from "@millwright/contracts";
 import { column, mapDataset, withColumns } from "@millwright/data";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { accessDenied } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
+import type { HistoryOptions } from "./training-set.ts";
 import type { FeatureRecord } from "./record-types.ts";
 import { personalColumns } from "./served-samples.ts";
 
 /** The calls of a feature store that one principal may be given. */
 export interface RestrictedStore
   extends FeatureSource, Pick<FeatureStore, "get" | "put" | "push" | "update" | "delete" | "ingest" | "scan"> {
-  history(...args: Parameters<FeatureStore["history"]>): Promise<Dataset>;
+  history(service: string | FeatureService, options: HistoryOptions): Promise<Dataset>;
 }
 
 export interface RestrictOptions {
@@ -32,8 +34,8 @@ export interface RestrictOptions {
 const MASK = "***";
 
 /**
- * The store as one principal may see it. Asked are `feature:read` and `feature:write` of `feature-service/<id>` and `feature-view/<id>`, and for columns that
- * are `pii` `feature:read-pii`: who may not see them gets `***` for text and null for all else. A call that is not allowed throws
+ * The store as one principal may see it. Asked are `features:read` and `features:write` of `feature-service/<id>` and `feature-view/<id>`, and for columns that
+ * are `pii` `features:read-pii`: who may not see them gets `***` for text and null for all else. A call that is not allowed throws
  * `FEATURE_STORE_ACCESS_DENIED`.
  */
 export function restrictStore(store: FeatureStore, options: RestrictOptions): RestrictedStore {
@@ -53,12 +55,12 @@ export function restrictStore(store: FeatureStore, options: RestrictOptions): Re
   /** The personal columns of a service or view that the principal may not see. */
   const hiddenOf = async (kind: "service" | "view", id: string, call?: CallOptions): Promise<ReadonlySet<string>> => {
     const columns = kind === "service" ? servicesPersonal(services, id) : viewPersonal(views.get(id));
-    if (columns.size === 0 || (await ask("feature:read-pii", `feature-${kind}/${id}`, call))) return new Set();
+    if (columns.size === 0 || (await ask("features:read-pii", `feature-${kind}/${id}`, call))) return new Set();
     return columns;
   };
   const describe: FeatureSource["describe"] = async (service, call) => {
     const described = await store.describe(service, call);
-    await demand("feature:read", `feature-service/${described.name}`, call);
+    await demand("features:read", `feature-service/${described.name}`, call);
     return described;
   };
   return {
@@ -69,12 +71,12 @@ export function restrictStore(store: FeatureStore, options: RestrictOptions): Re
       return { ...served, features: masked(served.features, await hiddenOf("service", digest, request)) };
     },
     async get(view, keys, call = {}) {
-      await demand("feature:read", viewResource(view), call);
+      await demand("features:read", viewResource(view), call);
       const record = await store.get(view, keys, call);
       return maskedRecord(record, await hiddenOf("view", idOf(view), call));
     },
     async scan(view, call = {}) {
-      await demand("feature:read", viewResource(view), call);
+      await demand("features:read", viewResource(view), call);
       return maskedDataset(await store.scan(view, call), await hiddenOf("view", idOf(view), call));
     },
     async history(service, call) {
@@ -83,15 +85,15 @@ export function restrictStore(store: FeatureStore, options: RestrictOptions): Re
       return maskedDataset(await store.history(service, call), await hiddenOf("service", digest, call));
     },
     put: (view, rows, call) =>
-      demand("feature:write", viewResource(view), call).then(() => store.put(view, rows, call)),
+      demand("features:write", viewResource(view), call).then(() => store.put(view, rows, call)),
     push: (view, rows, call) =>
-      demand("feature:write", viewResource(view), call).then(() => store.push(view, rows, call)),
+      demand("features:write", viewResource(view), call).then(() => store.push(view, rows, call)),
     ingest: (view, rows, call) =>
-      demand("feature:write", viewResource(view), call).then(() => store.ingest(view, rows, call)),
+      demand("features:write", viewResource(view), call).then(() => store.ingest(view, rows, call)),
     delete: (view, keys, call) =>
-      demand("feature:write", viewResource(view), call).then(() => store.delete(view, keys, call)),
+      demand("features:write", viewResource(view), call).then(() => store.delete(view, keys, call)),
     async update(view, keys, patch, call = {}) {
-      await demand("feature:write", viewResource(view), call);
+      await demand("features:write", viewResource(view), call);
       const record = await store.update(view, keys, patch, call);
       return maskedRecord(record, await hiddenOf("view", idOf(view), call));
     },

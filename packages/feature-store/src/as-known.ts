@@ -1,11 +1,12 @@
 import type { Batch } from "@millwright/contracts";
-import { asFloat64, columnOf } from "@millwright/data";
+import { asFloat64, columnOf, toArray } from "@millwright/data";
 import { compileAggregates } from "./aggregates.ts";
 import type { FeatureView } from "./definition.ts";
 import { valueRange } from "./errors.ts";
-import { createEventWindow, type EventWindow } from "./event-window.ts";
 import { createJoinResults, type JoinOptions, type JoinResults, RESULT_ROWS } from "./point-in-time.ts";
-import { scaledInput } from "./source-columns.ts";
+import { windowInput } from "./source-columns.ts";
+import type { EntityRows } from "./windows/entity-rows.ts";
+import type { WindowValue } from "./windows/value-column.ts";
 
 /**
  * As `joinPointInTime`, but a row counts for a label only if it was known by then (the bitemporal join): the batches have one more column, `known`
@@ -45,7 +46,8 @@ interface Loaded {
   readonly labels: Int32Array;
   readonly events: Int32Array;
   readonly known: Float64Array;
-  readonly inputs: readonly Float64Array[];
+  readonly inputs: readonly ArrayLike<WindowValue>[];
+  readonly retracted: readonly unknown[] | undefined;
 }
 
 function load(view: FeatureView, batch: Batch): Loaded {
@@ -57,8 +59,9 @@ function load(view: FeatureView, batch: Batch): Loaded {
     events: integers("event"),
     known: asFloat64(columnOf(batch, "known")),
     inputs: compileAggregates(view).inputs.map((name, index) =>
-      scaledInput(view, name, columnOf(batch, `input_${index}`)),
+      windowInput(view, name, columnOf(batch, `input_${index}`)),
     ),
+    retracted: view.retracted === undefined ? undefined : toArray(columnOf(batch, "retracted")),
   };
 }
 
@@ -71,7 +74,8 @@ interface KnownRows {
   /** The least `known` of the rows up to each. */
   readonly leastKnown: readonly number[];
   /** One list an input. */
-  readonly inputs: readonly (readonly number[])[];
+  readonly inputs: readonly (readonly WindowValue[])[];
+  readonly retracted: readonly boolean[];
   add(loaded: Loaded, row: number): void;
   clear(): void;
 }
@@ -81,8 +85,9 @@ function createKnownRows(inputCount: number): KnownRows {
   const events: number[] = [];
   const known: number[] = [];
   const leastKnown: number[] = [];
-  const inputs = Array.from({ length: inputCount }, (): number[] => []);
-  const lists = [times, events, known, leastKnown, ...inputs];
+  const inputs = Array.from({ length: inputCount }, (): WindowValue[] => []);
+  const retracted: boolean[] = [];
+  const lists: unknown[][] = [times, events, known, leastKnown, retracted, ...inputs];
   return {
     get length() {
       return times.length;
@@ -92,11 +97,13 @@ function createKnownRows(inputCount: number): KnownRows {
     known,
     leastKnown,
     inputs,
+    retracted,
     add(loaded, row) {
       times.push(loaded.times[row]!);
       events.push(loaded.events[row]!);
       known.push(loaded.known[row]!);
       leastKnown.push(Math.min(leastKnown.at(-1) ?? Number.POSITIVE_INFINITY, loaded.known[row]!));
+      retracted.push(loaded.retracted?.[row] === true);
       inputs.forEach((list, index) => list.push(loaded.inputs[index]![row]!));
     },
     clear() {
@@ -114,24 +121,28 @@ function createAnswers(
   const aggregates = compileAggregates(view);
   const ttlUs = view.ttlMs === undefined || keepExpired ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
   const isStrict = Object.keys(view.features).length === 0;
-  const values = new Float64Array(aggregates.names.length);
-  const window = createEventWindow(aggregates.inputs.length);
+  const values = aggregates.createResults();
+  const kept = aggregates.createRows({ keepRows: false });
   return (rows, label, timeUs) => {
     const newest = newestKnown(rows, timeUs, isStrict);
     if (newest < 0 || timeUs - rows.times[newest]! >= ttlUs) return;
     if (aggregates.names.length > 0) {
-      fill(window, view, rows, { fromUs: timeUs - aggregates.longestUs, knownUs: timeUs });
-      aggregates.evaluate(window, timeUs, values);
+      fill(kept, view, rows, { fromUs: timeUs - aggregates.longestUs, knownUs: timeUs });
+      aggregates.evaluate(kept, timeUs, values);
     }
     results.add(label, rows.events[newest]!, values);
   };
 }
 
 /** The last row known at a time, at it or before it; strictly before it where the view has windows only. −1 for none. */
-function newestKnown({ length, times, known, leastKnown }: KnownRows, timeUs: number, isStrict: boolean): number {
+function newestKnown(
+  { length, times, known, leastKnown, retracted }: KnownRows,
+  timeUs: number,
+  isStrict: boolean,
+): number {
   for (let row = length - 1; row >= 0; row--) {
     if (leastKnown[row]! > timeUs) return -1;
-    if (known[row]! <= timeUs && (!isStrict || times[row]! < timeUs)) return row;
+    if (known[row]! <= timeUs && retracted[row] !== true && (!isStrict || times[row]! < timeUs)) return row;
   }
   return -1;
 }
@@ -141,16 +152,19 @@ interface Wanted {
   readonly knownUs: number;
 }
 
-/** Puts the known rows that windows may reach into the window. */
-function fill(window: EventWindow, view: FeatureView, rows: KnownRows, { fromUs, knownUs }: Wanted): void {
-  window.clear();
+/** Puts the known rows that windows may reach, and no others, into the entity's. */
+function fill(kept: EntityRows, view: FeatureView, rows: KnownRows, { fromUs, knownUs }: Wanted): void {
+  kept.clear();
   let first = rows.length;
   while (first > 0 && rows.times[first - 1]! >= fromUs) first--;
-  const inputs = new Float64Array(rows.inputs.length);
+  const inputs: WindowValue[] = [];
   for (let row = first; row < rows.length; row++) {
     if (rows.known[row]! > knownUs) continue;
-    for (let input = 0; input < inputs.length; input++) inputs[input] = rows.inputs[input]![row]!;
-    const overflow = window.add(rows.times[row]!, inputs);
-    if (overflow >= 0) throw valueRange(view.name, Object.keys(view.inputs)[overflow]!, inputs[overflow]!);
+    for (let input = 0; input < rows.inputs.length; input++) inputs[input] = rows.inputs[input]![row]!;
+    if (rows.retracted[row] === true) kept.retract(rows.times[row]!, inputs);
+    else {
+      const overflow = kept.add(rows.times[row]!, inputs);
+      if (overflow >= 0) throw valueRange(view.name, Object.keys(view.inputs)[overflow]!, inputs[overflow]! as number);
+    }
   }
 }

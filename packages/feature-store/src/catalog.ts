@@ -1,4 +1,4 @@
-import type { Clock } from "@millwright/contracts";
+import type { CallOptions, Clock } from "@millwright/contracts";
 import {
   type CatalogChange,
   type CatalogEntry,
@@ -6,13 +6,14 @@ import {
   type PublishedService,
   type PublishedView,
 } from "./catalog-log.ts";
-import { featureDigests, viewDigest, type FeatureService, type FeatureView } from "./definition.ts";
+import { featureDigests, viewDigest, type FeatureView } from "./definition.ts";
+import { type FeatureService } from "./service-definition.ts";
 import { definitionInUse, definitionUnknown } from "./errors.ts";
 import { type CatalogState, stateOf, type Pin } from "./catalog-state.ts";
 import { openReadTimes, type ReadTimes } from "./read-times.ts";
 import type { Sensitivity } from "./metadata.ts";
 
-export interface CatalogSearch {
+export interface CatalogSearch extends CallOptions {
   /** Part of a name or description, whatever its case. */
   readonly text?: string | undefined;
   /** A tag, with a value or with any. */
@@ -49,7 +50,7 @@ export interface Impact {
   readonly models: readonly string[];
 }
 
-export interface ForceOptions {
+export interface ForceOptions extends CallOptions {
   /** Does it although models read what is changed. Default: false. */
   readonly force?: boolean | undefined;
 }
@@ -57,19 +58,19 @@ export interface ForceOptions {
 /** What is defined in a history's folder, in which versions, and who uses it; shared by all who open the folder. */
 export interface Catalog {
   /** Makes a version of a service the one that its bare name means. Throws `FEATURE_STORE_DEFINITION_UNKNOWN`. */
-  promote(service: string, version: number): Promise<void>;
+  promote(service: string, version: number, options?: CallOptions): Promise<void>;
   /** The version that a service's bare name means: the one promoted, else the first published. */
-  promoted(service: string): Promise<number | undefined>;
+  promoted(service: string, options?: CallOptions): Promise<number | undefined>;
   /** Says that a model version reads a service's features. @param service Its name, or a version of it as `name@v2`. */
-  pin(model: string, service: string): Promise<Pin>;
-  unpin(model: string): Promise<void>;
-  pins(): Promise<readonly Pin[]>;
+  pin(model: string, service: string, options?: CallOptions): Promise<Pin>;
+  unpin(model: string, options?: CallOptions): Promise<void>;
+  pins(options?: CallOptions): Promise<readonly Pin[]>;
   /** Features by what is said of them, by name. */
   search(search?: CatalogSearch): Promise<readonly CatalogFeature[]>;
   /** Features that nobody read online for so many days, and that were published before that. */
-  findUnused(options: { readonly days: number }): Promise<readonly CatalogFeature[]>;
+  findUnused(options: CallOptions & { readonly days: number }): Promise<readonly CatalogFeature[]>;
   /** What these definitions would change for models, beside what is published. */
-  impact(services: readonly FeatureService[]): Promise<readonly Impact[]>;
+  impact(services: readonly FeatureService[], options?: CallOptions): Promise<readonly Impact[]>;
   /** Takes a view or a service out of the catalogue; its rows stay. Throws `FEATURE_STORE_DEFINITION_IN_USE`, `FEATURE_STORE_DEFINITION_UNKNOWN`. */
   delete(what: { readonly view: string } | { readonly service: string }, options?: ForceOptions): Promise<void>;
 }
@@ -94,54 +95,89 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
   const log = await openCatalogLog(directory, () => clock.nowMs());
   const reads = openReadTimes(directory, clock);
   let state = stateOf(await log.append((entries) => publications(stateOf(entries), services, force)));
-  const change = async (decide: (state: CatalogState) => readonly CatalogChange[]): Promise<void> => {
+  const change = async (
+    decide: (state: CatalogState) => readonly CatalogChange[],
+    { signal }: CallOptions = {},
+  ): Promise<void> => {
+    signal?.throwIfAborted();
     state = stateOf(await log.append((entries) => decide(stateOf(entries))));
   };
   let readMs = clock.nowMs();
-  const current = async (): Promise<CatalogState> => {
+  const current = async ({ signal }: CallOptions = {}): Promise<CatalogState> => {
+    signal?.throwIfAborted();
     readMs = clock.nowMs();
     return (state = stateOf(await log.read()));
   };
+  return catalogOf({
+    reads,
+    clock,
+    change,
+    current,
+    known: () => state,
+    isStale: () => clock.nowMs() - readMs > FRESH_MS,
+  });
+}
+
+interface CatalogParts {
+  readonly reads: ReadTimes;
+  readonly clock: Clock;
+  change(decide: (state: CatalogState) => readonly CatalogChange[], options?: CallOptions): Promise<void>;
+  /** Reads what the folder has got. */
+  current(options?: CallOptions): Promise<CatalogState>;
+  /** As last read. */
+  known(): CatalogState;
+  isStale(): boolean;
+}
+
+function catalogOf({ reads, clock, change, current, known, isStale }: CatalogParts): OpenedCatalog {
   return {
     reads,
     get state() {
       // Another process may have promoted a version. What cannot be read now is read the next time.
-      if (clock.nowMs() - readMs > FRESH_MS) current().catch(() => {});
-      return state;
+      if (isStale()) current().catch(() => {});
+      return known();
     },
-    promote: (service, version) =>
+    promote: (service, version, options) =>
       change((now) => {
         now.service(service, version);
         return now.promoted(service) === version ? [] : [{ kind: "promoted", service, version }];
-      }),
-    promoted: async (service) => (await current()).promoted(service),
-    async pin(model, service) {
+      }, options),
+    promoted: async (service, options) => (await current(options)).promoted(service),
+    async pin(model, service, options) {
       await change((now) => {
         const { id, digest } = now.service(service);
-        const known = now.pins.get(model);
-        return known?.digest === digest && known.service === id ? [] : [{ kind: "pinned", model, service: id, digest }];
-      });
-      return state.pins.get(model)!;
+        const pinned = now.pins.get(model);
+        return pinned?.digest === digest && pinned.service === id
+          ? []
+          : [{ kind: "pinned", model, service: id, digest }];
+      }, options);
+      return known().pins.get(model)!;
     },
-    unpin: (model) => change((now) => (now.pins.has(model) ? [{ kind: "unpinned", model }] : [])),
-    pins: async () => [...(await current()).pins.values()],
-    search: async (search = {}) => (await featuresOf(await current(), reads)).filter(matching(await current(), search)),
-    async findUnused({ days }) {
+    unpin: (model, options) => change((now) => (now.pins.has(model) ? [{ kind: "unpinned", model }] : []), options),
+    pins: async (options) => [...(await current(options)).pins.values()],
+    async search(search = {}) {
+      const now = await current(search);
+      return (await featuresOf(now, reads)).filter(matching(now, search));
+    },
+    async findUnused({ days, signal }) {
       const sinceMs = clock.nowMs() - days * 86_400_000;
-      const now = await current();
+      const now = await current({ signal });
       const all = await featuresOf(now, reads);
       return all.filter(({ view, lastReadMs = 0 }) => lastReadMs < sinceMs && now.publishedMs(view) < sinceMs);
     },
-    impact: async (changed) => impactOf(await current(), changed),
-    delete: (what, { force: isForced = false } = {}) =>
-      change((now) => {
-        const [kind, id] = "view" in what ? (["view", what.view] as const) : (["service", what.service] as const);
-        const models = now.modelsOf(kind, id);
-        if (models === undefined)
-          throw definitionUnknown(kind, id, kind === "view" ? [...now.views.keys()] : [...now.services.keys()]);
-        if (models.length > 0 && !isForced) throw definitionInUse(`The ${kind} "${id}"`, models);
-        return [{ kind: "deleted", what: kind, id }];
-      }),
+    impact: async (changed, options) => impactOf(await current(options), changed),
+    delete: (what, { force: isForced = false, signal } = {}) =>
+      change(
+        (now) => {
+          const [kind, id] = "view" in what ? (["view", what.view] as const) : (["service", what.service] as const);
+          const models = now.modelsOf(kind, id);
+          if (models === undefined)
+            throw definitionUnknown(kind, id, kind === "view" ? [...now.views.keys()] : [...now.services.keys()]);
+          if (models.length > 0 && !isForced) throw definitionInUse(`The ${kind} "${id}"`, models);
+          return [{ kind: "deleted", what: kind, id }];
+        },
+        { signal },
+      ),
   };
 }
 

@@ -1,18 +1,21 @@
 import { createHash } from "node:crypto";
-import type { ColumnType, DataSchema, Digest, Field, NumericType, Schema } from "@millwright/contracts";
+import type { DataSchema, Digest, NumericType } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
+import { checkName } from "./definition-name.ts";
 import { definitionInvalid, nameReserved } from "./errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
 import { sourceSchema } from "./source-columns.ts";
 import { RESERVED_COLUMNS } from "./system-columns.ts";
+import { aggregateProblem } from "./windows/aggregate-rules.ts";
 
 /** Types a key may have: text and whole numbers. */
 export type KeyType = "utf8" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32";
 /** Types a feature may have. */
 export type FeatureType = NumericType | "bool" | "utf8";
-/** Types an aggregate can be taken of. */
+/** Types an aggregate can be taken of; of text there are `distinct`, `firstValue` and `lastValue`. */
 export type InputType =
   | "bool"
+  | "utf8"
   | "int8"
   | "int16"
   | "int32"
@@ -51,6 +54,11 @@ export interface FeatureViewDefinition<
    * Not for views with aggregates. Default: nothing is deleted.
    */
   readonly deleted?: string | undefined;
+  /**
+   * The bool column that is true in rows which take back another row of the same entity, event time and inputs, whichever of the two comes first.
+   * Only for views without `features`. Default: nothing is taken back.
+   */
+  readonly retracted?: string | undefined;
   /** Columns whose newest value is a feature. Default: none. */
   readonly features?: Features | undefined;
   /** Columns that aggregates are taken of. Default: none. */
@@ -85,6 +93,7 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly eventTime: string;
   readonly createdTime: string | undefined;
   readonly deleted: string | undefined;
+  readonly retracted: string | undefined;
   readonly features: Readonly<Record<string, FeatureType>>;
   readonly inputs: Readonly<Record<string, InputType>>;
   readonly aggregates: Readonly<Record<string, Aggregate>>;
@@ -120,43 +129,8 @@ export type InputRow<Inputs extends Readonly<Record<string, FeatureType>>> = {
   readonly [Name in keyof Inputs]: InputValue<Inputs[Name]>;
 };
 
-/** Features computed from what comes with the request, by the same function in training and in serving. */
-export interface OnDemandFeatures<FeatureName extends string = string> {
-  readonly name: string;
-  readonly inputs: Readonly<Record<string, FeatureType>>;
-  readonly features: Readonly<Record<string, FeatureType>>;
-  readonly compute: (row: never) => Readonly<Record<string, unknown>>;
-  readonly featureNames: readonly FeatureName[];
-}
-
-/** Features of several views and on demand, as one model takes them. */
-export interface FeatureService<FeatureName extends string = string> extends Metadata {
-  readonly name: string;
-  readonly version: number;
-  /** What tells it from all others: its name, and from version 2 on `name@v2`. */
-  readonly id: string;
-  readonly views: readonly FeatureView[];
-  readonly onDemand: readonly OnDemandFeatures[];
-  /** Equal digests give equal features. */
-  readonly digest: Digest;
-  readonly entityKeys: Schema;
-  readonly requestInputs: Schema;
-  /** The features in order: `<view>__<feature>` by view, then those on demand under their own names. */
-  readonly features: Schema;
-  /** The same features as one schema, for JSON Schema, serving signatures and kinds of columns. */
-  readonly schema: DataSchema;
-  readonly featureNames: readonly FeatureName[];
-}
-
-const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 /** Columns that the history adds. */
 const RESERVED = new Set(RESERVED_COLUMNS);
-
-function checkName(what: string, name: string): void {
-  if (!NAME.test(name)) {
-    throw definitionInvalid(`${what} "${name}"`, "the name is not fit for a folder", "Use letters, digits, _ and -.");
-  }
-}
 
 /** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
 export function defineEntity<const Keys extends Readonly<Record<string, KeyType>>>(
@@ -189,6 +163,7 @@ export function defineFeatureView<
     eventTime,
     createdTime,
     deleted,
+    retracted,
     ttlMs,
     decimals = 6,
     ties = "last",
@@ -208,6 +183,7 @@ export function defineFeatureView<
     eventTime,
     createdTime,
     deleted,
+    retracted,
     features,
     inputs,
     aggregates,
@@ -228,7 +204,7 @@ export function defineFeatureView<
 /** What tells a version of a definition from all others. */
 export const versionedName = (name: string, version: number): string => (version === 1 ? name : `${name}@v${version}`);
 
-const metadataOf = ({ description, owner, tags }: Metadata): Metadata => ({
+export const metadataOf = ({ description, owner, tags }: Metadata): Metadata => ({
   ...(description === undefined ? {} : { description }),
   ...(owner === undefined ? {} : { owner }),
   ...(tags === undefined ? {} : { tags: { ...tags } }),
@@ -240,7 +216,7 @@ type Unschemed = Omit<FeatureView, "schema">;
 const schemaOfView = (view: Unschemed): DataSchema =>
   declaredSchema(sourceSchema(view), view.columns, new Set([...Object.keys(view.entity.keys), view.eventTime]));
 
-function checkVersion(what: string, version: number): void {
+export function checkVersion(what: string, version: number): void {
   if (!(Number.isInteger(version) && version >= 1))
     throw definitionInvalid(what, `its version is ${version}`, "Count versions from 1.");
 }
@@ -255,6 +231,10 @@ function checkView(view: Unschemed): void {
   const columns = [...Object.keys(view.entity.keys), view.eventTime, ...Object.keys(view.features)];
   if (view.createdTime !== undefined) columns.push(view.createdTime);
   if (view.deleted !== undefined) columns.push(view.deleted);
+  if (view.retracted !== undefined) columns.push(view.retracted);
+  if (view.retracted !== undefined && Object.keys(view.features).length > 0) {
+    fail("it has retractions and features of the newest row", "Give the features a view of their own.");
+  }
   if (view.deleted !== undefined && Object.keys(view.aggregates).length > 0) {
     fail("it has deletes and aggregates", "Give the aggregates a view of their own.");
   }
@@ -262,11 +242,9 @@ function checkView(view: Unschemed): void {
   for (const column of all) if (RESERVED.has(column)) throw nameReserved(view.name, column, [...RESERVED]);
   if (new Set(columns).size !== columns.length) fail("a column has two roles", "Give each role a column of its own.");
   if (new Set(view.featureNames).size !== view.featureNames.length) fail("two features share a name", "Rename one.");
-  for (const [name, { input, windowMs }] of Object.entries(view.aggregates)) {
-    if (!(windowMs > 0 && Number.isFinite(windowMs)))
-      fail(`the window of "${name}" is ${windowMs} ms`, "Give a length above 0.");
-    if (input !== undefined && !(input in view.inputs))
-      fail(`"${name}" is of "${input}"`, "Declare it under `inputs` with its type.");
+  for (const [name, aggregate] of Object.entries(view.aggregates)) {
+    const problem = aggregateProblem(name, aggregate, view.inputs);
+    if (problem !== undefined) fail(...problem);
   }
   if (view.ttlMs !== undefined && !(view.ttlMs > 0))
     fail(`ttlMs is ${view.ttlMs}`, "Give a length above 0, or leave it out.");
@@ -284,128 +262,18 @@ function checkView(view: Unschemed): void {
   }
 }
 
-/** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
-export function defineOnDemandFeatures<
-  const Inputs extends Readonly<Record<string, FeatureType>>,
-  const Features extends Readonly<Record<string, FeatureType>>,
->(definition: {
-  readonly name: string;
-  /** What must come with the request, or stand in the labels. */
-  readonly inputs: Inputs;
-  readonly features: Features;
-  /** Pure: its result depends on the row alone. A feature it leaves out is null. */
-  readonly compute: (row: InputRow<Inputs>) => {
-    readonly [Name in keyof Features]?: InputValue<Features[Name]> | undefined;
-  };
-}): OnDemandFeatures<Extract<keyof Features, string>> {
-  checkName("The on-demand features", definition.name);
-  const featureNames = Object.keys(definition.features) as Extract<keyof Features, string>[];
-  return { ...definition, featureNames } as unknown as OnDemandFeatures<Extract<keyof Features, string>>;
-}
-
-type NamesOfView<View> = View extends FeatureView<infer Name, infer FeatureName> ? `${Name}__${FeatureName}` : never;
-type NamesOnDemand<Features> = Features extends OnDemandFeatures<infer FeatureName> ? FeatureName : never;
-
-/** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
-export function defineFeatureService<
-  const Views extends readonly FeatureView[],
-  const OnDemand extends readonly OnDemandFeatures[] = readonly [],
->(
-  definition: Metadata & {
-    readonly name: string;
-    /** Default: 1. */
-    readonly version?: number | undefined;
-    readonly views: Views;
-    readonly onDemand?: OnDemand | undefined;
-  },
-): FeatureService<NamesOfView<Views[number]> | NamesOnDemand<OnDemand[number]>> {
-  const { name, version = 1, views, onDemand = [] } = definition;
-  checkName("The feature service", name);
-  checkVersion(`The feature service "${name}"`, version);
-  const features = [...views.flatMap(featuresOfView), ...onDemand.flatMap((each) => fieldsOf(each.features))];
-  const entityKeys = merge(
-    name,
-    views.map((view) => fieldsOf(view.entity.keys)),
-  );
-  const requestInputs = merge(
-    name,
-    onDemand.map((each) => fieldsOf(each.inputs)),
-  );
-  const featureNames = features.map((field) => field.name);
-  if (new Set(featureNames).size !== featureNames.length) {
-    throw definitionInvalid(
-      `The feature service "${name}"`,
-      "two features share a name",
-      "Name every view once, and rename features on demand.",
-    );
-  }
-  const digest = digestOf({ views: views.map(describeView), onDemand: onDemand.map(describeOnDemand) });
-  return {
-    ...metadataOf(definition),
-    name,
-    version,
-    id: versionedName(name, version),
-    views,
-    onDemand,
-    digest,
-    entityKeys,
-    requestInputs,
-    features,
-    schema: declaredSchema(features, featureColumns(views), new Set()),
-    featureNames: featureNames as never,
-  };
-}
-
-/** What views say of their features, by the names that these have in a service. */
-const featureColumns = (views: readonly FeatureView[]): ColumnsMetadata =>
-  Object.fromEntries(
-    views.flatMap((view) =>
-      view.featureNames.flatMap((name) => {
-        const said = view.columns[name];
-        return said === undefined ? [] : [[featureName(view, name), said] as const];
-      }),
-    ),
-  );
-
 /** The name of a view's feature in a service. */
 export const featureName = (view: FeatureView, feature: string): string => `${view.name}__${feature}`;
 
-/** The type of an aggregate's result. */
-export const aggregateType = ({ kind }: Aggregate): "int32" | "float64" => (kind === "count" ? "int32" : "float64");
-
-function featuresOfView(view: FeatureView): Field[] {
-  return [
-    ...Object.entries(view.features).map(([name, type]) => ({ name: featureName(view, name), type })),
-    ...Object.entries(view.aggregates).map(([name, each]) => ({
-      name: featureName(view, name),
-      type: aggregateType(each),
-    })),
-  ];
-}
-
-const fieldsOf = (types: Readonly<Record<string, ColumnType>>): Field[] =>
-  Object.entries(types).map(([name, type]) => ({ name, type }));
-
-function merge(service: string, schemas: readonly Schema[]): Schema {
-  const fields = new Map<string, Field>();
-  for (const field of schemas.flat()) {
-    const known = fields.get(field.name);
-    if (known !== undefined && known.type !== field.type) {
-      const problem = `"${field.name}" is ${known.type} in one place and ${field.type} in another`;
-      throw definitionInvalid(`The feature service "${service}"`, problem, "Use one type.");
-    }
-    fields.set(field.name, field);
-  }
-  return [...fields.values()];
-}
-
 /** All of a view that decides what its features are. */
-const describeView = (view: FeatureView): object => ({
+export const describeView = (view: FeatureView): object => ({
   name: view.name,
   keys: view.entity.keys,
   eventTime: view.eventTime,
   createdTime: view.createdTime ?? null,
   deleted: view.deleted ?? null,
+  // Absent where there is none, so that digests of before stay.
+  ...(view.retracted === undefined ? {} : { retracted: view.retracted }),
   features: view.features,
   inputs: view.inputs,
   aggregates: Object.entries(view.aggregates),
@@ -441,15 +309,8 @@ export function featureDigests(view: FeatureView): Readonly<Record<string, Diges
   return Object.fromEntries(digests);
 }
 
-/** The function's source stands for it: another text is taken for another function. */
 /** Equal digests give equal history and features of the view. */
 export const viewDigest = (view: FeatureView): Digest => digestOf(describeView(view));
-
-const describeOnDemand = ({ inputs, features, compute }: OnDemandFeatures): object => ({
-  inputs,
-  features,
-  compute: compute.toString(),
-});
 
 export function digestOf(value: unknown): Digest {
   return `sha256:${createHash("sha256").update(JSON.stringify(value)).digest("hex")}` as Digest;

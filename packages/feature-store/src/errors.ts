@@ -4,8 +4,11 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_ACCESS_DENIED"
   | "FEATURE_STORE_AS_KNOWN_UNSUPPORTED"
   | "FEATURE_STORE_BATCH_CONFLICT"
+  | "FEATURE_STORE_BODY_INVALID"
+  | "FEATURE_STORE_BODY_TOO_LARGE"
   | "FEATURE_STORE_COLUMN_MISSING"
   | "FEATURE_STORE_COLUMN_TYPE"
+  | "FEATURE_STORE_CONTENT_TYPE_UNSUPPORTED"
   | "FEATURE_STORE_DEFINITION_CHANGED"
   | "FEATURE_STORE_DEFINITION_INVALID"
   | "FEATURE_STORE_DEFINITION_IN_USE"
@@ -13,6 +16,10 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_DELETE_OUTDATED"
   | "FEATURE_STORE_EVENT_TIME_CONFLICT"
   | "FEATURE_STORE_EVENT_TIME_INVALID"
+  | "FEATURE_STORE_FEAST_ANSWER_INVALID"
+  | "FEATURE_STORE_FEAST_REFUSED"
+  | "FEATURE_STORE_FEAST_REGISTRY_INVALID"
+  | "FEATURE_STORE_FEAST_UNREACHABLE"
   | "FEATURE_STORE_FORMAT_TOO_NEW"
   | "FEATURE_STORE_GATE_REFUSED"
   | "FEATURE_STORE_HASH_KEY_MISSING"
@@ -22,12 +29,14 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_LOG_CORRUPT"
   | "FEATURE_STORE_LOG_LOCKED"
   | "FEATURE_STORE_NAME_RESERVED"
+  | "FEATURE_STORE_ON_DEMAND_FAILED"
   | "FEATURE_STORE_PARITY_BROKEN"
   | "FEATURE_STORE_PIN_DIFFERS"
   | "FEATURE_STORE_RECORD_MISSING"
   | "FEATURE_STORE_RECORD_REFUSED"
   | "FEATURE_STORE_STALE"
   | "FEATURE_STORE_TIME_TOO_OLD"
+  | "FEATURE_STORE_VALUE_INVALID"
   | "FEATURE_STORE_VALUE_RANGE"
   | "FEATURE_STORE_VIEW_UNKNOWN"
   | "FEATURE_STORE_WRITE_FAILED";
@@ -209,6 +218,19 @@ export const logLocked = (directory: string, holder: number): FeatureStoreError 
     remedy: "Close it there first: one process writes a log at a time.",
     retryable: true,
   });
+
+export const onDemandFailed = (name: string, cause: unknown): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_ON_DEMAND_FAILED",
+    `The on-demand features "${name}" could not be computed: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    {
+      category: "transient",
+      remedy:
+        "See the cause; where it may happen, catch it in `compute` and give what shall stand in for the features.",
+      retryable: true,
+      cause,
+    },
+  );
 
 export const timeTooOld = (view: string, timeMs: number, oldestMs: number): FeatureStoreError =>
   new FeatureStoreError(

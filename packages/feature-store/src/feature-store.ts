@@ -14,10 +14,11 @@ import {
   type Meter,
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
-import { type Catalog, openCatalog } from "./catalog.ts";
 import type { BackfillOptions, BackfillResult } from "./backfill.ts";
+import { type Catalog, openCatalog } from "./catalog.ts";
 import type { CompactOptions, CompactResult } from "./compaction.ts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { definitionInvalid, unknownView } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
 import type { Gate } from "./gate.ts";
@@ -28,7 +29,7 @@ import type { IngestOptions, IngestResult, IngestTarget } from "./ingest.ts";
 import { openJournals } from "./journals.ts";
 import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
-import { OpenedStore } from "./opened-store.ts";
+import { OpenedStore, type StoreParts } from "./opened-store.ts";
 import type { ScanOptions } from "./record-scan.ts";
 import type {
   DeleteOptions,
@@ -48,7 +49,7 @@ import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./stream-inges
 import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
 
-export interface FeatureStoreOptions {
+export interface FeatureStoreOptions extends CallOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
   readonly history: string;
   /** All services that the store shall give features for; their views are the store's. */
@@ -145,68 +146,29 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 
 /** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { services, online, latenessMs = 3_600_000, clock = systemClock } = options;
-  const directory = resolve(options.history);
-  const byId = namedOnce("feature service", services);
-  const views = namedOnce("feature view", [...new Set(services.flatMap((service) => service.views))]);
+  const { clock = systemClock, force, signal } = options;
+  signal?.throwIfAborted();
+  const services = namedOnce("feature service", options.services);
+  const views = namedOnce("feature view", [...new Set(options.services.flatMap((service) => service.views))]);
   const gates = gatesOf(views, options.gates);
+  const directory = resolve(options.history);
   await mkdir(directory, { recursive: true });
-  const catalog = await openCatalog({ directory, services, clock, force: options.force });
-  const duckdb = options.duckdb ?? (await openDuckDb());
-  const log = openLogs(directory, clock);
-  const source: HistorySource = { duckdb, directory, log };
-  const state = await createResidentOnline({
-    views,
-    source,
-    store: online,
-    latenessMs,
-    clock,
-    meter: options.meter ?? silentMeter,
-  });
-  const hasOnline = online !== undefined;
-  const ids = options.ids ?? createIdSource(clock);
-  const events = createFeatureEvents(options.events);
-  const targetOf = async (view: FeatureView): Promise<IngestTarget> => {
-    return { duckdb, log: await log(view.id), view, clock, events, gate: gates.get(view) };
-  };
-  const journals = await openJournals({ views, source, targetOf, ids, online: state, hasOnline });
-  const close = async (): Promise<void> => {
-    await catalog.reads.flush();
-    await journals.close();
-    await state.settle();
+  const catalog = await openCatalog({ directory, services: options.services, clock, force });
+  const duckdb = options.duckdb ?? (await openDuckDb({ signal }));
+  const closeOwn = async (): Promise<void> => {
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
   };
-  const records = createRecords({
-    online: state,
-    hasOnline,
-    clock,
-    journal: (view) => journals.of(view),
-    gateOf: (view) => gates.get(view),
-  });
   try {
-    for (const view of views.values()) await events.applied(view);
+    const source: HistorySource = { duckdb, directory, log: historyLogs(directory, clock) };
+    return await openParts(options, { services, views, gates, catalog, source, clock }, closeOwn);
   } catch (error) {
-    await close();
+    await closeOwn();
     throw error;
   }
-  return new OpenedStore({
-    services: byId,
-    views,
-    catalog,
-    source,
-    online: state,
-    hasOnline,
-    targetOf,
-    records,
-    journals,
-    events,
-    clock,
-    close,
-  });
 }
 
-/** Each view's log, opened when it is first asked for. */
-function openLogs(directory: string, clock: Clock): HistorySource["log"] {
+/** The log of each view, opened when it is first asked for. */
+function historyLogs(directory: string, clock: Clock): HistorySource["log"] {
   const logs = new Map<string, Promise<HistoryLog>>();
   return (view) => {
     let opened = logs.get(view);
@@ -215,11 +177,39 @@ function openLogs(directory: string, clock: Clock): HistorySource["log"] {
   };
 }
 
+type Gates = ReadonlyMap<FeatureView, Gate>;
+type KnownParts = Pick<StoreParts, "services" | "views" | "catalog" | "source" | "clock"> & { readonly gates: Gates };
+
+/** Opens what holds rows, and brings in what processes that died left. @param closeOwn Called when the store is closed. */
+async function openParts(
+  { online, latenessMs = 3_600_000, meter = silentMeter, ids, events: log, signal }: FeatureStoreOptions,
+  { gates, ...known }: KnownParts,
+  closeOwn: () => Promise<void>,
+): Promise<FeatureStore> {
+  const { views, catalog, source, clock } = known;
+  const state = await createResidentOnline({ views, source, store: online, latenessMs, clock, meter, signal });
+  const hasOnline = online !== undefined;
+  const events = createFeatureEvents(log);
+  const targetOf = async (view: FeatureView): Promise<IngestTarget> => {
+    const { duckdb } = source;
+    return { duckdb, log: await source.log(view.id), view, clock, events, gate: gates.get(view) };
+  };
+  const own = { views, source, targetOf, ids: ids ?? createIdSource(clock) };
+  const journals = await openJournals({ ...own, online: state, hasOnline });
+  const gateOf = (view: FeatureView): Gate | undefined => gates.get(view);
+  const records = createRecords({ online: state, hasOnline, clock, journal: (view) => journals.of(view), gateOf });
+  for (const view of views.values()) await events.applied(view, { signal });
+  const close = async (): Promise<void> => {
+    await catalog.reads.flush();
+    await journals.close();
+    await state.settle();
+    await closeOwn();
+  };
+  return new OpenedStore({ ...known, online: state, hasOnline, targetOf, records, journals, events, close });
+}
+
 /** Throws `FEATURE_STORE_VIEW_UNKNOWN`, `FEATURE_STORE_DEFINITION_INVALID`. */
-function gatesOf(
-  views: ReadonlyMap<string, FeatureView>,
-  gates: FeatureStoreOptions["gates"] = {},
-): ReadonlyMap<FeatureView, Gate> {
+function gatesOf(views: ReadonlyMap<string, FeatureView>, gates: FeatureStoreOptions["gates"] = {}): Gates {
   return new Map(
     Object.entries(gates).map(([id, gate]) => {
       const view = views.get(id);

@@ -53,12 +53,17 @@ export async function historySql(source: HistorySource, view: FeatureView, optio
 /**
  * Reads the history, and once more where a file was missing: a compaction may have put others in its place, and deleted it after its grace period, since the
  * list of files was read. `work` must read that list itself.
+ * @param isUntouched Whether `work` may be done again. Default: always.
  */
-export async function readingHistory<Result>(work: () => Promise<Result>): Promise<Result> {
+export async function readingHistory<Result>(
+  work: () => Promise<Result>,
+  isUntouched: () => boolean = () => true,
+): Promise<Result> {
   try {
     return await work();
   } catch (error) {
-    if (!hasCode(error, "DUCKDB_FILE_MISSING") && !hasCode(error, "FEATURE_STORE_HISTORY_CORRUPT")) throw error;
+    const isOutdated = hasCode(error, "DUCKDB_FILE_MISSING") || hasCode(error, "FEATURE_STORE_HISTORY_CORRUPT");
+    if (!isOutdated || !isUntouched()) throw error;
     return await work();
   }
 }

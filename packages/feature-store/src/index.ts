@@ -1,15 +1,34 @@
 export { type RestrictedStore, type RestrictOptions, restrictStore } from "./access.ts";
 export type { Catalog, CatalogFeature, CatalogSearch, ForceOptions, Impact } from "./catalog.ts";
 export type { Pin } from "./catalog-state.ts";
-export { count, days, hours, mean, minutes, seconds, sum, type Aggregate } from "./aggregate.ts";
+export {
+  count,
+  days,
+  distinct,
+  first,
+  firstValue,
+  hours,
+  last,
+  lastValue,
+  max,
+  mean,
+  min,
+  minutes,
+  quantile,
+  seconds,
+  standardDeviation,
+  sum,
+  variance,
+  type Aggregate,
+  type AggregateKind,
+  type SketchOptions,
+  type WindowLike,
+} from "./aggregate.ts";
 export {
   defineEntity,
-  defineFeatureService,
   defineFeatureView,
-  defineOnDemandFeatures,
   type Entity,
   type FeatureDefault,
-  type FeatureService,
   type FeatureType,
   type FeatureView,
   type FeatureViewDefinition,
@@ -18,8 +37,8 @@ export {
   type InputType,
   type InputValue,
   type KeyType,
-  type OnDemandFeatures,
 } from "./definition.ts";
+export { defineFeatureService, type FeatureService } from "./service-definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
 export type { BackfillEstimate, BackfillOptions, BackfillProgress, BackfillResult } from "./backfill.ts";
 export type { CompactOptions, CompactProgress, CompactResult } from "./compaction.ts";
@@ -32,6 +51,15 @@ export { type IngestOptions, type IngestResult } from "./ingest.ts";
 export type { SourceRow } from "./source-columns.ts";
 export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online.ts";
 export {
+  defineAwaitedFeatures,
+  defineOnDemandFeatures,
+  type AwaitedDefinition,
+  type ComputedFeatures,
+  type OnDemandDefinition,
+  type OnDemandFeatures,
+  type Waiting,
+} from "./on-demand-definition.ts";
+export {
   type OnlineCursorRecord,
   type OnlineFloor,
   type OnlineMark,
@@ -40,6 +68,7 @@ export {
   type OnlineRow,
   type OnlineStore,
   type OnlineStoreCapabilities,
+  type OnlineTile,
   type OnlineValue,
 } from "./online-store.ts";
 export { type HistoryOptions } from "./training-set.ts";
@@ -61,3 +90,15 @@ export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./leakage.ts
 export { checkParity, type ParityMismatch, type ParityOptions, type ParityReport, proveParity } from "./parity.ts";
 export { sampleServed, type SampleValue, type SamplingOptions, type ServedSample } from "./served-samples.ts";
 export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./skew.ts";
+export { type PartialText } from "./windows/partial.ts";
+export {
+  session,
+  sliding,
+  tumbling,
+  type SessionOptions,
+  type SessionWindow,
+  type SteppedWindow,
+  type TimeWindow,
+  type TumblingOptions,
+  type TumblingWindow,
+} from "./windows/time-window.ts";

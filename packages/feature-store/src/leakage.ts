@@ -1,6 +1,7 @@
 import type { CallOptions, Column, Dataset } from "@millwright/contracts";
 import { asFloat64, columnOf, isNumericType, toArray } from "@millwright/data";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { historySql, type HistorySource } from "./history-sql.ts";
 import type { HistoryOptions } from "./training-set.ts";
 

@@ -13,6 +13,7 @@ import {
   int32,
   int64,
   int8,
+  list,
   type NumberFieldOptions,
   type Schema,
   timestamp,
@@ -64,10 +65,13 @@ const declare: Readonly<Record<string, (options: { readonly nullable: boolean })
  * @param required Fields that are never null.
  */
 export function declaredSchema(fields: Schema, columns: ColumnsMetadata, required: ReadonlySet<string>): DataSchema {
-  const declarations = fields.map(({ name, type }) => {
+  const declarations = fields.map(({ name, type, items }) => {
     const { sensitivity: _, ...said } = columns[name] ?? {};
     const options = { ...said, nullable: !required.has(name) };
-    return [name, declarationOf(type, options)] as const;
+    return [
+      name,
+      items === undefined ? declarationOf(type, options) : list(items as Exclude<ColumnType, "list">, options),
+    ] as const;
   });
   return defineSchema(Object.fromEntries(declarations));
 }

@@ -2,7 +2,7 @@ import type { Batch, Column } from "@millwright/contracts";
 import { asFloat64, columnOf, toArray } from "@millwright/data";
 import type { FeatureView } from "./definition.ts";
 import type { OnlineRow, OnlineValue } from "./online-store.ts";
-import { entityKeysOf, scaledInput } from "./source-columns.ts";
+import { entityKeysOf, keptColumns, windowInput } from "./source-columns.ts";
 
 /** Where a view's columns stand in a batch: by their own names, or as the engine names them. */
 export interface RowColumns {
@@ -23,8 +23,8 @@ export function onlineRows(
   const keys = entityKeysOf(view.entity.keys, batch);
   const times = asFloat64(columns.time);
   const created = columns.created === undefined ? undefined : asFloat64(columns.created);
-  const inputs = Object.keys(view.inputs).map((name) => scaledInput(view, name, columnOf(batch, name)));
-  const values = Object.keys(view.features).map((name) => toArray(columnOf(batch, name)) as readonly OnlineValue[]);
+  const inputs = Object.keys(view.inputs).map((name) => windowInput(view, name, columnOf(batch, name)));
+  const values = keptColumns(view).map((name) => toArray(columnOf(batch, name)) as readonly OnlineValue[]);
   const expires = columns.expires === undefined ? undefined : asFloat64(columns.expires);
   const deleted = columns.deleted === undefined ? undefined : toArray(columns.deleted);
   const rows: OnlineRow[] = [];

@@ -1,5 +1,6 @@
 import type { CallOptions } from "@millwright/contracts";
 import type { NumberRanges } from "./number-ranges.ts";
+import type { PartialText } from "./windows/partial.ts";
 
 /** A value of a feature: bigint for 64-bit integers and timestamps (microseconds). */
 export type OnlineValue = null | number | bigint | string | boolean;
@@ -10,9 +11,9 @@ export interface OnlineRow {
   readonly key: string;
   readonly timeUs: number;
   readonly createdUs: number | null;
-  /** The view's inputs as whole numbers, in order; null where the row has none. */
-  readonly inputs: readonly (number | null)[];
-  /** The view's features, in order; fewer where the view got more of them later. */
+  /** The view's inputs as whole numbers or texts, in order; null where the row has none. */
+  readonly inputs: readonly (number | string | null)[];
+  /** The view's features, in order, fewer where the view got more of them later; then, for a view with retractions, whether the row is one. */
   readonly values: readonly OnlineValue[];
   /** When the row expires, where it has a time to live of its own; else the view's holds. */
   readonly expiresUs?: number | undefined;
@@ -23,6 +24,8 @@ export interface OnlineRow {
 /** Says that rows before a time were left out, but for each entity's newest. */
 export interface OnlineFloor {
   readonly floorUs: number;
+  /** Rows from this time up to `floorUs` are in tiles; null: all of them. Default: none are. */
+  readonly tilesFromUs?: number | null | undefined;
 }
 
 /** Takes all rows of an entity away, as if there had been none. */
@@ -48,7 +51,22 @@ export interface OnlineMark {
   readonly calls?: NumberRanges | undefined;
 }
 
-export type OnlineRecord = OnlineRow | OnlineFloor | OnlineRemoval | OnlineCursorRecord | OnlineMark;
+/** Rows of an entity in a span of time, as the partials that windows in tiles need of them: all JSON. */
+export interface OnlineTile {
+  /** One text an entity. */
+  readonly key: string;
+  readonly tileUs: number;
+  readonly widthUs: number;
+  /** Times of its first and its last row. */
+  readonly firstUs: number;
+  readonly lastUs: number;
+  /** How many rows are in it. */
+  readonly rows: number;
+  /** By what they are of; opaque to stores. */
+  readonly partials: Readonly<Record<string, PartialText>>;
+}
+
+export type OnlineRecord = OnlineRow | OnlineFloor | OnlineTile | OnlineRemoval | OnlineCursorRecord | OnlineMark;
 
 export interface OnlineStoreCapabilities {
   /** Whether what was acknowledged is there after a crash. */

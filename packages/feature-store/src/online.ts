@@ -1,6 +1,7 @@
 import type { CallOptions, FeatureRequest, FeatureVectors } from "@millwright/contracts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
 import type { HistoryBatch } from "./history-log.ts";
+import type { FeatureService } from "./service-definition.ts";
 import type { OnlineMark, OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
 
@@ -8,6 +9,10 @@ export interface PushResult {
   readonly rows: number;
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
+  /** Rows that came later than `latenessMs` behind the newest row there was before. They count where windows still reach, but answers given may have missed them. */
+  readonly lateRows: number;
+  /** UTC milliseconds: the newest row's event time less `latenessMs`; undefined without rows. No answer for a time up to it changes, except by late rows. */
+  readonly watermarkMs: number | undefined;
 }
 
 export interface MaterializeOptions extends CallOptions {
@@ -25,11 +30,17 @@ export interface MaterializeResult {
   readonly keptRows: number;
   /** Batches of the history that were not online before. */
   readonly batches: number;
-  /** Up to when the history was asked for, UTC milliseconds. */
+  /**
+   * UTC milliseconds: where history ended and pushes began. It is the `upToMs` asked for, at most now, or, for a view with windows in tiles that was
+   * materialized before, the start of the tile that falls in: what is in a tile cannot be told apart. Without `upToMs`: now.
+   */
   readonly upToMs: number;
-  /** Whether another, later time was asked for, which is still to come. */
+  /** Whether a later time was asked for, which is still to come. */
   readonly clamped: boolean;
 }
+
+/** How rows stand to those that were there before them. */
+export type Arrival = Pick<PushResult, "lateRows" | "watermarkMs">;
 
 /** What is done to an entity: it gets a row, loses all of them, or stays as it is. */
 export interface OnlineChange {
@@ -44,18 +55,30 @@ export interface ChangeOptions extends CallOptions {
   readonly before: (change: OnlineChange) => Promise<OnlineMark | undefined>;
 }
 
+export interface ReloadOptions extends CallOptions {
+  /** Not later than now. */
+  readonly upToMs: number;
+  /** Writes what is on its way into the history there. */
+  readonly flush: () => Promise<void>;
+}
+
 export interface CatchUpOptions extends CallOptions {
   /** Only these batches. Default: all. */
   readonly select?: ((batch: HistoryBatch) => boolean) | undefined;
 }
 
-export type Loaded = Pick<MaterializeResult, "rows" | "keptRows" | "batches">;
+export type Loaded = Omit<MaterializeResult, "clamped">;
 
 /** The online side of the store. */
 export interface Online {
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors;
+  read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors>;
   /** Takes rows in any order of time. With `mark`, that is kept together with them, and counts from the moment of the call. */
-  add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined, mark?: OnlineMark): Promise<void>;
+  add(
+    view: FeatureView,
+    rows: readonly OnlineRow[],
+    signal: AbortSignal | undefined,
+    mark?: OnlineMark,
+  ): Promise<Arrival>;
   /** Whether rows came with this mark. */
   isMarked(view: FeatureView, mark: OnlineMark): boolean;
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */
@@ -63,11 +86,8 @@ export interface Online {
   /** The newest row of each entity, whatever it says, in the order of the keys. */
   newest(view: FeatureView, keys: readonly string[]): Promise<readonly (OnlineRow | undefined)[]>;
   readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading>;
-  /** Loads what happened before a time anew. @param flush Writes what is on its way into the history there. */
-  reload(
-    view: FeatureView,
-    options: CallOptions & { readonly upToMs: number; readonly flush: () => Promise<void> },
-  ): Promise<Loaded>;
+  /** Loads what happened before a time anew. */
+  reload(view: FeatureView, options: ReloadOptions): Promise<Loaded>;
   /** Adds the batches of the history that are not online yet: whole ones, or where it is stopped, a part that the next call goes on from. */
   catchUp(view: FeatureView, options: CatchUpOptions): Promise<Loaded>;
   /** Waits for writes that go on in the background. */

@@ -12,7 +12,8 @@ import {
 import type { Catalog, OpenedCatalog } from "./catalog.ts";
 import { backfillRows, type BackfillOptions, type BackfillResult } from "./backfill.ts";
 import { compactHistory, type CompactOptions, type CompactResult } from "./compaction.ts";
-import type { FeatureService, FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
 import type { FeatureStore } from "./feature-store.ts";
@@ -91,7 +92,7 @@ export class OpenedStore implements FeatureStore {
     this.#check(request.signal);
     const found = this.#service(service);
     this.#parts.catalog.reads.note(found.id);
-    return this.#parts.online.read(found, request);
+    return await this.#parts.online.read(found, request);
   }
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {
@@ -190,8 +191,8 @@ export class OpenedStore implements FeatureStore {
     const batch = "columns" in rows ? rows : batchOfRows(where, found, rows);
     checkBatch(where, sourceSchema(found), batch);
     const taken = onlineRows(found, batch);
-    await this.#parts.online.add(found, taken, signal);
-    return { rows: taken.length, skippedRows: batch.length - taken.length };
+    const arrival = await this.#parts.online.add(found, taken, signal);
+    return { rows: taken.length, skippedRows: batch.length - taken.length, ...arrival };
   }
 
   async materialize(view: View, options: MaterializeOptions = {}): Promise<MaterializeResult> {
@@ -207,7 +208,7 @@ export class OpenedStore implements FeatureStore {
       wantedMs === undefined
         ? await online.catchUp(found, { signal })
         : await online.reload(found, { upToMs, flush, signal });
-    const result = { ...loaded, upToMs, clamped: wantedMs !== undefined && wantedMs > nowMs };
+    const result = { ...loaded, clamped: wantedMs !== undefined && wantedMs > nowMs };
     const all = await (await source.log(found.id)).batches();
     const history = all.filter(({ origin }) => origin !== "compaction");
     await events.materialized(found, { ...result, history }, { signal });

@@ -1,6 +1,6 @@
 import type { Batch, CallOptions, Dataset, Digest, FeatureSource } from "@millwright/contracts";
 import { asFloat64, columnOf, datasetOf, selectColumns, takeRows, toArray, type Value } from "@millwright/data";
-import type { FeatureService } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { parityBroken } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
 

@@ -1,10 +1,11 @@
-import { asFloat64, columnOf, numericColumn } from "@millwright/data";
+import { asFloat64, columnOf, numericColumn, toArray } from "@millwright/data";
 import type { Batch, Column } from "@millwright/contracts";
-import { compileAggregates, type CompiledAggregates } from "./aggregates.ts";
+import { columnOfOthers, compileAggregates, type AggregateResults, type CompiledAggregates } from "./aggregates.ts";
 import type { FeatureView } from "./definition.ts";
 import { valueRange } from "./errors.ts";
-import { createEventWindow, type EventWindow } from "./event-window.ts";
-import { scaledInput } from "./source-columns.ts";
+import type { EventWindow } from "./event-window.ts";
+import { windowInput } from "./source-columns.ts";
+import type { WindowValue } from "./windows/value-column.ts";
 
 /** Rows of a batch of results. */
 export const RESULT_ROWS = 65_536;
@@ -18,7 +19,7 @@ export interface JoinOptions {
  * Joins labels to a view's rows in one pass over both, sorted together.
  *
  * The batches have the columns `entity` (int32), `time` (microseconds, int64), `label` (int32: the label's number, −1 for a row of the view),
- * `event` (int32: the number of the view's row) and the view's inputs; they come sorted by entity, then time, then rows of the view before
+ * `event` (int32: the number of the view's row), `retracted` (bool, where the view has retractions) and the view's inputs; they come sorted by entity, then time, then rows of the view before
  * labels, then the order in which one row outranks another. So the last row seen before a label is the newest one at or before its time
  * (the as-of join), and the rows seen so far hold all windows before it.
  *
@@ -52,15 +53,18 @@ interface Loaded {
   readonly times: Float64Array;
   readonly labels: Int32Array;
   readonly events: Int32Array;
-  readonly inputs: readonly Float64Array[];
+  readonly inputs: readonly ArrayLike<WindowValue>[];
+  readonly retracted: readonly unknown[] | undefined;
 }
 
 function createPass(view: FeatureView, keepExpired: boolean): Pass {
   const aggregates = compileAggregates(view);
-  const window = createEventWindow(aggregates.inputs.length);
+  const kept = aggregates.createRows({ keepRows: false });
+  const window = kept.rows;
   const results = createJoinResults(aggregates);
-  const values = new Float64Array(aggregates.names.length);
-  const inputs = new Float64Array(aggregates.inputs.length);
+  const values = aggregates.createResults();
+  const hasTexts = Object.values(view.inputs).includes("utf8");
+  const inputs: WindowValue[] | Float64Array = hasTexts ? [] : new Float64Array(aggregates.inputs.length);
   const ttlUs = view.ttlMs === undefined || keepExpired ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
   const isStrict = Object.keys(view.features).length === 0;
   let loaded: Loaded | undefined;
@@ -71,10 +75,11 @@ function createPass(view: FeatureView, keepExpired: boolean): Pass {
     const newest = newestRow(window, timeUs, isStrict);
     if (newest < 0) return;
     if (timeUs - window.timeAt(newest) >= ttlUs) return;
-    aggregates.evaluate(window, timeUs, values);
+    aggregates.evaluate(kept, timeUs, values);
     results.add(label, event, values);
     // Labels of an entity come in order of time: no later one looks back further.
-    window.dropBefore(timeUs - aggregates.longestUs);
+    kept.foldBefore(timeUs - aggregates.rowsUs);
+    if (aggregates.tiles !== undefined) kept.tiles!.dropBefore(timeUs - aggregates.tiles.reachUs);
   };
   return {
     get results() {
@@ -84,20 +89,24 @@ function createPass(view: FeatureView, keepExpired: boolean): Pass {
       loaded = loadSorted(view, aggregates, batch);
     },
     step(row) {
-      const { entities, times, labels, events, inputs: columns } = loaded!;
+      const { entities, times, labels, events, inputs: columns, retracted } = loaded!;
       if (entities[row] !== entity) {
         entity = entities[row]!;
         event = -1;
-        window.clear();
+        kept.clear();
       }
       if (labels[row]! >= 0) {
         answer(labels[row]!, times[row]!);
         return;
       }
       event = events[row]!;
-      for (let input = 0; input < inputs.length; input++) inputs[input] = columns[input]![row]!;
-      const overflow = window.add(times[row]!, inputs);
-      if (overflow >= 0) throw valueRange(view.name, aggregates.inputs[overflow]!, inputs[overflow]!);
+      for (let input = 0; input < columns.length; input++) inputs[input] = columns[input]![row]!;
+      if (retracted?.[row] === true) {
+        kept.retract(times[row]!, inputs);
+        return;
+      }
+      const overflow = kept.add(times[row]!, inputs);
+      if (overflow >= 0) throw valueRange(view.name, aggregates.inputs[overflow]!, inputs[overflow]! as number);
     },
     take: () => results.take(),
   };
@@ -116,21 +125,24 @@ function loadSorted(view: FeatureView, aggregates: CompiledAggregates, batch: Ba
     times: asFloat64(columnOf(batch, "time")),
     labels: integers("label"),
     events: integers("event"),
-    inputs: aggregates.inputs.map((name, index) => scaledInput(view, name, columnOf(batch, `input_${index}`))),
+    inputs: aggregates.inputs.map((name, index) => windowInput(view, name, columnOf(batch, `input_${index}`))),
+    retracted: view.retracted === undefined ? undefined : toArray(columnOf(batch, "retracted")),
   };
 }
 
 /** What a join has found, until it is taken. */
 export interface JoinResults {
   readonly length: number;
-  add(label: number, event: number, values: Float64Array): void;
+  add(label: number, event: number, values: AggregateResults): void;
   take(): Batch;
 }
 
-export function createJoinResults({ names }: Pick<CompiledAggregates, "names">): JoinResults {
+export function createJoinResults({ types }: Pick<CompiledAggregates, "types">): JoinResults {
   const labels = new Int32Array(RESULT_ROWS);
   const events = new Int32Array(RESULT_ROWS);
-  const values = names.map(() => new Float64Array(RESULT_ROWS));
+  const isNumber = types.map((type) => type === "int32" || type === "float64");
+  const numbers = types.map((_, index) => new Float64Array(isNumber[index] === true ? RESULT_ROWS : 0));
+  const others: unknown[][] = types.map(() => []);
   let length = 0;
   return {
     get length() {
@@ -139,7 +151,10 @@ export function createJoinResults({ names }: Pick<CompiledAggregates, "names">):
     add(label, event, row) {
       labels[length] = label;
       events[length] = event;
-      for (let index = 0; index < values.length; index++) values[index]![length] = row[index]!;
+      for (let index = 0; index < types.length; index++) {
+        if (isNumber[index] === true) numbers[index]![length] = row.numbers[index]!;
+        else others[index]!.push(row.others[index]);
+      }
       length++;
     },
     take() {
@@ -147,8 +162,11 @@ export function createJoinResults({ names }: Pick<CompiledAggregates, "names">):
         label: numericColumn("int32", labels.slice(0, length)),
         event: numericColumn("int32", events.slice(0, length)),
       };
-      values.forEach((each, index) => {
-        columns[`aggregate_${index}`] = nullWhereNaN(each.slice(0, length));
+      types.forEach((type, index) => {
+        columns[`aggregate_${index}`] =
+          isNumber[index] === true
+            ? nullWhereNaN(numbers[index]!.slice(0, length))
+            : columnOfOthers(type, others[index]!.splice(0));
       });
       const batch: Batch = { length, columns };
       length = 0;

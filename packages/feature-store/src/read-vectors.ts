@@ -9,9 +9,10 @@ import type {
   ViewStatus,
 } from "@millwright/contracts";
 import { column } from "@millwright/data";
-import { aggregateType, featureName, type FeatureService, type FeatureView } from "./definition.ts";
+import { type AggregateResults, type AggregateType, columnOfOthers, type CompiledAggregates } from "./aggregates.ts";
+import { featureName, type FeatureView } from "./definition.ts";
+import { type FeatureService } from "./service-definition.ts";
 import { rowStale } from "./errors.ts";
-import { computeOnDemand } from "./on-demand.ts";
 import type { OnlineValue } from "./online-store.ts";
 import type { OnlineReading, OnlineView } from "./online-view.ts";
 import { nullWhereNaN } from "./point-in-time.ts";
@@ -31,21 +32,14 @@ export const freshnessMeter = (meter: Meter): Histogram =>
     buckets: [1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800],
   });
 
-export function readVectors(service: FeatureService, request: FeatureRequest, options: ReadingOptions): FeatureVectors {
+/** Reads the stored features of a service. */
+export function readStored(service: FeatureService, request: FeatureRequest, options: ReadingOptions): FeatureVectors {
   const columns: Record<string, Column> = {};
   const views: Record<string, ViewStatus> = {};
   for (const view of service.views) {
     const read = readView(view, request.entities, options);
     Object.assign(columns, read.columns);
     views[view.name] = read.status;
-  }
-  if (service.onDemand.length > 0) {
-    const given = {
-      length: request.entities.length,
-      columns: { ...request.entities.columns, ...request.request?.columns },
-    };
-    checkBatch("The request inputs", service.requestInputs, given);
-    Object.assign(columns, computeOnDemand(service, given));
   }
   return { features: { length: request.entities.length, columns }, views };
 }
@@ -60,8 +54,8 @@ function readView(
   const state = stateOf(view);
   const rows = entities.length;
   const keys = entityKeysOf(view.entity.keys, entities);
-  const results = new Float64Array(state.aggregates.names.length);
-  const vectors = createVectors(view, state.aggregates.names, rows);
+  const results = state.aggregates.createResults();
+  const vectors = createVectors(view, state.aggregates, rows);
   const status: FeatureStatus[] = [];
   const ageMs = new Float64Array(rows);
   const labels = { view: view.name };
@@ -88,30 +82,30 @@ function servedStatus(view: FeatureView, { status, ageMs }: OnlineReading, key: 
 
 /** A view's features of all rows, filled row by row. */
 interface Vectors {
-  set(row: number, values: readonly OnlineValue[] | undefined, aggregates: Float64Array): void;
+  set(row: number, values: readonly OnlineValue[] | undefined, aggregates: AggregateResults): void;
   /** Puts the view's defaults in a row. */
   standIn(row: number): void;
   columns(): Record<string, Column>;
 }
 
-function createVectors(view: FeatureView, aggregateNames: readonly string[], rows: number): Vectors {
+function createVectors(view: FeatureView, { names, types }: CompiledAggregates, rows: number): Vectors {
   const features = Object.entries(view.features);
   const values = features.map(() => Array<OnlineValue>(rows).fill(null));
-  const aggregates = aggregateNames.map(() => new Float64Array(rows));
+  const numbers = names.map(() => new Float64Array(rows));
+  const others = names.map(() => Array<unknown>(rows).fill(undefined));
   const defaults = features.map(([name]) => view.defaults[name] ?? null);
-  const defaultAggregates = aggregateNames.map((name) => Number(view.defaults[name] ?? Number.NaN));
   return {
     set(row, given, results) {
-      aggregates.forEach((each, index) => {
-        each[row] = results[index]!;
-      });
-      values.forEach((each, index) => {
-        each[row] = given?.[index] ?? null;
-      });
+      for (let index = 0; index < names.length; index++) {
+        numbers[index]![row] = results.numbers[index]!;
+        others[index]![row] = results.others[index];
+      }
+      for (let index = 0; index < values.length; index++) values[index]![row] = given?.[index] ?? null;
     },
     standIn(row) {
-      aggregates.forEach((each, index) => {
-        each[row] = defaultAggregates[index]!;
+      names.forEach((name, index) => {
+        numbers[index]![row] = Number(view.defaults[name] ?? Number.NaN);
+        others[index]![row] = view.defaults[name] ?? undefined;
       });
       values.forEach((each, index) => {
         each[row] = defaults[index]!;
@@ -122,13 +116,18 @@ function createVectors(view: FeatureView, aggregateNames: readonly string[], row
       features.forEach(([name, type], index) => {
         columns[featureName(view, name)] = column(type, values[index]!);
       });
-      Object.entries(view.aggregates).forEach(([name, aggregate], index) => {
-        const floats = nullWhereNaN(aggregates[index]!);
-        columns[featureName(view, name)] = aggregateType(aggregate) === "int32" ? asInt32(floats) : floats;
+      names.forEach((name, index) => {
+        columns[featureName(view, name)] = aggregateColumn(types[index]!, numbers[index]!, others[index]!);
       });
       return columns;
     },
   };
+}
+
+function aggregateColumn(type: AggregateType, numbers: Float64Array, others: readonly unknown[]): Column {
+  if (type === "utf8" || type === "list") return columnOfOthers(type, others);
+  const floats = nullWhereNaN(numbers);
+  return type === "int32" ? asInt32(floats) : floats;
 }
 
 function asInt32(floats: Column): Column {

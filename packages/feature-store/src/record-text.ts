@@ -7,7 +7,7 @@ type RowText = readonly [
   key: string,
   timeUs: number,
   createdUs: number | null,
-  inputs: readonly (number | null)[],
+  inputs: readonly (number | string | null)[],
   values: readonly ValueText[],
   /** Only where the row is a delete or has a time to live of its own. */
   marks?: { readonly expiresUs?: number; readonly isDeleted?: true },
@@ -15,14 +15,15 @@ type RowText = readonly [
 /** Records that are no rows stand as they are. */
 type OtherText = Exclude<OnlineRecord, OnlineRow>;
 
-const FORMAT_VERSION = 1;
+/** Version 2 adds tiles, and inputs that are texts. */
+const FORMAT_VERSION = 2;
 
-/** The first record of a log: which format the others are in. Logs from before it was written are in version 1. */
+/** The first record of a log: which format the others are in, or an older one. Logs from before it was written are in version 1. */
 export const formatRecord: Uint8Array = Buffer.from(JSON.stringify({ formatVersion: FORMAT_VERSION }));
 
 /** Throws `FEATURE_STORE_FORMAT_TOO_NEW` where a log's first record says so. */
 export function checkFormat(path: string, first: Uint8Array): void {
-  const { formatVersion = FORMAT_VERSION } = parse(first) as { readonly formatVersion?: number };
+  const { formatVersion = 1 } = parse(first) as { readonly formatVersion?: number };
   if (formatVersion > FORMAT_VERSION) throw formatTooNew(path, formatVersion, FORMAT_VERSION);
 }
 
@@ -31,7 +32,7 @@ const parse = (bytes: Uint8Array): unknown =>
 
 /** Records as bytes: a line of JSON. */
 export function encodeRecords(records: readonly OnlineRecord[]): Uint8Array {
-  return Buffer.from(JSON.stringify(records.map((record) => ("key" in record ? encodeRow(record) : record))));
+  return Buffer.from(JSON.stringify(records.map((record) => ("timeUs" in record ? encodeRow(record) : record))));
 }
 
 function encodeRow({ key, timeUs, createdUs, inputs, values, expiresUs, isDeleted }: OnlineRow): RowText {

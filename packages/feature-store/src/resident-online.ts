@@ -6,19 +6,21 @@ import {
   type FeatureVectors,
   type Meter,
 } from "@millwright/contracts";
-import type { FeatureService, FeatureView } from "./definition.ts";
 import { catchUp, type CatchUpTarget } from "./catch-up.ts";
-import type { HistoryBatch } from "./history-log.ts";
+import type { FeatureView } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
-import { type HistorySource, readingHistory } from "./history-sql.ts";
-import type { CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange } from "./online.ts";
+import { readingHistory, type HistorySource } from "./history-sql.ts";
+import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
 import { createOnlineCursor, type OnlineCursor } from "./online-cursor.ts";
 import type { OnlineMark, OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
+import { createOnDemand, type OnDemand } from "./on-demand.ts";
+import { withOnDemand } from "./on-demand-read.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
-import { freshnessMeter, readVectors } from "./read-vectors.ts";
+import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
 
-export interface ResidentOnlineOptions {
+export interface ResidentOnlineOptions extends CallOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
   readonly store: OnlineStore | undefined;
@@ -43,9 +45,9 @@ interface Held {
 
 /** Keeps all rows that reads may need in this process, and appends them to a store that outlives it. */
 export async function createResidentOnline(options: ResidentOnlineOptions): Promise<Online> {
-  const { views, store, latenessMs } = options;
+  const { views, store, latenessMs, signal } = options;
   const held = new Map<string, Held>();
-  for (const view of views.values()) held.set(view.id, await load(view, store, latenessMs));
+  for (const view of views.values()) held.set(view.id, await load(view, { store, latenessMs, signal }));
   return new ResidentOnline(options, held);
 }
 
@@ -57,16 +59,20 @@ class ResidentOnline implements Online {
   /** One load of a view at a time. */
   readonly #loading = createKeyedTurns();
   readonly #ages: ReturnType<typeof freshnessMeter>;
+  readonly #onDemand: OnDemand;
 
   constructor(options: ResidentOnlineOptions, held: ReadonlyMap<string, Held>) {
     this.#options = options;
     this.#held = held;
     this.#ages = freshnessMeter(options.meter);
+    this.#onDemand = createOnDemand({ clock: options.clock });
   }
 
-  read(service: FeatureService, request: FeatureRequest): FeatureVectors {
+  async read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors> {
     const timeUs = Math.round((request.timeMs ?? this.#options.clock.nowMs()) * 1000);
-    return readVectors(service, request, { timeUs, ages: this.#ages, stateOf: (view) => this.#of(view).state });
+    const reading = { timeUs, ages: this.#ages, stateOf: (view: FeatureView) => this.#of(view).state };
+    const stored = readStored(service, request, reading);
+    return service.onDemand.length === 0 ? stored : await withOnDemand(service, request, stored, this.#onDemand);
   }
 
   async add(
@@ -74,19 +80,22 @@ class ResidentOnline implements Online {
     rows: readonly OnlineRow[],
     signal: AbortSignal | undefined,
     mark?: OnlineMark,
-  ): Promise<void> {
+  ): Promise<Arrival> {
     const held = this.#of(view);
-    await this.#marked(held, mark, () =>
-      held.turns.among(async () => {
-        const { ids, upToUs } = held.reloaded ?? {};
-        // Its batch was loaded while this call waited.
-        const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
-        const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs!) : rows;
-        held.state.check(fresh);
-        await this.#append(view, held, mark === undefined || isThere ? fresh : [...fresh, mark], signal);
-      }),
-    );
+    const work = async (): Promise<number> => {
+      // Its batch may have been loaded while this call waited.
+      const { ids, upToUs = 0 } = held.reloaded ?? {};
+      const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
+      const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs) : rows;
+      held.state.check(fresh);
+      const { watermarkUs } = held.state;
+      await this.#append(view, held, mark === undefined || isThere ? fresh : [...fresh, mark], signal);
+      return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
+    };
+    const lateRows = await this.#marked(held, mark, () => held.turns.among(work, signal));
     this.#rewriteWhenLong(view, held);
+    const { watermarkUs } = held.state;
+    return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
   }
 
   async change(view: FeatureView, key: string, { decide, before, signal }: ChangeOptions): Promise<OnlineChange> {
@@ -101,7 +110,7 @@ class ResidentOnline implements Online {
       await this.#marked(held, mark, () => this.#append(view, held, records));
       return change;
     };
-    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work));
+    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, signal));
   }
 
   async newest(view: FeatureView, keys: readonly string[]): Promise<(OnlineRow | undefined)[]> {
@@ -111,69 +120,52 @@ class ResidentOnline implements Online {
 
   async readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading> {
     const { state } = this.#of(view);
-    return state.read(key, timeUs, new Float64Array(state.aggregates.names.length));
+    return state.read(key, timeUs, state.aggregates.createResults());
   }
 
   isMarked(view: FeatureView, mark: OnlineMark): boolean {
     return this.#of(view).cursor.has(mark);
   }
 
-  async reload(
-    view: FeatureView,
-    { upToMs, flush, signal }: CallOptions & { readonly upToMs: number; readonly flush: () => Promise<void> },
-  ): Promise<Loaded> {
+  async reload(view: FeatureView, { upToMs, flush, signal }: ReloadOptions): Promise<Loaded> {
     const { source, store, latenessMs } = this.#options;
     const held = this.#of(view);
-    const upToUs = Math.round(upToMs * 1000);
-    const log = await source.log(view.id);
-    const state = createOnlineView(view, { latenessMs });
-    const numbers = new Set<number>();
-    /** Loads batches that were not loaded yet. */
-    const loadNew = async (): Promise<readonly HistoryBatch[]> => {
-      const listed = await log.batches();
-      const batches = new Set(listed.map(({ number }) => number).filter((number) => !numbers.has(number)));
-      const options = { upToUs, latenessUs: latenessMs * 1000, batches, signal };
-      if (batches.size > 0 || numbers.size === 0) {
-        state.add(await readingHistory(() => fromHistory(source, view, options)));
-      }
-      for (const number of batches) numbers.add(number);
-      return listed;
-    };
     return await this.#loading(view.id, async () => {
-      await loadNew();
+      const upToUs = held.state.boundaryAt(Math.round(upToMs * 1000));
+      const state = createOnlineView(view, { latenessMs });
+      const options = { upToUs, latenessUs: latenessMs * 1000, signal };
+      const numbers = new Set<number>();
+      let rows = await addHistory(source, view, state, { ...options, numbers });
       return await held.turns.alone(async () => {
         // What came into the history meanwhile is little. Rows of it that wait to be added are in it already.
         await flush();
-        const listed = await loadNew();
-        const rows = state.rows;
-        state.add(rowsFrom(held.state, upToUs));
+        rows += await addHistory(source, view, state, { ...options, numbers });
+        const listed = (await (await source.log(view.id)).batches()).filter(({ number }) => numbers.has(number));
+        const keptRows = addKept(state, rowsFrom(held.state, upToUs));
         const batches = held.cursor.pending(listed).length;
         const cursor = createOnlineCursor();
         for (const record of [...held.cursor.records(), held.cursor.after(listed)]) cursor.take(record);
         await store!.replace(view.id, recordsOf({ state, cursor }), { signal });
-        Object.assign(held, {
-          state,
-          cursor,
-          stored: state.rows,
-          reloaded: { ids: new Set(listed.map(({ id }) => id)), upToUs },
-        });
-        return { rows, keptRows: state.rows - rows, batches };
-      });
+        const reloaded = { ids: new Set(listed.map(({ id }) => id)), upToUs };
+        Object.assign(held, { state, cursor, reloaded, stored: state.size });
+        return { rows, keptRows, batches, upToMs: upToUs / 1000 };
+      }, signal);
     });
   }
 
   async catchUp(view: FeatureView, { select = () => true, signal }: CatchUpOptions): Promise<Loaded> {
     const { source, latenessMs, clock } = this.#options;
     const held = this.#of(view);
-    const run = { nowUs: Math.round(clock.nowMs() * 1000), latenessUs: latenessMs * 1000, select, signal };
+    const nowMs = clock.nowMs();
+    const run = { nowUs: Math.round(nowMs * 1000), latenessUs: latenessMs * 1000, select, signal };
     const loaded = await this.#loading(view.id, async () => {
-      const keptRows = held.state.rows;
+      const keptRows = held.state.size;
       const keep: CatchUpTarget["keep"] = (rows, { floor, cursor }) =>
         held.turns.among(async () => {
           held.state.check(rows);
           await this.#append(view, held, [...(floor === undefined ? [] : [floor]), ...rows, cursor], signal);
-        });
-      return { keptRows, ...(await catchUp(source, view, { cursor: held.cursor, keep }, run)) };
+        }, signal);
+      return { keptRows, upToMs: nowMs, ...(await catchUp(source, view, { cursor: held.cursor, keep }, run)) };
     });
     this.#rewriteWhenLong(view, held);
     return loaded;
@@ -191,10 +183,10 @@ class ResidentOnline implements Online {
   }
 
   /** Does work whose rows carry a mark: from here on nobody else brings them online. */
-  async #marked(held: Held, mark: OnlineMark | undefined, work: () => Promise<void>): Promise<void> {
+  async #marked<Result>(held: Held, mark: OnlineMark | undefined, work: () => Promise<Result>): Promise<Result> {
     if (mark !== undefined) held.cursor.take(mark);
     try {
-      await work();
+      return await work();
     } catch (error) {
       if (mark !== undefined) held.cursor.drop(mark);
       throw error;
@@ -211,8 +203,8 @@ class ResidentOnline implements Online {
 
   /** Leaves the store with what counts, once what was appended is much more. */
   #rewriteWhenLong(view: FeatureView, held: Held): void {
-    if (held.stored < REWRITE_ROWS + held.state.rows * REWRITE_RATIO) return;
-    held.stored = held.state.rows;
+    if (held.stored < REWRITE_ROWS + held.state.size * REWRITE_RATIO) return;
+    held.stored = held.state.size;
     const rewriting = held.turns
       .alone(() => this.#options.store!.replace(view.id, recordsOf(held)))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
@@ -227,12 +219,15 @@ function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRe
   for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
 }
 
-async function load(view: FeatureView, store: OnlineStore | undefined, latenessMs: number): Promise<Held> {
+async function load(
+  view: FeatureView,
+  { store, latenessMs, signal }: Pick<ResidentOnlineOptions, "store" | "latenessMs" | "signal">,
+): Promise<Held> {
   const state = createOnlineView(view, { latenessMs });
   const cursor = createOnlineCursor();
   let stored = 0;
   if (store !== undefined) {
-    for await (const record of store.read(view.id)) {
+    for await (const record of store.read(view.id, { signal })) {
       state.add([record]);
       cursor.take(record);
       stored++;
@@ -247,13 +242,36 @@ function* recordsOf({ state, cursor }: Pick<Held, "state" | "cursor">): Iterable
   yield* cursor.records();
 }
 
-async function fromHistory(
+/** Adds what reads can need of the batches that are not among `numbers` yet, which then are. @returns how many rows. */
+async function addHistory(
   source: HistorySource,
   view: FeatureView,
-  options: HistoryRowsOptions,
-): Promise<OnlineRecord[]> {
-  const { floorUs, rows } = await historyRows(source, view, options);
-  const records: OnlineRecord[] = [{ floorUs }];
-  for await (const batch of rows) for (const row of batch) records.push(row);
-  return records;
+  state: OnlineView,
+  { numbers, ...options }: Omit<HistoryRowsOptions, "batches"> & { readonly numbers: Set<number> },
+): Promise<number> {
+  const listed = (await (await source.log(view.id)).batches()).map(({ number }) => number);
+  const batches = new Set(listed.filter((number) => !numbers.has(number)));
+  let added = 0;
+  const load = async (): Promise<void> => {
+    const { floorUs, rows } = await historyRows(source, view, { ...options, batches });
+    state.add([{ floorUs }]);
+    for await (const records of rows) {
+      state.add(records);
+      added += records.length;
+    }
+  };
+  // All files are read, to be sorted, before the first row comes.
+  await readingHistory(load, () => added === 0);
+  for (const number of batches) numbers.add(number);
+  return added;
+}
+
+/** @returns how many rows the records stand for. */
+function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
+  let rows = 0;
+  for (const record of records) {
+    rows += "timeUs" in record ? 1 : "tileUs" in record ? record.rows : 0;
+    state.add([record]);
+  }
+  return rows;
 }

@@ -8,7 +8,7 @@ import type {
   Random,
 } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
-import type { FeatureService } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { hashKeyMissing } from "./errors.ts";
 import { encodeValue, type ValueText } from "./record-text.ts";
 import type { OnlineValue } from "./online-store.ts";

@@ -1,6 +1,6 @@
 import type { Batch, CallOptions, Schema } from "@millwright/contracts";
 import { columnOf, isNumericType, toArray, type Value } from "@millwright/data";
-import type { FeatureService } from "./definition.ts";
+import type { FeatureService } from "./service-definition.ts";
 import { hashKeyMissing } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { decodeValue, type ValueText } from "./record-text.ts";

@@ -2,12 +2,14 @@ import type { Batch, Column, ColumnType, Schema } from "@millwright/contracts";
 import { asFloat64, column, columnOf, schemaOf, toArray, type ValueInput } from "@millwright/data";
 import type { FeatureView, InputType, KeyType } from "./definition.ts";
 import { columnMissing, columnType, valueRange } from "./errors.ts";
+import type { WindowValue } from "./windows/value-column.ts";
 
 /** The columns a view reads from its source, with their types. */
 export function sourceSchema(view: Omit<FeatureView, "schema">): Schema {
   const types: Record<string, ColumnType> = { ...view.entity.keys, [view.eventTime]: "timestamp" };
   if (view.createdTime !== undefined) types[view.createdTime] = "timestamp";
   if (view.deleted !== undefined) types[view.deleted] = "bool";
+  if (view.retracted !== undefined) types[view.retracted] = "bool";
   Object.assign(types, view.features, view.inputs);
   return Object.entries(types).map(([name, type]) => ({ name, type }));
 }
@@ -51,9 +53,15 @@ export function batchOfFields(where: string, schema: Schema, rows: readonly Sour
 export const keySchema = ({ entity }: FeatureView): Schema =>
   Object.entries(entity.keys).map(([name, type]) => ({ name, type }));
 
-/** The columns kept of an entity's newest row: its features, then the mark of a delete. */
+/** The columns kept of a row online: the features of an entity's newest row, then the mark of a retraction. */
+export const keptColumns = (view: FeatureView): readonly string[] => [
+  ...Object.keys(view.features),
+  ...(view.retracted === undefined ? [] : [view.retracted]),
+];
+
+/** The columns read of a row in the history beside keys and inputs: its features, then the marks of a delete and of a retraction. */
 export function valueColumns(view: FeatureView): readonly string[] {
-  return [...Object.keys(view.features), ...(view.deleted === undefined ? [] : [view.deleted])];
+  return [...Object.keys(view.features), ...[view.deleted, view.retracted].filter((name) => name !== undefined)];
 }
 
 /** Throws `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`. */
@@ -83,7 +91,7 @@ export function checkBatch(where: string, wanted: Schema, batch: Batch): void {
 export function scaledInput(view: FeatureView, name: string, column: Column): Float64Array {
   const values = asFloat64(column);
   const scale = scaleOf(view, name);
-  if (scale === 1) {
+  if (!isFloat(view, name)) {
     for (const value of values) {
       if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw valueRange(view.name, name, value);
     }
@@ -102,8 +110,18 @@ export function scaledInput(view: FeatureView, name: string, column: Column): Fl
 
 /** What an input is multiplied by to be whole. */
 export function scaleOf(view: FeatureView, input: string): number {
+  return isFloat(view, input) ? 10 ** view.decimals : 1;
+}
+
+function isFloat(view: FeatureView, input: string): boolean {
   const type: InputType | undefined = view.inputs[input];
-  return type === "float32" || type === "float64" ? 10 ** view.decimals : 1;
+  return type === "float32" || type === "float64";
+}
+
+/** An input's values as an event window takes them: `scaledInput`, or texts. Throws `FEATURE_STORE_VALUE_RANGE`. */
+export function windowInput(view: FeatureView, name: string, column: Column): ArrayLike<WindowValue> {
+  if (view.inputs[name] !== "utf8") return scaledInput(view, name, column);
+  return toArray(column).map((text) => (text === null ? Number.NaN : (text as string)));
 }
 
 /** One text an entity, unique for its keys; undefined where a key is null. */

@@ -2,7 +2,9 @@ import type { Batch, CallOptions, Dataset, Field, Schema } from "@millwright/con
 import { columnOf, schemaOf, withColumns } from "@millwright/data";
 import { identifier, type DuckDb, type RegisteredTable } from "@millwright/duckdb";
 import { joinAsKnown } from "./as-known.ts";
-import { aggregateType, featureName, type FeatureService, type FeatureView } from "./definition.ts";
+import { aggregateType } from "./aggregates.ts";
+import { featureName, type FeatureView } from "./definition.ts";
+import { type FeatureService } from "./service-definition.ts";
 import { asKnownUnsupported, columnType } from "./errors.ts";
 import {
   historySql,
@@ -13,7 +15,7 @@ import {
   readingHistory,
 } from "./history-sql.ts";
 import type { LeakageOptions } from "./leakage.ts";
-import { computeOnDemand } from "./on-demand.ts";
+import { computeForHistory } from "./on-demand.ts";
 import { joinPointInTime } from "./point-in-time.ts";
 import { scratchName } from "./scratch-name.ts";
 import { checkColumns, valueColumns } from "./source-columns.ts";
@@ -68,7 +70,7 @@ export async function writeTrainingSet(
       joins.push(join);
     }
     const sql = finalSql(schema, { sql: table.sql, labelTime }, joins);
-    const rows = service.onDemand.length === 0 ? sql : withOnDemand(service, duckdb.query(sql, { signal }));
+    const rows = service.onDemand.length === 0 ? sql : withOnDemand(service, duckdb.query(sql, { signal }), signal);
     await duckdb.writeParquet(rows, path, { signal });
     return await duckdb.scan(path, { signal });
   } finally {
@@ -86,8 +88,12 @@ function checkLabels(service: FeatureService, schema: Schema, labelTime: string)
   }
 }
 
-async function* withOnDemand(service: FeatureService, rows: AsyncIterable<Batch>): AsyncGenerator<Batch> {
-  for await (const batch of rows) yield withColumns(batch, computeOnDemand(service, batch));
+async function* withOnDemand(
+  service: FeatureService,
+  rows: AsyncIterable<Batch>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Batch> {
+  for await (const batch of rows) yield withColumns(batch, await computeForHistory(service, batch, signal));
 }
 
 interface ViewJoin {
@@ -174,15 +180,25 @@ interface Sorted {
   readonly isAsKnown: boolean;
 }
 
+const INPUT_TYPES: Readonly<Record<string, string>> = { bool: "BOOLEAN", utf8: "VARCHAR" };
+
 /** Rows of the view and labels together, in the order that the joins ask for. */
 function sortedSql(view: FeatureView, { events, labels, isAsKnown }: Sorted): string {
   const hasFeatures = Object.keys(view.features).length > 0;
   const names = Object.keys(view.inputs);
-  const types = names.map((name) => (view.inputs[name] === "bool" ? "BOOLEAN" : "DOUBLE"));
-  const ofEvent = names
-    .map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`)
+  const types = names.map((name) => INPUT_TYPES[view.inputs[name]!] ?? "DOUBLE");
+  const retracted = view.retracted === undefined ? undefined : identifier(view.retracted);
+  const ofEvent = [
+    ...names.map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`),
+    ...(retracted === undefined ? [] : [`, ${retracted} AS "retracted"`]),
+  ].join("");
+  const ofLabel = [...types, ...(retracted === undefined ? [] : ["BOOLEAN"])]
+    .map((type) => `, CAST(NULL AS ${type})`)
     .join("");
-  const ofLabel = names.map((_, index) => `, CAST(NULL AS ${types[index]})`).join("");
+  const taken = [
+    ...names.map((_, index) => `, "input_${index}"`),
+    ...(retracted === undefined ? [] : [`, "retracted"`]),
+  ];
   // Only a view with features cares which of two rows of equal time is the newer one: sums are the same in any order.
   const rank = hasFeatures
     ? {
@@ -194,7 +210,7 @@ function sortedSql(view: FeatureView, { events, labels, isAsKnown }: Sorted): st
   const known = isAsKnown
     ? { event: `, "_known"`, label: ", NULL", select: `, "_known" AS known` }
     : { event: "", label: "", select: "" };
-  return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${known.select}${names.map((_, index) => `, "input_${index}"`).join("")} FROM (
+  return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${known.select}${taken.join("")} FROM (
     SELECT "_entity", "_time", -1 AS "_label", ${hasFeatures ? "rowid" : "-1"} AS "_event"${rank.event}${known.event}${ofEvent} FROM ${events}
     UNION ALL SELECT "_entity", "_time", "_label", -1${rank.label}${known.label}${ofLabel} FROM (${labels})
   ) ORDER BY "_entity", "_time", "_label" >= 0${rank.order}`;
@@ -232,7 +248,7 @@ function finalSql(
     }
     Object.entries(view.aggregates).forEach(([name, aggregate], position) => {
       const value = known(`r${index}."aggregate_${position}"`);
-      const typed = aggregateType(aggregate) === "int32" ? `CAST(${value} AS INTEGER)` : value;
+      const typed = aggregateType(view, aggregate) === "int32" ? `CAST(${value} AS INTEGER)` : value;
       columns.push(`${typed} AS ${identifier(featureName(view, name))}`);
     });
   });

@@ -1,3 +1,5 @@
+import { abortable } from "@millwright/contracts";
+
 /** Work on one key waits for the work on it that was begun before. */
 export function createKeyedTurns(): <Result>(key: string, work: () => Promise<Result>) => Promise<Result> {
   const turns = new Map<string, Promise<unknown>>();
@@ -15,8 +17,8 @@ export function createKeyedTurns(): <Result>(key: string, work: () => Promise<Re
 
 /** Many may push at once, but nobody while all of a view's rows are put in place of others: a row pushed then would be in neither. */
 export interface Turns {
-  among<Result>(work: () => Promise<Result>): Promise<Result>;
-  alone<Result>(work: () => Promise<Result>): Promise<Result>;
+  among<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result>;
+  alone<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result>;
 }
 
 export function createTurns(): Turns {
@@ -24,8 +26,8 @@ export function createTurns(): Turns {
   let idle: (() => void) | undefined;
   let last: Promise<unknown> | undefined;
   return {
-    async among(work) {
-      while (last !== undefined) await last;
+    async among(work, signal) {
+      while (last !== undefined) await abortable(last, signal);
       running++;
       try {
         return await work();
@@ -33,11 +35,12 @@ export function createTurns(): Turns {
         if (--running === 0) idle?.();
       }
     },
-    async alone(work) {
-      while (last !== undefined) await last;
+    async alone(work, signal) {
+      while (last !== undefined) await abortable(last, signal);
       const turn = (async () => {
         if (running > 0) await new Promise<void>((resolve) => (idle = resolve));
         idle = undefined;
+        signal?.throwIfAborted();
         return await work();
       })();
       last = turn.catch(() => {}).finally(() => (last = undefined));

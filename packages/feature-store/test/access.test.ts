@@ -45,9 +45,9 @@ test("FS-31: who may not see personal columns gets masks, who may not read or wr
     clock,
   });
   const authorizer = rights({
-    reader: ["feature:read"],
-    officer: ["feature:read", "feature:read-pii"],
-    writer: ["feature:write"],
+    reader: ["features:read"],
+    officer: ["features:read", "features:read-pii"],
+    writer: ["features:write"],
   });
   const as = (principal: string) => restrictStore(store, { services: [service], authorizer, principal });
   const row = { person: 1, at: new Date(500), phone: "+49 30 1234567", income: 1e5, calls: 3 };
@@ -89,7 +89,7 @@ test("FS-31: who may not see personal columns gets masks, who may not read or wr
   });
   expect(authorizer.asked).toContainEqual({
     principal: "reader",
-    action: "feature:read",
+    action: "features:read",
     resource: "feature-view/contacts",
   });
 });

@@ -24,7 +24,7 @@ test("rows that a full disk has no room for are refused; those kept stay, and wi
   skip,
 }) => {
   await using disk = await mountSmallDisk(256);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   const directory = join(disk.directory, "online");
   {
     await using store = await openLogOnlineStore(directory);
@@ -44,7 +44,7 @@ test("rows that a full disk has no room for are refused; those kept stay, and wi
 
 test("a store that has no room to be opened leaves no claim behind, and opens once there is some", async ({ skip }) => {
   await using disk = await mountSmallDisk(128);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   await disk.fill();
   const directory = join(disk.directory, "online");
   await expect(openLogOnlineStore(directory)).rejects.toMatchObject(full);

@@ -5,12 +5,15 @@ import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import {
   count,
   days,
+  defineEntity,
   defineFeatureService,
   defineFeatureView,
   defineOnDemandFeatures,
   hours,
   mean,
+  minutes,
   openFeatureStore,
+  sum,
   type FeatureService,
 } from "../src/index.ts";
 import { batches, columnsOf, columnsOfDataset, temporaryDirectory } from "./rows.ts";
@@ -99,7 +102,12 @@ test("online reads give status, age, the newest row, and what is computed from t
     plan: column("utf8", ["right", "older", "created before", "free", "nobody's"]),
     credit: column("int64", [2n ** 60n, 1n, 2n, null, 3n]),
   });
-  expect(await store.push(profile, rows)).toEqual({ rows: 4, skippedRows: 1 });
+  expect(await store.push(profile, rows)).toEqual({
+    rows: 4,
+    skippedRows: 1,
+    lateRows: 0,
+    watermarkMs: 10_800_000,
+  });
   await store.push(
     "clicks",
     batchOf({ user: column("utf8", ["ann", "ann"]), at: times([4.5, 1]), ms: column("float64", [0.1, 0.2]) }),
@@ -262,4 +270,40 @@ test("materializing again changes nothing, and no row pushed meanwhile is lost o
   expect(result).toMatchObject({ rows: 10, keptRows: 60 });
   const { features } = await store.read("only", { entities: users("ann"), timeMs: 3.1 * HOUR });
   expect(columnsOf(features)["clicks__clicks_3h"]).toEqual([69]);
+});
+
+test("definitions of before keep their digests", () => {
+  const visitor = defineEntity({ name: "user", keys: { user: "utf8", site: "int64" } });
+  const stored = defineFeatureView({
+    name: "profile",
+    entity: visitor,
+    eventTime: "at",
+    createdTime: "seen",
+    deleted: "gone",
+    features: { plan: "utf8", credit: "int64" },
+    ttlMs: days(30),
+  });
+  const windowed = defineFeatureView({
+    name: "clicks",
+    entity: visitor,
+    eventTime: "at",
+    inputs: { ms: "float64", late: "bool" },
+    decimals: 3,
+    aggregates: { clicks_3h: count(hours(3)), ms_mean: mean("ms", days(1)), late_sum: sum("late", minutes(5)) },
+  });
+  const clock = defineOnDemandFeatures({
+    name: "clock",
+    inputs: { at: "timestamp" },
+    features: { hour: "int32" },
+    // A function whose text no compiler touches.
+    // oxlint-disable-next-line typescript/no-implied-eval -- the digest is of the source text, which a build may write anew
+    compute: new Function("row", "return { hour: 1 }") as () => { hour: number },
+  });
+  // Computed when there were count, sum and mean over sliding windows alone: models and training sets carry such digests.
+  expect(defineFeatureService({ name: "pinned", views: [stored, windowed] }).digest).toBe(
+    "sha256:289a5ea364780026b4c633e036b4c18b410af7af3e517bb0c5748e546c099a30",
+  );
+  expect(defineFeatureService({ name: "pinned", views: [stored, windowed], onDemand: [clock] }).digest).toBe(
+    "sha256:0adb00077f91f39316319aa4a2d05b2ea88b49a000cea5e846f2afe76e82012b",
+  );
 });

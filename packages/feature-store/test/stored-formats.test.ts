@@ -35,15 +35,44 @@ const framed = (text: string): Buffer => {
   return Buffer.concat([header, payload]);
 };
 
-for (const name of ["online-log-1.bin", "online-log-unversioned.bin"]) {
+/** What a log of version 2 holds beside that. */
+const keptSince: readonly OnlineRecord[] = [
+  { floorUs: 700, tilesFromUs: null },
+  { floorUs: 800, tilesFromUs: -86_400_000_000 },
+  {
+    key: "N101",
+    tileUs: -3_600_000_000,
+    widthUs: 3_600_000_000,
+    firstUs: -3_500_000_000,
+    lastUs: -1,
+    rows: 3,
+    partials: {
+      "rows()/1": 3,
+      "squares(delay)/1000000": [2, "9007199254740993", "-81129638414606681695789005144065"],
+      "extremes(delay)/1": null,
+      "values(carrier)/1": [
+        ["späť", 2],
+        [7, 1],
+      ],
+    },
+  },
+  { key: "N103", timeUs: 3_000, createdUs: null, inputs: ["späť", null, 5], values: [true] },
+];
+
+const logs = {
+  "online-log-1.bin": kept,
+  "online-log-2.bin": [...kept, ...keptSince],
+  "online-log-unversioned.bin": kept,
+};
+for (const [name, inFile] of Object.entries(logs)) {
   test(`${name} is read, and written on`, async () => {
     await copyFile(new URL(name, golden), join(directory, "flights.1.log"));
-    expect(await recordsIn()).toEqual(kept);
+    expect(await recordsIn()).toEqual(inFile);
     {
       await using store = await openLogOnlineStore(directory);
       await store.append("flights", [{ floorUs: 900 }]);
     }
-    expect(await recordsIn()).toEqual([...kept, { floorUs: 900 }]);
+    expect(await recordsIn()).toEqual([...inFile, { floorUs: 900 }]);
   });
 }
 
@@ -52,17 +81,18 @@ test("what is written today is the golden file, to the byte", async () => {
     await using store = await openLogOnlineStore(directory);
     await store.append("flights", kept.slice(0, 2));
     await store.append("flights", kept.slice(2));
+    await store.append("flights", keptSince);
   }
-  expect(await readFile(join(directory, "flights.1.log"))).toEqual(await readFile(new URL("online-log-1.bin", golden)));
+  expect(await readFile(join(directory, "flights.1.log"))).toEqual(await readFile(new URL("online-log-2.bin", golden)));
 });
 
 test("a log of a newer format is refused by name, and not a byte of it changes", async () => {
   const path = join(directory, "flights.1.log");
-  const bytes = Buffer.concat([framed('{"formatVersion":2}'), framed('{"rows":[]}'), Buffer.from("torn")]);
+  const bytes = Buffer.concat([framed('{"formatVersion":3}'), framed('{"rows":[]}'), Buffer.from("torn")]);
   await writeFile(path, bytes);
   const refusal = {
     code: "FEATURE_STORE_FORMAT_TOO_NEW",
-    message: expect.stringContaining(`${path} is of format version 2`) as string,
+    message: expect.stringContaining(`${path} is of format version 3`) as string,
   };
   await expect(recordsIn()).rejects.toMatchObject(refusal);
   {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
 import type { Clock, JobEvent, JsonValue } from "@millwright/contracts";
 import type { EventJournal } from "./event-journal.ts";
+import { protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
 import type { Ending, Intervention } from "./outcome.ts";
 import { identify, type ProcessIdentity, residentBytes, signalTree, treeOf } from "./process-tree.ts";
@@ -145,7 +146,8 @@ class Supervision implements Attempt {
   #listen(channel: Duplex): void {
     const splitter = createLineSplitter(maxFrameLength, (line, cut) => {
       try {
-        if (cut) throw new Error(`A frame is longer than ${maxFrameLength} characters; write large things to files.`);
+        if (cut)
+          throw protocolInvalid(`a frame is longer than ${maxFrameLength} characters; write large things to files`);
         this.#take(parseWorkerFrame(line));
       } catch (error) {
         this.#intervene({ kind: "protocol", problem: error instanceof Error ? error.message : String(error) });

@@ -5,6 +5,8 @@ export type JobsErrorCode =
   | "JOBS_EVENTS_ALREADY_WRITTEN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
+  | "JOBS_PROCESSING_DIRECTORY_TAKEN"
+  | "JOBS_PROCESSING_INPUT_MISSING"
   | "JOBS_PROTOCOL_INVALID"
   | "JOBS_RECORD_CORRUPT"
   | "JOBS_RESOURCES_IMPOSSIBLE"
@@ -39,6 +41,23 @@ export const notAWorker = (): JobsError =>
   new JobsError("JOBS_NOT_A_WORKER", "This process was not started as a job's module.", {
     category: "user",
     remedy: "Call runWorker only in a module that a job runs; outside, call the function itself.",
+  });
+
+export const processingDirectoryTaken = (directory: string, id: string): JobsError =>
+  new JobsError(
+    "JOBS_PROCESSING_DIRECTORY_TAKEN",
+    `"${directory}" holds other work than the spec of "${id}" asks for.`,
+    {
+      category: "user",
+      remedy: "Give the job an id and a directory of its own, or the spec it was begun with.",
+    },
+  );
+
+export const processingInputMissing = (name: string, path: string, cause: unknown): JobsError =>
+  new JobsError("JOBS_PROCESSING_INPUT_MISSING", `The input "${name}" is not at "${path}".`, {
+    category: "user",
+    remedy: "Name a file or a folder that is there and that this process may read.",
+    cause,
   });
 
 export const protocolInvalid = (problem: string): JobsError =>

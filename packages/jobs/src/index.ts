@@ -1,6 +1,15 @@
 export { JobsError, type JobsErrorCode } from "./errors.ts";
 export { type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
 export {
+  type ProcessingContext,
+  type ProcessingOptions,
+  type ProcessingOutput,
+  type ProcessingResult,
+  type ProcessingSpec,
+  runProcessing,
+} from "./processing.ts";
+export type { ProcessingFile, ProcessingFiles, ProcessingInput } from "./processing-files.ts";
+export {
   encodeFrame,
   parseSupervisorFrame,
   parseWorkerFrame,

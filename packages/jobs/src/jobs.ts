@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import {
+  abortable,
   type CallOptions,
   type Clock,
   closed,
@@ -32,7 +33,7 @@ import { createSlots } from "./slots.ts";
 import { createStateEvents } from "./state-events.ts";
 import { moveJob, SupervisedJob, type Supervisor } from "./supervised-job.ts";
 
-export interface JobsOptions {
+export interface JobsOptions extends CallOptions {
   /** A folder on a local disk that one launcher has for itself. It is made where there is none. */
   readonly directory: string;
   /** CPUs that jobs share; a job that names none takes one. Default: the machine's. */
@@ -63,9 +64,10 @@ export interface Jobs extends JobLauncher, AsyncDisposable {
   history(id: string, options?: CallOptions): Promise<JobHistory>;
   /**
    * Writes a `job.state-changed` to the log for each state that it lacks of the directory's jobs, and from here on for each that comes: what the option
-   * `events` does, for a log that can be opened only later. Once for a launcher: a second log throws `JOBS_EVENTS_ALREADY_WRITTEN`.
+   * `events` does, for a log that can be opened only later. Once for a launcher: a second log throws `JOBS_EVENTS_ALREADY_WRITTEN`. A call that was
+   * aborted leaves the log the launcher's, and can be made again with it to tell the rest.
    */
-  writeEvents(events: EventLog): Promise<void>;
+  writeEvents(events: EventLog, options?: CallOptions): Promise<void>;
   /** Interrupts the jobs that run, so that they can go on under the next launcher, and gives the directory back. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -83,6 +85,9 @@ class LocalJobs implements Jobs {
   readonly #opening = new Map<string, Promise<SupervisedJob | undefined>>();
   readonly #running = new Set<SupervisedJob>();
   #closing: Promise<void> | undefined;
+  /** The log of `writeEvents`, and whether it has been told of every job. */
+  #log: EventLog | undefined;
+  #allTold = false;
 
   constructor(options: JobsOptions, supervisor: Supervisor, unlock: () => Promise<void>) {
     this.#options = options;
@@ -111,20 +116,25 @@ class LocalJobs implements Jobs {
     return (await this.#find(id)).history;
   }
 
-  async writeEvents(events: EventLog): Promise<void> {
-    this.#check(undefined);
-    if (this.#supervisor.events !== undefined) throw eventsAlreadyWritten(this.#options.directory);
-    const told = createStateEvents(events, this.#options.logger ?? silentLogger);
-    this.#supervisor.events = told;
+  async writeEvents(events: EventLog, { signal }: CallOptions = {}): Promise<void> {
+    this.#check(signal);
+    if (typeof events?.append !== "function" || typeof events.read !== "function")
+      throw new TypeError("The events of a launcher go to an EventLog, with append and read.");
+    if (this.#allTold || (this.#log !== undefined && this.#log !== events))
+      throw eventsAlreadyWritten(this.#options.directory);
+    this.#log = events;
+    const told = (this.#supervisor.events ??= createStateEvents(events, this.#options.logger ?? silentLogger));
     for (const directory of await jobFolders(this.#options.directory)) {
+      signal?.throwIfAborted();
       const record = await readJobRecord(directory);
       if (record === undefined) continue;
       await this.#opening.get(record.spec.id)?.catch(() => {});
       // A job that is at work here tells by itself: what was read of it may be older, or not durable yet.
       const running = [...this.#running].find((job) => job.id === record.spec.id);
-      if (running === undefined) await told.tell(record);
+      if (running === undefined) await abortable(told.tell(record), signal);
       else running.tell();
     }
+    this.#allTold = true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -223,12 +233,16 @@ class LocalJobs implements Jobs {
  * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`.
  */
 export async function openJobs(options: JobsOptions): Promise<Jobs> {
-  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock } = options;
+  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock, signal } = options;
+  signal?.throwIfAborted();
   if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(directory);
   try {
-    for (const folder of await jobFolders(directory)) await recover(folder, clock);
+    for (const folder of await jobFolders(directory)) {
+      signal?.throwIfAborted();
+      await recover(folder, clock);
+    }
   } catch (error) {
     await unlock();
     throw error;
@@ -244,7 +258,7 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
   };
   const jobs = new LocalJobs(options, supervisor, unlock);
   try {
-    if (options.events !== undefined) await jobs.writeEvents(options.events);
+    if (options.events !== undefined) await jobs.writeEvents(options.events, { signal });
   } catch (error) {
     await jobs[Symbol.asyncDispose]();
     throw error;

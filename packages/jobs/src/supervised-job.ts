@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import {
+  abortable,
   type CallOptions,
   type Clock,
   createRandom,
@@ -111,9 +112,13 @@ export class SupervisedJob implements JobHandle {
     else if (!isFinalJobState(this.state)) this.#unsent.push(body);
   }
 
-  async stop(reason: string): Promise<void> {
+  async stop(reason: string, { signal }: CallOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
     this.#haltFor({ kind: "stop", reason });
-    await this.#finished.catch(() => {});
+    await abortable(
+      this.#finished.catch(() => {}),
+      signal,
+    );
   }
 
   /** Ends the job so that it can go on under another launcher. */
@@ -124,12 +129,7 @@ export class SupervisedJob implements JobHandle {
 
   async result({ signal }: CallOptions = {}): Promise<JobResult> {
     signal?.throwIfAborted();
-    if (signal === undefined) return this.#finished;
-    return new Promise((resolve, reject) => {
-      const stop = (): void => reject(signal.reason as Error);
-      signal.addEventListener("abort", stop, { once: true });
-      void this.#finished.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-    });
+    return abortable(this.#finished, signal);
   }
 
   #storedResult(): JobResult {

@@ -151,3 +151,44 @@ test("a log may come after the launcher; a job under an old id in an emptied fol
   expectTold(after, "job", await jobs.history("job"));
   expect(after[0]?.data["key"]).not.toBe(before[0]?.data["key"]);
 });
+
+/** A promise, and what resolves it. */
+function signalled(): readonly [promise: Promise<void>, resolve: () => void] {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return [promise, () => resolve()];
+}
+
+test("waiting for a log that is not told in time is aborted, and the same call made again tells the rest", async () => {
+  await using folder = await temporaryFolder();
+  const log = openFileEventLog(join(folder.path, "events.ndjson"));
+  await using jobs = await openJobs({ directory: join(folder.path, "jobs") });
+  for (const id of ["first", "second"]) await (await jobs.launch(work(id, { do: "tell" }))).result();
+  const [asked, noteAsked] = signalled();
+  const [answered, answer] = signalled();
+  const slow: EventLog = {
+    read: log.read,
+    async append(events) {
+      noteAsked();
+      await answered;
+      return log.append(events);
+    },
+  };
+  const controller = new AbortController();
+  const telling = jobs.writeEvents(slow, { signal: controller.signal });
+  await asked;
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await expect(telling).rejects.toBe(reason);
+  expect(await eventsOf(log)).toEqual([]);
+  answer();
+  const other: unknown = await jobs.writeEvents(log).catch((caught: unknown) => caught);
+  expect(hasCode(other, "JOBS_EVENTS_ALREADY_WRITTEN")).toBe(true);
+  await jobs.writeEvents(slow);
+  const events = await eventsOf(log);
+  for (const id of ["first", "second"]) expectTold(events, id, await jobs.history(id));
+  // @ts-expect-error a log is needed
+  await expect(jobs.writeEvents(undefined)).rejects.toThrow(TypeError);
+});

@@ -9,7 +9,7 @@ for (const leaveBytes of [0, 20_480]) {
   const title = `with ${leaveBytes} bytes left, a job that the disk has no room for is refused and leaves nothing; with room it runs`;
   test(title, { timeout: 30_000 }, async ({ skip }) => {
     await using disk = await mountSmallDisk(1_024);
-    if (disk === undefined) return skip("This process may not mount a file system.");
+    if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
     const directory = join(disk.directory, "jobs");
     await using jobs = await openJobs({ directory, maxCpus: 1 });
     const before = await readdir(directory);

@@ -12,7 +12,7 @@ for (const { name, appliesTo, run } of jobLauncherContract) {
       endless: (id: string) => work(id, { do: "endless" }),
       echoing: (id: string) => work(id, { do: "echo" }),
     };
-    if (appliesTo?.(setting) === false) skip();
+    if (appliesTo?.(setting) === false) skip("the case asks for a job that this launcher is not given");
     await run(setting);
   });
 }

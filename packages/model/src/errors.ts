@@ -29,6 +29,16 @@ export const filePath = (path: string, problem: string): ModelError =>
     remedy: "Name files relative to the package, with / between folders.",
   });
 
+/** What the file system says of a folder that it cannot list; any other error is passed on. */
+export const folderUnreadable = (directory: string, error: unknown): unknown =>
+  error instanceof Error && "syscall" in error
+    ? new ModelError("MODEL_FILE_PATH", `The files of "${directory}" cannot be listed: ${error.message}.`, {
+        category: "user",
+        remedy: "Name a folder that exists and that this process may read.",
+        cause: error,
+      })
+    : error;
+
 export const formatUnsupported = (name: string, format: string, formats: readonly string[]): ModelError =>
   new ModelError(
     "MODEL_FORMAT_UNSUPPORTED",

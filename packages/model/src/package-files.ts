@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { CallOptions, Digest, ModelFile } from "@millwright/contracts";
-import { directoryOccupied, writeFailure } from "./errors.ts";
+import { directoryOccupied, folderUnreadable, writeFailure } from "./errors.ts";
 
 /** The manifest's own name in a package directory. */
 export const manifestName = "manifest.json";
@@ -28,16 +28,27 @@ export function pathProblem(path: string): string | undefined {
 }
 
 /** All files below `directory` by their path relative to it, as sources for `packModel`. Links and special files are passed over. */
-export async function filesIn(directory: string): Promise<Record<string, { readonly path: string }>> {
+export async function filesIn(
+  directory: string,
+  options: CallOptions = {},
+): Promise<Record<string, { readonly path: string }>> {
   const files: Record<string, { readonly path: string }> = {};
-  for (const path of (await walk(directory)).files) files[path] = { path: join(directory, ...path.split("/")) };
+  const { files: paths } = await walk(directory, options).catch((error: unknown) => {
+    options.signal?.throwIfAborted();
+    throw folderUnreadable(directory, error);
+  });
+  for (const path of paths) files[path] = { path: join(directory, ...path.split("/")) };
   return files;
 }
 
 /** Relative paths with `/`, sorted by code units: regular files, and whatever else is there but directories. */
-export async function walk(directory: string): Promise<{ readonly files: string[]; readonly others: string[] }> {
+export async function walk(
+  directory: string,
+  { signal }: CallOptions = {},
+): Promise<{ readonly files: string[]; readonly others: string[] }> {
   const found: { readonly files: string[]; readonly others: string[] } = { files: [], others: [] };
   const visit = async (folder: string, prefix: string): Promise<void> => {
+    signal?.throwIfAborted();
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const path = `${prefix}${entry.name}`;
       if (entry.isDirectory()) await visit(join(folder, entry.name), `${path}/`);
@@ -57,7 +68,10 @@ export async function digestFile(
 ): Promise<{ digest: Digest; sizeBytes: number }> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1 << 20 })) {
+  signal?.throwIfAborted();
+  // The stream itself would reject with an AbortError of its own, not with the signal's reason.
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    signal?.throwIfAborted();
     hash.update(chunk as Buffer);
     sizeBytes += (chunk as Buffer).length;
   }

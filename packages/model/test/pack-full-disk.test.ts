@@ -20,7 +20,7 @@ test("a package that a full disk has no room for says so and leaves nothing; wit
   skip,
 }) => {
   await using disk = await mountSmallDisk(256);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   await pack(join(disk.directory, "first"), 1_000);
   await disk.fill(32_768);
   const target = join(disk.directory, "second");

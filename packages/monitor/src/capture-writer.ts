@@ -1,9 +1,9 @@
-import type { JsonObject, Logger } from "@millwright/contracts";
+import type { CallOptions, JsonObject, Logger } from "@millwright/contracts";
 
 /** Keeps captured rows, wherever the caller wants them. */
 export interface CaptureWriter extends AsyncDisposable {
   /** Appends rows in their order; resolves when they are written. One call at a time. */
-  write(rows: readonly JsonObject[]): Promise<void>;
+  write(rows: readonly JsonObject[], options?: CallOptions): Promise<void>;
 }
 
 /** Hands rows on in the background, and drops them rather than grow. */

@@ -1,6 +1,7 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type MonitorErrorCode =
+  | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
@@ -11,6 +12,13 @@ export type MonitorErrorCode =
 export class MonitorError extends MillwrightError<MonitorErrorCode> {
   override readonly name = "MonitorError";
 }
+
+export const captureUnreadable = (path: string, problem: string, cause: unknown): MonitorError =>
+  new MonitorError("MONITOR_CAPTURE_UNREADABLE", `What was captured in "${path}" cannot be read: ${problem}.`, {
+    category: "data",
+    remedy: "Name the folder that the capture was opened with; put a damaged segment aside.",
+    cause,
+  });
 
 export const countsInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_COUNTS_INVALID", `The counts cannot be compared: ${problem}.`, {

@@ -64,8 +64,11 @@ export function createEventCounts({
       if (bucket > newest) forget(bucket);
     },
     totals(windowMs, nowMs) {
-      const last = Math.floor(nowMs / bucketMs);
-      let first = last - Math.max(1, Math.round(windowMs / bucketMs)) + 1;
+      const end = Math.floor(nowMs / bucketMs);
+      // Nothing is kept outside these two, however long the window.
+      const last = Math.min(end, newest);
+      const oldest = newest - Math.ceil(periodMs / bucketMs);
+      let first = Math.max(end - Math.max(1, Math.round(windowMs / bucketMs)) + 1, oldest);
       const oldestFine = newest - Math.ceil(fineMs / bucketMs);
       if (first < oldestFine) first = Math.floor(first / coarseFactor) * coarseFactor;
       let good = 0;

@@ -1,11 +1,11 @@
-import type { Labels, Meter } from "@millwright/contracts";
+import { abortable, type CallOptions, type InstrumentOptions, type Labels, type Meter } from "@millwright/contracts";
 import { Counter, Gauge, Histogram, type Metric, Registry } from "prom-client";
 
 /** A meter whose instruments Prometheus can scrape. */
 export interface PrometheusMeter extends Meter {
   readonly registry: Registry;
   /** The text of `/metrics`; answer it with `contentType`. */
-  metrics(): Promise<string>;
+  metrics(options?: CallOptions): Promise<string>;
   readonly contentType: string;
 }
 
@@ -15,11 +15,17 @@ const overflow = "overflow";
 /**
  * A meter on prom-client. Measuring never throws: what is no finite number, a counter that would fall, and unknown labels are left out. Label sets beyond
  * `maxSeries` are counted together under `overflow`, so that a label with endless values cannot fill the memory.
+ * Making an instrument throws RangeError for a name, help or label that Prometheus does not take.
  * @param registry Default: a new one. Instruments that are there already under a name are used.
  */
 export function createMeter(registry: Registry = new Registry()): PrometheusMeter {
   const made = new Map<string, object>();
-  const once = <Instrument extends object>(name: string, make: () => Instrument): Instrument => {
+  const once = <Instrument extends object>(
+    name: string,
+    options: InstrumentOptions,
+    make: () => Instrument,
+  ): Instrument => {
+    checkInstrument(name, options);
     const known = made.get(name) as Instrument | undefined;
     const instrument = known ?? make();
     made.set(name, instrument);
@@ -31,9 +37,12 @@ export function createMeter(registry: Registry = new Registry()): PrometheusMete
   return {
     registry,
     contentType: registry.contentType,
-    metrics: () => registry.metrics(),
+    async metrics({ signal } = {}) {
+      signal?.throwIfAborted();
+      return abortable(registry.metrics(), signal);
+    },
     counter: (name, { help, labelNames = [], maxSeries }) =>
-      once(name, () => {
+      once(name, { help, labelNames }, () => {
         const counter =
           existing<Counter>(name) ?? new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
         const series = boundSeries(labelNames, maxSeries);
@@ -44,7 +53,7 @@ export function createMeter(registry: Registry = new Registry()): PrometheusMete
         };
       }),
     gauge: (name, { help, labelNames = [], maxSeries }) =>
-      once(name, () => {
+      once(name, { help, labelNames }, () => {
         const gauge =
           existing<Gauge>(name) ?? new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
         const series = boundSeries(labelNames, maxSeries);
@@ -55,7 +64,7 @@ export function createMeter(registry: Registry = new Registry()): PrometheusMete
         };
       }),
     histogram: (name, { help, labelNames = [], maxSeries, buckets }) =>
-      once(name, () => {
+      once(name, { help, labelNames }, () => {
         const options = {
           name,
           help,
@@ -72,6 +81,15 @@ export function createMeter(registry: Registry = new Registry()): PrometheusMete
         };
       }),
   };
+}
+
+/** Prometheus takes no other names, and its client would answer the whole scrape with an error for a help that is no text. */
+function checkInstrument(name: string, { help, labelNames = [] }: InstrumentOptions): void {
+  if (typeof name !== "string" || !/^[A-Za-z_:][\w:]*$/.test(name))
+    throw new RangeError(`An instrument cannot be called ${JSON.stringify(name)}: use letters, digits, _ and :.`);
+  if (typeof help !== "string" || help === "") throw new RangeError(`The instrument "${name}" has no help.`);
+  const odd = labelNames.find((label) => typeof label !== "string" || !/^[A-Za-z_]\w*$/.test(label));
+  if (odd !== undefined) throw new RangeError(`A label of "${name}" cannot be called ${JSON.stringify(odd)}.`);
 }
 
 /** @returns a function that gives the labels to count under: those named, or `overflow` in each once there are too many sets. */

@@ -1,6 +1,7 @@
 import {
   type Alert,
   type AlertSource,
+  type CallOptions,
   type Clock,
   type EventLog,
   type LabelSink,
@@ -8,6 +9,7 @@ import {
   type Meter,
   type PredictionSink,
   type Redactor,
+  abortable,
   createRandom,
   type Random,
   silentLogger,
@@ -85,8 +87,8 @@ export interface MonitorCounts {
 
 /** Watches what models do. `capture` and `label` never wait and never throw. */
 export interface Monitor extends PredictionSink, LabelSink, AlertSource, AsyncDisposable {
-  /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. @returns what fires. */
-  evaluate(nowMs?: number): Promise<readonly Alert[]>;
+  /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. On abort only the waiting for the log ends. @returns what fires. */
+  evaluate(nowMs?: number, options?: CallOptions): Promise<readonly Alert[]>;
   /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
   count(slo: string, good: number, total: number, timeMs?: number): void;
   /** Throws `MONITOR_SLO_UNKNOWN`. */
@@ -98,8 +100,8 @@ export interface Monitor extends PredictionSink, LabelSink, AlertSource, AsyncDi
     options?: { readonly windowMs?: number | undefined; readonly nowMs?: number | undefined },
   ): VariantReading;
   counts(): MonitorCounts;
-  /** Counts what waits and writes captured rows. */
-  flush(): Promise<void>;
+  /** Counts what waits and writes captured rows. On abort the waiting ends, not the writing. */
+  flush(options?: CallOptions): Promise<void>;
 }
 
 const dayMs = 86_400_000;
@@ -109,13 +111,15 @@ const hourMs = 3_600_000;
 export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
   const { book, alerts, writer, evaluator, intake } = assemble(options, clock, logger, retainMs);
-  const flush = async (): Promise<void> => {
+  const flush = async ({ signal }: CallOptions = {}): Promise<void> => {
+    signal?.throwIfAborted();
     intake.drain();
-    await writer?.flush();
+    if (writer !== undefined) await abortable(writer.flush(), signal);
   };
-  const evaluate = (nowMs: number = clock.nowMs()): Promise<readonly Alert[]> => {
+  const evaluate: Monitor["evaluate"] = async (nowMs = clock.nowMs(), { signal } = {}) => {
+    signal?.throwIfAborted();
     intake.drain();
-    return evaluator.evaluate(nowMs);
+    return abortable(evaluator.evaluate(nowMs), signal);
   };
   const stopped = new AbortController();
   const { evaluateEveryMs } = options;

@@ -15,10 +15,11 @@ export interface KolmogorovSmirnovOptions {
 const sorted = (values: Iterable<number>, name: string): Float64Array => {
   const copy = Float64Array.from(values).sort();
   if (copy.length === 0) throw sampleEmpty(name);
+  if (copy.includes(Number.NaN)) throw new RangeError(`The ${name} holds NaN: leave out what is missing.`);
   return copy;
 };
 
-/** Largest distance between two empirical distributions, with its two-sided p-value. Samples hold no NaN. Throws `MONITOR_SAMPLE_EMPTY`. */
+/** Largest distance between two empirical distributions, with its two-sided p-value. Throws `MONITOR_SAMPLE_EMPTY`, and RangeError for a NaN. */
 export function kolmogorovSmirnov(
   x: Iterable<number>,
   y: Iterable<number>,

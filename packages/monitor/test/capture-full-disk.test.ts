@@ -10,7 +10,7 @@ test("captured rows that a full disk has no room for are refused as a whole; the
   skip,
 }) => {
   await using disk = await mountSmallDisk(256);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   const directory = join(disk.directory, "capture");
   await using capture = await openNdjsonCapture({ directory });
   const row = (id: string, length: number): { readonly id: string; readonly text: string } => ({

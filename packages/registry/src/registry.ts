@@ -9,6 +9,7 @@ import {
   type ModelSource,
   type ResolvedModel,
   type RunTracker,
+  abortable,
   createIdSource,
   silentLogger,
   systemClock,
@@ -23,7 +24,7 @@ import { type VersionRecords, currentDigest } from "./version-records.ts";
 import { type VersionStore, createVersionStore } from "./versions.ts";
 import { watchRef } from "./watch.ts";
 
-export interface RegistryOptions {
+export interface RegistryOptions extends CallOptions {
   readonly database: Database;
   /** Where the bytes of models and of runs' artifacts are kept. */
   readonly artifacts: ArtifactStore;
@@ -53,7 +54,7 @@ export interface Registry extends RunTracker, RunRecords, ModelRegistry, ModelSo
 /** Opens the registry in a database; it is the caller's to close. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const { artifacts, directory, clock = systemClock, logger = silentLogger, flushMs = 50, pollMs = 250 } = options;
-  await options.database.migrate("registry", migrations);
+  await options.database.migrate("registry", migrations, { signal: options.signal });
   const database = options.database.typed<RegistryTables>();
   const packages = createPackageStore(artifacts, directory);
   const runs = createRunStore({
@@ -93,7 +94,7 @@ function createLineageReader(log: EventLog): Registry["lineage"] {
   return async (entity, { signal, ...query }) => {
     signal?.throwIfAborted();
     turn = turn.then(catchUp, catchUp);
-    await turn;
+    await abortable(turn, signal);
     return graph.query(entity, query);
   };
 }

@@ -108,7 +108,8 @@ export function createRunBatch({ id, database, clock, logger, flushMs, firstSequ
       if (rows.length > 0) schedule(flushMs);
     },
     addMetrics(added, nowMs) {
-      const rows = added.map((point) => pointRow(id, point, nowMs, sequence++));
+      // Holes are met too: what cannot be written must not come in, or no later flush would get past it.
+      const rows = Array.from(added, (point) => pointRow(id, point, nowMs, sequence++));
       for (const row of rows) points.push(row);
       if (rows.length > 0) schedule(flushMs);
     },
@@ -123,8 +124,9 @@ function worthTrying(error: unknown): boolean {
 
 function paramRow(name: string, value: JsonValue): readonly [name: string, json: string] {
   checkLabel("a parameter", name);
-  if (value === undefined) throw new TypeError(`The parameter "${name}" is undefined; JSON cannot carry that.`);
-  return [name, JSON.stringify(encodeNumbers(value))];
+  const json = value === undefined ? undefined : (JSON.stringify(encodeNumbers(value)) as string | undefined);
+  if (json === undefined) throw new TypeError(`The parameter "${name}" is ${typeof value}; JSON cannot carry that.`);
+  return [name, json];
 }
 
 function pointRow(run: string, { name, value, step, timeMs }: MetricPoint, nowMs: number, sequence: number): PointRow {

@@ -34,12 +34,13 @@ export const jsonText = (body: string, status = 200, headers: Readonly<Record<st
   body,
 });
 
-/** An error as clients of both protocols read it: `{ "error": text }`, with its code beside. What is not of the house is not told. */
+/** An error as clients of both protocols read it: `{ "error": text }`, with the members of the error beside. What is not of the house is not told. */
 export function errorAnswer(error: unknown): HttpAnswer {
   const status = httpStatusOf(error);
   if (!isMillwrightError(error)) return json({ error: "The server failed to answer." }, status);
   const retry: Record<string, string> = status === 429 || status === 503 ? { "retry-after": "1" } : {};
-  return json({ error: error.message, code: error.code }, status, retry);
+  const { message, code, category, retryable, docs } = error;
+  return json({ error: message, code, category, retryable, docs }, status, retry);
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -14,6 +14,7 @@ import {
   type ModelSource,
   type PredictionSink,
   type Redactor,
+  abortable,
   createIdSource,
   silentLogger,
   silentMeter,
@@ -80,7 +81,7 @@ export interface ModelServerOptions extends CallOptions {
   readonly logger?: Logger | undefined;
 }
 
-export interface DrainOptions {
+export interface DrainOptions extends CallOptions {
   /** How long requests are still taken while readiness says no, so that whoever balances the load notices. Default: 0. */
   readonly graceMs?: number | undefined;
 }
@@ -98,7 +99,7 @@ export interface ModelServer extends Deployer, AsyncDisposable {
   handle(request: Request): Promise<Response>;
   /** Whether requests are taken and will be. */
   readonly ready: boolean;
-  /** Says not ready, takes requests for `graceMs` more, answers those it has and closes everything but what was passed in. */
+  /** Says not ready, takes requests for `graceMs` more, answers those it has and closes everything but what was passed in. On abort the waiting ends, not the draining. */
   drain(options?: DrainOptions): Promise<void>;
 }
 
@@ -277,16 +278,17 @@ class OpenServer implements ModelServer {
     return this.#rollouts.get(endpoint)?.rollout.status(options);
   }
 
-  drain(options: DrainOptions = {}): Promise<void> {
-    this.#draining ??= this.#drain(options);
-    return this.#draining;
+  async drain({ graceMs, signal }: DrainOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    this.#draining ??= this.#drain(graceMs);
+    await abortable(this.#draining, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
   }
 
-  async #drain({ graceMs = 0 }: DrainOptions): Promise<void> {
+  async #drain(graceMs = 0): Promise<void> {
     this.#state = "leaving";
     if (graceMs > 0) await this.#options.clock.sleep(graceMs);
     this.#state = "closed";

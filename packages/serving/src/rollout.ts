@@ -240,7 +240,7 @@ export class Rollout {
     if (this.#kept === undefined || !isRunning(this.#kept.record) || this.#drive !== undefined) return;
     const problem = await traffic.apply(this.#kept.record).then(
       () => undefined,
-      (error: unknown) => error ?? new Error("unknown"),
+      (error: unknown) => ({ error }),
     );
     const lease = await leases?.acquire(`serving/${this.#name}`, leaseTtlMs);
     if (leases !== undefined && lease === undefined) return;
@@ -252,7 +252,7 @@ export class Rollout {
     const reason =
       problem === undefined
         ? "the configuration of the endpoint has changed"
-        : `the candidate cannot be taken up: ${problem instanceof Error ? problem.message : "it failed"}`;
+        : `the candidate cannot be taken up: ${problem.error instanceof Error ? problem.error.message : "it failed"}`;
     await this.#rollBack(reason);
     await lease?.release();
   }

@@ -132,7 +132,13 @@ test("who may not call is refused before the model is asked", async () => {
   const refused = await call("bob");
   expect([refused.status, await refused.json()]).toEqual([
     403,
-    { error: expect.stringContaining("only ann may"), code: "SERVING_FORBIDDEN" },
+    {
+      error: expect.stringContaining("only ann may"),
+      code: "SERVING_FORBIDDEN",
+      category: "user",
+      retryable: false,
+      docs: "docs/errors.md#serving_forbidden",
+    },
   ]);
   expect(asked).toEqual(["ann endpoint:invoke endpoint/late", "bob endpoint:invoke endpoint/late"]);
 });

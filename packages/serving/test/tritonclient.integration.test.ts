@@ -34,7 +34,7 @@ test(
   async ({ skip }) => {
     if (!found && process.env["CI"] !== "true") {
       skip(
-        `${python} cannot import tritonclient.http: pip install "tritonclient[http]", and name that Python in MILLWRIGHT_PYTHON`,
+        `${python} cannot import tritonclient.http: pip install "tritonclient[http]" numpy, and name that Python in MILLWRIGHT_PYTHON`,
       );
     }
     await using folder = await packFolder(1);

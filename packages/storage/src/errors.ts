@@ -11,6 +11,10 @@ export type StorageErrorCode =
   | "STORAGE_FILE_UNREACHABLE"
   | "STORAGE_FORMAT_NEWER"
   | "STORAGE_IO_FAILED"
+  | "STORAGE_LANDING_IMMUTABLE"
+  | "STORAGE_LANDING_MANIFEST_INVALID"
+  | "STORAGE_LANDING_NAME_INVALID"
+  | "STORAGE_LANDING_UNKNOWN"
   | "STORAGE_MIGRATION_FAILED"
   | "STORAGE_MIGRATION_UNKNOWN"
   | "STORAGE_SQL_REFUSED"
@@ -90,6 +94,45 @@ export const ioFailed = (path: string, problem: string, cause?: unknown): Storag
     remedy: "Check the disk, and that it is a local one: SQLite's write-ahead log does not work over a network.",
     retryable: true,
     cause,
+  });
+
+export const landingVersionImmutable = (name: string, version: number, there: string, given: string): StorageError =>
+  new StorageError(
+    "STORAGE_LANDING_IMMUTABLE",
+    `Version ${version} of "${name}" is ${there} and cannot become ${given}.`,
+    { category: "user", remedy: "Land the bytes without a version: they become the next one." },
+  );
+
+export const landingManifestInvalid = (name: string, version: number, problem: string): StorageError =>
+  new StorageError(
+    "STORAGE_LANDING_MANIFEST_INVALID",
+    `The manifest of version ${version} of "${name}" cannot be read: ${problem}.`,
+    {
+      category: "data",
+      remedy: "Restore the records from a backup, or upgrade @millwright/storage where it is newer.",
+    },
+  );
+
+export const landingNameInvalid = (name: string): StorageError =>
+  new StorageError(
+    "STORAGE_LANDING_NAME_INVALID",
+    `${JSON.stringify(name.slice(0, 80))} is no name to land data under.`,
+    {
+      category: "user",
+      remedy: "Give a name of 1 to 512 characters, none of them a control character: flights/2013/01.csv.",
+    },
+  );
+
+export const landingUnknown = (name: string): StorageError =>
+  new StorageError("STORAGE_LANDING_UNKNOWN", `Nothing has landed under the name "${name}".`, {
+    category: "user",
+    remedy: "Land it first; list() tells the names there are.",
+  });
+
+export const landingVersionUnknown = (name: string, version: number, latest: number): StorageError =>
+  new StorageError("STORAGE_LANDING_UNKNOWN", `"${name}" has no version ${version}.`, {
+    category: "user",
+    remedy: `Ask for a version from 1 to ${latest}.`,
   });
 
 export const migrationFailed = (namespace: string, name: string, direction: string, cause: unknown): StorageError =>

@@ -31,3 +31,11 @@ export {
 } from "./drivers/sqlite.ts";
 export { StorageError, type StorageErrorCode } from "./errors.ts";
 export type { ChainBreak, ChainHead } from "./hash-chain.ts";
+export {
+  createLandingZone,
+  type LandedObject,
+  type LandingReadOptions,
+  type LandingZone,
+  type LandingZoneOptions,
+  type LandOptions,
+} from "./landing-zone.ts";

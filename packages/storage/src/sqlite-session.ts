@@ -130,6 +130,15 @@ export class ThreadProblem extends Error {
   }
 }
 
+/** A failure that SQLite shows without throwing, with the result code that tells what it is. */
+export class SilentFailure extends Error {
+  readonly errcode: number;
+  constructor(message: string, errcode: number) {
+    super(message);
+    this.errcode = errcode;
+  }
+}
+
 function bind(sql: string, values: readonly unknown[]): unknown[] {
   return values.map((value, position) => {
     switch (typeof value) {

@@ -8,7 +8,7 @@ import type {
   SqliteThreadData,
 } from "./sqlite-messages.ts";
 import { applicationId, formatVersion, initialSchema } from "./sqlite-schema.ts";
-import { resultCodeOf, SqliteSession, ThreadProblem } from "./sqlite-session.ts";
+import { resultCodeOf, SilentFailure, SqliteSession, ThreadProblem } from "./sqlite-session.ts";
 
 /** Opens the writing connection of a file, and makes the file if it is not there. */
 export function openWriter(data: SqliteThreadData, enter: () => void): (request: SqliteRequest) => unknown {
@@ -28,8 +28,7 @@ function prepareFile(session: SqliteSession, data: SqliteThreadData): void {
   untilNotBusy(data.busyTimeoutMs, () => {
     const mode = session.scalar("pragma journal_mode = wal");
     // A file system without shared memory keeps the old mode without an error.
-    if (mode !== "wal")
-      throw Object.assign(new Error(`write-ahead logging is refused, mode is ${mode}`), { errcode: 10 });
+    if (mode !== "wal") throw new SilentFailure(`write-ahead logging is refused, mode is ${mode}`, 10);
   });
   session.exec(`pragma synchronous = ${data.durability}`);
   if (data.maxPages !== undefined) session.scalar(`pragma max_page_count = ${data.maxPages}`);

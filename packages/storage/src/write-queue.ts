@@ -55,13 +55,13 @@ export class WriteQueue {
 
   async #commitGroup(): Promise<void> {
     const group: { readonly job: Job; readonly outcome: Promise<Outcome> }[] = [];
-    const begun = outcomeOf(this.#thread.request({ op: "begin" }));
+    const begun = outcomeOf(() => this.#thread.request({ op: "begin" }));
     const endMs = this.#clock.monotonicMs() + groupMs;
     while (this.#jobs.length > 0) {
       const jobs = this.#jobs.splice(0, groupWrites - group.length);
       for (let index = 0; index < jobs.length; index += 1) {
         const job = jobs[index] as Job;
-        const outcome = outcomeOf(job.run());
+        const outcome = outcomeOf(job.run);
         group.push({ job, outcome });
         if (!job.pipelined) await outcome;
         if (this.#clock.monotonicMs() >= endMs) {
@@ -71,7 +71,7 @@ export class WriteQueue {
       }
       if (group.length >= groupWrites || this.#clock.monotonicMs() >= endMs) break;
     }
-    const committed = await outcomeOf(this.#thread.request({ op: "commit" }));
+    const committed = await outcomeOf(() => this.#thread.request({ op: "commit" }));
     const opened = await begun;
     if (committed.ok) this.#onCommit();
     for (const { job, outcome } of group) settle(job, await outcome, opened.ok ? committed : opened);
@@ -84,9 +84,11 @@ function settle(job: Job, outcome: Outcome, committed: Outcome): void {
   else job.resolve(outcome.value);
 }
 
-function outcomeOf(promise: Promise<unknown>): Promise<Outcome> {
-  return promise.then(
-    (value) => ({ ok: true, value }),
-    (error: unknown) => ({ ok: false, error }),
-  );
+/** What throws at once fails like what rejects: a queue that it ended would keep every later write waiting. */
+async function outcomeOf(work: () => Promise<unknown>): Promise<Outcome> {
+  try {
+    return { ok: true, value: await work() };
+  } catch (error) {
+    return { ok: false, error };
+  }
 }

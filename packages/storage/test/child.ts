@@ -5,8 +5,8 @@ export interface Child {
   readonly process: ChildProcess;
   /** What it has written so far. */
   output(): string;
-  /** Resolves with the first piece of output. */
-  readonly spoke: Promise<void>;
+  /** Resolves as soon as its output contains the text, or it has ended. */
+  said(text: string): Promise<void>;
   readonly ended: Promise<{
     readonly code: number | null;
     readonly signal: NodeJS.Signals | null;
@@ -23,13 +23,23 @@ export function startChild(fixture: string, args: readonly string[]): Child {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; errors: string }>((resolve) => {
     child.on("close", (code, signal) => resolve({ code, signal, errors }));
   });
-  const spoke = new Promise<void>((resolve) => {
-    child.stdout.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      resolve();
-    });
-    void ended.then(() => resolve());
+  const listeners = new Set<() => void>();
+  const tell = (): void => listeners.forEach((listener) => listener());
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    tell();
   });
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  return { process: child, output: () => output, spoke, ended };
+  const said = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (!output.includes(text)) return;
+        listeners.delete(look);
+        resolve();
+      };
+      listeners.add(look);
+      look();
+      void ended.then(() => resolve());
+    });
+  return { process: child, output: () => output, said, ended };
 }

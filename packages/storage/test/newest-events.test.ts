@@ -51,3 +51,28 @@ test("each event is read once, and a question after a failure goes on where the 
   expect(given).toBe(3);
   await expect(newest.find("a", { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
 });
+
+test("a question that waits for another's reading of the log is aborted at once", async () => {
+  const log = openMemoryEventLog();
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const slow = createNewestEvents(
+    {
+      async *read(options) {
+        await opened;
+        yield* log.read(options);
+      },
+    },
+    { types: ["model.*"], subjectsOf: ({ subject = "" }) => [subject] },
+  );
+  const [logged] = await log.append([draft("model.registered", "late")]);
+  const first = slow.find("late");
+  const controller = new AbortController();
+  const second = slow.find("late", { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await expect(second).rejects.toThrow("enough");
+  open();
+  expect(await first).toBe(logged?.event.id);
+});

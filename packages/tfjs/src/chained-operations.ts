@@ -1,4 +1,5 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { operationAbsent } from "./errors.ts";
 import type { TensorFlow } from "./tensorflow.ts";
 
 /** Methods that are the function of the same name with the tensor as its first argument. */
@@ -24,7 +25,7 @@ export function addChainedOperations(tf: TensorFlow): void {
   const operations = { ...tf, ...tf.image, ...tf.spectral } as unknown as Readonly<Record<string, Operation>>;
   for (const name of [...plain, "resizeBilinear", "resizeNearestNeighbor", "fft", "ifft", "rfft", "irfft"]) {
     const operation = operations[name];
-    if (operation === undefined) throw new Error(`TensorFlow.js has no operation ${name}.`);
+    if (operation === undefined) throw operationAbsent(name);
     prototype[name] = function (...rest) {
       return operation(this, ...rest);
     };

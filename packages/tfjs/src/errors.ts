@@ -48,6 +48,9 @@ export const selfTestFailed = (backend: string, family: string, problem: string)
 export const kernelRefused = (kernel: string, problem: string, remedy: string): TfjsError =>
   new TfjsError("TFJS_KERNEL_REFUSED", `The kernel ${kernel} was refused: ${problem}.`, { category: "user", remedy });
 
+export const operationAbsent = (name: string): TfjsError =>
+  kernelRefused(name, "this TensorFlow.js does not have it", "Install the TensorFlow.js packages in version 4.22.0.");
+
 export const directoryOccupied = (directory: string): TfjsError =>
   new TfjsError("TFJS_DIRECTORY_OCCUPIED", `The directory "${directory}" exists and is not empty.`, {
     category: "user",

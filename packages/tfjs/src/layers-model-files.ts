@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { modelCorrupt } from "@millwright/contracts";
+import { type CallOptions, modelCorrupt } from "@millwright/contracts";
 import type { io } from "@tensorflow/tfjs-core";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { directoryOccupied, writeFailure } from "./errors.ts";
 import type { Tfjs } from "./open-tfjs.ts";
 
-export interface SaveLayersModelOptions {
+export interface SaveLayersModelOptions extends CallOptions {
   /** Whether the optimizer's weights are kept too. Default: false. */
   readonly includeOptimizer?: boolean | undefined;
 }
@@ -20,8 +20,9 @@ export interface SaveLayersModelOptions {
 export async function saveLayersModel(
   model: LayersModel,
   directory: string,
-  { includeOptimizer = false }: SaveLayersModelOptions = {},
+  { includeOptimizer = false, signal }: SaveLayersModelOptions = {},
 ): Promise<void> {
+  signal?.throwIfAborted();
   const target = resolve(directory);
   if ((await readdir(target).catch(() => [])).length > 0) throw directoryOccupied(directory);
   const partial = `${target}.partial-${randomBytes(6).toString("hex")}`;
@@ -35,12 +36,14 @@ export async function saveLayersModel(
     };
     await model.save({ save }, { includeOptimizer });
     await syncDirectory(partial);
+    signal?.throwIfAborted();
     await rename(partial, target).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "ENOTEMPTY" || error.code === "EEXIST" ? directoryOccupied(directory) : error;
     });
     await syncDirectory(dirname(target));
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {});
+    signal?.throwIfAborted();
     throw writeFailure(directory, error);
   }
 }
@@ -90,13 +93,22 @@ async function syncDirectory(path: string): Promise<void> {
  * Reads a layers model from the `model.json` in `directory` and the weight files it names, whoever wrote them.
  * Throws `PORT_MODEL_CORRUPT` where a file is missing, is not JSON, or has not the bytes the weights need.
  */
-export async function loadLayersModel({ tf }: Tfjs, directory: string): Promise<LayersModel> {
+export async function loadLayersModel(
+  { tf }: Tfjs,
+  directory: string,
+  { signal }: CallOptions = {},
+): Promise<LayersModel> {
+  signal?.throwIfAborted();
   const root = resolve(directory);
   const json = await readModelJson(root);
   const groups = json.weightsManifest;
   const weightSpecs = groups.flatMap((group) => group.weights);
   const parts: Buffer[] = [];
-  for (const path of groups.flatMap((group) => group.paths)) parts.push(await readWeights(root, path));
+  for (const path of groups.flatMap((group) => group.paths)) {
+    signal?.throwIfAborted();
+    parts.push(await readWeights(root, path));
+  }
+  signal?.throwIfAborted();
   const bytes = Buffer.concat(parts);
   const weightData = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
   const load = (): Promise<io.ModelArtifacts> => Promise.resolve({ ...json, weightSpecs, weightData });

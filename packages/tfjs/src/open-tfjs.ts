@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import util from "node:util";
-import { isMillwrightError } from "@millwright/contracts";
+import { type CallOptions, isMillwrightError } from "@millwright/contracts";
 import { deviceUnavailable } from "./errors.ts";
 import { mendJs, mendWasm } from "./kernels/register.ts";
 import { briefly, type Device, type DeviceProbe, failedProbe, recogniseLoadFailure } from "./probe.ts";
@@ -12,7 +12,7 @@ import { importTensorFlow, type TensorFlow } from "./tensorflow.ts";
 /** Imports a native package: `() => import("@tensorflow/tfjs-node-gpu")`. */
 export type NativeLoader = () => Promise<unknown>;
 
-export interface OpenTfjsOptions {
+export interface OpenTfjsOptions extends CallOptions {
   /**
    * Where to compute. `auto`: the first of a GPU, the native library on the CPU, WASM, JavaScript that works. Any other value is taken at its
    * word: where it cannot be had, opening fails. Default: `"auto"`.
@@ -52,11 +52,14 @@ export async function openTfjs({
   device = "auto",
   native = [],
   selfTest: test = true,
+  signal,
 }: OpenTfjsOptions = {}): Promise<Tfjs> {
   const loaders = typeof native === "function" ? [native] : native;
   const probes: DeviceProbe[] = [];
   for (const attempt of attempts(device, loaders)) {
-    const opened = await attempt(test);
+    signal?.throwIfAborted();
+    const opened = await attempt({ test, signal });
+    signal?.throwIfAborted();
     probes.push(opened.probe);
     if (opened.probe.ok && opened.tf !== undefined) {
       refuseUnsupportedGradients(opened.tf);
@@ -72,14 +75,19 @@ export async function openTfjs({
   throw deviceUnavailable(device, probes);
 }
 
-type Attempt = (test: boolean) => Promise<Opened>;
+/** How a device that can be had is tried. */
+interface Trying extends CallOptions {
+  readonly test: boolean;
+}
+
+type Attempt = (trying: Trying) => Promise<Opened>;
 
 /** What to try for the device asked for, in order. */
 function attempts(device: "auto" | Device, loaders: readonly NativeLoader[]): readonly Attempt[] {
   const natively = (wanted: "gpu" | "cpu"): Attempt[] =>
     loaders.length === 0
       ? [() => Promise.resolve({ probe: failedProbe(wanted, "native-not-given", "no native package was passed in") })]
-      : loaders.map((load) => (test) => openNative(load, wanted, test));
+      : loaders.map((load) => (trying) => openNative(load, wanted, trying));
   switch (device) {
     case "gpu":
     case "cpu":
@@ -102,7 +110,7 @@ interface NativeBackend {
   readonly binding?: { readonly TF_Version?: string };
 }
 
-async function openNative(load: NativeLoader, device: "gpu" | "cpu", test: boolean): Promise<Opened> {
+async function openNative(load: NativeLoader, device: "gpu" | "cpu", trying: Trying): Promise<Opened> {
   restoreUtilFunctions();
   try {
     const loaded = (await load()) as { readonly default?: unknown };
@@ -117,7 +125,7 @@ async function openNative(load: NativeLoader, device: "gpu" | "cpu", test: boole
     const said = `TensorFlow ${version}, isGPUPackage ${backend.isGPUPackage === true}, isUsingGpuDevice ${backend.isUsingGpuDevice === true}`;
     if (device === "gpu" && backend.isUsingGpuDevice !== true)
       return { probe: failedProbe("gpu", "gpu-not-visible", said) };
-    return await tested(tf, device, said, { tensorflow: version }, test);
+    return await tested(tf, device, said, { tensorflow: version }, trying);
   } catch (error) {
     return { probe: failedProbe(device, recogniseLoadFailure(error), briefly(error)) };
   }
@@ -137,7 +145,7 @@ function restoreUtilFunctions(): void {
   module["isArray"] ??= Array.isArray;
 }
 
-const openWasm: Attempt = async (test) => {
+const openWasm: Attempt = async (trying) => {
   try {
     const tf = await importTensorFlow();
     await import("@tensorflow/tfjs-backend-cpu");
@@ -151,13 +159,13 @@ const openWasm: Attempt = async (test) => {
     const mended = mendWasm(tf);
     const simd = await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT");
     const environment = { tfjsBackendWasm: wasm.version_wasm, simd: String(simd), mendedKernels: mended.join(" ") };
-    return await tested(tf, "wasm", `WASM ${wasm.version_wasm}, one thread, SIMD ${String(simd)}`, environment, test);
+    return await tested(tf, "wasm", `WASM ${wasm.version_wasm}, one thread, SIMD ${String(simd)}`, environment, trying);
   } catch (error) {
     return { probe: failedProbe("wasm", "load-failed", briefly(error)) };
   }
 };
 
-const openJs: Attempt = async (test) => {
+const openJs: Attempt = async (trying) => {
   try {
     const tf = await importTensorFlow();
     const { version_cpu } = await import("@tensorflow/tfjs-backend-cpu");
@@ -166,7 +174,7 @@ const openJs: Attempt = async (test) => {
     if (refused !== undefined) return { probe: refused };
     const mended = mendJs(tf);
     const environment = { tfjsBackendCpu: version_cpu, mendedKernels: mended.join(" ") };
-    return await tested(tf, "js", `JavaScript ${version_cpu}`, environment, test);
+    return await tested(tf, "js", `JavaScript ${version_cpu}`, environment, trying);
   } catch (error) {
     return { probe: failedProbe("js", "load-failed", briefly(error)) };
   }
@@ -198,10 +206,10 @@ async function tested(
   device: Device,
   detail: string,
   environment: Readonly<Record<string, string>>,
-  test: boolean,
+  { test, signal }: Trying,
 ): Promise<Opened> {
   const failure = test
-    ? await selfTest(tf).then(
+    ? await selfTest(tf, { signal }).then(
         () => undefined,
         (error: unknown) => error,
       )

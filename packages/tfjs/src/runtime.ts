@@ -23,7 +23,7 @@ export function tfjsRuntime(tfjs: Tfjs): ModelRuntime {
     formats: ["tfjs-layers"],
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
-      const model = await loadLayersModel(tfjs, directory);
+      const model = await loadLayersModel(tfjs, directory, { signal });
       checkArity(directory, manifest, model);
       return loaded(tfjs.tf, model, manifest);
     },

@@ -1,3 +1,4 @@
+import type { CallOptions } from "@millwright/contracts";
 import type { LayersModel, Sequential } from "@tensorflow/tfjs-layers";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { selfTestFailed } from "./errors.ts";
@@ -113,10 +114,13 @@ const families: Readonly<Record<string, Family>> = {
 
 /**
  * Trains one step of each layer family on the current backend, and compares losses and gradients with those that TensorFlow itself gives.
- * Leaves no tensor behind. Throws `TFJS_SELF_TEST_FAILED` naming the first family that is computed wrongly.
+ * Leaves no tensor behind; the signal is heard between two families. Throws `TFJS_SELF_TEST_FAILED` naming the first family that is computed wrongly.
  */
-export async function selfTest(tf: TensorFlow): Promise<void> {
+export async function selfTest(tf: TensorFlow, { signal }: CallOptions = {}): Promise<void> {
   for (const [name, family] of Object.entries(families)) {
+    // Where the backend answers at once, nothing else would come to its turn between the families, not even an abort.
+    if (signal !== undefined) await new Promise((resolve) => setImmediate(resolve));
+    signal?.throwIfAborted();
     const answers = selfTestAnswers[name];
     const problem = answers === undefined ? "its answers are not known" : await failure(tf, family, answers);
     if (problem !== undefined) throw selfTestFailed(tf.getBackend(), name, problem);

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadLayersModel, openTfjs, saveLayersModel, selfTest, type Tfjs } from "../src/index.ts";
 
 /**
@@ -11,6 +11,9 @@ import { loadLayersModel, openTfjs, saveLayersModel, selfTest, type Tfjs } from 
  * these tests are skipped, in continuous integration too: no machine there is provisioned with a TensorFlow library.
  */
 const folder = process.env["MILLWRIGHT_TFJS_NODE_FOLDER"];
+const missing =
+  "no native TensorFlow.js: install @tensorflow/tfjs-node or @tensorflow/tfjs-node-gpu as docs/tfjs.md shows, and name that folder in " +
+  "MILLWRIGHT_TFJS_NODE_FOLDER (skipped with CI=true too: continuous integration has no TensorFlow library)";
 const names = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
 
 function native(): Promise<unknown> {
@@ -25,16 +28,22 @@ function native(): Promise<unknown> {
   return import(pathToFileURL(found[0] ?? "").href) as Promise<unknown>;
 }
 
-describe.skipIf(folder === undefined)("the native package named by MILLWRIGHT_TFJS_NODE_FOLDER", () => {
+describe("the native package named by MILLWRIGHT_TFJS_NODE_FOLDER", () => {
   let root: string;
   let tfjs: Tfjs;
   beforeAll(async () => {
+    if (folder === undefined) return;
     // TensorFlow writes what it finds on the machine to the standard error.
     process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
     root = await mkdtemp(join(tmpdir(), "millwright-native-"));
     tfjs = await openTfjs({ native });
   });
-  afterAll(() => rm(root, { recursive: true, force: true }));
+  afterAll(async () => {
+    if (folder !== undefined) await rm(root, { recursive: true, force: true });
+  });
+  beforeEach(({ skip }) => {
+    if (folder === undefined) skip(missing);
+  });
 
   test("auto takes it, and says which device and library", () => {
     const { device, backend, probes, environment } = tfjs;

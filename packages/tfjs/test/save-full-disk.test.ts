@@ -6,7 +6,7 @@ import { mountSmallDisk } from "./small-disk.ts";
 
 test("a model that a full disk has no room for says so and leaves nothing; with room it is saved", async ({ skip }) => {
   await using disk = await mountSmallDisk(256);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   const tfjs = await openTfjs({ device: "wasm", selfTest: false });
   const model = tfjs.tf.sequential({ layers: [tfjs.tf.layers.dense({ units: 100, inputShape: [200] })] });
   await disk.fill(32_768);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type JsonObject, type JsonValue, isMillwrightError } from "@millwright/contracts";
+import { type CallOptions, type JsonObject, type JsonValue, isMillwrightError } from "@millwright/contracts";
 import { checkpointCorrupt, writeFailure } from "./errors.ts";
 
 /** A tensor's raw bytes in a checkpoint. */
@@ -124,10 +124,16 @@ async function sequencesIn(directory: string): Promise<readonly number[]> {
 
 /**
  * Writes a checkpoint whole or not at all (draft, fsync, rename), then moves `latest` to it, then deletes all but it and the one before.
- * When it resolves, the checkpoint survives a crash. Sequence numbers grow.
+ * When it resolves, the checkpoint survives a crash; once begun, it is written to the end. Sequence numbers grow.
  * Throws `TRAINER_WRITE_FAILED` where the disk is full or refuses; the checkpoints there stay as they are.
  */
-export async function writeCheckpoint(directory: string, sequence: number, checkpoint: Checkpoint): Promise<string> {
+export async function writeCheckpoint(
+  directory: string,
+  sequence: number,
+  checkpoint: Checkpoint,
+  { signal }: CallOptions = {},
+): Promise<string> {
+  signal?.throwIfAborted();
   const path = join(directory, nameOf(sequence));
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);
@@ -148,12 +154,17 @@ export interface ReadCheckpoint extends Checkpoint {
  * The newest checkpoint that is whole: the one `latest` names, else the newest other one that can be read.
  * @returns undefined where there is none. Throws `TRAINER_CHECKPOINT_CORRUPT` where there are some, and none is whole.
  */
-export async function readLatestCheckpoint(directory: string): Promise<ReadCheckpoint | undefined> {
+export async function readLatestCheckpoint(
+  directory: string,
+  { signal }: CallOptions = {},
+): Promise<ReadCheckpoint | undefined> {
+  signal?.throwIfAborted();
   const named = pattern.exec(await readFile(join(directory, "latest"), "utf8").catch(() => ""))?.[1];
   const sequences = await sequencesIn(directory);
   const first = named === undefined ? [] : sequences.filter((sequence) => sequence === Number(named));
   let failure: unknown;
   for (const sequence of [...first, ...sequences.filter((other) => !first.includes(other))]) {
+    signal?.throwIfAborted();
     const path = join(directory, nameOf(sequence));
     try {
       return { ...decodeCheckpoint(await readFile(path), path), path, sequence };

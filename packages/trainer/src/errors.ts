@@ -142,13 +142,15 @@ export interface ToldError {
   readonly remedy: string;
   readonly category: ErrorCategory;
   readonly retryable: boolean;
+  /** Absent where an older install threw it. */
+  readonly docs?: string | undefined;
 }
 
 export function tellError(error: unknown): ToldError | undefined {
   if (!isMillwrightError(error)) return undefined;
-  const { code, remedy, category, retryable } = error;
+  const { code, remedy, category, retryable, docs } = error;
   const message = error.message.endsWith(` ${remedy}`) ? error.message.slice(0, -remedy.length - 1) : error.message;
-  return { code, message, remedy, category, retryable };
+  return { code, message, remedy, category, retryable, docs };
 }
 
 /** The error as it was thrown there: codes of other packages stay what they are. */

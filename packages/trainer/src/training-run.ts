@@ -52,8 +52,8 @@ export interface TrainingRun {
   events(options?: CallOptions): AsyncIterable<MillwrightEvent>;
   /** Rejects with what the run failed of (`TRAINER_*`), with `TRAINER_RUN_STOPPED` where it was stopped. */
   result(options?: CallOptions): Promise<TrainingResult>;
-  /** Saves a checkpoint and ends the run; resolves when its process is gone. */
-  stop(reason?: string): Promise<void>;
+  /** Saves a checkpoint and ends the run; resolves when its process is gone. On abort the waiting ends, not the stopping. */
+  stop(reason?: string, options?: CallOptions): Promise<void>;
 }
 
 export interface FollowOptions {
@@ -120,8 +120,8 @@ class FollowedRun implements TrainingRun {
     });
   }
 
-  stop(reason = "stopped"): Promise<void> {
-    return this.#options.job.stop(reason);
+  stop(reason = "stopped", options: CallOptions = {}): Promise<void> {
+    return this.#options.job.stop(reason, options);
   }
 
   #changed(signal: AbortSignal | undefined): Promise<void> {

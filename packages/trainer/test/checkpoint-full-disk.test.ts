@@ -13,7 +13,7 @@ test("a checkpoint that a full disk has no room for says so, leaves no draft, an
   skip,
 }) => {
   await using disk = await mountSmallDisk(256);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   const directory = join(disk.directory, "checkpoints");
   await writeCheckpoint(directory, 1, checkpoint(1, 1_000));
   await disk.fill(16_384);
@@ -34,7 +34,7 @@ test("a checkpoint that a full disk has no room for says so, leaves no draft, an
 
 test("a folder that cannot be made on a full disk is told alike", async ({ skip }) => {
   await using disk = await mountSmallDisk(64);
-  if (disk === undefined) return skip("This process may not mount a file system.");
+  if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
   await disk.fill();
   const written = writeCheckpoint(join(disk.directory, "checkpoints"), 1, checkpoint(1, 1_000));
   await expect(written).rejects.toMatchObject({ code: "TRAINER_WRITE_FAILED", category: "capacity" });

@@ -1,4 +1,4 @@
-import type { EventDraft } from "@millwright/contracts";
+import { type EventDraft, abortable } from "@millwright/contracts";
 import type { JournalEntry, StudyJournal } from "./journal.ts";
 import type { StudyState } from "./study-state.ts";
 import type { Trial } from "./trial.ts";
@@ -41,8 +41,10 @@ export function createDecider({ study, journal, state, eventOf }: DeciderOptions
         return result(state.trials);
       }
     };
-    const next = turn.then(attempt, attempt);
-    turn = next.catch(() => {});
+    const before = turn;
+    // Whoever gives up waiting does not decide; a decision that is being written is seen through, so that its outcome is known.
+    const next = abortable(before, signal).then(attempt);
+    turn = before.then(() => next).catch(() => {});
     return next;
   };
 }

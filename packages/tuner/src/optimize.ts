@@ -63,7 +63,7 @@ export async function optimize<S extends Space>(
   const finished = new AbortController();
   const timeIsUp = (): void => {
     stopped ??= "time";
-    stop.abort(new Error(`The time limit of ${timeLimitMs} ms is over.`));
+    stop.abort(new DOMException(`The time limit of ${timeLimitMs} ms is over.`, "TimeoutError"));
   };
   if (timeLimitMs !== undefined) clock.sleep(timeLimitMs, { signal: finished.signal }).then(timeIsUp, () => {});
   const work = async (): Promise<void> => {
@@ -151,6 +151,8 @@ async function settleTrial<S extends Space>(
   signal: AbortSignal,
 ): Promise<unknown> {
   try {
+    // It may have been stopped while the trial began: an objective that only listens would never hear of it.
+    signal.throwIfAborted();
     const value = await objective(handle);
     if (handle.pruned === undefined && !signal.aborted) {
       if (Number.isNaN(value)) {

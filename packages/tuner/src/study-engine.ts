@@ -1,4 +1,11 @@
-import { type Clock, type EventDraft, type EventType, createRandom, digestOfJson } from "@millwright/contracts";
+import {
+  type CallOptions,
+  type Clock,
+  type EventDraft,
+  type EventType,
+  createRandom,
+  digestOfJson,
+} from "@millwright/contracts";
 import { studyDiffers, studyExhausted, trialFinished, trialUnknown, valueInvalid } from "./errors.ts";
 import type { JournalEntry, StudyJournal, TrialResult } from "./journal.ts";
 import { type Params, type Space, validateParams } from "./space.ts";
@@ -7,7 +14,7 @@ import { type StudyState, createStudyState } from "./study-state.ts";
 import type { Direction, Explanation, Pruner, PruneVerdict, Sampler, Trial } from "./trial.ts";
 import type { WorkerLease } from "./worker-lease.ts";
 
-export interface StudyEngineOptions {
+export interface StudyEngineOptions extends CallOptions {
   readonly name: string;
   readonly space: Space;
   readonly direction: Direction;
@@ -26,12 +33,12 @@ export interface StudyEngine {
   readonly direction: Direction;
   /** Begins a trial; `limit` counts all trials of the study that were ever begun. */
   begin(limit: number | undefined, signal: AbortSignal | undefined): Promise<Trial>;
-  report(trial: number, step: number, value: number, checkpoint: string | undefined): Promise<PruneVerdict>;
-  end(trial: number, result: TrialResult): Promise<void>;
+  report(trial: number, report: Report, signal?: AbortSignal): Promise<PruneVerdict>;
+  end(trial: number, result: TrialResult, signal?: AbortSignal): Promise<void>;
   /** Gives a running trial back, to be begun again. */
   reclaim(trial: number, reason: string): Promise<void>;
-  enqueue(params: Params, explanation: Explanation): Promise<number>;
-  trials(): Promise<readonly Trial[]>;
+  enqueue(params: Params, explanation: Explanation, signal?: AbortSignal): Promise<number>;
+  trials(signal?: AbortSignal): Promise<readonly Trial[]>;
   /** Whether another worker has a trial under way: one that lives, or one that is not known to be dead yet. */
   runningElsewhere(): Promise<boolean>;
 }
@@ -46,17 +53,16 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
   const { name, direction, journal } = options;
   const context: Context = { ...options, state: createStudyState(name) };
   const decide = createDecider({ study: name, journal, state: context.state, eventOf });
-  await decide(() => decideHeader(context));
+  await decide(() => decideHeader(context), options.signal);
   return {
     name,
     direction,
     begin: (limit, signal) => decide(() => decideBegin(context, limit), signal),
-    report: (number, step, value, checkpoint) =>
-      decide(() => decideReport(context, number, { step, value, checkpoint })),
-    end: (number, result) => decide(() => decideEnd(context, number, result)),
+    report: (number, report, signal) => decide(() => decideReport(context, number, report), signal),
+    end: (number, result, signal) => decide(() => decideEnd(context, number, result), signal),
     reclaim: (number, reason) => decide(() => decideReclaim(context, number, reason)),
-    enqueue: (params, explanation) => decide(() => decideEnqueue(context, params, explanation)),
-    trials: () => decide(() => ({ entries: [], result: (trials) => [...trials] })),
+    enqueue: (params, explanation, signal) => decide(() => decideEnqueue(context, params, explanation), signal),
+    trials: (signal) => decide(() => ({ entries: [], result: (trials) => [...trials] }), signal),
     runningElsewhere: () =>
       decide(() => ({
         entries: [],
@@ -106,7 +112,8 @@ function suggestTrial({ state, space, direction, sampler, clock }: Context, numb
   return { kind: "trial", number, params, explanation, timeMs: clock.nowMs() };
 }
 
-interface Report {
+/** What a trial says while it runs. */
+export interface Report {
   readonly step: number;
   readonly value: number;
   readonly checkpoint: string | undefined;

@@ -1,5 +1,6 @@
 import {
   type Budget,
+  type CallOptions,
   type Clock,
   type EventLog,
   type LeaseStore,
@@ -20,7 +21,7 @@ import type { Direction, Pruner, Sampler, Trial } from "./trial.ts";
 import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
 import { type WorkerLease, openWorkerLease } from "./worker-lease.ts";
 
-export interface StudyOptions<S extends Space> {
+export interface StudyOptions<S extends Space> extends CallOptions {
   /** Opening a name again goes on with its study. */
   readonly name: string;
   readonly space: S;
@@ -44,10 +45,9 @@ export interface StudyOptions<S extends Space> {
   readonly leaseMs?: number | undefined;
 }
 
-export interface AskOptions {
+export interface AskOptions extends CallOptions {
   /** Begins no trial beyond so many in the whole study, restarts and other workers included: `TUNER_STUDY_EXHAUSTED`. */
   readonly trials?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** A search for the best parameters of an objective: the trials made so far, and the sampler that proposes the next. */
@@ -58,27 +58,30 @@ export interface Study<S extends Space> extends AsyncDisposable {
   /** Begins the next trial: a waiting one if there is any, else what the sampler suggests. */
   ask(options?: AskOptions): Promise<StudyTrial<S>>;
   /** Ends a trial. Telling the same again does nothing; telling another result throws `TUNER_TRIAL_FINISHED`. */
-  tell(trial: number, result: TrialResult): Promise<void>;
+  tell(trial: number, result: TrialResult, options?: CallOptions): Promise<void>;
   /** Puts parameters in line: they are tried before the sampler is asked, in the order given. */
-  enqueue(params: ParamsOf<S>): Promise<number>;
+  enqueue(params: ParamsOf<S>, options?: CallOptions): Promise<number>;
   /** Runs trials until the study has `trials` of them, or time or budget is used up. */
   optimize(objective: Objective<S>, options: OptimizeOptions): Promise<StudySummary>;
   /** All trials by number, those of other processes included. */
-  trials(): Promise<readonly Trial[]>;
+  trials(options?: CallOptions): Promise<readonly Trial[]>;
   /** The completed trial with the best value; the earliest of equals. Throws `TUNER_STUDY_EMPTY`. */
-  best(): Promise<Trial & { readonly value: number; readonly params: ParamsOf<S> }>;
+  best(options?: CallOptions): Promise<Trial & { readonly value: number; readonly params: ParamsOf<S> }>;
 }
 
 /** Opens a study, or goes on with the one of this name. Throws `TUNER_SPACE_INVALID`, `TUNER_STUDY_DIFFERS`, `TUNER_JOURNAL_CORRUPT`. */
 export async function openStudy<const S extends Space>(options: StudyOptions<S>): Promise<Study<S>> {
-  const { name, space, direction, database, clock = systemClock, leaseMs = 30_000 } = options;
+  const { name, space, direction, database, clock = systemClock, leaseMs = 30_000, signal } = options;
+  signal?.throwIfAborted();
   validateSpace(space);
   const worker = createIdSource(clock).next();
   const journal: StudyJournal =
-    database === undefined ? openMemoryStudyJournal({ events: options.events }) : await openSqlStudyJournal(database);
+    database === undefined
+      ? openMemoryStudyJournal({ events: options.events })
+      : await openSqlStudyJournal(database, { signal });
   const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
-  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock });
-  const engine: StudyEngine = await createStudyEngine({
+  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock, signal });
+  const opening = createStudyEngine({
     name,
     space,
     direction,
@@ -86,18 +89,23 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
     lease,
     clock,
     worker,
+    signal,
     seed: options.seed ?? 0,
     sampler: options.sampler ?? tpeSampler(),
     pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
+  });
+  const engine: StudyEngine = await opening.catch(async (error: unknown) => {
+    await lease[Symbol.asyncDispose]();
+    throw error;
   });
   const study: Study<S> = {
     name,
     space,
     direction,
-    ask: async ({ trials, signal } = {}) =>
-      createTrialHandle<S>(engine, await engine.begin(trials, signal), { signal }),
-    tell: (trial, result) => engine.end(trial, result),
-    enqueue: (params) => engine.enqueue(params, { sampler: "enqueued" }),
+    ask: async ({ trials, signal: asking } = {}) =>
+      createTrialHandle<S>(engine, await engine.begin(trials, asking), { signal: asking }),
+    tell: (trial, result, call = {}) => engine.end(trial, result, call.signal),
+    enqueue: (params, call = {}) => engine.enqueue(params, { sampler: "enqueued" }, call.signal),
     optimize: (objective, settings) =>
       optimize<S>(engine, objective, {
         ...settings,
@@ -106,9 +114,9 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
         clock,
         pollMs: Math.min(1_000, leaseMs / 3),
       }),
-    trials: () => engine.trials(),
-    async best() {
-      const best = bestTrial(await engine.trials(), direction);
+    trials: (call = {}) => engine.trials(call.signal),
+    async best(call = {}) {
+      const best = bestTrial(await engine.trials(call.signal), direction);
       if (best?.value === undefined) throw studyEmpty(name);
       return { ...best, value: best.value, params: best.params as ParamsOf<S> };
     },

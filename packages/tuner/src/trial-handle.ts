@@ -32,9 +32,9 @@ export function createTrialHandle<S extends Space>(
     get pruned() {
       return pruned;
     },
-    async report(step, value, { checkpoint } = {}) {
+    async report(step, value, { checkpoint, signal: waiting } = {}) {
       if (!Number.isFinite(step)) throw valueInvalid(`The step of a report of trial ${trial.number}`, step);
-      const verdict = await engine.report(trial.number, step, value, checkpoint);
+      const verdict = await engine.report(trial.number, { step, value, checkpoint }, waiting);
       if (!verdict.prune) return "continue";
       pruned = verdict;
       return "prune";

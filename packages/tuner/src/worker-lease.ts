@@ -1,6 +1,6 @@
-import { type Clock, type Lease, type LeaseStore, hasCode, systemClock } from "@millwright/contracts";
+import { type CallOptions, type Clock, type Lease, type LeaseStore, hasCode, systemClock } from "@millwright/contracts";
 
-export interface WorkerLeaseOptions {
+export interface WorkerLeaseOptions extends CallOptions {
   readonly study: string;
   readonly worker: string;
   /** Absent where the study lives in this process alone: then no other worker can be dead. */
@@ -21,10 +21,11 @@ export async function openWorkerLease({
   leases,
   leaseMs,
   clock,
+  signal,
 }: WorkerLeaseOptions): Promise<WorkerLease> {
   if (leases === undefined) return { isDead: async (other) => other !== worker, [Symbol.asyncDispose]: async () => {} };
   const nameOf = (who: string): string => `tuner/${study}/worker/${who}`;
-  let lease: Lease | undefined = await leases.acquire(nameOf(worker), leaseMs);
+  let lease: Lease | undefined = await leases.acquire(nameOf(worker), leaseMs, { signal });
   const renew = async (): Promise<void> => {
     try {
       if (lease === undefined) lease = await leases.acquire(nameOf(worker), leaseMs);

@@ -40,7 +40,7 @@ async function settle(fixture: DeployerFixture): Promise<DeploymentStatus> {
     if (["completed", "rolled-back", "failed"].includes(status.state)) return status;
     await fixture.advance(10_000);
   }
-  throw new Error("the deployment has not ended after 1,000 seconds of its time");
+  return assert.fail("the deployment has not ended after 1,000 seconds of its time");
 }
 
 /** What each deployer promises. */

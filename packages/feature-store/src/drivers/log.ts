@@ -1,13 +1,13 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { closed } from "@millwright/contracts";
+import { closed, type CallOptions } from "@millwright/contracts";
 import { lockDirectory } from "../directory-lock.ts";
 import { writeFailure } from "../errors.ts";
 import { openLogFile, type LogFile } from "../log-file.ts";
 import type { OnlineRecord, OnlineStore } from "../online-store.ts";
 import { decodeRecords, encodeRecords } from "../record-text.ts";
 
-export interface LogOnlineStoreOptions {
+export interface LogOnlineStoreOptions extends CallOptions {
   /**
    * When rows count as kept: `"disk"`, when the disk has them, so that they outlast a power failure; `"system"`, when the operating system has
    * them, so that they outlast this process. Default: `"disk"`.
@@ -24,7 +24,8 @@ const FILE_NAME = /^(.+)\.(\d+)\.log$/;
  * full, calls throw `FEATURE_STORE_WRITE_FAILED`, what was kept stays, and once there is room the store goes on.
  */
 export async function openLogOnlineStore(directory: string, options: LogOnlineStoreOptions = {}): Promise<OnlineStore> {
-  const { flush = "disk" } = options;
+  const { flush = "disk", signal } = options;
+  signal?.throwIfAborted();
   const root = resolve(directory);
   await mkdir(root, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(root, error);
@@ -32,6 +33,7 @@ export async function openLogOnlineStore(directory: string, options: LogOnlineSt
   const unlock = await lockDirectory(root);
   try {
     const generations = await cleanDirectory(root);
+    signal?.throwIfAborted();
     return createStore(root, generations, flush === "disk", unlock);
   } catch (error) {
     await unlock();

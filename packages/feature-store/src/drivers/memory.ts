@@ -34,7 +34,6 @@ export function openMemoryOnlineStore(): OnlineStore {
 
 /** A record nobody else can change. */
 function structuredCopy(record: OnlineRecord): OnlineRecord {
-  return "key" in record
-    ? { ...record, inputs: [...record.inputs], values: [...record.values] }
-    : structuredClone(record);
+  if (!("timeUs" in record)) return structuredClone(record);
+  return { ...record, inputs: [...record.inputs], values: [...record.values] };
 }

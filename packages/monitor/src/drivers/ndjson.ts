@@ -2,11 +2,11 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Clock, createIdSource, type JsonObject, systemClock } from "@millwright/contracts";
+import { type CallOptions, type Clock, createIdSource, type JsonObject, systemClock } from "@millwright/contracts";
 import type { CaptureWriter } from "../capture-writer.ts";
-import { writeFailure } from "../errors.ts";
+import { captureUnreadable, writeFailure } from "../errors.ts";
 
-export interface NdjsonCaptureOptions {
+export interface NdjsonCaptureOptions extends CallOptions {
   /** Made where it is missing. */
   readonly directory: string;
   /** A segment is closed when it has grown beyond this. Default: 64 MiB. */
@@ -25,7 +25,9 @@ export async function openNdjsonCapture({
   directory,
   segmentBytes = 64 * 2 ** 20,
   clock = systemClock,
+  signal: opening,
 }: NdjsonCaptureOptions): Promise<CaptureWriter> {
+  opening?.throwIfAborted();
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);
   });
@@ -46,7 +48,8 @@ export async function openNdjsonCapture({
     }
   };
   return {
-    async write(rows) {
+    async write(rows, { signal } = {}) {
+      signal?.throwIfAborted();
       segment ??= await begin();
       const bytes = Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
       try {
@@ -67,21 +70,39 @@ export async function openNdjsonCapture({
   };
 }
 
-/** Walks the rows of a directory in the order of its segments; a torn last line is left out. */
-export async function* readNdjsonCapture(directory: string): AsyncIterable<JsonObject> {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(extension)).sort();
-  for (const name of names) {
+/** Walks the rows of a directory in the order of its segments; a torn last line is left out. Throws `MONITOR_CAPTURE_UNREADABLE`. */
+export async function* readNdjsonCapture(
+  directory: string,
+  { signal }: CallOptions = {},
+): AsyncGenerator<JsonObject, void, undefined> {
+  signal?.throwIfAborted();
+  const found = await readdir(directory).catch((error: unknown) => {
+    throw error instanceof Error && "syscall" in error ? captureUnreadable(directory, error.message, error) : error;
+  });
+  for (const name of found.filter((each) => each.endsWith(extension)).sort()) {
     let unread: string | undefined;
-    for await (const line of createInterface({
-      input: createReadStream(join(directory, name)),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    })) {
-      if (unread !== undefined) yield JSON.parse(unread) as JsonObject;
-      unread = line;
+    const input = createReadStream(join(directory, name));
+    try {
+      for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+        signal?.throwIfAborted();
+        if (unread !== undefined) yield whole(unread, name);
+        unread = line;
+      }
+    } finally {
+      // The interface leaves the file open where the loop is left early.
+      input.destroy();
     }
     if (unread === undefined) continue;
     const last = parsed(unread);
     if (last !== undefined) yield last;
+  }
+}
+
+function whole(line: string, name: string): JsonObject {
+  try {
+    return JSON.parse(line) as JsonObject;
+  } catch (error) {
+    throw captureUnreadable(name, error instanceof Error ? error.message : String(error), error);
   }
 }
 

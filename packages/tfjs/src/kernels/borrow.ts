@@ -1,15 +1,16 @@
 import type { DataId, KernelBackend, KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import { operationAbsent } from "../errors.ts";
 import type { TensorFlow } from "../tensorflow.ts";
 
 type Copying = Pick<KernelBackend, "readSync" | "write" | "disposeData">;
 
 /**
  * Runs a kernel of the plain JavaScript backend for another backend: copies the inputs over, runs it, copies the outputs back.
- * Throws an `Error` where the JavaScript backend has no such kernel, which is a mistake of ours.
+ * Throws `TFJS_KERNEL_REFUSED` where the JavaScript backend has no such kernel: another version of TensorFlow.js is installed.
  */
 export function borrowKernel(tf: TensorFlow, kernelName: string): KernelFunc {
   const lender = tf.getKernel(kernelName, "cpu");
-  if (lender == null) throw new Error(`The JavaScript backend has no kernel ${kernelName}.`);
+  if (lender == null) throw operationAbsent(kernelName);
   return ({ inputs, backend, attrs }) => {
     const ours = backend as Copying;
     const theirs = tf.findBackend("cpu") as KernelBackend;

@@ -1,4 +1,4 @@
-import { type JsonValue, decodeNumbers, encodeNumbers } from "@millwright/contracts";
+import { type CallOptions, type JsonValue, decodeNumbers, encodeNumbers } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
 import { journalCorrupt } from "../errors.ts";
 import { type JournalEntry, type StudyJournal, tellEach } from "../journal.ts";
@@ -32,8 +32,8 @@ const migrations: readonly Migration[] = [
 ];
 
 /** Keeps studies in a SQL database, beside the events of what happened in them, written in the same transaction. */
-export async function openSqlStudyJournal(database: Database): Promise<StudyJournal> {
-  await database.migrate("tuner", migrations);
+export async function openSqlStudyJournal(database: Database, options: CallOptions = {}): Promise<StudyJournal> {
+  await database.migrate("tuner", migrations, options);
   const tables = database.typed<TunerTables>();
   return {
     async read(study, position, { signal } = {}) {

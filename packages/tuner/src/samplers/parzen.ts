@@ -99,6 +99,8 @@ function numericDimension(parameter: NumericParameter, observed: readonly number
   const { low, high } = searchRange(parameter);
   const toScale = (value: number): number => (parameter.log ? Math.log(value) : value);
   const centres = observed.map(toScale);
+  if (centres.some((centre) => !(centre >= low && centre <= high)))
+    throw new RangeError(`Trials hold values outside ${parameter.low} to ${parameter.high}: ${observed.join(", ")}.`);
   const widths = kernelWidths(centres, low, high);
   centres.push((low + high) / 2);
   widths.push(high - low);

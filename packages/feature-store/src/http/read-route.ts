@@ -1,0 +1,144 @@
+import type { Batch, FeatureVectors } from "@millwright/contracts";
+import { column, toIpc, withColumns } from "@millwright/data";
+import type { FeatureService } from "../service-definition.ts";
+import type { FeatureStore } from "../feature-store.ts";
+import type { CheckAccess } from "./access.ts";
+import { arrowStream, batchOfArrow } from "./arrow-body.ts";
+import { batchOfJson } from "./batch-body.ts";
+import { columnWriter } from "./column-text.ts";
+import { bodyInvalid, contentTypeUnsupported, shown } from "./errors.ts";
+import type { FaceSetting } from "./face-options.ts";
+import { type HttpRequest, type HttpRoute, jsonObjectOf, jsonText, mediaType } from "./message.ts";
+import { answerSchema, batchSchema, objectSchema, routeSchema } from "./schemas.ts";
+import { valueReaders } from "./value-readers.ts";
+
+/** `POST /services/<name>/read`: features of entities, as JSON or Arrow, from JSON or Arrow. */
+export function readRoute(
+  store: Pick<FeatureStore, "read">,
+  service: FeatureService,
+  setting: FaceSetting,
+  check: CheckAccess,
+): HttpRoute {
+  const { name, digest, entityKeys, requestInputs, features, views } = service;
+  const write = answerWriter(service);
+  const given = {
+    entities: batchSchema(entityKeys),
+    request: batchSchema(requestInputs),
+    timeMs: { type: "number", description: "UTC milliseconds; the present where it is absent." },
+  };
+  const answer = answerSchema(
+    features,
+    views.map((view) => view.name),
+  );
+  return {
+    method: "POST",
+    path: `/services/${name}/read`,
+    schema: routeSchema(
+      `read-${name}`,
+      `The features of "${name}" (${digest}) for entities, row by row.`,
+      answer,
+      objectSchema(given, requestInputs.length === 0 ? ["entities"] : ["entities", "request"]),
+    ),
+    handle: async (request) => {
+      await check(request, "features:read", `feature-service/${name}`);
+      const isArrow = wantsArrow(request);
+      const { timeMs = setting.clock.nowMs(), ...rows } = requestOf(service, request, setting.maxBodyRows);
+      const vectors = await store.read(name, { ...rows, timeMs, signal: request.signal });
+      return isArrow
+        ? { status: 200, contentType: arrowStream, body: toIpc(withStatus(vectors)) }
+        : jsonText(write(vectors, timeMs));
+    },
+  };
+}
+
+interface ReadBody {
+  readonly entities: Batch;
+  readonly request?: Batch;
+  readonly timeMs?: number;
+}
+
+function requestOf(service: FeatureService, { headers, body }: HttpRequest, maxRows: number): ReadBody {
+  const type = mediaType(headers["content-type"]);
+  if (type === arrowStream) {
+    const rows = batchOfArrow("The entities", body, maxRows);
+    return { entities: rows, request: rows };
+  }
+  expectJson(type);
+  const given = jsonObjectOf(body);
+  const timeMs = given["timeMs"];
+  if (timeMs !== undefined && !isTimeMs(timeMs)) {
+    throw bodyInvalid(`timeMs is ${shown(timeMs)}`, "Send UTC milliseconds of the years 0000 to 9999, or nothing.");
+  }
+  const options = { readers: valueReaders, maxRows };
+  const entities = batchOfJson(given["entities"], {
+    ...options,
+    where: "The entities",
+    fields: service.entityKeys,
+  });
+  const time = timeMs === undefined ? {} : { timeMs };
+  if (service.requestInputs.length === 0) return { entities, ...time };
+  const where = "The request inputs";
+  const request = batchOfJson(given["request"] ?? {}, { ...options, where, fields: service.requestInputs });
+  if (request.length !== entities.length) {
+    throw bodyInvalid(
+      `there are ${entities.length} entities and ${request.length} rows of request inputs`,
+      "Send one for each.",
+    );
+  }
+  return { entities, request, ...time };
+}
+
+/** What JSON comes under where nobody said what it is: `fetch` and curl say these by themselves. */
+const unsaid = new Set(["", "text/plain", "application/x-www-form-urlencoded"]);
+
+/** Throws `FEATURE_STORE_CONTENT_TYPE_UNSUPPORTED` for a content type that says something else than JSON. */
+export function expectJson(type: string): void {
+  if (unsaid.has(type) || type === "application/json" || type.endsWith("+json")) return;
+  throw contentTypeUnsupported("content-type", type, `application/json or ${arrowStream}`);
+}
+
+/** Whether a value is a time in milliseconds of the years 0000 to 9999. */
+export const isTimeMs = (value: unknown): value is number =>
+  typeof value === "number" && value >= -62_167_219_200_000 && value <= 253_402_300_799_999;
+
+/** The first of the two that `Accept` names counts; what names neither gets JSON. */
+function wantsArrow({ headers }: HttpRequest): boolean {
+  const types = (headers["accept"] ?? "").split(",").map((each) => mediaType(each));
+  const first = types.find((type) => type === arrowStream || type === "application/json");
+  return first === arrowStream;
+}
+
+/** @returns what writes the service's answers: the texts between the values are made once, and each column has its writer. */
+export function answerWriter(service: FeatureService): (vectors: FeatureVectors, timeMs: number) => string {
+  const head = `{"service":${JSON.stringify(service.name)},"digest":${JSON.stringify(service.digest)},"timeMs":`;
+  const features = service.features.map(({ name, type }) => ({
+    name,
+    before: `${JSON.stringify(name)}:`,
+    write: columnWriter(type),
+  }));
+  const views = service.views.map(({ name }) => ({ name, before: `${JSON.stringify(name)}:{"status":` }));
+  return ({ features: batch, views: statuses }, timeMs) => {
+    const columns = features.map(({ name, before, write }) => before + write(batch.columns[name]!));
+    const status = views.map(({ name, before }) => {
+      const { status: each, ageMs } = statuses[name]!;
+      // What has no age is NaN, which JSON writes as null.
+      return `${before}${JSON.stringify(each)},"ageMs":${JSON.stringify([...ageMs])}}`;
+    });
+    return `${head}${timeMs},"length":${batch.length},"features":{${columns.join(",")}},"views":{${status.join(",")}}}`;
+  };
+}
+
+/** The features, and by view the columns `<view>.status` and `<view>.ageMs`, null where there is no row. */
+function withStatus({ features, views }: FeatureVectors): Batch {
+  const status = Object.entries(views).flatMap(([view, each]) => [
+    [`${view}.status`, column("utf8", each.status)] as const,
+    [
+      `${view}.ageMs`,
+      column(
+        "float64",
+        Array.from(each.ageMs, (age) => (Number.isNaN(age) ? null : age)),
+      ),
+    ] as const,
+  ]);
+  return withColumns(features, Object.fromEntries(status));
+}

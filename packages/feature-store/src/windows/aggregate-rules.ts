@@ -1,0 +1,62 @@
+import type { Aggregate } from "../aggregate.ts";
+import type { TimeWindow } from "./time-window.ts";
+
+/** What is wrong with an aggregate, and how it is mended. */
+export type AggregateProblem = readonly [problem: string, remedy: string];
+
+/** Aggregates that texts have too. */
+const OF_TEXT = new Set<Aggregate["kind"]>(["distinct", "firstValue", "lastValue"]);
+
+/** @returns undefined where nothing is wrong. */
+export function aggregateProblem(
+  name: string,
+  aggregate: Aggregate,
+  inputs: Readonly<Record<string, string>>,
+): AggregateProblem | undefined {
+  const { kind, input, windowMs, window, amount, share, approximate } = aggregate;
+  if (!(windowMs > 0 && Number.isFinite(windowMs))) {
+    return [`the window of "${name}" is ${windowMs} ms`, "Give a length above 0."];
+  }
+  if (input !== undefined && !Object.hasOwn(inputs, input)) {
+    return [`"${name}" is of "${input}"`, "Declare it under `inputs` with its type."];
+  }
+  if (input !== undefined && inputs[input] === "utf8" && !OF_TEXT.has(kind)) {
+    return [`"${name}" is the ${kind} of the text "${input}"`, `Of text there are ${[...OF_TEXT].join(", ")}.`];
+  }
+  if ((kind === "first" || kind === "last") && !(Number.isSafeInteger(amount) && amount! >= 1)) {
+    return [`"${name}" has ${amount} values`, "Give a whole number from 1."];
+  }
+  if (kind === "quantile" && !(share! >= 0 && share! <= 1)) {
+    return [`"${name}" is the quantile of the share ${share}`, "Give a share in [0, 1]."];
+  }
+  if (approximate === true && (window === undefined || window.kind === "session")) {
+    return [`"${name}" is approximate in a window without tiles`, "Use `sliding` with `slideMs`, or `tumbling`."];
+  }
+  return window === undefined ? undefined : windowProblem(name, window);
+}
+
+function windowProblem(name: string, window: TimeWindow): AggregateProblem | undefined {
+  const lengths: Readonly<Record<string, number>> =
+    window.kind === "session"
+      ? { gapMs: window.gapMs, longestMs: window.longestMs }
+      : window.kind === "sliding"
+        ? { lengthMs: window.lengthMs, slideMs: window.slideMs }
+        : { lengthMs: window.lengthMs };
+  for (const [what, ms] of Object.entries(lengths)) {
+    if (!(ms > 0 && Number.isSafeInteger(ms * 1000))) {
+      return [`${what} of "${name}" is ${ms}`, "Give milliseconds above 0, in whole microseconds."];
+    }
+  }
+  if (window.kind === "tumbling") {
+    if (!Number.isSafeInteger(window.offsetMs * 1000)) {
+      return [`offsetMs of "${name}" is ${window.offsetMs}`, "Give milliseconds, in whole microseconds."];
+    }
+    if (window.which !== "last" && window.which !== "current") {
+      return [`"${name}" asks for the ${String(window.which)} window`, `Ask for "last" or "current".`];
+    }
+  }
+  if (window.kind === "session" && window.longestMs < window.gapMs) {
+    return [`longestMs of "${name}" is ${window.longestMs}, less than its gap`, "Give at least gapMs."];
+  }
+  return undefined;
+}

@@ -1,0 +1,111 @@
+import { batchOf, column } from "../../packages/data/dist/index.js";
+import * as model from "../../packages/model/dist/index.js";
+import { type FailureTable, methods, well } from "./subjects.ts";
+
+const layers = [{ kernel: [0.5, -0.25], bias: [0.1], activation: "sigmoid" as const }];
+const dense = model.writeDenseModel(layers);
+const features = { dtype: "float32" as const, shape: [1, 2], data: Float32Array.of(1, 2) };
+const signal = new AbortController().signal;
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  let count = 0;
+  const fresh = (): string => `${folder}/packed/${(count += 1)}`;
+  const packed = await model.packModel(`${folder}/late/1`, { name: "late", format: "dense", ...dense });
+  const runtimes = [model.denseRuntime()];
+  const opened = await model.loadModel(packed, runtimes);
+  const { prediction } = await opened.predict({ features });
+  const golden = [model.goldenRequest({ features }, { prediction: prediction! }, 1e-6)];
+  const wrong = [
+    {
+      ...golden[0]!,
+      tolerance: 0,
+      inputs: golden[0]!.inputs,
+      outputs: model.goldenRequest({ features }, { prediction: features }, 0).outputs,
+    },
+  ];
+  const one = model.writeDenseModel([{ kernel: [1], bias: [0], activation: "linear" }], { input: "km" });
+  const narrow = await model.loadModel(
+    await model.packModel(fresh(), { name: "narrow", format: "dense", ...one }),
+    runtimes,
+  );
+  const scalars = batchOf({ km: column("float32", [1, 2]) });
+  const source = model.openDirectoryModelSource(folder);
+  const predict = { ...features, shape: [1, 3] };
+  const mismatch = (call: () => unknown) => ({ MODEL_INPUT_MISMATCH: call });
+  const corrupt = (call: () => unknown) => ({ PORT_MODEL_CORRUPT: call });
+  return {
+    subjects: {
+      writeDenseModel: well(model.writeDenseModel, () => [layers, { input: "features", output: "prediction" }], {
+        MODEL_LAYERS_INVALID: () => model.writeDenseModel([{ ...layers[0]!, bias: [1, 2, 3] }]),
+      }),
+      goldenRequest: well(model.goldenRequest, () => [{ features }, { prediction }, 1e-6]),
+      denseRuntime: well(model.denseRuntime),
+      ...methods("denseRuntime()", () => model.denseRuntime(), {
+        load: [() => [`${folder}/late/1`, packed.manifest, { signal }], {}, 30],
+      }),
+      packModel: well(
+        model.packModel,
+        () => [fresh(), { name: "late", format: "dense", ...dense, golden, signal }],
+        {
+          MODEL_DIRECTORY_OCCUPIED: () => model.packModel(`${folder}/late/1`, { name: "x", format: "dense", ...dense }),
+          MODEL_FILE_PATH: () =>
+            model.packModel(fresh(), { name: "x", format: "dense", ...dense, files: { "../up": "x" } }),
+        },
+        40,
+      ),
+      filesIn: well(
+        model.filesIn,
+        () => [`${folder}/late/1`],
+        { MODEL_FILE_PATH: () => model.filesIn(`${folder}/none`) },
+        30,
+      ),
+      ...Object.fromEntries(
+        Object.entries(model.activations).map(([name, call]) => [
+          `activations.${name}`,
+          { ...well(call, () => [Float32Array.of(1, 2), 0, 2], {}, 0), owner: () => model.activations },
+        ]),
+      ),
+      verifyModel: well(
+        model.verifyModel,
+        () => [`${folder}/late/1`, { signal }],
+        corrupt(() => model.verifyModel(`${folder}/late`)),
+        30,
+      ),
+      loadModel: well(
+        model.loadModel,
+        () => [packed, runtimes, { signal, checkGolden: true }],
+        { MODEL_FORMAT_UNSUPPORTED: () => model.loadModel(packed, []) },
+        50,
+      ),
+      runGolden: well(model.runGolden, () => [opened, { golden }, { signal }]),
+      checkGolden: well(model.checkGolden, () => [opened, { golden, name: "late" }, { signal }], {
+        MODEL_GOLDEN_MISMATCH: () => model.checkGolden(opened, { golden: wrong, name: "late" }),
+      }),
+      ...methods("loadModel()", () => narrow, {
+        predict: [
+          () => [{ km: { ...features, shape: [2, 1] } }, { signal }],
+          mismatch(() => opened.predict({ features: predict })),
+        ],
+        predictBatch: [() => [scalars], {}, 0],
+        predictRow: [() => [{ km: 1 }], {}, 20],
+        dispose: [() => [], {}, 0],
+      }),
+      openDirectoryModelSource: well(model.openDirectoryModelSource, () => [folder, { pollMs: 10 }]),
+      ...methods("openDirectoryModelSource()", () => source, {
+        resolve: [
+          () => ["late/1", { signal }],
+          {
+            PORT_MODEL_UNKNOWN: () => source.resolve("other/1"),
+          },
+          30,
+        ],
+        watch: [() => ["late/1", { signal: AbortSignal.timeout(50) }], {}, 0],
+      }),
+    },
+    elsewhere: {
+      MODEL_BATCH_MISMATCH: "packages/model/test/load-model.test.ts",
+      MODEL_WRITE_FAILED: "packages/model/test/pack-full-disk.test.ts",
+    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,172 @@
+import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
+import * as storage from "../../packages/storage/dist/index.js";
+import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
+
+const signal = new AbortController().signal;
+const clock = createManualClock(0);
+const ids = createIdSource(clock, createRandom(1));
+const draft = { source: "mill", type: "run.started", subject: "r1", data: {} };
+const statement = { sql: "select ? as a", parameters: [1] };
+const digest = digestOf("a");
+const migration = { name: "0001", up: () => Promise.resolve(), down: () => Promise.resolve() };
+
+type Open<Value> = () => Promise<Value>;
+
+const walked = async (values: AsyncIterable<unknown>): Promise<void> => {
+  for await (const _ of values) return;
+};
+
+function stores(name: string, kinds: Readonly<Record<string, () => object | Promise<object>>>): Subjects {
+  const subjects: Record<string, Subjects[string]> = {};
+  const records = kinds["Record"];
+  const add = (more: Subjects): void => void Object.assign(subjects, more);
+  if (records !== undefined)
+    add(
+      methods(`open${name}RecordStore()`, records, {
+        read: [() => ["key", { signal }], {}, 20],
+        write: [() => ["key", { a: 1 }, { ifVersion: undefined, signal }], {}, 20],
+        delete: [() => ["key", { signal }], {}, 20],
+        list: [() => ["k", { signal }], {}, 20],
+      }),
+    );
+  if (kinds["Lease"] !== undefined)
+    add(methods(`open${name}LeaseStore()`, kinds["Lease"], { acquire: [() => ["gpu/0", 1_000, { signal }], {}, 20] }));
+  if (kinds["Log"] !== undefined)
+    add(
+      methods(`open${name}EventLog()`, kinds["Log"], {
+        append: [() => [[draft], { signal }], {}, 20],
+        read: [() => [{ after: undefined, types: ["run.*"], follow: false, signal }], {}, 20],
+        verify: [() => [{ signal }], {}, 12],
+      }),
+    );
+  const artifacts = kinds["Artifact"];
+  if (artifacts !== undefined)
+    add(
+      methods(`open${name}ArtifactStore()`, artifacts, {
+        put: [() => [Uint8Array.of(1), { signal }], {}, 20],
+        open: [() => [digestOf(Uint8Array.of(1)), { signal }], {}, 20],
+        has: [() => [digest, { signal }], {}, 20],
+        delete: [() => [digest, { signal }], {}, 20],
+        list: [() => [{ signal }], {}, 20],
+      }),
+    );
+  return subjects;
+}
+
+function databases(open: Open<storage.Database>, path: () => string, closed: Open<storage.Database>): Subjects {
+  return {
+    openSqlite: well(
+      storage.openSqlite,
+      () => [path(), { clock, ids, signal, busyTimeoutMs: 100 }],
+      { STORAGE_FILE_UNREACHABLE: () => storage.openSqlite("no-such-folder/mill.db") },
+      12,
+    ),
+    ...methods("openSqlite()", open, {
+      write: [
+        () => [() => Promise.resolve(1), { signal }],
+        {
+          PORT_CLOSED: async () => (await closed()).write(() => Promise.resolve(1)),
+          STORAGE_SQL_REFUSED: async () =>
+            (await open()).write(({ sql }) => sql.selectFrom("no_such_table").selectAll().execute()),
+        },
+        20,
+      ],
+      writeBatch: [
+        () => [[statement], { events: [draft], signal }],
+        {
+          STORAGE_SQL_REFUSED: async () => (await open()).writeBatch([{ sql: "no sql" }]),
+          STORAGE_VALUE_UNSUPPORTED: async () =>
+            (await open()).writeBatch([{ ...statement, parameters: [Number.NaN] }]),
+        },
+        25,
+      ],
+      migrate: [
+        () => ["mine", [migration], { signal }],
+        {
+          STORAGE_MIGRATION_FAILED: async () =>
+            (await open()).migrate("bad", [{ ...migration, up: () => Promise.reject(new TypeError("no")) }]),
+        },
+        25,
+      ],
+      revert: [() => ["mine", [migration], { to: undefined, signal }], {}, 20],
+      typed: [],
+      onCommit: [() => [() => {}], {}, 0],
+    }),
+  };
+}
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  let count = 0;
+  const database = await storage.openSqlite(`${folder}/mill.db`, { durability: "normal" });
+  const closed = await storage.openSqlite(`${folder}/closed.db`);
+  await closed[Symbol.asyncDispose]();
+  const records = storage.openSqliteRecordStore(database);
+  const log = storage.openSqliteEventLog(database);
+  const leases = storage.openSqliteLeaseStore(database, { clock });
+  const directory = await storage.openDirectoryArtifactStore(`${folder}/artifacts`);
+  const memory = storage.openMemoryArtifactStore();
+  const lease = async (): Promise<object> => (await storage.openMemoryLeaseStore().acquire("gpu", 1_000))!;
+  const late = async () => {
+    const hands = createManualClock(0);
+    const leases = storage.openMemoryLeaseStore({ clock: hands });
+    const held = (await leases.acquire("gpu", 1))!;
+    await hands.advance(10);
+    await leases.acquire("gpu", 1_000);
+    return held;
+  };
+  return {
+    subjects: {
+      ...databases(
+        () => Promise.resolve(database),
+        () => `${folder}/${(count += 1)}.db`,
+        () => Promise.resolve(closed),
+      ),
+      openSqliteRecordStore: well(storage.openSqliteRecordStore, () => [database], {
+        PORT_VERSION_CONFLICT: () => records.write("never", 1, { ifVersion: 4 }),
+        PORT_CLOSED: () => storage.openSqliteRecordStore(closed).read("key"),
+      }),
+      openSqliteLeaseStore: well(storage.openSqliteLeaseStore, () => [database, { clock }]),
+      openSqliteEventLog: well(storage.openSqliteEventLog, () => [database, { pollMs: 10 }]),
+      openDirectoryArtifactStore: well(
+        storage.openDirectoryArtifactStore,
+        () => [`${folder}/artifacts`, { clock, ids, signal }],
+        { PORT_ARTIFACT_MISSING: () => walked(directory.open(digest)) },
+        20,
+      ),
+      openMemoryArtifactStore: well(storage.openMemoryArtifactStore, () => [], {
+        PORT_ARTIFACT_MISSING: () => walked(memory.open(digest)),
+      }),
+      openMemoryEventLog: well(storage.openMemoryEventLog, () => [{ clock, ids }]),
+      openMemoryLeaseStore: well(storage.openMemoryLeaseStore, () => [{ clock }]),
+      openMemoryRecordStore: well(storage.openMemoryRecordStore, () => [], {
+        PORT_VERSION_CONFLICT: () => storage.openMemoryRecordStore().write("key", 1, { ifVersion: 4 }),
+      }),
+      ...stores("Sqlite", { Record: () => records, Lease: () => leases, Log: () => log }),
+      ...stores("Memory", {
+        Record: () => storage.openMemoryRecordStore(),
+        Lease: () => storage.openMemoryLeaseStore(),
+        Log: () => storage.openMemoryEventLog(),
+        Artifact: () => memory,
+      }),
+      ...stores("Directory", { Artifact: () => directory }),
+      ...methods("openMemoryLeaseStore().acquire()", lease, {
+        renew: [() => [{ signal }], { PORT_LEASE_LOST: async () => (await late()).renew() }],
+        release: [() => [{ signal }]],
+      }),
+    },
+    elsewhere: {
+      ...Object.fromEntries(
+        ["DATABASE_BUSY", "DISK_FULL", "FILE_CORRUPT", "FILE_FOREIGN", "FILE_READONLY", "FORMAT_NEWER"].map((code) => [
+          `STORAGE_${code}`,
+          "packages/storage/test/failures.test.ts",
+        ]),
+      ),
+      STORAGE_CONSTRAINT_VIOLATED: "packages/storage/test/database.test.ts",
+      STORAGE_MIGRATION_UNKNOWN: "packages/storage/test/migrations.test.ts",
+      STORAGE_FILE_REMOTE: "it takes a network file system",
+      STORAGE_IO_FAILED: "it takes a disk that fails",
+      STORAGE_THREAD_LOST: "it takes a thread that is killed from outside",
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}

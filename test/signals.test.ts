@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { asyncSignatures } from "./public-signatures.ts";
+import { publishedPackages } from "./published-packages.ts";
+
+/** What waits and takes no signal, each with its reason. */
+const exceptions: Readonly<Record<string, string>> = {
+  "contracts: LoadedModel.dispose": "it gives back, and is to come to its end",
+  "contracts: ManualClock.advance": "it moves a clock of tests, and waits for nothing but the sleepers that it wakes",
+  "jobs: openWorkerChannel": "for the bootstrap of a job's own process, which ends with the channel",
+  "serving: ModelServer.handle": "the request that it takes carries a signal",
+  "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",
+  "storage: Migration.down": "called by `revert`, within the transaction that its signal rolls back",
+  "storage: WriteScope.emit": "called within `write`, whose signal rolls back the whole transaction",
+  "trainer: TrainingDefinition.build": "called in the process of the run, which is ended as a whole",
+};
+
+test("CT-11: every public function and method that answers later takes a signal", () => {
+  const signatures = asyncSignatures();
+  // The declarations were found and understood: every package with something to wait for is among them.
+  const packages = new Set(signatures.map(({ name }) => name.split(":")[0]));
+  expect([...packages].toSorted()).toEqual(publishedPackages.map(({ name }) => name).toSorted());
+  expect(signatures.length).toBeGreaterThan(130);
+  const without = signatures.filter(({ takesSignal }) => !takesSignal).map(({ name }) => name);
+  expect([...new Set(without)].toSorted()).toEqual(Object.keys(exceptions).toSorted());
+});
+
+test("the declarations are read as they are written: functions, methods, type parameters, options that are extended", () => {
+  const found = new Map(asyncSignatures().map(({ name, takesSignal }) => [name, takesSignal]));
+  for (const name of [
+    "storage: Database.write",
+    "storage: openSqlite",
+    "contracts: JobHandle.stop",
+    "tuner: Study.ask",
+  ]) {
+    expect(found.get(name), name).toBe(true);
+  }
+  expect(found.get("storage: WriteScope.emit")).toBe(false);
+});
