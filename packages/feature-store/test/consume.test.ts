@@ -211,7 +211,7 @@ test("a consumer that was killed goes on after what is committed, and what was n
   const clock = { ...systemClock, nowMs: () => NOW };
   let killed = 0;
   for (let round = 0; round < 8; round++) {
-    const said = await (await begin("consume-for-ever.mjs", [directory.path, String(NOW)])).killAfter(60 + round * 40);
+    const said = await (await begin("consume-for-ever.mjs", [directory.path, String(NOW)])).killAfter(60 + round * 70);
     if (said.length > 0) killed++;
     await using online = await openLogOnlineStore(`${directory.path}/online`, { flush: "system" });
     await using store = await openFeatureStore({

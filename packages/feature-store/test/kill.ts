@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** A program of `fixtures/` that was begun, up to its first word. */
 export interface Begun {
   /** Lets it go on for so long, if it waits for a line, and kills it outright. @returns the lines that it said after its first. */
   killAfter(afterMs: number): Promise<readonly string[]>;
+  /** As `killAfter`, once the condition holds. */
+  killWhen(isTime: () => Promise<boolean>): Promise<readonly string[]>;
 }
 
 /** Starts a program and waits for its first word. */
@@ -19,15 +22,22 @@ export async function begin(program: string, args: readonly string[]): Promise<B
   child.stdin.on("error", () => {});
   const closed = once(child, "close");
   await Promise.race([once(child.stdout, "data"), closed]);
+  let isClosed = false;
+  void closed.then(() => (isClosed = true));
+  const killed = async (wait: () => Promise<void>): Promise<readonly string[]> => {
+    child.stdin.write("go\n");
+    await wait();
+    kill(child);
+    await closed;
+    // A last line without an end may be half a word.
+    return text.split("\n").slice(1, -1);
+  };
   return {
-    async killAfter(afterMs) {
-      child.stdin.write("go\n");
-      const timer = setTimeout(() => void kill(child), afterMs);
-      await closed;
-      clearTimeout(timer);
-      // A last line without an end may be half a word.
-      return text.split("\n").slice(1, -1);
-    },
+    killAfter: (afterMs) => killed(() => Promise.race([sleep(afterMs), closed.then(() => {})])),
+    killWhen: (isTime) =>
+      killed(async () => {
+        while (!isClosed && !(await isTime())) await sleep(2);
+      }),
   };
 }
 
