@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,13 +83,23 @@ afterAll(async () => {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Packages whose calls are not all shown to fail by listed codes yet. */
-const without: readonly string[] = ["duckdb", "feature-store", "jobs", "registry", "tfjs", "trainer", "tuner"];
+/** Packages that have no table of their calls yet, each with its reason. What stands here counts no longer once the table is there. */
+const without: Readonly<Record<string, string>> = {
+  "feature-store": "its tables come with its next release",
+};
+const hasTable = ({ name }: PublishedPackage): boolean => existsSync(new URL(`./failures/${name}.ts`, import.meta.url));
+/** The row is claimed when no package is left out. */
+const row = publishedPackages.every(hasTable) ? "CT-4: " : "";
 
-for (const published of publishedPackages.filter((each) => !without.includes(each.name))) {
+test("every package has a table of its calls, or says why it has none yet", () => {
+  const missing = publishedPackages.filter((each) => !hasTable(each)).map(({ name }) => name);
+  expect(missing.filter((name) => without[name] === undefined)).toEqual([]);
+});
+
+for (const published of publishedPackages.filter(hasTable)) {
   const { name } = published;
 
-  test(`${name}: every public function and method fails by listed codes alone, whatever it is called with`, async () => {
+  test(`${row}every public function and method of ${name} fails by listed codes alone, whatever it is called with`, async () => {
     const inside = join(folder, name);
     await mkdir(inside);
     await using table = await tableOf(name, inside);

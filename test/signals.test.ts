@@ -6,6 +6,10 @@ import { publishedPackages } from "./published-packages.ts";
 const exceptions: Readonly<Record<string, string>> = {
   "contracts: LoadedModel.dispose": "it gives back, and is to come to its end",
   "contracts: ManualClock.advance": "it moves a clock of tests, and waits for nothing but the sleepers that it wakes",
+  "feature-store: IoRedisClient.callBuffer": "what is called of a client of the caller's, as that has it",
+  "feature-store: LmdbDatabase.transaction": "what is called of a database of the caller's, as that has it",
+  "feature-store: NodeRedisClient.sendCommand": "what is called of a client of the caller's, as that has it",
+  "feature-store: NodeRedisCluster.sendCommand": "what is called of a client of the caller's, as that has it",
   "jobs: openWorkerChannel": "for the bootstrap of a job's own process, which ends with the channel",
   "serving: ModelServer.handle": "the request that it takes carries a signal",
   "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",

@@ -1,5 +1,6 @@
 import type * as contracts from "../../packages/contracts/dist/index.js";
 import * as data from "../../packages/data/dist/index.js";
+import { quality } from "./data-quality.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const { batchOf, column, datasetOf } = data;
@@ -226,7 +227,7 @@ const transforms: Subjects = {
   }),
   parseTransforms: well(data.parseTransforms, () => [fitted], {
     DATA_TRANSFORMS_INVALID: () => data.parseTransforms({ formatVersion: 1, steps: [{ kind: "odd" }] }),
-    DATA_VERSION_UNSUPPORTED: () => data.parseTransforms({ formatVersion: 2, steps: [] }),
+    DATA_VERSION_UNSUPPORTED: () => data.parseTransforms({ formatVersion: 3, steps: [] }),
   }),
   compileTransforms: well(data.compileTransforms, () => [fitted]),
   ...methods("compileTransforms()", () => data.compileTransforms(fitted), {
@@ -247,7 +248,7 @@ const transforms: Subjects = {
 };
 
 export const openTable = (): FailureTable => ({
-  subjects: { ...columns, ...datasets, ...profiles, ...transforms },
+  subjects: { ...columns, ...datasets, ...profiles, ...transforms, ...quality },
   elsewhere: {
     DATA_ARROW_TYPE_UNSUPPORTED: "packages/data/test/arrow.test.ts",
     DATA_COLUMN_TOO_LARGE: "it takes more than 2 GiB of text",

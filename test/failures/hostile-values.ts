@@ -64,7 +64,10 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
  * its inside.
  */
 const isLayout = (value: object): boolean =>
-  ("values" in value && "type" in value) || ("columns" in value && "length" in value) || "maxBuckets" in value;
+  ("values" in value && "type" in value) ||
+  ("columns" in value && "length" in value) ||
+  "maxBuckets" in value ||
+  "levels" in value;
 
 /** Where a wrong value can stand among the arguments: each argument, and what plain objects and lists hold, three deep. */
 function pathsIn(value: unknown, depth: number): readonly Path[] {

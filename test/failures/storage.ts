@@ -90,7 +90,50 @@ function databases(open: Open<storage.Database>, path: () => string, closed: Ope
       ],
       revert: [() => ["mine", [migration], { to: undefined, signal }], {}, 20],
       typed: [],
-      onCommit: [() => [() => {}], {}, 0],
+      onCommit: [() => [() => {}], {}, 30],
+    }),
+  };
+}
+
+function landing(): Subjects {
+  const artifacts = storage.openMemoryArtifactStore();
+  const records = storage.openMemoryRecordStore();
+  const zone = storage.createLandingZone({ artifacts, records, clock });
+  const bytes = Uint8Array.of(1, 2);
+  const landed = async (): Promise<storage.LandingZone> => {
+    await zone.land("raw", bytes, { version: 1 });
+    return zone;
+  };
+  const unknown = (call: () => unknown) => ({ STORAGE_LANDING_UNKNOWN: call });
+  return {
+    createLandingZone: well(storage.createLandingZone, () => [{ artifacts, records, namespace: "more", clock }]),
+    ...methods("createLandingZone()", landed, {
+      land: [
+        () => ["raw", bytes, { mediaType: "text/csv", metadata: { from: "mill" }, version: 1, signal }],
+        {
+          PORT_VERSION_CONFLICT: () => zone.land("far", bytes, { version: 9 }),
+          RangeError: () => zone.land("raw", bytes, { version: 0 }),
+          STORAGE_LANDING_IMMUTABLE: async () => (await landed()).land("raw", Uint8Array.of(3), { version: 1 }),
+          STORAGE_LANDING_NAME_INVALID: () => zone.land("", bytes),
+        },
+        120,
+      ],
+      describe: [
+        () => ["raw", { version: 1, signal }],
+        {
+          "STORAGE_LANDING_UNKNOWN: the name": () => zone.describe("never"),
+          "STORAGE_LANDING_UNKNOWN: the version": async () => (await landed()).describe("raw", { version: 99 }),
+          STORAGE_LANDING_MANIFEST_INVALID: async () => {
+            const damaged = storage.openMemoryRecordStore();
+            await damaged.write("landing/names/raw", 1);
+            await damaged.write("landing/versions/1/raw", "nothing");
+            await storage.createLandingZone({ artifacts, records: damaged }).describe("raw");
+          },
+        },
+      ],
+      open: [() => ["raw", { version: 1, signal }], unknown(() => walked(zone.open("never")))],
+      versions: [() => ["raw", { signal }], unknown(() => walked(zone.versions("never")))],
+      list: [() => ["r", { signal }]],
     }),
   };
 }
@@ -149,6 +192,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         Artifact: () => memory,
       }),
       ...stores("Directory", { Artifact: () => directory }),
+      ...landing(),
       ...methods("openMemoryLeaseStore().acquire()", lease, {
         renew: [() => [{ signal }], { PORT_LEASE_LOST: async () => (await late()).renew() }],
         release: [() => [{ signal }]],

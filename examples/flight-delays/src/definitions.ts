@@ -12,7 +12,16 @@ import {
 import { calendarFeatures, calendarOf } from "./calendar.ts";
 
 /** An outcome counts from when it was known, not from when the flight left. */
-const outcome = { eventTime: "known_at", inputs: { delay: "int32", late: "int32" } } as const;
+const outcome = {
+  eventTime: "known_at",
+  inputs: { delay: "int32", late: "int32" },
+  owner: "flight-delays",
+  tags: { source: "flights-3m" },
+  columns: {
+    delay: { unit: "min", description: "How late a flight arrived; early is negative." },
+    late: { minimum: 0, maximum: 1, description: "Whether it arrived 15 minutes late or more." },
+  },
+} as const;
 
 /** Mean delay, share late and number of flights over a window. */
 const over = (window: string, windowMs: number): Readonly<Record<string, Aggregate<"delay" | "late">>> => ({
@@ -26,6 +35,7 @@ const recent = { ...over("3h", hours(3)), ...over("24h", hours(24)), ...over("7d
 /** Flights that left an airport. */
 export const originView = defineFeatureView({
   name: "origin",
+  description: "Flights that left an airport.",
   entity: defineEntity({ name: "origin", keys: { origin: "utf8" } }),
   ...outcome,
   aggregates: recent,
@@ -34,6 +44,7 @@ export const originView = defineFeatureView({
 /** Flights to an airport. */
 export const destinationView = defineFeatureView({
   name: "destination",
+  description: "Flights to an airport.",
   entity: defineEntity({ name: "destination", keys: { destination: "utf8" } }),
   ...outcome,
   aggregates: recent,
@@ -42,6 +53,7 @@ export const destinationView = defineFeatureView({
 /** Flights from one airport to another. */
 export const routeView = defineFeatureView({
   name: "route",
+  description: "Flights from one airport to another.",
   entity: defineEntity({ name: "route", keys: { origin: "utf8", destination: "utf8" } }),
   ...outcome,
   aggregates: { ...recent, ...over("28d", days(28)) },
@@ -53,6 +65,7 @@ export const routeView = defineFeatureView({
  */
 export const slotView = defineFeatureView({
   name: "slot",
+  description: "Flights of a route in one quarter of an hour of the day.",
   entity: defineEntity({ name: "slot", keys: { origin: "utf8", destination: "utf8", quarter: "int32" } }),
   ...outcome,
   aggregates: { ...over("7d", days(7)), ...over("28d", days(28)) },
@@ -74,4 +87,10 @@ export const calendar = defineOnDemandFeatures({
 export const views = [originView, destinationView, routeView, slotView] as const;
 
 /** What the model of late flights takes. */
-export const lateFlights = defineFeatureService({ name: "late_flights", views, onDemand: [calendar] });
+export const lateFlights = defineFeatureService({
+  name: "late_flights",
+  description: "What is known of a flight as it leaves the gate.",
+  owner: "flight-delays",
+  views,
+  onDemand: [calendar],
+});

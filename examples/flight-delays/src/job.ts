@@ -122,7 +122,7 @@ const approver = "flight-delays";
 
 /** The version is approved because it beats both baselines on May, by name and for the record; then the alias moves to it. */
 async function registerChampion(
-  { registry, signal, terminal }: Job,
+  { registry, store, signal, terminal }: Job,
   { report, modelDirectory }: Trained,
 ): Promise<RegistryReport> {
   const version = await registry.register("late", modelDirectory, { signal });
@@ -133,6 +133,8 @@ async function registerChampion(
     await registry.approve("late", version.version, { status: "approved", by: approver, comment }, { signal });
   }
   await registry.setAlias("late", "champion", version.version, { signal });
+  // From here on these features do not change under the model.
+  await store.catalog.pin(`late/${version.version}`, lateFlights.name, { signal });
   const lineage = await registry.lineage({ kind: "model", id: version.digest }, { direction: "ancestors", signal });
   terminal.line(`   late/${version.version} is approved and the champion`);
   return {

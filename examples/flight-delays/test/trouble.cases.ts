@@ -19,7 +19,9 @@ const damages = [
   {
     name: "a file of the feature history torn",
     forget: fromFeatures,
-    damage: async (folder: string) => truncate(await firstIn(join(folder, "features", "origin"), ".parquet"), 1_000),
+    // A day that every training set reads.
+    damage: async (folder: string) =>
+      truncate(await firstIn(join(folder, "features", "origin", "ds=2001-02-01"), ".parquet"), 1_000),
     says: /FEATURE_STORE_HISTORY_CORRUPT: .*origin.*1000 bytes/,
   },
   {

@@ -12,11 +12,17 @@ import type {
 } from "@millwright/contracts";
 import { columnOf } from "./batch.ts";
 import { hasBit } from "./bitmap.ts";
+import { assertHoldsRows } from "./column-layout.ts";
 import { isNull, isNumeric, numericArray } from "./column.ts";
+import { lengthMismatch } from "./errors.ts";
 import { sliceColumn } from "./rows.ts";
 
 /** Takes batches in row order and says the digest of all of them; `digest` ends it. */
 export interface BatchDigester {
+  /**
+   * Throws `DATA_COLUMN_MISSING`, `DATA_LENGTH_MISMATCH`, TypeError for what is no column, and RangeError for a column whose memory is shorter than its
+   * length; the digest then stands as before the call.
+   */
   update(batch: Batch): void;
   digest(): Digest;
 }
@@ -30,8 +36,15 @@ export function createBatchDigester(schema: Schema): BatchDigester {
   let rows = 0;
   return {
     update(batch) {
+      // All are looked at before any is taken: a batch is digested as a whole or not at all.
+      const taken = columns.map(({ field: { name } }) => {
+        const column = columnOf(batch, name);
+        assertHoldsRows(name, column);
+        if (column.length !== batch.length) throw lengthMismatch(name, column.length, batch.length);
+        return column;
+      });
       rows += batch.length;
-      for (const { field, digester } of columns) digester.update(columnOf(batch, field.name));
+      for (const [index, { digester }] of columns.entries()) digester.update(taken[index] as Column);
     },
     digest() {
       const fields = columns.map(({ field, digester }) => [field.name, ...logicalType(field), digester.digest()]);
@@ -43,7 +56,7 @@ export function createBatchDigester(schema: Schema): BatchDigester {
   };
 }
 
-/** As `createBatchDigester`, for batches at hand or to come; the signal is looked at before each. Throws `DATA_COLUMN_MISSING`. */
+/** As `createBatchDigester`, for batches at hand or to come; the signal is looked at before each. Throws what `update` throws. */
 export async function digestBatches(
   schema: Schema,
   batches: Iterable<Batch> | AsyncIterable<Batch>,

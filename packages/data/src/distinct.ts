@@ -15,8 +15,9 @@ export function emptyDistinct(): DistinctSketch {
   return new Uint8Array(registers);
 }
 
-/** Adds the finite numbers among the first `length`. */
+/** Adds the finite numbers among the first `length`. Throws a RangeError where there are not as many. */
 export function addNumbersToDistinct(sketch: DistinctSketch, values: Float64Array, length: number): void {
+  if (!(length <= values.length)) throw new RangeError(`There are ${values.length} values, not ${length}.`);
   const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
   for (let index = 0; index < length; index += 1) {
     const low = words[index * 2] as number;

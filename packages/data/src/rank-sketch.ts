@@ -18,7 +18,7 @@ export interface RankSketch {
 
 /** Sketches while it takes numbers. */
 export interface RankSketcher {
-  /** Takes the finite numbers among the first `length`. */
+  /** Takes the finite numbers among the first `length`. Throws a RangeError where there are not as many. */
   addAll(values: Float64Array, length?: number): void;
   /** Takes what another sketch holds. The coarser `epsilon` of the two should be this sketcher's. */
   addSketch(sketch: RankSketch): void;
@@ -55,6 +55,7 @@ export function createRankSketcher({ epsilon = defaultEpsilon }: RankSketchOptio
   };
   return {
     addAll(values, length = values.length) {
+      if (!(length <= values.length)) throw new RangeError(`There are ${values.length} values, not ${length}.`);
       for (let index = 0; index < length; index += 1) {
         const value = values[index] as number;
         if (value - value !== 0) continue;

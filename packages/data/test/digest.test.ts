@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createRandom, type Batch, type Column } from "@millwright/contracts";
 import { expect, test } from "vitest";
-import { batchOf, column, datasetOf, digestBatches, schemaOf, sliceBatch } from "../src/index.ts";
+import { textColumn } from "../src/column.ts";
+import { batchOf, column, createBatchDigester, datasetOf, digestBatches, schemaOf, sliceBatch } from "../src/index.ts";
 import { allTypes } from "./batches.ts";
 
 const digestOf = (batches: readonly Batch[]): Promise<string> => digestBatches(schemaOf(batches[0]!), batches);
@@ -105,4 +106,50 @@ test("the digest is that of a second implementation, written down here", async (
   const columnDigest = sha(sha(values), sha(), sha(nulls), "").toString("hex");
   const wanted = sha(JSON.stringify(["millwright-columns-1", 3, [["n", "int32", columnDigest]]])).toString("hex");
   expect(await digestOf([batchOf({ n: column("int32", [7, null, -1]) })])).toBe(`sha256:${wanted}`);
+});
+
+test("a column whose memory is shorter than its length is refused, and leaves the digest as it was", () => {
+  const good = batchOf({ a: column("int32", [1, 2, 3]) });
+  const digester = createBatchDigester(schemaOf(good));
+  digester.update(good);
+  const length = 3;
+  const short: readonly (readonly [Column, RegExp])[] = [
+    [{ type: "int32", length: 2 ** 53, values: Int32Array.of(1) }, /length .* is 9007199254740992/],
+    [{ type: "int32", length: -1, values: Int32Array.of(1) }, /length .* is -1/],
+    [{ type: "float64", length: 2 ** 40, values: Float64Array.of(1, 2) }, /values .* have 2 elements/],
+    [{ type: "int32", length, values: Int32Array.of(1, 2, 3), validity: new Uint8Array(0) }, /validity/],
+    [{ type: "bool", length: 9, values: Uint8Array.of(1) }, /values/],
+    [{ type: "utf8", length, values: Uint8Array.of(65), offsets: Int32Array.of(0, 1) }, /offsets .* have 2 elements/],
+    [
+      { type: "utf8", length: 1, values: Uint8Array.of(65), offsets: Int32Array.of(0, 2 ** 31 - 1) },
+      /offset 2147483647/,
+    ],
+    [{ type: "binary", length: 2, values: Uint8Array.of(65), offsets: Int32Array.of(0, 1, 0) }, /offset 0 at row 2/],
+    [
+      { type: "list", length: 1, offsets: Int32Array.of(0, 5), values: column("int32", [1, 2]) },
+      /offset 5 .* outside 0 to 2/,
+    ],
+    [
+      {
+        type: "dictionary",
+        length: 1,
+        values: Int32Array.of(0),
+        dictionary: { ...textColumn(["a"]), length: 2 ** 40 },
+      },
+      /a\.dictionary/,
+    ],
+  ];
+  for (const [each, message] of short) {
+    const update = (): void =>
+      createBatchDigester([{ name: "a", type: each.type }]).update({ length: each.length, columns: { a: each } });
+    expect(update).toThrow(RangeError);
+    expect(update).toThrow(message);
+  }
+  const huge = { length: 3, columns: { a: { type: "int32", length: 2 ** 53, values: Int32Array.of(1) } as Column } };
+  expect(() => digester.update(huge)).toThrow(RangeError);
+  expect(() => digester.update({ length: 4, columns: good.columns })).toThrow(/has 3 rows, where 4 are needed/);
+  expect(() => digester.update({ length: 3, columns: { a: {} as Column } })).toThrow(TypeError);
+  const other = createBatchDigester(schemaOf(good));
+  other.update(good);
+  expect(digester.digest()).toBe(other.digest());
 });

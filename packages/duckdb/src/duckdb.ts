@@ -44,7 +44,7 @@ export interface QueryOptions extends CallOptions {
 }
 
 export interface QueryBatchesOptions extends QueryOptions {
-  /** Most rows a batch. Default: 65,536. */
+  /** Most rows a batch: a whole number from 1, or `Infinity` for one batch of all. Default: 65,536. */
   readonly batchRows?: number | undefined;
 }
 

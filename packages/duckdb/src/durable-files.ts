@@ -15,8 +15,8 @@ export async function writeDurably(
   { isDirectory = false }: { readonly isDirectory?: boolean } = {},
 ): Promise<readonly string[]> {
   const temporary = `${target}.${process.pid}-${++counter}.tmp`;
-  await mkdir(dirname(target), { recursive: true });
   try {
+    await mkdir(dirname(target), { recursive: true });
     await write(temporary);
     const written = isDirectory ? await filesBelow(temporary) : [temporary];
     // A few at a time: a disk does many flushes for the price of one, but every open file is a handle.
@@ -25,8 +25,9 @@ export async function writeDurably(
     await flushDirectory(dirname(target));
     return written.map((file) => target + file.slice(temporary.length)).sort();
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
+    // What could not be written is the failure to tell of, not what could not be cleared away after it.
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw error instanceof Error && "syscall" in error ? fromDuckDb(error, target) : error;
   }
 }
 

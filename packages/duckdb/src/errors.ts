@@ -124,7 +124,7 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
     },
   ],
   [
-    /No space left on device|max_temp_directory_size|failed to offload data block/,
+    /No space left on device|max_temp_directory_size|failed to offload data block/i,
     {
       code: "DUCKDB_DISK_FULL",
       category: "capacity",
@@ -141,7 +141,7 @@ const RULES: readonly (readonly [RegExp, Mapped])[] = [
   ],
   [/^INTERRUPT Error/, { code: "DUCKDB_INTERRUPTED", category: "transient", remedy: "Run it again.", retryable: true }],
   [
-    /No files found that match|No such file or directory/,
+    /No files found that match|No such file or directory/i,
     { code: "DUCKDB_FILE_MISSING", ...USER, remedy: "Check the path; it is taken relative to the working directory." },
   ],
   [

@@ -47,6 +47,9 @@ export async function scanFiles(
   options: ScanOptions = {},
 ): Promise<Dataset> {
   const given = typeof source === "string" ? [source] : source;
+  // Holes are met too. A typed array would take the promises below for numbers.
+  if (!Array.isArray(given) || !Array.from(given as readonly unknown[]).every((path) => typeof path === "string"))
+    throw new TypeError("The source of a scan must be a path or pattern, or a list of them.");
   const format = options.format ?? formatOf(given[0] ?? "");
   const paths = (await Promise.all(given.map((path) => expand(connections, path, options)))).flat();
   if (format !== "parquet") for (const path of paths) await assertWhole(path, options.signal);

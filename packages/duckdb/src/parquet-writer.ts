@@ -12,7 +12,7 @@ import { execute, stream } from "./statements.ts";
 export interface WriteParquetOptions extends CallOptions {
   /** Default: zstd. */
   readonly compression?: "zstd" | "snappy" | "gzip" | "uncompressed" | undefined;
-  /** Rows a row group. Default: 122,880. */
+  /** Rows a row group; a whole number from 1. Default: 122,880. */
   readonly rowGroupRows?: number | undefined;
   /** Columns whose values become directories, `ds=2024-01-31/`; then `path` is a directory that must not exist yet. Default: none, one file. */
   readonly partitionBy?: readonly string[] | undefined;
@@ -29,6 +29,7 @@ export async function writeQuery(
   options: WriteParquetOptions = {},
 ): Promise<readonly DatasetPart[]> {
   const { compression = "zstd", rowGroupRows = 122_880, partitionBy = [], signal } = options;
+  checkSettings(options);
   const target = resolve(path);
   if (partitionBy.length > 0 && (await exists(target))) throw fileExists(target);
   const settings = [`FORMAT parquet`, `COMPRESSION ${compression}`, `ROW_GROUP_SIZE ${rowGroupRows}`];
@@ -42,6 +43,16 @@ export async function writeQuery(
     { isDirectory: partitionBy.length > 0 },
   );
   return await partsOf(connections, files);
+}
+
+const compressions: readonly unknown[] = ["zstd", "snappy", "gzip", "uncompressed"];
+
+/** Both go into the statement as they are, so nothing else may. */
+function checkSettings({ compression = "zstd", rowGroupRows = 1 }: WriteParquetOptions): void {
+  if (!compressions.includes(compression))
+    throw new RangeError(`compression must be one of ${compressions.join(", ")}.`);
+  if (!Number.isSafeInteger(rowGroupRows) || rowGroupRows < 1)
+    throw new RangeError(`rowGroupRows must be a whole number from 1, not ${String(rowGroupRows)}.`);
 }
 
 async function partsOf(connections: Connections, files: readonly string[]): Promise<DatasetPart[]> {

@@ -70,7 +70,9 @@ export async function* stream(
   options: StreamOptions = {},
 ): AsyncGenerator<Batch> {
   const batchRows = options.batchRows ?? BATCH_ROWS;
-  if (!(batchRows >= 1)) throw new RangeError(`batchRows must be at least 1, not ${batchRows}.`);
+  // Rows are counted up to it: a part of a row would never be reached.
+  if (!(batchRows >= 1 && (Number.isSafeInteger(batchRows) || batchRows === Infinity)))
+    throw new RangeError(`batchRows must be a whole number from 1, not ${String(batchRows)}.`);
   const held = await connections.open();
   let statement: DuckDBPreparedStatement | undefined;
   let whole = false;

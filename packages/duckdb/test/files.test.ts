@@ -197,3 +197,45 @@ test("a file with brackets in its name is that file, not a pattern", async () =>
   await writeFile(path, "a\n1\n");
   expect(await columnsOf((await duckdb.scan(path)).batches())).toEqual({ a: [1n] });
 });
+
+test("a part of a row is no batch, and settings that Parquet does not have are refused before anything is written", async () => {
+  await using duckdb = await openDuckDb();
+  await using directory = await temporaryDirectory();
+  for (const batchRows of [0, 1.5, Number.NaN, -1]) {
+    const walk = async (): Promise<void> => {
+      for await (const _ of duckdb.query("SELECT range FROM range(5)", { batchRows })) continue;
+    };
+    await expect(walk()).rejects.toThrow(/batchRows must be a whole number from 1/);
+  }
+  const target = join(directory.path, "rows.parquet");
+  const compression = "zstd, PER_THREAD_OUTPUT true" as "zstd";
+  await expect(duckdb.writeParquet("SELECT 1 AS a", target, { compression })).rejects.toThrow(RangeError);
+  await expect(duckdb.writeParquet("SELECT 1 AS a", target, { rowGroupRows: 0.5 })).rejects.toThrow(RangeError);
+  expect(await readdir(directory.path)).toEqual([]);
+});
+
+test("a path that the file system does not take fails by a code that names it", async () => {
+  await using duckdb = await openDuckDb();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "file");
+  await writeFile(file, "");
+  for (const path of [join(file, "rows.parquet"), join(directory.path, "x".repeat(5_000), "rows.parquet")])
+    await expect(duckdb.writeParquet("SELECT 1 AS a", path)).rejects.toMatchObject({
+      code: expect.stringMatching(/^DUCKDB_/) as string,
+    });
+});
+
+test("what is no path and no list of paths is refused, and leaves no rejection behind", async () => {
+  await using duckdb = await openDuckDb();
+  const strays: unknown[] = [];
+  const noteStray = (reason: unknown): void => void strays.push(reason);
+  process.on("unhandledRejection", noteStray);
+  try {
+    for (const source of [Uint8Array.of(1, 2), 5, [5], new Array(2), undefined])
+      await expect(duckdb.scan(source as unknown as string)).rejects.toThrow(TypeError);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(strays).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", noteStray);
+  }
+});

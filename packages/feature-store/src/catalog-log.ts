@@ -96,10 +96,13 @@ export async function openCatalogLog(root: string, nowMs: () => number): Promise
   };
 }
 
+let temporaries = 0;
+
 /** @returns false where the number is taken. */
 async function writeEntry(directory: string, number: number, entry: JsonObject): Promise<boolean> {
   const path = join(directory, `${String(number).padStart(8, "0")}.json`);
-  const temporary = `${path}.${process.pid}.tmp`;
+  // Several stores of one process may be opened on a folder at once.
+  const temporary = `${path}.${process.pid}.${temporaries++}.tmp`;
   try {
     const handle = await open(temporary, "w");
     try {

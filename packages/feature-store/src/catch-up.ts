@@ -5,14 +5,14 @@ import type { HistoryBatch } from "./history-log.ts";
 import { type PendingRows, pendingRows } from "./history-rows.ts";
 import { type HistorySource, readingHistory } from "./history-sql.ts";
 import type { OnlineCursor } from "./online-cursor.ts";
-import type { OnlineCursorRecord, OnlineFloor, OnlineRow } from "./online-store.ts";
+import type { OnlineCursorRecord, OnlineFloor } from "./online-store.ts";
 
 /** Where rows of the history are brought online. */
 export interface CatchUpTarget {
   readonly cursor: OnlineCursor;
   /** Keeps rows and what is said of them together or not at all, and gives the record to the cursor. */
   keep(
-    rows: readonly OnlineRow[],
+    piece: PendingRows,
     said: { readonly floor?: OnlineFloor | undefined; readonly cursor: OnlineCursorRecord },
   ): Promise<void>;
 }
@@ -45,27 +45,34 @@ export async function catchUp(
       signal?.throwIfAborted();
       const piece = newOnes(cursor, pending, found);
       if (piece === undefined) continue;
-      await keep(piece.rows, { floor: { floorUs }, cursor: piece.cursor });
-      rows += piece.rows.length;
+      await keep(piece.found, { floor: { floorUs }, cursor: piece.cursor });
+      rows += piece.found.rows.length;
     }
   };
   if (batches > 0) await readingHistory(copy);
   const after = cursor.after(listed);
-  if (cursor.isNews(after)) await keep([], { cursor: after });
+  if (cursor.isNews(after)) await keep(NOTHING, { cursor: after });
   return { rows, batches };
 }
+
+const NOTHING: PendingRows = { rows: [], numbers: new Float64Array(0), places: new Float64Array(0) };
 
 /** The rows after those that came in an earlier run, and what the cursor says once they are kept. */
 function newOnes(
   cursor: OnlineCursor,
   pending: readonly HistoryBatch[],
   { rows, numbers, places }: PendingRows,
-): { readonly rows: readonly OnlineRow[]; readonly cursor: OnlineCursorRecord } | undefined {
+): { readonly found: PendingRows; readonly cursor: OnlineCursorRecord } | undefined {
   const batches = new Map(pending.map((batch) => [batch.number, batch]));
-  const fresh = rows.filter((_, index) => places[index]! > cursor.doneRow(batches.get(numbers[index]!)!));
+  const isFresh = (_: unknown, index: number): boolean =>
+    places[index]! > cursor.doneRow(batches.get(numbers[index]!)!);
+  const fresh = rows.filter(isFresh);
   const last = rows.length - 1;
   const batch = batches.get(numbers[last]!);
   if (fresh.length === 0 || batch === undefined) return undefined;
   const done = pending.filter(({ number }) => number < batch.number);
-  return { rows: fresh, cursor: cursor.partway(done, { batch, row: places[last]! }) };
+  return {
+    found: { rows: fresh, numbers: numbers.filter(isFresh), places: places.filter(isFresh) },
+    cursor: cursor.partway(done, { batch, row: places[last]! }),
+  };
 }

@@ -96,7 +96,7 @@ async function mergeParts(
   const schema = unitedSchema(step);
   const { sql, hasFailedRules } = compactedSql(view, log.directory, step, schema);
   await using written = await writeHistoryParts(target, sql, { number, signal }).catch(async (error: unknown) => {
-    throw await namingFile({ duckdb: target.duckdb, directory: log.directory, log: async () => log }, view, error);
+    throw await namingFile({ duckdb: target.duckdb, log: async () => log }, view, error);
   });
   const rows = written.parts.reduce((sum, part) => sum + part.rows, 0);
   const replaces = step.map(({ part }) => part.path);

@@ -27,6 +27,8 @@ import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
 import type { IngestOptions, IngestResult, IngestTarget } from "./ingest.ts";
 import { openJournals } from "./journals.ts";
+import { createKeyedOnline } from "./keyed-online.ts";
+import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
 import type { OnlineStore } from "./online-store.ts";
 import { OpenedStore, type StoreParts } from "./opened-store.ts";
@@ -44,24 +46,34 @@ import type {
 } from "./record-types.ts";
 import { createRecords } from "./records.ts";
 import { createResidentOnline } from "./resident-online.ts";
+import { createSegmentCache } from "./segments/segment-cache.ts";
 import type { SourceRow } from "./source-columns.ts";
 import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./stream-ingest.ts";
-import type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
+import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
+import type { VectorReader } from "./vector-reader.ts";
 
 export interface FeatureStoreOptions extends CallOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */
   readonly history: string;
   /** All services that the store shall give features for; their views are the store's. */
   readonly services: readonly FeatureService[];
-  /** Keeps rows for online reads; not closed by the store. Default: there are no online reads. */
-  readonly online?: OnlineStore | undefined;
+  /**
+   * Keeps rows for online reads; not closed by the store. An `OnlineStore` for one process, which then holds all rows in its memory; a
+   * `KeyedOnlineStore` for many processes, and for more entities than fit there. Default: there are no online reads.
+   */
+  readonly online?: OnlineStore | KeyedOnlineStore | undefined;
   /** Not closed by the store. Default: one of its own, in memory. */
   readonly duckdb?: DuckDb | undefined;
   /** What rows must be that are ingested, consumed, backfilled or put, by view (`clicks`, `clicks@v2`). Default: anything goes. */
   readonly gates?: Readonly<Record<string, Gate>> | undefined;
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
   readonly latenessMs?: number | undefined;
+  /**
+   * How much memory the rows of views without aggregates may take, which repeated calls of `history` read instead of files; more for a moment while they are
+   * loaded. What was not asked for the longest goes first. 0 keeps none. Default: 1 GiB.
+   */
+  readonly segmentMemoryBytes?: number | undefined;
   readonly clock?: Clock | undefined;
   /**
    * Takes `feature.view-applied`, `feature.ingested` and `feature.materialized`, each once for what it tells of, after that is done. A call whose event
@@ -106,6 +118,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   quarantined(view: string | FeatureView, options?: CallOptions): Promise<Dataset>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
   history(service: string | FeatureService, options: HistoryOptions): Promise<TrainingSet>;
+  /**
+   * Loads the rows of a service's views without aggregates into memory, as many as fit in `segmentMemoryBytes`, so that the next call of `history` is a fast
+   * one. @returns what was loaded, view by view, in their order.
+   */
+  warm(service: string | FeatureService, options?: CallOptions): Promise<readonly WarmedView[]>;
   /** Makes a pinned training set again, to the byte, whatever was ingested since. Throws `FEATURE_STORE_PIN_DIFFERS`. */
   replay(pin: TrainingSetPin, options?: ReplayOptions): Promise<TrainingSet>;
   /** The rows of a view's history, by time and key, as a dataset. */
@@ -138,6 +155,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
   /**
+   * Reads a service's features one entity at a time, as numbers, without waiting: for models in this process. Throws `PORT_UNSUPPORTED` for services with
+   * texts or features on demand, and for online stores on other machines.
+   */
+  vectorReader(service: string | FeatureService): VectorReader;
+  /**
    * Brings a view's history online: batches that came into it since the last time, each once, whatever their event times; a call that was stopped or killed is
    * gone on with by the next. With `upToMs` the online state is loaded anew: rows before it come from the history, rows pushed from it on stay.
    */
@@ -146,8 +168,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 
 /** Opens the history and the online state. Throws `FEATURE_STORE_DEFINITION_INVALID` where two views or services share a name. */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { clock = systemClock, force, signal } = options;
+  const { clock = systemClock, segmentMemoryBytes = 2 ** 30, force, signal } = options;
   signal?.throwIfAborted();
+  if (!(segmentMemoryBytes >= 0)) {
+    throw new RangeError(`"segmentMemoryBytes" must be at least 0, not ${segmentMemoryBytes}. Give 0 to keep none.`);
+  }
   const services = namedOnce("feature service", options.services);
   const views = namedOnce("feature view", [...new Set(options.services.flatMap((service) => service.views))]);
   const gates = gatesOf(views, options.gates);
@@ -159,7 +184,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
   };
   try {
-    const source: HistorySource = { duckdb, directory, log: historyLogs(directory, clock) };
+    const segments = createSegmentCache(segmentMemoryBytes);
+    const source: HistorySource = { duckdb, directory, segments, log: historyLogs(directory, clock) };
     return await openParts(options, { services, views, gates, catalog, source, clock }, closeOwn);
   } catch (error) {
     await closeOwn();
@@ -187,7 +213,11 @@ async function openParts(
   closeOwn: () => Promise<void>,
 ): Promise<FeatureStore> {
   const { views, catalog, source, clock } = known;
-  const state = await createResidentOnline({ views, source, store: online, latenessMs, clock, meter, signal });
+  const parts = { views, source, latenessMs, clock, meter };
+  const state =
+    online !== undefined && "update" in online
+      ? createKeyedOnline({ ...parts, store: online })
+      : await createResidentOnline({ ...parts, store: online, signal });
   const hasOnline = online !== undefined;
   const events = createFeatureEvents(log);
   const targetOf = async (view: FeatureView): Promise<IngestTarget> => {
@@ -203,6 +233,7 @@ async function openParts(
     await catalog.reads.flush();
     await journals.close();
     await state.settle();
+    known.source.segments.clear();
     await closeOwn();
   };
   return new OpenedStore({ ...known, online: state, hasOnline, targetOf, records, journals, events, close });

@@ -118,6 +118,9 @@ const CLAIMS = "_claims";
 const BATCH_VERSION = 2;
 const FORMAT_VERSION = 3;
 
+/** Tells apart those that calls in this process write at once. */
+let temporaryFiles = 0;
+
 export async function openHistoryLog(
   root: string,
   view: string,
@@ -131,7 +134,7 @@ export async function openHistoryLog(
   const snapshot = createSnapshots(view, entries);
   const commit = async (id: string, { number, text, counts }: Commit): Promise<boolean> => {
     const path = join(entries, entryName(id));
-    if (!(await linkWhole(path, `${path}.${process.pid}-${number}.tmp`, text))) return false;
+    if (!(await linkWhole(path, `${path}.${process.pid}-${number}-${temporaryFiles++}.tmp`, text))) return false;
     await flushDirectory(entries);
     if (counts(await snapshot())) return true;
     // The same one was committed long ago, and stands in a fold.

@@ -8,17 +8,23 @@ import { BATCH_NUMBERS } from "./ingest.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { OnlineRow } from "./online-store.ts";
 
+const ANY_TIME = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
+
 export interface HistoryRowsOptions extends CallOptions {
   readonly upToUs: number;
   readonly latenessUs: number;
   /** Only rows of these batches. Default: of all. */
   readonly batches?: ReadonlySet<number> | undefined;
+  /** Only rows of entities that have rows in these batches. Default: of all. */
+  readonly entitiesOf?: ReadonlySet<number> | undefined;
+  /** Whether the rows of an entity come together. Default: false; they come by time. */
+  readonly byEntity?: boolean | undefined;
 }
 
 export interface HistoryRows {
   /** Rows before it were left out, but for each entity's newest. */
   readonly floorUs: number;
-  /** By time, and those of one time in the order in which they were ingested. */
+  /** By time, or an entity's by time, and those of one time in the order in which they were ingested. */
   readonly rows: AsyncIterable<readonly OnlineRow[]>;
 }
 
@@ -26,12 +32,15 @@ export interface HistoryRows {
 export async function historyRows(
   source: HistorySource,
   view: FeatureView,
-  { upToUs, latenessUs, batches, signal }: HistoryRowsOptions,
+  { upToUs, latenessUs, batches, entitiesOf, byEntity = false, signal }: HistoryRowsOptions,
 ): Promise<HistoryRows> {
   const floorUs = upToUs - latenessUs - compileAggregates(view).longestUs;
   const range = { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 };
-  const { sql: rows } = await historySql(source, view, { range, batches });
-  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY "_time", "_sequence"`;
+  const { sql: all } = await historySql(source, view, { range, batches });
+  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
+  const some = entitiesOf && (await historySql(source, view, { range: ANY_TIME, batches: entitiesOf }));
+  const rows = some === undefined ? all : `SELECT a.* FROM (${all}) AS a SEMI JOIN (${some.sql}) AS b USING (${keys})`;
+  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY ${byEntity ? `${keys}, ` : ""}"_time", "_sequence"`;
   return { floorUs, rows: ofBatches(view, walk(source, view, sql, { signal })) };
 }
 
@@ -50,8 +59,7 @@ export async function pendingRows(
   view: FeatureView,
   { batches, floorUs, signal }: CallOptions & { readonly batches: ReadonlySet<number>; readonly floorUs: number },
 ): Promise<AsyncIterable<PendingRows>> {
-  const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
-  const { sql: rows } = await historySql(source, view, { range, batches });
+  const { sql: rows } = await historySql(source, view, { range: ANY_TIME, batches });
   const sql = `SELECT *, CAST("_sequence" // ${BATCH_NUMBERS} AS DOUBLE) AS "_number", CAST("_sequence" % ${BATCH_NUMBERS} AS DOUBLE) AS "_place"
     FROM (${neededSql(view, rows, floorUs)}) ORDER BY "_sequence"`;
   const found = walk(source, view, sql, { signal, batchRows: 4_096 });

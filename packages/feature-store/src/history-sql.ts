@@ -7,6 +7,7 @@ import type { FeatureView } from "./definition.ts";
 import { historyCorrupt } from "./errors.ts";
 import { type CountedPart, countedParts, type HistoryBatch, type HistoryLog, type HistoryPart } from "./history-log.ts";
 import { BATCH_NUMBERS } from "./ingest.ts";
+import type { SegmentCache } from "./segments/segment-cache.ts";
 import { sourceSchema, valueColumns } from "./source-columns.ts";
 import { FAILED_RULES } from "./system-columns.ts";
 
@@ -14,6 +15,8 @@ import { FAILED_RULES } from "./system-columns.ts";
 export interface HistorySource {
   readonly duckdb: DuckDb;
   readonly directory: string;
+  /** Sorted rows that are kept in memory. */
+  readonly segments: SegmentCache;
   log(view: string): Promise<HistoryLog>;
 }
 
@@ -43,6 +46,8 @@ export interface HistoryRows {
   readonly sql: string;
   /** Whether rows may be deletes, or have a time to live of their own. */
   readonly hasMarks: boolean;
+  /** There are no more rows than this. */
+  readonly mostRows: number;
 }
 
 /** The view's rows that can matter to labels in the range, from the files that can hold them. */
@@ -79,7 +84,8 @@ async function listedSql(source: HistorySource, view: FeatureView, options: Rows
   await checkParts(view, log, parts);
   const hasMarks = view.deleted !== undefined || batches.some((batch) => batch.hasMarks === true);
   const columns = [...new Set([...Object.keys(view.entity.keys), ...valueColumns(view), ...Object.keys(view.inputs)])];
-  if (range === undefined || parts.length === 0) return { sql: emptySql(view, columns, options), hasMarks };
+  const mostRows = parts.reduce((sum, { part }) => sum + part.rows, 0);
+  if (range === undefined || parts.length === 0) return { sql: emptySql(view, columns, options), hasMarks, mostRows };
   const selects = groupsOf(parts).map((group) =>
     groupSql(
       { view, log, columns, availability, failedRules },
@@ -87,7 +93,7 @@ async function listedSql(source: HistorySource, view: FeatureView, options: Rows
       `${timeWithin(view, fromUs, range.lastUs)}${ofBatches(group, wanted)}`,
     ),
   );
-  return { sql: selects.join(" UNION ALL "), hasMarks };
+  return { sql: selects.join(" UNION ALL "), hasMarks, mostRows };
 }
 
 function timeWithin(view: FeatureView, fromUs: number, toUs: number): string {
@@ -247,7 +253,11 @@ async function checkPart(
 }
 
 /** DuckDB does not always say which file it could not read: each is opened until one tells. @returns the error to throw. */
-export async function namingFile({ duckdb, log }: HistorySource, view: FeatureView, error: unknown): Promise<unknown> {
+export async function namingFile(
+  { duckdb, log }: Pick<HistorySource, "duckdb" | "log">,
+  view: FeatureView,
+  error: unknown,
+): Promise<unknown> {
   if (!hasCode(error, "DUCKDB_FILE_CORRUPT")) return error;
   const { directory, batches } = await log(view.id);
   for (const { part } of countedParts(await batches())) {

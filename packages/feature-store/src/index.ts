@@ -46,6 +46,12 @@ export { defineGate, type Gate, type GateAction, type GateDefinition, type GateR
 export type { BatchValidity } from "./history-log.ts";
 export type { NumberRanges } from "./number-ranges.ts";
 export type { ConsumeOptions, ConsumeResult, DeadLetter, StreamRecord } from "./stream-ingest.ts";
+export {
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type KeyedOnlineStoreCapabilities,
+} from "./keyed-store.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingest.ts";
 export type { SourceRow } from "./source-columns.ts";
@@ -71,7 +77,7 @@ export {
   type OnlineTile,
   type OnlineValue,
 } from "./online-store.ts";
-export { type HistoryOptions } from "./training-set.ts";
+export { type HistoryEngine, type HistoryOptions } from "./training-set.ts";
 export type { ScanOptions } from "./record-scan.ts";
 export type {
   DeleteOptions,
@@ -90,6 +96,7 @@ export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./leakage.ts
 export { checkParity, type ParityMismatch, type ParityOptions, type ParityReport, proveParity } from "./parity.ts";
 export { sampleServed, type SampleValue, type SamplingOptions, type ServedSample } from "./served-samples.ts";
 export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./skew.ts";
+export type { ReadNowOptions, VectorReader } from "./vector-reader.ts";
 export { type PartialText } from "./windows/partial.ts";
 export {
   session,

@@ -69,7 +69,8 @@ async function openJournal(
   return await openPutJournal(await targetOf(view), {
     newId: () => ids.next(),
     async recover(rows, mark) {
-      if (hasOnline && !online.isMarked(view, mark)) await online.add(view, rowsOf(view, rows), undefined, mark);
+      if (hasOnline && !(await online.isMarked(view, mark)))
+        await online.add(view, rowsOf(view, rows), undefined, mark);
     },
   });
 }

@@ -15,8 +15,14 @@ export function rangesHave(ranges: NumberRanges, number: number): boolean {
 }
 
 /** The ranges with more numbers in them. */
-export function rangesWith(ranges: NumberRanges, numbers: Iterable<number>): NumberRanges {
-  const added = Array.from(numbers, (number) => [number, number] as const);
+export const rangesWith = (ranges: NumberRanges, numbers: Iterable<number>): NumberRanges =>
+  rangesOfBoth(
+    ranges,
+    Array.from(numbers, (number) => [number, number] as const),
+  );
+
+/** The numbers of two ranges; the second may be in any order. */
+export function rangesOfBoth(ranges: NumberRanges, added: NumberRanges): NumberRanges {
   if (added.length === 0) return ranges;
   const merged: [number, number][] = [];
   for (const [first, last] of [...ranges, ...added].sort(([a], [b]) => a - b)) {

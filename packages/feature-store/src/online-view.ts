@@ -55,8 +55,12 @@ const ABSENT: OnlineReading = { status: "missing", ageMs: Number.NaN, values: un
 /** Rows an entity may have before the old ones are looked for. */
 const SMALLEST_TRIM = 64;
 
-export function createOnlineView(view: FeatureView, { latenessMs }: { readonly latenessMs: number }): OnlineView {
-  return new WindowedOnlineView(view, latenessMs * 1000);
+/** @param options.aggregates The view's, where they were compiled before. */
+export function createOnlineView(
+  view: FeatureView,
+  options: { readonly latenessMs: number; readonly aggregates?: CompiledAggregates | undefined },
+): OnlineView {
+  return new WindowedOnlineView(view, options.latenessMs * 1000, options.aggregates ?? compileAggregates(view));
 }
 
 class WindowedOnlineView implements OnlineView {
@@ -74,8 +78,8 @@ class WindowedOnlineView implements OnlineView {
   #tilesFromUs = Number.NEGATIVE_INFINITY;
   #size = 0;
 
-  constructor(view: FeatureView, latenessUs: number) {
-    this.aggregates = compileAggregates(view);
+  constructor(view: FeatureView, latenessUs: number, aggregates: CompiledAggregates) {
+    this.aggregates = aggregates;
     this.#view = view;
     this.#latenessUs = latenessUs;
     this.#ttlUs = view.ttlMs === undefined ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;

@@ -4,6 +4,7 @@ import type { HistoryBatch } from "./history-log.ts";
 import type { FeatureService } from "./service-definition.ts";
 import type { OnlineMark, OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
+import type { ViewNumbers } from "./vector-reader.ts";
 
 export interface PushResult {
   readonly rows: number;
@@ -26,7 +27,7 @@ export interface MaterializeOptions extends CallOptions {
 export interface MaterializeResult {
   /** Rows loaded from history. */
   readonly rows: number;
-  /** Rows that were online and stayed. */
+  /** Rows that were online and stayed. A keyed store counts them with `upToMs` alone, and says 0 without. */
   readonly keptRows: number;
   /** Batches of the history that were not online before. */
   readonly batches: number;
@@ -72,6 +73,10 @@ export type Loaded = Omit<MaterializeResult, "clamped">;
 /** The online side of the store. */
 export interface Online {
   read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors>;
+  /** One reader a view of the service, in order. Throws `PORT_UNSUPPORTED` where rows cannot be read without waiting. */
+  numbers(service: FeatureService): readonly ViewNumbers[];
+  /** Counts the age of a row that is served. */
+  observe(view: FeatureView, ageMs: number): void;
   /** Takes rows in any order of time. With `mark`, that is kept together with them, and counts from the moment of the call. */
   add(
     view: FeatureView,
@@ -80,12 +85,16 @@ export interface Online {
     mark?: OnlineMark,
   ): Promise<Arrival>;
   /** Whether rows came with this mark. */
-  isMarked(view: FeatureView, mark: OnlineMark): boolean;
+  isMarked(view: FeatureView, mark: OnlineMark): Promise<boolean>;
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */
   change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange>;
   /** The newest row of each entity, whatever it says, in the order of the keys. */
-  newest(view: FeatureView, keys: readonly string[]): Promise<readonly (OnlineRow | undefined)[]>;
-  readOne(view: FeatureView, key: string, timeUs: number): Promise<OnlineReading>;
+  newest(
+    view: FeatureView,
+    keys: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly (OnlineRow | undefined)[]>;
+  readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading>;
   /** Loads what happened before a time anew. */
   reload(view: FeatureView, options: ReloadOptions): Promise<Loaded>;
   /** Adds the batches of the history that are not online yet: whole ones, or where it is stopped, a part that the next call goes on from. */

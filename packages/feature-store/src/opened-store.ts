@@ -45,8 +45,11 @@ import {
   type ReplayOptions,
   type TrainingSet,
   type TrainingSetPin,
+  type WarmedView,
+  warmViews,
 } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
+import { checkNumbers, createVectorReader, type VectorReader } from "./vector-reader.ts";
 
 /** What a feature store is put together from. */
 export interface StoreParts {
@@ -65,6 +68,9 @@ export interface StoreParts {
   readonly clock: Clock;
   readonly close: () => Promise<void>;
 }
+
+/** Reads of a vector reader between one that is noted and the next: noting costs as much as reading. */
+const READS_BETWEEN_NOTES = 1000;
 
 type View = string | FeatureView;
 type Service = string | FeatureService;
@@ -93,6 +99,23 @@ export class OpenedStore implements FeatureStore {
     const found = this.#service(service);
     this.#parts.catalog.reads.note(found.id);
     return await this.#parts.online.read(found, request);
+  }
+
+  vectorReader(service: Service): VectorReader {
+    this.#check(undefined);
+    const found = this.#service(service);
+    checkNumbers(found);
+    const { online, clock, catalog } = this.#parts;
+    let reads = 0;
+    return createVectorReader(found, {
+      begin: () => {
+        this.#check(undefined);
+        if (reads++ % READS_BETWEEN_NOTES === 0) catalog.reads.note(found.id);
+      },
+      nowUs: () => Math.round(clock.nowMs() * 1000),
+      numbers: online.numbers(found),
+      observe: (view, ageMs) => online.observe(view, ageMs),
+    });
   }
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {
@@ -126,6 +149,13 @@ export class OpenedStore implements FeatureStore {
     const found = this.#service(service);
     for (const view of found.views) await this.#parts.journals.flush(view, options);
     return await makeTrainingSet(this.#parts.source, found, options);
+  }
+
+  async warm(service: Service, options: CallOptions = {}): Promise<readonly WarmedView[]> {
+    this.#check(options.signal);
+    const found = this.#service(service);
+    for (const view of found.views) await this.#parts.journals.flush(view, options);
+    return await warmViews(this.#parts.source, found, options);
   }
 
   async replay(pin: TrainingSetPin, options: ReplayOptions = {}): Promise<TrainingSet> {

@@ -72,7 +72,11 @@ function readView(
 }
 
 /** What is served of a reading: as the view's freshness and defaults have it. Throws `FEATURE_STORE_STALE`. */
-function servedStatus(view: FeatureView, { status, ageMs }: OnlineReading, key: string | undefined): FeatureStatus {
+export function servedStatus(
+  view: FeatureView,
+  { status, ageMs }: Pick<OnlineReading, "status" | "ageMs">,
+  key: string | undefined,
+): FeatureStatus {
   const { freshness } = view;
   if (status !== "present") return Object.keys(view.defaults).length > 0 ? "defaulted" : status;
   if (freshness === undefined || ageMs < freshness.maxAgeMs) return status;
@@ -81,14 +85,14 @@ function servedStatus(view: FeatureView, { status, ageMs }: OnlineReading, key: 
 }
 
 /** A view's features of all rows, filled row by row. */
-interface Vectors {
+export interface Vectors {
   set(row: number, values: readonly OnlineValue[] | undefined, aggregates: AggregateResults): void;
   /** Puts the view's defaults in a row. */
   standIn(row: number): void;
   columns(): Record<string, Column>;
 }
 
-function createVectors(view: FeatureView, { names, types }: CompiledAggregates, rows: number): Vectors {
+export function createVectors(view: FeatureView, { names, types }: CompiledAggregates, rows: number): Vectors {
   const features = Object.entries(view.features);
   const values = features.map(() => Array<OnlineValue>(rows).fill(null));
   const numbers = names.map(() => new Float64Array(rows));

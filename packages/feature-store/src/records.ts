@@ -10,7 +10,7 @@ export function createRecords(context: RecordsContext): Records {
   const get: Records["get"] = async (view, keys, { features, timeMs = clock.nowMs(), signal }) => {
     signal?.throwIfAborted();
     const timeUs = Math.round(timeMs * 1000);
-    return recordOf(view, await online.readOne(view, keyOf(view, keys), timeUs), timeUs, features);
+    return recordOf(view, await online.readOne(view, keyOf(view, keys), timeUs, { signal }), timeUs, features);
   };
   return {
     get,

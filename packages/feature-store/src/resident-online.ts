@@ -9,9 +9,9 @@ import {
 import { catchUp, type CatchUpTarget } from "./catch-up.ts";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
-import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
-import { readingHistory, type HistorySource } from "./history-sql.ts";
+import type { HistorySource } from "./history-sql.ts";
 import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
+import { addHistory, addKept, rowsFrom } from "./online-load.ts";
 import { createOnlineCursor, type OnlineCursor } from "./online-cursor.ts";
 import type { OnlineMark, OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnDemand, type OnDemand } from "./on-demand.ts";
@@ -19,6 +19,7 @@ import { withOnDemand } from "./on-demand-read.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
 import { freshnessMeter, readStored } from "./read-vectors.ts";
 import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
+import { writeReading, type ViewNumbers } from "./vector-reader.ts";
 
 export interface ResidentOnlineOptions extends CallOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
@@ -75,6 +76,24 @@ class ResidentOnline implements Online {
     return service.onDemand.length === 0 ? stored : await withOnDemand(service, request, stored, this.#onDemand);
   }
 
+  numbers(service: FeatureService): readonly ViewNumbers[] {
+    return service.views.map((view): ViewNumbers => {
+      const features = Object.keys(view.features).length;
+      const held = this.#of(view);
+      const results = held.state.aggregates.createResults();
+      let found: OnlineReading;
+      return {
+        view,
+        look: (key, timeUs) => (found = held.state.read(key, timeUs, results)),
+        write: (target, at) => writeReading(found, features, results, target, at),
+      };
+    });
+  }
+
+  observe({ name }: FeatureView, ageMs: number): void {
+    this.#ages.observe(ageMs / 1000, { view: name });
+  }
+
   async add(
     view: FeatureView,
     rows: readonly OnlineRow[],
@@ -123,7 +142,7 @@ class ResidentOnline implements Online {
     return state.read(key, timeUs, state.aggregates.createResults());
   }
 
-  isMarked(view: FeatureView, mark: OnlineMark): boolean {
+  async isMarked(view: FeatureView, mark: OnlineMark): Promise<boolean> {
     return this.#of(view).cursor.has(mark);
   }
 
@@ -160,7 +179,7 @@ class ResidentOnline implements Online {
     const run = { nowUs: Math.round(nowMs * 1000), latenessUs: latenessMs * 1000, select, signal };
     const loaded = await this.#loading(view.id, async () => {
       const keptRows = held.state.size;
-      const keep: CatchUpTarget["keep"] = (rows, { floor, cursor }) =>
+      const keep: CatchUpTarget["keep"] = ({ rows }, { floor, cursor }) =>
         held.turns.among(async () => {
           held.state.check(rows);
           await this.#append(view, held, [...(floor === undefined ? [] : [floor]), ...rows, cursor], signal);
@@ -214,11 +233,6 @@ class ResidentOnline implements Online {
   }
 }
 
-/** The rows from a time on. Where some of those may have been dropped already, that stays known; what was dropped before is in the history. */
-function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
-  for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
-}
-
 async function load(
   view: FeatureView,
   { store, latenessMs, signal }: Pick<ResidentOnlineOptions, "store" | "latenessMs" | "signal">,
@@ -240,38 +254,4 @@ async function load(
 function* recordsOf({ state, cursor }: Pick<Held, "state" | "cursor">): IterableIterator<OnlineRecord> {
   yield* state.records();
   yield* cursor.records();
-}
-
-/** Adds what reads can need of the batches that are not among `numbers` yet, which then are. @returns how many rows. */
-async function addHistory(
-  source: HistorySource,
-  view: FeatureView,
-  state: OnlineView,
-  { numbers, ...options }: Omit<HistoryRowsOptions, "batches"> & { readonly numbers: Set<number> },
-): Promise<number> {
-  const listed = (await (await source.log(view.id)).batches()).map(({ number }) => number);
-  const batches = new Set(listed.filter((number) => !numbers.has(number)));
-  let added = 0;
-  const load = async (): Promise<void> => {
-    const { floorUs, rows } = await historyRows(source, view, { ...options, batches });
-    state.add([{ floorUs }]);
-    for await (const records of rows) {
-      state.add(records);
-      added += records.length;
-    }
-  };
-  // All files are read, to be sorted, before the first row comes.
-  await readingHistory(load, () => added === 0);
-  for (const number of batches) numbers.add(number);
-  return added;
-}
-
-/** @returns how many rows the records stand for. */
-function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
-  let rows = 0;
-  for (const record of records) {
-    rows += "timeUs" in record ? 1 : "tileUs" in record ? record.rows : 0;
-    state.add([record]);
-  }
-  return rows;
 }

@@ -8,7 +8,14 @@ import { leakage, pinDiffers } from "./errors.ts";
 import type { HistoryBatch } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
 import { asKnownOptions, type LeakageReport, measureLeakage } from "./leakage.ts";
-import { type HistoryOptions, writeTrainingSet } from "./training-set.ts";
+import {
+  type BatchNumbers,
+  checkHistoryOptions,
+  hasOnlyFeatures,
+  type HistoryOptions,
+  holdTrainingSet,
+  writeTrainingSet,
+} from "./training-set.ts";
 
 /** All that a training set was made from: enough to make it again, to the byte. JSON-safe. */
 export interface TrainingSetPin {
@@ -27,7 +34,7 @@ export interface TrainingSetPin {
   readonly rows: number;
 }
 
-/** A training set in a file. */
+/** A training set in a file, or in memory where that was asked for. */
 export interface TrainingSet extends Dataset {
   /** What was found, where leakage was looked for. */
   readonly leakage?: LeakageReport | undefined;
@@ -48,6 +55,7 @@ export async function makeTrainingSet(
   service: FeatureService,
   options: HistoryOptions,
 ): Promise<TrainingSet> {
+  checkHistoryOptions(options);
   const trainingSet = await joinTrainingSet(source, service, options);
   if (options.leakage === undefined) return trainingSet;
   const known = await joinTrainingSet(source, service, asKnownOptions(service, options));
@@ -67,9 +75,10 @@ async function joinTrainingSet(
   const labels = "schema" in options.labels ? options.labels : datasetOf([options.labels]);
   const batches = await batchesOfViews(source, service);
   const numbers = numbersOf(batches);
-  const path = options.path ?? (await defaultPath(source, service, { ...options, labels }, batches));
-  const made = options.path === undefined ? await scanWhole(source, path, options) : undefined;
-  const dataset = made ?? (await writeTrainingSet(source, service, { ...options, labels }, { path, batches: numbers }));
+  const dataset =
+    options.inMemory === true
+      ? await holdTrainingSet(source, service, { ...options, labels }, numbers)
+      : await trainingFile(source, service, { ...options, labels }, batches);
   return Object.assign(dataset, {
     pin: async ({ signal }: CallOptions = {}): Promise<TrainingSetPin> => ({
       formatVersion: 1,
@@ -85,6 +94,44 @@ async function joinTrainingSet(
   });
 }
 
+/** The training set in a file: one that is there already, unless a path was given. */
+async function trainingFile(
+  source: HistorySource,
+  service: FeatureService,
+  options: HistoryOptions & { readonly labels: Dataset },
+  batches: BatchesOfViews,
+): Promise<Dataset> {
+  const path = options.path ?? (await defaultPath(source, service, options, batches));
+  const made = options.path === undefined ? await scanWhole(source, path, options) : undefined;
+  return made ?? (await writeTrainingSet(source, service, options, { path, batches: numbersOf(batches) }));
+}
+
+/** What `warm` did with a view. */
+export interface WarmedView {
+  readonly view: string;
+  /** False for a view with aggregates, and one that does not fit: it is joined by DuckDB. */
+  readonly isLoaded: boolean;
+  readonly rows: number;
+  readonly sizeBytes: number;
+}
+
+/** Loads the rows of a service's views into memory. @returns one entry a view, in their order. */
+export async function warmViews(
+  source: HistorySource,
+  service: FeatureService,
+  { signal }: CallOptions,
+): Promise<readonly WarmedView[]> {
+  const numbers = numbersOf(await batchesOfViews(source, service));
+  const warmed: WarmedView[] = [];
+  for (const view of service.views) {
+    const options = { batches: numbers[view.id] ?? new Set<number>(), load: "now", signal } as const;
+    const segments = hasOnlyFeatures(view) ? await source.segments.find(source, view, options) : undefined;
+    const sum = (what: "rows" | "sizeBytes"): number => (segments ?? []).reduce((all, each) => all + each[what], 0);
+    warmed.push({ view: view.id, isLoaded: segments !== undefined, rows: sum("rows"), sizeBytes: sum("sizeBytes") });
+  }
+  return warmed;
+}
+
 /** Makes a pinned training set again. Throws `FEATURE_STORE_PIN_DIFFERS` where what it was made from is not there any more. */
 export async function replayTrainingSet(
   source: HistorySource,
@@ -96,7 +143,8 @@ export async function replayTrainingSet(
     throw pinDiffers(service.name, `its definition has the digest ${service.digest}, not ${pin.serviceDigest}`);
   }
   const labels = source.duckdb.openRef(pin.labels);
-  const options = { labels, labelTime: pin.labelTime, asKnown: pin.asKnown, signal };
+  // What was ingested since does not count: DuckDB leaves it out, and what is in memory stays there for the history as it is now.
+  const options = { labels, labelTime: pin.labelTime, asKnown: pin.asKnown, engine: "asof", signal } as const;
   const known = await batchesOfViews(source, service);
   const pinned: Record<string, readonly HistoryBatch[]> = {};
   for (const [view, ranges] of Object.entries(pin.history)) {
@@ -120,7 +168,7 @@ async function batchesOfViews(source: HistorySource, service: FeatureService): P
   return Object.fromEntries(await Promise.all(entries));
 }
 
-const numbersOf = (batches: BatchesOfViews): Record<string, ReadonlySet<number>> =>
+const numbersOf = (batches: BatchesOfViews): BatchNumbers =>
   Object.fromEntries(Object.entries(batches).map(([view, all]) => [view, new Set(all.map(({ number }) => number))]));
 
 /** Runs of numbers that follow each other. */

@@ -5,16 +5,28 @@ const positive = (field: string, value: number | undefined): void => {
   if (value !== undefined && !(value > 0)) throw specInvalid(field, value, "a number above 0");
 };
 
+/** Holes are met too; NUL ends a text where programs are started. */
+const isCommand = (command: unknown): boolean =>
+  Array.isArray(command) &&
+  command[0] !== "" &&
+  command.length > 0 &&
+  Array.from(command as readonly unknown[]).every((each) => typeof each === "string" && !each.includes("\0"));
+
 /** Throws `JOBS_SPEC_INVALID`, `JOBS_MODULE_UNUSABLE`. */
 export function checkSpec(spec: JobSpec): void {
-  if (spec.id === "" || spec.id.length > 1_000) throw specInvalid("id", spec.id, "a text of 1 to 1,000 characters");
+  if (typeof spec.id !== "string" || spec.id === "" || spec.id.length > 1_000)
+    throw specInvalid("id", spec.id, "a text of 1 to 1,000 characters");
   if ("module" in spec.run) {
-    if (!spec.run.module.startsWith("file:")) throw moduleUnusable(spec.run.module, "it is not a file URL");
-  } else if (spec.run.command[0] === "")
+    if (typeof spec.run.module !== "string" || !spec.run.module.startsWith("file:"))
+      throw moduleUnusable(spec.run.module, "it is not a file URL");
+  } else if (!isCommand(spec.run.command))
     throw specInvalid("run.command", spec.run.command, "a program and its arguments");
   const { limits, resources, retries, causedBy } = spec;
   if (causedBy !== undefined && (typeof causedBy !== "string" || causedBy === ""))
     throw specInvalid("causedBy", causedBy, "the id of an event");
+  for (const [name, value] of Object.entries(spec.environment ?? {}))
+    if (typeof value !== "string" || value.includes("\0"))
+      throw specInvalid(`environment.${name}`, typeof value, "a text without NUL");
   positive("limits.wallTimeMs", limits?.wallTimeMs);
   positive("limits.memoryBytes", limits?.memoryBytes);
   positive("limits.graceMs", limits?.graceMs);

@@ -22,7 +22,7 @@ import {
 } from "@millwright/contracts";
 import { clearTree } from "./attempt.ts";
 import { lockDirectory } from "./directory-lock.ts";
-import { eventsAlreadyWritten } from "./errors.ts";
+import { eventsAlreadyWritten, writeFailure } from "./errors.ts";
 import { openEventJournal } from "./event-journal.ts";
 import type { NumberedEvent } from "./event-window.ts";
 import { readLogEvents } from "./log-file.ts";
@@ -100,15 +100,16 @@ class LocalJobs implements Jobs {
     checkSpec(spec);
     const { cpus = 1, gpus = 0 } = spec.resources ?? {};
     this.#supervisor.slots.check({ cpus, gpus });
-    return (await this.#once(
+    const job = (await this.#once(
       spec.id,
       async () => (await this.#read(spec.id)) ?? (await this.#create(spec)),
     )) as SupervisedJob;
+    return job.handle;
   }
 
   async attach(id: string, { signal }: CallOptions = {}): Promise<JobHandle> {
     this.#check(signal);
-    return this.#find(id);
+    return (await this.#find(id)).handle;
   }
 
   async history(id: string, { signal }: CallOptions = {}): Promise<JobHistory> {
@@ -230,13 +231,15 @@ class LocalJobs implements Jobs {
 /**
  * Opens the jobs of a directory. Jobs that ran when their launcher died are found here: what is left of their processes is ended, and they are
  * recorded as `interrupted` (as `stopped` where they were stopping). The next `launch` or `attach` of such a job starts it again where it has
- * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`.
+ * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`, `JOBS_WRITE_FAILED`.
  */
 export async function openJobs(options: JobsOptions): Promise<Jobs> {
   const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock, signal } = options;
   signal?.throwIfAborted();
   if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
   const unlock = await lockDirectory(directory);
   try {
     for (const folder of await jobFolders(directory)) {

@@ -20,6 +20,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { type Attempt, type AttemptOptions, startAttempt } from "./attempt.ts";
 import { planAttempt } from "./attempt-plan.ts";
 import type { EventJournal } from "./event-journal.ts";
+import { handleOf } from "./job-handle.ts";
 import type { JobRecord } from "./job-record.ts";
 import { cutReason, judge, readFailure, type Verdict } from "./outcome.ts";
 import type { Slot, Slots } from "./slots.ts";
@@ -56,6 +57,8 @@ export class SupervisedJob implements JobHandle {
   #moving: Promise<void> = Promise.resolve();
   #telling: Promise<void> = Promise.resolve();
   #finished: Promise<JobResult>;
+  /** What callers are given: the port, and none of what the launcher does with a job. */
+  readonly handle: JobHandle;
 
   constructor(record: JobRecord, journal: EventJournal, supervisor: Supervisor) {
     this.id = record.spec.id;
@@ -64,6 +67,7 @@ export class SupervisedJob implements JobHandle {
     this.#supervisor = supervisor;
     this.#attempts = record.states.at(-1)?.attempts ?? 0;
     this.#finished = Promise.resolve(this.#storedResult());
+    this.handle = handleOf(this);
   }
 
   get state(): JobState {

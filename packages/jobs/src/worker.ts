@@ -61,7 +61,7 @@ export async function runWorker(work: WorkerFunction): Promise<void> {
   await (await opened).run(work);
 }
 
-/** Says hello and waits for the start frame. For the bootstrap alone. */
+/** Says hello and waits for the start frame. For the bootstrap alone: throws `JOBS_NOT_A_WORKER` in a process that no job runs. */
 export function openWorkerChannel(): Promise<WorkerChannel> {
   opened ??= handshake();
   return opened;
@@ -83,6 +83,8 @@ export function failureOf(error: unknown): WorkerFailure {
 }
 
 async function handshake(): Promise<WorkerChannel> {
+  // In any other process the descriptor is somebody else's, or nobody's.
+  if (process.env["MILLWRIGHT_JOB_MARK"] === undefined) throw notAWorker();
   const socket = new Socket({ fd: channelDescriptor, readable: true, writable: true });
   const post = (frame: WorkerFrame): void => {
     if (socket.writable) socket.write(encodeFrame(frame));

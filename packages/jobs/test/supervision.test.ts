@@ -1,6 +1,6 @@
 import { hasCode } from "@millwright/contracts";
 import { openJobs } from "@millwright/jobs";
-import { runWorker } from "@millwright/jobs/worker";
+import { openWorkerChannel, runWorker } from "@millwright/jobs/worker";
 import { expect, test } from "vitest";
 import {
   collect,
@@ -130,4 +130,36 @@ test("a directory has one launcher at a time", async () => {
 
 test("runWorker outside a job tells so", async () => {
   await expect(runWorker(() => 1)).rejects.toMatchObject({ code: "JOBS_NOT_A_WORKER" });
+});
+
+test("a command or an environment that no process can be given is refused by the name of its field", async () => {
+  await using opened = await openTestJobs();
+  for (const [more, field] of [
+    [{ run: { command: [] } }, "run.command"],
+    [{ run: { command: ["true", 5] } }, "run.command"],
+    [{ run: { command: ["true", "a\0b"] } }, "run.command"],
+    [{ run: { command: "true" } }, "run.command"],
+    [{ environment: { A: 5 } }, "environment.A"],
+    [{ id: 5 }, "id"],
+  ] as const) {
+    const spec = { id: "job", run: { command: ["true"] }, ...more } as unknown as Parameters<
+      typeof opened.jobs.launch
+    >[0];
+    const error: unknown = await opened.jobs.launch(spec).catch((caught: unknown) => caught);
+    expect(hasCode(error, "JOBS_SPEC_INVALID"), field).toBe(true);
+    expect(String(error)).toContain(`"${field}"`);
+  }
+});
+
+test("the handle of a job has what the port promises, and nothing of the launcher's", async () => {
+  await using opened = await openTestJobs();
+  const job = await opened.jobs.launch(work("job", { do: "return", value: 1 }));
+  expect(Object.keys(job).toSorted()).toEqual(["events", "id", "result", "send", "state", "stop"]);
+  await job.result();
+  expect(job.state).toBe("completed");
+});
+
+test("the channel of a worker is opened only where a job runs", async () => {
+  const error: unknown = await openWorkerChannel().catch((caught: unknown) => caught);
+  expect(hasCode(error, "JOBS_NOT_A_WORKER")).toBe(true);
 });

@@ -193,6 +193,13 @@ test("packing that fails half way leaves nothing", async () => {
   expect(await readdir(parent)).toEqual([]);
 });
 
+test("a path that the file system does not take is told by a code", async () => {
+  await expect(packModel(join(root, "x".repeat(5_000)), options(small))).rejects.toMatchObject({
+    code: "MODEL_WRITE_FAILED",
+    category: "user",
+  });
+});
+
 test("an aborted signal stops packing and verifying with its reason, and leaves nothing", async () => {
   const reason = new Error("stopped");
   const signal = AbortSignal.abort(reason);

@@ -19,18 +19,7 @@ const overflow = "overflow";
  * @param registry Default: a new one. Instruments that are there already under a name are used.
  */
 export function createMeter(registry: Registry = new Registry()): PrometheusMeter {
-  const made = new Map<string, object>();
-  const once = <Instrument extends object>(
-    name: string,
-    options: InstrumentOptions,
-    make: () => Instrument,
-  ): Instrument => {
-    checkInstrument(name, options);
-    const known = made.get(name) as Instrument | undefined;
-    const instrument = known ?? make();
-    made.set(name, instrument);
-    return instrument;
-  };
+  const once = createOnce();
   /** An instrument of the registry's that another meter made. */
   const existing = <Instrument extends Metric>(name: string): Instrument | undefined =>
     registry.getSingleMetric(name) as Instrument | undefined;
@@ -80,6 +69,22 @@ export function createMeter(registry: Registry = new Registry()): PrometheusMete
           },
         };
       }),
+  };
+}
+
+/** @returns a function that makes an instrument the first time its name is asked for, and gives that one from then on. */
+function createOnce(): <Instrument extends object>(
+  name: string,
+  options: InstrumentOptions,
+  make: () => Instrument,
+) => Instrument {
+  const made = new Map<string, object>();
+  return <Instrument extends object>(name: string, options: InstrumentOptions, make: () => Instrument): Instrument => {
+    checkInstrument(name, options);
+    const known = made.get(name) as Instrument | undefined;
+    const instrument = known ?? make();
+    made.set(name, instrument);
+    return instrument;
   };
 }
 

@@ -118,9 +118,7 @@ export class SqliteDatabase implements Database {
     this.#writer = writer;
     this.#readerThreads = readerThreads;
     this.#stamp = createEventStamper(clock, ids);
-    this.#queue = new WriteQueue(writer, clock, () => {
-      for (const listener of this.#commitListeners) listener();
-    });
+    this.#queue = new WriteQueue(writer, clock, () => this.#tellListeners());
     this.read = openKysely(openReadDriver(() => this.#reader()));
   }
 
@@ -159,8 +157,12 @@ export class SqliteDatabase implements Database {
     return this as unknown as Database<Other>;
   }
 
-  /** Calls `listener` after each commit of this process. @returns what stops it. */
+  /**
+   * Calls `listener` after each commit of this process. What it throws becomes a warning of the process, and it is not called again: the writes have
+   * been committed, and the next must not wait for ever. Throws TypeError for what is no function. @returns what stops it.
+   */
   onCommit(listener: () => void): () => void {
+    if (typeof listener !== "function") throw new TypeError(`A listener must be a function, not ${typeof listener}.`);
     this.#commitListeners.add(listener);
     return () => this.#commitListeners.delete(listener);
   }
@@ -174,6 +176,19 @@ export class SqliteDatabase implements Database {
     await this.#queue.idle();
     await Promise.all(this.#readers.map((reader) => reader.close()));
     await this.#writer.close();
+  }
+
+  #tellListeners(): void {
+    for (const listener of this.#commitListeners) {
+      try {
+        listener();
+      } catch (error) {
+        this.#commitListeners.delete(listener);
+        process.emitWarning(
+          `A listener to the commits of "${this.path}" threw and was removed: ${error instanceof Error ? error.message : typeof error}.`,
+        );
+      }
+    }
   }
 
   #check(signal: AbortSignal | undefined): void {

@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { type Database, openSqlite, openSqliteEventLog } from "@millwright/storage";
 import { expect, expectTypeOf, test } from "vitest";
+import type { SqliteDatabase } from "../src/sqlite-database.ts";
 import { temporaryFolder } from "./folder.ts";
 
 interface Tables {
@@ -234,4 +235,33 @@ test("types of tables reach the queries", async () => {
   expectTypeOf(rows).toEqualTypeOf<{ id: number; text: string | null }[]>();
   // @ts-expect-error: no such table.
   await expect(database.read.selectFrom("letters").selectAll().execute()).rejects.toThrow("no such table");
+});
+
+test("a listener to commits that throws stops no write, is warned of once, and is not called again", async () => {
+  await using folder = await temporaryFolder();
+  await using database = await openNotes(folder.file("a.db"));
+  const warnings: string[] = [];
+  const noteWarning = ({ message }: Error): void => void warnings.push(message);
+  process.on("warning", noteWarning);
+  try {
+    // Not of the public interface: drivers on the same database listen.
+    const { onCommit } = database as unknown as SqliteDatabase;
+    const listen = onCommit.bind(database);
+    const called: string[] = [];
+    listen(() => {
+      called.push("bad");
+      throw new Error("no room to listen");
+    });
+    listen(() => void called.push("good"));
+    for (const id of [1, 2])
+      await database.write(({ sql }) => sql.insertInto("notes").values({ id, text: null }).execute());
+    expect(await ids(database)).toEqual([1, 2]);
+    expect(called).toEqual(["bad", "good", "good"]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings.filter((each) => each.includes("no room to listen"))).toHaveLength(1);
+    // @ts-expect-error a listener is a function
+    expect(() => listen("no")).toThrow(TypeError);
+  } finally {
+    process.off("warning", noteWarning);
+  }
 });

@@ -80,6 +80,10 @@ const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>>
   EROFS: ["user", "Name a folder on a file system that can be written to."],
   EACCES: ["user", "Let this process write there, or name another folder."],
   EPERM: ["user", "Let this process write there, or name another folder."],
+  ENAMETOOLONG: ["user", "Choose a shorter path."],
+  ENOTDIR: ["user", "Name a folder below folders: a part of the path is a file."],
+  EEXIST: ["user", "Name another folder: there is a file of that name."],
+  ENOENT: ["user", "Name a folder that is there, or that can be made."],
 };
 
 /** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */

@@ -23,6 +23,8 @@ export async function saveLayersModel(
   { includeOptimizer = false, signal }: SaveLayersModelOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
+  // An empty text would be the working directory itself, which must not be replaced.
+  if (directory === "") throw new TypeError("A model is saved into a folder of its own: name one.");
   const target = resolve(directory);
   if ((await readdir(target).catch(() => [])).length > 0) throw directoryOccupied(directory);
   const partial = `${target}.partial-${randomBytes(6).toString("hex")}`;

@@ -77,6 +77,11 @@ function toTensor(tf: TensorFlow, spec: TensorSpec, given: PlainTensor | undefin
   const fits =
     shape.length === spec.shape.length && spec.shape.every((size, axis) => size === -1 || size === shape[axis]);
   if (!fits) throw inputMismatch(spec.name, `its shape is [${shape.join(", ")}]`, describe(spec));
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0))
+    throw inputMismatch(spec.name, "its shape is not of whole numbers", describe(spec));
+  const length = shape.reduce((size, each) => size * each, 1);
+  if (!(ArrayBuffer.isView(data) || Array.isArray(data)) || data.length !== length)
+    throw inputMismatch(spec.name, `its data are not ${length} values in a typed array or a list`, describe(spec));
   switch (dtype) {
     case "float32":
     case "int32":

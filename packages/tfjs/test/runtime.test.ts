@@ -85,6 +85,9 @@ describe.each(["wasm", "js"] as const)("the runtime on %s", (device) => {
     expect(() => model.predict({ x: matrix([1, 2], 2) })).toThrow(
       expect.objectContaining({ code: "TFJS_INPUT_MISMATCH" }) as Error,
     );
+    const odd = { dtype: "float32", shape: [1, 3], data: Float32Array.of(1, 2) } as const;
+    for (const x of [odd, { ...odd, shape: [1.5, 3] }, { ...odd, data: "abc" } as unknown as Tensor])
+      expect(() => model.predict({ x })).toThrow(expect.objectContaining({ code: "TFJS_INPUT_MISMATCH" }) as Error);
     const text: Tensor = { dtype: "string", shape: [1, 3], data: ["a", "b", "c"] };
     expect(() => model.predict({ x: text })).toThrow(
       expect.objectContaining({ code: "TFJS_TENSOR_UNSUPPORTED" }) as Error,

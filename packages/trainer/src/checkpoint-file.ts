@@ -52,6 +52,20 @@ interface HeaderPart {
   readonly sizeBytes: number;
 }
 
+interface Header {
+  readonly formatVersion: JsonValue;
+  readonly state: JsonObject;
+  readonly parts: readonly HeaderPart[];
+}
+
+function headerIn(text: string, path: string): Header {
+  try {
+    return JSON.parse(text) as Header;
+  } catch (error) {
+    throw checkpointCorrupt(path, `its header is no JSON (${(error as Error).message})`);
+  }
+}
+
 /** Throws `TRAINER_CHECKPOINT_CORRUPT`. @param path For the message. */
 export function decodeCheckpoint(bytes: Buffer, path: string): Checkpoint {
   if (bytes.length < headerAt || !bytes.subarray(0, digestAt).equals(magic)) {
@@ -60,11 +74,7 @@ export function decodeCheckpoint(bytes: Buffer, path: string): Checkpoint {
   const actual = createHash("sha256").update(bytes.subarray(lengthAt)).digest();
   if (!actual.equals(bytes.subarray(digestAt, lengthAt))) throw checkpointCorrupt(path, "its bytes have changed");
   const bodyAt = headerAt + Number(bytes.readBigUInt64LE(lengthAt));
-  const header = JSON.parse(bytes.toString("utf8", headerAt, bodyAt)) as {
-    readonly formatVersion: JsonValue;
-    readonly state: JsonObject;
-    readonly parts: readonly HeaderPart[];
-  };
+  const header = headerIn(bytes.toString("utf8", headerAt, bodyAt), path);
   if (header.formatVersion !== 1) {
     throw checkpointCorrupt(path, `its format version is ${JSON.stringify(header.formatVersion)}, not 1`);
   }
@@ -110,6 +120,7 @@ async function replaceFile(path: string, bytes: Buffer | string): Promise<void> 
   await syncDirectory(dirname(path));
 }
 
+const largestSequence = 999_999_999_999;
 const nameOf = (sequence: number): string => `checkpoint-${String(sequence).padStart(12, "0")}.bin`;
 const pattern = /^checkpoint-(\d{12})\.bin$/;
 
@@ -117,14 +128,15 @@ const pattern = /^checkpoint-(\d{12})\.bin$/;
 async function sequencesIn(directory: string): Promise<readonly number[]> {
   const names = await readdir(directory).catch(() => [] as string[]);
   return names
-    .flatMap((name) => Number(pattern.exec(name)?.[1] ?? []))
-    .filter((sequence) => !Number.isNaN(sequence))
+    .flatMap((name) => pattern.exec(name)?.[1] ?? [])
+    .map(Number)
     .toSorted((a, b) => b - a);
 }
 
 /**
  * Writes a checkpoint whole or not at all (draft, fsync, rename), then moves `latest` to it, then deletes all but it and the one before.
- * When it resolves, the checkpoint survives a crash; once begun, it is written to the end. Sequence numbers grow.
+ * When it resolves, the checkpoint survives a crash; once begun, it is written to the end. Sequence numbers grow;
+ * they are whole, from 0, of at most 12 digits (RangeError).
  * Throws `TRAINER_WRITE_FAILED` where the disk is full or refuses; the checkpoints there stay as they are.
  */
 export async function writeCheckpoint(
@@ -134,6 +146,10 @@ export async function writeCheckpoint(
   { signal }: CallOptions = {},
 ): Promise<string> {
   signal?.throwIfAborted();
+  if (!Number.isSafeInteger(sequence) || sequence < 0 || sequence > largestSequence)
+    throw new RangeError(
+      `The sequence number of a checkpoint is ${String(sequence)}, not a whole number of 12 digits.`,
+    );
   const path = join(directory, nameOf(sequence));
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);

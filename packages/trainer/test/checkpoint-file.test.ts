@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,5 +47,31 @@ test("where none is whole, that is told; without `latest` the newest is found", 
   await rm(join(directory, "latest"));
   expect((await readLatestCheckpoint(directory))?.sequence).toBe(2);
   for (const sequence of [1, 2]) await writeFile(join(directory, `checkpoint-00000000000${sequence}.bin`), "damaged");
+  await expect(readLatestCheckpoint(directory)).rejects.toMatchObject({ code: "TRAINER_CHECKPOINT_CORRUPT" });
+});
+
+test("files that are no checkpoints are passed over, and damage is told beside `latest` too", async () => {
+  await writeFile(join(directory, "notes.txt"), "");
+  expect(await readLatestCheckpoint(directory)).toBeUndefined();
+  await writeFile(await writeCheckpoint(directory, 4, checkpoint(4)), "damaged");
+  await expect(readLatestCheckpoint(directory)).rejects.toMatchObject({ code: "TRAINER_CHECKPOINT_CORRUPT" });
+});
+
+test("a sequence number that no file name can carry is refused before anything is written", async () => {
+  for (const sequence of [-1, 1.5, Number.NaN, 1e12])
+    await expect(writeCheckpoint(directory, sequence, checkpoint(1))).rejects.toThrow(RangeError);
+  expect(await files()).toEqual([]);
+});
+
+test("a file with a right digest and a header that is no JSON is a damaged one", async () => {
+  const path = await writeCheckpoint(directory, 1, checkpoint(1));
+  const bytes = await readFile(path);
+  // The header begins behind eight bytes of magic, the digest of all that follows, and its own length.
+  bytes[8 + 32 + 8] = "x".charCodeAt(0);
+  createHash("sha256")
+    .update(bytes.subarray(8 + 32))
+    .digest()
+    .copy(bytes, 8);
+  await writeFile(path, bytes);
   await expect(readLatestCheckpoint(directory)).rejects.toMatchObject({ code: "TRAINER_CHECKPOINT_CORRUPT" });
 });

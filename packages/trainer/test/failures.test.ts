@@ -26,6 +26,7 @@ test("what is wrong with a run is told by a code and a sentence", { timeout: 600
     category: "data",
   });
   expect(await start("no-default.train.js")).toMatchObject({ code: "TRAINER_MODULE_INVALID" });
+  expect(await start("two-outputs.train.js")).toMatchObject({ code: "TRAINER_MODEL_UNFIT" });
   expect(await start("missing.train.js")).toMatchObject({ code: "TRAINER_MODULE_INVALID" });
   const params = { dropout: 2, units: ["many"] };
   expect(await start(network, { params })).toMatchObject({

@@ -72,7 +72,11 @@ export const trialUnknown = (study: string, trial: number): TunerError =>
   });
 
 export const valueInvalid = (what: string, value: unknown): TunerError =>
-  new TunerError("TUNER_VALUE_INVALID", `${what} is ${String(value)}.`, {
-    category: "user",
-    remedy: "Give a number that is not NaN; tell the trial as failed where there is none.",
-  });
+  new TunerError(
+    "TUNER_VALUE_INVALID",
+    `${what} is ${typeof value === "number" ? value : `of the type ${typeof value}`}.`,
+    {
+      category: "user",
+      remedy: "Give a number that is not NaN; tell the trial as failed where there is none.",
+    },
+  );

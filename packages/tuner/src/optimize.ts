@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import {
   type Amount,
   type Budget,
@@ -17,14 +18,14 @@ export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Pr
 export interface OptimizeOptions {
   /**
    * So many trials in the whole study, those of earlier calls, restarts and other workers included. The last ones of other workers are waited for,
-   * and begun again here where their worker died.
+   * and begun again here where their worker died. From 0; `Infinity` where only time or budget ends the search.
    */
   readonly trials: number;
-  /** Trials at a time. Default: 1. */
+  /** Trials at a time, from 1 to 10,000. Default: 1. */
   readonly parallelism?: number | undefined;
-  /** After this no trial begins, and running ones are aborted and wait for the next call. Default: none. */
+  /** From 0. After this no trial begins, and running ones are aborted and wait for the next call. Default: none. */
   readonly timeLimitMs?: number | undefined;
-  /** Gives up after so many trials failed in a row, rejecting with the last error. Default: 5. */
+  /** Gives up after so many trials failed in a row, from 1, rejecting with the last error. Default: 5. */
   readonly failuresInARow?: number | undefined;
   /** Running trials are aborted and wait to be begun again; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -48,6 +49,9 @@ interface Settings extends OptimizeOptions {
   readonly pollMs: number;
 }
 
+/** More trials at a time than a process can have under way. */
+const mostAtATime = 10_000;
+
 /** Runs trials side by side until a limit is met. */
 export async function optimize<S extends Space>(
   engine: StudyEngine,
@@ -56,6 +60,7 @@ export async function optimize<S extends Space>(
 ): Promise<StudySummary> {
   const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal, clock, pollMs } = settings;
   signal?.throwIfAborted();
+  checkSettings(objective, settings);
   const stop = new AbortController();
   const running = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   let stopped: StudySummary["stopped"] | undefined;
@@ -68,6 +73,9 @@ export async function optimize<S extends Space>(
   if (timeLimitMs !== undefined) clock.sleep(timeLimitMs, { signal: finished.signal }).then(timeIsUp, () => {});
   const work = async (): Promise<void> => {
     while (stopped === undefined && !running.aborted) {
+      // An objective that never waits would let no timer and no listener have its turn: neither time limit nor abort would come.
+      await setImmediate();
+      if (running.aborted) return;
       const end = await runTrial<S>(engine, objective, settings, running);
       if (end === "trials" && (await engine.runningElsewhere())) {
         await clock.sleep(pollMs, { signal: running }).catch(() => {});
@@ -103,6 +111,18 @@ export async function optimize<S extends Space>(
     pruned: count("pruned"),
     failed: count("failed"),
   };
+}
+
+/** Throws TypeError for an objective that is no function, RangeError for numbers that no search can keep to. */
+function checkSettings<S extends Space>(objective: Objective<S>, settings: Settings): void {
+  const { trials, parallelism = 1, timeLimitMs = 0, failuresInARow = 5 } = settings;
+  if (typeof objective !== "function") throw new TypeError(`The objective is ${typeof objective}, not a function.`);
+  if (!(trials >= 0)) throw new RangeError(`trials is ${String(trials)}; it must be a number from 0.`);
+  if (!Number.isInteger(parallelism) || parallelism < 1 || parallelism > mostAtATime)
+    throw new RangeError(`parallelism is ${String(parallelism)}; it must be a whole number from 1 to ${mostAtATime}.`);
+  if (!(timeLimitMs >= 0)) throw new RangeError(`timeLimitMs is ${String(timeLimitMs)}; it must be a number from 0.`);
+  if (!(failuresInARow >= 1))
+    throw new RangeError(`failuresInARow is ${String(failuresInARow)}; it must be a number from 1.`);
 }
 
 const countStates =

@@ -71,19 +71,35 @@ export function categorical<const Value extends Choice>(choices: readonly Value[
 /** Throws `TUNER_SPACE_INVALID` for the first parameter that makes no sense. */
 export function validateSpace(space: Space): void {
   for (const [name, parameter] of Object.entries(space)) {
-    const problem = parameter.kind === "categorical" ? choicesProblem(parameter.choices) : boundsProblem(parameter);
+    const problem = parameterProblem(parameter);
     if (problem !== undefined) throw spaceInvalid(name, problem);
   }
 }
 
+/** Spaces come from callers without types too, and from files. */
+function parameterProblem(parameter: Parameter): string | undefined {
+  if (typeof parameter !== "object" || parameter === null) return "it is not a parameter";
+  if (parameter.kind === "categorical") return choicesProblem(parameter.choices);
+  if (parameter.kind !== "float" && parameter.kind !== "int") return "its kind is none of float, int and categorical";
+  return boundsProblem(parameter);
+}
+
+const isChoice = (value: unknown): boolean =>
+  value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+
 function choicesProblem(choices: readonly Choice[]): string | undefined {
-  if (choices.length === 0) return "it has no choices";
+  if (!Array.isArray(choices) || choices.length === 0) return "it has no choices";
+  // Holes are met too.
+  if (!Array.from(choices as readonly Choice[]).every(isChoice))
+    return "a choice is no text, finite number, boolean or null";
   if (new Set(choices).size !== choices.length) return "a choice is named twice";
   return undefined;
 }
 
 function boundsProblem({ kind, low, high, log, step }: NumericParameter): string | undefined {
-  if (!Number.isFinite(low) || !Number.isFinite(high)) return `its bounds are ${low} and ${high}`;
+  if (!Number.isFinite(low) || !Number.isFinite(high)) return "its bounds are not two finite numbers";
+  if (typeof log !== "boolean") return "its log is not true or false";
+  if (step !== undefined && !Number.isFinite(step)) return "its step is not a finite number";
   if (low > high) return `its low, ${low}, is above its high, ${high}`;
   if (log && low <= 0) return `its scale is logarithmic and its low is ${low}`;
   if (step !== undefined && !(step > 0)) return `its step is ${step}`;

@@ -119,8 +119,30 @@ export interface Report {
   readonly checkpoint: string | undefined;
 }
 
-function decideReport(context: Context, number: number, { step, value, checkpoint }: Report): Decision<PruneVerdict> {
+/** Throws `TUNER_VALUE_INVALID`, TypeError for what is no result. */
+function checkResult(number: number, result: TrialResult): void {
+  if (result.state === "completed") {
+    if (typeof result.value !== "number" || Number.isNaN(result.value))
+      throw valueInvalid(`The value of trial ${number}`, result.value);
+  } else if ((result.state !== "pruned" && result.state !== "failed") || typeof result.reason !== "string")
+    throw new TypeError(
+      `The result of trial ${number} must be completed with a value, or pruned or failed with a reason.`,
+    );
+}
+
+/** Throws `TUNER_VALUE_INVALID`, TypeError for a checkpoint that is no text. NaN is a value here: a curve may have it. */
+function checkReport(number: number, { step, value, checkpoint }: Report): void {
+  if (typeof step !== "number" || !Number.isFinite(step))
+    throw valueInvalid(`The step of a report of trial ${number}`, step);
+  if (typeof value !== "number") throw valueInvalid(`The value of a report of trial ${number}`, value);
+  if (checkpoint !== undefined && typeof checkpoint !== "string")
+    throw new TypeError(`The checkpoint of trial ${number} is ${typeof checkpoint}, not a text.`);
+}
+
+function decideReport(context: Context, number: number, report: Report): Decision<PruneVerdict> {
   const { clock, direction, pruner } = context;
+  checkReport(number, report);
+  const { step, value, checkpoint } = report;
   runningTrial(context, number);
   const kept = checkpoint === undefined ? {} : { checkpoint };
   return {
@@ -130,9 +152,7 @@ function decideReport(context: Context, number: number, { step, value, checkpoin
 }
 
 function decideEnd(context: Context, number: number, result: TrialResult): Decision<void> {
-  if (result.state === "completed" && Number.isNaN(result.value)) {
-    throw valueInvalid(`The value of trial ${number}`, result.value);
-  }
+  checkResult(number, result);
   if (isSameResult(knownTrial(context, number), result)) return nothing;
   runningTrial(context, number);
   return { ...nothing, entries: [{ kind: "end", number, result, timeMs: context.clock.nowMs() }] };

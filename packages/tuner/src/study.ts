@@ -36,12 +36,12 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   readonly budget?: Budget | undefined;
   /** Default: `{ trials: 1 }`. */
   readonly trialCost?: Readonly<Record<string, number>> | undefined;
-  /** Seeds the sampler. A study keeps the seed it was begun with. Default: 0. */
+  /** Seeds the sampler; a whole number. A study keeps the seed it was begun with. Default: 0. */
   readonly seed?: number | undefined;
   readonly clock?: Clock | undefined;
   /** Takes `trial.*` events, where there is no database to keep them. Default: nowhere. */
   readonly events?: EventLog | undefined;
-  /** How long a worker may be silent before its trials are given to another. Default: 30,000. */
+  /** How long a worker may be silent before its trials are given to another; above 0. Default: 30,000. */
   readonly leaseMs?: number | undefined;
 }
 
@@ -73,6 +73,7 @@ export interface Study<S extends Space> extends AsyncDisposable {
 export async function openStudy<const S extends Space>(options: StudyOptions<S>): Promise<Study<S>> {
   const { name, space, direction, database, clock = systemClock, leaseMs = 30_000, signal } = options;
   signal?.throwIfAborted();
+  checkOptions(options);
   validateSpace(space);
   const worker = createIdSource(clock).next();
   const journal: StudyJournal =
@@ -125,6 +126,16 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
     },
   };
   return study;
+}
+
+/** Throws TypeError and RangeError. */
+function checkOptions({ name, direction, seed = 0, leaseMs = 30_000 }: StudyOptions<Space>): void {
+  if (typeof name !== "string" || name === "") throw new TypeError("A study needs a name: a text that is not empty.");
+  if (direction !== "minimize" && direction !== "maximize")
+    throw new RangeError(`The direction of the study "${name}" must be minimize or maximize.`);
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`The seed of the study "${name}" must be a whole number.`);
+  if (typeof leaseMs !== "number" || !(leaseMs > 0))
+    throw new RangeError(`leaseMs of the study "${name}" must be a number above 0.`);
 }
 
 /** The completed trial with the best value; the earliest of equals. */

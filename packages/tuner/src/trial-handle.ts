@@ -1,5 +1,4 @@
 import type { Budget, TrialHandle } from "@millwright/contracts";
-import { valueInvalid } from "./errors.ts";
 import type { ParamsOf, Space } from "./space.ts";
 import type { StudyEngine } from "./study-engine.ts";
 import type { PruneVerdict, Trial } from "./trial.ts";
@@ -33,7 +32,6 @@ export function createTrialHandle<S extends Space>(
       return pruned;
     },
     async report(step, value, { checkpoint, signal: waiting } = {}) {
-      if (!Number.isFinite(step)) throw valueInvalid(`The step of a report of trial ${trial.number}`, step);
       const verdict = await engine.report(trial.number, { step, value, checkpoint }, waiting);
       if (!verdict.prune) return "continue";
       pruned = verdict;

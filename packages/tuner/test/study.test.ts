@@ -120,6 +120,36 @@ test("after the time limit running trials are aborted and wait for the next call
   expect((await study.optimize(() => 1, { trials: 3 })).completed).toBe(3);
 });
 
+test("an objective that never waits is aborted, and held to its time limit, all the same", async () => {
+  await using study = await open({ sampler: randomSampler() });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  setTimeout(() => controller.abort(reason), 20);
+  const endless = study.optimize(() => 1, { trials: Infinity, signal: controller.signal });
+  await expect(endless).rejects.toBe(reason);
+  await using timed = await open({ sampler: randomSampler() });
+  const summary = await timed.optimize(() => 1, { trials: Infinity, timeLimitMs: 20 });
+  expect(summary.stopped).toBe("time");
+  expect(summary.completed).toBeGreaterThan(0);
+});
+
+test("options that no search can keep to are refused before a trial begins", async () => {
+  await using study = await open();
+  for (const [options, name] of [
+    [{ trials: Number.NaN }, "trials"],
+    [{ trials: 2, parallelism: 0 }, "parallelism"],
+    [{ trials: 2, parallelism: 2 ** 40 }, "parallelism"],
+    [{ trials: 2, timeLimitMs: -1 }, "timeLimitMs"],
+    [{ trials: 2, failuresInARow: 0 }, "failuresInARow"],
+  ] as const)
+    await expect(study.optimize(() => 1, options)).rejects.toThrow(new RegExp(`^${name} is .*must be`));
+  // @ts-expect-error an objective is needed
+  await expect(study.optimize(undefined, { trials: 1 })).rejects.toThrow(TypeError);
+  expect(await study.trials()).toEqual([]);
+  // @ts-expect-error it goes one of two ways
+  await expect(open({ direction: "upwards" })).rejects.toThrow(RangeError);
+});
+
 test("the time limit is that of the clock", async () => {
   const clock = createManualClock();
   await using study = await open({ clock });

@@ -21,7 +21,7 @@ export type CheckAccess = (
   resource: string,
 ) => Promise<void>;
 
-/** @returns what throws `FEATURE_STORE_FORBIDDEN` where the caller may not. */
+/** @returns what throws `FEATURE_STORE_ACCESS_DENIED` where the caller may not. */
 export function accessCheck({ authorizer = allowAll, principal }: AccessOptions): CheckAccess {
   return async ({ headers, signal }, action, resource) => {
     const decision = await authorizer.decide({ principal: principal?.(headers), action, resource }, { signal });

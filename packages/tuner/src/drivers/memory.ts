@@ -22,7 +22,7 @@ export function openMemoryStudyJournal({ events: log }: MemoryStudyJournalOption
         const kept = studies.get(study) ?? [];
         if (kept.length !== position) return undefined;
         const entries = await tellEach(writes, async (event) => (await log?.append([event]))?.[0]?.event.id);
-        kept.push(...structuredClone([...entries]));
+        kept.push(...copyOf(entries));
         studies.set(study, kept);
         return entries;
       };
@@ -31,4 +31,14 @@ export function openMemoryStudyJournal({ events: log }: MemoryStudyJournalOption
       return appended;
     },
   };
+}
+
+/** Throws TypeError for what is no data. */
+function copyOf(entries: readonly JournalEntry[]): JournalEntry[] {
+  try {
+    return structuredClone([...entries]);
+  } catch (cause) {
+    if (!(cause instanceof DOMException)) throw cause;
+    throw new TypeError("An entry of a journal is data; a function or a symbol cannot be kept.", { cause });
+  }
 }

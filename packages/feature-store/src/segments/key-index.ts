@@ -1,0 +1,181 @@
+import type { Batch, Column } from "@millwright/contracts";
+import { columnOf, takeColumn, takeRows } from "@millwright/data";
+
+/** Finds entities by their keys, each of which is a run of rows that stand together. */
+export interface KeyIndex {
+  /** Entities. */
+  readonly length: number;
+  /** `length + 1` positions: the rows of entity `i` are `offsets[i]` to `offsets[i + 1]`. */
+  readonly offsets: Int32Array;
+  readonly sizeBytes: number;
+  /** The entity of each row of keys; −1 where there is none, or a key is null. */
+  find(keys: Batch): Int32Array;
+}
+
+/** A key column as words or bytes, whichever type it has: what is hashed and compared. */
+type KeyColumn =
+  | { readonly kind: "words"; readonly words: Int32Array; readonly width: 1 | 2 }
+  | { readonly kind: "text"; readonly bytes: Uint8Array; readonly offsets: Int32Array };
+
+/** Indexes rows that stand together by key. @param keys Their key columns, without nulls. */
+export function createKeyIndex(names: readonly string[], keys: Batch): KeyIndex {
+  const rows = names.map((name) => keyColumn(columnOf(keys, name)));
+  const offsets = runsOf(rows, keys.length);
+  const length = offsets.length - 1;
+  const first = takeRows(keys, offsets.slice(0, length));
+  const entities = names.map((name) => keyColumn(columnOf(first, name)));
+  const hashes = hashesOf(entities, length);
+  const { table, mask } = tableOf(hashes);
+  const sizeBytes =
+    offsets.byteLength + hashes.byteLength + table.byteLength + entities.reduce((sum, each) => sum + sizeOf(each), 0);
+  return {
+    length,
+    offsets,
+    sizeBytes,
+    find(batch) {
+      const given = names.map((name) => keyColumn(columnOf(batch, name)));
+      const wanted = hashesOf(given, batch.length);
+      const found = new Int32Array(batch.length);
+      const isEqual = equalRows(given, entities);
+      for (let row = 0; row < batch.length; row++) {
+        const hash = wanted[row]!;
+        let slot = hash & mask;
+        let entity = table[slot]! - 1;
+        while (entity >= 0 && !(hashes[entity] === hash && isEqual(row, entity))) {
+          slot = (slot + 1) & mask;
+          entity = table[slot]! - 1;
+        }
+        found[row] = entity;
+      }
+      for (const name of names) leaveOutNulls(found, columnOf(batch, name));
+      return found;
+    },
+  };
+}
+
+function keyColumn(column: Column): KeyColumn {
+  switch (column.type) {
+    case "dictionary":
+      return keyColumn(takeColumn(column.dictionary, column.values.subarray(0, column.length)));
+    case "utf8":
+      return { kind: "text", bytes: column.values, offsets: column.offsets };
+    case "int64": {
+      // Two halves each: a bigint for every value would cost more than all else.
+      const { buffer, byteOffset } = column.values;
+      return { kind: "words", words: new Int32Array(buffer, byteOffset, column.length * 2), width: 2 };
+    }
+    case "uint32": {
+      const { buffer, byteOffset } = column.values;
+      return { kind: "words", words: new Int32Array(buffer, byteOffset, column.length), width: 1 };
+    }
+    case "int32":
+      return { kind: "words", words: column.values, width: 1 };
+    case "int8":
+    case "int16":
+    case "uint8":
+    case "uint16":
+      return { kind: "words", words: Int32Array.from(column.values.subarray(0, column.length)), width: 1 };
+    default:
+      throw new TypeError(`A key cannot be ${column.type}.`);
+  }
+}
+
+const sizeOf = (column: KeyColumn): number =>
+  column.kind === "words" ? column.words.byteLength : column.bytes.byteLength + column.offsets.byteLength;
+
+/** Where runs of equal keys start, and the end of the last one. */
+function runsOf(columns: readonly KeyColumn[], length: number): Int32Array {
+  const isEqual = equalRows(columns, columns);
+  const offsets = new Int32Array(length + 1);
+  let runs = 0;
+  for (let row = 0; row < length; row++) {
+    if (row === 0 || !isEqual(row - 1, row)) offsets[runs++] = row;
+  }
+  offsets[runs] = length;
+  return offsets.slice(0, runs + 1);
+}
+
+type RowsEqual = (row: number, other: number) => boolean;
+
+function equalRows(columns: readonly KeyColumn[], others: readonly KeyColumn[]): RowsEqual {
+  const each = columns.map((column, index) => equalIn(column, others[index]!));
+  const [only] = each;
+  if (each.length === 1 && only !== undefined) return only;
+  return (row, other) => each.every((isEqual) => isEqual(row, other));
+}
+
+function equalIn(column: KeyColumn, other: KeyColumn): RowsEqual {
+  if (column.kind === "words" && other.kind === "words") {
+    const [words, otherWords] = [column.words, other.words];
+    if (column.width === 1) return (row, at) => words[row] === otherWords[at];
+    return (row, at) => words[2 * row] === otherWords[2 * at] && words[2 * row + 1] === otherWords[2 * at + 1];
+  }
+  if (column.kind !== "text" || other.kind !== "text") throw new TypeError("Keys of different types are never equal.");
+  const [{ bytes, offsets }, { bytes: otherBytes, offsets: otherOffsets }] = [column, other];
+  return (row, at) => {
+    const start = offsets[row]!;
+    const length = offsets[row + 1]! - start;
+    const otherStart = otherOffsets[at]!;
+    if (otherOffsets[at + 1]! - otherStart !== length) return false;
+    for (let index = 0; index < length; index++) {
+      if (bytes[start + index] !== otherBytes[otherStart + index]) return false;
+    }
+    return true;
+  };
+}
+
+function hashesOf(columns: readonly KeyColumn[], length: number): Int32Array {
+  const hashes = new Int32Array(length);
+  for (const column of columns) {
+    if (column.kind === "words") mixWords(hashes, column.words, column.width);
+    else mixTexts(hashes, column.bytes, column.offsets);
+  }
+  return hashes;
+}
+
+/** One step of MurmurHash3 a word, and its finalizer, so that low bits depend on all. */
+function mixWords(hashes: Int32Array, words: Int32Array, width: 1 | 2): void {
+  for (let row = 0; row < hashes.length; row++) {
+    let hash = Math.imul(hashes[row]! ^ words[row * width]!, 0xcc9e2d51);
+    hash = (hash << 15) | (hash >>> 17);
+    if (width === 2) hash = Math.imul(hash ^ words[row * 2 + 1]!, 0x1b873593);
+    hashes[row] = finished(hash);
+  }
+}
+
+/** FNV-1a over the bytes, and then the same finalizer. */
+function mixTexts(hashes: Int32Array, bytes: Uint8Array, offsets: Int32Array): void {
+  for (let row = 0; row < hashes.length; row++) {
+    let hash = hashes[row]! ^ 0x811c9dc5;
+    const end = offsets[row + 1]!;
+    for (let at = offsets[row]!; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+    hashes[row] = finished(hash);
+  }
+}
+
+function finished(value: number): number {
+  let hash = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
+
+/** Open addressing, at most half full: entity + 1, or 0 for an empty place. */
+function tableOf(hashes: Int32Array): { readonly table: Int32Array; readonly mask: number } {
+  let size = 16;
+  while (size < hashes.length * 2) size *= 2;
+  const mask = size - 1;
+  const table = new Int32Array(size);
+  for (let entity = 0; entity < hashes.length; entity++) {
+    let slot = hashes[entity]! & mask;
+    while (table[slot] !== 0) slot = (slot + 1) & mask;
+    table[slot] = entity + 1;
+  }
+  return { table, mask };
+}
+
+function leaveOutNulls(found: Int32Array, { validity }: Column): void {
+  if (validity === undefined) return;
+  for (let row = 0; row < found.length; row++) {
+    if (((validity[row >> 3]! >> (row & 7)) & 1) === 0) found[row] = -1;
+  }
+}

@@ -1,0 +1,123 @@
+import { createIdSource, createManualClock, createRandom, type JobSpec } from "../../packages/contracts/dist/index.js";
+import * as jobs from "../../packages/jobs/dist/index.js";
+import { failureOf, openWorkerChannel, runWorker } from "../../packages/jobs/dist/worker.js";
+import * as storage from "../../packages/storage/dist/index.js";
+import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
+
+const signal = new AbortController().signal;
+const ids = createIdSource(createManualClock(0), createRandom(1));
+const stop = { type: "stop", reason: "enough", graceMs: 10 } as const;
+const hello = { type: "hello", protocol: 1, pid: 1, node: "v20" } as const;
+/** A job that is over before anything can go wrong with it. */
+const spec = (id: string): JobSpec => ({
+  id,
+  run: { command: ["true"] },
+  environment: { A: "b" },
+  limits: { wallTimeMs: 5_000, graceMs: 50 },
+  resources: { cpus: 1, gpus: 0 },
+  retries: 0,
+});
+
+const protocolInvalid = (call: () => unknown) => ({ JOBS_PROTOCOL_INVALID: call });
+
+const frames: Subjects = {
+  encodeFrame: well(jobs.encodeFrame, () => [stop]),
+  parseSupervisorFrame: well(
+    jobs.parseSupervisorFrame,
+    () => [JSON.stringify(stop)],
+    protocolInvalid(() => jobs.parseSupervisorFrame('{"type":"stop"}')),
+  ),
+  parseWorkerFrame: well(
+    jobs.parseWorkerFrame,
+    () => [JSON.stringify(hello)],
+    protocolInvalid(() => jobs.parseWorkerFrame("no JSON")),
+  ),
+  failureOf: well(failureOf, () => [new TypeError("no")]),
+  runWorker: well(runWorker, () => [() => 1], { JOBS_NOT_A_WORKER: () => runWorker(() => 1) }),
+  openWorkerChannel: well(openWorkerChannel, () => [], { JOBS_NOT_A_WORKER: () => openWorkerChannel() }),
+};
+
+async function launched(open: jobs.Jobs): Promise<Subjects> {
+  const over = await open.launch(spec("over"));
+  await over.result();
+  const unknown = (call: () => unknown) => ({ PORT_JOB_UNKNOWN: call });
+  const log = storage.openMemoryEventLog();
+  await open.writeEvents(log);
+  return {
+    ...methods("openJobs()", () => open, {
+      launch: [
+        () => [spec(ids.next()), { signal }],
+        {
+          JOBS_SPEC_INVALID: () => open.launch({ ...spec(""), id: "" }),
+          JOBS_MODULE_UNUSABLE: () => open.launch({ id: "module", run: { module: "./no-url.js" } }),
+          JOBS_RESOURCES_IMPOSSIBLE: () => open.launch({ ...spec("huge"), resources: { cpus: 1_000 } }),
+        },
+        90,
+      ],
+      attach: [() => ["over", { signal }], unknown(() => open.attach("none"))],
+      history: [() => ["over", { signal }], unknown(() => open.history("none"))],
+      writeEvents: [
+        () => [log, { signal }],
+        { JOBS_EVENTS_ALREADY_WRITTEN: () => open.writeEvents(storage.openMemoryEventLog()) },
+      ],
+    }),
+    ...methods("openJobs().launch()", () => over, {
+      events: [() => [{ signal }]],
+      stop: [() => ["enough", { signal }]],
+      result: [() => [{ signal }]],
+      send: [() => [{ a: 1 }]],
+    }),
+  };
+}
+
+/** A processing job that makes nothing. */
+const processing = (directory: string) => ({
+  id: ids.next(),
+  run: { command: ["true"] as const },
+  directory,
+  outputs: { none: { optional: true } },
+  limits: { wallTimeMs: 5_000 },
+});
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  const options = { directory: `${folder}/jobs`, maxCpus: 8, gpus: ["0"], retryDelayMs: 1, maxEventBytes: 1_000_000 };
+  const open = await jobs.openJobs(options);
+  let count = 0;
+  return {
+    subjects: {
+      ...frames,
+      openJobs: well(
+        jobs.openJobs,
+        () => [{ ...options, directory: `${folder}/${(count += 1)}`, memoryPollMs: 100, signal }],
+        {
+          JOBS_DIRECTORY_IN_USE: () => jobs.openJobs(options),
+          RangeError: () => jobs.openJobs({ ...options, maxCpus: 0 }),
+        },
+      ),
+      runProcessing: {
+        ...well(
+          jobs.runProcessing,
+          async () => [open, processing(`${folder}/processing-${(count += 1)}`), { signal }],
+          {
+            JOBS_PROCESSING_DIRECTORY_TAKEN: async () => {
+              await jobs.runProcessing(open, processing(`${folder}/taken`));
+              await jobs.runProcessing(open, { ...processing(`${folder}/taken`), id: "another" });
+            },
+            JOBS_PROCESSING_INPUT_MISSING: () =>
+              jobs.runProcessing(open, {
+                ...processing(`${folder}/none`),
+                inputs: { raw: { path: `${folder}/none.csv` } },
+              }),
+          },
+        ),
+        rounds: 20,
+      },
+      ...(await launched(open)),
+    },
+    elsewhere: {
+      JOBS_RECORD_CORRUPT: "packages/jobs/test/crash.test.ts",
+      JOBS_WRITE_FAILED: "packages/jobs/test/full-disk.test.ts",
+    },
+    [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,118 @@
+import { createEvent, createIdSource, createManualClock, createRandom } from "../../packages/contracts/dist/index.js";
+import * as model from "../../packages/model/dist/index.js";
+import * as registry from "../../packages/registry/dist/index.js";
+import * as storage from "../../packages/storage/dist/index.js";
+import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
+
+const signal = new AbortController().signal;
+const clock = createManualClock(0);
+const ids = createIdSource(clock, createRandom(1));
+const entity = { kind: "model", id: "a" } as const;
+const made = createEvent(
+  { source: "mill", type: "model.registered", subject: "s", data: { made: [entity] } },
+  { clock, ids },
+);
+
+function runs(open: registry.Registry): Subjects {
+  const run = () => open.startRun({ experiment: "late" });
+  const ended = async () => {
+    const each = await run();
+    await each.end("finished");
+    return each;
+  };
+  const over = (call: (each: Awaited<ReturnType<typeof run>>) => unknown) => ({
+    REGISTRY_RUN_ENDED: async () => call(await ended()),
+  });
+  return methods("openRegistry().startRun()", run, {
+    logParams: [() => [{ a: 1 }], over((each) => each.logParams({ a: 2 })), 12],
+    logMetrics: [() => [[{ name: "loss", value: 1, step: 0 }]], over((each) => each.logMetrics([])), 12],
+    logArtifact: [() => ["a.txt", Uint8Array.of(1), { signal }], {}, 12],
+    flush: [() => [{ signal }], {}, 6],
+    end: [() => ["finished", { signal }], {}, 10],
+  });
+}
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  const database = await storage.openSqlite(`${folder}/mill.db`, { durability: "normal" });
+  const artifacts = storage.openMemoryArtifactStore();
+  const options = { database, artifacts, directory: `${folder}/staged`, flushMs: 10, pollMs: 10 };
+  const open = await registry.openRegistry(options);
+  const kept = await registry.openRegistry(options);
+  const dense = model.writeDenseModel([{ kernel: [0.5], bias: [0.1], activation: "sigmoid" }]);
+  await model.packModel(`${folder}/late`, { name: "late", format: "dense", ...dense });
+  await open.register("late", `${folder}/late`);
+  await open.approve("late", 1, { status: "approved", by: "ann" });
+  await open.setAlias("late", "champion", 1);
+  const run = await open.startRun({ experiment: "late" });
+  const graph = registry.createLineageGraph();
+  graph.add(made);
+  const unknown = (call: () => unknown) => ({ PORT_MODEL_UNKNOWN: call });
+  const noRun = (call: () => unknown) => ({ REGISTRY_RUN_UNKNOWN: call });
+  return {
+    subjects: {
+      openRegistry: well(registry.openRegistry, () => [options], {}, 30),
+      createLineageGraph: well(registry.createLineageGraph),
+      ...methods("createLineageGraph()", () => graph, {
+        add: [() => [made], {}, 40],
+        query: [() => [entity, { direction: "ancestors", depth: 3 }]],
+      }),
+      ...methods("openRegistry()", () => open, {
+        register: [
+          () => ["late", `${folder}/late`, { tags: { a: "b" }, signal }],
+          {
+            REGISTRY_NAME_INVALID: () => open.register("a/b", `${folder}/late`),
+            PORT_MODEL_CORRUPT: () => open.register("late", folder),
+          },
+          20,
+        ],
+        approve: [
+          async () => {
+            const [version] = await open.versions("late");
+            return [
+              "late",
+              1,
+              { status: version?.approval === "approved" ? "rejected" : "approved", by: "ann" },
+              { signal },
+            ];
+          },
+          unknown(() => open.approve("late", 99, { status: "approved", by: "ann" })),
+          20,
+        ],
+        setAlias: [
+          () => ["late", "champion", 1, { signal }],
+          {
+            PORT_VERSION_CONFLICT: () => open.setAlias("late", "champion", 1, { ifVersion: 9 }),
+            REGISTRY_NAME_INVALID: () => open.setAlias("late", "a b/c", 1),
+          },
+          20,
+        ],
+        resolve: [() => ["late@champion", { signal }], unknown(() => open.resolve("other/1")), 20],
+        watch: [() => ["late@champion", { signal: AbortSignal.timeout(30) }], {}, 10],
+        lineage: [() => [entity, { direction: "ancestors", signal }], {}, 20],
+        startRun: [
+          () => [{ experiment: "late", name: "a", tags: { b: "c" }, signal }],
+          { REGISTRY_NAME_INVALID: () => open.startRun({ experiment: "" }) },
+          20,
+        ],
+        resumeRun: [() => [run.id, { signal }], {}, 15],
+        run: [() => [run.id, { signal }], noRun(() => open.run("none")), 15],
+        runs: [() => [{ experiment: "late", limit: 3, signal }], {}, 20],
+        series: [() => [run.id, "loss", { signal }], noRun(() => open.series("none", "loss")), 15],
+        experiments: [() => [{ signal }], {}, 10],
+        version: [() => ["late/1", { signal }], unknown(() => open.version("late/99")), 15],
+        versions: [() => ["late", { signal }], {}, 15],
+        approvals: [() => ["late", 1, { signal }], {}, 15],
+        aliasHistory: [() => ["late", "champion", { signal }], {}, 15],
+        aliases: [() => ["late", { signal }], {}, 15],
+        previousApproved: [() => ["late", 1, { signal }], {}, 15],
+      }),
+      ...runs(kept),
+    },
+    elsewhere: { REGISTRY_WRITE_FAILED: "packages/registry/test/write-failures.test.ts" },
+    [Symbol.asyncDispose]: async () => {
+      await open[Symbol.asyncDispose]();
+      await kept[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}

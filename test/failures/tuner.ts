@@ -1,0 +1,142 @@
+import * as storage from "../../packages/storage/dist/index.js";
+import { createBudget, createRandom } from "../../packages/contracts/dist/index.js";
+import { openMemoryStudyJournal } from "../../packages/tuner/dist/drivers/memory.js";
+import { openSqlStudyJournal } from "../../packages/tuner/dist/drivers/sql.js";
+import * as tuner from "../../packages/tuner/dist/index.js";
+import { ofTheCaller } from "./hostile-values.ts";
+import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
+
+const { float, int, categorical, openStudy } = tuner;
+
+const space = { x: float(-1, 1), n: int(1, 8, { log: true }), kind: categorical(["a", "b"]) };
+const signal = new AbortController().signal;
+const params = { x: 0, n: 2, kind: "a" } as const;
+const options = { name: "s", space, direction: "minimize", seed: 1 } as const;
+const study = () => openStudy(options);
+/** A search that a wrong number would let go on for ever is given up by its caller. */
+const soon = (): AbortSignal => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(ofTheCaller), 200).unref();
+  return controller.signal;
+};
+/** A study with a trial under way. */
+const begunStudy = async () => {
+  const held = await study();
+  await held.ask();
+  return held;
+};
+const trials = [
+  { number: 0, state: "completed", params, explanation: {}, value: 1, intermediates: [[1, 2]], attempts: 1 },
+] as const;
+const context = { direction: "minimize", trials } as const;
+const random = createRandom(3);
+const begun = {
+  kind: "study",
+  formatVersion: 1,
+  space,
+  direction: "minimize",
+  seed: 1,
+  timeMs: 0,
+} as const;
+
+const badSpace = (call: () => unknown) => ({ TUNER_SPACE_INVALID: call });
+
+const parts: Subjects = {
+  float: well(float, () => [0, 1, { log: false, step: 0.5 }]),
+  int: well(int, () => [1, 8, { log: false, step: 1 }]),
+  categorical: well(categorical, () => [["a", 1, null]]),
+  randomSampler: well(tuner.randomSampler),
+  tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
+  medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
+  percentilePruner: well(tuner.percentilePruner, () => [25, { intervalSteps: 2, minimumTrials: 1 }]),
+  bestTrial: well(tuner.bestTrial, () => [trials, "minimize"]),
+  ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
+  ...methods("tpeSampler()", () => tuner.tpeSampler({ startupTrials: 1 }), {
+    suggest: [() => [space, context, random]],
+  }),
+  ...methods("medianPruner()", () => tuner.medianPruner({ startupTrials: 1 }), {
+    judge: [() => [{ ...context, trial: { ...trials[0], number: 1, state: "running" } }]],
+  }),
+};
+
+const studies: Subjects = {
+  openStudy: well(
+    openStudy,
+    () => [{ ...options, sampler: tuner.randomSampler(), pruner: false, budget: createBudget({ trials: 5 }) }],
+    badSpace(() => openStudy({ ...options, space: { x: { kind: "float", low: 2, high: 1, log: false } } })),
+  ),
+  ...methods("openStudy()", study, {
+    ask: [() => [{ trials: 4, signal }], { TUNER_STUDY_EXHAUSTED: async () => (await study()).ask({ trials: 0 }) }],
+    enqueue: [() => [params], { TUNER_PARAMS_OUTSIDE_SPACE: async () => (await study()).enqueue({ ...params, x: 5 }) }],
+    optimize: [() => [() => 1, { trials: 2, parallelism: 1, failuresInARow: 2, signal: soon() }]],
+    trials: [],
+    best: [() => [], { TUNER_STUDY_EMPTY: async () => (await study()).best() }],
+  }),
+  ...methods("openStudy()", begunStudy, {
+    tell: [
+      () => [0, { state: "completed", value: 2 }, { signal }],
+      {
+        TUNER_TRIAL_UNKNOWN: async () => (await study()).tell(9, { state: "completed", value: 1 }),
+        TUNER_VALUE_INVALID: async () => (await begunStudy()).tell(0, { state: "completed", value: Number.NaN }),
+      },
+    ],
+  }),
+};
+
+const otherwise = (call: (held: Awaited<ReturnType<typeof study>>) => unknown) => async () => call(await study());
+
+const trial = async () => (await study()).ask();
+
+function journals(database: storage.Database): Subjects {
+  const memory = openMemoryStudyJournal();
+  const onDisk = openSqlStudyJournal(database);
+  const journal = {
+    read: [() => ["s", 0, { signal }], {}, 15],
+    append: [() => ["s", 0, [{ entry: begun }], { signal }], {}, 15],
+  } as const;
+  return {
+    openMemoryStudyJournal: well(openMemoryStudyJournal, () => [{}]),
+    openSqlStudyJournal: well(openSqlStudyJournal, () => [database], {}, 15),
+    ...methods("openMemoryStudyJournal()", () => memory, journal),
+    ...methods("openSqlStudyJournal()", () => onDisk, journal),
+  };
+}
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  const database = await storage.openSqlite(`${folder}/tuner.db`, { durability: "normal" });
+  const kept = openStudy({ ...options, name: "kept", database });
+  await (await kept).trials();
+  return {
+    subjects: {
+      ...parts,
+      ...studies,
+      ...methods("openStudy().ask()", trial, {
+        report: [
+          () => [1, 0.5, { checkpoint: "c" }],
+          { TUNER_VALUE_INVALID: async () => (await trial()).report(Number.NaN, 1) },
+        ],
+      }),
+      "openStudy().differs": well(
+        () => undefined,
+        () => [],
+        {
+          TUNER_JOURNAL_CORRUPT: async () => {
+            const journal = await openSqlStudyJournal(database);
+            const foreign = { kind: "begin", number: 7, worker: "w", timeMs: 0 } as const;
+            await journal.append("bad", 0, [{ entry: begun }, { entry: foreign }]);
+            await (await openStudy({ ...options, name: "bad", database })).trials();
+          },
+          TUNER_STUDY_DIFFERS: () => openStudy({ ...options, name: "kept", direction: "maximize", database }),
+          TUNER_TRIAL_FINISHED: otherwise(async (held) => {
+            const { number } = await held.ask();
+            await held.tell(number, { state: "completed", value: 1 });
+            await held.tell(number, { state: "completed", value: 2 });
+          }),
+        },
+      ),
+      ...journals(database),
+    },
+    elsewhere: {},
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
