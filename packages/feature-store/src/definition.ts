@@ -5,7 +5,7 @@ import { checkName } from "./definition-name.ts";
 import { definitionInvalid, nameReserved } from "./errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
 import { sourceSchema } from "./source-columns.ts";
-import { SYSTEM_COLUMNS } from "./system-columns.ts";
+import { RESERVED_COLUMNS } from "./system-columns.ts";
 import { aggregateProblem } from "./windows/aggregate-rules.ts";
 
 /** Types a key may have: text and whole numbers. */
@@ -130,7 +130,7 @@ export type InputRow<Inputs extends Readonly<Record<string, FeatureType>>> = {
 };
 
 /** Columns that the history adds. */
-const RESERVED = new Set(["ds", "_sequence", "available_time", ...SYSTEM_COLUMNS]);
+const RESERVED = new Set(RESERVED_COLUMNS);
 
 /** Throws `FEATURE_STORE_DEFINITION_INVALID`. */
 export function defineEntity<const Keys extends Readonly<Record<string, KeyType>>>(

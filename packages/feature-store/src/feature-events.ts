@@ -21,9 +21,8 @@ export interface FeatureEvents {
 }
 
 export interface Materialized extends MaterializeResult {
-  readonly upToMs: number;
   /** What the history held. */
-  readonly batches: readonly HistoryBatch[];
+  readonly history: readonly HistoryBatch[];
 }
 
 const source = "millwright/feature-store";
@@ -78,10 +77,10 @@ export function createFeatureEvents(log: EventLog | undefined): FeatureEvents {
         const data = { batchId, digest, rows, skippedRows, made: [referenceTo(view)], from: [from] };
         await tell({ type: "feature.ingested", data }, name, options);
       }),
-    materialized: (view, { upToMs, rows, keptRows, batches }, options) =>
+    materialized: (view, { upToMs, rows, keptRows, history: held }, options) =>
       alone(async () => {
         const { id: name } = view;
-        const history = digestOf(batches.map(({ number, digest }) => [number, digest]));
+        const history = digestOf(held.map(({ number, digest }) => [number, digest]));
         const id = digestOf({ view: viewDigest(view), history, upToMs });
         const made: EntityReference = { kind: "artifact", id, name: `${name}/online` };
         const data = { upToMs, rows, keptRows, history, made: [made], from: [referenceTo(view)] };

@@ -14,14 +14,18 @@ import {
   type Meter,
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
+import type { BackfillOptions, BackfillResult } from "./backfill.ts";
 import { type Catalog, openCatalog } from "./catalog.ts";
+import type { CompactOptions, CompactResult } from "./compaction.ts";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
-import { definitionInvalid, writeFailure } from "./errors.ts";
+import { definitionInvalid, unknownView, writeFailure } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
+import type { Gate } from "./gate.ts";
+import { checkGate } from "./gate-check.ts";
 import { openHistoryLog, type HistoryLog } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
-import type { IngestOptions, IngestResult } from "./ingest.ts";
+import type { IngestOptions, IngestResult, IngestTarget } from "./ingest.ts";
 import { openJournals } from "./journals.ts";
 import { createKeyedOnline } from "./keyed-online.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
@@ -44,6 +48,7 @@ import { createRecords } from "./records.ts";
 import { createResidentOnline } from "./resident-online.ts";
 import { createSegmentCache } from "./segments/segment-cache.ts";
 import type { SourceRow } from "./source-columns.ts";
+import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./stream-ingest.ts";
 import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./training-pin.ts";
 import type { HistoryOptions } from "./training-set.ts";
 import type { VectorReader } from "./vector-reader.ts";
@@ -60,6 +65,8 @@ export interface FeatureStoreOptions extends CallOptions {
   readonly online?: OnlineStore | KeyedOnlineStore | undefined;
   /** Not closed by the store. Default: one of its own, in memory. */
   readonly duckdb?: DuckDb | undefined;
+  /** What rows must be that are ingested, consumed, backfilled or put, by view (`clicks`, `clicks@v2`). Default: anything goes. */
+  readonly gates?: Readonly<Record<string, Gate>> | undefined;
   /** How far behind a view's newest row online rows may come and reads may ask. Default: one hour. */
   readonly latenessMs?: number | undefined;
   /**
@@ -87,12 +94,28 @@ export interface FeatureStoreOptions extends CallOptions {
 export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** Who uses which definitions, and which version of each service counts. */
   readonly catalog: Catalog;
-  /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`. */
+  /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_GATE_REFUSED`. */
   ingest(
     view: string | FeatureView,
     source: Dataset | AsyncIterable<Batch>,
     options?: IngestOptions,
   ): Promise<IngestResult>;
+  /**
+   * Writes records of a stream to the history and online as they come, each once however often it comes, across crashes: `source` and offset tell which it is.
+   * Memory is bounded by `maxBatchRows`. Throws `FEATURE_STORE_RECORD_REFUSED` where nobody takes dead letters.
+   */
+  consume(
+    view: string | FeatureView,
+    records: AsyncIterable<StreamRecord>,
+    options: ConsumeOptions,
+  ): Promise<ConsumeResult>;
+  /**
+   * Writes many rows of the past to the history, day by day, and again after a crash only the days that are left. Online nothing changes: `materialize` brings
+   * the new batches there, where older rows do not count before newer ones.
+   */
+  backfill(view: string | FeatureView, source: Dataset, options?: BackfillOptions): Promise<BackfillResult>;
+  /** The rows that a view's gate put aside, with the rules that they broke in `failed_rules`, separated by commas; oldest batch first. */
+  quarantined(view: string | FeatureView, options?: CallOptions): Promise<Dataset>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
   history(service: string | FeatureService, options: HistoryOptions): Promise<TrainingSet>;
   /**
@@ -124,6 +147,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   getMany(requests: readonly RecordRequest[], options?: GetManyOptions): Promise<readonly RecordOutcome[]>;
   /** Writes what was put to the history, of one view or of all. */
   flush(view?: string | FeatureView, options?: CallOptions): Promise<void>;
+  /**
+   * Merges the small files that a history gets from many batches, of one view or of all, without changing what any read answers: run it now and then, in any
+   * process. It may be stopped or killed at any time.
+   */
+  compact(view?: string | FeatureView, options?: CompactOptions): Promise<CompactResult>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
   push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
   /**
@@ -131,8 +159,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    * texts or features on demand, and for online stores on other machines.
    */
   vectorReader(service: string | FeatureService): VectorReader;
-  /** Loads a view's online state from its history: rows before `upToMs` come from there, rows pushed from it on stay. */
-  materialize(view: string | FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
+  /**
+   * Brings a view's history online: batches that came into it since the last time, each once, whatever their event times; a call that was stopped or killed is
+   * gone on with by the next. With `upToMs` the online state is loaded anew: rows before it come from the history, rows pushed from it on stay.
+   */
+  materialize(view: string | FeatureView, options?: MaterializeOptions): Promise<MaterializeResult>;
 }
 
 /**
@@ -147,6 +178,7 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   }
   const services = namedOnce("feature service", options.services);
   const views = namedOnce("feature view", [...new Set(options.services.flatMap((service) => service.views))]);
+  const gates = gatesOf(views, options.gates);
   const directory = resolve(options.history);
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);
@@ -159,7 +191,7 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   try {
     const segments = createSegmentCache(segmentMemoryBytes);
     const source: HistorySource = { duckdb, directory, segments, log: historyLogs(directory, clock) };
-    return await openParts(options, { services, views, catalog, source, clock }, closeOwn);
+    return await openParts(options, { services, views, gates, catalog, source, clock }, closeOwn);
   } catch (error) {
     await closeOwn();
     throw error;
@@ -176,12 +208,13 @@ function historyLogs(directory: string, clock: Clock): HistorySource["log"] {
   };
 }
 
-type KnownParts = Pick<StoreParts, "services" | "views" | "catalog" | "source" | "clock">;
+type Gates = ReadonlyMap<FeatureView, Gate>;
+type KnownParts = Pick<StoreParts, "services" | "views" | "catalog" | "source" | "clock"> & { readonly gates: Gates };
 
 /** Opens what holds rows, and brings in what processes that died left. @param closeOwn Called when the store is closed. */
 async function openParts(
   { online, latenessMs = 3_600_000, meter = silentMeter, ids, events: log, signal }: FeatureStoreOptions,
-  known: KnownParts,
+  { gates, ...known }: KnownParts,
   closeOwn: () => Promise<void>,
 ): Promise<FeatureStore> {
   const { views, catalog, source, clock } = known;
@@ -192,9 +225,14 @@ async function openParts(
       : await createResidentOnline({ ...parts, store: online, signal });
   const hasOnline = online !== undefined;
   const events = createFeatureEvents(log);
-  const own = { views, source, clock, ids: ids ?? createIdSource(clock), events };
+  const targetOf = async (view: FeatureView): Promise<IngestTarget> => {
+    const { duckdb } = source;
+    return { duckdb, log: await source.log(view.id), view, clock, events, gate: gates.get(view) };
+  };
+  const own = { views, source, targetOf, ids: ids ?? createIdSource(clock) };
   const journals = await openJournals({ ...own, online: state, hasOnline });
-  const records = createRecords({ online: state, hasOnline, clock, journal: (view) => journals.of(view) });
+  const gateOf = (view: FeatureView): Gate | undefined => gates.get(view);
+  const records = createRecords({ online: state, hasOnline, clock, journal: (view) => journals.of(view), gateOf });
   for (const view of views.values()) await events.applied(view, { signal });
   const close = async (): Promise<void> => {
     await catalog.reads.flush();
@@ -203,7 +241,19 @@ async function openParts(
     known.source.segments.clear();
     await closeOwn();
   };
-  return new OpenedStore({ ...known, online: state, records, journals, events, close });
+  return new OpenedStore({ ...known, online: state, hasOnline, targetOf, records, journals, events, close });
+}
+
+/** Throws `FEATURE_STORE_VIEW_UNKNOWN`, `FEATURE_STORE_DEFINITION_INVALID`. */
+function gatesOf(views: ReadonlyMap<string, FeatureView>, gates: FeatureStoreOptions["gates"] = {}): Gates {
+  return new Map(
+    Object.entries(gates).map(([id, gate]) => {
+      const view = views.get(id);
+      if (view === undefined) throw unknownView(id, [...views.keys()]);
+      checkGate(view, gate);
+      return [view, gate] as const;
+    }),
+  );
 }
 
 function namedOnce<Named extends { readonly name: string; readonly id: string }>(

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { link, mkdir, open, readFile, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, type Digest, type Schema, systemClock } from "@millwright/contracts";
-import { isAlive } from "./directory-lock.ts";
 import { formatTooNew, historyCorrupt, writeFailure } from "./errors.ts";
+import { decodeFold, encodeFold, foldId, type HistoryFold, unfolded } from "./history-fold.ts";
+import { deleteLeftovers } from "./history-leftovers.ts";
 
 /** A Parquet file of the history. */
 export interface HistoryPart {
@@ -39,6 +40,32 @@ export interface HistoryBatch {
   readonly longestTtlMs?: number | undefined;
   /** Of a compaction: the paths of the parts that its own stand for. */
   readonly replaces?: readonly string[] | undefined;
+  /** Of rows that came from a stream: which of its records, with those that were refused. */
+  readonly stream?: StreamRange | undefined;
+  /** Whether its files have the column `failed_rules`. */
+  readonly hasFailedRules?: boolean | undefined;
+  /** What the view's gate found. Absent where there was none. */
+  readonly validity?: BatchValidity | undefined;
+  /** The file of the rows that the gate put aside, with its reasons. Its `ds` is empty. */
+  readonly quarantine?: HistoryPart | undefined;
+}
+
+/** Records of a stream, by their offsets, both ends included. */
+export interface StreamRange {
+  readonly source: string;
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+}
+
+/** What a gate found in the rows of a batch. */
+export interface BatchValidity {
+  /** Rows that were looked at. */
+  readonly checkedRows: number;
+  /** Rows that are stored although a rule says no: their column `failed_rules` names the rules. */
+  readonly warnedRows: number;
+  readonly quarantinedRows: number;
+  /** By rule: how many rows it says no to; of a rule about whole batches, all or none. */
+  readonly failures: Readonly<Record<string, number>>;
 }
 
 /** A batch as it is to be committed. */
@@ -66,20 +93,33 @@ export interface HistoryLog {
   readonly directory: string;
   /** All batches, by number. Throws `FEATURE_STORE_HISTORY_CORRUPT`, `FEATURE_STORE_FORMAT_TOO_NEW`. */
   batches(): Promise<readonly HistoryBatch[]>;
+  /** As `batches`, with how often the view was compacted and which files say so. */
+  snapshot(): Promise<HistorySnapshot>;
   find(id: string): Promise<HistoryBatch | undefined>;
   /** Takes the next number for a batch to come. Numbers of batches that never come stay unused. */
   claim(): Promise<number>;
   /** @returns false when a batch of this id is there already. */
   commit(batch: HistoryDraft): Promise<boolean>;
+  /** Puts one entry in the place of all of a snapshot's. @returns false when another one came between. */
+  fold(snapshot: HistorySnapshot, batches: readonly HistoryBatch[]): Promise<boolean>;
+}
+
+export interface HistorySnapshot extends HistoryFold {
+  /** The names of the files that it was read from. */
+  readonly names: readonly string[];
 }
 
 const ENTRIES = "_batches";
+const READ_AT_ONCE = 256;
+/** Entries in files of their own, before they are put into one. */
+const LOOSE_ENTRIES = 512;
 const CLAIMS = "_claims";
-const FORMAT_VERSION = 2;
-/** What an ingest writes into until its files are whole: its process, its batch number. */
-const INCOMING = /^_incoming-(\d+)-\d+$/;
-/** A folder is a leftover only after this: its process may be one of another machine, whose numbers say nothing here. */
-const LEFTOVER_MS = 24 * 3_600_000;
+/** What is written for a batch; version 3 holds many of them. */
+const BATCH_VERSION = 2;
+const FORMAT_VERSION = 3;
+
+/** Tells apart those that calls in this process write at once. */
+let temporaryFiles = 0;
 
 export async function openHistoryLog(
   root: string,
@@ -94,43 +134,97 @@ export async function openHistoryLog(
       throw writeFailure(folder, error);
     });
   }
-  await deleteLeftovers(directory, clock.nowMs());
-  const cache = new Map<string, HistoryBatch>();
-
-  const readEntry = async (name: string): Promise<HistoryBatch> => {
-    const known = cache.get(name);
-    if (known !== undefined) return known;
-    const path = join(entries, name);
-    const batch = parseEntry(view, path, await readFile(path, "utf8"));
-    cache.set(name, batch);
-    return batch;
+  const snapshot = createSnapshots(view, entries);
+  const commit = async (id: string, { number, text, counts }: Commit): Promise<boolean> => {
+    const path = join(entries, entryName(id));
+    if (!(await linkWhole(path, `${path}.${process.pid}-${number}-${temporaryFiles++}.tmp`, text))) return false;
+    await flushDirectory(entries);
+    if (counts(await snapshot())) return true;
+    // The same one was committed long ago, and stands in a fold.
+    await rm(path, { force: true });
+    return false;
   };
-  const batches = async (): Promise<HistoryBatch[]> => {
-    const names = (await readdir(entries)).filter((name) => name.endsWith(".json"));
-    return (await Promise.all(names.map(readEntry))).sort((a, b) => a.number - b.number);
+  const fold: HistoryLog["fold"] = async ({ folds, compactions, names }, batches) => {
+    const own = folds + 1;
+    const text = encodeFold({ folds: own, compactions, batches });
+    const counts = (now: HistorySnapshot): boolean => now.folds === own;
+    if (!(await commit(foldId(own), { number: 0, text, counts }))) return false;
+    // Whoever lists the folder meanwhile and misses them sees the new one.
+    for (const name of names) await rm(join(entries, name), { force: true });
+    return true;
   };
+  await deleteLeftovers(directory, clock.nowMs(), async () => (await snapshot()).batches);
   return {
     directory,
-    batches,
-    find: async (id) => ((await exists(join(entries, entryName(id)))) ? await readEntry(entryName(id)) : undefined),
-    claim: async () => await claimNumber(claims, (await batches()).at(-1)?.number ?? 0),
+    snapshot,
+    batches: async () => (await snapshot()).batches,
+    find: async (id) => (await snapshot()).batches.find((batch) => batch.id === id),
+    claim: async () => await claimNumber(claims, (await snapshot()).batches.at(-1)?.number ?? 0),
     async commit(draft) {
-      const path = join(entries, entryName(draft.id));
-      const temporary = `${path}.${process.pid}-${draft.number}.tmp`;
-      const batch: HistoryBatch = { formatVersion: FORMAT_VERSION, ...draft, availableMs: clock.nowMs() };
-      try {
-        await writeDurably(temporary, JSON.stringify(batch));
-        await link(temporary, path);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-        throw writeFailure(path, error);
-      } finally {
-        await rm(temporary, { force: true });
-      }
-      await flushDirectory(entries);
+      const batch: HistoryBatch = { formatVersion: BATCH_VERSION, ...draft, availableMs: clock.nowMs() };
+      const counts = ({ batches }: HistorySnapshot): boolean =>
+        batches.some(({ id, number }) => id === draft.id && number === draft.number);
+      if (!(await commit(draft.id, { number: draft.number, text: JSON.stringify(batch), counts }))) return false;
+      const now = await snapshot();
+      // Every call lists the entries: their number must not grow with that of the batches.
+      if (now.names.length > LOOSE_ENTRIES) await fold(now, now.batches).catch(() => false);
       return true;
     },
+    fold,
   };
+}
+
+interface Commit {
+  readonly number: number;
+  readonly text: string;
+  /** Whether what was linked is the one that counts. */
+  readonly counts: (snapshot: HistorySnapshot) => boolean;
+}
+
+/** Reads a folder's entries, each once. */
+function createSnapshots(view: string, entries: string): () => Promise<HistorySnapshot> {
+  let cache = new Map<string, HistoryBatch | HistoryFold>();
+  let last: HistorySnapshot | undefined;
+  /** @returns undefined where an entry went while they were read: a fold has it. */
+  const read = async (names: readonly string[]): Promise<HistorySnapshot | undefined> => {
+    if (last !== undefined && names.length === last.names.length && last.names.every((name, at) => name === names[at]))
+      return last;
+    const found = new Map<string, HistoryBatch | HistoryFold>();
+    for (let at = 0; at < names.length; at += READ_AT_ONCE) {
+      const group = names.slice(at, at + READ_AT_ONCE);
+      const read = await Promise.all(
+        group.map(async (name) => cache.get(name) ?? (await readEntry(view, join(entries, name)))),
+      );
+      for (const [index, entry] of read.entries()) {
+        if (entry === undefined) return undefined;
+        found.set(group[index]!, entry);
+      }
+    }
+    cache = found;
+    return { ...unfolded([...found.values()]), names };
+  };
+  return async () => {
+    for (;;) {
+      const snapshot = await read((await readdir(entries)).filter((name) => name.endsWith(".json")));
+      // Entries go only after the fold that holds them came: where there is a later one, some may have been missed.
+      if (snapshot === undefined || (await exists(join(entries, entryName(foldId(snapshot.folds + 1)))))) continue;
+      return (last = snapshot);
+    }
+  };
+}
+
+/** Makes a file by one atomic link. @returns false where there is one of that name. */
+async function linkWhole(path: string, temporary: string, text: string): Promise<boolean> {
+  try {
+    await writeDurably(temporary, text);
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw writeFailure(path, error);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 /** Takes the next number that nobody has taken: making a folder succeeds once. */
@@ -152,7 +246,15 @@ async function claimNumber(claims: string, committed: number): Promise<number> {
 /** A name for any id, whatever characters it has. */
 const entryName = (id: string): string => `${createHash("sha256").update(id).digest("hex").slice(0, 40)}.json`;
 
-function parseEntry(view: string, path: string, text: string): HistoryBatch {
+async function readEntry(view: string, path: string): Promise<HistoryBatch | HistoryFold | undefined> {
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : parseEntry(view, path, text);
+}
+
+function parseEntry(view: string, path: string, text: string): HistoryBatch | HistoryFold {
   const value = parseJson(view, path, text);
   const { formatVersion, parts, number } = (value ?? {}) as Partial<Record<keyof HistoryBatch, unknown>>;
   if (typeof formatVersion === "number" && formatVersion > FORMAT_VERSION) {
@@ -161,7 +263,9 @@ function parseEntry(view: string, path: string, text: string): HistoryBatch {
   if ((formatVersion === 1 || formatVersion === 2) && Array.isArray(parts) && typeof number === "number") {
     return value as HistoryBatch;
   }
-  throw historyCorrupt(view, path, `is not an entry of format version 1 to ${FORMAT_VERSION}`);
+  const fold = formatVersion === 3 ? decodeFold(value) : undefined;
+  if (fold === undefined) throw historyCorrupt(view, path, `is not an entry of format version 1 to ${FORMAT_VERSION}`);
+  return fold;
 }
 
 function parseJson(view: string, path: string, text: string): unknown {
@@ -169,19 +273,6 @@ function parseJson(view: string, path: string, text: string): unknown {
     return JSON.parse(text);
   } catch (cause) {
     throw historyCorrupt(view, path, "is not JSON", cause);
-  }
-}
-
-/** Deletes what ingests that died long ago were writing into. */
-async function deleteLeftovers(directory: string, nowMs: number): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const pid = INCOMING.exec(name)?.[1];
-    if (pid === undefined || (Number(pid) !== process.pid && isAlive(Number(pid)))) continue;
-    const changedMs = (await stat(join(directory, name)).catch(() => undefined))?.mtimeMs ?? Number.POSITIVE_INFINITY;
-    // A folder with this process's number is of an earlier process, unless it was made since this one began.
-    const beganMs = nowMs - process.uptime() * 1_000;
-    if (changedMs > Math.min(beganMs, nowMs - LEFTOVER_MS)) continue;
-    await rm(join(directory, name), { recursive: true, force: true });
   }
 }
 

@@ -5,10 +5,11 @@ import { identifier, literal, type DuckDb } from "@millwright/duckdb";
 import { compileAggregates } from "./aggregates.ts";
 import type { FeatureView } from "./definition.ts";
 import { historyCorrupt } from "./errors.ts";
-import { type CountedPart, countedParts, type HistoryBatch, type HistoryLog } from "./history-log.ts";
+import { type CountedPart, countedParts, type HistoryBatch, type HistoryLog, type HistoryPart } from "./history-log.ts";
 import { BATCH_NUMBERS } from "./ingest.ts";
 import type { SegmentCache } from "./segments/segment-cache.ts";
 import { sourceSchema, valueColumns } from "./source-columns.ts";
+import { FAILED_RULES } from "./system-columns.ts";
 
 /** Everything a retrieval needs of the store. */
 export interface HistorySource {
@@ -32,6 +33,8 @@ export interface RowsOptions {
   readonly batches?: ReadonlySet<number> | undefined;
   /** Adds `_available`, microseconds from which on a row could be read; null: from the first. Default: false. */
   readonly availability?: boolean | undefined;
+  /** Adds `_failed`, the rules that a row broke and was stored all the same; null: none. Default: false. */
+  readonly failedRules?: boolean | undefined;
 }
 
 /** Rows of a view's history as a query. */
@@ -49,8 +52,30 @@ export interface HistoryRows {
 
 /** The view's rows that can matter to labels in the range, from the files that can hold them. */
 export async function historySql(source: HistorySource, view: FeatureView, options: RowsOptions): Promise<HistoryRows> {
+  return await readingHistory(() => listedSql(source, view, options));
+}
+
+/**
+ * Reads the history, and once more where a file was missing: a compaction may have put others in its place, and deleted it after its grace period, since the
+ * list of files was read. `work` must read that list itself.
+ * @param isUntouched Whether `work` may be done again. Default: always.
+ */
+export async function readingHistory<Result>(
+  work: () => Promise<Result>,
+  isUntouched: () => boolean = () => true,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const isOutdated = hasCode(error, "DUCKDB_FILE_MISSING") || hasCode(error, "FEATURE_STORE_HISTORY_CORRUPT");
+    if (!isOutdated || !isUntouched()) throw error;
+    return await work();
+  }
+}
+
+async function listedSql(source: HistorySource, view: FeatureView, options: RowsOptions): Promise<HistoryRows> {
   const log = await source.log(view.id);
-  const { range, batches: wanted, availability = false } = options;
+  const { range, batches: wanted, availability = false, failedRules = false } = options;
   const batches = (await log.batches()).filter(
     ({ number, origin }) => wanted?.has(number) !== false || origin === "compaction",
   );
@@ -60,12 +85,10 @@ export async function historySql(source: HistorySource, view: FeatureView, optio
   const hasMarks = view.deleted !== undefined || batches.some((batch) => batch.hasMarks === true);
   const columns = [...new Set([...Object.keys(view.entity.keys), ...valueColumns(view), ...Object.keys(view.inputs)])];
   const mostRows = parts.reduce((sum, { part }) => sum + part.rows, 0);
-  if (range === undefined || parts.length === 0) {
-    return { sql: emptySql(view, columns, availability), hasMarks, mostRows };
-  }
+  if (range === undefined || parts.length === 0) return { sql: emptySql(view, columns, options), hasMarks, mostRows };
   const selects = groupsOf(parts).map((group) =>
     groupSql(
-      { view, log, columns, availability },
+      { view, log, columns, availability, failedRules },
       group,
       `${timeWithin(view, fromUs, range.lastUs)}${ofBatches(group, wanted)}`,
     ),
@@ -85,26 +108,33 @@ const ofBatches = ({ isCompacted }: PartGroup, wanted: ReadonlySet<number> | und
   wanted === undefined || !isCompacted ? "" : ` AND "_sequence" // ${BATCH_NUMBERS} IN (${[...wanted, -1].join(", ")})`;
 
 /** Parts whose rows are read in the same way. */
-interface PartGroup {
+export interface PartGroup {
   readonly parts: readonly CountedPart[];
   readonly formatVersion: 1 | 2;
   readonly isCompacted: boolean;
+  readonly hasFailedRules: boolean;
   /** The columns that their rows have. A feature that was added later is null in them. */
   readonly columns: ReadonlySet<string>;
 }
 
-function groupsOf(parts: readonly CountedPart[]): PartGroup[] {
+export function groupsOf(parts: readonly CountedPart[]): PartGroup[] {
+  const keys = new Map<HistoryBatch, string>();
   const groups = new Map<string, CountedPart[]>();
   for (const each of parts) {
-    const { formatVersion, origin, schema } = each.batch;
-    const key = JSON.stringify([formatVersion, origin === "compaction", schema]);
-    groups.set(key, [...(groups.get(key) ?? []), each]);
+    const { formatVersion, origin, schema, hasFailedRules = false } = each.batch;
+    const key =
+      keys.get(each.batch) ?? JSON.stringify([formatVersion, origin === "compaction", hasFailedRules, schema]);
+    keys.set(each.batch, key);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [each]);
+    else group.push(each);
   }
   return [...groups.values()].map((group) => ({
     parts: group,
     formatVersion: group[0]!.batch.formatVersion,
     columns: new Set(group[0]!.batch.schema.map(({ name }) => name)),
     isCompacted: group[0]!.batch.origin === "compaction",
+    hasFailedRules: group[0]!.batch.hasFailedRules === true,
   }));
 }
 
@@ -113,11 +143,12 @@ interface Selection {
   readonly log: HistoryLog;
   readonly columns: readonly string[];
   readonly availability: boolean;
+  readonly failedRules: boolean;
 }
 
 function groupSql(
-  { view, log, columns, availability }: Selection,
-  { parts, formatVersion, isCompacted, columns: present }: PartGroup,
+  { view, log, columns, availability, failedRules }: Selection,
+  { parts, formatVersion, isCompacted, hasFailedRules, columns: present }: PartGroup,
   where: string,
 ): string {
   const pathOf = ({ part }: CountedPart): string => join(log.directory, part.path);
@@ -135,6 +166,7 @@ function groupSql(
         ]
       : [`epoch_us(write_time) AS "_written"`, `is_deleted AS "_deleted"`, `epoch_us(expires_time) AS "_expires"`]),
   ];
+  if (failedRules) selected.push(`${hasFailedRules ? FAILED_RULES : "NULL::VARCHAR"} AS "_failed"`);
   const byFile = availability && !isCompacted;
   if (availability) selected.push(byFile ? `"_available"` : `epoch_us(available_time) AS "_available"`);
   const files = `read_parquet([${parts.map((each) => literal(pathOf(each))).join(", ")}], hive_partitioning = false${byFile ? ", filename = true" : ""})`;
@@ -158,9 +190,13 @@ function absentSql(view: FeatureView, name: string): string {
   return `CAST(NULL AS ${sqlType(type)}) AS ${identifier(name)}`;
 }
 
-function emptySql(view: FeatureView, columns: readonly string[], availability: boolean): string {
+function emptySql(
+  view: FeatureView,
+  columns: readonly string[],
+  { availability = false, failedRules = false }: RowsOptions,
+): string {
   return `SELECT ${columns.map((name) => absentSql(view, name)).join(", ")}, 0::BIGINT AS "_time", 0::BIGINT AS "_created", 0::BIGINT AS "_sequence",
-    0::BIGINT AS "_written", FALSE AS "_deleted", 0::BIGINT AS "_expires"${availability ? `, 0::BIGINT AS "_available"` : ""} WHERE false`;
+    0::BIGINT AS "_written", FALSE AS "_deleted", 0::BIGINT AS "_expires"${failedRules ? `, NULL::VARCHAR AS "_failed"` : ""}${availability ? `, 0::BIGINT AS "_available"` : ""} WHERE false`;
 }
 
 const SQL_TYPES: Readonly<Record<string, string>> = {
@@ -179,7 +215,7 @@ const SQL_TYPES: Readonly<Record<string, string>> = {
   bool: "BOOLEAN",
   utf8: "VARCHAR",
 };
-const sqlType = (type: string): string => SQL_TYPES[type] ?? "VARCHAR";
+export const sqlType = (type: string): string => SQL_TYPES[type] ?? "VARCHAR";
 
 /** The parts of the days in the range. */
 function partsWithin(parts: readonly CountedPart[], fromUs: number, toUs: number): CountedPart[] {
@@ -190,26 +226,41 @@ function partsWithin(parts: readonly CountedPart[], fromUs: number, toUs: number
 }
 
 /** Throws `FEATURE_STORE_HISTORY_CORRUPT` where a file is missing or was cut. */
-async function checkParts(view: FeatureView, log: HistoryLog, parts: readonly CountedPart[]): Promise<void> {
-  await Promise.all(
-    parts.map(async ({ part }) => {
-      const path = join(log.directory, part.path);
-      const size = await stat(path).then(
-        (found) => found.size,
-        () => undefined,
-      );
-      if (size === undefined) throw historyCorrupt(view.name, path, "is missing");
-      if (size !== part.sizeBytes)
-        throw historyCorrupt(view.name, path, `has ${size} bytes instead of ${part.sizeBytes}`);
-    }),
+export async function checkParts(
+  view: FeatureView,
+  log: Pick<HistoryLog, "directory">,
+  parts: readonly CountedPart[],
+): Promise<void> {
+  for (let at = 0; at < parts.length; at += CHECKED_AT_ONCE) {
+    await Promise.all(parts.slice(at, at + CHECKED_AT_ONCE).map(({ part }) => checkPart(view, log, part)));
+  }
+}
+
+const CHECKED_AT_ONCE = 256;
+
+async function checkPart(
+  view: FeatureView,
+  { directory }: Pick<HistoryLog, "directory">,
+  { path: name, sizeBytes }: HistoryPart,
+): Promise<void> {
+  const path = join(directory, name);
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => undefined,
   );
+  if (size === undefined) throw historyCorrupt(view.name, path, "is missing");
+  if (size !== sizeBytes) throw historyCorrupt(view.name, path, `has ${size} bytes instead of ${sizeBytes}`);
 }
 
 /** DuckDB does not always say which file it could not read: each is opened until one tells. @returns the error to throw. */
-export async function namingFile({ duckdb, log }: HistorySource, view: FeatureView, error: unknown): Promise<unknown> {
+export async function namingFile(
+  { duckdb, log }: Pick<HistorySource, "duckdb" | "log">,
+  view: FeatureView,
+  error: unknown,
+): Promise<unknown> {
   if (!hasCode(error, "DUCKDB_FILE_CORRUPT")) return error;
   const { directory, batches } = await log(view.id);
-  for (const part of (await batches()).flatMap((batch) => batch.parts)) {
+  for (const { part } of countedParts(await batches())) {
     const path = join(directory, part.path);
     try {
       for await (const _ of (await duckdb.scan(path)).batches());

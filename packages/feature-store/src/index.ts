@@ -40,6 +40,12 @@ export {
 } from "./definition.ts";
 export { defineFeatureService, type FeatureService } from "./service-definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
+export type { BackfillEstimate, BackfillOptions, BackfillProgress, BackfillResult } from "./backfill.ts";
+export type { CompactOptions, CompactProgress, CompactResult } from "./compaction.ts";
+export { defineGate, type Gate, type GateAction, type GateDefinition, type GateRule, type NamedRule } from "./gate.ts";
+export type { BatchValidity } from "./history-log.ts";
+export type { NumberRanges } from "./number-ranges.ts";
+export type { ConsumeOptions, ConsumeResult, DeadLetter, StreamRecord } from "./stream-ingest.ts";
 export {
   type KeyedChange,
   type KeyedEntry,
@@ -60,7 +66,9 @@ export {
   type Waiting,
 } from "./on-demand-definition.ts";
 export {
+  type OnlineCursorRecord,
   type OnlineFloor,
+  type OnlineMark,
   type OnlineRecord,
   type OnlineRemoval,
   type OnlineRow,

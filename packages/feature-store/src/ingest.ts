@@ -1,21 +1,16 @@
-import { mkdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import type { Batch, CallOptions, Clock, Dataset, Digest, Schema } from "@millwright/contracts";
-import { createBatchDigester, emptyBatch, schemaOf, selectColumns } from "@millwright/data";
-import { identifier, type DuckDb } from "@millwright/duckdb";
+import { asFloat64, columnOf, createBatchDigester, emptyBatch, schemaOf, selectColumns } from "@millwright/data";
+import { identifier, literal, type DuckDb } from "@millwright/duckdb";
 import type { FeatureView } from "./definition.ts";
 import { batchConflict, definitionChanged } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
-import {
-  flushDirectory,
-  type HistoryBatch,
-  type HistoryDraft,
-  type HistoryLog,
-  type HistoryPart,
-} from "./history-log.ts";
+import type { Gate } from "./gate.ts";
+import { type GateCheck, type GateOutcome, openGate, VERDICTS } from "./gate-check.ts";
+import type { BatchValidity, HistoryBatch, HistoryDraft, HistoryLog, StreamRange } from "./history-log.ts";
+import { writeHistoryParts, type WrittenParts } from "./history-parts.ts";
 import { scratchName } from "./scratch-name.ts";
 import { checkColumns, sourceSchema } from "./source-columns.ts";
-import { type SystemColumn, SYSTEM_COLUMNS } from "./system-columns.ts";
+import { FAILED_RULES, type SystemColumn, SYSTEM_COLUMNS, VERDICT } from "./system-columns.ts";
 
 /** The system columns as SQL over the rows of a batch. */
 type SystemValues = Readonly<Record<SystemColumn, string>>;
@@ -36,6 +31,10 @@ export interface IngestResult {
   readonly rows: number;
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
+  /** Rows that the view's gate put aside. With `rows` and `skippedRows` they are all that were given. */
+  readonly quarantinedRows: number;
+  /** What the view's gate found; undefined where there is none. */
+  readonly validity?: BatchValidity | undefined;
 }
 
 /** What is ingested, and how its rows were written. */
@@ -45,6 +44,8 @@ export interface BatchSource {
   /** Columns of the rows beside the view's, by the system column that they fill. Default: written now, not deleted, no time to live of their own. */
   readonly system?: Schema | undefined;
   readonly longestTtlMs?: number | undefined;
+  /** Where the rows came from a stream: from which of its records. */
+  readonly stream?: StreamRange | undefined;
 }
 
 /** Everything an ingest needs of the store. */
@@ -54,9 +55,11 @@ export interface IngestTarget {
   readonly view: FeatureView;
   readonly clock: Clock;
   readonly events: FeatureEvents;
+  /** What rows must be. Default: anything goes. */
+  readonly gate?: Gate | undefined;
 }
 
-/** Writes rows to the history, all or none. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`. */
+/** Writes rows to the history, all or none. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_GATE_REFUSED`. */
 export async function ingestRows(
   target: IngestTarget,
   source: BatchSource,
@@ -78,35 +81,109 @@ async function writeBatch(
   if (known !== undefined && !extendsSchema(schema, known.schema)) throw definitionChanged(view.name);
   const digester = createBatchDigester(schema);
   const names = schema.map((field) => field.name);
-  const rows = checkedRows(view, [...schema, ...(source.system ?? [])], source.rows, signal, (batch) =>
+  const checked = checkedRows(view, [...schema, ...(source.system ?? [])], source.rows, signal, (batch) =>
     digester.update(source.system === undefined ? batch : selectColumns(batch, names)),
   );
+  // What was put went through the gate before.
+  const gate =
+    target.gate === undefined || source.origin === "put" ? undefined : openGate(view, target.gate, clock.nowMs());
   const writtenUs = Math.round(clock.nowMs() * 1000);
-  await using table = await duckdb.register(scratchName("ingest"), rows, { signal });
+  await using table = await duckdb.register(
+    scratchName("ingest"),
+    gate === undefined ? checked : marked(gate, checked),
+    {
+      signal,
+    },
+  );
   const digest = digester.digest();
   const id = batchId ?? digest;
   const present = await log.find(id);
   if (present !== undefined) return alreadyThere(view, present, digest);
+  const outcome = gate?.finish();
   const number = await log.claim();
-  const parts = await writeParts(target, table.sql, { number, system: systemValues(view, source, writtenUs) }, signal);
-  const written = parts.reduce((sum, part) => sum + part.rows, 0);
-  const batch: HistoryDraft = {
+  const hasFailedRules = outcome !== undefined || source.system?.some(({ name }) => name === FAILED_RULES) === true;
+  const system = systemValues(view, source, writtenUs);
+  const rows: StagedRows = { table: table.sql, number, outcome, hasFailedRules, system };
+  await using written = await writeHistoryParts(target, storedSql(view, rows), { number, signal });
+  const draft = await draftOf(target, { source, schema, id, digest, given: table.rows }, rows, written);
+  if (await commitOrDiscard(log, draft, written)) return resultOf(draft, true);
+  // Somebody else committed the same id meanwhile: what was written here belongs to nobody.
+  return alreadyThere(view, (await log.find(id))!, digest);
+}
+
+/** Where it fails, nothing is left behind, unless the entry came to be all the same. */
+export async function commitOrDiscard(log: HistoryLog, draft: HistoryDraft, written: WrittenParts): Promise<boolean> {
+  let isCommitted = false;
+  try {
+    isCommitted = await log.commit(draft);
+    if (!isCommitted) await written.discard();
+  } catch (error) {
+    const found = await log.find(draft.id);
+    if (found?.number !== draft.number) await written.discard();
+    throw error;
+  }
+  return isCommitted;
+}
+
+async function* marked(gate: GateCheck, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  for await (const batch of batches) yield await gate.mark(batch);
+}
+
+/** Rows in a table of DuckDB, before they are written. */
+interface StagedRows {
+  readonly table: string;
+  readonly number: number;
+  readonly system: SystemValues;
+  /** What the gate found. */
+  readonly outcome: GateOutcome | undefined;
+  readonly hasFailedRules: boolean;
+}
+
+interface DraftFacts {
+  readonly source: BatchSource;
+  readonly schema: Schema;
+  readonly id: string;
+  readonly digest: Digest;
+  /** Rows that were given. */
+  readonly given: number;
+}
+
+async function draftOf(
+  { view, duckdb }: IngestTarget,
+  { source, schema, id, digest, given }: DraftFacts,
+  rows: StagedRows,
+  written: WrittenParts,
+): Promise<HistoryDraft> {
+  const { outcome, number } = rows;
+  const stored = written.parts.reduce((sum, part) => sum + part.rows, 0);
+  const isFlawed = outcome !== undefined && Object.values(outcome.failures).some((count) => count > 0);
+  const quarantine = isFlawed ? await written.addAside(asideSql(view, rows)) : undefined;
+  const quarantinedRows = quarantine?.rows ?? 0;
+  return {
     id,
     digest,
     number,
     schema,
-    rows: written,
-    skippedRows: table.rows - written,
-    parts,
+    rows: stored,
+    skippedRows: given - stored - quarantinedRows,
+    parts: written.parts,
     origin: source.origin,
     hasMarks: source.system !== undefined || view.deleted !== undefined,
     ...(source.longestTtlMs === undefined ? {} : { longestTtlMs: source.longestTtlMs }),
+    ...(rows.hasFailedRules ? { hasFailedRules: true } : {}),
+    ...(source.stream === undefined ? {} : { stream: source.stream }),
+    ...(outcome === undefined
+      ? {}
+      : {
+          validity: {
+            checkedRows: outcome.checkedRows,
+            warnedRows: isFlawed ? await countWarned(duckdb, view, rows) : 0,
+            quarantinedRows,
+            failures: outcome.failures,
+          },
+        }),
+    ...(quarantine === undefined ? {} : { quarantine }),
   };
-  if (await log.commit(batch))
-    return { batchId: id, digest, added: true, rows: written, skippedRows: batch.skippedRows };
-  // Somebody else committed the same id meanwhile: what was written here belongs to nobody.
-  for (const part of parts) await rm(join(log.directory, part.path), { force: true });
-  return alreadyThere(view, (await log.find(id))!, digest);
 }
 
 /** Whether a schema has all columns of another one, with their types: features may be added, and read as absent in rows from before. */
@@ -127,8 +204,18 @@ function systemValues(view: FeatureView, { system }: BatchSource, writtenUs: num
 
 function alreadyThere(view: FeatureView, present: HistoryBatch, digest: Digest): IngestResult {
   if (present.digest !== digest) throw batchConflict(view.name, present.id);
-  return { batchId: present.id, digest, added: false, rows: present.rows, skippedRows: present.skippedRows };
+  return resultOf(present, false);
 }
+
+const resultOf = ({ id, digest, rows, skippedRows, validity }: HistoryDraft, added: boolean): IngestResult => ({
+  batchId: id,
+  digest,
+  added,
+  rows,
+  skippedRows,
+  quarantinedRows: validity?.quarantinedRows ?? 0,
+  ...(validity === undefined ? {} : { validity }),
+});
 
 async function* checkedRows(
   view: FeatureView,
@@ -154,35 +241,37 @@ async function* checkedRows(
   if (count === 0) yield emptyBatch(schema);
 }
 
-/** Writes one file a day below a temporary folder, then moves each to its place. */
-async function writeParts(
-  { duckdb, log, view }: IngestTarget,
-  table: string,
-  { number, system }: { readonly number: number; readonly system: SystemValues },
-  signal: AbortSignal | undefined,
-): Promise<HistoryPart[]> {
+/** Which rows have a place in the history. */
+function presentSql(view: FeatureView): string {
+  const keys = Object.keys(view.entity.keys).map(identifier);
+  return [...keys.map((column) => `${column} IS NOT NULL`), `isfinite(${identifier(view.eventTime)})`].join(" AND ");
+}
+
+/** The rows of a batch as they are stored, by day, keys and event time. */
+function storedSql(view: FeatureView, { table, number, system, outcome, hasFailedRules }: StagedRows): string {
   const keys = Object.keys(view.entity.keys).map(identifier);
   const time = identifier(view.eventTime);
-  const present = [...keys.map((column) => `${column} IS NOT NULL`), `isfinite(${time})`].join(" AND ");
   const own = sourceSchema(view).map(({ name }) => identifier(name));
   const added = SYSTEM_COLUMNS.map((name) => `${system[name]} AS ${name}`);
-  const sql = `SELECT ${[...own, ...added].join(", ")}, CAST(${number} AS BIGINT) * ${BATCH_NUMBERS} + rowid AS "_sequence", strftime(${time}, '%Y-%m-%d') AS "ds"
-    FROM ${table} WHERE ${present} ORDER BY "ds", ${keys.join(", ")}, ${time}, rowid`;
-  const temporary = join(log.directory, `_incoming-${process.pid}-${number}`);
-  try {
-    const written = await duckdb.writeParquet(sql, temporary, { partitionBy: ["ds"], signal });
-    const parts: HistoryPart[] = [];
-    for (const { path, rows = 0, sizeBytes } of written) {
-      const folder = basename(dirname(path));
-      const name = `part-${number}-${basename(path)}`;
-      await mkdir(join(log.directory, folder), { recursive: true });
-      await rename(path, join(log.directory, folder, name));
-      parts.push({ path: `${folder}/${name}`, ds: folder.slice("ds=".length), rows, sizeBytes });
-    }
-    const folders = [...new Set(parts.map((part) => dirname(part.path)))].map((folder) => join(log.directory, folder));
-    await Promise.all([...folders, log.directory].map(flushDirectory));
-    return parts;
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
+  if (hasFailedRules) added.push(FAILED_RULES);
+  const isGood =
+    outcome === undefined ? "TRUE" : `${VERDICT} < ${VERDICTS.quarantined} AND ${outcome.quarantinedBy.length === 0}`;
+  return `SELECT ${[...own, ...added].join(", ")}, CAST(${number} AS BIGINT) * ${BATCH_NUMBERS} + rowid AS "_sequence", strftime(${time}, '%Y-%m-%d') AS "ds"
+    FROM ${table} WHERE ${presentSql(view)} AND ${isGood} ORDER BY "ds", ${keys.join(", ")}, ${time}, rowid`;
+}
+
+/** How many of the stored rows broke a rule. */
+async function countWarned(duckdb: DuckDb, view: FeatureView, rows: StagedRows): Promise<number> {
+  const sql = `SELECT CAST(count(*) AS DOUBLE) AS "rows" FROM (${storedSql(view, rows)}) WHERE ${FAILED_RULES} IS NOT NULL`;
+  for await (const batch of duckdb.query(sql)) return asFloat64(columnOf(batch, "rows"))[0] ?? 0;
+  return 0;
+}
+
+/** The rows that a gate puts aside, with the reasons. */
+function asideSql(view: FeatureView, { table, outcome }: StagedRows): string {
+  const own = sourceSchema(view).map(({ name }) => identifier(name));
+  const ofAll = (outcome?.quarantinedBy ?? []).map(literal);
+  const where = ofAll.length > 0 ? "TRUE" : `${VERDICT} = ${VERDICTS.quarantined}`;
+  const reasons = `concat_ws(',', ${[FAILED_RULES, ...ofAll].join(", ")})`;
+  return `SELECT ${own.join(", ")}, ${reasons} AS ${FAILED_RULES} FROM ${table} WHERE ${presentSql(view)} AND ${where} ORDER BY rowid`;
 }

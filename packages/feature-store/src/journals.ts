@@ -1,9 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { CallOptions, Clock, IdSource } from "@millwright/contracts";
+import type { CallOptions, IdSource } from "@millwright/contracts";
 import type { FeatureView } from "./definition.ts";
-import type { FeatureEvents } from "./feature-events.ts";
 import type { HistorySource } from "./history-sql.ts";
+import type { IngestTarget } from "./ingest.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { Online } from "./online.ts";
 import { openPutJournal, PUTS_FOLDER, type PutJournal, type PutRows } from "./put-journal.ts";
@@ -19,12 +19,12 @@ export interface Journals {
 export interface JournalsOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
-  readonly clock: Clock;
+  /** Where rows of a view are ingested. */
+  readonly targetOf: (view: FeatureView) => Promise<IngestTarget>;
   readonly ids: IdSource;
   readonly online: Online;
   /** Whether there is anywhere to read from online. */
   readonly hasOnline: boolean;
-  readonly events: FeatureEvents;
 }
 
 /** Opens a view's journal when its first row is put, or at once where a process that died left one. */
@@ -63,15 +63,14 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
 }
 
 async function openJournal(
-  { source, clock, ids, online, hasOnline, events }: JournalsOptions,
+  { targetOf, ids, online, hasOnline }: JournalsOptions,
   view: FeatureView,
 ): Promise<PutJournal> {
-  const target = { duckdb: source.duckdb, log: await source.log(view.id), view, clock, events };
-  return await openPutJournal(target, {
+  return await openPutJournal(await targetOf(view), {
     newId: () => ids.next(),
-    async recover(rows) {
-      // Rows of windows may be online already, and would count twice.
-      if (hasOnline && Object.keys(view.aggregates).length === 0) await online.add(view, rowsOf(view, rows), undefined);
+    async recover(rows, mark) {
+      if (hasOnline && !(await online.isMarked(view, mark)))
+        await online.add(view, rowsOf(view, rows), undefined, mark);
     },
   });
 }

@@ -1,9 +1,11 @@
+import type { CallOptions } from "@millwright/contracts";
 import type { FeatureView } from "./definition.ts";
+import { progressTo } from "./entity-progress.ts";
 import { historyRows } from "./history-rows.ts";
 import type { HistorySource } from "./history-sql.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { KeyedView, LoadedRows } from "./keyed-view.ts";
-import type { MaterializeOptions, MaterializeResult } from "./online.ts";
+import { rangesWith } from "./number-ranges.ts";
 import type { OnlineRow } from "./online-store.ts";
 
 /** Entities written together. */
@@ -18,23 +20,27 @@ export interface KeyedLoad {
   readonly generation: number;
 }
 
+/** The batches whose rows are loaded. */
+export interface LoadOptions extends CallOptions {
+  readonly upToUs: number;
+  readonly batches: ReadonlySet<number>;
+  /** Only entities that have rows in these. Default: all, and entities without any lose their earlier rows. */
+  readonly entitiesOf?: ReadonlySet<number> | undefined;
+}
+
 /**
  * Puts the history in the place of the rows before a time, entity by entity: readers see each entity as it was or as it will be. Then takes away the
- * earlier rows of entities that the history does not have. Holds a piece of the entities in memory at a time.
+ * earlier rows of entities that the history does not have. Holds a piece of the entities in memory at a time. May be done again from the beginning.
  */
-export async function materializeKeyed(
+export async function loadKeyed(
   load: KeyedLoad,
   view: FeatureView,
-  { upToMs, signal }: MaterializeOptions,
-): Promise<MaterializeResult> {
+  options: LoadOptions,
+): Promise<{ readonly rows: number; readonly keptRows: number }> {
   const { source, latenessMs, generation } = load;
-  const upToUs = await boundaryOf(load, Math.round(upToMs * 1000), signal);
-  const { floorUs, rows: history } = await historyRows(source, view, {
-    upToUs,
-    latenessUs: latenessMs * 1000,
-    byEntity: true,
-    signal,
-  });
+  const { upToUs, signal } = options;
+  const found = await historyRows(source, view, { ...options, latenessUs: latenessMs * 1000, byEntity: true });
+  const { floorUs, rows: history } = found;
   let rows = 0;
   let keptRows = 0;
   let piece = new Map<string, OnlineRow[]>();
@@ -42,7 +48,7 @@ export async function materializeKeyed(
     const given = piece;
     piece = new Map();
     const loaded = [...given.values()].map((each) => ({ rows: each, upToUs, floorUs, generation }));
-    keptRows += await writeLoaded(load, [...given.keys()], loaded, signal);
+    keptRows += await writeLoaded(load, [...given.keys()], loaded, options);
   };
   for await (const batch of history) {
     for (const row of batch) {
@@ -57,12 +63,13 @@ export async function materializeKeyed(
     }
   }
   await writePiece();
-  keptRows += await sweep(load, upToUs, signal);
-  return { rows, keptRows, upToMs: upToUs / 1000 };
+  if (options.entitiesOf === undefined) keptRows += await sweep(load, options);
+  signal?.throwIfAborted();
+  return { rows, keptRows };
 }
 
 /** Where every entity's rows can be told apart from those before. */
-async function boundaryOf(
+export async function boundaryOf(
   { keyed, store }: KeyedLoad,
   upToUs: number,
   signal: AbortSignal | undefined,
@@ -82,9 +89,10 @@ async function writeLoaded(
   { keyed, store }: KeyedLoad,
   keys: readonly string[],
   loaded: readonly LoadedRows[],
-  signal: AbortSignal | undefined,
+  { batches, signal }: LoadOptions,
 ): Promise<number> {
   if (keys.length === 0) return 0;
+  const seen = { seenBatches: rangesWith([], batches) };
   const kept = keys.map(() => 0);
   await store.update(
     keyed.group,
@@ -92,7 +100,8 @@ async function writeLoaded(
     (index, current) => {
       const { after, keptRows } = keyed.loading(keyed.rowsOf(keys[index]!, current), loaded[index]!);
       kept[index] = keptRows;
-      return keyed.withRows(current, after);
+      const progress = progressTo(keyed.progressOf(keys[index]!, current), seen);
+      return keyed.withRows(current, after, progress);
     },
     { signal },
   );
@@ -100,7 +109,8 @@ async function writeLoaded(
 }
 
 /** Goes through the entities that this load did not write. */
-async function sweep(load: KeyedLoad, upToUs: number, signal: AbortSignal | undefined): Promise<number> {
+async function sweep(load: KeyedLoad, options: LoadOptions): Promise<number> {
+  const { upToUs, signal } = options;
   const { keyed, store, generation } = load;
   let kept = 0;
   for await (const page of store.scan(keyed.group, { signal })) {
@@ -113,7 +123,7 @@ async function sweep(load: KeyedLoad, upToUs: number, signal: AbortSignal | unde
       load,
       others.map(({ key }) => key),
       loaded,
-      signal,
+      options,
     );
   }
   return kept;

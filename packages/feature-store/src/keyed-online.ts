@@ -10,14 +10,16 @@ import type {
 import type { FeatureView } from "./definition.ts";
 import type { HistorySource } from "./history-sql.ts";
 import { keyedNumbers } from "./keyed-numbers.ts";
-import { materializeKeyed } from "./keyed-materialize.ts";
+import { catchUpKeyed, reloadKeyed } from "./keyed-catch-up.ts";
+import { holdView, writeRows, type HeldView } from "./keyed-held.ts";
+import { boundaryOf } from "./keyed-materialize.ts";
 import { emptyColumns, readKeyed } from "./keyed-read.ts";
 import { notSynchronous, type KeyedOnlineStore } from "./keyed-store.ts";
 import { createKeyedView, type KeyedView } from "./keyed-view.ts";
-import type { Arrival, ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
+import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
 import { createOnDemand, type OnDemand } from "./on-demand.ts";
 import { withOnDemand } from "./on-demand-read.ts";
-import type { OnlineRow } from "./online-store.ts";
+import type { OnlineMark, OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
 import { freshnessMeter } from "./read-vectors.ts";
 import type { FeatureService } from "./service-definition.ts";
@@ -40,20 +42,22 @@ export function createKeyedOnline(options: KeyedOnlineOptions): Online {
 
 class KeyedOnline implements Online {
   readonly #options: KeyedOnlineOptions;
-  readonly #views: ReadonlyMap<string, KeyedView>;
+  readonly #views: ReadonlyMap<string, HeldView>;
   readonly #inTurnOfKey = createKeyedTurns();
   readonly #ages: Histogram;
   readonly #onDemand: OnDemand;
-  /** The newest event time of each view that this process has seen, in microseconds. */
-  readonly #newestUs = new Map<string, number>();
+  /** One load of a view at a time. */
+  readonly #loading = createKeyedTurns();
   readonly #empty = new WeakMap<FeatureService, Record<string, Column>>();
-  readonly #viewOf = (view: FeatureView): KeyedView => this.#of(view);
+  readonly #viewOf = (view: FeatureView): KeyedView => this.#of(view).keyed;
   #generation = 0;
 
   constructor(options: KeyedOnlineOptions) {
-    const { views, latenessMs, meter } = options;
+    const { views, store, latenessMs, meter } = options;
     this.#options = options;
-    this.#views = new Map([...views.values()].map((view) => [view.id, createKeyedView(view, latenessMs)]));
+    this.#views = new Map(
+      [...views.values()].map((view) => [view.id, holdView(store, createKeyedView(view, latenessMs))]),
+    );
     this.#ages = freshnessMeter(meter);
     this.#onDemand = createOnDemand({ clock: options.clock });
   }
@@ -79,34 +83,43 @@ class KeyedOnline implements Online {
     this.#ages.observe(ageMs / 1000, { view: name });
   }
 
-  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival> {
-    const { store, latenessMs } = this.#options;
-    const keyed = this.#of(view);
-    const byKey = new Map<string, OnlineRow[]>();
-    for (const row of rows) {
-      const known = byKey.get(row.key);
-      if (known === undefined) byKey.set(row.key, [row]);
-      else known.push(row);
-    }
-    const keys = [...byKey.keys()];
-    const added = [...byKey.values()];
-    // Known of the view is what this process wrote, and what stands there of the same entities.
-    let newestUs = this.#newestUs.get(view.id) ?? Number.NEGATIVE_INFINITY;
-    await store.update(
-      keyed.group,
-      keys,
-      (index, current) => {
-        const kept = keyed.rowsOf(keys[index]!, current);
-        for (const { timeUs } of kept.rows) newestUs = Math.max(newestUs, timeUs);
-        return keyed.withRows(current, keyed.adding(kept, added[index]!));
-      },
-      { signal },
+  async add(
+    view: FeatureView,
+    rows: readonly OnlineRow[],
+    signal: AbortSignal | undefined,
+    mark?: OnlineMark,
+  ): Promise<Arrival> {
+    const held = this.#of(view);
+    return await held.marked(mark, () =>
+      held.turns.among(async () => {
+        // Its batch may have been loaded while this call waited.
+        const { ids, upToUs = 0 } = held.reloaded ?? {};
+        const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
+        const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs) : rows;
+        const newestUs = await writeRows(this.#options.store, held, fresh, {
+          mark: isThere ? undefined : mark,
+          signal,
+        });
+        if (mark !== undefined) await held.cursor.note(mark);
+        return this.#arrival(held, rows, newestUs);
+      }, signal),
     );
-    const watermarkUs = newestUs - latenessMs * 1000;
+  }
+
+  /** @param beforeUs The newest of the entities' rows that were there. */
+  #arrival(held: HeldView, rows: readonly OnlineRow[], beforeUs: number): Arrival {
+    const { latenessMs } = this.#options;
+    // Known of the view is what this process wrote, and what stands there of the same entities.
+    const knownUs = Math.max(beforeUs, held.newestUs);
+    const watermarkUs = knownUs - latenessMs * 1000;
     const lateRows = rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
-    for (const { timeUs } of rows) newestUs = Math.max(newestUs, timeUs);
-    this.#newestUs.set(view.id, Math.max(newestUs, this.#newestUs.get(view.id) ?? Number.NEGATIVE_INFINITY));
+    const newestUs = rows.reduce((newest, { timeUs }) => Math.max(newest, timeUs), knownUs);
+    held.newestUs = newestUs;
     return { lateRows, watermarkMs: Number.isFinite(newestUs) ? newestUs / 1000 - latenessMs : undefined };
+  }
+
+  async isMarked(view: FeatureView, mark: OnlineMark): Promise<boolean> {
+    return (await this.#of(view).cursor.read()).has(mark);
   }
 
   /**
@@ -114,42 +127,57 @@ class KeyedOnline implements Online {
    * meanwhile, all is done again, on the newer row.
    */
   async change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange> {
-    const keyed = this.#of(view);
-    return await this.#inTurnOfKey(`${view.id} ${key}`, async () => {
+    const held = this.#of(view);
+    const work = async (): Promise<OnlineChange> => {
       for (;;) {
         options.signal?.throwIfAborted();
-        const newest = await this.#newestOf(keyed, key, options);
+        const newest = await this.#newestOf(held.keyed, key, options);
         const change = options.decide(newest);
-        await options.before(change);
-        if (await this.#applied(keyed, key, newest, change)) return change;
+        const mark = await options.before(change);
+        const isApplied = await held.marked(mark, async () => {
+          const done = await this.#applied(held.keyed, key, newest, change);
+          if (done && mark !== undefined) await held.cursor.note(mark);
+          return done;
+        });
+        if (isApplied) return change;
       }
-    });
+    };
+    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, options.signal));
   }
 
   async newest(view: FeatureView, keys: readonly string[], options?: CallOptions): Promise<(OnlineRow | undefined)[]> {
-    const keyed = this.#of(view);
+    const { keyed } = this.#of(view);
     if (Object.keys(view.features).length === 0) return keys.map(() => undefined);
     const found = await this.#options.store.read(keyed.group, keys, options);
     return keys.map((key, index) => keyed.newest(key, keyed.rowsOf(key, found[index])));
   }
 
   async readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading> {
-    const keyed = this.#of(view);
+    const { keyed } = this.#of(view);
     const [bytes] = await this.#options.store.read(keyed.group, [key], options);
     const results = keyed.aggregates.createResults();
     return keyed.read(key, keyed.rowsOf(key, bytes), timeUs, results);
   }
 
-  async materialize(view: FeatureView, options: MaterializeOptions): Promise<MaterializeResult> {
+  async reload(view: FeatureView, { upToMs, flush, signal }: ReloadOptions): Promise<Loaded> {
     const { store, source, latenessMs, clock } = this.#options;
-    this.#generation = Math.max(this.#generation + 1, Math.round(clock.nowMs() * 1000));
-    const load = { keyed: this.#of(view), store, source, latenessMs, generation: this.#generation };
-    return await materializeKeyed(load, view, options);
+    const held = this.#of(view);
+    return await this.#loading(view.id, async () => {
+      this.#generation = Math.max(this.#generation + 1, Math.round(clock.nowMs() * 1000));
+      const load = { keyed: held.keyed, store, source, latenessMs, generation: this.#generation };
+      const upToUs = await boundaryOf(load, Math.round(upToMs * 1000), signal);
+      return await reloadKeyed(load, held, { upToUs, flush, signal });
+    });
+  }
+
+  async catchUp(view: FeatureView, options: CatchUpOptions): Promise<Loaded> {
+    const held = this.#of(view);
+    return await this.#loading(view.id, () => catchUpKeyed(this.#options, held, options));
   }
 
   async settle(): Promise<void> {}
 
-  #of(view: FeatureView): KeyedView {
+  #of(view: FeatureView): HeldView {
     return this.#views.get(view.id)!;
   }
 

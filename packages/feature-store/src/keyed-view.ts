@@ -1,12 +1,13 @@
 import type { Schema } from "@millwright/contracts";
 import { compileAggregates, type AggregateResults, type CompiledAggregates } from "./aggregates.ts";
 import type { FeatureView } from "./definition.ts";
-import { createBlobReader, withSection } from "./entity-blob.ts";
-import { onlineCorrupt } from "./errors.ts";
+import { type BlobReader, createBlobReader, type SectionMark, withSection } from "./entity-blob.ts";
+import { decodeProgress, encodeProgress, type EntityProgress, NO_PROGRESS } from "./entity-progress.ts";
+import { onlineCorrupt } from "./keyed-errors.ts";
 import type { OnlineRecord, OnlineRow, OnlineValue } from "./online-store.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
-import { addKept, rowsFrom } from "./resident-online.ts";
-import { layoutOf, type RowLayout } from "./row-layout.ts";
+import { addKept, rowsFrom } from "./online-load.ts";
+import { layoutOf, markOf, type RowLayout } from "./row-layout.ts";
 import { outranks } from "./row-rank.ts";
 import {
   decodeSection,
@@ -35,10 +36,15 @@ export interface KeyedView {
   rowsOf(key: string, bytes: Uint8Array | undefined): EntityRows;
   /** Which load from the history an entity went through last; −1 where nothing is kept of it. */
   generationOf(key: string, bytes: Uint8Array): number;
-  /** The entity's bytes with other rows of this view; null where nothing is left. */
-  withRows(current: Uint8Array | undefined, rows: EntityRows): Uint8Array | null;
-  /** What is to be kept after rows were added. Throws `FEATURE_STORE_VALUE_RANGE`. */
-  adding(kept: EntityRows, rows: readonly OnlineRow[]): EntityRows;
+  /** What of the history the entity has. Nothing is known of it where the view is plain: its rows may come twice. */
+  progressOf(key: string, bytes: Uint8Array | undefined): EntityProgress;
+  /** The entity's bytes with other rows of this view, and other progress where that is given; null where nothing is left. */
+  withRows(current: Uint8Array | undefined, rows: EntityRows, progress?: EntityProgress): Uint8Array | null;
+  /**
+   * What is to be kept after rows were added. Throws `FEATURE_STORE_VALUE_RANGE`.
+   * @param floorUs Of the rows before it, only those that count may be among them. Default: no time is.
+   */
+  adding(kept: EntityRows, rows: readonly OnlineRow[], floorUs?: number): EntityRows;
   /** What is kept of the rows from a time on, with those of a history before it; and how many rows from that time on were kept. */
   loading(kept: EntityRows, history: LoadedRows): { readonly after: EntityRows; readonly keptRows: number };
   /** Where an entity's rows can be told apart from those before: the time, or an earlier one. */
@@ -62,20 +68,11 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
   const aggregates = compileAggregates(view);
   const isPlain = aggregates.names.length === 0 && Object.keys(view.features).length > 0;
   const group = view.entity.name;
-  const reader = createBlobReader();
-  const where = (key: string): string => `The online entry "${key}" of "${group}"`;
+  const progressMark = progressMarkOf(view);
   const stateOf = (records: Iterable<OnlineRecord>): OnlineView => {
     const state = createOnlineView(view, { latenessMs, aggregates });
     state.add(records);
     return state;
-  };
-  const inEntry = <Result>(key: string, bytes: Uint8Array, work: (section: number) => Result): Result => {
-    try {
-      reader.open(bytes, () => where(key));
-      return work(reader.find(layout.mark));
-    } catch (error) {
-      throw entryError(error, group, key);
-    }
   };
   const kept = (rows: readonly OnlineRow[], before: EntityRows): EntityRows =>
     plainRows(view, rows, before, latenessMs * 1000);
@@ -87,15 +84,18 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
     isPlain,
     defaults: Object.keys(view.features).map((name) => view.defaults[name] ?? null),
     keySchema: keySchema(view),
-    rowsOf(key, bytes) {
-      if (bytes === undefined) return NO_ROWS;
-      return inEntry(key, bytes, (at) => (at < 0 ? NO_ROWS : decodeSection(layout, key, reader.view, at)));
+    ...entryReader(view, layout, isPlain),
+    withRows(current, rows, progress) {
+      const section = encodeSection(layout, rows);
+      const bytes = withSection(current, layout.mark, section);
+      return isPlain ? bytes : withProgress(bytes, progressMark, section === null ? NO_PROGRESS : progress);
     },
-    generationOf: (key, bytes) => inEntry(key, bytes, (at) => (at < 0 ? -1 : generationAt(reader.view, at))),
-    withRows: (current, rows) => withSection(current, layout.mark, encodeSection(layout, rows)),
-    adding(before, rows) {
-      if (isPlain) return kept([...before.rows, ...rows], before);
+    adding(before, rows, floorUs = Number.NEGATIVE_INFINITY) {
+      if (isPlain) {
+        return kept([...before.rows, ...rows], { ...before, floorUs: Math.max(before.floorUs, floorUs) });
+      }
       const state = stateOf(recordsOf(before));
+      if (Number.isFinite(floorUs)) state.add([{ floorUs }]);
       state.check(rows);
       state.add(rows);
       return entityRowsOf(layout, state.records(), before.generation);
@@ -115,6 +115,50 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
     newest: (key, before) => (isPlain ? before.rows.at(-1) : stateOf(recordsOf(before)).newest(key)),
     read: (key, before, timeUs, results) => stateOf(recordsOf(before)).read(key, timeUs, results),
   };
+}
+
+const progressMarkOf = ({ id }: FeatureView): SectionMark => markOf(`progress/${id}`);
+
+function entryReader(
+  view: FeatureView,
+  layout: RowLayout,
+  isPlain: boolean,
+): Pick<KeyedView, "rowsOf" | "generationOf" | "progressOf"> {
+  const group = view.entity.name;
+  const progressMark = progressMarkOf(view);
+  const reader = createBlobReader();
+  const where = (key: string): string => `The online entry "${key}" of "${group}"`;
+  const inEntry = <Result>(key: string, bytes: Uint8Array, work: (section: number) => Result): Result => {
+    try {
+      reader.open(bytes, () => where(key));
+      return work(reader.find(layout.mark));
+    } catch (error) {
+      throw entryError(error, group, key);
+    }
+  };
+  return {
+    rowsOf(key, bytes) {
+      if (bytes === undefined) return NO_ROWS;
+      return inEntry(key, bytes, (at) => (at < 0 ? NO_ROWS : decodeSection(layout, key, reader.view, at)));
+    },
+    generationOf: (key, bytes) => inEntry(key, bytes, (at) => (at < 0 ? -1 : generationAt(reader.view, at))),
+    progressOf: (key, bytes) =>
+      isPlain || bytes === undefined ? NO_PROGRESS : inEntry(key, bytes, () => progressIn(reader, progressMark)),
+  };
+}
+
+function progressIn(reader: BlobReader, mark: SectionMark): EntityProgress {
+  const at = reader.find(mark);
+  return at < 0 ? NO_PROGRESS : decodeProgress(reader.view, at);
+}
+
+/** The entity's bytes with other progress, where that is given. */
+function withProgress(
+  bytes: Uint8Array | null,
+  mark: SectionMark,
+  progress: EntityProgress | undefined,
+): Uint8Array | null {
+  return progress === undefined ? bytes : withSection(bytes ?? undefined, mark, encodeProgress(progress));
 }
 
 /** What reading bytes that are no entry comes to. */

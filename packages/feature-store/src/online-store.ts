@@ -1,4 +1,5 @@
 import type { CallOptions } from "@millwright/contracts";
+import type { NumberRanges } from "./number-ranges.ts";
 import type { PartialText } from "./windows/partial.ts";
 
 /** A value of a feature: bigint for 64-bit integers and timestamps (microseconds). */
@@ -32,6 +33,24 @@ export interface OnlineRemoval {
   readonly removedKey: string;
 }
 
+/** Says which batches of the history are online; the last one counts. */
+export interface OnlineCursorRecord {
+  /** Their numbers, as runs with both ends. */
+  readonly seenBatches: NumberRanges;
+  /** Another batch, of which the rows up to this one are. */
+  readonly partway?: { readonly batch: number; readonly row: number } | undefined;
+  /** Marks that are of no more use, because their batches are among those. */
+  readonly doneMarks?: readonly string[] | undefined;
+}
+
+/** Says that the rows beside it are those of a batch of the history, or will be once that is written. */
+export interface OnlineMark {
+  /** The batch's id. */
+  readonly markedBatch: string;
+  /** Of rows that were put: in which calls, as runs with both ends. */
+  readonly calls?: NumberRanges | undefined;
+}
+
 /** Rows of an entity in a span of time, as the partials that windows in tiles need of them: all JSON. */
 export interface OnlineTile {
   /** One text an entity. */
@@ -47,7 +66,7 @@ export interface OnlineTile {
   readonly partials: Readonly<Record<string, PartialText>>;
 }
 
-export type OnlineRecord = OnlineRow | OnlineFloor | OnlineTile | OnlineRemoval;
+export type OnlineRecord = OnlineRow | OnlineFloor | OnlineTile | OnlineRemoval | OnlineCursorRecord | OnlineMark;
 
 export interface OnlineStoreCapabilities {
   /** Whether what was acknowledged is there after a crash. */

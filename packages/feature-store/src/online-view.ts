@@ -29,11 +29,11 @@ export interface OnlineView {
   readonly watermarkUs: number;
   /** Throws `FEATURE_STORE_VALUE_RANGE` where the rows would take a sum out of the exact range. */
   check(rows: readonly OnlineRow[]): void;
-  /** Takes rows in any order of time. */
+  /** Takes rows in any order of time; records that say where the history stands are none of its. */
   add(records: Iterable<OnlineRecord>): void;
   /** Reads an entity and writes its aggregates to `results`. Throws `FEATURE_STORE_TIME_TOO_OLD`. */
   read(key: string | undefined, timeUs: number, results: AggregateResults): OnlineReading;
-  /** The newest row of an entity, whatever it says. Only of views with features. */
+  /** The newest row of an entity, whatever it says; of a view without features, its time alone. */
   newest(key: string): OnlineRow | undefined;
   /**
    * Where rows can be told apart from those before: the time itself, or the start of the tile it falls in, where everything from there on is kept,
@@ -112,7 +112,7 @@ class WindowedOnlineView implements OnlineView {
       if ("floorUs" in record) this.#addFloor(record);
       else if ("tileUs" in record) this.#addTile(record);
       else if ("removedKey" in record) this.#remove(record.removedKey);
-      else this.#addRow(record);
+      else if ("key" in record) this.#addRow(record);
     }
   }
 
@@ -146,7 +146,7 @@ class WindowedOnlineView implements OnlineView {
   newest(key: string): OnlineRow | undefined {
     const window = this.#entities.get(key)?.kept.rows;
     if (window === undefined || window.length === 0) return undefined;
-    const row = outranking(window, window.length - 1, this.#view.ties);
+    const row = this.#hasFeatures ? outranking(window, window.length - 1, this.#view.ties) : undefined;
     return recordOf(key, { timeUs: window.timeAt(window.length - 1), inputs: [], row });
   }
 

@@ -1,7 +1,8 @@
 import type { CallOptions, FeatureRequest, FeatureVectors } from "@millwright/contracts";
 import type { FeatureView } from "./definition.ts";
+import type { HistoryBatch } from "./history-log.ts";
 import type { FeatureService } from "./service-definition.ts";
-import type { OnlineRow } from "./online-store.ts";
+import type { OnlineMark, OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
 import type { ViewNumbers } from "./vector-reader.ts";
 
@@ -16,20 +17,27 @@ export interface PushResult {
 }
 
 export interface MaterializeOptions extends CallOptions {
-  /** UTC milliseconds: history speaks for what happened before, pushes for what happened from then on. */
-  readonly upToMs: number;
+  /**
+   * UTC milliseconds: loads anew what happened before from the history, and keeps pushes of what happened from then on; a time to come is taken for now.
+   * Default: nothing is loaded anew; batches that came into the history since the last time are added.
+   */
+  readonly upToMs?: number | undefined;
 }
 
 export interface MaterializeResult {
   /** Rows loaded from history. */
   readonly rows: number;
-  /** Rows kept from pushes. */
+  /** Rows that were online and stayed. A keyed store counts them with `upToMs` alone, and says 0 without. */
   readonly keptRows: number;
+  /** Batches of the history that were not online before. */
+  readonly batches: number;
   /**
-   * UTC milliseconds: where history ended and pushes began. It is the `upToMs` asked for or, for a view with windows in tiles that was materialized
-   * before, the start of the tile that falls in: what is in a tile cannot be told apart.
+   * UTC milliseconds: where history ended and pushes began. It is the `upToMs` asked for, at most now, or, for a view with windows in tiles that was
+   * materialized before, the start of the tile that falls in: what is in a tile cannot be told apart. Without `upToMs`: now.
    */
   readonly upToMs: number;
+  /** Whether a later time was asked for, which is still to come. */
+  readonly clamped: boolean;
 }
 
 /** How rows stand to those that were there before them. */
@@ -44,9 +52,23 @@ export interface OnlineChange {
 export interface ChangeOptions extends CallOptions {
   /** Given the entity's newest row. */
   readonly decide: (newest: OnlineRow | undefined) => OnlineChange;
-  /** Done before the change takes effect; where it fails, nothing is changed. */
-  readonly before: (change: OnlineChange) => Promise<void>;
+  /** Done before the change takes effect; where it fails, nothing is changed. @returns the mark that is kept with the change. */
+  readonly before: (change: OnlineChange) => Promise<OnlineMark | undefined>;
 }
+
+export interface ReloadOptions extends CallOptions {
+  /** Not later than now. */
+  readonly upToMs: number;
+  /** Writes what is on its way into the history there. */
+  readonly flush: () => Promise<void>;
+}
+
+export interface CatchUpOptions extends CallOptions {
+  /** Only these batches. Default: all. */
+  readonly select?: ((batch: HistoryBatch) => boolean) | undefined;
+}
+
+export type Loaded = Omit<MaterializeResult, "clamped">;
 
 /** The online side of the store. */
 export interface Online {
@@ -55,8 +77,15 @@ export interface Online {
   numbers(service: FeatureService): readonly ViewNumbers[];
   /** Counts the age of a row that is served. */
   observe(view: FeatureView, ageMs: number): void;
-  /** Takes rows in any order of time. */
-  add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival>;
+  /** Takes rows in any order of time. With `mark`, that is kept together with them, and counts from the moment of the call. */
+  add(
+    view: FeatureView,
+    rows: readonly OnlineRow[],
+    signal: AbortSignal | undefined,
+    mark?: OnlineMark,
+  ): Promise<Arrival>;
+  /** Whether rows came with this mark. */
+  isMarked(view: FeatureView, mark: OnlineMark): Promise<boolean>;
   /** Decides on the newest row of one entity and changes it; no other change of the entity comes between. */
   change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange>;
   /** The newest row of each entity, whatever it says, in the order of the keys. */
@@ -66,7 +95,10 @@ export interface Online {
     options?: CallOptions,
   ): Promise<readonly (OnlineRow | undefined)[]>;
   readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading>;
-  materialize(view: FeatureView, options: MaterializeOptions): Promise<MaterializeResult>;
+  /** Loads what happened before a time anew. */
+  reload(view: FeatureView, options: ReloadOptions): Promise<Loaded>;
+  /** Adds the batches of the history that are not online yet: whole ones, or where it is stopped, a part that the next call goes on from. */
+  catchUp(view: FeatureView, options: CatchUpOptions): Promise<Loaded>;
   /** Waits for writes that go on in the background. */
   settle(): Promise<void>;
 }

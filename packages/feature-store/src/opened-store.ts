@@ -10,16 +10,20 @@ import {
   type FeatureVectors,
 } from "@millwright/contracts";
 import type { Catalog, OpenedCatalog } from "./catalog.ts";
+import { backfillRows, type BackfillOptions, type BackfillResult } from "./backfill.ts";
+import { compactHistory, type CompactOptions, type CompactResult } from "./compaction.ts";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
 import type { FeatureStore } from "./feature-store.ts";
+import type { HistoryBatch } from "./history-log.ts";
 import type { HistorySource } from "./history-sql.ts";
-import { ingestRows, type IngestOptions, type IngestResult } from "./ingest.ts";
+import { ingestRows, type IngestOptions, type IngestResult, type IngestTarget } from "./ingest.ts";
 import type { Journals } from "./journals.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { MaterializeOptions, MaterializeResult, Online, PushResult } from "./online.ts";
+import { scanQuarantine } from "./quarantine.ts";
 import { type ScanOptions, scanRecords } from "./record-scan.ts";
 import type {
   DeleteOptions,
@@ -34,6 +38,7 @@ import type {
   UpdateOptions,
 } from "./record-types.ts";
 import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./source-columns.ts";
+import { type ConsumeOptions, type ConsumeResult, consumeStream, type StreamRecord } from "./stream-ingest.ts";
 import {
   makeTrainingSet,
   replayTrainingSet,
@@ -53,6 +58,10 @@ export interface StoreParts {
   readonly views: ReadonlyMap<string, FeatureView>;
   readonly source: HistorySource;
   readonly online: Online;
+  /** Whether there is anywhere to read from online. */
+  readonly hasOnline: boolean;
+  /** Where rows of a view are ingested. */
+  readonly targetOf: (view: FeatureView) => Promise<IngestTarget>;
   readonly records: Records;
   readonly journals: Journals;
   readonly events: FeatureEvents;
@@ -111,12 +120,28 @@ export class OpenedStore implements FeatureStore {
 
   async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {
     this.#check(options.signal);
-    const { source, journals, events, clock } = this.#parts;
-    const found = this.#view(view);
-    // What was put before comes before, where ranks are equal.
-    await journals.flush(found, options);
-    const target = { duckdb: source.duckdb, log: await source.log(found.id), view: found, clock, events };
+    const target = await this.#target(view, options);
     return await ingestRows(target, { rows, origin: "ingest" }, options);
+  }
+
+  async consume(view: View, records: AsyncIterable<StreamRecord>, options: ConsumeOptions): Promise<ConsumeResult> {
+    this.#check(options.signal);
+    const { online, hasOnline } = this.#parts;
+    const target = await this.#target(view, options);
+    const catchUp = async (select: (batch: HistoryBatch) => boolean): Promise<void> => {
+      if (hasOnline) await online.catchUp(target.view, { select, signal: options.signal });
+    };
+    return await consumeStream({ ...target, catchUp }, records, options);
+  }
+
+  async backfill(view: View, rows: Dataset, options: BackfillOptions = {}): Promise<BackfillResult> {
+    this.#check(options.signal);
+    return await backfillRows(await this.#target(view, options), rows, options);
+  }
+
+  async quarantined(view: View, { signal }: CallOptions = {}): Promise<Dataset> {
+    this.#check(signal);
+    return await scanQuarantine(this.#parts.source, this.#view(view), { signal });
   }
 
   async history(service: Service, options: HistoryOptions): Promise<TrainingSet> {
@@ -143,6 +168,20 @@ export class OpenedStore implements FeatureStore {
     const found = this.#view(view);
     await this.#parts.journals.flush(found, options);
     return await scanRecords(this.#parts.source, found, options);
+  }
+
+  async compact(view?: View, options: CompactOptions = {}): Promise<CompactResult> {
+    this.#check(options.signal);
+    const { views } = this.#parts;
+    const total = { mergedFiles: 0, writtenFiles: 0, rows: 0, deletedFiles: 0 };
+    for (const found of view === undefined ? views.values() : [this.#view(view)]) {
+      const done = await compactHistory(await this.#target(found, options), options);
+      total.mergedFiles += done.mergedFiles;
+      total.writtenFiles += done.writtenFiles;
+      total.rows += done.rows;
+      total.deletedFiles += done.deletedFiles;
+    }
+    return total;
   }
 
   async put(view: View, rows: Batch | readonly SourceRow[], options: PutOptions = {}): Promise<PutResult> {
@@ -186,14 +225,23 @@ export class OpenedStore implements FeatureStore {
     return { rows: taken.length, skippedRows: batch.length - taken.length, ...arrival };
   }
 
-  async materialize(view: View, options: MaterializeOptions): Promise<MaterializeResult> {
+  async materialize(view: View, options: MaterializeOptions = {}): Promise<MaterializeResult> {
     this.#check(options.signal);
     const found = this.#view(view);
-    const { journals, online, source, events } = this.#parts;
-    await journals.flush(found, options);
-    const result = await online.materialize(found, options);
-    const batches = await (await source.log(found.id)).batches();
-    await events.materialized(found, { ...result, batches }, { signal: options.signal });
+    const { journals, online, source, events, clock } = this.#parts;
+    const { upToMs: wantedMs, signal } = options;
+    const nowMs = clock.nowMs();
+    const flush = () => journals.flush(found, { signal });
+    await flush();
+    const upToMs = Math.min(wantedMs ?? nowMs, nowMs);
+    const loaded =
+      wantedMs === undefined
+        ? await online.catchUp(found, { signal })
+        : await online.reload(found, { upToMs, flush, signal });
+    const result = { ...loaded, clamped: wantedMs !== undefined && wantedMs > nowMs };
+    const all = await (await source.log(found.id)).batches();
+    const history = all.filter(({ origin }) => origin !== "compaction");
+    await events.materialized(found, { ...result, history }, { signal });
     return result;
   }
 
@@ -206,6 +254,13 @@ export class OpenedStore implements FeatureStore {
   #check(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (this.#isClosed) throw closed("The feature store");
+  }
+
+  /** Where rows of a view go. What was put before comes before, where ranks are equal. */
+  async #target(view: View, { signal }: CallOptions): Promise<IngestTarget> {
+    const found = this.#view(view);
+    await this.#parts.journals.flush(found, { signal });
+    return await this.#parts.targetOf(found);
   }
 
   #view(view: View): FeatureView {

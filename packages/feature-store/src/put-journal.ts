@@ -6,10 +6,10 @@ import { lockDirectory } from "./directory-lock.ts";
 import { writeFailure } from "./errors.ts";
 import { type IngestTarget, ingestRows } from "./ingest.ts";
 import { type LogFile, openLogFile } from "./log-file.ts";
-import type { OnlineValue } from "./online-store.ts";
+import type { OnlineMark, OnlineValue } from "./online-store.ts";
 import { decodeValue, encodeValue, type ValueText } from "./record-text.ts";
 import { sourceSchema } from "./source-columns.ts";
-import type { SystemColumn } from "./system-columns.ts";
+import { FAILED_RULES, type SystemColumn } from "./system-columns.ts";
 
 /** Rows of one call, as they go to the history. */
 export interface PutRows {
@@ -19,6 +19,10 @@ export interface PutRows {
   /** Microseconds at which each row expires, where it has a time to live of its own. */
   readonly expiresUs?: readonly (number | null)[] | undefined;
   readonly isDeleted?: true | undefined;
+  /** Of rows that went through a gate: the rules that each broke and is stored all the same. */
+  readonly failedRules?: readonly (string | null)[] | undefined;
+  /** True where they do not go online from here. */
+  readonly isOffline?: true | undefined;
 }
 
 /**
@@ -28,8 +32,8 @@ export interface PutRows {
 export interface PutJournal {
   /** Rows that are in the log and not in the history yet. */
   readonly rows: number;
-  /** Resolves when the disk has the rows. */
-  append(rows: PutRows): Promise<void>;
+  /** Resolves when the disk has the rows. @returns what says online that these are they. */
+  append(rows: PutRows): Promise<OnlineMark>;
   /** Writes what is in the log to the history, once. */
   flush(options?: CallOptions): Promise<void>;
   close(): Promise<void>;
@@ -44,7 +48,12 @@ interface OpenLog {
   readonly directory: string;
   readonly file: LogFile;
   readonly unlock: () => Promise<void>;
+  /** Calls that appended so far. */
+  calls: number;
 }
+
+const batchOf = (id: string): string => `puts/${id}`;
+const markOf = (id: string, call: number): OnlineMark => ({ markedBatch: batchOf(id), calls: [[call, call]] });
 
 /**
  * Opens a view's journal, and brings what processes that died left in theirs into the history.
@@ -52,13 +61,19 @@ interface OpenLog {
  */
 export async function openPutJournal(
   target: IngestTarget,
-  { newId, recover }: { readonly newId: () => string; readonly recover: (rows: PutRows) => Promise<void> },
+  {
+    newId,
+    recover,
+  }: { readonly newId: () => string; readonly recover: (rows: PutRows, mark: OnlineMark) => Promise<void> },
 ): Promise<PutJournal> {
   const root = join(target.log.directory, PUTS_FOLDER);
   for (const id of await readdir(root).catch(() => [])) {
     const left = await openLeft(root, id);
     if (left === undefined) continue;
-    for await (const payload of left.file.read()) await recover(decodeRows(target, payload));
+    for await (const payload of left.file.read()) {
+      const { call, ...rows } = decodeRows(target, payload);
+      if (rows.isOffline !== true) await recover(rows, markOf(id, call));
+    }
     await writeOut(target, left);
   }
   return createJournal(target, root, newId);
@@ -94,7 +109,9 @@ function createJournal(target: IngestTarget, root: string, newId: () => string):
         if (current === opening) current = undefined;
         throw error;
       });
-      await log.file.append(encodeRows(target, given));
+      const call = log.calls++;
+      await log.file.append(encodeRows(target, given, call));
+      return markOf(log.id, call);
     },
     flush({ signal } = {}) {
       const turn = flushing.then(() => flush(signal));
@@ -118,7 +135,7 @@ async function openNew(root: string, id: string): Promise<OpenLog> {
     throw writeFailure(directory, error);
   });
   const unlock = await lockDirectory(directory);
-  return { id, directory, unlock, file: await openLogFile(join(directory, LOG), { toDisk: true }) };
+  return { id, directory, unlock, calls: 0, file: await openLogFile(join(directory, LOG), { toDisk: true }) };
 }
 
 /** @returns undefined where another process is at work with it, or is just bringing it into the history. */
@@ -134,20 +151,30 @@ async function openLeft(root: string, id: string): Promise<OpenLog | undefined> 
 /** Brings a log into the history and deletes it. Its name is the batch's id, so that a crash in between brings it in once. */
 async function writeOut(target: IngestTarget, log: OpenLog, signal?: AbortSignal): Promise<void> {
   await log.file.settle();
-  let longestTtlMs = 0;
   const rows: PutRows[] = [];
-  for await (const payload of log.file.read()) {
-    const each = decodeRows(target, payload);
-    rows.push(each);
-    longestTtlMs = Math.max(longestTtlMs, longestTtl(target, each));
-  }
-  if (rows.length > 0) {
-    const source = { rows: batchesOf(rows), origin: "put" as const, system: systemSchema, longestTtlMs };
-    await ingestRows(target, source, { batchId: `puts/${log.id}`, signal });
-  }
+  for await (const payload of log.file.read()) rows.push(decodeRows(target, payload));
+  const online = rows.filter(({ isOffline, batch }) => isOffline !== true && batch.length > 0);
+  const offline = rows.filter(({ isOffline }) => isOffline === true);
+  // Apart from each other, because those that did not go online are still to come there.
+  await ingestPuts(target, online, batchOf(log.id), signal);
+  await ingestPuts(target, offline, `${batchOf(log.id)}/history`, signal);
   await log.file.close();
   await rm(log.directory, { recursive: true, force: true });
   await log.unlock();
+}
+
+async function ingestPuts(
+  target: IngestTarget,
+  rows: readonly PutRows[],
+  batchId: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const longestTtlMs = Math.max(0, ...rows.map((each) => longestTtl(target, each)));
+  const isGated = rows.some(({ failedRules }) => failedRules !== undefined);
+  const system: Schema = isGated ? [...systemSchema, { name: FAILED_RULES, type: "utf8" }] : systemSchema;
+  const source = { rows: batchesOf(rows, isGated), origin: "put" as const, system, longestTtlMs };
+  await ingestRows(target, source, { batchId, signal });
 }
 
 const systemSchema: Schema = [
@@ -158,11 +185,13 @@ const systemSchema: Schema = [
 ];
 
 /** Puts many small batches together, each with the columns that the history adds. */
-async function* batchesOf(rows: readonly PutRows[]): AsyncGenerator<Batch> {
-  for (let at = 0; at < rows.length; at += 4096) yield concatBatches(rows.slice(at, at + 4096).map(withSystemColumns));
+async function* batchesOf(rows: readonly PutRows[], isGated: boolean): AsyncGenerator<Batch> {
+  for (let at = 0; at < rows.length; at += 4096) {
+    yield concatBatches(rows.slice(at, at + 4096).map((each) => withSystemColumns(each, isGated)));
+  }
 }
 
-function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted }: PutRows): Batch {
+function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted, failedRules }: PutRows, isGated: boolean): Batch {
   const times = (at: (row: number) => number | null) =>
     column(
       "timestamp",
@@ -176,6 +205,7 @@ function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted }: PutRows):
     api_invocation_time: times(() => writtenUs),
     is_deleted: column("bool", Array<boolean>(batch.length).fill(isDeleted === true)),
     expires_time: times((row) => expiresUs?.[row] ?? null),
+    ...(isGated ? { [FAILED_RULES]: column("utf8", failedRules ?? Array<null>(batch.length).fill(null)) } : {}),
   };
   return { length: batch.length, columns: { ...batch.columns, ...system } };
 }
@@ -191,30 +221,38 @@ interface RowsText {
   readonly columns: Readonly<Record<string, readonly ValueText[]>>;
   readonly expiresUs?: readonly (number | null)[];
   readonly isDeleted?: true;
+  readonly failedRules?: readonly (string | null)[];
+  readonly isOffline?: true;
+  /** Which call of its log. */
+  readonly call?: number;
 }
 
-function encodeRows({ view }: IngestTarget, { batch, writtenUs, expiresUs, isDeleted }: PutRows): Uint8Array {
+function encodeRows({ view }: IngestTarget, rows: PutRows, call: number): Uint8Array {
+  const { batch, writtenUs, expiresUs, isDeleted, failedRules, isOffline } = rows;
   const columns = sourceSchema(view).map(
     ({ name }) => [name, (toArray(batch.columns[name]!) as OnlineValue[]).map(encodeValue)] as const,
   );
   const text: RowsText = {
     writtenUs,
+    call,
     columns: Object.fromEntries(columns),
     ...(expiresUs === undefined ? {} : { expiresUs }),
     ...(isDeleted === undefined ? {} : { isDeleted }),
+    ...(failedRules === undefined ? {} : { failedRules }),
+    ...(isOffline === undefined ? {} : { isOffline }),
   };
   return Buffer.from(JSON.stringify(text));
 }
 
-function decodeRows({ view }: IngestTarget, payload: Uint8Array): PutRows {
+function decodeRows({ view }: IngestTarget, payload: Uint8Array): PutRows & { readonly call: number } {
   const { columns, ...rest } = JSON.parse(Buffer.from(payload).toString("utf8")) as Partial<RowsText>;
   // The first record of a log says its format, and holds no rows.
-  if (columns === undefined) return { writtenUs: 0, batch: emptyRows(view) };
+  if (columns === undefined) return { writtenUs: 0, call: -1, batch: emptyRows(view) };
   const built = sourceSchema(view).map(
     ({ name, type }) => [name, column(type, (columns[name] ?? []).map(decodeValue) as ValueInput[])] as const,
   );
   const length = built[0]?.[1].length ?? 0;
-  return { writtenUs: rest.writtenUs ?? 0, ...rest, batch: { length, columns: Object.fromEntries(built) } };
+  return { writtenUs: 0, call: -1, ...rest, batch: { length, columns: Object.fromEntries(built) } };
 }
 
 const emptyRows = (view: IngestTarget["view"]): Batch => ({

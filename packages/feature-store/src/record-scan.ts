@@ -1,8 +1,9 @@
-import type { CallOptions, Dataset } from "@millwright/contracts";
+import { type Batch, type CallOptions, type Dataset, type Digest, hasCode } from "@millwright/contracts";
 import { identifier } from "@millwright/duckdb";
 import type { FeatureView } from "./definition.ts";
-import { historySql, type HistorySource, namingFile } from "./history-sql.ts";
+import { historySql, type HistorySource, namingFile, readingHistory } from "./history-sql.ts";
 import { valueColumns } from "./source-columns.ts";
+import { FAILED_RULES } from "./system-columns.ts";
 
 export interface ScanOptions extends CallOptions {
   /** Rows from this event time on, UTC milliseconds. Default: from the first. */
@@ -21,21 +22,73 @@ export interface ScanOptions extends CallOptions {
 
 /**
  * A view's rows in its history, ordered by event time, keys, and the order in which they came; with `write_time` and `is_deleted` beside the view's
- * columns.
+ * columns, and `failed_rules` where rows came through a gate.
  */
 export async function scanRecords(source: HistorySource, view: FeatureView, options: ScanOptions): Promise<Dataset> {
-  const sql = await scanSql(source, view, options);
-  try {
-    return await source.duckdb.asDataset(sql, { signal: options.signal });
-  } catch (error) {
-    throw await namingFile(source, view, error);
-  }
+  const log = await source.log(view.id);
+  const all = (await log.batches()).filter(({ origin }) => origin !== "compaction");
+  const pinned = { ...options, batches: new Set(all.map(({ number }) => number)) };
+  const hasFailedRules = all.some((batch) => batch.hasFailedRules === true);
+  const open = async (signal: AbortSignal | undefined): Promise<Dataset> =>
+    await readingHistory(async () => {
+      try {
+        return await source.duckdb.asDataset(await scanSql(source, view, { ...pinned, hasFailedRules }), { signal });
+      } catch (error) {
+        throw await namingFile(source, view, error);
+      }
+    });
+  return relisting(await open(options.signal), () => open(options.signal));
 }
 
-async function scanSql(source: HistorySource, view: FeatureView, options: ScanOptions): Promise<string> {
-  const { fromMs, toMs, duplicates = "drop", deleted = "drop", asOfMs, latest = false } = options;
+/** A dataset whose files may be merged between two walks: each walk reads the same rows from the files that hold them then. */
+function relisting(first: Dataset, open: () => Promise<Dataset>): Dataset {
+  let known: Promise<Digest> | undefined;
+  return {
+    schema: first.schema,
+    async *batches(options) {
+      let begun = false;
+      const walk = async function* (): AsyncGenerator<Batch> {
+        for await (const batch of (await open()).batches(options)) {
+          begun = true;
+          yield batch;
+        }
+      };
+      try {
+        yield* walk();
+      } catch (error) {
+        // All files are read, to be sorted, before the first row comes.
+        if (begun || !hasCode(error, "DUCKDB_FILE_MISSING")) throw error;
+        yield* walk();
+      }
+    },
+    digest: () => (known ??= open().then((dataset) => dataset.digest())),
+    ref: () => first.ref(),
+  };
+}
+
+interface PinnedScan extends ScanOptions {
+  readonly batches: ReadonlySet<number>;
+  readonly hasFailedRules: boolean;
+}
+
+async function scanSql(source: HistorySource, view: FeatureView, options: PinnedScan): Promise<string> {
+  const {
+    fromMs,
+    toMs,
+    duplicates = "drop",
+    deleted = "drop",
+    asOfMs,
+    latest = false,
+    batches,
+    hasFailedRules,
+  } = options;
   const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
-  const { sql } = await historySql(source, view, { range, availability: asOfMs !== undefined });
+  const { sql } = await historySql(source, view, {
+    range,
+    batches,
+    availability: asOfMs !== undefined,
+    failedRules: hasFailedRules,
+  });
   const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
   const rows =
     asOfMs === undefined ? sql : `SELECT * FROM (${sql}) WHERE coalesce("_available" <= ${asOfMs * 1000}, TRUE)`;
@@ -57,10 +110,10 @@ async function scanSql(source: HistorySource, view: FeatureView, options: ScanOp
   const chosen = latest
     ? `SELECT * FROM (${wanted}) QUALIFY row_number() OVER (PARTITION BY ${keys} ORDER BY "_time" DESC, ${rank}) = 1`
     : wanted;
-  return `SELECT ${outputOf(view).join(", ")} FROM (${chosen}) ORDER BY "_time", ${keys}, "_sequence"`;
+  return `SELECT ${outputOf(view, hasFailedRules).join(", ")} FROM (${chosen}) ORDER BY "_time", ${keys}, "_sequence"`;
 }
 
-function outputOf(view: FeatureView): string[] {
+function outputOf(view: FeatureView, hasFailedRules: boolean): string[] {
   const names = [...new Set([...Object.keys(view.entity.keys), ...valueColumns(view), ...Object.keys(view.inputs)])];
   return [
     ...names.map(identifier),
@@ -68,5 +121,6 @@ function outputOf(view: FeatureView): string[] {
     ...(view.createdTime === undefined ? [] : [`make_timestamp("_created") AS ${identifier(view.createdTime)}`]),
     `make_timestamp("_written") AS "write_time"`,
     `"_deleted" AS "is_deleted"`,
+    ...(hasFailedRules ? [`"_failed" AS "${FAILED_RULES}"`] : []),
   ];
 }

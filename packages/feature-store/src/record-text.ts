@@ -49,11 +49,13 @@ export function decodeRecords(bytes: Uint8Array): OnlineRecord[] {
   const rows = parse(bytes);
   if (!Array.isArray(rows)) return [];
   return (rows as readonly (RowText | OtherText)[]).map((row) => {
-    if ("removedKey" in row || "floorUs" in row || "tileUs" in row) return row;
+    if (!isRowText(row)) return row;
     const [key, timeUs, createdUs, inputs, values, marks] = row;
     return { key, timeUs, createdUs, inputs, values: values.map(decodeValue), ...marks };
   });
 }
+
+const isRowText = (row: RowText | OtherText): row is RowText => Array.isArray(row);
 
 export function encodeValue(value: OnlineValue): ValueText {
   if (typeof value === "bigint") return ["b", String(value)];

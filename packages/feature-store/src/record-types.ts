@@ -1,5 +1,6 @@
 import type { Batch, CallOptions, Clock, MillwrightError } from "@millwright/contracts";
 import type { FeatureView } from "./definition.ts";
+import type { Gate } from "./gate.ts";
 import type { Online } from "./online.ts";
 import type { OnlineReading } from "./online-view.ts";
 import type { OnlineValue } from "./online-store.ts";
@@ -80,6 +81,8 @@ export interface RecordsContext {
   readonly hasOnline: boolean;
   readonly clock: Clock;
   journal(view: FeatureView): Promise<PutJournal>;
+  /** What rows of the view must be; undefined: anything goes. */
+  gateOf(view: FeatureView): Gate | undefined;
 }
 
 /** Records one by one, online and in the history at once. */

@@ -2,9 +2,10 @@ import { type Batch, unsupported } from "@millwright/contracts";
 import { asFloat64, columnOf } from "@millwright/data";
 import type { FeatureView } from "./definition.ts";
 import { deleteOutdated, eventTimeConflict, recordMissing } from "./errors.ts";
+import { checkPut } from "./gate-check.ts";
 import type { Online, OnlineChange } from "./online.ts";
 import { onlineRows } from "./online-rows.ts";
-import type { OnlineRow, OnlineValue } from "./online-store.ts";
+import type { OnlineMark, OnlineRow, OnlineValue } from "./online-store.ts";
 import { isDelete } from "./online-view.ts";
 import { keyOf, shown } from "./record-key.ts";
 import type { DeleteOptions, PutOptions, PutResult, RecordsContext, UpdateOptions } from "./record-types.ts";
@@ -26,6 +27,7 @@ export async function putRows(
   const batch = "columns" in given ? given : batchOfRows(where, view, given);
   checkBatch(where, sourceSchema(view), batch);
   const writtenUs = nowUs(context);
+  const failedRules = await gated(context, view, batch);
   const expiresUs = ttlMs === undefined ? undefined : expiryOf(view, batch, ttlMs);
   const rows = onlineRows(view, batch).map((row) =>
     ttlMs === undefined ? row : { ...row, expiresUs: row.timeUs + ttlMs * 1000 },
@@ -34,9 +36,23 @@ export async function putRows(
   const fresh = rows.filter((row) => writtenUs < (row.expiresUs ?? row.timeUs + (view.ttlMs ?? Infinity) * 1000));
   const goesOnline = to !== "history" && hasOnline;
   const newest = goesOnline ? await countNewest(online, view, fresh) : 0;
-  if (to !== "online") await (await journal(view)).append({ batch, writtenUs, expiresUs });
-  if (goesOnline) await online.add(view, fresh, signal);
+  const isOffline = goesOnline ? undefined : true;
+  const mark =
+    to === "online"
+      ? undefined
+      : await (await journal(view)).append({ batch, writtenUs, expiresUs, failedRules, isOffline });
+  if (goesOnline) await online.add(view, fresh, signal, mark);
   return { rows: rows.length, newest, skippedRows: batch.length - rows.length };
+}
+
+/** Throws `FEATURE_STORE_GATE_REFUSED`. */
+async function gated(
+  { clock, gateOf }: RecordsContext,
+  view: FeatureView,
+  batch: Batch,
+): Promise<(string | null)[] | undefined> {
+  const gate = gateOf(view);
+  return gate === undefined ? undefined : await checkPut(view, gate, batch, clock.nowMs());
 }
 
 /** @returns the changed row. */
@@ -61,10 +77,11 @@ export async function updateRecord(
     if (timeUs <= current.timeUs) throw eventTimeConflict(view.name, timeUs / 1000, current.timeUs / 1000);
     return { row: patched(view, current, patch, timeUs) };
   };
-  const keep = async ({ row }: OnlineChange): Promise<void> => {
+  const keep = async ({ row }: OnlineChange): Promise<OnlineMark> => {
     const batch = batchOfRows(`The patch of a record in "${view.name}"`, view, [sourceRow(view, keys, row!)]);
+    const failedRules = await gated(context, view, batch);
     const expiresUs = row!.expiresUs === undefined ? undefined : [row!.expiresUs];
-    await (await journal(view)).append({ batch, writtenUs: now, expiresUs });
+    return await (await journal(view)).append({ batch, writtenUs: now, expiresUs, failedRules });
   };
   const { row } = await online.change(view, key, { decide, before: keep, signal });
   return row!;
@@ -89,11 +106,12 @@ export async function deleteRecord(
     values: Object.keys(view.features).map(() => null),
     isDeleted: true,
   };
-  const mark = async (): Promise<void> => {
+  const mark = async (): Promise<OnlineMark> => {
     const batch = batchOfRows(`A delete in "${view.name}"`, view, [sourceRow(view, keys, marker)]);
-    await (await journal(view)).append({ batch, writtenUs, isDeleted: true });
+    const isOffline = hasOnline ? undefined : true;
+    return await (await journal(view)).append({ batch, writtenUs, isDeleted: true, isOffline });
   };
-  if (!hasOnline) return await mark();
+  if (!hasOnline) return void (await mark());
   const decide = (newest: OnlineRow | undefined): OnlineChange => {
     const isLater = newest === undefined || timeUs > newest.timeUs;
     if (hard && !isLater) throw deleteOutdated(view.name, timeUs / 1000, newest.timeUs / 1000);

@@ -6,12 +6,14 @@ import {
   type FeatureVectors,
   type Meter,
 } from "@millwright/contracts";
+import { catchUp, type CatchUpTarget } from "./catch-up.ts";
 import type { FeatureView } from "./definition.ts";
 import type { FeatureService } from "./service-definition.ts";
-import { historyRows, type HistoryRowsOptions } from "./history-rows.ts";
 import type { HistorySource } from "./history-sql.ts";
-import type { Arrival, ChangeOptions, MaterializeOptions, MaterializeResult, Online, OnlineChange } from "./online.ts";
-import type { OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
+import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
+import { addHistory, addKept, rowsFrom } from "./online-load.ts";
+import { createOnlineCursor, type OnlineCursor } from "./online-cursor.ts";
+import type { OnlineMark, OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnDemand, type OnDemand } from "./on-demand.ts";
 import { withOnDemand } from "./on-demand-read.ts";
 import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
@@ -34,6 +36,9 @@ const REWRITE_ROWS = 100_000;
 
 interface Held {
   state: OnlineView;
+  cursor: OnlineCursor;
+  /** The last reload: the batches that it found, and up to when it took their rows. */
+  reloaded: { readonly ids: ReadonlySet<string>; readonly upToUs: number } | undefined;
   /** Records the store has. */
   stored: number;
   readonly turns: Turns;
@@ -52,6 +57,8 @@ class ResidentOnline implements Online {
   readonly #held: ReadonlyMap<string, Held>;
   readonly #background = new Set<Promise<void>>();
   readonly #inTurnOfKey = createKeyedTurns();
+  /** One load of a view at a time. */
+  readonly #loading = createKeyedTurns();
   readonly #ages: ReturnType<typeof freshnessMeter>;
   readonly #onDemand: OnDemand;
 
@@ -87,14 +94,24 @@ class ResidentOnline implements Online {
     this.#ages.observe(ageMs / 1000, { view: name });
   }
 
-  async add(view: FeatureView, rows: readonly OnlineRow[], signal: AbortSignal | undefined): Promise<Arrival> {
+  async add(
+    view: FeatureView,
+    rows: readonly OnlineRow[],
+    signal: AbortSignal | undefined,
+    mark?: OnlineMark,
+  ): Promise<Arrival> {
     const held = this.#of(view);
-    const lateRows = await held.turns.among(async () => {
-      held.state.check(rows);
+    const work = async (): Promise<number> => {
+      // Its batch may have been loaded while this call waited.
+      const { ids, upToUs = 0 } = held.reloaded ?? {};
+      const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
+      const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs) : rows;
+      held.state.check(fresh);
       const { watermarkUs } = held.state;
-      await this.#append(view, held, rows, signal);
+      await this.#append(view, held, mark === undefined || isThere ? fresh : [...fresh, mark], signal);
       return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
-    }, signal);
+    };
+    const lateRows = await this.#marked(held, mark, () => held.turns.among(work, signal));
     this.#rewriteWhenLong(view, held);
     const { watermarkUs } = held.state;
     return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
@@ -105,9 +122,11 @@ class ResidentOnline implements Online {
     const work = async (): Promise<OnlineChange> => {
       signal?.throwIfAborted();
       const change = decide(held.state.newest(key));
-      await before(change);
-      if (change.removes === true) await this.#append(view, held, [{ removedKey: key }]);
-      else if (change.row !== undefined) await this.#append(view, held, [change.row]);
+      const mark = await before(change);
+      const records: OnlineRecord[] = change.removes === true ? [{ removedKey: key }] : [];
+      if (change.row !== undefined) records.push(change.row);
+      if (mark !== undefined) records.push(mark);
+      await this.#marked(held, mark, () => this.#append(view, held, records));
       return change;
     };
     return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, signal));
@@ -123,19 +142,52 @@ class ResidentOnline implements Online {
     return state.read(key, timeUs, state.aggregates.createResults());
   }
 
-  async materialize(view: FeatureView, { upToMs, signal }: MaterializeOptions): Promise<MaterializeResult> {
+  async isMarked(view: FeatureView, mark: OnlineMark): Promise<boolean> {
+    return this.#of(view).cursor.has(mark);
+  }
+
+  async reload(view: FeatureView, { upToMs, flush, signal }: ReloadOptions): Promise<Loaded> {
     const { source, store, latenessMs } = this.#options;
     const held = this.#of(view);
-    const upToUs = held.state.boundaryAt(Math.round(upToMs * 1000));
-    const state = createOnlineView(view, { latenessMs });
-    const rows = await addHistory(source, view, state, { upToUs, latenessUs: latenessMs * 1000, signal });
-    return await held.turns.alone(async () => {
-      const keptRows = addKept(state, rowsFrom(held.state, upToUs));
-      await store!.replace(view.id, state.records(), { signal });
-      held.state = state;
-      held.stored = state.size;
-      return { rows, keptRows, upToMs: upToUs / 1000 };
-    }, signal);
+    return await this.#loading(view.id, async () => {
+      const upToUs = held.state.boundaryAt(Math.round(upToMs * 1000));
+      const state = createOnlineView(view, { latenessMs });
+      const options = { upToUs, latenessUs: latenessMs * 1000, signal };
+      const numbers = new Set<number>();
+      let rows = await addHistory(source, view, state, { ...options, numbers });
+      return await held.turns.alone(async () => {
+        // What came into the history meanwhile is little. Rows of it that wait to be added are in it already.
+        await flush();
+        rows += await addHistory(source, view, state, { ...options, numbers });
+        const listed = (await (await source.log(view.id)).batches()).filter(({ number }) => numbers.has(number));
+        const keptRows = addKept(state, rowsFrom(held.state, upToUs));
+        const batches = held.cursor.pending(listed).length;
+        const cursor = createOnlineCursor();
+        for (const record of [...held.cursor.records(), held.cursor.after(listed)]) cursor.take(record);
+        await store!.replace(view.id, recordsOf({ state, cursor }), { signal });
+        const reloaded = { ids: new Set(listed.map(({ id }) => id)), upToUs };
+        Object.assign(held, { state, cursor, reloaded, stored: state.size });
+        return { rows, keptRows, batches, upToMs: upToUs / 1000 };
+      }, signal);
+    });
+  }
+
+  async catchUp(view: FeatureView, { select = () => true, signal }: CatchUpOptions): Promise<Loaded> {
+    const { source, latenessMs, clock } = this.#options;
+    const held = this.#of(view);
+    const nowMs = clock.nowMs();
+    const run = { nowUs: Math.round(nowMs * 1000), latenessUs: latenessMs * 1000, select, signal };
+    const loaded = await this.#loading(view.id, async () => {
+      const keptRows = held.state.size;
+      const keep: CatchUpTarget["keep"] = ({ rows }, { floor, cursor }) =>
+        held.turns.among(async () => {
+          held.state.check(rows);
+          await this.#append(view, held, [...(floor === undefined ? [] : [floor]), ...rows, cursor], signal);
+        }, signal);
+      return { keptRows, upToMs: nowMs, ...(await catchUp(source, view, { cursor: held.cursor, keep }, run)) };
+    });
+    this.#rewriteWhenLong(view, held);
+    return loaded;
   }
 
   async settle(): Promise<void> {
@@ -149,9 +201,22 @@ class ResidentOnline implements Online {
     return this.#held.get(view.id)!;
   }
 
+  /** Does work whose rows carry a mark: from here on nobody else brings them online. */
+  async #marked<Result>(held: Held, mark: OnlineMark | undefined, work: () => Promise<Result>): Promise<Result> {
+    if (mark !== undefined) held.cursor.take(mark);
+    try {
+      return await work();
+    } catch (error) {
+      if (mark !== undefined) held.cursor.drop(mark);
+      throw error;
+    }
+  }
+
   async #append(view: FeatureView, held: Held, records: readonly OnlineRecord[], signal?: AbortSignal): Promise<void> {
+    if (records.length === 0) return;
     await this.#options.store!.append(view.id, records, { signal });
     held.state.add(records);
+    for (const record of records) held.cursor.take(record);
     held.stored += records.length;
   }
 
@@ -160,7 +225,7 @@ class ResidentOnline implements Online {
     if (held.stored < REWRITE_ROWS + held.state.size * REWRITE_RATIO) return;
     held.stored = held.state.size;
     const rewriting = held.turns
-      .alone(() => this.#options.store!.replace(view.id, held.state.records()))
+      .alone(() => this.#options.store!.replace(view.id, recordsOf(held)))
       // The store then keeps more than it needs, which is no loss; what is wrong with it the next push will say.
       .catch(() => {})
       .finally(() => this.#background.delete(rewriting));
@@ -168,49 +233,25 @@ class ResidentOnline implements Online {
   }
 }
 
-/** The rows from a time on. Where some of those may have been dropped already, that stays known; what was dropped before is in the history. */
-export function* rowsFrom(state: OnlineView, fromUs: number): IterableIterator<OnlineRecord> {
-  for (const record of state.records(fromUs)) if (!("floorUs" in record) || record.floorUs > fromUs) yield record;
-}
-
 async function load(
   view: FeatureView,
   { store, latenessMs, signal }: Pick<ResidentOnlineOptions, "store" | "latenessMs" | "signal">,
 ): Promise<Held> {
   const state = createOnlineView(view, { latenessMs });
+  const cursor = createOnlineCursor();
   let stored = 0;
   if (store !== undefined) {
     for await (const record of store.read(view.id, { signal })) {
       state.add([record]);
+      cursor.take(record);
       stored++;
     }
   }
-  return { state, stored, turns: createTurns() };
+  return { state, cursor, reloaded: undefined, stored, turns: createTurns() };
 }
 
-/** Adds the rows of the history before a time that reads from then on can need. @returns how many. */
-async function addHistory(
-  source: HistorySource,
-  view: FeatureView,
-  state: OnlineView,
-  options: HistoryRowsOptions,
-): Promise<number> {
-  const { floorUs, rows } = await historyRows(source, view, options);
-  let added = 0;
-  state.add([{ floorUs }]);
-  for await (const records of rows) {
-    state.add(records);
-    added += records.length;
-  }
-  return added;
-}
-
-/** @returns how many rows the records stand for. */
-export function addKept(state: OnlineView, records: Iterable<OnlineRecord>): number {
-  let rows = 0;
-  for (const record of records) {
-    rows += "timeUs" in record ? 1 : "tileUs" in record ? record.rows : 0;
-    state.add([record]);
-  }
-  return rows;
+/** All that is to be kept of a view. */
+function* recordsOf({ state, cursor }: Pick<Held, "state" | "cursor">): IterableIterator<OnlineRecord> {
+  yield* state.records();
+  yield* cursor.records();
 }

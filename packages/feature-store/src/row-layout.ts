@@ -59,7 +59,6 @@ export interface RowLayout {
 }
 
 export function layoutOf(view: FeatureView): RowLayout {
-  const digest = createHash("sha256").update(view.id).digest();
   const types = Object.values(view.features);
   const inputs = Object.entries(view.inputs);
   const offsets = [0];
@@ -86,7 +85,7 @@ export function layoutOf(view: FeatureView): RowLayout {
   };
   return {
     view,
-    mark: { low: digest.readUInt32LE(0), high: digest.readUInt32LE(4) },
+    mark: markOf(view.id),
     types,
     offsets,
     runs: runsOf(types),
@@ -94,6 +93,12 @@ export function layoutOf(view: FeatureView): RowLayout {
     shape: shapeOf(inputs.length, types.length)!,
     shapeOf,
   };
+}
+
+/** The mark of a section by what it is of. */
+export function markOf(text: string): SectionMark {
+  const digest = createHash("sha256").update(text).digest();
+  return { low: digest.readUInt32LE(0), high: digest.readUInt32LE(4) };
 }
 
 function runsOf(types: readonly FeatureType[]): FeatureRun[] {

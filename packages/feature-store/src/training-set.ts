@@ -6,7 +6,7 @@ import { joinAsOf } from "./asof-join.ts";
 import type { FeatureView } from "./definition.ts";
 import { type FeatureService } from "./service-definition.ts";
 import { columnType } from "./errors.ts";
-import type { HistorySource } from "./history-sql.ts";
+import { type HistorySource, readingHistory } from "./history-sql.ts";
 import type { LeakageOptions } from "./leakage.ts";
 import { computeForHistory } from "./on-demand.ts";
 import { scratchName } from "./scratch-name.ts";
@@ -219,7 +219,9 @@ async function joinViews(
     for (const [position, view] of views.entries()) {
       const request = { labels: table, labelTime, asKnown, batches: batches[view.id], position, signal };
       const isPlain = asKnown === undefined && hasOnlyFeatures(view);
-      const join = isPlain ? await joinAsOf(source, view, request) : await joinSorted(source, view, request);
+      const join = await readingHistory(() =>
+        isPlain ? joinAsOf(source, view, request) : joinSorted(source, view, request),
+      );
       tables.push(...join.tables);
       joins.push(join);
     }

@@ -175,7 +175,7 @@ test("a materialization in the background is accepted, keeps another from starti
   };
   const server = await openServer({ logger }, ({ store }) => ({
     ...store,
-    materialize: async (view, options) => {
+    materialize: async (view, options = {}) => {
       began.push(options.signal!);
       if (began.length > 2) throw new Error("no disk");
       await Promise.race([gate, new Promise((_resolve, reject) => options.signal!.addEventListener("abort", reject))]);

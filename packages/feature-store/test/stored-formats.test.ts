@@ -115,13 +115,20 @@ test("an entry of the history is read; of a newer format it is called too new, o
     origin: "put",
     availableMs: 1706745600123,
   });
+  await copyFile(new URL("history-fold-3.json", golden), join(log.directory, "_batches", "fold.json"));
+  expect(await log.batches()).toMatchObject([
+    { id: "monday", number: 1 },
+    { id: "tuesday", number: 2 },
+    { id: "wednesday", number: 3, formatVersion: 2, schema: [{ name: "tail", type: "utf8" }] },
+    { id: "compaction/1", number: 4, origin: "compaction", replaces: ["ds=2024-01-31/part-3-data_0.parquet"] },
+  ]);
   const fresh = await openHistoryLog(directory, "flights");
-  await writeFile(entry, '{"formatVersion":3,"batches":{}}');
+  await writeFile(entry, '{"formatVersion":4,"batches":{}}');
   await expect(fresh.batches()).rejects.toMatchObject({
     code: "FEATURE_STORE_FORMAT_TOO_NEW",
     remedy: expect.stringContaining("Install") as string,
   });
-  for (const text of ['{"number":1,"parts":[]}', "null", "7", "{"]) {
+  for (const text of ['{"number":1,"parts":[]}', "null", "7", "{", '{"formatVersion":3,"batches":{}}']) {
     await writeFile(entry, text);
     await expect(fresh.batches()).rejects.toMatchObject({ code: "FEATURE_STORE_HISTORY_CORRUPT" });
   }

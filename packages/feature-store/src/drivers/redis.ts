@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { abortable, type CallOptions, closed } from "@millwright/contracts";
-import { onlineFailure } from "../errors.ts";
+import { onlineFailure } from "../keyed-errors.ts";
 import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
 import { connectRedis, type RedisClient, type RedisCommands } from "../redis-commands.ts";
 

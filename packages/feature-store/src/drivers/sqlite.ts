@@ -1,5 +1,5 @@
 import { closed } from "@millwright/contracts";
-import { onlineFailure } from "../errors.ts";
+import { onlineFailure } from "../keyed-errors.ts";
 import { changesOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
 
 /** What is used of a prepared statement. */

@@ -2,7 +2,7 @@ import type { Batch, CallOptions, Column } from "@millwright/contracts";
 import { asFloat64, columnOf, concatBatches, numericArray } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
 import type { FeatureType, FeatureView } from "../definition.ts";
-import { historySql, type HistorySource, namingFile } from "../history-sql.ts";
+import { historySql, type HistorySource, namingFile, readingHistory } from "../history-sql.ts";
 import { createKeyIndex, type KeyIndex } from "./key-index.ts";
 
 /** Rows of a view in memory, by entity, then time, then rank: the last one of those at a time or before it counts. */
@@ -40,6 +40,14 @@ export interface LoadOptions extends CallOptions {
  * Throws `FEATURE_STORE_HISTORY_CORRUPT`.
  */
 export async function loadSegment(
+  source: HistorySource,
+  view: FeatureView,
+  options: LoadOptions,
+): Promise<Segment | undefined> {
+  return await readingHistory(() => readSegment(source, view, options));
+}
+
+async function readSegment(
   source: HistorySource,
   view: FeatureView,
   { batches, limitBytes, signal }: LoadOptions,

@@ -86,6 +86,30 @@ export const onlineStoreContract: readonly ContractCase<OnlineStore>[] = [
     },
   },
   {
+    name: "what is said beside the rows is kept with them, in its place",
+    run: async (store) => {
+      const said: readonly OnlineRecord[] = [
+        { floorUs: 3 },
+        row("x", 4),
+        {
+          seenBatches: [
+            [1, 5],
+            [7, 7],
+          ],
+          partway: { batch: 8, row: 99 },
+          doneMarks: ["puts/a"],
+        },
+        { removedKey: "x" },
+        { markedBatch: "puts/b", calls: [[0, 3]] },
+        { markedBatch: "stream/c" },
+      ];
+      await store.append("a", said);
+      assert.deepEqual(await all(store, "a"), said);
+      await store.replace("a", said.slice(2));
+      assert.deepEqual(await all(store, "a"), said.slice(2));
+    },
+  },
+  {
     name: "calls take effect in the order they were made, whatever they are",
     run: async (store) => {
       await Promise.all([
