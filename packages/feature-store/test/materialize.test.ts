@@ -2,7 +2,9 @@ import { stat } from "node:fs/promises";
 import { type Batch, createManualClock, createRandom } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
+import { open as openLmdb } from "lmdb";
 import { expect, test } from "vitest";
+import { openLmdbOnlineStore } from "../src/drivers/lmdb.ts";
 import { openLogOnlineStore } from "../src/drivers/log.ts";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import {
@@ -230,4 +232,47 @@ test("FS-24: a run that was killed is gone on with: the state is that of one tha
   const found = await answers(store);
   expect(found).toEqual(await answers(fresh));
   expect((found as Record<string, number[]>)["numbers__rows"]!.reduce((total, each) => total + each, 0)).toBe(120_000);
+}, 600_000);
+
+// About 15 s: processes are started and killed.
+test("FS-24: a run into LMDB that was killed is gone on with by another process, and no row counts twice", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb();
+  const now = 100 * DAY;
+  const random = createRandom(25);
+  const lmdb = openLmdb({ path: `${directory.path}/online.lmdb` });
+  await using online = openLmdbOnlineStore(lmdb);
+  const history = `${directory.path}/history`;
+  await using store = await openFeatureStore({
+    history,
+    services: [all],
+    duckdb,
+    clock: createManualClock(now),
+    online,
+  });
+  for (let batch = 0; batch < 4; batch++) {
+    const rows = await duckdb.asDataset(`SELECT CAST(hash(i, ${batch}) % 50 AS INTEGER) AS "key",
+      make_timestamp(CAST(${now * 1000} - hash(i, ${batch}, 1) % ${6 * DAY * 1000} AS BIGINT)) AS "at", 1 AS "value" FROM range(15000) AS r(i)`);
+    await store.ingest(numbers, rows, { batchId: `batch ${batch}` });
+  }
+  const rowsOnline = async (): Promise<number> => {
+    const { features } = await store.read("all", { entities: batchOf({ key: column("int32", KEYS) }), timeMs: now });
+    return (columnsOf(features)["numbers__rows"] as (number | null)[]).reduce(
+      (sum: number, each) => sum + (each ?? 0),
+      0,
+    );
+  };
+  let partway = 0;
+  for (let round = 0; round < 4; round++) {
+    const before = await rowsOnline();
+    const enough = before + 500 + random.next() * 8_000;
+    const program = await begin("materialize-once.mjs", [directory.path, String(now), "lmdb"]);
+    await program.killWhen(async () => (await rowsOnline()) > enough);
+    const rows = await rowsOnline();
+    if (rows > before && rows < 60_000) partway++;
+  }
+  expect(partway).toBeGreaterThan(1);
+  await store.materialize(numbers);
+  expect(await rowsOnline()).toBe(60_000);
+  await lmdb.close();
 }, 600_000);

@@ -69,6 +69,11 @@ test("the first call of a view reads its files; from the second on its rows are 
     await store.ingest(left, batches(rowsOf(1, batch)));
     expect(await score(2)).toEqual([batch]);
   }
+  // Other files with the same rows are no reason to read them.
+  expect(await store.compact(left, { graceMs: 0 })).toMatchObject({ mergedFiles: 11 });
+  queries.splice(0);
+  expect(await score(2)).toEqual([11]);
+  expect(readsFiles()).toBe(false);
 });
 
 test("rows in memory stay below the limit: what was not asked for the longest goes, what does not fit is read from files", async () => {
