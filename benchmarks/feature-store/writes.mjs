@@ -30,8 +30,15 @@ async function once(start, request) {
   const peer = startPeer(start);
   await peer.ask({ op: "prepare", views: files.views });
   const measured = await peer.ask(request);
+  if (request.op === "materialize") await checkEntities(peer);
   await peer.stop();
   return measured;
+}
+
+/** Whoever has not loaded every entity has done less. */
+async function checkEntities(peer) {
+  const { answer } = await peer.ask({ op: "count", view: VIEWS[0].name });
+  if (answer.entities !== Number(options.entities)) throw new Error(`${peer.name} loaded ${answer.entities} entities.`);
 }
 
 async function inTurns(what, pairs, ours, theirs) {

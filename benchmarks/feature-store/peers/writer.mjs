@@ -28,6 +28,11 @@ await serve({
     await duckdb.execute(`COPY (${rows}) TO '${history}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (ds))`);
     return {};
   },
+  async count() {
+    const entities = new Set();
+    for await (const { key } of online.read(view.name)) if (key !== undefined) entities.add(key);
+    return { entities: entities.size };
+  },
   materialize: async ({ end }) => await store.materialize(view.name, { upToMs: end }),
 });
 await store?.[Symbol.asyncDispose]();
