@@ -78,7 +78,8 @@ beforeAll(async () => {
 afterAll(async () => {
   process.off("unhandledRejection", noteStray);
   process.chdir(home);
-  await rm(folder, { recursive: true, force: true });
+  // What was called last may still be writing.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

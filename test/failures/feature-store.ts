@@ -8,6 +8,8 @@ import { openMemoryEventLog } from "../../packages/storage/dist/index.js";
 import { catalogue } from "./feature-catalogue.ts";
 import { clicks, definitions, remote, service } from "./feature-definitions.ts";
 import { doors } from "./feature-doors.ts";
+import { keyedStores } from "./feature-keyed.ts";
+import { gate, numbers, streams } from "./feature-streams.ts";
 import { type FailureTable, type Failures, methods, type Subjects, well } from "./subjects.ts";
 
 const { batchOf } = data;
@@ -237,21 +239,32 @@ const shownBy: Readonly<Record<string, string>> = {
   LEAKAGE: "leakage",
   LOG_CORRUPT: "online-store",
   TIME_TOO_OLD: "online",
+  ONLINE_CORRUPT: "keyed-rows",
   VALUE_INVALID: "fastify-refusals",
   WRITE_FAILED: "online-full-disk",
 };
 
 export async function openTable(folder: string): Promise<FailureTable> {
   const duckdb = await openDuckDb();
-  const services = [service, remote, counts];
+  const services = [service, remote, counts, numbers];
   const events = openMemoryEventLog();
-  const options = { history: `${folder}/history`, services, online: openMemoryOnlineStore(), duckdb, clock, events };
+  const gates = { clicks: gate };
+  const options = {
+    history: `${folder}/history`,
+    services,
+    online: openMemoryOnlineStore(),
+    duckdb,
+    clock,
+    events,
+    gates,
+  };
   const store = await features.openFeatureStore(options);
   await store.put("profile", [row]);
   await store.ingest("clicks", batches(clicked));
   await store.materialize("clicks", { upToMs: 9_200 });
   const file = `${folder}/file`;
   await writeFile(file, "no folder");
+  const keyed = await keyedStores(folder);
   const beside = await doors(folder, store, clock);
   let count = 0;
   const opening = () => [
@@ -261,6 +274,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       ...definitions,
       ...beside.subjects,
+      ...keyed.subjects,
+      ...(await streams(store)),
       ...comparisons(store),
       ...reads(folder, store),
       ...(await pins(store)),
@@ -286,6 +301,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     ),
     async [Symbol.asyncDispose]() {
       await beside[Symbol.asyncDispose]();
+      await keyed[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       await duckdb[Symbol.asyncDispose]();
     },

@@ -34,7 +34,7 @@ for (const { name, appliesTo, run } of featureSourceContract) {
     try {
       const source = openFeastFeatureSource({ url, services: [service], clock });
       const fixture = { source, service: "score", entities, request };
-      if (appliesTo?.(fixture) === false) skip();
+      if (appliesTo?.(fixture) === false) skip("the source has not what the case is about");
       await run(fixture);
     } finally {
       await app.close();

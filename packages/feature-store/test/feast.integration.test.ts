@@ -144,7 +144,7 @@ for (const { name, appliesTo, run: runCase } of featureSourceContract) {
     if (!isWanted) skip(missing);
     const source = openFeastFeatureSource({ url: feastUrl, services: definitions.services });
     const given = { source, service: "ride", entities };
-    if (appliesTo?.(given) === false) skip();
+    if (appliesTo?.(given) === false) skip("the source has not what the case is about");
     await runCase(given);
   });
 }

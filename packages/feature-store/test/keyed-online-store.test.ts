@@ -12,7 +12,7 @@ import { mountSmallDisk } from "./small-disk.ts";
 for (const { name, appliesTo, run } of keyedOnlineStoreContract) {
   test(`memory: ${name}`, async ({ skip }) => {
     await using store = openMemoryKeyedOnlineStore();
-    if (appliesTo?.(store) === false) skip();
+    if (appliesTo?.(store) === false) skip("the store has not what the case is about");
     await run(store);
   });
   test(`lmdb: ${name}`, async ({ skip }) => {
@@ -20,7 +20,7 @@ for (const { name, appliesTo, run } of keyedOnlineStoreContract) {
     const root = open({ path: join(directory.path, "online.lmdb") });
     try {
       await using store = openLmdbOnlineStore(root);
-      if (appliesTo?.(store) === false) skip();
+      if (appliesTo?.(store) === false) skip("the store has not what the case is about");
       await run(store);
     } finally {
       await root.close();
@@ -31,7 +31,7 @@ for (const { name, appliesTo, run } of keyedOnlineStoreContract) {
     const connection = new DatabaseSync(join(directory.path, "online.db"));
     try {
       await using store = openSqliteOnlineStore(connection);
-      if (appliesTo?.(store) === false) skip();
+      if (appliesTo?.(store) === false) skip("the store has not what the case is about");
       await run(store);
     } finally {
       connection.close();
@@ -86,7 +86,7 @@ test("a SQLite file that another connection is writing to is busy, in words, and
 
 test("a full disk is told in words, and nothing is half written", async ({ skip }) => {
   await using disk = await mountSmallDisk(2048);
-  if (disk === undefined) return skip();
+  if (disk === undefined) return skip("a small disk takes Linux and its administrator");
   const root = open({ path: join(disk.directory, "online.lmdb") });
   const connection = new DatabaseSync(join(disk.directory, "online.db"));
   for (const store of [openLmdbOnlineStore(root), openSqliteOnlineStore(connection)]) {

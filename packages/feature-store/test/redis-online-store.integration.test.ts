@@ -2,7 +2,7 @@ import { createManualClock } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import { createClient, createCluster } from "@redis/client";
 import { Cluster, Redis } from "ioredis";
-import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
+import { afterAll, beforeAll, expect, expectTypeOf, test, type TestContext } from "vitest";
 import { openRedisOnlineStore, type RedisClient } from "../src/drivers/redis.ts";
 import type { KeyedOnlineStore } from "../src/index.ts";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
@@ -20,8 +20,14 @@ import { batches, columnsOf, temporaryDirectory } from "./rows.ts";
 import { hasRedisServer, type RedisServer, startRedisServer } from "./redis-server.ts";
 
 const isThere = hasRedisServer();
-if (!isThere && process.env["CI"] === "true") throw new Error("redis-server is missing on the PATH.");
-if (!isThere) console.warn("Skipped: the Redis online store, for want of redis-server on the PATH.");
+const missing = "there is no Redis: install redis-server, and name it in MILLWRIGHT_REDIS where it is not on the PATH";
+if (!isThere && process.env["CI"] === "true") throw new Error(missing);
+
+const redisTest = (title: string, run: (context: TestContext) => Promise<void>): void =>
+  test(title, async (context) => {
+    context.skip(!isThere, missing);
+    await run(context);
+  });
 
 let single: RedisServer;
 let cluster: RedisServer;
@@ -70,9 +76,9 @@ for (const [kind, buckets] of [
   ["redis, cluster", 16],
 ] as const) {
   for (const { name, appliesTo, run } of keyedOnlineStoreContract) {
-    test.skipIf(!isThere)(`${kind}, ${buckets} buckets: ${name}`, async ({ skip }) => {
+    redisTest(`${kind}, ${buckets} buckets: ${name}`, async ({ skip }) => {
       await using store = await openEmpty(kind, buckets);
-      if (appliesTo?.(store) === false) skip();
+      if (appliesTo?.(store) === false) skip("the store has not what the case is about");
       await run(store);
     });
   }
@@ -85,7 +91,7 @@ test("the clients of ioredis and redis have what the driver declares of them", (
   expectTypeOf<ReturnType<typeof createCluster>>().toExtend<RedisClient>();
 });
 
-test.skipIf(!isThere)("writers on different connections lose nothing", async () => {
+redisTest("writers on different connections lose nothing", async () => {
   const prefix = `shared ${tests++} `;
   const stores = await Promise.all(
     ["ioredis", "redis"].map((kind) => openRedisOnlineStore(connections[kind]!.client, { prefix })),
@@ -97,20 +103,17 @@ test.skipIf(!isThere)("writers on different connections lose nothing", async () 
   expect(found.map((bytes) => Buffer.from(bytes!).toString())).toEqual(["400", "200"]);
 });
 
-test.skipIf(!isThere)(
-  "the store is durable where the server says that it is, and then a crash loses nothing",
-  async () => {
-    await using kept = await openEmpty("ioredis");
-    await using lost = await openEmpty("redis, cluster");
-    expect([kept.capabilities.durable, lost.capabilities.durable]).toEqual([true, false]);
-    await kept.update("a", ["x"], () => Buffer.from("kept"));
-    await single.crash();
-    const [found] = await kept.read("a", ["x"]);
-    expect(Buffer.from(found!).toString()).toBe("kept");
-  },
-);
+redisTest("the store is durable where the server says that it is, and then a crash loses nothing", async () => {
+  await using kept = await openEmpty("ioredis");
+  await using lost = await openEmpty("redis, cluster");
+  expect([kept.capabilities.durable, lost.capabilities.durable]).toEqual([true, false]);
+  await kept.update("a", ["x"], () => Buffer.from("kept"));
+  await single.crash();
+  const [found] = await kept.read("a", ["x"]);
+  expect(Buffer.from(found!).toString()).toBe("kept");
+});
 
-test.skipIf(!isThere)("a server out of memory says so, and keeps what it has", async () => {
+redisTest("a server out of memory says so, and keeps what it has", async () => {
   await using store = await openEmpty("ioredis");
   await store.update("a", ["x"], () => Buffer.from("kept"));
   const client = connections["ioredis"]!.client as Redis;
@@ -129,53 +132,50 @@ test("an object that is no client, and impossible options, are refused", async (
   await expect(openRedisOnlineStore({} as RedisClient, { buckets: 0 })).rejects.toThrow("buckets is 0");
 });
 
-test.skipIf(!isThere)(
-  "features in Redis are those of a resident store, pushed, put, deleted and materialized",
-  async () => {
-    const user = defineEntity({ name: "user", keys: { user: "utf8" } });
-    const plans = defineFeatureView({ name: "plans", entity: user, eventTime: "at", features: { plan: "utf8" } });
-    const clicks = defineFeatureView({
-      name: "clicks",
-      entity: user,
-      eventTime: "at",
-      inputs: { ms: "float64" },
-      aggregates: { clicks_1h: count(hours(1)), ms_1h: mean("ms", hours(1)) },
-    });
-    const services = [defineFeatureService({ name: "all", views: [plans, clicks] })];
-    const entities = batchOf({ user: ["ann", "bob", "eve", "dan"] });
-    const at = (minute: number): Date => new Date(minute * 60_000);
-    const results: unknown[] = [];
-    await using keyed = await openEmpty("redis", 3);
-    for (const online of [openMemoryOnlineStore(), keyed]) {
-      await using directory = await temporaryDirectory();
-      const clock = createManualClock(at(100).getTime());
-      await using store = await openFeatureStore({ history: directory.path, services, online, clock });
-      await store.put(plans, [
-        { user: "ann", at: at(1), plan: "free" },
-        { user: "bob", at: at(2), plan: "paid" },
-        { user: "dan", at: at(3), plan: "gone" },
-      ]);
-      await store.ingest(
-        clicks,
-        batches(
-          batchOf({
-            user: ["ann", "ann", "eve"],
-            at: column("timestamp", [at(50), at(10), at(55)]),
-            ms: [0.1, 5, 0.7],
-          }),
-        ),
-      );
-      await store.push(clicks, [{ user: "eve", at: at(70), ms: 0.2 }]);
-      await store.materialize(clicks, { upToMs: at(60).getTime() });
-      await store.update(plans, { user: "bob" }, { plan: "team" }, { eventTimeMs: at(4).getTime() });
-      await store.delete(plans, { user: "dan" }, { eventTimeMs: at(5).getTime() });
-      const { features, views } = await store.read("all", { entities });
-      results.push([columnsOf(features), views]);
-    }
-    expect(results[1]).toEqual(results[0]);
-    expect(results[0]).toMatchObject([
-      { plans__plan: ["free", "team", null, null], clicks__clicks_1h: [1, null, 2, null] },
-      {},
+redisTest("features in Redis are those of a resident store, pushed, put, deleted and materialized", async () => {
+  const user = defineEntity({ name: "user", keys: { user: "utf8" } });
+  const plans = defineFeatureView({ name: "plans", entity: user, eventTime: "at", features: { plan: "utf8" } });
+  const clicks = defineFeatureView({
+    name: "clicks",
+    entity: user,
+    eventTime: "at",
+    inputs: { ms: "float64" },
+    aggregates: { clicks_1h: count(hours(1)), ms_1h: mean("ms", hours(1)) },
+  });
+  const services = [defineFeatureService({ name: "all", views: [plans, clicks] })];
+  const entities = batchOf({ user: ["ann", "bob", "eve", "dan"] });
+  const at = (minute: number): Date => new Date(minute * 60_000);
+  const results: unknown[] = [];
+  await using keyed = await openEmpty("redis", 3);
+  for (const online of [openMemoryOnlineStore(), keyed]) {
+    await using directory = await temporaryDirectory();
+    const clock = createManualClock(at(100).getTime());
+    await using store = await openFeatureStore({ history: directory.path, services, online, clock });
+    await store.put(plans, [
+      { user: "ann", at: at(1), plan: "free" },
+      { user: "bob", at: at(2), plan: "paid" },
+      { user: "dan", at: at(3), plan: "gone" },
     ]);
-  },
-);
+    await store.ingest(
+      clicks,
+      batches(
+        batchOf({
+          user: ["ann", "ann", "eve"],
+          at: column("timestamp", [at(50), at(10), at(55)]),
+          ms: [0.1, 5, 0.7],
+        }),
+      ),
+    );
+    await store.push(clicks, [{ user: "eve", at: at(70), ms: 0.2 }]);
+    await store.materialize(clicks, { upToMs: at(60).getTime() });
+    await store.update(plans, { user: "bob" }, { plan: "team" }, { eventTimeMs: at(4).getTime() });
+    await store.delete(plans, { user: "dan" }, { eventTimeMs: at(5).getTime() });
+    const { features, views } = await store.read("all", { entities });
+    results.push([columnsOf(features), views]);
+  }
+  expect(results[1]).toEqual(results[0]);
+  expect(results[0]).toMatchObject([
+    { plans__plan: ["free", "team", null, null], clicks__clicks_1h: [1, null, 2, null] },
+    {},
+  ]);
+});

@@ -12,8 +12,10 @@ export interface RedisServer extends AsyncDisposable {
   crash(): Promise<void>;
 }
 
-/** Whether there is a `redis-server` on the PATH. */
-export const hasRedisServer = (): boolean => spawnSync("redis-server", ["--version"]).status === 0;
+const program = process.env["MILLWRIGHT_REDIS"] ?? "redis-server";
+
+/** Whether a server can be started here. */
+export const hasRedisServer = (): boolean => spawnSync(program, ["--version"]).status === 0;
 
 /** Starts a server on a free port, in a temporary folder that goes with it. */
 export async function startRedisServer(...settings: readonly string[]): Promise<RedisServer> {
@@ -21,7 +23,7 @@ export async function startRedisServer(...settings: readonly string[]): Promise<
   const port = await freePort();
   const start = async () => {
     const parameters = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--save", "", ...settings];
-    const child = spawn("redis-server", parameters, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(program, parameters, { stdio: ["ignore", "pipe", "inherit"] });
     await new Promise<void>((resolve, reject) => {
       child.once("exit", (code) => reject(new Error(`redis-server ended with ${code}`)));
       child.stdout.on("data", (text: Buffer) => {

@@ -15,7 +15,7 @@ describe("the log of these tests keeps the promises of the port", () => {
     test(name, async ({ skip }) => {
       await using folder = await temporaryFolder();
       const log = openFileEventLog(join(folder.path, "events.ndjson"));
-      if (appliesTo?.(log) === false) skip();
+      if (appliesTo?.(log) === false) skip("the log has not what the case is about");
       await run(log);
     });
   }

@@ -167,8 +167,9 @@ let lastPrefix = "0:";
 /** What the stored keys of a group begin with: no two groups' begin alike. */
 function prefixOf(group: string): string {
   if (group === lastGroup) return lastPrefix;
+  lastPrefix = namedPrefix(group);
   lastGroup = group;
-  return (lastPrefix = namedPrefix(group));
+  return lastPrefix;
 }
 
 function namedPrefix(group: string): string {

@@ -1,0 +1,70 @@
+import { createRequire } from "node:module";
+import { DatabaseSync } from "../../packages/feature-store/node_modules/@photostructure/sqlite/dist/index.mjs";
+import { openLmdbOnlineStore } from "../../packages/feature-store/dist/drivers/lmdb.js";
+import { openMemoryKeyedOnlineStore } from "../../packages/feature-store/dist/drivers/memory-keyed.js";
+import { openRedisOnlineStore } from "../../packages/feature-store/dist/drivers/redis.js";
+import { openSqliteOnlineStore } from "../../packages/feature-store/dist/drivers/sqlite.js";
+import type { KeyedOnlineStore } from "../../packages/feature-store/dist/index.js";
+import { type Failures, methods, type Subjects, well } from "./subjects.ts";
+
+type Lmdb = typeof import("../../packages/feature-store/node_modules/lmdb/index.js");
+
+/** What the package names as its entry: its folder's index file is that of other runtimes, and hangs in this one. */
+const { open } = createRequire(new URL("../../packages/feature-store/package.json", import.meta.url))("lmdb") as Lmdb;
+const signal = new AbortController().signal;
+const few = 40;
+
+const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failures = {}): Subjects =>
+  methods(`${name}()`, () => store, {
+    read: [() => ["group", ["ann", "bob"], { signal }], {}, few],
+    readNow: [() => ["group", "ann"], fails, few],
+    update: [() => ["group", ["ann"], () => Uint8Array.of(1), { signal }], {}, few],
+    scan: [() => ["group", { signal }], {}, few],
+  });
+
+/** A client of a server that holds nothing and takes everything. */
+const redis = {
+  async callBuffer(command: string, ...given: readonly unknown[]): Promise<unknown> {
+    if (command === "HMGET") return given.slice(1).map(() => null);
+    if (command === "HSCAN") return [Buffer.from("0"), []];
+    return command === "INFO" ? Buffer.from("aof_enabled:0") : [];
+  },
+};
+
+/** The drivers of keyed online stores. */
+export async function keyedStores(folder: string): Promise<AsyncDisposable & { readonly subjects: Subjects }> {
+  const root = open({ path: `${folder}/online.lmdb` });
+  const connection = new DatabaseSync(`${folder}/online.db`);
+  const other = new DatabaseSync(`${folder}/online.db`);
+  const sqlite = openSqliteOnlineStore(connection, { busyTimeoutMs: 5 });
+  const busy = async (): Promise<void> => {
+    other.exec("BEGIN IMMEDIATE");
+    try {
+      await sqlite.update("group", ["ann"], () => Uint8Array.of(2));
+    } finally {
+      other.exec("ROLLBACK");
+    }
+  };
+  const notNow = await openRedisOnlineStore(redis);
+  return {
+    subjects: {
+      openMemoryKeyedOnlineStore: well(openMemoryKeyedOnlineStore),
+      ...keyedStore("openMemoryKeyedOnlineStore", openMemoryKeyedOnlineStore()),
+      openLmdbOnlineStore: well(openLmdbOnlineStore, () => [root, { name: "features", flush: "system" }], {}, few),
+      ...keyedStore("openLmdbOnlineStore", openLmdbOnlineStore(root, { flush: "system" })),
+      openSqliteOnlineStore: well(
+        openSqliteOnlineStore,
+        () => [connection, { table: "features", flush: "system", busyTimeoutMs: 5 }],
+        { FEATURE_STORE_ONLINE_BUSY: busy },
+        few,
+      ),
+      ...keyedStore("openSqliteOnlineStore", sqlite),
+      openRedisOnlineStore: well(openRedisOnlineStore, () => [redis, { prefix: "a:", buckets: 3, signal }], {}, few),
+      ...keyedStore("openRedisOnlineStore", notNow, { PORT_UNSUPPORTED: () => notNow.readNow("group", "ann") }),
+    },
+    async [Symbol.asyncDispose]() {
+      for (const each of [connection, other]) each.close();
+      await root.close();
+    },
+  };
+}
