@@ -8,13 +8,13 @@ import type {
   FeatureSource,
 } from "@millwright/contracts";
 import { column, mapDataset, withColumns } from "@millwright/data";
-import type { FeatureView } from "./definition.ts";
-import type { FeatureService } from "./service-definition.ts";
+import type { FeatureView } from "./definition/definition.ts";
+import type { FeatureService } from "./definition/service-definition.ts";
 import { accessDenied } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
-import type { HistoryOptions } from "./training-set.ts";
-import type { FeatureRecord } from "./record-types.ts";
-import { personalColumns } from "./served-samples.ts";
+import type { HistoryOptions } from "./retrieval/training-set.ts";
+import type { FeatureRecord } from "./records/record-types.ts";
+import { personalColumns } from "./inspection/served-samples.ts";
 
 /** The calls of a feature store that one principal may be given. */
 export interface RestrictedStore

@@ -1,6 +1,6 @@
 import { type Logger, silentLogger } from "@millwright/contracts";
 import type { FastifyPluginAsync } from "fastify";
-import type { FeatureView } from "./definition.ts";
+import type { FeatureView } from "./definition/definition.ts";
 import { unknownView } from "./errors.ts";
 import { createFeastMaterializer } from "./feast/materialize.ts";
 import { getOnlineFeatures } from "./feast/online-features.ts";

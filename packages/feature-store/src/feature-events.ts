@@ -6,10 +6,10 @@ import {
   type EventLog,
   type MillwrightEvent,
 } from "@millwright/contracts";
-import { digestOf, viewDigest, type FeatureView } from "./definition.ts";
-import type { HistoryBatch } from "./history-log.ts";
-import type { IngestResult } from "./ingest.ts";
-import type { MaterializeResult } from "./online.ts";
+import { digestOf, viewDigest, type FeatureView } from "./definition/definition.ts";
+import type { HistoryBatch } from "./history/history-log.ts";
+import type { IngestResult } from "./ingestion/ingest.ts";
+import type { MaterializeResult } from "./online/online.ts";
 
 /** Tells an event log what happened to views; each event is caused by the one before about the same view. Throws what the log throws. */
 export interface FeatureEvents {

@@ -14,25 +14,25 @@ import {
   type Meter,
 } from "@millwright/contracts";
 import { openDuckDb, type DuckDb } from "@millwright/duckdb";
-import type { BackfillOptions, BackfillResult } from "./backfill.ts";
-import { type Catalog, openCatalog } from "./catalog.ts";
-import type { CompactOptions, CompactResult } from "./compaction.ts";
-import type { FeatureView } from "./definition.ts";
-import type { FeatureService } from "./service-definition.ts";
+import type { BackfillOptions, BackfillResult } from "./ingestion/backfill.ts";
+import { type Catalog, openCatalog } from "./catalog/catalog.ts";
+import type { CompactOptions, CompactResult } from "./history/compaction.ts";
+import type { FeatureView } from "./definition/definition.ts";
+import type { FeatureService } from "./definition/service-definition.ts";
 import { definitionInvalid, unknownView, writeFailure } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
-import type { Gate } from "./gate.ts";
-import { checkGate } from "./gate-check.ts";
-import { openHistoryLog, type HistoryLog } from "./history-log.ts";
-import type { HistorySource } from "./history-sql.ts";
-import type { IngestOptions, IngestResult, IngestTarget } from "./ingest.ts";
-import { openJournals } from "./journals.ts";
-import { createKeyedOnline } from "./keyed-online.ts";
-import type { KeyedOnlineStore } from "./keyed-store.ts";
-import type { MaterializeOptions, MaterializeResult, PushResult } from "./online.ts";
-import type { OnlineStore } from "./online-store.ts";
+import type { Gate } from "./definition/gate.ts";
+import { checkGate } from "./ingestion/gate-check.ts";
+import { openHistoryLog, type HistoryLog } from "./history/history-log.ts";
+import type { HistorySource } from "./history/history-sql.ts";
+import type { IngestOptions, IngestResult, IngestTarget } from "./ingestion/ingest.ts";
+import { openJournals } from "./online/journals.ts";
+import { createKeyedOnline } from "./keyed/keyed-online.ts";
+import type { KeyedOnlineStore } from "./keyed/keyed-store.ts";
+import type { MaterializeOptions, MaterializeResult, PushResult } from "./online/online.ts";
+import type { OnlineStore } from "./online/online-store.ts";
 import { OpenedStore, type StoreParts } from "./opened-store.ts";
-import type { ScanOptions } from "./record-scan.ts";
+import type { ScanOptions } from "./records/record-scan.ts";
 import type {
   DeleteOptions,
   FeatureRecord,
@@ -43,15 +43,15 @@ import type {
   RecordOutcome,
   RecordRequest,
   UpdateOptions,
-} from "./record-types.ts";
-import { createRecords } from "./records.ts";
-import { createResidentOnline } from "./resident-online.ts";
+} from "./records/record-types.ts";
+import { createRecords } from "./records/records.ts";
+import { createResidentOnline } from "./online/resident-online.ts";
 import { createSegmentCache } from "./segments/segment-cache.ts";
-import type { SourceRow } from "./source-columns.ts";
-import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./stream-ingest.ts";
-import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./training-pin.ts";
-import type { HistoryOptions } from "./training-set.ts";
-import type { VectorReader } from "./vector-reader.ts";
+import type { SourceRow } from "./ingestion/source-columns.ts";
+import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./ingestion/stream-ingest.ts";
+import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./retrieval/training-pin.ts";
+import type { HistoryOptions } from "./retrieval/training-set.ts";
+import type { VectorReader } from "./online/vector-reader.ts";
 
 export interface FeatureStoreOptions extends CallOptions {
   /** The folder of the history: one folder a view, with Parquet files by day. Made where it is missing. */

@@ -1,6 +1,6 @@
 export { type RestrictedStore, type RestrictOptions, restrictStore } from "./access.ts";
-export type { Catalog, CatalogFeature, CatalogSearch, ForceOptions, Impact } from "./catalog.ts";
-export type { Pin } from "./catalog-state.ts";
+export type { Catalog, CatalogFeature, CatalogSearch, ForceOptions, Impact } from "./catalog/catalog.ts";
+export type { Pin } from "./catalog/catalog-state.ts";
 export {
   count,
   days,
@@ -23,7 +23,7 @@ export {
   type AggregateKind,
   type SketchOptions,
   type WindowLike,
-} from "./aggregate.ts";
+} from "./definition/aggregate.ts";
 export {
   defineEntity,
   defineFeatureView,
@@ -37,25 +37,32 @@ export {
   type InputType,
   type InputValue,
   type KeyType,
-} from "./definition.ts";
-export { defineFeatureService, type FeatureService } from "./service-definition.ts";
+} from "./definition/definition.ts";
+export { defineFeatureService, type FeatureService } from "./definition/service-definition.ts";
 export { FeatureStoreError, type FeatureStoreErrorCode } from "./errors.ts";
-export type { BackfillEstimate, BackfillOptions, BackfillProgress, BackfillResult } from "./backfill.ts";
-export type { CompactOptions, CompactProgress, CompactResult } from "./compaction.ts";
-export { defineGate, type Gate, type GateAction, type GateDefinition, type GateRule, type NamedRule } from "./gate.ts";
-export type { BatchValidity } from "./history-log.ts";
-export type { NumberRanges } from "./number-ranges.ts";
-export type { ConsumeOptions, ConsumeResult, DeadLetter, StreamRecord } from "./stream-ingest.ts";
+export type { BackfillEstimate, BackfillOptions, BackfillProgress, BackfillResult } from "./ingestion/backfill.ts";
+export type { CompactOptions, CompactProgress, CompactResult } from "./history/compaction.ts";
+export {
+  defineGate,
+  type Gate,
+  type GateAction,
+  type GateDefinition,
+  type GateRule,
+  type NamedRule,
+} from "./definition/gate.ts";
+export type { BatchValidity } from "./history/history-log.ts";
+export type { NumberRanges } from "./ingestion/number-ranges.ts";
+export type { ConsumeOptions, ConsumeResult, DeadLetter, StreamRecord } from "./ingestion/stream-ingest.ts";
 export {
   type KeyedChange,
   type KeyedEntry,
   type KeyedOnlineStore,
   type KeyedOnlineStoreCapabilities,
-} from "./keyed-store.ts";
+} from "./keyed/keyed-store.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
-export { type IngestOptions, type IngestResult } from "./ingest.ts";
-export type { SourceRow } from "./source-columns.ts";
-export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online.ts";
+export { type IngestOptions, type IngestResult } from "./ingestion/ingest.ts";
+export type { SourceRow } from "./ingestion/source-columns.ts";
+export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online/online.ts";
 export {
   defineAwaitedFeatures,
   defineOnDemandFeatures,
@@ -64,7 +71,7 @@ export {
   type OnDemandDefinition,
   type OnDemandFeatures,
   type Waiting,
-} from "./on-demand-definition.ts";
+} from "./definition/on-demand-definition.ts";
 export {
   type OnlineCursorRecord,
   type OnlineFloor,
@@ -76,9 +83,9 @@ export {
   type OnlineStoreCapabilities,
   type OnlineTile,
   type OnlineValue,
-} from "./online-store.ts";
-export { type HistoryEngine, type HistoryOptions } from "./training-set.ts";
-export type { ScanOptions } from "./record-scan.ts";
+} from "./online/online-store.ts";
+export { type HistoryEngine, type HistoryOptions } from "./retrieval/training-set.ts";
+export type { ScanOptions } from "./records/record-scan.ts";
 export type {
   DeleteOptions,
   FeatureRecord,
@@ -89,14 +96,25 @@ export type {
   RecordOutcome,
   RecordRequest,
   UpdateOptions,
-} from "./record-types.ts";
-export type { ReplayOptions, TrainingSet, TrainingSetPin } from "./training-pin.ts";
-export type { ColumnMetadata, ColumnsMetadata, Metadata, Sensitivity } from "./metadata.ts";
-export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./leakage.ts";
-export { checkParity, type ParityMismatch, type ParityOptions, type ParityReport, proveParity } from "./parity.ts";
-export { sampleServed, type SampleValue, type SamplingOptions, type ServedSample } from "./served-samples.ts";
-export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./skew.ts";
-export type { ReadNowOptions, VectorReader } from "./vector-reader.ts";
+} from "./records/record-types.ts";
+export type { ReplayOptions, TrainingSet, TrainingSetPin } from "./retrieval/training-pin.ts";
+export type { ColumnMetadata, ColumnsMetadata, Metadata, Sensitivity } from "./definition/metadata.ts";
+export type { FeatureLeakage, LeakageOptions, LeakageReport } from "./inspection/leakage.ts";
+export {
+  checkParity,
+  type ParityMismatch,
+  type ParityOptions,
+  type ParityReport,
+  proveParity,
+} from "./inspection/parity.ts";
+export {
+  sampleServed,
+  type SampleValue,
+  type SamplingOptions,
+  type ServedSample,
+} from "./inspection/served-samples.ts";
+export { type FeatureSkew, reportSkew, type SkewOptions, type SkewReport } from "./inspection/skew.ts";
+export type { ReadNowOptions, VectorReader } from "./online/vector-reader.ts";
 export { type PartialText } from "./windows/partial.ts";
 export {
   session,
@@ -116,4 +134,4 @@ export {
   reportFeatureDrift,
   type StatisticsRange,
   takeBaseline,
-} from "./feature-statistics.ts";
+} from "./inspection/feature-statistics.ts";

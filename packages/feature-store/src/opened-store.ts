@@ -9,22 +9,22 @@ import {
   type FeatureServiceDescription,
   type FeatureVectors,
 } from "@millwright/contracts";
-import type { Catalog, OpenedCatalog } from "./catalog.ts";
-import { backfillRows, type BackfillOptions, type BackfillResult } from "./backfill.ts";
-import { compactHistory, type CompactOptions, type CompactResult } from "./compaction.ts";
-import type { FeatureView } from "./definition.ts";
-import type { FeatureService } from "./service-definition.ts";
+import type { Catalog, OpenedCatalog } from "./catalog/catalog.ts";
+import { backfillRows, type BackfillOptions, type BackfillResult } from "./ingestion/backfill.ts";
+import { compactHistory, type CompactOptions, type CompactResult } from "./history/compaction.ts";
+import type { FeatureView } from "./definition/definition.ts";
+import type { FeatureService } from "./definition/service-definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
 import type { FeatureStore } from "./feature-store.ts";
-import type { HistoryBatch } from "./history-log.ts";
-import type { HistorySource } from "./history-sql.ts";
-import { ingestRows, type IngestOptions, type IngestResult, type IngestTarget } from "./ingest.ts";
-import type { Journals } from "./journals.ts";
-import { onlineRows } from "./online-rows.ts";
-import type { MaterializeOptions, MaterializeResult, Online, PushResult } from "./online.ts";
-import { scanQuarantine } from "./quarantine.ts";
-import { type ScanOptions, scanRecords } from "./record-scan.ts";
+import type { HistoryBatch } from "./history/history-log.ts";
+import type { HistorySource } from "./history/history-sql.ts";
+import { ingestRows, type IngestOptions, type IngestResult, type IngestTarget } from "./ingestion/ingest.ts";
+import type { Journals } from "./online/journals.ts";
+import { onlineRows } from "./online/online-rows.ts";
+import type { MaterializeOptions, MaterializeResult, Online, PushResult } from "./online/online.ts";
+import { scanQuarantine } from "./ingestion/quarantine.ts";
+import { type ScanOptions, scanRecords } from "./records/record-scan.ts";
 import type {
   DeleteOptions,
   FeatureRecord,
@@ -36,9 +36,14 @@ import type {
   RecordRequest,
   Records,
   UpdateOptions,
-} from "./record-types.ts";
-import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./source-columns.ts";
-import { type ConsumeOptions, type ConsumeResult, consumeStream, type StreamRecord } from "./stream-ingest.ts";
+} from "./records/record-types.ts";
+import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./ingestion/source-columns.ts";
+import {
+  type ConsumeOptions,
+  type ConsumeResult,
+  consumeStream,
+  type StreamRecord,
+} from "./ingestion/stream-ingest.ts";
 import {
   makeTrainingSet,
   replayTrainingSet,
@@ -47,9 +52,9 @@ import {
   type TrainingSetPin,
   type WarmedView,
   warmViews,
-} from "./training-pin.ts";
-import type { HistoryOptions } from "./training-set.ts";
-import { checkNumbers, createVectorReader, type VectorReader } from "./vector-reader.ts";
+} from "./retrieval/training-pin.ts";
+import type { HistoryOptions } from "./retrieval/training-set.ts";
+import { checkNumbers, createVectorReader, type VectorReader } from "./online/vector-reader.ts";
 
 /** What a feature store is put together from. */
 export interface StoreParts {

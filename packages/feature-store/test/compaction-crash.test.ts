@@ -3,7 +3,7 @@ import { createRandom } from "@millwright/contracts";
 import { openDuckDb, literal, type DuckDb } from "@millwright/duckdb";
 import { asFloat64, columnOf } from "@millwright/data";
 import { expect, test } from "vitest";
-import { countedParts, openHistoryLog } from "../src/history-log.ts";
+import { countedParts, openHistoryLog } from "../src/history/history-log.ts";
 import { defineEntity, defineFeatureService, defineFeatureView, openFeatureStore } from "../src/index.ts";
 import { begin } from "./kill.ts";
 import { temporaryDirectory } from "./rows.ts";

@@ -5,7 +5,7 @@ import { batchOf, column } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
 import { expect, test } from "vitest";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
-import { openHistoryLog } from "../src/history-log.ts";
+import { openHistoryLog } from "../src/history/history-log.ts";
 import {
   defineEntity,
   defineFeatureService,

@@ -19,7 +19,7 @@ import {
   type StreamRecord,
   sum,
 } from "../src/index.ts";
-import { groupsOf } from "../src/stream-groups.ts";
+import { groupsOf } from "../src/ingestion/stream-groups.ts";
 import { begin } from "./kill.ts";
 import { columnsOf, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 

@@ -1,6 +1,6 @@
 import { createRandom } from "@millwright/contracts";
 import { expect, test } from "vitest";
-import { createEventWindow } from "../src/event-window.ts";
+import { createEventWindow } from "../src/online/event-window.ts";
 
 interface Row {
   readonly timeUs: number;

@@ -14,8 +14,8 @@ import {
   mean,
   openFeatureStore,
 } from "../src/index.ts";
-import { createKeyedView } from "../src/keyed-view.ts";
-import type { OnlineRow } from "../src/online-store.ts";
+import { createKeyedView } from "../src/keyed/keyed-view.ts";
+import type { OnlineRow } from "../src/online/online-store.ts";
 import { columnsOf, temporaryDirectory } from "./rows.ts";
 
 const user = defineEntity({ name: "user", keys: { user: "utf8" } });

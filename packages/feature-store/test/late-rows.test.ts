@@ -18,7 +18,7 @@ import {
   type FeatureView,
   type OnlineRecord,
 } from "../src/index.ts";
-import { createOnlineView } from "../src/online-view.ts";
+import { createOnlineView } from "../src/online/online-view.ts";
 import { batches, columnsOf, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 import {
   batchOfEvents,

@@ -8,7 +8,7 @@ import {
   openFeatureStore,
   type FeatureView,
 } from "../src/index.ts";
-import { correlationRatio } from "../src/leakage.ts";
+import { correlationRatio } from "../src/inspection/leakage.ts";
 import { batches, temporaryDirectory } from "./rows.ts";
 
 const HOUR = 3_600_000;

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openLogOnlineStore } from "../src/drivers/log.ts";
-import type { OnlineRecord, OnlineStore } from "../src/online-store.ts";
+import type { OnlineRecord, OnlineStore } from "../src/online/online-store.ts";
 import { mountSmallDisk } from "./small-disk.ts";
 
 const row = (key: string, values: readonly string[] = []): OnlineRecord => ({

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openLogOnlineStore } from "../src/drivers/log.ts";
-import { openHistoryLog } from "../src/history-log.ts";
-import type { OnlineRecord } from "../src/online-store.ts";
+import { openHistoryLog } from "../src/history/history-log.ts";
+import type { OnlineRecord } from "../src/online/online-store.ts";
 
 const golden = new URL("./golden/", import.meta.url);
 /** What every golden log holds. */

@@ -7,12 +7,12 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { columnOf, emptyBatch, isNull, takeRows } from "@millwright/data";
-import type { FeatureService } from "../service-definition.ts";
+import type { FeatureService } from "../definition/service-definition.ts";
 import { vectorsOfAnswer } from "../feast/answer.ts";
 import { feastRefused, feastUnreachable } from "../feast/errors.ts";
 import { featuresOfService } from "../feast/wanted.ts";
 import { feastColumnWriter } from "../http/column-text.ts";
-import { checkBatch } from "../source-columns.ts";
+import { checkBatch } from "../ingestion/source-columns.ts";
 
 export interface FeastFeatureSourceOptions {
   /** The address of the feature server, such as `http://127.0.0.1:6566`. */

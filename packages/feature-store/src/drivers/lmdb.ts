@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closed, systemClock, type Clock } from "@millwright/contracts";
-import { onlineFailure } from "../keyed-errors.ts";
-import { changesOf, copyOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
+import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { changesOf, copyOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
 export interface LmdbDatabase {

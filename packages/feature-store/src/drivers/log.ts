@@ -1,11 +1,11 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { closed, type CallOptions } from "@millwright/contracts";
-import { lockDirectory } from "../directory-lock.ts";
+import { lockDirectory } from "../online/directory-lock.ts";
 import { writeFailure } from "../errors.ts";
-import { openLogFile, type LogFile } from "../log-file.ts";
-import type { OnlineRecord, OnlineStore } from "../online-store.ts";
-import { decodeRecords, encodeRecords } from "../record-text.ts";
+import { openLogFile, type LogFile } from "../online/log-file.ts";
+import type { OnlineRecord, OnlineStore } from "../online/online-store.ts";
+import { decodeRecords, encodeRecords } from "../records/record-text.ts";
 
 export interface LogOnlineStoreOptions extends CallOptions {
   /**

@@ -1,5 +1,5 @@
 import { closed } from "@millwright/contracts";
-import { changesOf, copyOf, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
+import { changesOf, copyOf, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 
 /** Entries of a page of a scan. */
 const PAGE_ENTRIES = 1000;

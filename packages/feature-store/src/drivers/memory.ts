@@ -1,5 +1,5 @@
 import { closed } from "@millwright/contracts";
-import type { OnlineRecord, OnlineStore } from "../online-store.ts";
+import type { OnlineRecord, OnlineStore } from "../online/online-store.ts";
 
 /** Keeps rows in this process: for tests, replays and services that can be materialized again after a restart. */
 export function openMemoryOnlineStore(): OnlineStore {

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { abortable, type CallOptions, closed } from "@millwright/contracts";
-import { onlineFailure } from "../keyed-errors.ts";
-import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
-import { connectRedis, type RedisClient, type RedisCommands } from "../redis-commands.ts";
+import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import { connectRedis, type RedisClient, type RedisCommands } from "../keyed/redis-commands.ts";
 
-export type { IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "../redis-commands.ts";
+export type { IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "../keyed/redis-commands.ts";
 
 export interface RedisOnlineStoreOptions extends CallOptions {
   /** What all keys of the store begin with. Default: `"millwright:"`. */

@@ -1,6 +1,6 @@
 import { closed } from "@millwright/contracts";
-import { onlineFailure } from "../keyed-errors.ts";
-import { changesOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed-store.ts";
+import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { changesOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 
 /** What is used of a prepared statement. */
 export interface SqliteStatement {

@@ -1,6 +1,6 @@
 import type { Column, FeatureStatus, FeatureVectors, Field, ViewStatus } from "@millwright/contracts";
-import { featureName, type FeatureView } from "../definition.ts";
-import { type FeatureService } from "../service-definition.ts";
+import { featureName, type FeatureView } from "../definition/definition.ts";
+import { type FeatureService } from "../definition/service-definition.ts";
 import { columnOfJson } from "../http/batch-body.ts";
 import { shown } from "../http/errors.ts";
 import { isRecord } from "../http/message.ts";

@@ -1,4 +1,4 @@
-import type { FeatureView } from "../definition.ts";
+import type { FeatureView } from "../definition/definition.ts";
 import { unknownView } from "../errors.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import type { CheckAccess } from "../http/access.ts";

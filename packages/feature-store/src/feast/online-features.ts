@@ -1,5 +1,5 @@
 import { type Batch, type FeatureVectors, formatEventTime, type Schema, type ViewStatus } from "@millwright/contracts";
-import type { FeatureService } from "../service-definition.ts";
+import type { FeatureService } from "../definition/service-definition.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import type { CheckAccess } from "../http/access.ts";
 import { columnOfJson, nullColumn } from "../http/batch-body.ts";

@@ -6,8 +6,8 @@ import {
   type FeatureType,
   type FeatureView,
   type KeyType,
-} from "../definition.ts";
-import { defineFeatureService, type FeatureService } from "../service-definition.ts";
+} from "../definition/definition.ts";
+import { defineFeatureService, type FeatureService } from "../definition/service-definition.ts";
 import { isRecord, type JsonRecord } from "../http/message.ts";
 import { feastRegistryInvalid } from "./errors.ts";
 

@@ -1,6 +1,6 @@
-import { featureName, type FeatureView } from "../definition.ts";
-import { type FeatureService } from "../service-definition.ts";
-import { type OnDemandFeatures } from "../on-demand-definition.ts";
+import { featureName, type FeatureView } from "../definition/definition.ts";
+import { type FeatureService } from "../definition/service-definition.ts";
+import { type OnDemandFeatures } from "../definition/on-demand-definition.ts";
 import { feastRefusal } from "./refusal.ts";
 
 /** One feature that a request asks for. */

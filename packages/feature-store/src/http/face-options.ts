@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "@millwright/contracts";
-import type { FeatureService } from "../service-definition.ts";
-import type { FeatureView } from "../definition.ts";
+import type { FeatureService } from "../definition/service-definition.ts";
+import type { FeatureView } from "../definition/definition.ts";
 import type { AccessOptions } from "./access.ts";
 
 export interface FeatureFaceOptions extends AccessOptions {

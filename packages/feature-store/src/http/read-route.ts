@@ -1,6 +1,6 @@
 import type { Batch, FeatureVectors } from "@millwright/contracts";
 import { column, toIpc, withColumns } from "@millwright/data";
-import type { FeatureService } from "../service-definition.ts";
+import type { FeatureService } from "../definition/service-definition.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import type { CheckAccess } from "./access.ts";
 import { arrowStream, batchOfArrow } from "./arrow-body.ts";

@@ -1,6 +1,6 @@
 import type { Batch, Column } from "@millwright/contracts";
 import { asFloat64, columnOf } from "@millwright/data";
-import { featureName, type FeatureView } from "../definition.ts";
+import { featureName, type FeatureView } from "../definition/definition.ts";
 import { gatherColumn } from "./gather.ts";
 import type { Segment } from "./segment.ts";
 

@@ -1,7 +1,7 @@
 import { abortable, type CallOptions } from "@millwright/contracts";
-import type { FeatureView } from "../definition.ts";
-import type { HistorySource } from "../history-sql.ts";
-import { createKeyedTurns } from "../turns.ts";
+import type { FeatureView } from "../definition/definition.ts";
+import type { HistorySource } from "../history/history-sql.ts";
+import { createKeyedTurns } from "../online/turns.ts";
 import { loadSegment, type Segment } from "./segment.ts";
 
 export interface FindOptions extends CallOptions {

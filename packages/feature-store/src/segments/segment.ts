@@ -1,8 +1,8 @@
 import type { Batch, CallOptions, Column } from "@millwright/contracts";
 import { asFloat64, columnOf, concatBatches, numericArray } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
-import type { FeatureType, FeatureView } from "../definition.ts";
-import { historySql, type HistorySource, namingFile, readingHistory } from "../history-sql.ts";
+import type { FeatureType, FeatureView } from "../definition/definition.ts";
+import { historySql, type HistorySource, namingFile, readingHistory } from "../history/history-sql.ts";
 import { createKeyIndex, type KeyIndex } from "./key-index.ts";
 
 /** Rows of a view in memory, by entity, then time, then rank: the last one of those at a time or before it counts. */

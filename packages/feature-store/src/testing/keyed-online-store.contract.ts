@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ContractCase } from "@millwright/contracts/testing";
-import type { KeyedEntry, KeyedOnlineStore } from "../keyed-store.ts";
+import type { KeyedEntry, KeyedOnlineStore } from "../keyed/keyed-store.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const textOf = (bytes: Uint8Array | undefined): string | undefined =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ContractCase } from "@millwright/contracts/testing";
-import type { OnlineRecord, OnlineRow, OnlineStore } from "../online-store.ts";
+import type { OnlineRecord, OnlineRow, OnlineStore } from "../online/online-store.ts";
 
 const row = (key: string, timeUs: number): OnlineRow => ({
   key,

@@ -1,4 +1,4 @@
-import type { Aggregate } from "../aggregate.ts";
+import type { Aggregate } from "../definition/aggregate.ts";
 import type { TimeWindow } from "./time-window.ts";
 
 /** What is wrong with an aggregate, and how it is mended. */

@@ -1,4 +1,4 @@
-import { createEventWindow, type EventWindow, type EventWindowOptions } from "../event-window.ts";
+import { createEventWindow, type EventWindow, type EventWindowOptions } from "../online/event-window.ts";
 import type { AggregateValue } from "./statistic.ts";
 import { createTiles, type TilePlan, type Tiles, type TileText } from "./tiles.ts";
 import type { WindowValue } from "./value-column.ts";

@@ -1,6 +1,6 @@
 import { distinctOf, quantileOf } from "@millwright/data";
-import type { Aggregate } from "../aggregate.ts";
-import type { EventWindow } from "../event-window.ts";
+import type { Aggregate } from "../definition/aggregate.ts";
+import type { EventWindow } from "../online/event-window.ts";
 import { compareTimed, cutEnds, endsPartial, type TimedValue } from "./ends-partial.ts";
 import { extremesPartial, momentsPartial, type Extremes, type Moments } from "./moments-partial.ts";
 import type { PartialKind } from "./partial.ts";

@@ -1,4 +1,4 @@
-import type { EventWindow } from "../event-window.ts";
+import type { EventWindow } from "../online/event-window.ts";
 
 /** A window whose ends are multiples of a step since the epoch. */
 export interface SteppedWindow {

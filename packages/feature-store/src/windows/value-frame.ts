@@ -1,4 +1,4 @@
-import type { EventWindow } from "../event-window.ts";
+import type { EventWindow } from "../online/event-window.ts";
 import type { WindowValue } from "./value-column.ts";
 import { rankOfShare } from "./values-partial.ts";
 

@@ -1,0 +1,104 @@
+import type { Batch, CallOptions } from "@millwright/contracts";
+import { asFloat64, columnOf } from "@millwright/data";
+import { identifier } from "@millwright/duckdb";
+import { compileAggregates } from "../online/aggregates.ts";
+import type { FeatureView } from "../definition/definition.ts";
+import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
+import { BATCH_NUMBERS } from "../ingestion/ingest.ts";
+import { onlineRows } from "../online/online-rows.ts";
+import type { OnlineRow } from "../online/online-store.ts";
+
+const ANY_TIME = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
+
+export interface HistoryRowsOptions extends CallOptions {
+  readonly upToUs: number;
+  readonly latenessUs: number;
+  /** Only rows of these batches. Default: of all. */
+  readonly batches?: ReadonlySet<number> | undefined;
+  /** Only rows of entities that have rows in these batches. Default: of all. */
+  readonly entitiesOf?: ReadonlySet<number> | undefined;
+  /** Whether the rows of an entity come together. Default: false; they come by time. */
+  readonly byEntity?: boolean | undefined;
+}
+
+export interface HistoryRows {
+  /** Rows before it were left out, but for each entity's newest. */
+  readonly floorUs: number;
+  /** By time, or an entity's by time, and those of one time in the order in which they were ingested. */
+  readonly rows: AsyncIterable<readonly OnlineRow[]>;
+}
+
+/** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
+export async function historyRows(
+  source: HistorySource,
+  view: FeatureView,
+  { upToUs, latenessUs, batches, entitiesOf, byEntity = false, signal }: HistoryRowsOptions,
+): Promise<HistoryRows> {
+  const floorUs = upToUs - latenessUs - compileAggregates(view).longestUs;
+  const range = { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 };
+  const { sql: all } = await historySql(source, view, { range, batches });
+  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
+  const some = entitiesOf && (await historySql(source, view, { range: ANY_TIME, batches: entitiesOf }));
+  const rows = some === undefined ? all : `SELECT a.* FROM (${all}) AS a SEMI JOIN (${some.sql}) AS b USING (${keys})`;
+  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY ${byEntity ? `${keys}, ` : ""}"_time", "_sequence"`;
+  return { floorUs, rows: ofBatches(view, walk(source, view, sql, { signal })) };
+}
+
+/** A row on its way online, and where in its batch it stands. */
+export interface PendingRows {
+  readonly rows: readonly OnlineRow[];
+  /** The number of each row's batch. */
+  readonly numbers: Float64Array;
+  /** Each row's number in its batch, from 0. */
+  readonly places: Float64Array;
+}
+
+/** Of these batches what reads from a floor on can need, batch after batch, each in the order of its rows. */
+export async function pendingRows(
+  source: HistorySource,
+  view: FeatureView,
+  { batches, floorUs, signal }: CallOptions & { readonly batches: ReadonlySet<number>; readonly floorUs: number },
+): Promise<AsyncIterable<PendingRows>> {
+  const { sql: rows } = await historySql(source, view, { range: ANY_TIME, batches });
+  const sql = `SELECT *, CAST("_sequence" // ${BATCH_NUMBERS} AS DOUBLE) AS "_number", CAST("_sequence" % ${BATCH_NUMBERS} AS DOUBLE) AS "_place"
+    FROM (${neededSql(view, rows, floorUs)}) ORDER BY "_sequence"`;
+  const found = walk(source, view, sql, { signal, batchRows: 4_096 });
+  return (async function* () {
+    for await (const batch of found) {
+      const numbers = asFloat64(columnOf(batch, "_number"));
+      yield { rows: rowsOf(view, batch), numbers, places: asFloat64(columnOf(batch, "_place")) };
+    }
+  })();
+}
+
+function neededSql(view: FeatureView, rows: string, floorUs: number): string {
+  const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
+  const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
+  return `SELECT * FROM (${rows})
+    QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1`;
+}
+
+async function* walk(
+  source: HistorySource,
+  view: FeatureView,
+  sql: string,
+  options: CallOptions & { readonly batchRows?: number },
+): AsyncGenerator<Batch> {
+  try {
+    yield* source.duckdb.query(sql, options);
+  } catch (error) {
+    throw await namingFile(source, view, error);
+  }
+}
+
+async function* ofBatches(view: FeatureView, batches: AsyncIterable<Batch>): AsyncGenerator<readonly OnlineRow[]> {
+  for await (const batch of batches) yield rowsOf(view, batch);
+}
+
+const rowsOf = (view: FeatureView, batch: Batch): OnlineRow[] =>
+  onlineRows(view, batch, {
+    time: columnOf(batch, "_time"),
+    created: columnOf(batch, "_created"),
+    deleted: columnOf(batch, "_deleted"),
+    expires: columnOf(batch, "_expires"),
+  });

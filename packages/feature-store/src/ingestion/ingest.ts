@@ -1,0 +1,277 @@
+import type { Batch, CallOptions, Clock, Dataset, Digest, Schema } from "@millwright/contracts";
+import { asFloat64, columnOf, createBatchDigester, emptyBatch, schemaOf, selectColumns } from "@millwright/data";
+import { identifier, literal, type DuckDb } from "@millwright/duckdb";
+import type { FeatureView } from "../definition/definition.ts";
+import { batchConflict, definitionChanged } from "../errors.ts";
+import type { FeatureEvents } from "../feature-events.ts";
+import type { Gate } from "../definition/gate.ts";
+import { type GateCheck, type GateOutcome, openGate, VERDICTS } from "./gate-check.ts";
+import type { BatchValidity, HistoryBatch, HistoryDraft, HistoryLog, StreamRange } from "../history/history-log.ts";
+import { writeHistoryParts, type WrittenParts } from "../history/history-parts.ts";
+import { scratchName } from "../history/scratch-name.ts";
+import { checkColumns, sourceSchema } from "./source-columns.ts";
+import { FAILED_RULES, type SystemColumn, SYSTEM_COLUMNS, VERDICT } from "../definition/system-columns.ts";
+
+/** The system columns as SQL over the rows of a batch. */
+type SystemValues = Readonly<Record<SystemColumn, string>>;
+
+/** Rows of one batch have numbers of their own below this. */
+export const BATCH_NUMBERS: number = 2 ** 32;
+
+export interface IngestOptions extends CallOptions {
+  /** The same id with the same rows is ingested once, however often it is sent. Default: the digest of the rows. */
+  readonly batchId?: string | undefined;
+}
+
+export interface IngestResult {
+  readonly batchId: string;
+  readonly digest: Digest;
+  /** False when the batch was there already. */
+  readonly added: boolean;
+  readonly rows: number;
+  /** Rows left out, for a null key or a null event time. */
+  readonly skippedRows: number;
+  /** Rows that the view's gate put aside. With `rows` and `skippedRows` they are all that were given. */
+  readonly quarantinedRows: number;
+  /** What the view's gate found; undefined where there is none. */
+  readonly validity?: BatchValidity | undefined;
+}
+
+/** What is ingested, and how its rows were written. */
+export interface BatchSource {
+  readonly rows: Dataset | AsyncIterable<Batch>;
+  readonly origin: "ingest" | "put";
+  /** Columns of the rows beside the view's, by the system column that they fill. Default: written now, not deleted, no time to live of their own. */
+  readonly system?: Schema | undefined;
+  readonly longestTtlMs?: number | undefined;
+  /** Where the rows came from a stream: from which of its records. */
+  readonly stream?: StreamRange | undefined;
+}
+
+/** Everything an ingest needs of the store. */
+export interface IngestTarget {
+  readonly duckdb: DuckDb;
+  readonly log: HistoryLog;
+  readonly view: FeatureView;
+  readonly clock: Clock;
+  readonly events: FeatureEvents;
+  /** What rows must be. Default: anything goes. */
+  readonly gate?: Gate | undefined;
+}
+
+/** Writes rows to the history, all or none. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_GATE_REFUSED`. */
+export async function ingestRows(
+  target: IngestTarget,
+  source: BatchSource,
+  options: IngestOptions = {},
+): Promise<IngestResult> {
+  const result = await writeBatch(target, source, options);
+  await target.events.ingested(target.view, result, { signal: options.signal });
+  return result;
+}
+
+async function writeBatch(
+  target: IngestTarget,
+  source: BatchSource,
+  { batchId, signal }: IngestOptions,
+): Promise<IngestResult> {
+  const { duckdb, log, view, clock } = target;
+  const schema = sourceSchema(view);
+  const known = (await log.batches()).findLast(({ origin }) => origin !== "compaction");
+  if (known !== undefined && !extendsSchema(schema, known.schema)) throw definitionChanged(view.name);
+  const digester = createBatchDigester(schema);
+  const names = schema.map((field) => field.name);
+  const checked = checkedRows(view, [...schema, ...(source.system ?? [])], source.rows, signal, (batch) =>
+    digester.update(source.system === undefined ? batch : selectColumns(batch, names)),
+  );
+  // What was put went through the gate before.
+  const gate =
+    target.gate === undefined || source.origin === "put" ? undefined : openGate(view, target.gate, clock.nowMs());
+  const writtenUs = Math.round(clock.nowMs() * 1000);
+  await using table = await duckdb.register(
+    scratchName("ingest"),
+    gate === undefined ? checked : marked(gate, checked),
+    {
+      signal,
+    },
+  );
+  const digest = digester.digest();
+  const id = batchId ?? digest;
+  const present = await log.find(id);
+  if (present !== undefined) return alreadyThere(view, present, digest);
+  const outcome = gate?.finish();
+  const number = await log.claim();
+  const hasFailedRules = outcome !== undefined || source.system?.some(({ name }) => name === FAILED_RULES) === true;
+  const system = systemValues(view, source, writtenUs);
+  const rows: StagedRows = { table: table.sql, number, outcome, hasFailedRules, system };
+  await using written = await writeHistoryParts(target, storedSql(view, rows), { number, signal });
+  const draft = await draftOf(target, { source, schema, id, digest, given: table.rows }, rows, written);
+  if (await commitOrDiscard(log, draft, written)) return resultOf(draft, true);
+  // Somebody else committed the same id meanwhile: what was written here belongs to nobody.
+  return alreadyThere(view, (await log.find(id))!, digest);
+}
+
+/** Where it fails, nothing is left behind, unless the entry came to be all the same. */
+export async function commitOrDiscard(log: HistoryLog, draft: HistoryDraft, written: WrittenParts): Promise<boolean> {
+  let isCommitted = false;
+  try {
+    isCommitted = await log.commit(draft);
+    if (!isCommitted) await written.discard();
+  } catch (error) {
+    const found = await log.find(draft.id);
+    if (found?.number !== draft.number) await written.discard();
+    throw error;
+  }
+  return isCommitted;
+}
+
+async function* marked(gate: GateCheck, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  for await (const batch of batches) yield await gate.mark(batch);
+}
+
+/** Rows in a table of DuckDB, before they are written. */
+interface StagedRows {
+  readonly table: string;
+  readonly number: number;
+  readonly system: SystemValues;
+  /** What the gate found. */
+  readonly outcome: GateOutcome | undefined;
+  readonly hasFailedRules: boolean;
+}
+
+interface DraftFacts {
+  readonly source: BatchSource;
+  readonly schema: Schema;
+  readonly id: string;
+  readonly digest: Digest;
+  /** Rows that were given. */
+  readonly given: number;
+}
+
+async function draftOf(
+  { view, duckdb }: IngestTarget,
+  { source, schema, id, digest, given }: DraftFacts,
+  rows: StagedRows,
+  written: WrittenParts,
+): Promise<HistoryDraft> {
+  const { outcome, number } = rows;
+  const stored = written.parts.reduce((sum, part) => sum + part.rows, 0);
+  const isFlawed = outcome !== undefined && Object.values(outcome.failures).some((count) => count > 0);
+  const quarantine = isFlawed ? await written.addAside(asideSql(view, rows)) : undefined;
+  const quarantinedRows = quarantine?.rows ?? 0;
+  return {
+    id,
+    digest,
+    number,
+    schema,
+    rows: stored,
+    skippedRows: given - stored - quarantinedRows,
+    parts: written.parts,
+    origin: source.origin,
+    hasMarks: source.system !== undefined || view.deleted !== undefined,
+    ...(source.longestTtlMs === undefined ? {} : { longestTtlMs: source.longestTtlMs }),
+    ...(rows.hasFailedRules ? { hasFailedRules: true } : {}),
+    ...(source.stream === undefined ? {} : { stream: source.stream }),
+    ...(outcome === undefined
+      ? {}
+      : {
+          validity: {
+            checkedRows: outcome.checkedRows,
+            warnedRows: isFlawed ? await countWarned(duckdb, view, rows) : 0,
+            quarantinedRows,
+            failures: outcome.failures,
+          },
+        }),
+    ...(quarantine === undefined ? {} : { quarantine }),
+  };
+}
+
+/** Whether a schema has all columns of another one, with their types: features may be added, and read as absent in rows from before. */
+const extendsSchema = (schema: Schema, known: Schema): boolean =>
+  known.every(({ name, type }) => schema.some((field) => field.name === name && field.type === type));
+
+function systemValues(view: FeatureView, { system }: BatchSource, writtenUs: number): SystemValues {
+  const given = new Set(system?.map(({ name }) => name));
+  const now = `make_timestamp(${writtenUs})`;
+  const isDeleted = view.deleted === undefined ? "FALSE" : `coalesce(${identifier(view.deleted)}, FALSE)`;
+  return {
+    write_time: given.has("write_time") ? "write_time" : now,
+    api_invocation_time: given.has("api_invocation_time") ? "api_invocation_time" : now,
+    is_deleted: given.has("is_deleted") ? `(is_deleted OR ${isDeleted})` : isDeleted,
+    expires_time: given.has("expires_time") ? "expires_time" : "CAST(NULL AS TIMESTAMP)",
+  };
+}
+
+function alreadyThere(view: FeatureView, present: HistoryBatch, digest: Digest): IngestResult {
+  if (present.digest !== digest) throw batchConflict(view.name, present.id);
+  return resultOf(present, false);
+}
+
+const resultOf = ({ id, digest, rows, skippedRows, validity }: HistoryDraft, added: boolean): IngestResult => ({
+  batchId: id,
+  digest,
+  added,
+  rows,
+  skippedRows,
+  quarantinedRows: validity?.quarantinedRows ?? 0,
+  ...(validity === undefined ? {} : { validity }),
+});
+
+async function* checkedRows(
+  view: FeatureView,
+  schema: Schema,
+  source: Dataset | AsyncIterable<Batch>,
+  signal: AbortSignal | undefined,
+  see: (batch: Batch) => void,
+): AsyncGenerator<Batch> {
+  const where = `The rows for the view "${view.name}"`;
+  const names = schema.map((field) => field.name);
+  if ("schema" in source) checkColumns(where, schema, source.schema);
+  const batches = "schema" in source ? source.batches({ columns: names, signal }) : source;
+  let count = 0;
+  for await (const batch of batches) {
+    signal?.throwIfAborted();
+    checkColumns(where, schema, schemaOf(batch));
+    const selected = selectColumns(batch, names);
+    see(selected);
+    count++;
+    yield selected;
+  }
+  // No rows are rows too: a batch without any is kept under its id.
+  if (count === 0) yield emptyBatch(schema);
+}
+
+/** Which rows have a place in the history. */
+function presentSql(view: FeatureView): string {
+  const keys = Object.keys(view.entity.keys).map(identifier);
+  return [...keys.map((column) => `${column} IS NOT NULL`), `isfinite(${identifier(view.eventTime)})`].join(" AND ");
+}
+
+/** The rows of a batch as they are stored, by day, keys and event time. */
+function storedSql(view: FeatureView, { table, number, system, outcome, hasFailedRules }: StagedRows): string {
+  const keys = Object.keys(view.entity.keys).map(identifier);
+  const time = identifier(view.eventTime);
+  const own = sourceSchema(view).map(({ name }) => identifier(name));
+  const added = SYSTEM_COLUMNS.map((name) => `${system[name]} AS ${name}`);
+  if (hasFailedRules) added.push(FAILED_RULES);
+  const isGood =
+    outcome === undefined ? "TRUE" : `${VERDICT} < ${VERDICTS.quarantined} AND ${outcome.quarantinedBy.length === 0}`;
+  return `SELECT ${[...own, ...added].join(", ")}, CAST(${number} AS BIGINT) * ${BATCH_NUMBERS} + rowid AS "_sequence", strftime(${time}, '%Y-%m-%d') AS "ds"
+    FROM ${table} WHERE ${presentSql(view)} AND ${isGood} ORDER BY "ds", ${keys.join(", ")}, ${time}, rowid`;
+}
+
+/** How many of the stored rows broke a rule. */
+async function countWarned(duckdb: DuckDb, view: FeatureView, rows: StagedRows): Promise<number> {
+  const sql = `SELECT CAST(count(*) AS DOUBLE) AS "rows" FROM (${storedSql(view, rows)}) WHERE ${FAILED_RULES} IS NOT NULL`;
+  for await (const batch of duckdb.query(sql)) return asFloat64(columnOf(batch, "rows"))[0] ?? 0;
+  return 0;
+}
+
+/** The rows that a gate puts aside, with the reasons. */
+function asideSql(view: FeatureView, { table, outcome }: StagedRows): string {
+  const own = sourceSchema(view).map(({ name }) => identifier(name));
+  const ofAll = (outcome?.quarantinedBy ?? []).map(literal);
+  const where = ofAll.length > 0 ? "TRUE" : `${VERDICT} = ${VERDICTS.quarantined}`;
+  const reasons = `concat_ws(',', ${[FAILED_RULES, ...ofAll].join(", ")})`;
+  return `SELECT ${own.join(", ")}, ${reasons} AS ${FAILED_RULES} FROM ${table} WHERE ${presentSql(view)} AND ${where} ORDER BY rowid`;
+}

@@ -1,0 +1,40 @@
+import { FeatureStoreError } from "../errors.ts";
+
+/** What a keyed store's refusal to write means: a full disk, or another writer that holds it. Any other error is passed on. */
+export function onlineFailure(where: string, error: unknown): unknown {
+  const known = error as { readonly code?: unknown; readonly errcode?: unknown; readonly message?: unknown } | null;
+  const message = String(known?.message ?? error);
+  // SQLite's result codes, of which the extended ones have more in their upper bytes.
+  const result = typeof known?.errcode === "number" ? known.errcode & 0xff : undefined;
+  if (result === 5 || result === 6) {
+    return new FeatureStoreError("FEATURE_STORE_ONLINE_BUSY", `Another process holds ${where}: ${message}.`, {
+      category: "transient",
+      remedy: "Write again later, or raise `busyTimeoutMs`; a process that writes much shall commit in smaller pieces.",
+      retryable: true,
+      cause: error,
+    });
+  }
+  // 28 is the operating system's number for a full disk, −30792 LMDB's for a full map.
+  const isFull = result === 13 || known?.code === 28 || known?.code === "ENOSPC" || known?.code === -30_792;
+  if (!isFull && !/no space left on device|MDB_MAP_FULL|^OOM /i.test(message)) return error;
+  return new FeatureStoreError(
+    "FEATURE_STORE_WRITE_FAILED",
+    `There is no room for ${where}: ${message.replace(/\.$/, "")}.`,
+    {
+      category: "capacity",
+      remedy: "Make room there, then do it again.",
+      retryable: true,
+      cause: error,
+    },
+  );
+}
+
+export const onlineCorrupt = (group: string, key: string, problem: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_ONLINE_CORRUPT",
+    `The online entry "${key}" of "${group}" is damaged: ${problem}.`,
+    {
+      category: "data",
+      remedy: "Delete the entry and materialize its views from their history.",
+    },
+  );

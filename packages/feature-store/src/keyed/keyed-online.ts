@@ -1,0 +1,225 @@
+import type {
+  CallOptions,
+  Clock,
+  Column,
+  FeatureRequest,
+  FeatureVectors,
+  Histogram,
+  Meter,
+} from "@millwright/contracts";
+import type { FeatureView } from "../definition/definition.ts";
+import type { HistorySource } from "../history/history-sql.ts";
+import { keyedNumbers } from "./keyed-numbers.ts";
+import { catchUpKeyed, reloadKeyed } from "./keyed-catch-up.ts";
+import { holdView, writeRows, type HeldView } from "./keyed-held.ts";
+import { boundaryOf } from "./keyed-materialize.ts";
+import { emptyColumns, readKeyed } from "./keyed-read.ts";
+import { notSynchronous, type KeyedOnlineStore } from "./keyed-store.ts";
+import { createKeyedView, type KeyedView } from "./keyed-view.ts";
+import type {
+  Arrival,
+  CatchUpOptions,
+  ChangeOptions,
+  Loaded,
+  Online,
+  OnlineChange,
+  ReloadOptions,
+} from "../online/online.ts";
+import { createOnDemand, type OnDemand } from "../online/on-demand.ts";
+import { withOnDemand } from "../online/on-demand-read.ts";
+import type { OnlineMark, OnlineRow } from "../online/online-store.ts";
+import type { OnlineReading } from "../online/online-view.ts";
+import { freshnessMeter } from "../online/read-vectors.ts";
+import type { FeatureService } from "../definition/service-definition.ts";
+import { createKeyedTurns } from "../online/turns.ts";
+import type { ViewNumbers } from "../online/vector-reader.ts";
+
+export interface KeyedOnlineOptions {
+  readonly views: ReadonlyMap<string, FeatureView>;
+  readonly source: HistorySource;
+  readonly store: KeyedOnlineStore;
+  readonly latenessMs: number;
+  readonly clock: Clock;
+  readonly meter: Meter;
+}
+
+/** Keeps nothing in this process: each entity's rows stand in a keyed store, which other processes may read and write as well. */
+export function createKeyedOnline(options: KeyedOnlineOptions): Online {
+  return new KeyedOnline(options);
+}
+
+class KeyedOnline implements Online {
+  readonly #options: KeyedOnlineOptions;
+  readonly #views: ReadonlyMap<string, HeldView>;
+  readonly #inTurnOfKey = createKeyedTurns();
+  readonly #ages: Histogram;
+  readonly #onDemand: OnDemand;
+  /** One load of a view at a time. */
+  readonly #loading = createKeyedTurns();
+  readonly #empty = new WeakMap<FeatureService, Record<string, Column>>();
+  readonly #viewOf = (view: FeatureView): KeyedView => this.#of(view).keyed;
+  #generation = 0;
+
+  constructor(options: KeyedOnlineOptions) {
+    const { views, store, latenessMs, meter } = options;
+    this.#options = options;
+    this.#views = new Map(
+      [...views.values()].map((view) => [view.id, holdView(store, createKeyedView(view, latenessMs))]),
+    );
+    this.#ages = freshnessMeter(meter);
+    this.#onDemand = createOnDemand({ clock: options.clock });
+  }
+
+  async read(service: FeatureService, request: FeatureRequest): Promise<FeatureVectors> {
+    const { store, clock } = this.#options;
+    const timeUs = Math.round((request.timeMs ?? clock.nowMs()) * 1000);
+    let empty = this.#empty.get(service);
+    if (empty === undefined) this.#empty.set(service, (empty = emptyColumns(service)));
+    const options = { store, timeUs, ages: this.#ages, viewOf: this.#viewOf, empty };
+    const stored = readKeyed(service, request, options);
+    if (service.onDemand.length === 0) return await stored;
+    return await withOnDemand(service, request, await stored, this.#onDemand);
+  }
+
+  numbers(service: FeatureService): readonly ViewNumbers[] {
+    const { store } = this.#options;
+    if (!store.capabilities.synchronous) throw notSynchronous();
+    return keyedNumbers(store, service.views.map(this.#viewOf));
+  }
+
+  observe({ name }: FeatureView, ageMs: number): void {
+    this.#ages.observe(ageMs / 1000, { view: name });
+  }
+
+  async add(
+    view: FeatureView,
+    rows: readonly OnlineRow[],
+    signal: AbortSignal | undefined,
+    mark?: OnlineMark,
+  ): Promise<Arrival> {
+    const held = this.#of(view);
+    return await held.marked(mark, () =>
+      held.turns.among(async () => {
+        // Its batch may have been loaded while this call waited.
+        const { ids, upToUs = 0 } = held.reloaded ?? {};
+        const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
+        const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs) : rows;
+        const newestUs = await writeRows(this.#options.store, held, fresh, {
+          mark: isThere ? undefined : mark,
+          signal,
+        });
+        if (mark !== undefined) await held.cursor.note(mark);
+        return this.#arrival(held, rows, newestUs);
+      }, signal),
+    );
+  }
+
+  /** @param beforeUs The newest of the entities' rows that were there. */
+  #arrival(held: HeldView, rows: readonly OnlineRow[], beforeUs: number): Arrival {
+    const { latenessMs } = this.#options;
+    // Known of the view is what this process wrote, and what stands there of the same entities.
+    const knownUs = Math.max(beforeUs, held.newestUs);
+    const watermarkUs = knownUs - latenessMs * 1000;
+    const lateRows = rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
+    const newestUs = rows.reduce((newest, { timeUs }) => Math.max(newest, timeUs), knownUs);
+    held.newestUs = newestUs;
+    return { lateRows, watermarkMs: Number.isFinite(newestUs) ? newestUs / 1000 - latenessMs : undefined };
+  }
+
+  async isMarked(view: FeatureView, mark: OnlineMark): Promise<boolean> {
+    return (await this.#of(view).cursor.read()).has(mark);
+  }
+
+  /**
+   * Decides, does what comes before, and then changes the entity if its newest row is still the one decided on: where another process changed it
+   * meanwhile, all is done again, on the newer row.
+   */
+  async change(view: FeatureView, key: string, options: ChangeOptions): Promise<OnlineChange> {
+    const held = this.#of(view);
+    const work = async (): Promise<OnlineChange> => {
+      for (;;) {
+        options.signal?.throwIfAborted();
+        const newest = await this.#newestOf(held.keyed, key, options);
+        const change = options.decide(newest);
+        const mark = await options.before(change);
+        const isApplied = await held.marked(mark, async () => {
+          const done = await this.#applied(held.keyed, key, newest, change);
+          if (done && mark !== undefined) await held.cursor.note(mark);
+          return done;
+        });
+        if (isApplied) return change;
+      }
+    };
+    return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, options.signal));
+  }
+
+  async newest(view: FeatureView, keys: readonly string[], options?: CallOptions): Promise<(OnlineRow | undefined)[]> {
+    const { keyed } = this.#of(view);
+    if (Object.keys(view.features).length === 0) return keys.map(() => undefined);
+    const found = await this.#options.store.read(keyed.group, keys, options);
+    return keys.map((key, index) => keyed.newest(key, keyed.rowsOf(key, found[index])));
+  }
+
+  async readOne(view: FeatureView, key: string, timeUs: number, options?: CallOptions): Promise<OnlineReading> {
+    const { keyed } = this.#of(view);
+    const [bytes] = await this.#options.store.read(keyed.group, [key], options);
+    const results = keyed.aggregates.createResults();
+    return keyed.read(key, keyed.rowsOf(key, bytes), timeUs, results);
+  }
+
+  async reload(view: FeatureView, { upToMs, flush, signal }: ReloadOptions): Promise<Loaded> {
+    const { store, source, latenessMs, clock } = this.#options;
+    const held = this.#of(view);
+    return await this.#loading(view.id, async () => {
+      this.#generation = Math.max(this.#generation + 1, Math.round(clock.nowMs() * 1000));
+      const load = { keyed: held.keyed, store, source, latenessMs, generation: this.#generation };
+      const upToUs = await boundaryOf(load, Math.round(upToMs * 1000), signal);
+      return await reloadKeyed(load, held, { upToUs, flush, signal });
+    });
+  }
+
+  async catchUp(view: FeatureView, options: CatchUpOptions): Promise<Loaded> {
+    const held = this.#of(view);
+    return await this.#loading(view.id, () => catchUpKeyed(this.#options, held, options));
+  }
+
+  async settle(): Promise<void> {}
+
+  #of(view: FeatureView): HeldView {
+    return this.#views.get(view.id)!;
+  }
+
+  async #newestOf(keyed: KeyedView, key: string, { signal }: CallOptions): Promise<OnlineRow | undefined> {
+    const [bytes] = await this.#options.store.read(keyed.group, [key], { signal });
+    return keyed.newest(key, keyed.rowsOf(key, bytes));
+  }
+
+  /** @returns false where the newest row is another one than was decided on; nothing is changed then. */
+  async #applied(
+    keyed: KeyedView,
+    key: string,
+    decidedOn: OnlineRow | undefined,
+    { row, removes = false }: OnlineChange,
+  ): Promise<boolean> {
+    let isApplied = true;
+    await this.#options.store.update(keyed.group, [key], (_, current) => {
+      const kept = keyed.rowsOf(key, current);
+      isApplied = isSameRow(keyed.newest(key, kept), decidedOn);
+      if (!isApplied || (row === undefined && !removes)) return undefined;
+      if (removes)
+        return current === undefined ? undefined : keyed.withRows(current, { ...kept, rows: [], others: [] });
+      return keyed.withRows(current, keyed.adding(kept, [row!]));
+    });
+    return isApplied;
+  }
+}
+
+const isSameRow = (one: OnlineRow | undefined, other: OnlineRow | undefined): boolean =>
+  one === other ||
+  (one !== undefined &&
+    other !== undefined &&
+    one.timeUs === other.timeUs &&
+    one.createdUs === other.createdUs &&
+    one.expiresUs === other.expiresUs &&
+    one.isDeleted === other.isDeleted &&
+    one.values.every((value, index) => Object.is(value, other.values[index])));

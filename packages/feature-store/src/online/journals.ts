@@ -1,0 +1,86 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { CallOptions, IdSource } from "@millwright/contracts";
+import type { FeatureView } from "../definition/definition.ts";
+import type { HistorySource } from "../history/history-sql.ts";
+import type { IngestTarget } from "../ingestion/ingest.ts";
+import { onlineRows } from "./online-rows.ts";
+import type { Online } from "./online.ts";
+import { openPutJournal, PUTS_FOLDER, type PutJournal, type PutRows } from "./put-journal.ts";
+
+/** The journals of a store's views. */
+export interface Journals {
+  of(view: FeatureView): Promise<PutJournal>;
+  /** Writes what is in the journal of a view, or in all, to the history. */
+  flush(view: FeatureView | undefined, options: CallOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface JournalsOptions {
+  readonly views: ReadonlyMap<string, FeatureView>;
+  readonly source: HistorySource;
+  /** Where rows of a view are ingested. */
+  readonly targetOf: (view: FeatureView) => Promise<IngestTarget>;
+  readonly ids: IdSource;
+  readonly online: Online;
+  /** Whether there is anywhere to read from online. */
+  readonly hasOnline: boolean;
+}
+
+/** Opens a view's journal when its first row is put, or at once where a process that died left one. */
+export async function openJournals(options: JournalsOptions): Promise<Journals> {
+  const { views, source } = options;
+  const journals = new Map<string, Promise<PutJournal>>();
+  const of = (view: FeatureView): Promise<PutJournal> => {
+    let opened = journals.get(view.id);
+    if (opened === undefined) {
+      journals.set(view.id, (opened = openJournal(options, view)));
+      opened.catch(() => journals.delete(view.id));
+    }
+    return opened;
+  };
+  for (const view of views.values()) {
+    const left = await readdir(join(source.directory, view.id, PUTS_FOLDER)).catch(() => []);
+    if (left.length > 0) await of(view);
+  }
+  return {
+    of,
+    async flush(view, { signal }) {
+      const wanted = view === undefined ? [...journals.values()] : [journals.get(view.id)];
+      for (const journal of wanted) await (await journal)?.flush({ signal });
+    },
+    async close() {
+      for (const opened of journals.values()) {
+        const journal = await opened;
+        try {
+          await journal.flush();
+        } finally {
+          await journal.close();
+        }
+      }
+    },
+  };
+}
+
+async function openJournal(
+  { targetOf, ids, online, hasOnline }: JournalsOptions,
+  view: FeatureView,
+): Promise<PutJournal> {
+  return await openPutJournal(await targetOf(view), {
+    newId: () => ids.next(),
+    async recover(rows, mark) {
+      if (hasOnline && !(await online.isMarked(view, mark)))
+        await online.add(view, rowsOf(view, rows), undefined, mark);
+    },
+  });
+}
+
+/** Rows as they are kept online. */
+export function rowsOf(view: FeatureView, { batch, expiresUs, isDeleted }: PutRows): ReturnType<typeof onlineRows> {
+  const expires = expiresUs?.some((us) => us !== null) === true ? expiresUs : undefined;
+  return onlineRows(view, batch).map((row, index) => ({
+    ...row,
+    ...(expires?.[index] == null ? {} : { expiresUs: expires[index] }),
+    ...(isDeleted === undefined ? {} : { isDeleted }),
+  }));
+}

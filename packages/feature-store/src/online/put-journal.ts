@@ -1,0 +1,261 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Batch, type CallOptions, type Schema, hasCode } from "@millwright/contracts";
+import { column, concatBatches, toArray, type ValueInput } from "@millwright/data";
+import { lockDirectory } from "./directory-lock.ts";
+import { writeFailure } from "../errors.ts";
+import { type IngestTarget, ingestRows } from "../ingestion/ingest.ts";
+import { type LogFile, openLogFile } from "./log-file.ts";
+import type { OnlineMark, OnlineValue } from "./online-store.ts";
+import { decodeValue, encodeValue, type ValueText } from "../records/record-text.ts";
+import { sourceSchema } from "../ingestion/source-columns.ts";
+import { FAILED_RULES, type SystemColumn } from "../definition/system-columns.ts";
+
+/** Rows of one call, as they go to the history. */
+export interface PutRows {
+  /** The view's source columns. */
+  readonly batch: Batch;
+  readonly writtenUs: number;
+  /** Microseconds at which each row expires, where it has a time to live of its own. */
+  readonly expiresUs?: readonly (number | null)[] | undefined;
+  readonly isDeleted?: true | undefined;
+  /** Of rows that went through a gate: the rules that each broke and is stored all the same. */
+  readonly failedRules?: readonly (string | null)[] | undefined;
+  /** True where they do not go online from here. */
+  readonly isOffline?: true | undefined;
+}
+
+/**
+ * Rows of a view that were put one by one, on their way into the history: kept in a log first, where they survive a crash, and written as a batch
+ * once they are many.
+ */
+export interface PutJournal {
+  /** Rows that are in the log and not in the history yet. */
+  readonly rows: number;
+  /** Resolves when the disk has the rows. @returns what says online that these are they. */
+  append(rows: PutRows): Promise<OnlineMark>;
+  /** Writes what is in the log to the history, once. */
+  flush(options?: CallOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The folder below a view's that holds a folder a journal. */
+export const PUTS_FOLDER = "_puts";
+const LOG = "rows.log";
+
+interface OpenLog {
+  readonly id: string;
+  readonly directory: string;
+  readonly file: LogFile;
+  readonly unlock: () => Promise<void>;
+  /** Calls that appended so far. */
+  calls: number;
+}
+
+const batchOf = (id: string): string => `puts/${id}`;
+const markOf = (id: string, call: number): OnlineMark => ({ markedBatch: batchOf(id), calls: [[call, call]] });
+
+/**
+ * Opens a view's journal, and brings what processes that died left in theirs into the history.
+ * @param recover Called with the rows of each that was left, before they go into the history.
+ */
+export async function openPutJournal(
+  target: IngestTarget,
+  {
+    newId,
+    recover,
+  }: { readonly newId: () => string; readonly recover: (rows: PutRows, mark: OnlineMark) => Promise<void> },
+): Promise<PutJournal> {
+  const root = join(target.log.directory, PUTS_FOLDER);
+  for (const id of await readdir(root).catch(() => [])) {
+    const left = await openLeft(root, id);
+    if (left === undefined) continue;
+    for await (const payload of left.file.read()) {
+      const { call, ...rows } = decodeRows(target, payload);
+      if (rows.isOffline !== true) await recover(rows, markOf(id, call));
+    }
+    await writeOut(target, left);
+  }
+  return createJournal(target, root, newId);
+}
+
+function createJournal(target: IngestTarget, root: string, newId: () => string): PutJournal {
+  let current: Promise<OpenLog> | undefined;
+  /** Logs that take no more rows, oldest first. */
+  let full: Promise<OpenLog>[] = [];
+  let rows = 0;
+  let flushing: Promise<void> = Promise.resolve();
+
+  const flush = async (signal: AbortSignal | undefined): Promise<void> => {
+    if (current !== undefined) full.push(current);
+    current = undefined;
+    rows = 0;
+    while (full.length > 0) {
+      signal?.throwIfAborted();
+      // One that could not be written stays first in line for the next time.
+      await writeOut(target, await full[0]!, signal);
+      full = full.slice(1);
+    }
+  };
+  return {
+    get rows() {
+      return rows;
+    },
+    async append(given) {
+      current ??= openNew(root, newId());
+      const opening = current;
+      rows += given.batch.length;
+      const log = await opening.catch((error: unknown) => {
+        if (current === opening) current = undefined;
+        throw error;
+      });
+      const call = log.calls++;
+      await log.file.append(encodeRows(target, given, call));
+      return markOf(log.id, call);
+    },
+    flush({ signal } = {}) {
+      const turn = flushing.then(() => flush(signal));
+      flushing = turn.catch(() => {});
+      return turn;
+    },
+    async close() {
+      await flushing;
+      for (const each of [...full, ...(current === undefined ? [] : [current])]) {
+        const log = await each;
+        await log.file.close();
+        await log.unlock();
+      }
+    },
+  };
+}
+
+async function openNew(root: string, id: string): Promise<OpenLog> {
+  const directory = join(root, id);
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
+  const unlock = await lockDirectory(directory);
+  return { id, directory, unlock, calls: 0, file: await openLogFile(join(directory, LOG), { toDisk: true }) };
+}
+
+/** @returns undefined where another process is at work with it, or is just bringing it into the history. */
+async function openLeft(root: string, id: string): Promise<OpenLog | undefined> {
+  try {
+    return await openNew(root, id);
+  } catch (error) {
+    if (hasCode(error, "FEATURE_STORE_LOG_LOCKED")) return undefined;
+    throw error;
+  }
+}
+
+/** Brings a log into the history and deletes it. Its name is the batch's id, so that a crash in between brings it in once. */
+async function writeOut(target: IngestTarget, log: OpenLog, signal?: AbortSignal): Promise<void> {
+  await log.file.settle();
+  const rows: PutRows[] = [];
+  for await (const payload of log.file.read()) rows.push(decodeRows(target, payload));
+  const online = rows.filter(({ isOffline, batch }) => isOffline !== true && batch.length > 0);
+  const offline = rows.filter(({ isOffline }) => isOffline === true);
+  // Apart from each other, because those that did not go online are still to come there.
+  await ingestPuts(target, online, batchOf(log.id), signal);
+  await ingestPuts(target, offline, `${batchOf(log.id)}/history`, signal);
+  await log.file.close();
+  await rm(log.directory, { recursive: true, force: true });
+  await log.unlock();
+}
+
+async function ingestPuts(
+  target: IngestTarget,
+  rows: readonly PutRows[],
+  batchId: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const longestTtlMs = Math.max(0, ...rows.map((each) => longestTtl(target, each)));
+  const isGated = rows.some(({ failedRules }) => failedRules !== undefined);
+  const system: Schema = isGated ? [...systemSchema, { name: FAILED_RULES, type: "utf8" }] : systemSchema;
+  const source = { rows: batchesOf(rows, isGated), origin: "put" as const, system, longestTtlMs };
+  await ingestRows(target, source, { batchId, signal });
+}
+
+const systemSchema: Schema = [
+  { name: "write_time" satisfies SystemColumn, type: "timestamp" },
+  { name: "api_invocation_time" satisfies SystemColumn, type: "timestamp" },
+  { name: "is_deleted" satisfies SystemColumn, type: "bool" },
+  { name: "expires_time" satisfies SystemColumn, type: "timestamp" },
+];
+
+/** Puts many small batches together, each with the columns that the history adds. */
+async function* batchesOf(rows: readonly PutRows[], isGated: boolean): AsyncGenerator<Batch> {
+  for (let at = 0; at < rows.length; at += 4096) {
+    yield concatBatches(rows.slice(at, at + 4096).map((each) => withSystemColumns(each, isGated)));
+  }
+}
+
+function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted, failedRules }: PutRows, isGated: boolean): Batch {
+  const times = (at: (row: number) => number | null) =>
+    column(
+      "timestamp",
+      Array.from({ length: batch.length }, (_, row) => {
+        const us = at(row);
+        return us === null ? null : BigInt(Math.round(us));
+      }),
+    );
+  const system = {
+    write_time: times(() => writtenUs),
+    api_invocation_time: times(() => writtenUs),
+    is_deleted: column("bool", Array<boolean>(batch.length).fill(isDeleted === true)),
+    expires_time: times((row) => expiresUs?.[row] ?? null),
+    ...(isGated ? { [FAILED_RULES]: column("utf8", failedRules ?? Array<null>(batch.length).fill(null)) } : {}),
+  };
+  return { length: batch.length, columns: { ...batch.columns, ...system } };
+}
+
+function longestTtl({ view }: IngestTarget, { batch, expiresUs }: PutRows): number {
+  if (expiresUs === undefined) return 0;
+  const times = toArray(batch.columns[view.eventTime]!);
+  return Math.max(0, ...expiresUs.map((us, row) => (us === null ? 0 : (us - Number(times[row])) / 1000)));
+}
+
+interface RowsText {
+  readonly writtenUs: number;
+  readonly columns: Readonly<Record<string, readonly ValueText[]>>;
+  readonly expiresUs?: readonly (number | null)[];
+  readonly isDeleted?: true;
+  readonly failedRules?: readonly (string | null)[];
+  readonly isOffline?: true;
+  /** Which call of its log. */
+  readonly call?: number;
+}
+
+function encodeRows({ view }: IngestTarget, rows: PutRows, call: number): Uint8Array {
+  const { batch, writtenUs, expiresUs, isDeleted, failedRules, isOffline } = rows;
+  const columns = sourceSchema(view).map(
+    ({ name }) => [name, (toArray(batch.columns[name]!) as OnlineValue[]).map(encodeValue)] as const,
+  );
+  const text: RowsText = {
+    writtenUs,
+    call,
+    columns: Object.fromEntries(columns),
+    ...(expiresUs === undefined ? {} : { expiresUs }),
+    ...(isDeleted === undefined ? {} : { isDeleted }),
+    ...(failedRules === undefined ? {} : { failedRules }),
+    ...(isOffline === undefined ? {} : { isOffline }),
+  };
+  return Buffer.from(JSON.stringify(text));
+}
+
+function decodeRows({ view }: IngestTarget, payload: Uint8Array): PutRows & { readonly call: number } {
+  const { columns, ...rest } = JSON.parse(Buffer.from(payload).toString("utf8")) as Partial<RowsText>;
+  // The first record of a log says its format, and holds no rows.
+  if (columns === undefined) return { writtenUs: 0, call: -1, batch: emptyRows(view) };
+  const built = sourceSchema(view).map(
+    ({ name, type }) => [name, column(type, (columns[name] ?? []).map(decodeValue) as ValueInput[])] as const,
+  );
+  const length = built[0]?.[1].length ?? 0;
+  return { writtenUs: 0, call: -1, ...rest, batch: { length, columns: Object.fromEntries(built) } };
+}
+
+const emptyRows = (view: IngestTarget["view"]): Batch => ({
+  length: 0,
+  columns: Object.fromEntries(sourceSchema(view).map(({ name, type }) => [name, column(type, [])])),
+});
