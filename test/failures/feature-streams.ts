@@ -59,6 +59,11 @@ function upkeep(store: Store): Subjects {
       viewUnknown(() => store.compact("other")),
       12,
     ],
+    forget: [
+      () => ["user", { user: `nobody ${(source += 1)}` }, { signal }],
+      { FEATURE_STORE_DEFINITION_UNKNOWN: () => store.forget("other", { user: "ann" }) },
+      12,
+    ],
     warm: [() => ["score", { signal }], serviceUnknown(() => store.warm("other")), few],
   });
 }

@@ -17,7 +17,8 @@ import { openDuckDb, type DuckDb } from "@millwright/duckdb";
 import type { BackfillOptions, BackfillResult } from "./ingestion/backfill.ts";
 import { type Catalog, openCatalog } from "./catalog/catalog.ts";
 import type { CompactOptions, CompactResult } from "./history/compaction.ts";
-import type { FeatureView } from "./definition/definition.ts";
+import type { Entity, FeatureView } from "./definition/definition.ts";
+import type { ErasureReceipt } from "./erasure/receipt.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
 import { definitionInvalid, unknownView, writeFailure } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
@@ -94,6 +95,12 @@ export interface FeatureStoreOptions extends CallOptions {
 export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** Who uses which definitions, and which version of each service counts. */
   readonly catalog: Catalog;
+  /**
+   * Takes all that is known of an entity away: its rows in the history of every view, those put aside, online rows, and training sets in the history's folder
+   * that have it. Other entities are left as they are. What comes in meanwhile may stay: stop what sends it, and where the call fails, make it again.
+   * Throws `FEATURE_STORE_DEFINITION_UNKNOWN` where no view is of the entity, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`.
+   */
+  forget(entity: string | Entity, keys: SourceRow, options?: CallOptions): Promise<ErasureReceipt>;
   /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_GATE_REFUSED`. */
   ingest(
     view: string | FeatureView,

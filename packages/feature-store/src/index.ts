@@ -135,3 +135,4 @@ export {
   type StatisticsRange,
   takeBaseline,
 } from "./inspection/feature-statistics.ts";
+export type { ErasedPlace, ErasureReceipt } from "./erasure/receipt.ts";

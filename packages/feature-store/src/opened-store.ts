@@ -12,7 +12,9 @@ import {
 import type { Catalog, OpenedCatalog } from "./catalog/catalog.ts";
 import { backfillRows, type BackfillOptions, type BackfillResult } from "./ingestion/backfill.ts";
 import { compactHistory, type CompactOptions, type CompactResult } from "./history/compaction.ts";
-import type { FeatureView } from "./definition/definition.ts";
+import type { Entity, FeatureView } from "./definition/definition.ts";
+import { forgetEntity } from "./erasure/forget.ts";
+import type { ErasureReceipt } from "./erasure/receipt.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
 import { unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
@@ -187,6 +189,13 @@ export class OpenedStore implements FeatureStore {
       total.deletedFiles += done.deletedFiles;
     }
     return total;
+  }
+
+  async forget(entity: string | Entity, keys: SourceRow, options: CallOptions = {}): Promise<ErasureReceipt> {
+    this.#check(options.signal);
+    const targetOf = (view: FeatureView): Promise<IngestTarget> => this.#target(view, options);
+    const name = typeof entity === "string" ? entity : entity.name;
+    return await forgetEntity({ ...this.#parts, targetOf }, name, keys, options);
   }
 
   async put(view: View, rows: Batch | readonly SourceRow[], options: PutOptions = {}): Promise<PutResult> {

@@ -6,12 +6,12 @@ import type { CountedPart } from "./history-log.ts";
 import { groupsOf, type PartGroup, sqlType } from "./history-sql.ts";
 import { FAILED_RULES, SYSTEM_COLUMNS } from "../definition/system-columns.ts";
 
-/** The rows of parts with every column, each with the time from which on its batch could be read, as they go into merged files. */
+/** The rows of parts with every column, but for those that `without` is true of, each with the time from which on its batch could be read, as they go into merged files. */
 export function compactedSql(
   view: FeatureView,
   directory: string,
   parts: readonly CountedPart[],
-  schema: Schema,
+  { schema, without }: { readonly schema: Schema; readonly without?: string | undefined },
 ): { readonly sql: string; readonly hasFailedRules: boolean } {
   const groups = groupsOf(parts);
   const hasFailedRules = groups.some((group) => group.hasFailedRules);
@@ -19,7 +19,7 @@ export function compactedSql(
   const keys = Object.keys(view.entity.keys).map(identifier);
   const time = identifier(view.eventTime);
   const sql = `SELECT *, strftime(${time}, '%Y-%m-%d') AS "ds" FROM (${selects.join(" UNION ALL ")})
-    ORDER BY "ds", ${keys.join(", ")}, ${time}, "_sequence"`;
+    ${without === undefined ? "" : `WHERE (${without}) IS NOT TRUE`} ORDER BY "ds", ${keys.join(", ")}, ${time}, "_sequence"`;
   return { sql, hasFailedRules };
 }
 

@@ -71,7 +71,7 @@ export async function compactHistory(target: CompactionTarget, options: CompactO
       const [step, ...later] = planCompaction(snapshot.batches, { minFiles, maxFileBytes });
       if (step === undefined) return undefined;
       const leftFiles = later.reduce((sum, each) => sum + each.length, 0);
-      return { step, leftFiles, ...(await mergeParts(target, snapshot, step, signal)) };
+      return { step, leftFiles, ...(await mergeParts(target, snapshot, step, { signal })) };
     });
     if (merged === undefined) break;
     // Another compaction came first: what it left is looked at anew.
@@ -84,23 +84,29 @@ export async function compactHistory(target: CompactionTarget, options: CompactO
   return { ...done, deletedFiles: await cleanUp(log, clock.nowMs() - graceMs) };
 }
 
-async function mergeParts(
+export interface MergeOptions extends CallOptions {
+  /** Rows that are left out: SQL that is true of them, and how many they are. */
+  readonly without?: { readonly isEntity: string; readonly rows: number } | undefined;
+}
+
+/** Puts files of the same rows in the place of parts. @returns undefined where another compaction came first. Throws `FEATURE_STORE_HISTORY_CORRUPT`. */
+export async function mergeParts(
   target: CompactionTarget,
   { compactions }: HistorySnapshot,
   step: readonly CountedPart[],
-  signal: AbortSignal | undefined,
+  { without, signal }: MergeOptions,
 ): Promise<{ readonly files: number; readonly rows: number } | undefined> {
   const { log, view } = target;
   await checkParts(view, log, step);
   const number = await log.claim();
   const schema = unitedSchema(step);
-  const { sql, hasFailedRules } = compactedSql(view, log.directory, step, schema);
+  const { sql, hasFailedRules } = compactedSql(view, log.directory, step, { schema, without: without?.isEntity });
   await using written = await writeHistoryParts(target, sql, { number, signal }).catch(async (error: unknown) => {
     throw await namingFile({ duckdb: target.duckdb, log: async () => log }, view, error);
   });
   const rows = written.parts.reduce((sum, part) => sum + part.rows, 0);
   const replaces = step.map(({ part }) => part.path);
-  const wanted = step.reduce((sum, { part }) => sum + part.rows, 0);
+  const wanted = step.reduce((sum, { part }) => sum + part.rows, 0) - (without?.rows ?? 0);
   if (rows !== wanted) {
     await written.discard();
     throw historyCorrupt(view.name, log.directory, `has ${rows} rows in files whose entries name ${wanted}`);

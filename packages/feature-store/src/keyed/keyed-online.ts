@@ -183,6 +183,21 @@ class KeyedOnline implements Online {
     return await this.#loading(view.id, () => catchUpKeyed(this.#options, held, options));
   }
 
+  async forget(view: FeatureView, key: string, { signal }: CallOptions): Promise<string | undefined> {
+    const { keyed, turns } = this.#of(view);
+    return await this.#loading(view.id, () =>
+      turns.alone(async () => {
+        let isThere = false;
+        const change = (_: number, current: Uint8Array | undefined): null | undefined => {
+          isThere = current !== undefined;
+          return isThere ? null : undefined;
+        };
+        await this.#options.store.update(keyed.group, [key], change, { signal });
+        return isThere ? keyed.group : undefined;
+      }, signal),
+    );
+  }
+
   async settle(): Promise<void> {}
 
   #of(view: FeatureView): HeldView {

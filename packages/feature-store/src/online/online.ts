@@ -99,6 +99,8 @@ export interface Online {
   reload(view: FeatureView, options: ReloadOptions): Promise<Loaded>;
   /** Adds the batches of the history that are not online yet: whole ones, or where it is stopped, a part that the next call goes on from. */
   catchUp(view: FeatureView, options: CatchUpOptions): Promise<Loaded>;
+  /** Takes away all that is kept of an entity. @returns what it stood under: the view, or the group of all its views; undefined where there was nothing. */
+  forget(view: FeatureView, key: string, options: CallOptions): Promise<string | undefined>;
   /** Waits for writes that go on in the background. */
   settle(): Promise<void>;
 }

@@ -190,6 +190,20 @@ class ResidentOnline implements Online {
     return loaded;
   }
 
+  async forget(view: FeatureView, key: string, { signal }: CallOptions): Promise<string | undefined> {
+    const held = this.#of(view);
+    return await this.#loading(view.id, () =>
+      held.turns.alone(async () => {
+        const before = held.state.size;
+        held.state.add([{ removedKey: key }]);
+        // What was appended before stands in the store until that is written anew.
+        await this.#options.store!.replace(view.id, recordsOf(held), { signal });
+        held.stored = held.state.size;
+        return held.state.size < before ? view.id : undefined;
+      }, signal),
+    );
+  }
+
   async settle(): Promise<void> {
     await Promise.all(this.#background);
   }

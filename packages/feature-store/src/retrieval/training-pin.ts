@@ -47,6 +47,9 @@ export interface ReplayOptions extends CallOptions {
   readonly path?: string | undefined;
 }
 
+/** Where training sets are written that no path was given for, below the history. */
+export const DATASETS_FOLDER = "_datasets";
+
 type BatchesOfViews = Readonly<Record<string, readonly HistoryBatch[]>>;
 
 /** Makes a training set of the history as it is now. One made from the same labels, service and history is taken from its file. */
@@ -153,8 +156,13 @@ export async function replayTrainingSet(
     const missing = [...wanted].find((number) => !pinned[view]!.some((batch) => batch.number === number));
     if (missing !== undefined) throw pinDiffers(service.name, `batch ${missing} of the view "${view}" is gone`);
   }
-  const target = path ?? (await defaultPath(source, service, options, pinned));
-  const dataset = await writeTrainingSet(source, service, options, { path: target, batches: numbersOf(pinned) });
+  const write = async (): Promise<Dataset> => {
+    const target = path ?? (await defaultPath(source, service, options, pinned));
+    return await writeTrainingSet(source, service, options, { path: target, batches: numbersOf(pinned) });
+  };
+  const dataset = await write().catch((error: unknown) => {
+    throw hasCode(error, "DUCKDB_FILE_MISSING") ? pinDiffers(service.name, "the file of its labels is gone") : error;
+  });
   const digest = await dataset.digest();
   if (digest !== pin.digest) throw pinDiffers(service.name, `its rows have the digest ${digest}, not ${pin.digest}`);
   return Object.assign(dataset, { pin: async () => pin });
@@ -206,7 +214,7 @@ async function defaultPath(
 }
 
 async function datasetsFolder({ directory }: HistorySource): Promise<string> {
-  const folder = join(directory, "_datasets");
+  const folder = join(directory, DATASETS_FOLDER);
   await mkdir(folder, { recursive: true });
   return folder;
 }
