@@ -11,7 +11,7 @@ import { readRoute } from "./http/read-route.ts";
 import { descriptionSchema, listSchema, objectSchema, routeSchema, viewSchema } from "./http/schemas.ts";
 import { httpStatusOf } from "./http/status.ts";
 import { writeRoutes } from "./http/write-routes.ts";
-import { sourceSchema } from "./ingestion/source-columns.ts";
+import { sourceSchema } from "./definition/source-columns.ts";
 
 export type { FeatureAction } from "./http/access.ts";
 export type { FeatureFaceOptions } from "./http/face-options.ts";

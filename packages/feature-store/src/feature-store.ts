@@ -48,7 +48,7 @@ import type {
 import { createRecords } from "./records/records.ts";
 import { createResidentOnline } from "./online/resident-online.ts";
 import { createSegmentCache } from "./segments/segment-cache.ts";
-import type { SourceRow } from "./ingestion/source-columns.ts";
+import type { SourceRow } from "./definition/source-columns.ts";
 import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./ingestion/stream-ingest.ts";
 import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./retrieval/training-pin.ts";
 import type { HistoryOptions } from "./retrieval/training-set.ts";

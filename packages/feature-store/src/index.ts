@@ -51,7 +51,7 @@ export {
   type NamedRule,
 } from "./definition/gate.ts";
 export type { BatchValidity } from "./history/history-log.ts";
-export type { NumberRanges } from "./ingestion/number-ranges.ts";
+export type { NumberRanges } from "./online/number-ranges.ts";
 export type { ConsumeOptions, ConsumeResult, DeadLetter, StreamRecord } from "./ingestion/stream-ingest.ts";
 export {
   type KeyedChange,
@@ -61,7 +61,7 @@ export {
 } from "./keyed/keyed-store.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
 export { type IngestOptions, type IngestResult } from "./ingestion/ingest.ts";
-export type { SourceRow } from "./ingestion/source-columns.ts";
+export type { SourceRow } from "./definition/source-columns.ts";
 export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online/online.ts";
 export {
   defineAwaitedFeatures,

@@ -39,7 +39,7 @@ import type {
   Records,
   UpdateOptions,
 } from "./records/record-types.ts";
-import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./ingestion/source-columns.ts";
+import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./definition/source-columns.ts";
 import {
   type ConsumeOptions,
   type ConsumeResult,

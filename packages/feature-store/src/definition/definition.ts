@@ -4,7 +4,7 @@ import type { Aggregate } from "./aggregate.ts";
 import { checkName } from "./definition-name.ts";
 import { definitionInvalid, nameReserved } from "../errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
-import { sourceSchema } from "../ingestion/source-columns.ts";
+import { sourceSchema } from "./source-columns.ts";
 import { RESERVED_COLUMNS } from "./system-columns.ts";
 import { aggregateProblem } from "../windows/aggregate-rules.ts";
 

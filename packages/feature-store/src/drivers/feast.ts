@@ -12,7 +12,7 @@ import { vectorsOfAnswer } from "../feast/answer.ts";
 import { feastRefused, feastUnreachable } from "../feast/errors.ts";
 import { featuresOfService } from "../feast/wanted.ts";
 import { feastColumnWriter } from "../http/column-text.ts";
-import { checkBatch } from "../ingestion/source-columns.ts";
+import { checkBatch } from "../definition/source-columns.ts";
 
 export interface FeastFeatureSourceOptions {
   /** The address of the feature server, such as `http://127.0.0.1:6566`. */

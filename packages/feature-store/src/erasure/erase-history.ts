@@ -10,7 +10,7 @@ import { withoutParts } from "../history/history-fold.ts";
 import { type CountedPart, countedParts, type HistoryLog } from "../history/history-log.ts";
 import { readingHistory, sqlType } from "../history/history-sql.ts";
 import type { IngestTarget } from "../ingestion/ingest.ts";
-import { keySchema, type SourceRow } from "../ingestion/source-columns.ts";
+import { keySchema, type SourceRow } from "../definition/source-columns.ts";
 import type { ErasedPlace } from "./receipt.ts";
 
 /** SQL that is true of an entity's rows. */

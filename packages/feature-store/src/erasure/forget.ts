@@ -7,7 +7,7 @@ import type { FeatureView } from "../definition/definition.ts";
 import { definitionUnknown } from "../errors.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { IngestTarget } from "../ingestion/ingest.ts";
-import { keySchema, type SourceRow } from "../ingestion/source-columns.ts";
+import { keySchema, type SourceRow } from "../definition/source-columns.ts";
 import type { Online } from "../online/online.ts";
 import { keyOf } from "../records/record-key.ts";
 import { DATASETS_FOLDER } from "../retrieval/training-pin.ts";

@@ -8,7 +8,7 @@ import type { FaceSetting } from "../http/face-options.ts";
 import { type HttpAnswer, type HttpRequest, jsonText } from "../http/message.ts";
 import { feastValueReaders } from "../http/value-readers.ts";
 import { checkNotAhead } from "../http/write-routes.ts";
-import { sourceSchema } from "../ingestion/source-columns.ts";
+import { sourceSchema } from "../definition/source-columns.ts";
 import { feastBody } from "./body.ts";
 import { feastRefusal } from "./refusal.ts";
 

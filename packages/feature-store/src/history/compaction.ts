@@ -8,9 +8,8 @@ import { digestOf, type FeatureView } from "../definition/definition.ts";
 import { historyCorrupt } from "../errors.ts";
 import { compactionId, withoutParts } from "./history-fold.ts";
 import type { CountedPart, HistoryDraft, HistoryLog, HistorySnapshot } from "./history-log.ts";
-import { writeHistoryParts } from "./history-parts.ts";
+import { commitOrDiscard, writeHistoryParts } from "./history-parts.ts";
 import { checkParts, namingFile, readingHistory } from "./history-sql.ts";
-import { commitOrDiscard } from "../ingestion/ingest.ts";
 
 export interface CompactOptions extends CallOptions {
   /** A day with fewer small files than this is left as it is; from 2 on. Default: 2. */

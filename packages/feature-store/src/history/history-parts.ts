@@ -4,7 +4,7 @@ import type { CallOptions } from "@millwright/contracts";
 import type { DuckDb } from "@millwright/duckdb";
 import { writeFailure } from "../errors.ts";
 import { incomingFolder, partName } from "./history-leftovers.ts";
-import { flushDirectory, type HistoryLog, type HistoryPart } from "./history-log.ts";
+import { flushDirectory, type HistoryDraft, type HistoryLog, type HistoryPart } from "./history-log.ts";
 
 /** Files at their places that no entry names yet. Disposing forgets them, which is for after the commit: what is discarded after it would be lost. */
 export interface WrittenParts extends AsyncDisposable {
@@ -71,4 +71,18 @@ export async function writeHistoryParts(
     await finish();
     throw writeFailure(directory, error);
   }
+}
+
+/** Commits a batch whose files are at their places, or deletes them. Where it fails, nothing is left behind, unless the entry came to be all the same. */
+export async function commitOrDiscard(log: HistoryLog, draft: HistoryDraft, written: WrittenParts): Promise<boolean> {
+  let isCommitted = false;
+  try {
+    isCommitted = await log.commit(draft);
+    if (!isCommitted) await written.discard();
+  } catch (error) {
+    const found = await log.find(draft.id);
+    if (found?.number !== draft.number) await written.discard();
+    throw error;
+  }
+  return isCommitted;
 }

@@ -8,7 +8,7 @@ import { historyCorrupt } from "../errors.ts";
 import { type CountedPart, countedParts, type HistoryBatch, type HistoryLog, type HistoryPart } from "./history-log.ts";
 import { BATCH_NUMBERS } from "../ingestion/ingest.ts";
 import type { SegmentCache } from "../segments/segment-cache.ts";
-import { sourceSchema, valueColumns } from "../ingestion/source-columns.ts";
+import { sourceSchema, valueColumns } from "../definition/source-columns.ts";
 import { FAILED_RULES } from "../definition/system-columns.ts";
 
 /** Everything a retrieval needs of the store. */

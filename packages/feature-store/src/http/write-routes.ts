@@ -2,7 +2,7 @@ import type { Batch } from "@millwright/contracts";
 import { asFloat64, columnOf } from "@millwright/data";
 import type { FeatureView } from "../definition/definition.ts";
 import type { FeatureStore } from "../feature-store.ts";
-import { checkBatch, sourceSchema } from "../ingestion/source-columns.ts";
+import { checkBatch, sourceSchema } from "../definition/source-columns.ts";
 import type { CheckAccess } from "./access.ts";
 import { arrowStream, batchOfArrow } from "./arrow-body.ts";
 import { batchOfJson } from "./batch-body.ts";

@@ -3,7 +3,7 @@ import { columnOf, createBatchDigester, selectColumns, toArray } from "@millwrig
 import { identifier, literal } from "@millwright/duckdb";
 import { type IngestResult, type IngestTarget, ingestRows } from "./ingest.ts";
 import { scratchName } from "../history/scratch-name.ts";
-import { checkColumns, sourceSchema } from "./source-columns.ts";
+import { checkColumns, sourceSchema } from "../definition/source-columns.ts";
 
 /** What a backfill will cost, before anything but a first batch was read. */
 export interface BackfillEstimate {

@@ -5,7 +5,7 @@ import { definitionInvalid } from "../errors.ts";
 import { type Gate, type GateAction, gateColumns, type NamedRule } from "../definition/gate.ts";
 import type { BatchValidity } from "../history/history-log.ts";
 import { gateRefused } from "./ingest-errors.ts";
-import { sourceSchema } from "./source-columns.ts";
+import { sourceSchema } from "../definition/source-columns.ts";
 import { FAILED_RULES, VERDICT } from "../definition/system-columns.ts";
 
 type Values = ReturnType<typeof toArray>;

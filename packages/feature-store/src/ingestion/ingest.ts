@@ -7,9 +7,9 @@ import type { FeatureEvents } from "../feature-events.ts";
 import type { Gate } from "../definition/gate.ts";
 import { type GateCheck, type GateOutcome, openGate, VERDICTS } from "./gate-check.ts";
 import type { BatchValidity, HistoryBatch, HistoryDraft, HistoryLog, StreamRange } from "../history/history-log.ts";
-import { writeHistoryParts, type WrittenParts } from "../history/history-parts.ts";
+import { commitOrDiscard, writeHistoryParts, type WrittenParts } from "../history/history-parts.ts";
 import { scratchName } from "../history/scratch-name.ts";
-import { checkColumns, sourceSchema } from "./source-columns.ts";
+import { checkColumns, sourceSchema } from "../definition/source-columns.ts";
 import { FAILED_RULES, type SystemColumn, SYSTEM_COLUMNS, VERDICT } from "../definition/system-columns.ts";
 
 /** The system columns as SQL over the rows of a batch. */
@@ -109,20 +109,6 @@ async function writeBatch(
   if (await commitOrDiscard(log, draft, written)) return resultOf(draft, true);
   // Somebody else committed the same id meanwhile: what was written here belongs to nobody.
   return alreadyThere(view, (await log.find(id))!, digest);
-}
-
-/** Where it fails, nothing is left behind, unless the entry came to be all the same. */
-export async function commitOrDiscard(log: HistoryLog, draft: HistoryDraft, written: WrittenParts): Promise<boolean> {
-  let isCommitted = false;
-  try {
-    isCommitted = await log.commit(draft);
-    if (!isCommitted) await written.discard();
-  } catch (error) {
-    const found = await log.find(draft.id);
-    if (found?.number !== draft.number) await written.discard();
-    throw error;
-  }
-  return isCommitted;
 }
 
 async function* marked(gate: GateCheck, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {

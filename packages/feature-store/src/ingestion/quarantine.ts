@@ -5,7 +5,7 @@ import { identifier, literal } from "@millwright/duckdb";
 import type { FeatureView } from "../definition/definition.ts";
 import { historyCorrupt } from "../errors.ts";
 import { type HistorySource, sqlType } from "../history/history-sql.ts";
-import { sourceSchema } from "./source-columns.ts";
+import { sourceSchema } from "../definition/source-columns.ts";
 import { FAILED_RULES } from "../definition/system-columns.ts";
 
 /** The rows that a view's gate put aside, batch after batch. Throws `FEATURE_STORE_HISTORY_CORRUPT`. */

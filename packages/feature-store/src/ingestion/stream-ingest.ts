@@ -6,7 +6,7 @@ import type { HistoryBatch } from "../history/history-log.ts";
 import { type IngestTarget, ingestRows } from "./ingest.ts";
 import { gateRefused, recordRefused } from "./ingest-errors.ts";
 import { checkRecords } from "../records/record-check.ts";
-import type { SourceRow } from "./source-columns.ts";
+import type { SourceRow } from "../definition/source-columns.ts";
 import { groupsOf } from "./stream-groups.ts";
 import { FAILED_RULES, VERDICT } from "../definition/system-columns.ts";
 

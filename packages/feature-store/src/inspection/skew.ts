@@ -6,7 +6,7 @@ import type { FeatureStore } from "../feature-store.ts";
 import { decodeValue, type ValueText } from "../records/record-text.ts";
 import type { OnlineValue } from "../online/online-store.ts";
 import { hashOf, type SampleValue, type ServedSample } from "./served-samples.ts";
-import { batchOfFields, type SourceRow } from "../ingestion/source-columns.ts";
+import { batchOfFields, type SourceRow } from "../definition/source-columns.ts";
 
 export interface SkewOptions extends CallOptions {
   readonly samples: Iterable<ServedSample> | AsyncIterable<ServedSample>;

@@ -1,4 +1,4 @@
-import { numbersIn, rangesHave, rangesOfBoth, type NumberRanges } from "../ingestion/number-ranges.ts";
+import { numbersIn, rangesHave, rangesOfBoth, type NumberRanges } from "../online/number-ranges.ts";
 import type { OnlineCursorRecord, OnlineMark } from "../online/online-store.ts";
 
 /**

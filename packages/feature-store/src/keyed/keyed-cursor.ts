@@ -2,7 +2,7 @@ import type { CallOptions } from "@millwright/contracts";
 import { formatTooNew } from "../errors.ts";
 import { entryError } from "./keyed-view.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
-import { rangesHave, rangesOfBoth } from "../ingestion/number-ranges.ts";
+import { rangesHave, rangesOfBoth } from "../online/number-ranges.ts";
 import { createOnlineCursor, type OnlineCursor } from "../online/online-cursor.ts";
 import type { OnlineCursorRecord, OnlineMark, OnlineRecord } from "../online/online-store.ts";
 

@@ -5,7 +5,7 @@ import { historyRows } from "../history/history-rows.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { KeyedView, LoadedRows } from "./keyed-view.ts";
-import { rangesWith } from "../ingestion/number-ranges.ts";
+import { rangesWith } from "../online/number-ranges.ts";
 import type { OnlineRow } from "../online/online-store.ts";
 
 /** Entities written together. */

@@ -5,7 +5,7 @@ import type { KeyedOnlineStore } from "./keyed-store.ts";
 import { createKeyedVectors, type KeyedVectors } from "./keyed-vectors.ts";
 import { entryError, type KeyedView } from "./keyed-view.ts";
 import type { FeatureService } from "../definition/service-definition.ts";
-import { checkBatch, entityKeysOf } from "../ingestion/source-columns.ts";
+import { checkBatch, entityKeysOf } from "../definition/source-columns.ts";
 
 export interface KeyedReadOptions {
   readonly store: KeyedOnlineStore;

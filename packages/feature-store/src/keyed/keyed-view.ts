@@ -18,7 +18,7 @@ import {
   recordsOf,
   type EntityRows,
 } from "./row-section.ts";
-import { keySchema } from "../ingestion/source-columns.ts";
+import { keySchema } from "../definition/source-columns.ts";
 
 /** A view whose rows stand in a keyed store, entity by entity. */
 export interface KeyedView {

@@ -3,7 +3,7 @@ import { column } from "@millwright/data";
 import type { Aggregate } from "../definition/aggregate.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import type { EventWindow } from "./event-window.ts";
-import { scaleOf } from "../ingestion/source-columns.ts";
+import { scaleOf } from "../definition/source-columns.ts";
 import { createEntityRows, type EntityRows } from "../windows/entity-rows.ts";
 import { createStatistic, type AggregateValue, type Statistic } from "../windows/statistic.ts";
 import type { TiledPartial, TilePlan } from "../windows/tiles.ts";

@@ -1,7 +1,7 @@
 import type { FeatureRequest, FeatureVectors } from "@millwright/contracts";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { Computed, OnDemand } from "./on-demand.ts";
-import { checkBatch } from "../ingestion/source-columns.ts";
+import { checkBatch } from "../definition/source-columns.ts";
 
 /** Adds what is computed of the request and of the stored features. Throws `FEATURE_STORE_ON_DEMAND_FAILED`. */
 export async function withOnDemand(

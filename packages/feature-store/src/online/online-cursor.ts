@@ -1,5 +1,5 @@
 import type { HistoryBatch } from "../history/history-log.ts";
-import { numbersIn, type NumberRanges, rangesHave, rangesWith } from "../ingestion/number-ranges.ts";
+import { numbersIn, type NumberRanges, rangesHave, rangesWith } from "./number-ranges.ts";
 import type { OnlineCursorRecord, OnlineMark, OnlineRecord } from "./online-store.ts";
 
 /**

@@ -2,7 +2,7 @@ import type { Batch, Column } from "@millwright/contracts";
 import { asFloat64, columnOf, toArray } from "@millwright/data";
 import type { FeatureView } from "../definition/definition.ts";
 import type { OnlineRow, OnlineValue } from "./online-store.ts";
-import { entityKeysOf, keptColumns, windowInput } from "../ingestion/source-columns.ts";
+import { entityKeysOf, keptColumns, windowInput } from "../definition/source-columns.ts";
 
 /** Where a view's columns stand in a batch: by their own names, or as the engine names them. */
 export interface RowColumns {

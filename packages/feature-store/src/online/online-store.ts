@@ -1,5 +1,5 @@
 import type { CallOptions } from "@millwright/contracts";
-import type { NumberRanges } from "../ingestion/number-ranges.ts";
+import type { NumberRanges } from "./number-ranges.ts";
 import type { PartialText } from "../windows/partial.ts";
 
 /** A value of a feature: bigint for 64-bit integers and timestamps (microseconds). */

@@ -8,7 +8,7 @@ import { type IngestTarget, ingestRows } from "../ingestion/ingest.ts";
 import { type LogFile, openLogFile } from "./log-file.ts";
 import type { OnlineMark, OnlineValue } from "./online-store.ts";
 import { decodeValue, encodeValue, type ValueText } from "../records/record-text.ts";
-import { sourceSchema } from "../ingestion/source-columns.ts";
+import { sourceSchema } from "../definition/source-columns.ts";
 import { FAILED_RULES, type SystemColumn } from "../definition/system-columns.ts";
 
 /** Rows of one call, as they go to the history. */

@@ -16,7 +16,7 @@ import { rowStale } from "../errors.ts";
 import type { OnlineValue } from "./online-store.ts";
 import type { OnlineReading, OnlineView } from "./online-view.ts";
 import { nullWhereNaN } from "../retrieval/point-in-time.ts";
-import { checkBatch, entityKeysOf, keySchema } from "../ingestion/source-columns.ts";
+import { checkBatch, entityKeysOf, keySchema } from "../definition/source-columns.ts";
 
 export interface ReadingOptions {
   readonly timeUs: number;

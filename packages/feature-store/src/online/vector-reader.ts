@@ -5,7 +5,7 @@ import { columnMissing, columnType } from "../errors.ts";
 import type { OnlineReading } from "./online-view.ts";
 import { servedStatus } from "./read-vectors.ts";
 import type { FeatureService } from "../definition/service-definition.ts";
-import type { SourceRow } from "../ingestion/source-columns.ts";
+import type { SourceRow } from "../definition/source-columns.ts";
 
 export interface ReadNowOptions {
   /** Where in `target` the vector starts. Default: 0. */

@@ -3,7 +3,7 @@ import { toArray } from "@millwright/data";
 import type { FeatureView } from "../definition/definition.ts";
 import { type FeatureStoreError } from "../errors.ts";
 import { eventTimeInvalid, keyMissing } from "../ingestion/ingest-errors.ts";
-import { batchOfFields, type SourceRow, sourceSchema } from "../ingestion/source-columns.ts";
+import { batchOfFields, type SourceRow, sourceSchema } from "../definition/source-columns.ts";
 
 export interface CheckedRecords {
   /** Those that fit the view, in their order. */

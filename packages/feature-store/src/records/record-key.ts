@@ -1,6 +1,6 @@
 import type { FeatureView } from "../definition/definition.ts";
 import { recordMissing } from "../errors.ts";
-import { batchOfFields, entityKeysOf, keySchema, type SourceRow } from "../ingestion/source-columns.ts";
+import { batchOfFields, entityKeysOf, keySchema, type SourceRow } from "../definition/source-columns.ts";
 
 /** The text that stands for an entity online. Throws `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`. */
 export function keyOf(view: FeatureView, keys: SourceRow): string {

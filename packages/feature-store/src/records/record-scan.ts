@@ -2,7 +2,7 @@ import { type Batch, type CallOptions, type Dataset, type Digest, hasCode } from
 import { identifier } from "@millwright/duckdb";
 import type { FeatureView } from "../definition/definition.ts";
 import { historySql, type HistorySource, namingFile, readingHistory } from "../history/history-sql.ts";
-import { valueColumns } from "../ingestion/source-columns.ts";
+import { valueColumns } from "../definition/source-columns.ts";
 import { FAILED_RULES } from "../definition/system-columns.ts";
 
 export interface ScanOptions extends CallOptions {

@@ -5,7 +5,7 @@ import type { Online } from "../online/online.ts";
 import type { OnlineReading } from "../online/online-view.ts";
 import type { OnlineValue } from "../online/online-store.ts";
 import type { PutJournal } from "../online/put-journal.ts";
-import type { SourceRow } from "../ingestion/source-columns.ts";
+import type { SourceRow } from "../definition/source-columns.ts";
 
 export interface PutOptions extends CallOptions {
   /** How long these rows are good, in the place of the view's `ttlMs`: they expire at their event time and this. */

@@ -10,7 +10,7 @@ import { isDelete } from "../online/online-view.ts";
 import { keyOf, shown } from "./record-key.ts";
 import type { DeleteOptions, PutOptions, PutResult, RecordsContext, UpdateOptions } from "./record-types.ts";
 import { outranks } from "../online/row-rank.ts";
-import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "../ingestion/source-columns.ts";
+import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "../definition/source-columns.ts";
 
 const nowUs = ({ clock }: RecordsContext): number => Math.round(clock.nowMs() * 1000);
 

@@ -4,7 +4,7 @@ import { compileAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import { valueRange } from "../errors.ts";
 import { createJoinResults, type JoinOptions, type JoinResults, RESULT_ROWS } from "./point-in-time.ts";
-import { windowInput } from "../ingestion/source-columns.ts";
+import { windowInput } from "../definition/source-columns.ts";
 import type { EntityRows } from "../windows/entity-rows.ts";
 import type { WindowValue } from "../windows/value-column.ts";
 

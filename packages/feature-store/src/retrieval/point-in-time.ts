@@ -9,7 +9,7 @@ import {
 import type { FeatureView } from "../definition/definition.ts";
 import { valueRange } from "../errors.ts";
 import type { EventWindow } from "../online/event-window.ts";
-import { windowInput } from "../ingestion/source-columns.ts";
+import { windowInput } from "../definition/source-columns.ts";
 import type { WindowValue } from "../windows/value-column.ts";
 
 /** Rows of a batch of results. */

@@ -6,7 +6,7 @@ import { asKnownUnsupported } from "../errors.ts";
 import { historySql, type HistoryRows, type HistorySource, namingFile } from "../history/history-sql.ts";
 import { joinPointInTime } from "./point-in-time.ts";
 import { scratchName } from "../history/scratch-name.ts";
-import { valueColumns } from "../ingestion/source-columns.ts";
+import { valueColumns } from "../definition/source-columns.ts";
 import {
   aliveSql,
   type AsKnown,

@@ -13,7 +13,7 @@ import { scratchName } from "../history/scratch-name.ts";
 import { probeSegments } from "../segments/probe.ts";
 import type { Segment } from "../segments/segment.ts";
 import { joinSorted } from "./sorted-join.ts";
-import { checkColumns } from "../ingestion/source-columns.ts";
+import { checkColumns } from "../definition/source-columns.ts";
 import { disposeAll, type ViewJoin } from "./view-join.ts";
 
 const ENGINES = ["auto", "asof", "segments"] as const;

@@ -1,6 +1,6 @@
 import type { Batch, Column, ColumnType, Schema } from "@millwright/contracts";
 import { asFloat64, column, columnOf, schemaOf, toArray, type ValueInput } from "@millwright/data";
-import type { FeatureView, InputType, KeyType } from "../definition/definition.ts";
+import type { FeatureView, InputType, KeyType } from "./definition.ts";
 import { columnMissing, columnType, valueRange } from "../errors.ts";
 import type { WindowValue } from "../windows/value-column.ts";
 
