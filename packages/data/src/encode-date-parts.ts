@@ -1,3 +1,4 @@
+import { columnType } from "./errors.ts";
 import { numberEncoder, type StepEncoder } from "./step-encoder.ts";
 import type { DatePart, FittedStep } from "./transform-plan.ts";
 
@@ -13,7 +14,8 @@ const readers: Readonly<
   month: { of: (date) => date.getUTCMonth() + 1, first: 1, period: 12 },
   day: { of: (date) => date.getUTCDate(), first: 1, period: 31 },
   yearDay: {
-    of: (date) => Math.floor((date.getTime() - Date.UTC(date.getUTCFullYear(), 0)) / dayMs) + 1,
+    // Date.UTC takes the years 0 to 99 for those of the twentieth century.
+    of: (date) => Math.floor((date.getTime() - new Date(0).setUTCFullYear(date.getUTCFullYear(), 0, 1)) / dayMs) + 1,
     first: 1,
     period: 366,
   },
@@ -32,7 +34,7 @@ export function encodeDateParts(step: DateParts): StepEncoder {
   const names = parts.flatMap((part) =>
     isCyclic(part, step) ? [`${column}_${part}_sin`, `${column}_${part}_cos`] : [`${column}_${part}`],
   );
-  return numberEncoder(step, names, (value, target, at) => {
+  const encoder = numberEncoder(step, names, (value, target, at) => {
     const date = new Date(unit === "day" ? value * dayMs : Math.floor(value / 1000));
     // Beyond what a Date reaches, and where there is no value, there are no parts.
     if (Number.isNaN(date.getTime())) return;
@@ -50,4 +52,13 @@ export function encodeDateParts(step: DateParts): StepEncoder {
       }
     }
   });
+  const other = unit === "day" ? "timestamp" : "date";
+  return {
+    ...encoder,
+    writeColumn(each, target, at, width) {
+      // Days read as microseconds are no error to anybody, and are wrong. Plain numbers are taken in the unit of the fitted column.
+      if (each.type === other) throw columnType(column, each.type, `a ${unit === "day" ? "date" : "timestamp"}`);
+      encoder.writeColumn(each, target, at, width);
+    },
+  };
 }

@@ -111,7 +111,7 @@ export type {
 } from "./transform-plan.ts";
 export { type CompiledTransforms, type TransformedBatch, applyTransforms, compileTransforms } from "./transforms.ts";
 export { parseTransforms } from "./parse-transforms.ts";
-export { assertTransformable, transformSchemaDigest } from "./transform-schema.ts";
+export { assertTransformable, transformSchema, transformSchemaDigest } from "./transform-schema.ts";
 export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
 export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";
 export { type DistributionDistanceOptions, distributionDistance } from "./distribution-distance.ts";

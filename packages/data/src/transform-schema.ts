@@ -1,13 +1,16 @@
-import { type Digest, digestOfJson, type Schema } from "@millwright/contracts";
+import { type ColumnType, type Digest, digestOfJson, type Schema } from "@millwright/contracts";
 import { schemaMismatch } from "./errors.ts";
 import { type FittedStep, type FittedTransforms, type InputKind, inputKindOf } from "./transform-plan.ts";
 
+/** What a column must be to be read: a date or a timestamp only where its parts are taken. */
+type RawKind = InputKind | "date" | "timestamp";
+
 /** The columns that the steps read, by name, with the kind that each must be. */
-function inputsOf(steps: readonly FittedStep[]): Readonly<Record<string, string>> {
-  const kindOf = (step: FittedStep): string =>
+function inputsOf(steps: readonly FittedStep[]): Readonly<Record<string, RawKind>> {
+  const kindOf = (step: FittedStep): RawKind =>
     step.kind === "dateParts" ? (step.unit === "day" ? "date" : "timestamp") : step.input;
   // A column that is a date to one step is a number to another: the narrower says more.
-  const inputs = new Map<string, string>();
+  const inputs = new Map<string, RawKind>();
   for (const step of steps) {
     const known = inputs.get(step.column);
     if (known === undefined || known === "number") inputs.set(step.column, kindOf(step));
@@ -30,4 +33,20 @@ export function assertTransformable(fitted: FittedTransforms, schema: Schema): v
     return fits ? [] : [`the column "${name}" is ${field.type} where the transforms read a ${wanted}`];
   });
   if (problems.length > 0) throw schemaMismatch(problems.join("; "));
+}
+
+const rawTypes: Readonly<Record<RawKind, ColumnType>> = {
+  number: "float64",
+  bool: "bool",
+  text: "utf8",
+  date: "date",
+  timestamp: "timestamp",
+};
+
+/**
+ * @returns the columns that fitted transforms read, by name: what a row must hold to be transformed. `float64` stands for every type of number, `utf8`
+ * for text however it is kept, and null is told apart in all.
+ */
+export function transformSchema({ steps }: FittedTransforms): Schema {
+  return Object.entries(inputsOf(steps)).map(([name, kind]) => ({ name, type: rawTypes[kind] }));
 }

@@ -2,20 +2,23 @@ import {
   type Batch,
   type Column,
   type ModelManifest,
+  type Schema,
   type Tensor,
   type TensorSpec,
   type Tensors,
   modelCorrupt,
 } from "@millwright/contracts";
 import {
-  type CompiledTransforms,
+  type FittedTransforms,
   type ValueInput,
   asFloat64,
+  assertTransformable,
   batchOf,
   compileTransforms,
   isNull,
   parseTransforms,
   toArray,
+  transformSchema,
 } from "@millwright/data";
 import { batchMismatch } from "./errors.ts";
 
@@ -24,6 +27,10 @@ export type RowValues = Readonly<Record<string, unknown>>;
 
 /** Turns columns, or the values of one row, into the inputs of a model. */
 export interface ColumnInputs {
+  /** The columns that the transforms read, by name; absent where there are none. */
+  readonly columns: Schema | undefined;
+  /** Throws `DATA_SCHEMA_MISMATCH`, `MODEL_BATCH_MISMATCH` unless batches of the schema can be turned into inputs. */
+  check(schema: Schema): void;
   batch(batch: Batch): Tensors;
   row(values: RowValues): Tensors;
 }
@@ -36,36 +43,46 @@ export function columnInputs(
   directory: string,
   manifest: Pick<ModelManifest, "signature" | "transforms">,
 ): ColumnInputs {
-  const { transforms, signature } = manifest;
-  if (transforms === undefined) return namedInputs(signature.inputs);
-  return transformedInputs(directory, compileStored(directory, transforms), signature.inputs);
+  const fitted = storedTransforms(directory, manifest);
+  if (fitted === undefined) return namedInputs(manifest.signature.inputs);
+  const problem = transformsProblem(fitted, manifest.signature.inputs);
+  if (problem !== undefined) throw modelCorrupt(directory, problem);
+  return transformedInputs(fitted, manifest.signature.inputs);
 }
 
-function compileStored(directory: string, transforms: unknown): CompiledTransforms {
+/**
+ * The package's transforms. Throws `PORT_MODEL_CORRUPT` where they cannot be read: of a kind that this release does not know, or with a schema
+ * digest that is not that of the columns which their steps read.
+ */
+export function storedTransforms(
+  directory: string,
+  { transforms }: Pick<ModelManifest, "transforms">,
+): FittedTransforms | undefined {
+  if (transforms === undefined) return undefined;
   try {
-    return compileTransforms(parseTransforms(transforms));
+    return parseTransforms(transforms);
   } catch (error) {
     throw modelCorrupt(directory, "its transforms cannot be read", error);
   }
 }
 
-function transformedInputs(
-  directory: string,
-  compiled: CompiledTransforms,
-  inputs: readonly TensorSpec[],
-): ColumnInputs {
-  const { width } = compiled;
+/** @returns why a model with these inputs cannot take what the transforms give; undefined where it can. */
+export function transformsProblem(fitted: FittedTransforms, inputs: readonly TensorSpec[]): string | undefined {
+  const { width } = compileTransforms(fitted);
   const [only] = inputs;
   const fits =
     only?.dtype === "float32" && only.shape.length === 2 && (only.shape[1] === width || only.shape[1] === -1);
-  if (only === undefined || inputs.length > 1 || !fits) {
-    throw modelCorrupt(
-      directory,
-      `its transforms give ${width} columns, and its signature does not take them as one float32 input of shape [-1, ${width}]`,
-    );
-  }
-  const { name } = only;
+  if (only !== undefined && inputs.length === 1 && fits) return undefined;
+  return `its transforms give ${width} columns, and its signature does not take them as one float32 input of shape [-1, ${width}]`;
+}
+
+function transformedInputs(fitted: FittedTransforms, inputs: readonly TensorSpec[]): ColumnInputs {
+  const compiled = compileTransforms(fitted);
+  const { width } = compiled;
+  const { name } = inputs[0] as TensorSpec;
   return {
+    columns: transformSchema(fitted),
+    check: (schema) => assertTransformable(fitted, schema),
     batch(batch) {
       const { dtype, shape, data } = compiled.batch(batch);
       return { [name]: { dtype, shape, data } };
@@ -85,12 +102,21 @@ function namedInputs(inputs: readonly TensorSpec[]): ColumnInputs {
       return Object.fromEntries(inputs.map((spec) => [spec.name, columnTensor(spec, batch)]));
     }
     if (inputs.length === 1 && only !== undefined) return { [only.name]: matrixTensor(only, batch) };
-    throw batchMismatch(
-      `its columns are ${Object.keys(batch.columns).join(", ")}`,
+    throw columnsMismatch(Object.keys(batch.columns));
+  };
+  const columnsMismatch = (names: readonly string[]): Error =>
+    batchMismatch(
+      `its columns are ${names.join(", ")}`,
       `The model takes the columns ${inputs.map(({ name }) => name).join(", ")}.`,
     );
-  };
   return {
+    columns: undefined,
+    check(schema) {
+      const names = schema.map(({ name }) => name);
+      const width = only?.shape.length === 2 ? only.shape[1] : undefined;
+      const sideBySide = inputs.length === 1 && (width === -1 || width === names.length);
+      if (!sideBySide && !inputs.every(({ name }) => names.includes(name))) throw columnsMismatch(names);
+    },
     batch: fromBatch,
     row: (values) =>
       fromBatch(

@@ -38,7 +38,7 @@ export function writeDenseModel(
   layers: readonly DenseLayer[],
   { input = "features", output = "prediction" }: DenseModelOptions = {},
 ): DenseModelFiles {
-  const inputs = inputsOf(layers);
+  const inputs = checkedInputs(layers);
   const json: NetworkJson = {
     formatVersion: 1,
     inputs,
@@ -64,8 +64,8 @@ export function writeDenseModel(
   };
 }
 
-/** The number of inputs, once all layers are known to fit. */
-function inputsOf(layers: readonly DenseLayer[]): number {
+/** The number of inputs, once all layers are known to fit. Throws `MODEL_LAYERS_INVALID`. */
+export function checkedInputs(layers: readonly DenseLayer[]): number {
   const [first] = layers;
   if (first === undefined) throw layersInvalid("there is none");
   const inputs = first.kernel.length / first.bias.length;

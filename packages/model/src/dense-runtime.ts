@@ -9,7 +9,7 @@ import {
   modelCorrupt,
 } from "@millwright/contracts";
 import { type DenseKernel, compileDense } from "./dense-kernel.ts";
-import { parseDenseModel } from "./dense-network.ts";
+import { type DenseLayer, parseDenseModel } from "./dense-network.ts";
 import { inputMismatch } from "./errors.ts";
 
 /**
@@ -21,12 +21,20 @@ export function denseRuntime(): ModelRuntime {
     formats: ["dense"],
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
-      const network = await readOrCorrupt(directory, "network.json", signal);
-      const weights = await readOrCorrupt(directory, "weights.bin", signal);
-      const kernel = compileDense(parseDenseModel(directory, network.toString("utf8"), weights));
+      const kernel = compileDense(await readDenseLayers(directory, signal));
       return loadedDense(kernel, specs(directory, manifest, kernel));
     },
   };
+}
+
+/** The layers of a package of the format `dense`. Throws `PORT_MODEL_CORRUPT`. */
+export async function readDenseLayers(
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly DenseLayer[]> {
+  const network = await readOrCorrupt(directory, "network.json", signal);
+  const weights = await readOrCorrupt(directory, "weights.bin", signal);
+  return parseDenseModel(directory, network.toString("utf8"), weights);
 }
 
 async function readOrCorrupt(directory: string, name: string, signal: AbortSignal | undefined): Promise<Buffer> {

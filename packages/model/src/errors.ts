@@ -8,6 +8,8 @@ export type ModelErrorCode =
   | "MODEL_GOLDEN_MISMATCH"
   | "MODEL_INPUT_MISMATCH"
   | "MODEL_LAYERS_INVALID"
+  | "MODEL_ONNX_UNSUPPORTED"
+  | "MODEL_TRANSFORMS_UNFIT"
   | "MODEL_WRITE_FAILED";
 
 export class ModelError extends MillwrightError<ModelErrorCode> {
@@ -71,6 +73,19 @@ export const layersInvalid = (problem: string): ModelError =>
     category: "user",
     remedy:
       "Give each layer a kernel of inputs × units numbers, a bias of units numbers, and an activation that exists.",
+  });
+
+export const onnxUnsupported = (what: string, problem: string, remedy: string): ModelError =>
+  new ModelError("MODEL_ONNX_UNSUPPORTED", `${what} cannot be written as ONNX: ${problem}.`, {
+    category: "user",
+    remedy,
+  });
+
+export const transformsUnfit = (name: string, problem: string, cause?: unknown): ModelError =>
+  new ModelError("MODEL_TRANSFORMS_UNFIT", `The model "${name}" cannot be packed with its transforms: ${problem}.`, {
+    category: "user",
+    remedy: "Pack a model with the transforms that it was trained on, as fitTransforms gave them.",
+    cause,
   });
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {

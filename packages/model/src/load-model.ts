@@ -6,6 +6,7 @@ import type {
   ModelManifest,
   ModelRuntime,
   ResolvedModel,
+  Schema,
   Tensors,
 } from "@millwright/contracts";
 import { type RowValues, columnInputs } from "./batch-inputs.ts";
@@ -15,12 +16,16 @@ import { checkGolden } from "./golden.ts";
 export interface LoadModelOptions extends CallOptions {
   /** Whether the golden requests are asked before the model is handed out. Default: true. */
   readonly checkGolden?: boolean | undefined;
+  /** The columns of the batches that will be given: a table that does not fit is refused now, not at the first batch. Default: not checked. */
+  readonly schema?: Schema | undefined;
 }
 
 /** A model that answers tensors and columns. Whoever loads it disposes it. */
 export interface OpenedModel extends LoadedModel, AsyncDisposable {
   readonly digest: Digest;
   readonly manifest: ModelManifest;
+  /** The columns that the package's transforms read: what a row holds, by name. Absent where it has no transforms. */
+  readonly columns: Schema | undefined;
   /**
    * Answers a batch of columns, one row of the outputs for each: through the package's transforms where it has them, else each input from the
    * column of its name. Throws `MODEL_BATCH_MISMATCH` and what the transforms throw.
@@ -32,12 +37,13 @@ export interface OpenedModel extends LoadedModel, AsyncDisposable {
 
 /**
  * Loads a package with the runtime that names its format, and asks it its golden requests.
- * Throws `MODEL_FORMAT_UNSUPPORTED`, `MODEL_GOLDEN_MISMATCH`, `PORT_MODEL_CORRUPT`, and what the runtime throws.
+ * Throws `MODEL_FORMAT_UNSUPPORTED`, `MODEL_GOLDEN_MISMATCH`, `PORT_MODEL_CORRUPT`, what the runtime throws, and for a `schema` that does
+ * not fit `DATA_SCHEMA_MISMATCH`, or `MODEL_BATCH_MISMATCH` where there are no transforms.
  */
 export async function loadModel(
   { digest, manifest, directory, name }: Omit<ResolvedModel, "version">,
   runtimes: readonly ModelRuntime[],
-  { signal, checkGolden: check = true }: LoadModelOptions = {},
+  { signal, checkGolden: check = true, schema }: LoadModelOptions = {},
 ): Promise<OpenedModel> {
   signal?.throwIfAborted();
   const runtime = runtimes.find(({ formats }) => formats.includes(manifest.format));
@@ -45,6 +51,7 @@ export async function loadModel(
     throw formatUnsupported(name, manifest.format, [...new Set(runtimes.flatMap(({ formats }) => formats))]);
   }
   const inputs = columnInputs(directory, manifest);
+  if (schema !== undefined) inputs.check(schema);
   const loaded = await runtime.load(directory, manifest, { signal });
   try {
     if (check) await checkGolden(loaded, manifest, { signal });
@@ -55,6 +62,7 @@ export async function loadModel(
   return {
     digest,
     manifest,
+    columns: inputs.columns,
     memoryBytes: loaded.memoryBytes,
     predict: (tensors, options) => loaded.predict(tensors, options),
     predictBatch: (batch, options) => loaded.predict(inputs.batch(batch), options),

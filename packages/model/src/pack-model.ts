@@ -14,7 +14,9 @@ import {
   parseModelManifest,
   systemClock,
 } from "@millwright/contracts";
-import { filePath } from "./errors.ts";
+import { type FittedTransforms, parseTransforms } from "@millwright/data";
+import { transformsProblem } from "./batch-inputs.ts";
+import { filePath, transformsUnfit } from "./errors.ts";
 import {
   type ModelFileSource,
   manifestName,
@@ -30,8 +32,8 @@ export interface PackModelOptions extends CallOptions {
   /** By their path in the package, with `/`. */
   readonly files: Readonly<Record<string, ModelFileSource>>;
   readonly signature: ModelSignature;
-  /** As `@millwright/data` fits them; their output feeds the model's one input. */
-  readonly transforms?: JsonObject | undefined;
+  /** As `@millwright/data` fits them; their output feeds the model's one input, and the package takes the columns that they read. */
+  readonly transforms?: FittedTransforms | JsonObject | undefined;
   readonly featureService?: ModelManifest["featureService"];
   /** Default: none. */
   readonly golden?: readonly GoldenRequest[] | undefined;
@@ -46,7 +48,7 @@ export interface PackModelOptions extends CallOptions {
 /**
  * Writes a model package: the files and a canonical `manifest.json` that names them. The directory must be absent or empty; it is there
  * whole, and on disk, when this resolves, and not at all when it rejects.
- * Throws `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, `MODEL_WRITE_FAILED` where the disk is full or refuses, and
+ * Throws `MODEL_TRANSFORMS_UNFIT`, `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, `MODEL_WRITE_FAILED` where the disk is full or refuses, and
  * `CONTRACTS_VALUE_INVALID` for a manifest that could not be read again.
  */
 export async function packModel(directory: string, options: PackModelOptions): Promise<ResolvedModel> {
@@ -54,6 +56,7 @@ export async function packModel(directory: string, options: PackModelOptions): P
   signal?.throwIfAborted();
   const paths = Object.keys(files).toSorted();
   checkPaths(paths);
+  checkTransforms(options);
   let manifest: ModelManifest | undefined;
   await replaceAtomically(directory, async (partial) => {
     const written: ModelFile[] = [];
@@ -77,6 +80,19 @@ function checkPaths(paths: readonly string[]): void {
   }
 }
 
+/** What could not be loaded again is not packed. */
+function checkTransforms({ name, transforms, signature }: PackModelOptions): void {
+  if (transforms === undefined) return;
+  let fitted: FittedTransforms;
+  try {
+    fitted = parseTransforms(transforms);
+  } catch (error) {
+    throw transformsUnfit(name, error instanceof Error ? error.message.replace(/\.$/, "") : String(error), error);
+  }
+  const problem = transformsProblem(fitted, signature.inputs);
+  if (problem !== undefined) throw transformsUnfit(name, problem);
+}
+
 function manifestOf(options: PackModelOptions, files: readonly ModelFile[]): ModelManifest {
   const { name, format, signature, transforms, featureService, golden = [], profile, provenance = {} } = options;
   const { clock = systemClock } = options;
@@ -86,7 +102,7 @@ function manifestOf(options: PackModelOptions, files: readonly ModelFile[]): Mod
     format,
     files,
     signature,
-    ...(transforms === undefined ? {} : { transforms }),
+    ...(transforms === undefined ? {} : { transforms: transforms as JsonObject }),
     ...(featureService === undefined ? {} : { featureService }),
     golden,
     ...(profile === undefined ? {} : { profile }),
