@@ -224,6 +224,7 @@ const splits: Subjects = {
     trainBatch: [() => [batch, 0], missing(() => outOfFold.trainBatch(other, 0))],
   }),
   transformSchemaDigest: well(data.transformSchemaDigest, () => [fitted.steps]),
+  transformSchema: well(data.transformSchema, () => [fitted]),
   assertTransformable: well(
     data.assertTransformable,
     () => [fitted, schema],

@@ -1,10 +1,20 @@
-import { batchOf, column } from "../../packages/data/dist/index.js";
+import { batchOf, column, datasetOf, fitTransforms } from "../../packages/data/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
+import * as onnx from "../../packages/model/dist/onnx.js";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 const layers = [{ kernel: [0.5, -0.25], bias: [0.1], activation: "sigmoid" as const }];
 const dense = model.writeDenseModel(layers);
 const features = { dtype: "float32" as const, shape: [1, 2], data: Float32Array.of(1, 2) };
+const cities = batchOf({ km: column("float64", [1, 2]), city: column("utf8", ["Ulm", null]) });
+const fitted = await fitTransforms(
+  [
+    { kind: "numeric", column: "km" },
+    { kind: "oneHot", column: "city", other: false },
+  ],
+  datasetOf([cities]),
+);
+const hashed = await fitTransforms([{ kind: "hash", column: "city", buckets: 4 }], datasetOf([cities]));
 const signal = new AbortController().signal;
 
 export async function openTable(folder: string): Promise<FailureTable> {
@@ -50,6 +60,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
           MODEL_DIRECTORY_OCCUPIED: () => model.packModel(`${folder}/late/1`, { name: "x", format: "dense", ...dense }),
           MODEL_FILE_PATH: () =>
             model.packModel(fresh(), { name: "x", format: "dense", ...dense, files: { "../up": "x" } }),
+          MODEL_TRANSFORMS_UNFIT: () =>
+            model.packModel(fresh(), { name: "x", format: "dense", ...dense, transforms: hashed }),
         },
         40,
       ),
@@ -74,7 +86,10 @@ export async function openTable(folder: string): Promise<FailureTable> {
       loadModel: well(
         model.loadModel,
         () => [packed, runtimes, { signal, checkGolden: true }],
-        { MODEL_FORMAT_UNSUPPORTED: () => model.loadModel(packed, []) },
+        {
+          MODEL_FORMAT_UNSUPPORTED: () => model.loadModel(packed, []),
+          MODEL_BATCH_MISMATCH: () => model.loadModel(packed, runtimes, { schema: [{ name: "a", type: "bool" }] }),
+        },
         50,
       ),
       runGolden: well(model.runGolden, () => [opened, { golden }, { signal }]),
@@ -90,6 +105,23 @@ export async function openTable(folder: string): Promise<FailureTable> {
         predictRow: [() => [{ km: 1 }], {}, 20],
         dispose: [() => [], {}, 0],
       }),
+      writeOnnxModel: well(
+        onnx.writeOnnxModel,
+        () => [
+          { transforms: fitted, layers },
+          { name: "late", output: "late", missingText: "?", precision: "float32" },
+        ],
+        { MODEL_ONNX_UNSUPPORTED: () => onnx.writeOnnxModel({ transforms: hashed }) },
+      ),
+      exportOnnx: well(
+        onnx.exportOnnx,
+        () => [packed, { name: "late", signal }],
+        corrupt(() => onnx.exportOnnx({ ...packed, directory: folder })),
+        30,
+      ),
+      onnxInputs: well(onnx.onnxInputs, () => [fitted, cities, { missingText: "?" }], {
+        DATA_SCHEMA_MISMATCH: () => onnx.onnxInputs(fitted, scalars),
+      }),
       openDirectoryModelSource: well(model.openDirectoryModelSource, () => [folder, { pollMs: 10 }]),
       ...methods("openDirectoryModelSource()", () => source, {
         resolve: [
@@ -103,7 +135,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
     },
     elsewhere: {
-      MODEL_BATCH_MISMATCH: "packages/model/test/load-model.test.ts",
       MODEL_WRITE_FAILED: "packages/model/test/pack-full-disk.test.ts",
     },
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),

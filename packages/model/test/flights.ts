@@ -1,5 +1,6 @@
 import { createRandom } from "@millwright/contracts";
 import { batchOf, column, type TransformPlan } from "@millwright/data";
+import type { DenseLayer } from "../src/index.ts";
 
 /** Every kind of step that ONNX can express, with every option that changes what is written. */
 export const exportable: TransformPlan = [
@@ -89,4 +90,23 @@ export function flights(rows: number, seed: number, wild = false) {
       make(() => random.normal() * 30),
     ),
   });
+}
+
+/** Every kind of step. */
+export const everyStep: TransformPlan = [
+  ...exportable,
+  { kind: "hash", column: "tail", buckets: 16, seed: 3 },
+  { kind: "hash", column: "month", buckets: 4 },
+  { kind: "ngram", column: "tail", buckets: 16, unit: "character", sizes: [2, 3] },
+];
+
+/** A network of `inputs`-32-16-`outputs` whose weights come from the seed. */
+export function networkOf(inputs: number, outputs: number, seed: number): readonly DenseLayer[] {
+  const random = createRandom(seed);
+  const layer = (from: number, units: number, activation: DenseLayer["activation"]): DenseLayer => ({
+    kernel: Float32Array.from({ length: from * units }, () => random.normal() / from),
+    bias: Float32Array.from({ length: units }, () => random.normal()),
+    activation,
+  });
+  return [layer(inputs, 32, "relu"), layer(32, 16, "swish"), layer(16, outputs, "softmax")];
 }

@@ -137,8 +137,10 @@ test("columns go through the package's transforms: batch and row alike", async (
 
 test("transforms that do not fit the model, or cannot be read, make the package corrupt", async () => {
   const narrow = await fitTransforms([{ kind: "numeric", column: "a" }], datasetOf([features]));
+  const { manifest, ...resolved } = await packed();
   for (const transforms of [narrow, { formatVersion: 1, steps: [{ kind: "magic" }] }]) {
-    await expect(open({ transforms: transforms as unknown as JsonObject })).rejects.toMatchObject({
+    const changed = { ...manifest, transforms: transforms as unknown as JsonObject };
+    await expect(loadModel({ ...resolved, manifest: changed }, [denseRuntime()])).rejects.toMatchObject({
       code: "PORT_MODEL_CORRUPT",
     });
   }

@@ -4,12 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { createRandom, type Tensors } from "@millwright/contracts";
-import { applyTransforms, batchOf, column, datasetOf, fitTransforms, type FittedTransforms } from "@millwright/data";
+import type { Tensors } from "@millwright/contracts";
+import {
+  applyTransforms,
+  batchOf,
+  column,
+  compileTransforms,
+  datasetOf,
+  fitTransforms,
+  type FittedTransforms,
+} from "@millwright/data";
 import { expect, test, type TestContext } from "vitest";
 import { activations, denseRuntime, type DenseLayer, loadModel, packModel, writeDenseModel } from "../src/index.ts";
 import { exportOnnx, onnxInputs, type OnnxModelFiles, writeOnnxModel } from "../src/onnx.ts";
-import { exportable, flights } from "./flights.ts";
+import { exportable, flights, networkOf } from "./flights.ts";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
 const found = spawnSync(python, ["-c", "import onnx, onnxruntime"]).status === 0;
@@ -120,14 +128,7 @@ test(
     const root = await mkdtemp(join(tmpdir(), "millwright-onnx-package-"));
     try {
       const transforms = await fitted();
-      const random = createRandom(3);
-      const width = applyTransforms(transforms, flights(1, 1)).names.length;
-      const layer = (inputs: number, units: number, activation: DenseLayer["activation"]): DenseLayer => ({
-        kernel: Float32Array.from({ length: inputs * units }, () => random.normal() / inputs),
-        bias: Float32Array.from({ length: units }, () => random.normal()),
-        activation,
-      });
-      const layers = [layer(width, 32, "relu"), layer(32, 16, "swish"), layer(16, 3, "softmax")];
+      const layers = networkOf(compileTransforms(transforms).width, 3, 3);
       const packed = await packModel(join(root, "1"), {
         name: "late",
         format: "dense",

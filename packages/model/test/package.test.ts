@@ -211,7 +211,10 @@ test("an aborted signal stops packing and verifying with its reason, and leaves 
 
 test("what the manifest may hold is kept: transforms, feature service, profile, golden requests", async () => {
   const extras = {
-    transforms: { formatVersion: 1, steps: [] },
+    transforms: {
+      formatVersion: 1,
+      steps: [{ kind: "oneHot", column: "a", input: "bool", categories: ["true"], fill: null, other: false }],
+    },
     featureService: { name: "late_v1", digest: digestOfJson("late_v1") },
     profile: { formatVersion: 1 },
     golden: [

@@ -1,7 +1,6 @@
 import type {
   CallOptions,
   Clock,
-  ColumnType,
   FeatureServiceDescription,
   FeatureSource,
   Logger,
@@ -9,7 +8,6 @@ import type {
   ModelSource,
   ResolvedModel,
 } from "@millwright/contracts";
-import { parseTransforms } from "@millwright/data";
 import { type OpenedModel, loadModel } from "@millwright/model";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { featureServiceMismatch } from "./errors.ts";
@@ -21,8 +19,6 @@ export interface ServedModel {
   readonly model: OpenedModel;
   readonly batcher: Batcher;
   readonly batchable: boolean;
-  /** The columns that the transforms take, by name. */
-  readonly columnTypes: ReadonlyMap<string, ColumnType>;
   readonly features: { readonly service: string; readonly description: FeatureServiceDescription } | undefined;
 }
 
@@ -140,7 +136,8 @@ export class ModelSlot {
 
 async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: CallOptions): Promise<ServedModel> {
   const features = await feeding(resolved, options, { signal });
-  const model = await loadModel(resolved, options.runtimes, { signal });
+  // Features that the model's transforms cannot take would fail each request: they fail the load.
+  const model = await loadModel(resolved, options.runtimes, { signal, schema: features?.description.features });
   const batcher = createBatcher({
     ...options.batching,
     endpoint: options.endpoint,
@@ -153,15 +150,7 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     batcher,
     features,
     batchable: isBatchable(resolved.manifest.signature),
-    columnTypes: columnTypesOf(resolved.manifest),
   };
-}
-
-/** What a row holds for each column of the transforms. */
-function columnTypesOf({ transforms }: ResolvedModel["manifest"]): ReadonlyMap<string, ColumnType> {
-  if (transforms === undefined) return new Map();
-  const types = { number: "float64", bool: "bool", text: "utf8" } as const;
-  return new Map(parseTransforms(transforms).steps.map((step) => [step.column, types[step.input]]));
 }
 
 /** The feature service of the model, known to be the one it was trained on. */

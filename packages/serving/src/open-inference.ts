@@ -62,7 +62,8 @@ function variantOfVersion(endpoint: Endpoint, version: string | undefined): stri
 
 function metadataOf(endpoint: Endpoint, variant: string | undefined): object {
   const route = endpoint.routes.find(({ name }) => name === variant) ?? endpoint.routes[0];
-  const { signature, format } = (route as Endpoint["routes"][number]).slot.served.resolved.manifest;
+  const { resolved, model } = (route as Endpoint["routes"][number]).slot.served;
+  const { signature, format } = resolved.manifest;
   const tensor = ({ name, dtype, shape }: (typeof signature.inputs)[number]): object => ({
     name,
     datatype: datatypes[dtype],
@@ -75,6 +76,8 @@ function metadataOf(endpoint: Endpoint, variant: string | undefined): object {
     platform: `millwright_${format}`,
     inputs: signature.inputs.map(tensor),
     outputs: signature.outputs.map(tensor),
+    // Beside what the protocol names: what a row holds before the model's transforms.
+    ...(model.columns === undefined ? {} : { columns: model.columns }),
   };
 }
 

@@ -4,7 +4,7 @@ import { inputInvalid, requestInvalid } from "./errors.ts";
 import { stackRows } from "./json-tensors.ts";
 import { type ServedModel, titleOf } from "./model-slot.ts";
 import { type PredictRequest, type Provenance, summarizeViews } from "./prediction.ts";
-import { type Row, batchOfPlainRows, batchOfRows, checkRows } from "./rows.ts";
+import { type Row, batchOfPlainRows, batchOfRows, batchOfTensors, checkRows } from "./rows.ts";
 import { checkInputs, describeSpec } from "./signature.ts";
 
 /** A request ready for the batcher. */
@@ -33,7 +33,15 @@ export function prepare(
   return fromEntities(served, checkRows("entities", entities), request.request, features, { signal });
 }
 
+/** Tensors of the signature, or of the columns that the transforms read. */
 function fromTensors(served: ServedModel, inputs: Tensors): Prepared {
+  const { columns } = served.model;
+  const raw =
+    columns !== undefined && !served.resolved.manifest.signature.inputs.some(({ name }) => Object.hasOwn(inputs, name));
+  if (raw && Object.keys(inputs).length > 0) {
+    const batch = batchOfTensors(inputs, columns);
+    return { payload: { kind: "columns", batch }, rows: batch.length, features: undefined };
+  }
   const { tensors, rows } = checkInputs(served.resolved.manifest.signature, inputs);
   return { payload: { kind: "tensors", tensors }, rows, features: undefined };
 }
@@ -63,7 +71,7 @@ function fromInstances(served: ServedModel, instances: readonly unknown[]): Prep
     const missing = wanted.find((name) => !Object.hasOwn(first, name)) ?? "";
     throw inputInvalid(missing, "row 0 does not have it", `Send ${signature.inputs.map(describeSpec).join(", ")}.`);
   }
-  const batch = batchOfPlainRows(checkRows("instances", instances), served.columnTypes);
+  const batch = batchOfPlainRows(checkRows("instances", instances), served.model.columns ?? []);
   return { payload: { kind: "columns", batch }, rows: batch.length, features: undefined };
 }
 

@@ -1,5 +1,5 @@
-import type { Batch, ColumnType, Field, Schema } from "@millwright/contracts";
-import { type ValueInput, batchOf, column } from "@millwright/data";
+import type { Batch, ColumnType, Field, Schema, Tensor, Tensors } from "@millwright/contracts";
+import { type ValueInput, batchOf, column, numericColumn } from "@millwright/data";
 import { inputInvalid, requestInvalid } from "./errors.ts";
 
 /** What a cell of a row may hold; a `Date` and a `bigint` only where the caller is in the same process. */
@@ -76,24 +76,101 @@ function convert(type: ColumnType, cell: Cell | undefined): ValueInput {
 }
 
 /**
- * Rows as columns whose types the values tell: numbers float64, texts utf8, booleans bool; what no row has is a column of nulls of the type that `nullTypes` names, else float64.
- * Throws `SERVING_INPUT_INVALID` where a column mixes types.
+ * Rows as columns whose types the values tell: numbers float64, texts utf8, booleans bool. What no row has is a column of nulls of the type that `known`
+ * names, else float64; texts where it names a date or a timestamp are read as ISO 8601, in UTC where they do not say.
+ * Throws `SERVING_INPUT_INVALID` where a column mixes types, and for a text that is no date.
  */
-export function batchOfPlainRows(rows: readonly Row[], nullTypes: ReadonlyMap<string, ColumnType>): Batch {
+export function batchOfPlainRows(rows: readonly Row[], known: Schema): Batch {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (names.length === 0) throw requestInvalid("its rows have no columns", "Send each row with its features by name.");
+  const types = new Map(known.map(({ name, type }) => [name, type]));
   const columns = names.map((name) => {
     const cells = rows.map((row) => (Object.hasOwn(row, name) ? row[name] : undefined));
-    const known = cells.filter((cell) => cell != null);
-    const [first] = known;
-    const odd = known.find((cell) => typeof cell !== typeof first);
-    if (odd !== undefined)
-      throw inputInvalid(name, `it mixes ${typeof first} and ${typeof odd}`, "Send one type in all rows.");
-    if (first === undefined) return [name, column(nullTypes.get(name) ?? "float64", cells)] as const;
-    return [
-      name,
-      batchOf({ [name]: cells as readonly ValueInput[] }).columns[name] as Batch["columns"][string],
-    ] as const;
+    return [name, columnOfCells(name, cells, types.get(name))] as const;
   });
   return { length: rows.length, columns: Object.fromEntries(columns) };
+}
+
+function columnOfCells(
+  name: string,
+  cells: readonly (Cell | undefined)[],
+  type: ColumnType | undefined,
+): Batch["columns"][string] {
+  const present = cells.filter((cell) => cell != null);
+  const [first] = present;
+  const odd = present.find((cell) => typeof cell !== typeof first);
+  if (odd !== undefined)
+    throw inputInvalid(name, `it mixes ${typeof first} and ${typeof odd}`, "Send one type in all rows.");
+  if (first === undefined) return column(type ?? "float64", cells);
+  if (first instanceof Date && type === "date")
+    return column(
+      type,
+      cells.map((cell) => (cell == null ? null : daysOf((cell as Date).getTime()))),
+    );
+  if (typeof first === "string" && (type === "date" || type === "timestamp"))
+    return column(
+      type,
+      cells.map((cell, row) => (cell == null ? null : momentOf(name, row, cell as string, type))),
+    );
+  return batchOf({ [name]: cells as readonly ValueInput[] }).columns[name] as Batch["columns"][string];
+}
+
+const daysOf = (ms: number): number => Math.floor(ms / 86_400_000);
+
+/** A date alone is its midnight in UTC, as ECMA-262 has it; a time without a zone is one in UTC, and not in the zone of this machine. */
+function momentOf(name: string, row: number, text: string, type: "date" | "timestamp"): number | bigint {
+  const parts = /^([+-]\d{6}|\d{4})-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
+  const ms =
+    parts === null ? Number.NaN : Date.parse(parts[2] !== undefined && parts[5] === undefined ? `${text}Z` : text);
+  if (Number.isNaN(ms))
+    throw inputInvalid(
+      name,
+      `row ${row} holds "${text}", which is no ${type} of ISO 8601`,
+      type === "date"
+        ? 'Send "2024-02-29", or days since 1970.'
+        : 'Send "2024-02-29T12:30:00Z", or microseconds since 1970.',
+    );
+  if (type === "date") return daysOf(ms);
+  // What a Date does not hold: the digits after the third.
+  return BigInt(ms) * 1000n + BigInt((parts?.[4] ?? ".").slice(4, 7).padEnd(3, "0"));
+}
+
+/**
+ * Tensors as columns, each of shape [rows] or [rows, 1]: raw rows of a model with transforms, by the names of its columns. Integers of 64 bits where
+ * `known` names a timestamp are microseconds; NaN is null. Throws `SERVING_INPUT_INVALID`.
+ */
+export function batchOfTensors(tensors: Tensors, known: Schema): Batch {
+  const types = new Map(known.map(({ name, type }) => [name, type]));
+  const columns = Object.entries(tensors).map(([name, tensor]) => {
+    const type = types.get(name);
+    if (type === undefined)
+      throw inputInvalid(name, "the model has no such column", `It takes ${known.map(describeField).join(", ")}.`);
+    const { shape, data } = tensor;
+    if (!(shape.length === 1 || (shape.length === 2 && shape[1] === 1)) || data.length !== shape[0])
+      throw inputInvalid(name, `its shape is [${shape.join(", ")}]`, "Send a column as [rows] or [rows, 1].");
+    return [name, columnOfTensor(tensor, type)] as const;
+  });
+  const rows = columns[0]?.[1].length ?? 0;
+  if (rows === 0) throw requestInvalid("its columns have no rows", "Send at least one row.");
+  const uneven = columns.find(([, each]) => each.length !== rows);
+  if (uneven !== undefined)
+    throw inputInvalid(
+      uneven[0],
+      `it has ${uneven[1].length} rows, and the first has ${rows}`,
+      "Send as many of each.",
+    );
+  return { length: rows, columns: Object.fromEntries(columns) };
+}
+
+const describeField = ({ name, type }: Field): string => `"${name}" as ${type}`;
+
+function columnOfTensor({ dtype, data }: Tensor, type: ColumnType): Batch["columns"][string] {
+  if (dtype === "string") return column("utf8", data);
+  if (dtype === "bool")
+    return column(
+      "bool",
+      Array.from(data, (value) => value !== 0),
+    );
+  if (dtype === "int64" && type === "timestamp") return numericColumn("timestamp", data);
+  return numericColumn(dtype, data);
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { GoldenRequest, JsonObject, ModelProvenance, ModelSignature, ResolvedModel } from "@millwright/contracts";
+import type { GoldenRequest, ModelProvenance, ModelSignature, ResolvedModel } from "@millwright/contracts";
 import type { FittedTransforms, Profile } from "@millwright/data";
 import { profileToJson } from "@millwright/data";
 import { filesIn, goldenRequest, type ModelFileSource, packModel, writeDenseModel } from "@millwright/model";
@@ -51,7 +51,7 @@ export async function packTrained(trained: TrainedModel): Promise<ResolvedModel>
       format: plain === undefined ? "tfjs-layers" : "dense",
       files,
       signature: plain?.signature ?? signatureOf(trained),
-      transforms: transforms as unknown as JsonObject,
+      transforms,
       featureService: request.featureService ?? undefined,
       golden: await goldenOf(trained),
       profile: profileToJson(profile),
