@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { batchOf } from "../../packages/data/dist/index.js";
+import { batchOf, datasetOf } from "../../packages/data/dist/index.js";
 import * as duckdb from "../../packages/duckdb/dist/index.js";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -65,6 +65,8 @@ async function datasets(open: duckdb.DuckDb, folder: string): Promise<Subjects> 
   const ref = await dataset.ref();
   const changed = { ...ref, digest: `sha256:${"0".repeat(64)}` } as typeof ref;
   const query = await open.asDataset("SELECT 1 AS a");
+  const other = datasetOf([batchOf({ km: [2, 3], city: ["Ulm", "Bonn"] })]);
+  const invalid = (call: () => unknown) => ({ DUCKDB_RELATION_INVALID: call });
   return {
     ...methods("openDuckDb()", () => open, {
       openRef: [
@@ -73,6 +75,34 @@ async function datasets(open: duckdb.DuckDb, folder: string): Promise<Subjects> 
           DUCKDB_REF_CHANGED: () => open.openRef(changed).digest(),
           DUCKDB_SCHEMA_MISMATCH: () => open.openRef({ ...ref, parts: [{ ...ref.parts[0]!, format: "arrow" }] }),
         },
+      ],
+    }),
+    ...methods("openDuckDb()", () => open, {
+      join: [
+        () => [dataset, other, { on: ["km"], how: "left", nullsMatch: true, suffix: "_2", orderBy: ["km"], signal }],
+        invalid(() => open.join(dataset, other, { on: ["none"] })),
+        40,
+      ],
+      groupBy: [
+        () => [dataset, { by: ["origin"], aggregates: { km: { kind: "sum", column: "km" } }, orderBy: ["km"], signal }],
+        invalid(() => open.groupBy(dataset, { by: ["none"], aggregates: {} })),
+        40,
+      ],
+      window: [
+        () => [
+          dataset,
+          {
+            partitionBy: ["origin"],
+            orderBy: [{ column: "km", descending: true, nulls: "first" }],
+            columns: {
+              before: { kind: "lag", column: "km", offset: 2 },
+              sum: { kind: "sum", column: "km", preceding: 1 },
+            },
+            signal,
+          },
+        ],
+        invalid(() => open.window(dataset, { orderBy: [], columns: {} })),
+        40,
       ],
     }),
     ...methods("openDuckDb().scan()", () => dataset, {

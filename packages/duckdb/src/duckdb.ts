@@ -18,7 +18,9 @@ import { fromDuckDb } from "./errors.ts";
 import { openRefDataset, scanFiles, type ScanOptions } from "./files.ts";
 import { writeQuery, type WriteParquetOptions } from "./parquet-writer.ts";
 import { identifier, literal, type SqlParameters } from "./sql.ts";
-import { createSqlDataset, type Query } from "./sql-dataset.ts";
+import type { GroupByOptions, JoinOptions, WindowOptions } from "./relation-sql.ts";
+import { createRelations } from "./relations.ts";
+import { createSqlDataset, queryBehind, type Query } from "./sql-dataset.ts";
 import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
 import { writeCsvQuery, type WriteCsvOptions, writeNdjsonQuery, type WriteNdjsonOptions } from "./text-writer.ts";
@@ -71,6 +73,15 @@ export interface DuckDb extends AsyncDisposable {
   openRef(ref: DatasetRef): Dataset;
   /** Copies columns into a table that SQL can name; one of that name is replaced. It lives in memory, and spills. */
   register(name: string, source: ColumnSource, options?: CallOptions): Promise<RegisteredTable>;
+  /**
+   * Rows of two datasets whose keys are equal: the left's columns, and for `inner` and `left` the right's but for its keys. Worked out at each walk, spilling; a
+   * dataset that is not of this instance is copied into a table for as long as a walk takes. Throws `DUCKDB_RELATION_INVALID`.
+   */
+  join(left: Dataset, right: Dataset, options: JoinOptions): Promise<Dataset>;
+  /** One row for each group of rows: the columns of `by`, then the aggregates. As `join` otherwise. */
+  groupBy(dataset: Dataset, options: GroupByOptions): Promise<Dataset>;
+  /** The dataset's columns, with columns beside that look at the rows around each. As `join` otherwise. */
+  window(dataset: Dataset, options: WindowOptions): Promise<Dataset>;
   /** Writes a query's or any columns' rows as Parquet, whole or not at all. @returns the files, ordered by path. */
   writeParquet(source: string | ColumnSource, path: string, options?: WriteOptions): Promise<readonly DatasetPart[]>;
   /**
@@ -158,18 +169,11 @@ async function prepareConnection(connection: DuckDBConnection): Promise<void> {
 }
 
 function createDuckDb(connections: Connections, sources: BatchSources, close: () => Promise<void>): DuckDb {
-  /** The queries behind our own datasets: writing one of them needs no detour through JavaScript. */
-  const queries = new WeakMap<Dataset, Query>();
   const ids = createIdSource(systemClock);
 
   const asDataset: DuckDb["asDataset"] = async (sql, { params = [], signal } = {}) => {
-    const query = { sql, params };
-    const dataset = createSqlDataset(connections, {
-      query,
-      schema: await describe(connections, sql, { params, signal }),
-    });
-    queries.set(dataset, query);
-    return dataset;
+    const schema = await describe(connections, sql, { params, signal });
+    return createSqlDataset(connections, { query: { sql, params }, schema });
   };
   const register: DuckDb["register"] = async (name, source, options) => {
     const sql = `${SCRATCH}.main.${identifier(name)}`;
@@ -191,7 +195,7 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     write: (query: Query) => Promise<Written>,
   ): Promise<Written> => {
     if (typeof source === "string") return write({ sql: source, params: options.params ?? [] });
-    const own = "batches" in source ? queries.get(source) : undefined;
+    const own = "batches" in source ? queryBehind(connections, source) : undefined;
     if (own !== undefined) return write(own);
     await using table = await register(`__millwright_write_${ids.next()}`, source, options);
     return await write({ sql: `SELECT * FROM ${table.sql}`, params: [] });
@@ -203,6 +207,7 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     scan: (source, options) => scanFiles(connections, source, options),
     openRef: (ref) => openRefDataset(connections, ref),
     register,
+    ...createRelations(connections, register),
     writeParquet: (source, path, options = {}) =>
       asQuery(source, options, (query) => writeQuery(connections, query, path, options)),
     writeCsv: (source, path, options = {}) =>

@@ -16,6 +16,7 @@ export type DuckDbErrorCode =
   | "DUCKDB_PARAMS_INVALID"
   | "DUCKDB_QUERY_FAILED"
   | "DUCKDB_REF_CHANGED"
+  | "DUCKDB_RELATION_INVALID"
   | "DUCKDB_SCHEMA_MISMATCH"
   | "DUCKDB_SQL_INVALID"
   | "DUCKDB_STREAM_BROKEN"
@@ -71,6 +72,12 @@ export const refChanged = (expected: string, actual: string): DuckDbError =>
       remedy: "Write the dataset again, or take a new reference of what the files hold now.",
     },
   );
+
+export const relationInvalid = (problem: string, remedy: string): DuckDbError =>
+  new DuckDbError("DUCKDB_RELATION_INVALID", `The join, grouping or window cannot be made: ${problem}.`, {
+    category: "user",
+    remedy,
+  });
 
 export const streamBroken = (where: string | undefined): DuckDbError =>
   new DuckDbError(

@@ -78,7 +78,8 @@ export function openRefDataset(connections: Connections, ref: DatasetRef): Datas
   return createSqlDataset(connections, { query, schema, rows, parts, expected: ref.digest });
 }
 
-function emptySql(schema: Schema): string {
+/** A query of the schema without a row. */
+export function emptySql(schema: Schema): string {
   const columns = schema.map((field) => `CAST(NULL AS ${duckTypeOf(field).toString()}) AS ${identifier(field.name)}`);
   return `SELECT ${columns.join(", ")} WHERE false`;
 }

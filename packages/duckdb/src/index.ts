@@ -10,6 +10,14 @@ export {
 export { DuckDbError, type DuckDbErrorCode } from "./errors.ts";
 export { type FileFormat, type ScanOptions } from "./files.ts";
 export { type WriteParquetOptions } from "./parquet-writer.ts";
+export {
+  type Aggregate,
+  type GroupByOptions,
+  type JoinOptions,
+  type SortKey,
+  type WindowColumn,
+  type WindowOptions,
+} from "./relation-sql.ts";
 export { identifier, literal, type SqlParameter, type SqlParameters } from "./sql.ts";
 export { type ColumnSource } from "./staging.ts";
 export { type TextCompression, type WriteCsvOptions, type WriteNdjsonOptions } from "./text-writer.ts";

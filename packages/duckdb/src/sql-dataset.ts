@@ -80,13 +80,24 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
       parts,
     };
   };
-  return {
+  const dataset: Dataset = {
     schema,
     ...(rows === undefined ? {} : { rows }),
     batches,
     digest: ({ signal } = {}) => handedOn(digest(signal)),
     ref: ({ signal } = {}) => handedOn(ref(signal)),
   };
+  origins.set(dataset, { connections, query });
+  return dataset;
+}
+
+/** Where the rows of our own datasets come from: what is made of them needs no detour through JavaScript. */
+const origins = new WeakMap<Dataset, { readonly connections: Connections; readonly query: Query }>();
+
+/** @returns the query that gives the dataset's rows in this instance of DuckDB; undefined where it is another's. */
+export function queryBehind(connections: Connections, dataset: Dataset): Query | undefined {
+  const origin = origins.get(dataset);
+  return origin?.connections === connections ? origin.query : undefined;
 }
 
 /** References are handed on as promises; where nobody has come to await one yet, its failure must not end the process. */
