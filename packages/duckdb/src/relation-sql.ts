@@ -103,8 +103,8 @@ function member<Known extends object>(choices: Known, kind: unknown): keyof Know
   throw relationInvalid(`"${String(kind)}" is unknown`, `Known: ${Object.keys(choices).join(", ")}.`);
 }
 
-/** DuckDB tells names apart by more than case alone would: so do we. */
-function distinct(names: readonly string[]): readonly string[] {
+/** Throws `DUCKDB_RELATION_INVALID` where two names are alike to DuckDB, which takes those that differ in their case alone for one. */
+function assertDistinct(names: readonly string[]): void {
   const seen = new Set<string>();
   for (const name of names) {
     const folded = name.toLowerCase();
@@ -112,7 +112,6 @@ function distinct(names: readonly string[]): readonly string[] {
       throw relationInvalid(`two columns would be named "${name}"`, "Give one of them another name.");
     seen.add(folded);
   }
-  return names;
 }
 
 export function orderSql(schema: Schema, keys: readonly SortKey[]): string {
@@ -142,7 +141,7 @@ export function joinSql(left: Table, right: Table, options: JoinOptions): string
   const taken = new Set(names.map((name) => name.toLowerCase()));
   const added = how === "semi" || how === "anti" ? [] : right.schema.filter(({ name }) => !keys.has(name));
   const renamed = added.map(({ name }) => (taken.has(name.toLowerCase()) ? `${name}${suffix}` : name));
-  distinct([...names, ...renamed]);
+  assertDistinct([...names, ...renamed]);
   const columns = [
     ...names.map((name) => `l.${identifier(name)}`),
     ...added.map(({ name }, at) => `r.${identifier(name)} AS ${identifier(renamed[at] as string)}`),
@@ -160,7 +159,7 @@ export function groupBySql({ sql, schema }: Table, { by, aggregates }: GroupByOp
   const values = Object.entries(aggregates).map(
     ([name, each]) => `${aggregateSql(schema, each)} AS ${identifier(name)}`,
   );
-  distinct([...by, ...Object.keys(aggregates)]);
+  assertDistinct([...by, ...Object.keys(aggregates)]);
   listed([...keys, ...values], "by");
   const group = keys.length === 0 ? "" : ` GROUP BY ${keys.join(", ")}`;
   return `SELECT ${[...keys, ...values].join(", ")} FROM (${sql}\n) AS g${group}`;
@@ -173,7 +172,7 @@ export function windowSql({ sql, schema }: Table, { partitionBy = [], orderBy, c
   const values = Object.entries(columns).map(
     ([name, each]) => `${windowColumnSql(schema, each, over)} AS ${identifier(name)}`,
   );
-  distinct([...schema.map(({ name }) => name), ...Object.keys(columns)]);
+  assertDistinct([...schema.map(({ name }) => name), ...Object.keys(columns)]);
   listed(values, "columns");
   return `SELECT *, ${values.join(", ")} FROM (${sql}\n) AS w`;
 }

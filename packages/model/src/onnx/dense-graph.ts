@@ -12,8 +12,6 @@ const operator =
   (graph, value) =>
     graph.node(op, [value], attributes);
 
-const swish: Activate = (graph, value) => graph.node("Mul", [value, graph.node("Sigmoid", [value])]);
-
 /** As ONNX has them. */
 const single: Readonly<Record<Activation, Activate>> = {
   linear: (_, value) => value,
@@ -30,7 +28,7 @@ const single: Readonly<Record<Activation, Activate>> = {
   tanh: operator("Tanh"),
   softplus: operator("Softplus"),
   softsign: operator("Softsign"),
-  swish,
+  swish: (graph, value) => graph.node("Mul", [value, graph.node("Sigmoid", [value])]),
   softmax: operator("Softmax", { axis: { int: 1 } }),
 };
 
@@ -53,6 +51,9 @@ const double: Readonly<Record<Activation, Activate>> = {
     const power = graph.node("Exp", [graph.node("Neg", [graph.node("Abs", [value])])]);
     return graph.node("Add", [graph.node("Relu", [value]), graph.node("Log", [graph.node("Add", [power, 1])])]);
   },
+  // Not x · sigmoid(x), which ONNX Runtime up to 1.30 makes into an operator that it does not have in double.
+  swish: (graph, value) =>
+    graph.node("Div", [value, graph.node("Add", [graph.node("Exp", [graph.node("Neg", [value])]), 1])]),
   softsign: (graph, value) => graph.node("Div", [value, graph.node("Add", [graph.node("Abs", [value]), 1])]),
 };
 
@@ -67,12 +68,17 @@ export function denseGraph(
   for (const { kernel, bias, activation } of layers) {
     const units = bias.length;
     // The weights are those of the package, which keeps them in single precision.
-    const weights = [
-      graph.constant({ type: precision, shape: [kernel.length / units, units], values: Float32Array.from(kernel) }),
-      graph.constant({ type: precision, shape: [units], values: Float32Array.from(bias) }),
-    ];
-    const summed = graph.node("Gemm", [value, ...weights]);
-    value = (precision === "float64" ? double : single)[activation](graph, summed);
+    const weights = graph.constant({
+      type: precision,
+      shape: [kernel.length / units, units],
+      values: Float32Array.from(kernel),
+    });
+    const added = graph.constant({ type: precision, shape: [units], values: Float32Array.from(bias) });
+    // No Gemm in double: ONNX Runtime up to 1.17 makes it and its activation one operator, which it has in single alone.
+    value =
+      precision === "float64"
+        ? double[activation](graph, graph.node("Add", [graph.node("MatMul", [value, weights]), added]))
+        : single[activation](graph, graph.node("Gemm", [value, weights, added]));
   }
   graph.cast(value, "float32", output);
 }

@@ -48,7 +48,7 @@ export interface OnnxModel {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The first that has all operators used here; runtimes since 2023 read it. */
+/** That of ai.onnx.ml 4 (ONNX 1.15); runtimes since 2024 read it. */
 const irVersion = 9;
 
 /** The bytes of an `.onnx` file. */

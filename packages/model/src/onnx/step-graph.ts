@@ -131,11 +131,13 @@ function cyclic({ column, period }: Step<"cyclic">, { graph }: StepContext): rea
   return around(graph, arithmeticOf(graph).divide(rest, period), isMissing(graph, column));
 }
 
-/** Sine and cosine of a share of the whole turn. */
+/** Sine and cosine of a share of the whole turn. The cosine is a sine: ONNX Runtime of 2024 has no other in double. */
 function around(graph: Graph, share: Value, missing: Value): readonly Value[] {
-  const { multiply, choose } = arithmeticOf(graph);
+  const { add, multiply, choose } = arithmeticOf(graph);
   const angle = multiply(multiply(share, 2), Math.PI);
-  return ["Sin", "Cos"].map((op) => graph.cast(choose(missing, 0, graph.node(op, [angle])), "float32"));
+  return [angle, add(angle, Math.PI / 2)].map((each) =>
+    graph.cast(choose(missing, 0, graph.node("Sin", [each])), "float32"),
+  );
 }
 
 function bucket({ column, edges }: Step<"bucket">, { graph }: StepContext): readonly Value[] {
