@@ -19,7 +19,7 @@ import { openRefDataset, scanFiles, type ScanOptions } from "./files.ts";
 import { writeQuery, type WriteParquetOptions } from "./parquet-writer.ts";
 import { identifier, literal, type SqlParameters } from "./sql.ts";
 import { createSqlDataset, type Query } from "./sql-dataset.ts";
-import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
+import { type ColumnSource, type RegisterOptions, SCRATCH, stage, stageQuery } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
 import { writeCsvQuery, type WriteCsvOptions, writeNdjsonQuery, type WriteNdjsonOptions } from "./text-writer.ts";
 
@@ -70,7 +70,7 @@ export interface DuckDb extends AsyncDisposable {
   /** Opens a dataset that was referred to; its `digest()` checks the rows and throws `DUCKDB_REF_CHANGED`. */
   openRef(ref: DatasetRef): Dataset;
   /** Copies columns into a table that SQL can name; one of that name is replaced. It lives in memory, and spills. */
-  register(name: string, source: ColumnSource, options?: CallOptions): Promise<RegisteredTable>;
+  register(name: string, source: ColumnSource, options?: RegisterOptions): Promise<RegisteredTable>;
   /** Writes a query's or any columns' rows as Parquet, whole or not at all. @returns the files, ordered by path. */
   writeParquet(source: string | ColumnSource, path: string, options?: WriteOptions): Promise<readonly DatasetPart[]>;
   /**
@@ -160,6 +160,8 @@ async function prepareConnection(connection: DuckDBConnection): Promise<void> {
 function createDuckDb(connections: Connections, sources: BatchSources, close: () => Promise<void>): DuckDb {
   /** The queries behind our own datasets: writing one of them needs no detour through JavaScript. */
   const queries = new WeakMap<Dataset, Query>();
+  /** Those behind files that were scanned. */
+  const scans = new WeakMap<Dataset, Query>();
   const ids = createIdSource(systemClock);
 
   const asDataset: DuckDb["asDataset"] = async (sql, { params = [], signal } = {}) => {
@@ -177,7 +179,9 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
       await execute(connections, `DROP TABLE IF EXISTS ${sql}`);
     };
     try {
-      const rows = await stage(connections, sources, sql, source, options);
+      const query = "batches" in source ? (queries.get(source) ?? scans.get(source)) : undefined;
+      const own = query && (await stageQuery(connections, sql, { query, schema: (source as Dataset).schema }, options));
+      const rows = own ?? (await stage(connections, sources, sql, source, options));
       return { sql, rows, [Symbol.asyncDispose]: drop };
     } catch (error) {
       await drop().catch(() => {});
@@ -193,14 +197,18 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     if (typeof source === "string") return write({ sql: source, params: options.params ?? [] });
     const own = "batches" in source ? queries.get(source) : undefined;
     if (own !== undefined) return write(own);
-    await using table = await register(`__millwright_write_${ids.next()}`, source, options);
+    await using table = await register(`__millwright_write_${ids.next()}`, source, { signal: options.signal });
     return await write({ sql: `SELECT * FROM ${table.sql}`, params: [] });
   };
   return {
     query: (sql, options) => stream(connections, sql, options),
     execute: (sql, options) => execute(connections, sql, options),
     asDataset,
-    scan: (source, options) => scanFiles(connections, source, options),
+    async scan(source, options) {
+      const { dataset, query } = await scanFiles(connections, source, options);
+      scans.set(dataset, query);
+      return dataset;
+    },
     openRef: (ref) => openRefDataset(connections, ref),
     register,
     writeParquet: (source, path, options = {}) =>

@@ -7,7 +7,7 @@ import { assertWhole } from "./compressed-file.ts";
 import type { Connections } from "./connections.ts";
 import { formatUnknown, fromDuckDb, schemaMismatch } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
-import { createSqlDataset } from "./sql-dataset.ts";
+import { createSqlDataset, type Query } from "./sql-dataset.ts";
 import { describe, stream } from "./statements.ts";
 
 export type FileFormat = "parquet" | "csv" | "ndjson";
@@ -40,12 +40,12 @@ const ENDINGS: readonly (readonly [RegExp, FileFormat])[] = [
   [/\.(ndjson|jsonl)(\.gz|\.zst)?$/i, "ndjson"],
 ];
 
-/** Opens files as one dataset: the rows of each in the order of the paths, those of a pattern by name. */
+/** Opens files as one dataset: the rows of each in the order of the paths, those of a pattern by name. @returns it, and the query behind it. */
 export async function scanFiles(
   connections: Connections,
   source: string | readonly string[],
   options: ScanOptions = {},
-): Promise<Dataset> {
+): Promise<{ readonly dataset: Dataset; readonly query: Query }> {
   const given = typeof source === "string" ? [source] : source;
   // Holes are met too. A typed array would take the promises below for numbers.
   if (!Array.isArray(given) || !Array.from(given as readonly unknown[]).every((path) => typeof path === "string"))
@@ -59,7 +59,7 @@ export async function scanFiles(
   const query = { sql: readerSql(paths, format, options), params: [], where: whereOf(paths) };
   const schema = await describe(connections, query.sql, { where: query.where, signal: options.signal });
   const rows = counts?.reduce((sum, count) => sum + count, 0);
-  return createSqlDataset(connections, { query, schema, rows, parts: withRows });
+  return { dataset: createSqlDataset(connections, { query, schema, rows, parts: withRows }), query };
 }
 
 /** Opens what another process wrote. `digest()` reads the rows and throws `DUCKDB_REF_CHANGED` where they are not those of the reference. */

@@ -11,5 +11,5 @@ export { DuckDbError, type DuckDbErrorCode } from "./errors.ts";
 export { type FileFormat, type ScanOptions } from "./files.ts";
 export { type WriteParquetOptions } from "./parquet-writer.ts";
 export { identifier, literal, type SqlParameter, type SqlParameters } from "./sql.ts";
-export { type ColumnSource } from "./staging.ts";
+export { type ColumnSource, type RegisterOptions } from "./staging.ts";
 export { type TextCompression, type WriteCsvOptions, type WriteNdjsonOptions } from "./text-writer.ts";
