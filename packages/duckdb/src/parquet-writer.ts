@@ -57,11 +57,7 @@ function checkSettings({ compression = "zstd", rowGroupRows = 1 }: WriteParquetO
     throw new RangeError(`rowGroupRows must be a whole number from 1, not ${String(rowGroupRows)}.`);
 }
 
-async function partsOf(
-  connections: Connections,
-  files: readonly string[],
-  countRows: boolean,
-): Promise<DatasetPart[]> {
+async function partsOf(connections: Connections, files: readonly string[], countRows: boolean): Promise<DatasetPart[]> {
   const rows = countRows && files.length > 0 ? await rowsOf(connections, files) : undefined;
   return await Promise.all(
     files.map(async (path): Promise<DatasetPart> => {

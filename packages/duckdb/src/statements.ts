@@ -1,4 +1,10 @@
-import { ResultReturnType, StatementType, type DuckDBPreparedStatement, type DuckDBResult, type DuckDBType } from "@duckdb/node-api";
+import {
+  ResultReturnType,
+  StatementType,
+  type DuckDBPreparedStatement,
+  type DuckDBResult,
+  type DuckDBType,
+} from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
 import type { Batch, CallOptions, Column, Schema } from "@millwright/contracts";
 import { createColumnReader } from "./column-reader.ts";

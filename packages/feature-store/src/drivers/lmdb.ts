@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { closed, systemClock, type Clock } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
-import { changesOf, copyOf, spanOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import {
+  changesOf,
+  copyOf,
+  spanOf,
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+} from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
 export interface LmdbDatabase {

@@ -1,5 +1,13 @@
 import type { Batch, CallOptions, Clock, Dataset, Digest, Schema } from "@millwright/contracts";
-import { asFloat64, columnOf, createBatchDigester, emptyBatch, schemaOf, selectColumns, toArray } from "@millwright/data";
+import {
+  asFloat64,
+  columnOf,
+  createBatchDigester,
+  emptyBatch,
+  schemaOf,
+  selectColumns,
+  toArray,
+} from "@millwright/data";
 import { identifier, literal, type DuckDb, type RegisteredTable } from "@millwright/duckdb";
 import type { FeatureView } from "../definition/definition.ts";
 import { batchConflict, definitionChanged } from "../errors.ts";

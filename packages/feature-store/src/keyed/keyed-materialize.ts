@@ -38,11 +38,7 @@ export interface LoadCounts {
  * Puts the history in the place of the rows before a time, entity by entity: readers see each entity as it was or as it will be. Then takes away the
  * earlier rows of entities that the history does not have. Holds a piece of the entities in memory at a time. May be done again from the beginning.
  */
-export async function loadKeyed(
-  load: KeyedLoad,
-  view: FeatureView,
-  options: LoadOptions,
-): Promise<LoadCounts> {
+export async function loadKeyed(load: KeyedLoad, view: FeatureView, options: LoadOptions): Promise<LoadCounts> {
   const { keyed, store } = load;
   // What comes into a group from here on came after this load.
   const isFirst = options.entitiesOf === undefined && (await isEmpty(store, keyed.group));

@@ -48,10 +48,7 @@ export async function loadPlain(load: KeyedLoad, view: FeatureView, options: Loa
 }
 
 /** Rows by entity. The last entity of a batch may go on in the next one, and waits for it. */
-function createPieces(
-  { keyed, generation }: KeyedLoad,
-  floorUs: number,
-): { next(batch: Batch): Piece; last(): Piece } {
+function createPieces({ keyed, generation }: KeyedLoad, floorUs: number): { next(batch: Batch): Piece; last(): Piece } {
   const { view, layout } = keyed;
   let held: { readonly key: string; readonly rows: OnlineRow[] } | undefined;
   const release = (piece: Piece): void => {
