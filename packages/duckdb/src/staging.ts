@@ -36,10 +36,11 @@ export async function stageQuery(
 ): Promise<number | undefined> {
   const { params, where } = query;
   if (Array.isArray(params) ? params.length > 0 : Object.keys(params).length > 0) return undefined;
+  const fields = selectFields(schema, columns);
   const sql = projection(query.sql, columns);
   const types = await describeTypes(connections, sql, { where, signal });
   const isSame = (field: Field, index: number): boolean => types[index]?.toString() === duckTypeOf(field).toString();
-  if (!selectFields(schema, columns).every(isSame)) return undefined;
+  if (!fields.every(isSame)) return undefined;
   await execute(connections, `CREATE OR REPLACE TABLE ${table} AS ${sql}`, { where, signal });
   let rows = 0;
   const counted = onBatch === undefined ? `SELECT count(*) AS "rows" FROM ${table}` : `SELECT * FROM ${table}`;
