@@ -154,3 +154,29 @@ test("FS-24: many entities, of which some have several rows that reads may still
   expect(after["newest__value"]![1]).toBe(-1);
   expect(after["newest__value"]![THINGS + 5]).toBeNull();
 }, 120_000);
+
+test("FS-24: batches are caught up with by column as by row, new entities and known ones, with several rows and one, beside other views", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb();
+  const parts = { history: directory.path, services, duckdb, clock: createManualClock(NOW) };
+  await using resident = openMemoryOnlineStore();
+  await using keyed = openMemoryKeyedOnlineStore();
+  await using byRow = await openFeatureStore({ ...parts, online: resident });
+  await using byColumn = await openFeatureStore({ ...parts, online: keyed });
+  for (const [salt, rows, hours] of [
+    [1, 5_000, 900],
+    [2, 9_000, 1],
+    [3, 400, 30],
+  ] as const) {
+    for (const view of [newest, other]) {
+      await byRow.ingest(view, await duckdb.asDataset(rowsSql(rows, salt, hours * HOUR)));
+      const [one, two] = [await byRow.materialize(view), await byColumn.materialize(view)];
+      expect([two.rows, two.batches]).toEqual([one.rows, 1]);
+      expect(two.rows).toBeGreaterThan(rows / 4);
+    }
+    for (const ago of [0, 1, 30]) {
+      const timeMs = NOW - ago * 60_000;
+      expect(await answers(byColumn, timeMs)).toEqual(await answers(byRow, timeMs));
+    }
+  }
+}, 120_000);

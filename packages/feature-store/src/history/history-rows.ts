@@ -69,9 +69,12 @@ function entityOrder({ entity }: FeatureView): string {
   return texts.length === 1 ? texts[0]! : texts.map((text) => `CAST(length(${text}) AS VARCHAR), ${text}`).join(", ");
 }
 
-/** A row on its way online, and where in its batch it stands. */
+/** Rows on their way online, and where in its batch each stands. */
 export interface PendingRows {
+  /** Made when they are first asked for. */
   readonly rows: readonly OnlineRow[];
+  /** The same rows as columns, where they came so. */
+  readonly columns?: Batch | undefined;
   /** The number of each row's batch. */
   readonly numbers: Float64Array;
   /** Each row's number in its batch, from 0. */
@@ -91,7 +94,15 @@ export async function pendingRows(
   return (async function* () {
     for await (const batch of found) {
       const numbers = asFloat64(columnOf(batch, "_number"));
-      yield { rows: rowsOf(view, batch), numbers, places: asFloat64(columnOf(batch, "_place")) };
+      let rows: readonly OnlineRow[] | undefined;
+      yield {
+        get rows() {
+          return (rows ??= rowsOf(view, batch));
+        },
+        columns: batch,
+        numbers,
+        places: asFloat64(columnOf(batch, "_place")),
+      };
     }
   })();
 }

@@ -1,10 +1,11 @@
-import type { Batch } from "@millwright/contracts";
+import type { Batch, CallOptions } from "@millwright/contracts";
 import { sliceBatch } from "@millwright/data";
 import type { FeatureView } from "../definition/definition.ts";
 import { entityKeysOf } from "../definition/source-columns.ts";
 import { historyColumns, historyRowColumns } from "../history/history-rows.ts";
 import { createBlobReader, FIRST_SECTION } from "./entity-blob.ts";
 import type { KeyedLoad, LoadCounts, LoadOptions } from "./keyed-materialize.ts";
+import type { KeyedOnlineStore } from "./keyed-store.ts";
 import { entryError, type KeyedView } from "./keyed-view.ts";
 import { plainEntries } from "./plain-entries.ts";
 import { floorAt, isMereRows, readHead } from "./row-section.ts";
@@ -119,6 +120,48 @@ async function write(
   let all = 0;
   for (const rows of kept.values()) all += rows;
   return all;
+}
+
+/** Adds rows of the history to what is kept: entities that have none yet get entries that are made straight from the columns. */
+export async function addPlain(
+  store: KeyedOnlineStore,
+  keyed: KeyedView,
+  batch: Batch,
+  { floorUs = Number.NEGATIVE_INFINITY, signal }: CallOptions & { readonly floorUs?: number | undefined },
+): Promise<void> {
+  const entries = plainEntries(keyed.layout, batch, historyRowColumns(batch), { floorUs, generation: 0 });
+  const rowsOf = new Map<string, number[]>();
+  entityKeysOf(keyed.view.entity.keys, batch).forEach((key, row) => {
+    const known = rowsOf.get(key!);
+    if (known === undefined) rowsOf.set(key!, [row]);
+    else known.push(row);
+  });
+  const keys = [...rowsOf.keys()].toSorted();
+  const isWithout = createFinder(keyed);
+  const change = (index: number, current: Uint8Array | undefined): Uint8Array | null => {
+    const key = keys[index]!;
+    const [first, ...others] = rowsOf.get(key)!.map((row) => entries[row]!) as [Uint8Array, ...Uint8Array[]];
+    if (others.length === 0) {
+      if (current === undefined) return first;
+      if (isWithout(key, current)) return keyed.withSection(current, first.subarray(FIRST_SECTION));
+    }
+    const rows = [first, ...others].flatMap((entry) => keyed.rowsOf(key, entry).rows);
+    return keyed.withRows(current, keyed.adding(keyed.rowsOf(key, current), rows, floorUs));
+  };
+  if (keys.length > 0) await store.update(keyed.group, keys, change, { signal });
+}
+
+/** Tells whether an entry has nothing of the view. */
+function createFinder({ group, layout }: KeyedView): (key: string, bytes: Uint8Array) => boolean {
+  const reader = createBlobReader();
+  return (key, bytes) => {
+    try {
+      reader.open(bytes, () => `The online entry "${key}" of "${group}"`);
+      return reader.find(layout.mark) < 0;
+    } catch (error) {
+      throw entryError(error, group, key);
+    }
+  };
 }
 
 /**
