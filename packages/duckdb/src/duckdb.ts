@@ -21,7 +21,7 @@ import { identifier, literal, type SqlParameters } from "./sql.ts";
 import type { GroupByOptions, JoinOptions, WindowOptions } from "./relation-sql.ts";
 import { createRelations } from "./relations.ts";
 import { createSqlDataset, queryBehind, type Query } from "./sql-dataset.ts";
-import { SCRATCH, stage, type ColumnSource } from "./staging.ts";
+import { type ColumnSource, type RegisterOptions, SCRATCH, stage, stageQuery } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
 import { writeCsvQuery, type WriteCsvOptions, writeNdjsonQuery, type WriteNdjsonOptions } from "./text-writer.ts";
 
@@ -72,7 +72,7 @@ export interface DuckDb extends AsyncDisposable {
   /** Opens a dataset that was referred to; its `digest()` checks the rows and throws `DUCKDB_REF_CHANGED`. */
   openRef(ref: DatasetRef): Dataset;
   /** Copies columns into a table that SQL can name; one of that name is replaced. It lives in memory, and spills. */
-  register(name: string, source: ColumnSource, options?: CallOptions): Promise<RegisteredTable>;
+  register(name: string, source: ColumnSource, options?: RegisterOptions): Promise<RegisteredTable>;
   /**
    * Rows of two datasets whose keys are equal: the left's columns, and for `inner` and `left` the right's but for its keys. Worked out at each walk, spilling; a
    * dataset that is not of this instance is copied into a table for as long as a walk takes. Throws `DUCKDB_RELATION_INVALID`.
@@ -181,7 +181,9 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
       await execute(connections, `DROP TABLE IF EXISTS ${sql}`);
     };
     try {
-      const rows = await stage(connections, sources, sql, source, options);
+      const query = "batches" in source ? queryBehind(connections, source) : undefined;
+      const own = query && (await stageQuery(connections, sql, { query, schema: (source as Dataset).schema }, options));
+      const rows = own ?? (await stage(connections, sources, sql, source, options));
       return { sql, rows, [Symbol.asyncDispose]: drop };
     } catch (error) {
       await drop().catch(() => {});
@@ -197,7 +199,7 @@ function createDuckDb(connections: Connections, sources: BatchSources, close: ()
     if (typeof source === "string") return write({ sql: source, params: options.params ?? [] });
     const own = "batches" in source ? queryBehind(connections, source) : undefined;
     if (own !== undefined) return write(own);
-    await using table = await register(`__millwright_write_${ids.next()}`, source, options);
+    await using table = await register(`__millwright_write_${ids.next()}`, source, { signal: options.signal });
     return await write({ sql: `SELECT * FROM ${table.sql}`, params: [] });
   };
   return {

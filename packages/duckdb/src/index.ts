@@ -19,5 +19,5 @@ export {
   type WindowOptions,
 } from "./relation-sql.ts";
 export { identifier, literal, type SqlParameter, type SqlParameters } from "./sql.ts";
-export { type ColumnSource } from "./staging.ts";
+export { type ColumnSource, type RegisterOptions } from "./staging.ts";
 export { type TextCompression, type WriteCsvOptions, type WriteNdjsonOptions } from "./text-writer.ts";

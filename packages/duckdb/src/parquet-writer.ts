@@ -16,6 +16,8 @@ export interface WriteParquetOptions extends CallOptions {
   readonly rowGroupRows?: number | undefined;
   /** Columns whose values become directories, `ds=2024-01-31/`; then `path` is a directory that must not exist yet. Default: none, one file. */
   readonly partitionBy?: readonly string[] | undefined;
+  /** Whether each file's rows are counted, which reads its footer. Default: true. */
+  readonly countRows?: boolean | undefined;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function writeQuery(
   path: string,
   options: WriteParquetOptions = {},
 ): Promise<readonly DatasetPart[]> {
-  const { compression = "zstd", rowGroupRows = 122_880, partitionBy = [], signal } = options;
+  const { compression = "zstd", rowGroupRows = 122_880, partitionBy = [], countRows = true, signal } = options;
   checkSettings(options);
   const target = resolve(path);
   if (partitionBy.length > 0 && (await exists(target))) throw fileExists(target);
@@ -42,7 +44,7 @@ export async function writeQuery(
     },
     { isDirectory: partitionBy.length > 0 },
   );
-  return await partsOf(connections, files);
+  return await partsOf(connections, files, countRows);
 }
 
 const compressions: readonly unknown[] = ["zstd", "snappy", "gzip", "uncompressed"];
@@ -55,20 +57,25 @@ function checkSettings({ compression = "zstd", rowGroupRows = 1 }: WriteParquetO
     throw new RangeError(`rowGroupRows must be a whole number from 1, not ${String(rowGroupRows)}.`);
 }
 
-async function partsOf(connections: Connections, files: readonly string[]): Promise<DatasetPart[]> {
-  if (files.length === 0) return [];
+async function partsOf(connections: Connections, files: readonly string[], countRows: boolean): Promise<DatasetPart[]> {
+  const rows = countRows && files.length > 0 ? await rowsOf(connections, files) : undefined;
+  return await Promise.all(
+    files.map(async (path): Promise<DatasetPart> => {
+      const part = { path, format: "parquet", sizeBytes: (await stat(path)).size } as const;
+      return rows === undefined ? part : { ...part, rows: rows.get(path) ?? 0 };
+    }),
+  );
+}
+
+/** Rows by file, from the footers. */
+async function rowsOf(connections: Connections, files: readonly string[]): Promise<ReadonlyMap<string, number>> {
   const sql = `SELECT file_name, num_rows FROM parquet_file_metadata([${files.map(literal).join(", ")}])`;
   const rows = new Map<string, number>();
   for await (const batch of stream(connections, sql)) {
     const counts = asFloat64(columnOf(batch, "num_rows"));
     toArray(columnOf(batch, "file_name")).forEach((file, row) => rows.set(String(file), counts[row]!));
   }
-  return await Promise.all(
-    files.map(async (path): Promise<DatasetPart> => {
-      const { size } = await stat(path);
-      return { path, format: "parquet", sizeBytes: size, rows: rows.get(path) ?? 0 };
-    }),
-  );
+  return rows;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -37,7 +37,7 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
   let known: Promise<Digest> | undefined;
 
   const batches: Dataset["batches"] = ({ columns, batchRows = BATCH_ROWS, signal } = {}) => {
-    const selected = columns === undefined ? schema : selectFields(schema, columns);
+    const selected = selectFields(schema, columns);
     return stream(connections, projection(query.sql, columns), {
       params: query.params,
       where: query.where,
@@ -111,7 +111,9 @@ export function projection(sql: string, columns: readonly string[] | undefined):
   return columns === undefined ? sql : `SELECT ${columns.map(identifier).join(", ")} FROM (${sql}\n) AS q`;
 }
 
-function selectFields(schema: Schema, columns: readonly string[]): Schema {
+/** The fields of these columns; of all by default. */
+export function selectFields(schema: Schema, columns: readonly string[] | undefined): Schema {
+  if (columns === undefined) return schema;
   return columns.map((name) => {
     const field = schema.find((candidate) => candidate.name === name);
     if (field === undefined) {

@@ -1,4 +1,10 @@
-import { ResultReturnType, StatementType, type DuckDBPreparedStatement, type DuckDBResult } from "@duckdb/node-api";
+import {
+  ResultReturnType,
+  StatementType,
+  type DuckDBPreparedStatement,
+  type DuckDBResult,
+  type DuckDBType,
+} from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
 import type { Batch, CallOptions, Column, Schema } from "@millwright/contracts";
 import { createColumnReader } from "./column-reader.ts";
@@ -46,18 +52,38 @@ export async function execute(connections: Connections, sql: string, options: St
 
 /** The names and types of what a query gives. */
 export async function describe(connections: Connections, sql: string, options: StatementOptions = {}): Promise<Schema> {
+  return await describing(connections, sql, options, (result) =>
+    schemaOfTypes(result.deduplicatedColumnNames(), result.columnTypes()),
+  );
+}
+
+/** DuckDB's own types of what a query gives. */
+export async function describeTypes(
+  connections: Connections,
+  sql: string,
+  options: StatementOptions = {},
+): Promise<readonly DuckDBType[]> {
+  return await describing(connections, sql, options, (result) => result.columnTypes());
+}
+
+async function describing<Found>(
+  connections: Connections,
+  sql: string,
+  options: StatementOptions,
+  look: (result: DuckDBResult) => Found,
+): Promise<Found> {
   const held = await connections.open();
   let whole = false;
   try {
     // Run, not only prepared: before parameters are bound, types that depend on them are unknown.
-    const schema = await withStatement(held, `SELECT * FROM (${sql}\n) AS q LIMIT 0`, options, async (statement) => {
+    const found = await withStatement(held, `SELECT * FROM (${sql}\n) AS q LIMIT 0`, options, async (statement) => {
       const result = await held.call(() => statement.stream(), native(options));
-      const found = schemaOfTypes(result.deduplicatedColumnNames(), result.columnTypes());
+      const seen = look(result);
       await held.call(() => result.fetchChunk(), native(options));
-      return found;
+      return seen;
     });
     whole = true;
-    return schema;
+    return found;
   } finally {
     held.release(whole);
   }

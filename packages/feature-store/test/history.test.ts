@@ -69,6 +69,41 @@ test("the same batch is ingested once; another one under its id is refused; no r
   await expect(other.ingest(changed, batches())).rejects.toMatchObject({ code: "FEATURE_STORE_DEFINITION_CHANGED" });
 });
 
+test("rows have one digest and one place in the history whether they come as DuckDB's own or through columns, whatever their days", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb({ threads: 2 });
+  const path = join(directory.path, "source.parquet");
+  // Days before Christ have names of folders of their own; null keys and endless times have no place.
+  const sql = `SELECT * FROM (SELECT 'user ' || (range % 1000) AS user, TIMESTAMP '2024-01-01' + to_hours(range % 50) AS at, range / 7.0::DOUBLE AS ms, 1 AS more FROM range(200000))
+    UNION ALL VALUES ('old', TIMESTAMP '0044-03-15 (BC) 12:00:00', 1.5, 1), (NULL, TIMESTAMP '2024-01-01', 1.5, 1), ('never', 'infinity'::TIMESTAMP, 1.5, 1)`;
+  await duckdb.writeParquet(sql, path);
+  const source = await duckdb.scan(path);
+  const placed = [];
+  for (const [name, rows] of [
+    ["own", source],
+    ["columns", source.batches()],
+  ] as const) {
+    const history = join(directory.path, name);
+    await using store = await openFeatureStore({ history, services: [service], duckdb });
+    const first = await store.ingest(clicks, rows);
+    expect(first).toMatchObject({ added: true, rows: 200_001, skippedRows: 2 });
+    // The same rows the other way.
+    const again = await store.ingest(clicks, name === "own" ? source.batches() : source);
+    expect(again).toMatchObject({ added: false, digest: first.digest });
+    const [entry] = await readdir(join(history, "clicks", "_batches"));
+    const { parts } = JSON.parse(await readFile(join(history, "clicks", "_batches", entry!), "utf8")) as {
+      readonly parts: readonly { readonly ds: string; readonly rows: number; readonly path: string }[];
+    };
+    placed.push({ digest: first.digest, days: parts.map(({ ds, rows: count }) => `${ds}: ${count}`) });
+    for await (const found of duckdb.query(
+      `SELECT "_sequence" % 4294967296 AS place, ms FROM read_parquet('${history}/clicks/ds=2024*/*.parquet') WHERE abs(ms - (place / 7.0)) > 1e-6`,
+    ))
+      expect(found.length).toBe(0);
+  }
+  expect(placed[0]).toEqual(placed[1]);
+  expect(placed[0]!.days).toEqual(["-43-03-15: 1", "2024-01-01: 96000", "2024-01-02: 96000", "2024-01-03: 8000"]);
+});
+
 test("damaged, cut and missing history files are named", async () => {
   await using directory = await temporaryDirectory();
   await using online = openMemoryOnlineStore();

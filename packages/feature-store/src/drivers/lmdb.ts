@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { closed, systemClock, type Clock } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
-import { changesOf, copyOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import {
+  changesOf,
+  copyOf,
+  spanOf,
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+} from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
 export interface LmdbDatabase {
@@ -135,7 +142,8 @@ async function writeEntries(
 ): Promise<void> {
   try {
     const committing = database.transaction(() => {
-      const changed = changesOf(keys, change, (key) => readEntry(database, group, key));
+      const isNew = lacksAll(database, group, keys);
+      const changed = changesOf(keys, change, (key) => (isNew ? undefined : readEntry(database, group, key)));
       for (const [key, bytes] of changed) writeEntry(database, group, key, bytes);
     });
     // At the end of this turn the database promises the commit once more, to itself: unheard, a full disk would end the process.
@@ -145,6 +153,15 @@ async function writeEntries(
   } catch (error) {
     throw onlineFailure(`the LMDB database "${name}"`, await commitErrorOf(error));
   }
+}
+
+/** Whether none of many keys is there, which one look tells where nothing stands between the first and the last. */
+function lacksAll(database: LmdbDatabase, group: string, keys: readonly string[]): boolean {
+  const span = spanOf(keys);
+  if (span === undefined) return false;
+  const [start, end] = [`${prefixOf(group)}=${span.first}`, `${prefixOf(group)}=${span.last} `];
+  for (const _ of database.getRange({ start, end, exclusiveStart: false, limit: 1 })) return false;
+  return true;
 }
 
 const ignore = (): void => {};

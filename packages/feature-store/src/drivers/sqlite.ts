@@ -1,6 +1,6 @@
 import { closed } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
-import { changesOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import { changesOf, spanOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 
 /** What is used of a prepared statement. */
 export interface SqliteStatement {
@@ -28,6 +28,8 @@ export interface SqliteOnlineStoreOptions {
 }
 
 const PAGE_ENTRIES = 1000;
+/** Entries put by one statement where there are many. */
+const PUT_TOGETHER = 32;
 /** Updates made at once are committed together, up to so many keys. */
 const LARGEST_COMMIT = 20_000;
 
@@ -106,7 +108,9 @@ function createStore(connection: SqliteConnection, table: string): KeyedOnlineSt
 
 interface Rows {
   read(group: string, key: string): Uint8Array | undefined;
-  write(group: string, key: string, bytes: Uint8Array | null): void;
+  /** Whether nothing stands from one key to another, both included. */
+  lacks(group: string, first: string, last: string): boolean;
+  write(group: string, entries: ReadonlyMap<string, Uint8Array | null>): void;
   page(
     group: string,
     after: Uint8Array | undefined,
@@ -115,8 +119,11 @@ interface Rows {
 
 function prepareRows(connection: SqliteConnection, table: string): Rows {
   const find = connection.prepare(`SELECT bytes FROM ${table} WHERE entity_group = ? AND key = ?`);
-  const put = connection.prepare(`INSERT INTO ${table} VALUES (?, ?, ?)
-    ON CONFLICT (entity_group, key) DO UPDATE SET bytes = excluded.bytes`);
+  const [putOne, putMany] = [1, PUT_TOGETHER].map((count) =>
+    connection.prepare(`INSERT INTO ${table} VALUES ${Array<string>(count).fill("(?, ?, ?)").join(", ")}
+      ON CONFLICT (entity_group, key) DO UPDATE SET bytes = excluded.bytes`),
+  ) as [SqliteStatement, SqliteStatement];
+  const any = connection.prepare(`SELECT 1 FROM ${table} WHERE entity_group = ? AND key BETWEEN ? AND ? LIMIT 1`);
   const remove = connection.prepare(`DELETE FROM ${table} WHERE entity_group = ? AND key = ?`);
   const pages = [">=", ">"].map((after) =>
     connection.prepare(
@@ -128,9 +135,18 @@ function prepareRows(connection: SqliteConnection, table: string): Rows {
       const row = find.get(Buffer.from(group), Buffer.from(key)) as { readonly bytes: Uint8Array } | undefined;
       return row?.bytes;
     },
-    write(group, key, bytes) {
-      if (bytes === null) remove.run(Buffer.from(group), Buffer.from(key));
-      else put.run(Buffer.from(group), Buffer.from(key), bytes);
+    lacks: (group, first, last) => any.get(Buffer.from(group), Buffer.from(first), Buffer.from(last)) === undefined,
+    write(group, entries) {
+      const name = Buffer.from(group);
+      let values: Uint8Array[] = [];
+      for (const [key, bytes] of entries) {
+        if (bytes === null) remove.run(name, Buffer.from(key));
+        else values.push(name, Buffer.from(key), bytes);
+        if (values.length < PUT_TOGETHER * 3) continue;
+        putMany.run(...values);
+        values = [];
+      }
+      for (let at = 0; at < values.length; at += 3) putOne.run(...values.slice(at, at + 3));
     },
     page(group, after) {
       const start = after ?? new Uint8Array(0);
@@ -200,11 +216,13 @@ function createCommits(
 function applyUpdate(rows: Rows, { group, keys, change, settle }: Waiting): () => void {
   let changed: ReadonlyMap<string, Uint8Array | null>;
   try {
-    changed = changesOf(keys, change, (key) => rows.read(group, key));
+    const span = spanOf(keys);
+    const isNew = span !== undefined && rows.lacks(group, span.first, span.last);
+    changed = changesOf(keys, change, (key) => (isNew ? undefined : rows.read(group, key)));
   } catch (error) {
     return () => settle({ error });
   }
-  for (const [key, bytes] of changed) rows.write(group, key, bytes);
+  rows.write(group, changed);
   return () => settle();
 }
 

@@ -1,7 +1,8 @@
 import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { CallOptions } from "@millwright/contracts";
-import type { DuckDb } from "@millwright/duckdb";
+import type { CallOptions, DatasetPart } from "@millwright/contracts";
+import { asFloat64, columnOf, toArray } from "@millwright/data";
+import { type DuckDb, literal } from "@millwright/duckdb";
 import { writeFailure } from "../errors.ts";
 import { incomingFolder, partName } from "./history-leftovers.ts";
 import { flushDirectory, type HistoryDraft, type HistoryLog, type HistoryPart } from "./history-log.ts";
@@ -15,6 +16,12 @@ export interface WrittenParts extends AsyncDisposable {
   discard(): Promise<void>;
 }
 
+export interface PartsOptions extends CallOptions {
+  readonly number: number;
+  /** How many rows each day has, by `ds`, where that is known. Default: as the files say. */
+  readonly rowsByDay?: ReadonlyMap<string, number> | undefined;
+}
+
 export const QUARANTINE_FOLDER = "_quarantine";
 
 /**
@@ -24,7 +31,7 @@ export const QUARANTINE_FOLDER = "_quarantine";
 export async function writeHistoryParts(
   { duckdb, log }: { readonly duckdb: DuckDb; readonly log: HistoryLog },
   sql: string,
-  { number, signal }: CallOptions & { readonly number: number },
+  { number, rowsByDay, signal }: PartsOptions,
 ): Promise<WrittenParts> {
   const { directory } = log;
   const incoming = incomingFolder(directory, number);
@@ -42,10 +49,13 @@ export async function writeHistoryParts(
   };
   const write = async (): Promise<HistoryPart[]> => {
     const parts: HistoryPart[] = [];
-    for (const each of await duckdb.writeParquet(sql, join(incoming, "rows"), { partitionBy: ["ds"], signal })) {
-      const folder = basename(dirname(each.path));
-      const { rows = 0, sizeBytes } = each;
-      parts.push({ path: await place(each.path, folder), ds: folder.slice("ds=".length), rows, sizeBytes });
+    const settings = { partitionBy: ["ds"], countRows: rowsByDay === undefined, signal };
+    const files = await duckdb.writeParquet(sql, join(incoming, "rows"), settings);
+    const counts = await rowsOf(duckdb, files, rowsByDay);
+    for (const { path, sizeBytes } of files) {
+      const folder = basename(dirname(path));
+      const rows = counts.get(path) ?? 0;
+      parts.push({ path: await place(path, folder), ds: folder.slice("ds=".length), rows, sizeBytes });
     }
     const folders = [...new Set(parts.map((part) => dirname(part.path)))].map((folder) => join(directory, folder));
     await Promise.all([...folders, directory].map(flushDirectory));
@@ -71,6 +81,26 @@ export async function writeHistoryParts(
     await finish();
     throw writeFailure(directory, error);
   }
+}
+
+/** Rows by file: by day where that is known and each day has one file, and else by what the files say. */
+async function rowsOf(
+  duckdb: DuckDb,
+  files: readonly DatasetPart[],
+  rowsByDay: ReadonlyMap<string, number> | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const dayOf = ({ path }: DatasetPart): string => basename(dirname(path)).slice("ds=".length);
+  if (rowsByDay !== undefined && rowsByDay.size === files.length && files.every((file) => rowsByDay.has(dayOf(file)))) {
+    return new Map(files.map((file) => [file.path, rowsByDay.get(dayOf(file))!]));
+  }
+  const found = new Map(files.flatMap(({ path, rows }) => (rows === undefined ? [] : [[path, rows] as const])));
+  if (found.size === files.length) return found;
+  const list = files.map(({ path }) => literal(path)).join(", ");
+  for await (const batch of duckdb.query(`SELECT file_name, num_rows FROM parquet_file_metadata([${list}])`)) {
+    const rows = asFloat64(columnOf(batch, "num_rows"));
+    toArray(columnOf(batch, "file_name")).forEach((name, row) => found.set(String(name), rows[row]!));
+  }
+  return found;
 }
 
 /** Commits a batch whose files are at their places, or deletes them. Where it fails, nothing is left behind, unless the entry came to be all the same. */

@@ -5,7 +5,7 @@ import { compileAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
 import { BATCH_NUMBERS } from "../ingestion/ingest.ts";
-import { onlineRows } from "../online/online-rows.ts";
+import { onlineRows, type RowColumns } from "../online/online-rows.ts";
 import type { OnlineRow } from "../online/online-store.ts";
 
 const ANY_TIME = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
@@ -19,6 +19,8 @@ export interface HistoryRowsOptions extends CallOptions {
   readonly entitiesOf?: ReadonlySet<number> | undefined;
   /** Whether the rows of an entity come together. Default: false; they come by time. */
   readonly byEntity?: boolean | undefined;
+  /** Most rows a batch. Default: DuckDB's. */
+  readonly batchRows?: number | undefined;
 }
 
 export interface HistoryRows {
@@ -28,25 +30,51 @@ export interface HistoryRows {
   readonly rows: AsyncIterable<readonly OnlineRow[]>;
 }
 
+/** As `HistoryRows`, as columns. */
+export interface HistoryColumns {
+  readonly floorUs: number;
+  readonly batches: AsyncIterable<Batch>;
+}
+
 /** The rows before a time that reads from then on can need: a window's length back, and each entity's newest before that. */
 export async function historyRows(
   source: HistorySource,
   view: FeatureView,
-  { upToUs, latenessUs, batches, entitiesOf, byEntity = false, signal }: HistoryRowsOptions,
+  options: HistoryRowsOptions,
 ): Promise<HistoryRows> {
+  const { floorUs, batches } = await historyColumns(source, view, options);
+  return { floorUs, rows: ofBatches(view, batches) };
+}
+
+export async function historyColumns(
+  source: HistorySource,
+  view: FeatureView,
+  { upToUs, latenessUs, batches, entitiesOf, byEntity = false, batchRows, signal }: HistoryRowsOptions,
+): Promise<HistoryColumns> {
   const floorUs = upToUs - latenessUs - compileAggregates(view).longestUs;
   const range = { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 };
   const { sql: all } = await historySql(source, view, { range, batches });
   const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
   const some = entitiesOf && (await historySql(source, view, { range: ANY_TIME, batches: entitiesOf }));
   const rows = some === undefined ? all : `SELECT a.* FROM (${all}) AS a SEMI JOIN (${some.sql}) AS b USING (${keys})`;
-  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY ${byEntity ? `${keys}, ` : ""}"_time", "_sequence"`;
-  return { floorUs, rows: ofBatches(view, walk(source, view, sql, { signal })) };
+  const first = byEntity ? `${entityOrder(view)}, ` : "";
+  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY ${first}"_time", "_sequence"`;
+  return { floorUs, batches: walk(source, view, sql, { signal, ...(batchRows === undefined ? {} : { batchRows }) }) };
 }
 
-/** A row on its way online, and where in its batch it stands. */
+/** The order of the texts that name entities online: what is written in the order of a store's keys is written fastest. */
+function entityOrder({ entity }: FeatureView): string {
+  const texts = Object.keys(entity.keys).map((name) => `CAST(${identifier(name)} AS VARCHAR)`);
+  // Of several keys each stands behind its length.
+  return texts.length === 1 ? texts[0]! : texts.map((text) => `CAST(length(${text}) AS VARCHAR), ${text}`).join(", ");
+}
+
+/** Rows on their way online, and where in its batch each stands. */
 export interface PendingRows {
+  /** Made when they are first asked for. */
   readonly rows: readonly OnlineRow[];
+  /** The same rows as columns, where they came so. */
+  readonly columns?: Batch | undefined;
   /** The number of each row's batch. */
   readonly numbers: Float64Array;
   /** Each row's number in its batch, from 0. */
@@ -66,7 +94,15 @@ export async function pendingRows(
   return (async function* () {
     for await (const batch of found) {
       const numbers = asFloat64(columnOf(batch, "_number"));
-      yield { rows: rowsOf(view, batch), numbers, places: asFloat64(columnOf(batch, "_place")) };
+      let rows: readonly OnlineRow[] | undefined;
+      yield {
+        get rows() {
+          return (rows ??= rowsOf(view, batch));
+        },
+        columns: batch,
+        numbers,
+        places: asFloat64(columnOf(batch, "_place")),
+      };
     }
   })();
 }
@@ -95,10 +131,12 @@ async function* ofBatches(view: FeatureView, batches: AsyncIterable<Batch>): Asy
   for await (const batch of batches) yield rowsOf(view, batch);
 }
 
-const rowsOf = (view: FeatureView, batch: Batch): OnlineRow[] =>
-  onlineRows(view, batch, {
-    time: columnOf(batch, "_time"),
-    created: columnOf(batch, "_created"),
-    deleted: columnOf(batch, "_deleted"),
-    expires: columnOf(batch, "_expires"),
-  });
+const rowsOf = (view: FeatureView, batch: Batch): OnlineRow[] => onlineRows(view, batch, historyRowColumns(batch));
+
+/** Where times and marks stand in rows of the history. */
+export const historyRowColumns = (batch: Batch): RowColumns => ({
+  time: columnOf(batch, "_time"),
+  created: columnOf(batch, "_created"),
+  deleted: columnOf(batch, "_deleted"),
+  expires: columnOf(batch, "_expires"),
+});

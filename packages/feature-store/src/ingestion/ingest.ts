@@ -1,6 +1,14 @@
 import type { Batch, CallOptions, Clock, Dataset, Digest, Schema } from "@millwright/contracts";
-import { asFloat64, columnOf, createBatchDigester, emptyBatch, schemaOf, selectColumns } from "@millwright/data";
-import { identifier, literal, type DuckDb } from "@millwright/duckdb";
+import {
+  asFloat64,
+  columnOf,
+  createBatchDigester,
+  emptyBatch,
+  schemaOf,
+  selectColumns,
+  toArray,
+} from "@millwright/data";
+import { identifier, literal, type DuckDb, type RegisteredTable } from "@millwright/duckdb";
 import type { FeatureView } from "../definition/definition.ts";
 import { batchConflict, definitionChanged } from "../errors.ts";
 import type { FeatureEvents } from "../feature-events.ts";
@@ -80,21 +88,12 @@ async function writeBatch(
   const known = (await log.batches()).findLast(({ origin }) => origin !== "compaction");
   if (known !== undefined && !extendsSchema(schema, known.schema)) throw definitionChanged(view.name);
   const digester = createBatchDigester(schema);
-  const names = schema.map((field) => field.name);
-  const checked = checkedRows(view, [...schema, ...(source.system ?? [])], source.rows, signal, (batch) =>
-    digester.update(source.system === undefined ? batch : selectColumns(batch, names)),
-  );
   // What was put went through the gate before.
   const gate =
     target.gate === undefined || source.origin === "put" ? undefined : openGate(view, target.gate, clock.nowMs());
   const writtenUs = Math.round(clock.nowMs() * 1000);
-  await using table = await duckdb.register(
-    scratchName("ingest"),
-    gate === undefined ? checked : marked(gate, checked),
-    {
-      signal,
-    },
-  );
+  const columns = [...schema, ...(source.system ?? [])];
+  await using table = await stageRows(target, source.rows, { columns, gate, see: digester.update, signal });
   const digest = digester.digest();
   const id = batchId ?? digest;
   const present = await log.find(id);
@@ -104,11 +103,40 @@ async function writeBatch(
   const hasFailedRules = outcome !== undefined || source.system?.some(({ name }) => name === FAILED_RULES) === true;
   const system = systemValues(view, source, writtenUs);
   const rows: StagedRows = { table: table.sql, number, outcome, hasFailedRules, system };
-  await using written = await writeHistoryParts(target, storedSql(view, rows), { number, signal });
+  const rowsByDay = await countDays(duckdb, view, rows, signal);
+  const sql = storedSql(view, rows, [...rowsByDay.keys()]);
+  await using written = await writeHistoryParts(target, sql, { number, rowsByDay, signal });
   const draft = await draftOf(target, { source, schema, id, digest, given: table.rows }, rows, written);
   if (await commitOrDiscard(log, draft, written)) return resultOf(draft, true);
   // Somebody else committed the same id meanwhile: what was written here belongs to nobody.
   return alreadyThere(view, (await log.find(id))!, digest);
+}
+
+interface StageOptions extends CallOptions {
+  readonly columns: Schema;
+  readonly gate: GateCheck | undefined;
+  /** Is given the rows in their order. */
+  readonly see: (batch: Batch) => void;
+}
+
+/** Copies rows into a table of DuckDB: those of its own datasets without a detour through JavaScript. */
+async function stageRows(
+  { duckdb, view }: IngestTarget,
+  rows: Dataset | AsyncIterable<Batch>,
+  { columns, gate, see, signal }: StageOptions,
+): Promise<RegisteredTable> {
+  const name = scratchName("ingest");
+  const where = `The rows for the view "${view.name}"`;
+  if ("schema" in rows) checkColumns(where, columns, rows.schema);
+  const look = (batch: Batch): void => {
+    checkColumns(where, columns, schemaOf(batch));
+    see(batch);
+  };
+  if ("schema" in rows && gate === undefined) {
+    return await duckdb.register(name, rows, { columns: columns.map((each) => each.name), onBatch: look, signal });
+  }
+  const checked = checkedRows(columns, rows, look, signal);
+  return await duckdb.register(name, gate === undefined ? checked : marked(gate, checked), { signal });
 }
 
 async function* marked(gate: GateCheck, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
@@ -204,27 +232,22 @@ const resultOf = ({ id, digest, rows, skippedRows, validity }: HistoryDraft, add
 });
 
 async function* checkedRows(
-  view: FeatureView,
-  schema: Schema,
+  columns: Schema,
   source: Dataset | AsyncIterable<Batch>,
+  look: (batch: Batch) => void,
   signal: AbortSignal | undefined,
-  see: (batch: Batch) => void,
 ): AsyncGenerator<Batch> {
-  const where = `The rows for the view "${view.name}"`;
-  const names = schema.map((field) => field.name);
-  if ("schema" in source) checkColumns(where, schema, source.schema);
+  const names = columns.map((field) => field.name);
   const batches = "schema" in source ? source.batches({ columns: names, signal }) : source;
   let count = 0;
   for await (const batch of batches) {
     signal?.throwIfAborted();
-    checkColumns(where, schema, schemaOf(batch));
-    const selected = selectColumns(batch, names);
-    see(selected);
+    look(batch);
     count++;
-    yield selected;
+    yield selectColumns(batch, names);
   }
   // No rows are rows too: a batch without any is kept under its id.
-  if (count === 0) yield emptyBatch(schema);
+  if (count === 0) yield emptyBatch(columns);
 }
 
 /** Which rows have a place in the history. */
@@ -233,17 +256,45 @@ function presentSql(view: FeatureView): string {
   return [...keys.map((column) => `${column} IS NOT NULL`), `isfinite(${identifier(view.eventTime)})`].join(" AND ");
 }
 
+/** Which rows are stored: those that have a place in the history and that no gate puts aside. */
+function goodSql(view: FeatureView, { outcome }: StagedRows): string {
+  const isGood =
+    outcome === undefined ? "TRUE" : `${VERDICT} < ${VERDICTS.quarantined} AND ${outcome.quarantinedBy.length === 0}`;
+  return `${presentSql(view)} AND ${isGood}`;
+}
+
+/** How many rows of each day are stored. */
+async function countDays(
+  duckdb: DuckDb,
+  view: FeatureView,
+  rows: StagedRows,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const day = `CAST(${identifier(view.eventTime)} AS DATE)`;
+  const counts = `SELECT ${day} AS d, count(*) AS n FROM ${rows.table} WHERE ${goodSql(view, rows)} GROUP BY d`;
+  const found = new Map<string, number>();
+  const sql = `SELECT ${dayText("d")} AS "ds", CAST(n AS DOUBLE) AS "rows" FROM (${counts})`;
+  for await (const batch of duckdb.query(sql, { signal })) {
+    const numbers = asFloat64(columnOf(batch, "rows"));
+    toArray(columnOf(batch, "ds")).forEach((ds, index) => found.set(String(ds), numbers[index]!));
+  }
+  return found;
+}
+
+const dayText = (time: string): string => `strftime(${time}, '%Y-%m-%d')`;
+
 /** The rows of a batch as they are stored, by day, keys and event time. */
-function storedSql(view: FeatureView, { table, number, system, outcome, hasFailedRules }: StagedRows): string {
+function storedSql(view: FeatureView, rows: StagedRows, days: readonly string[] = []): string {
+  const { table, number, system, hasFailedRules } = rows;
   const keys = Object.keys(view.entity.keys).map(identifier);
   const time = identifier(view.eventTime);
   const own = sourceSchema(view).map(({ name }) => identifier(name));
   const added = SYSTEM_COLUMNS.map((name) => `${system[name]} AS ${name}`);
   if (hasFailedRules) added.push(FAILED_RULES);
-  const isGood =
-    outcome === undefined ? "TRUE" : `${VERDICT} < ${VERDICTS.quarantined} AND ${outcome.quarantinedBy.length === 0}`;
-  return `SELECT ${[...own, ...added].join(", ")}, CAST(${number} AS BIGINT) * ${BATCH_NUMBERS} + rowid AS "_sequence", strftime(${time}, '%Y-%m-%d') AS "ds"
-    FROM ${table} WHERE ${presentSql(view)} AND ${isGood} ORDER BY "ds", ${keys.join(", ")}, ${time}, rowid`;
+  // Dates are sorted faster than texts, and become the same ones in the names of folders, but for those before Christ.
+  const day = days.some((each) => each.startsWith("-")) ? dayText(time) : `CAST(${time} AS DATE)`;
+  return `SELECT ${[...own, ...added].join(", ")}, CAST(${number} AS BIGINT) * ${BATCH_NUMBERS} + rowid AS "_sequence", ${day} AS "ds"
+    FROM ${table} WHERE ${goodSql(view, rows)} ORDER BY "ds", ${keys.join(", ")}, ${time}, rowid`;
 }
 
 /** How many of the stored rows broke a rule. */

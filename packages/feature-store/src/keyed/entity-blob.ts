@@ -11,6 +11,9 @@ import { formatTooNew } from "../errors.ts";
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 16;
+/** Where the section of an entity that has one begins, and where its length stands. */
+export const FIRST_SECTION: number = HEADER_BYTES + ENTRY_BYTES;
+export const SECTION_LENGTH_AT: number = HEADER_BYTES + 12;
 
 /** The first 8 bytes of the SHA-256 of a view's id. */
 export interface SectionMark {
@@ -24,6 +27,8 @@ export interface BlobReader {
   /** Where the blob starts and ends in the view. */
   readonly start: number;
   readonly end: number;
+  /** How many views it has a section of. */
+  readonly sections: number;
   /** Looks at other bytes. Throws `FEATURE_STORE_FORMAT_TOO_NEW`. */
   open(bytes: Uint8Array, where: () => string): void;
   /** @returns where the section of a view starts in the view; −1 for none. */
@@ -37,6 +42,9 @@ export function createBlobReader(): BlobReader {
     view: new DataView<ArrayBufferLike>(buffer),
     start: 0,
     end: 0,
+    get sections(): number {
+      return reader.view.getUint16(reader.start + 2, true);
+    },
     open(bytes: Uint8Array, where: () => string): void {
       // A store may show one entry after another through the same array.
       if (bytes !== last) {
@@ -52,8 +60,7 @@ export function createBlobReader(): BlobReader {
       if (version > FORMAT_VERSION) throw formatTooNew(where(), version, FORMAT_VERSION);
     },
     find({ low, high }: SectionMark): number {
-      const { view, start, end } = reader;
-      const sections = view.getUint16(start + 2, true);
+      const { view, start, end, sections } = reader;
       for (let at = start + HEADER_BYTES, index = 0; index < sections; index++, at += ENTRY_BYTES) {
         if (view.getUint32(at, true) !== low || view.getUint32(at + 4, true) !== high) continue;
         const section = start + view.getUint32(at + 8, true);

@@ -6,6 +6,7 @@ import { historyRows, type PendingRows } from "../history/history-rows.ts";
 import { type HistorySource, readingHistory } from "../history/history-sql.ts";
 import type { HeldView } from "./keyed-held.ts";
 import { type KeyedLoad, loadKeyed, type LoadOptions } from "./keyed-materialize.ts";
+import { addPlain } from "./plain-load.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { CatchUpOptions, Loaded, ReloadOptions } from "../online/online.ts";
 import type { OnlineCursorRecord, OnlineRow } from "../online/online-store.ts";
@@ -58,9 +59,15 @@ interface PieceOptions {
 async function writePiece(
   store: KeyedOnlineStore,
   { keyed }: HeldView,
-  { rows, numbers, places }: PendingRows,
+  piece: PendingRows,
   { record, listed, floorUs, signal }: PieceOptions,
 ): Promise<void> {
+  // Of a plain view a row may come twice, and nothing is noted beside it.
+  if (keyed.isPlain && piece.columns !== undefined) {
+    await addPlain(store, keyed, piece.columns, { floorUs, signal });
+    return;
+  }
+  const { rows, numbers, places } = piece;
   const byKey = new Map<string, number[]>();
   rows.forEach(({ key }, index) => {
     const known = byKey.get(key);

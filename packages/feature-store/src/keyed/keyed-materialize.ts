@@ -1,6 +1,7 @@
 import type { CallOptions } from "@millwright/contracts";
 import type { FeatureView } from "../definition/definition.ts";
 import { progressTo } from "./entity-progress.ts";
+import { loadPlain } from "./plain-load.ts";
 import { historyRows } from "../history/history-rows.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
@@ -28,17 +29,33 @@ export interface LoadOptions extends CallOptions {
   readonly entitiesOf?: ReadonlySet<number> | undefined;
 }
 
+export interface LoadCounts {
+  readonly rows: number;
+  readonly keptRows: number;
+}
+
 /**
  * Puts the history in the place of the rows before a time, entity by entity: readers see each entity as it was or as it will be. Then takes away the
  * earlier rows of entities that the history does not have. Holds a piece of the entities in memory at a time. May be done again from the beginning.
  */
-export async function loadKeyed(
-  load: KeyedLoad,
-  view: FeatureView,
-  options: LoadOptions,
-): Promise<{ readonly rows: number; readonly keptRows: number }> {
+export async function loadKeyed(load: KeyedLoad, view: FeatureView, options: LoadOptions): Promise<LoadCounts> {
+  const { keyed, store } = load;
+  // What comes into a group from here on came after this load.
+  const isFirst = options.entitiesOf === undefined && (await isEmpty(store, keyed.group));
+  const { rows, keptRows } = await (keyed.isPlain ? loadPlain : loadRows)(load, view, options);
+  const sweptRows = options.entitiesOf === undefined && !isFirst ? await sweep(load, options) : 0;
+  options.signal?.throwIfAborted();
+  return { rows, keptRows: keptRows + sweptRows };
+}
+
+async function isEmpty(store: KeyedOnlineStore, group: string): Promise<boolean> {
+  for await (const page of store.scan(group)) if (page.length > 0) return false;
+  return true;
+}
+
+async function loadRows(load: KeyedLoad, view: FeatureView, options: LoadOptions): Promise<LoadCounts> {
   const { source, latenessMs, generation } = load;
-  const { upToUs, signal } = options;
+  const { upToUs } = options;
   const found = await historyRows(source, view, { ...options, latenessUs: latenessMs * 1000, byEntity: true });
   const { floorUs, rows: history } = found;
   let rows = 0;
@@ -63,8 +80,6 @@ export async function loadKeyed(
     }
   }
   await writePiece();
-  if (options.entitiesOf === undefined) keptRows += await sweep(load, options);
-  signal?.throwIfAborted();
   return { rows, keptRows };
 }
 

@@ -52,6 +52,22 @@ export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 export const notSynchronous = (): Error =>
   unsupported("Reading without waiting from this online store", "Use `read`, or a store on this machine.");
 
+/** Fewer keys are looked up one by one. */
+const FEWEST_OF_SPAN = 64;
+/** Texts whose order is that of their bytes, however a store compares them. */
+const PLAIN_TEXT = /^[\x20-\x7e]{1,100}$/;
+
+/**
+ * Of many keys in ascending order, the first and the last: where a store has no entry from the one to the other, none of them is there, and none
+ * need be looked for. @returns undefined where the keys are few, in another order, or of other characters than ASCII's.
+ */
+export function spanOf(keys: readonly string[]): { readonly first: string; readonly last: string } | undefined {
+  if (keys.length < FEWEST_OF_SPAN) return undefined;
+  for (let index = 1; index < keys.length; index++) if (!(keys[index - 1]! < keys[index]!)) return undefined;
+  if (!keys.every((key) => PLAIN_TEXT.test(key))) return undefined;
+  return { first: keys[0]!, last: keys.at(-1)! };
+}
+
 /**
  * Runs a change over keys, of which some may stand twice, without writing anything.
  * @returns what to write, by key: bytes, or null to delete. Keys that are left are not in it.

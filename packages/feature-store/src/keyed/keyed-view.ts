@@ -40,6 +40,8 @@ export interface KeyedView {
   progressOf(key: string, bytes: Uint8Array | undefined): EntityProgress;
   /** The entity's bytes with other rows of this view, and other progress where that is given; null where nothing is left. */
   withRows(current: Uint8Array | undefined, rows: EntityRows, progress?: EntityProgress): Uint8Array | null;
+  /** As `withRows`, of a plain view, with rows that are encoded already. */
+  withSection(current: Uint8Array, section: Uint8Array): Uint8Array | null;
   /**
    * What is to be kept after rows were added. Throws `FEATURE_STORE_VALUE_RANGE`.
    * @param floorUs Of the rows before it, only those that count may be among them. Default: no time is.
@@ -90,6 +92,7 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
       const bytes = withSection(current, layout.mark, section);
       return isPlain ? bytes : withProgress(bytes, progressMark, section === null ? NO_PROGRESS : progress);
     },
+    withSection: (current, section) => withSection(current, layout.mark, section),
     adding(before, rows, floorUs = Number.NEGATIVE_INFINITY) {
       if (isPlain) {
         return kept([...before.rows, ...rows], { ...before, floorUs: Math.max(before.floorUs, floorUs) });

@@ -14,7 +14,9 @@ import { ROW_BYTES, type RowLayout, type RowShape } from "../online/row-layout.t
  *  16  u32  bytes of JSON                JSON: records that are no rows
  */
 export const SECTION_BYTES = 40;
-const DELETED = 1;
+/** Where the number of the texts' bytes stands in a section. */
+export const TEXT_BYTES_AT = 12;
+export const DELETED = 1;
 export const HAS_NULLS = 2;
 
 /** What is kept of one entity in one view. */
@@ -51,6 +53,9 @@ export function readHead(layout: RowLayout, view: DataView, at: number): Section
   return { shape, rows, rowsAt, textsAt: rowsAt + rows * shape.stride };
 }
 
+/** Whether nothing but rows is kept. */
+export const isMereRows = (view: DataView, at: number): boolean => view.getUint32(at + 16, true) === 0;
+
 export const floorAt = (view: DataView, at: number): number => view.getFloat64(at + 24, true);
 export const generationAt = (view: DataView, at: number): number => view.getFloat64(at + 32, true);
 
@@ -76,7 +81,7 @@ export function decodeSection(layout: RowLayout, key: string, view: DataView<Arr
     decodeRow(layout, key, view, head, head.rowsAt + index * head.shape.stride),
   );
   const jsonBytes = view.getUint32(at + 16, true);
-  const jsonAt = head.textsAt + view.getUint32(at + 12, true);
+  const jsonAt = head.textsAt + view.getUint32(at + TEXT_BYTES_AT, true);
   const others =
     jsonBytes === 0
       ? []
@@ -171,7 +176,7 @@ export function encodeSection(layout: RowLayout, { rows, floorUs, others, genera
   head.setUint16(4, shape.inputs, true);
   head.setUint16(6, shape.values, true);
   head.setUint32(8, rows.length, true);
-  head.setUint32(12, texts.length, true);
+  head.setUint32(TEXT_BYTES_AT, texts.length, true);
   head.setUint32(16, json.length, true);
   head.setFloat64(24, floorUs, true);
   head.setFloat64(32, generation, true);

@@ -46,7 +46,7 @@ export async function catchUp(
       const piece = newOnes(cursor, pending, found);
       if (piece === undefined) continue;
       await keep(piece.found, { floor: { floorUs }, cursor: piece.cursor });
-      rows += piece.found.rows.length;
+      rows += piece.found.numbers.length;
     }
   };
   if (batches > 0) await readingHistory(copy);
@@ -61,18 +61,22 @@ const NOTHING: PendingRows = { rows: [], numbers: new Float64Array(0), places: n
 function newOnes(
   cursor: OnlineCursor,
   pending: readonly HistoryBatch[],
-  { rows, numbers, places }: PendingRows,
+  found: PendingRows,
 ): { readonly found: PendingRows; readonly cursor: OnlineCursorRecord } | undefined {
-  const batches = new Map(pending.map((batch) => [batch.number, batch]));
+  const { numbers, places } = found;
+  const batches = new Map(pending.map((each) => [each.number, each]));
   const isFresh = (_: unknown, index: number): boolean =>
     places[index]! > cursor.doneRow(batches.get(numbers[index]!)!);
-  const fresh = rows.filter(isFresh);
-  const last = rows.length - 1;
+  const fresh = numbers.filter(isFresh);
+  const last = numbers.length - 1;
   const batch = batches.get(numbers[last]!);
   if (fresh.length === 0 || batch === undefined) return undefined;
   const done = pending.filter(({ number }) => number < batch.number);
   return {
-    found: { rows: fresh, numbers: numbers.filter(isFresh), places: places.filter(isFresh) },
+    found:
+      fresh.length === numbers.length
+        ? found
+        : { rows: found.rows.filter(isFresh), numbers: fresh, places: places.filter(isFresh) },
     cursor: cursor.partway(done, { batch, row: places[last]! }),
   };
 }

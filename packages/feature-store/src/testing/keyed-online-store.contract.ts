@@ -50,6 +50,35 @@ const readings: readonly ContractCase<KeyedOnlineStore>[] = [
     },
   },
   {
+    name: "of many keys in order, those that are there are seen, at either end, between, and nowhere",
+    run: async (store) => {
+      const keys = Array.from({ length: 300 }, (_, index) => `key ${String(index).padStart(3, "0")}`);
+      for (const [group, there] of [
+        ["none", []],
+        ["before and after", ["key", "key 0", "key 299 and more", "l"]],
+        ["first", ["key 000"]],
+        ["last", ["key 299"]],
+        ["between", ["key 150", "key 150a"]],
+        ["others between", ["key 150a"]],
+      ] as const) {
+        await store.update(group, there, () => text("5"));
+        const seen: string[] = [];
+        await store.update(group, keys, (index, current) => {
+          if (current !== undefined && !seen.includes(keys[index]!)) seen.push(keys[index]!);
+          return addOne(index, current);
+        });
+        const known = new Set<string>(there);
+        assert.deepEqual(
+          seen,
+          keys.filter((key) => known.has(key)),
+        );
+        const found = await all(store, group);
+        for (const key of keys) assert.equal(found[key], seen.includes(key) ? "6" : "1");
+        assert.equal(Object.keys(found).length, new Set([...keys, ...there]).size);
+      }
+    },
+  },
+  {
     name: "bytes of any value and length come back as they were, empty ones too",
     run: async (store) => {
       const bytes = Uint8Array.from({ length: 70_000 }, (_, index) => (index * 7) % 256);
