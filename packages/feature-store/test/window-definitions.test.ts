@@ -47,7 +47,7 @@ test("windows and aggregates that cannot be are refused with the value and the m
     [count(session(0)), 'gapMs of "x" is 0'],
     [count(session(hours(2), { longestMs: hours(1) })), "less than its gap"],
     [sum("page", hours(1)), 'is the sum of the text "page"'],
-    [quantile("page", 0.5, hours(1)), "Of text there are distinct, firstValue, lastValue"],
+    [quantile("page", 0.5, hours(1)), "Of a text there are distinct, first, last, firstValue, lastValue"],
     [last("ms", 0, hours(1)), '"x" has 0 values'],
     [first("ms", 1.5, hours(1)), '"x" has 1.5 values'],
     [quantile("ms", 1.01, hours(1)), "the share 1.01"],
@@ -86,7 +86,7 @@ test("a service tells the types of its aggregates, and its digest changes with a
     { name: "clicks__pages", type: "int32" },
     { name: "clicks__page", type: "utf8" },
     { name: "clicks__newest", type: "list", items: "float64" },
-    { name: "clicks__id", type: "float64" },
+    { name: "clicks__id", type: "int64" },
   ]);
   expectTypeOf(service).toEqualTypeOf<
     FeatureService<"clicks__most" | "clicks__pages" | "clicks__page" | "clicks__newest" | "clicks__id">
