@@ -1,4 +1,4 @@
-import type { Batch, Random } from "@millwright/contracts";
+import type { Batch, Column, Random } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import {
   count,
@@ -68,10 +68,7 @@ export const timestamps = (values: readonly number[]) =>
     values.map((ms) => BigInt(Math.round(ms * 1000))),
   );
 
-export function batchOfEvents(
-  events: readonly Event[],
-  more: Readonly<Record<string, readonly boolean[]>> = {},
-): Batch {
+export function batchOfEvents(events: readonly Event[], more: Readonly<Record<string, Column>> = {}): Batch {
   const of = <Name extends keyof Event>(name: Name): Event[Name][] => events.map((event) => event[name]);
   return batchOf({
     key: column("utf8", of("key")),
@@ -85,7 +82,7 @@ export function batchOfEvents(
     late: column("bool", of("late")),
     carrier: column("utf8", of("carrier")),
     stamp: column("timestamp", of("stamp")),
-    ...Object.fromEntries(Object.entries(more).map(([name, values]) => [name, column("bool", values)])),
+    ...more,
   });
 }
 
