@@ -212,3 +212,32 @@ test("floats with no decimals are rounded to whole numbers", async () => {
   const { features } = await store.read("s", { entities: batchOf({ user: ["ann"] }), timeMs: START_MS + 1 });
   expect(columnsOf(features)).toEqual({ clicks__total: [3], clicks__most: [2] });
 });
+
+test("an id of events must be of inputs of windows, and retractions of a newest row are refused with the mend", () => {
+  const { inputs, ...rest } = source;
+  const windows = { ...rest, inputs, aggregates: { rows: count(hours(1)) } };
+  const refused = [
+    [{ ...windows, eventId: "order" as "id" }, 'its eventId is "order"'],
+    [
+      { ...rest, inputs, features: { plan: "utf8" as const }, eventId: "id" as const },
+      "no windows in which events count",
+    ],
+    [
+      { ...windows, features: { plan: "utf8" as const }, retracted: "taken" },
+      "the values it should have had, or a delete",
+    ],
+  ] as const;
+  for (const [definition, message] of refused) {
+    expect(() => defineFeatureView(definition), message).toThrow(
+      expect.objectContaining({
+        code: "FEATURE_STORE_DEFINITION_INVALID",
+        message: expect.stringContaining(message) as string,
+      }),
+    );
+  }
+  const digestOf = (eventId: readonly ("id" | "page")[]) =>
+    defineFeatureService({ name: "s", views: [defineFeatureView({ ...windows, eventId })] }).digest;
+  const plain = defineFeatureService({ name: "s", views: [defineFeatureView(windows)] }).digest;
+  expect(digestOf([])).toBe(plain);
+  expect(new Set([plain, digestOf(["id"]), digestOf(["page"]), digestOf(["id", "page"])]).size).toBe(4);
+});

@@ -3,12 +3,13 @@ import type { Aggregate } from "../definition/aggregate.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import type { EventWindow } from "./event-window.ts";
 import { scaleOf } from "../definition/source-columns.ts";
-import { createEntityRows, type EntityRows, type EventIdentity } from "../windows/entity-rows.ts";
+import { createEntityRows, type EntityRows } from "../windows/entity-rows.ts";
+import { identityOf, ranksRows } from "../windows/event-identity.ts";
 import { type AggregateType, aggregateType, isNumberResult } from "../windows/result-column.ts";
 import { createStatistic, type AggregateValue, type Statistic } from "../windows/statistic.ts";
 import type { TiledPartial, TilePlan } from "../windows/tiles.ts";
 import { divisor, placeWindow, type PlacedWindow } from "../windows/time-window.ts";
-import type { InputNeeds, WindowValue } from "../windows/value-column.ts";
+import type { InputNeeds } from "../windows/value-column.ts";
 
 /** One row of aggregates: numbers, NaN for null; in their places lists and texts, undefined for null. */
 export interface AggregateResults {
@@ -121,38 +122,6 @@ function tilePlanOf(plans: readonly Plan[], inputs: readonly string[], remembers
     partials: [...partials.values()],
     remembers,
   };
-}
-
-/** Whether created times tell which of two rows of one event counts. */
-const ranksRows = ({ eventId, createdTime }: FeatureView): boolean => eventId.length > 0 && createdTime !== undefined;
-
-/** Of rows of one event the one created last counts; of those, in a view with features, the one that its rule for ties says, in others the greater: whatever comes first. */
-function identityOf(view: FeatureView, byRank: boolean): EventIdentity | undefined {
-  if (view.eventId.length === 0) return undefined;
-  const names = Object.keys(view.inputs);
-  const hasFeatures = Object.keys(view.features).length > 0;
-  return {
-    inputs: view.eventId.map((name) => names.indexOf(name)),
-    outranks(later, earlier) {
-      const [created, createdBefore] = [createdUs(later.row), createdUs(earlier.row)];
-      if (created !== createdBefore) return created > createdBefore;
-      if (hasFeatures) return byRank || view.ties === "last";
-      return isGreater(later.inputs, earlier.inputs);
-    },
-  };
-}
-
-const createdUs = (row: unknown): number =>
-  (row as { readonly createdUs?: number } | undefined)?.createdUs ?? Number.NEGATIVE_INFINITY;
-
-/** By the first input in which they differ; none is the least. */
-function isGreater(later: ArrayLike<WindowValue>, earlier: ArrayLike<WindowValue>): boolean {
-  for (let input = 0; input < later.length; input++) {
-    const [one, other] = [later[input]!, earlier[input]!];
-    if (Object.is(one, other)) continue;
-    return Number.isNaN(other) || (!Number.isNaN(one) && one > other);
-  }
-  return false;
 }
 
 type Evaluate = CompiledAggregates["evaluate"];

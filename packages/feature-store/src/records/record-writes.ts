@@ -6,7 +6,7 @@ import { checkPut } from "../ingestion/gate-check.ts";
 import type { Online, OnlineChange } from "../online/online.ts";
 import { onlineRows } from "../online/online-rows.ts";
 import type { OnlineMark, OnlineRow, OnlineValue } from "../online/online-store.ts";
-import { isDelete } from "../online/online-view.ts";
+import { isDelete } from "../online/kept-row.ts";
 import { keyOf, shown } from "./record-key.ts";
 import type { DeleteOptions, PutOptions, PutResult, RecordsContext, UpdateOptions } from "./record-types.ts";
 import { outranks } from "../online/row-rank.ts";
