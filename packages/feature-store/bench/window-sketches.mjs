@@ -1,24 +1,10 @@
 // What distinct values and quantiles cost by the rows of their window: of rows, of exact tiles, and of tiles with sketches.
 // node --expose-gc bench/window-sketches.mjs [rows …]
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { batchOf, column } from "@millwright/data";
-import {
-  days,
-  defineEntity,
-  defineFeatureService,
-  defineFeatureView,
-  distinct,
-  hours,
-  openFeatureStore,
-  quantile,
-  sliding,
-} from "../dist/index.js";
-import { openMemoryOnlineStore } from "../dist/drivers/memory.js";
+import { days, defineEntity, defineFeatureView, distinct, hours, quantile, sliding } from "../dist/index.js";
+import { createOnlineView } from "../dist/online/online-view.js";
 
 const DAY = days(1);
-const START = Date.UTC(2026, 0, 1);
+const START = Date.UTC(2026, 0, 1) * 1000;
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1_000, 10_000, 100_000, 1_000_000];
 const tiles = sliding(DAY, { slideMs: hours(1) });
 const variants = {
@@ -39,28 +25,15 @@ function randomOf(seed) {
   };
 }
 
-function batchFrom(from, to, rows) {
+function rowsFrom(from, to, rows) {
   const random = randomOf(from + 1);
-  const length = to - from;
-  const make = (of) => Array.from({ length }, (_, index) => of(from + index));
-  return batchOf({
-    shop: column(
-      "utf8",
-      make(() => "one"),
-    ),
-    at: column(
-      "timestamp",
-      make((index) => BigInt(START + Math.floor((index * DAY) / rows)) * 1000n),
-    ),
-    user: column(
-      "int64",
-      make(() => BigInt(Math.floor(random() * rows))),
-    ),
-    ms: column(
-      "float64",
-      make(() => Math.exp(3 * random() + 3 * random())),
-    ),
-  });
+  return Array.from({ length: to - from }, (_, index) => ({
+    key: "one",
+    timeUs: START + Math.floor(((from + index) * DAY) / rows) * 1000,
+    createdUs: null,
+    inputs: [Math.floor(random() * rows), Math.round(Math.exp(3 * random() + 3 * random()) * 1e6)],
+    values: [],
+  }));
 }
 
 const heap = () => {
@@ -74,8 +47,7 @@ const cpuMs = (since) => {
   return (user + system) / 1000;
 };
 
-async function measure(name, aggregate, rows) {
-  const directory = await mkdtemp(join(tmpdir(), "millwright-sketches-"));
+function measure(name, aggregate, rows) {
   const view = defineFeatureView({
     name: "v",
     entity: defineEntity({ name: "shop", keys: { shop: "utf8" } }),
@@ -83,37 +55,32 @@ async function measure(name, aggregate, rows) {
     inputs: { user: "int64", ms: "float64" },
     aggregates: { x: aggregate },
   });
-  const services = [defineFeatureService({ name: "s", views: [view] })];
   const before = heap();
-  const store = await openFeatureStore({
-    history: directory,
-    services,
-    online: openMemoryOnlineStore(),
-    latenessMs: 60_000,
-  });
-  const one = batchOf({ shop: ["one"] });
+  const online = createOnlineView(view, { latenessMs: 60_000 });
+  const results = online.aggregates.createResults();
   const pushed = process.cpuUsage();
-  for (let at = 0; at < rows; at += 10_000) await store.push(view, batchFrom(at, Math.min(rows, at + 10_000), rows));
+  for (let at = 0; at < rows; at += 10_000) online.add(rowsFrom(at, Math.min(rows, at + 10_000), rows));
   const pushUs = (cpuMs(pushed) * 1000) / rows;
-  // Twice around, so that what is old has been put away.
   const keptBytes = heap() - before;
-  const timeMs = START + DAY;
+  const timeUs = START + DAY * 1000;
   const reads = rows > 100_000 ? 10 : 40;
-  let readMs = 0;
-  let answer;
+  const values = [];
   for (let turn = 0; turn < reads; turn++) {
     // Something has changed since the last read, as in a stream.
-    await store.push(view, [{ shop: "one", at: new Date(timeMs - 3_600_001 - turn), user: BigInt(turn), ms: 1 }]);
+    online.add([
+      { key: "one", timeUs: timeUs - 3_600_000_001 - turn, createdUs: null, inputs: [turn, 1e6], values: [] },
+    ]);
     const since = process.cpuUsage();
-    answer = (await store.read("s", { entities: one, timeMs })).features.columns["v__x"].values[0];
-    readMs += cpuMs(since);
+    online.read("one", timeUs, results);
+    values.push(cpuMs(since));
   }
+  const [text] = [...online.records()]
+    .map((record) => ("tileUs" in record ? JSON.stringify(record).length : 0))
+    .sort((a, b) => b - a);
+  const readMs = values.sort((a, b) => a - b)[reads >> 1];
   console.log(
-    `${name.padEnd(26)} ${String(rows).padStart(9)} rows  kept ${(keptBytes / 2 ** 20).toFixed(1).padStart(7)} MiB  push ${pushUs.toFixed(2).padStart(6)} µs a row  read ${(readMs / reads).toFixed(3).padStart(8)} ms  = ${answer}`,
+    `${name.padEnd(26)} ${String(rows).padStart(9)} rows  kept ${(keptBytes / 2 ** 20).toFixed(2).padStart(7)} MiB  largest tile on disk ${String(text).padStart(8)} B  add ${pushUs.toFixed(2).padStart(6)} µs a row  read ${readMs.toFixed(3).padStart(8)} ms  = ${results.numbers[0]}`,
   );
-  await store[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true });
 }
 
-for (const rows of sizes)
-  for (const [name, aggregate] of Object.entries(variants)) await measure(name, aggregate, rows);
+for (const rows of sizes) for (const [name, aggregate] of Object.entries(variants)) measure(name, aggregate, rows);
