@@ -63,10 +63,14 @@ export function columnTypeOf(name: string, type: DuckDBType): ColumnType {
   }
 }
 
-/** The items' type of a LIST or ARRAY. */
+/** What items of lists may be beside numbers. */
+const FLAT_ITEMS: ReadonlySet<DuckDBTypeId> = new Set([DuckDBTypeId.BOOLEAN, DuckDBTypeId.VARCHAR]);
+
+/** The items' type of a LIST or ARRAY: numbers, times, bools or texts. */
 export function itemTypeOf(name: string, type: DuckDBType): DuckDBType {
   const items = "valueType" in type ? type.valueType : undefined;
-  if (items === undefined || !NUMERIC.has(items.typeId)) throw typeUnsupported(name, type.toString());
+  const isFlat = items !== undefined && (NUMERIC.has(items.typeId) || FLAT_ITEMS.has(items.typeId));
+  if (!isFlat) throw typeUnsupported(name, type.toString());
   return items;
 }
 
@@ -104,7 +108,7 @@ const SIMPLE: Readonly<Record<Exclude<ColumnType, "list">, DuckDBType>> = {
 export function duckTypeOf(field: Field): DuckDBType {
   if (field.type !== "list") return SIMPLE[field.type];
   const items = field.items;
-  if (items === undefined || items === "list" || !isNumericType(items)) {
+  if (items === undefined || items === "list" || !(isNumericType(items) || items === "bool" || items === "utf8")) {
     throw typeUnsupported(field.name, `list of ${items ?? "nothing"}`);
   }
   return LIST(SIMPLE[items]);

@@ -115,9 +115,11 @@ function masked(batch: Batch, hidden: ReadonlySet<string>): Batch {
   return replaced.length === 0 ? batch : withColumns(batch, Object.fromEntries(replaced));
 }
 
-function maskedColumn({ type, length }: Column): Column {
+function maskedColumn(given: Column): Column {
+  const { type, length } = given;
   const isText = type === "utf8" || type === "dictionary";
-  return column(type, Array<string | null>(length).fill(isText ? MASK : null));
+  const items = given.type === "list" ? given.values.type : undefined;
+  return column(type, Array<string | null>(length).fill(isText ? MASK : null), { items });
 }
 
 function maskedDataset(dataset: Dataset, hidden: ReadonlySet<string>): Dataset {

@@ -3,11 +3,22 @@ import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createManualClock } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
 import { expect, test } from "vitest";
 import { openLogOnlineStore } from "../src/drivers/log.ts";
-import { count, days, defineEntity, defineFeatureService, defineFeatureView, openFeatureStore } from "../src/index.ts";
+import {
+  count,
+  days,
+  defineEntity,
+  defineFeatureService,
+  defineFeatureView,
+  hours,
+  openFeatureStore,
+  sliding,
+  sum,
+} from "../src/index.ts";
 import { batches, columnsOf, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 
 /** Runs a program and kills it outright some time after its first word. @returns the numbers it acknowledged. */
@@ -125,4 +136,54 @@ test("a process killed in the middle of pushing leaves every acknowledged row, o
     expect(onTheWay).toBeLessThan(20);
     next = Math.max(...kept) + 1;
   }
+}, 600_000);
+
+test("FS-25: processes that were killed and send again what they cannot know to have arrived leave each event once, online and in the history", async () => {
+  await using directory = await temporaryDirectory();
+  const window = sliding(days(30), { slideMs: hours(1) });
+  const view = defineFeatureView({
+    name: "events",
+    entity: defineEntity({ name: "key", keys: { key: "utf8" } }),
+    eventTime: "at",
+    inputs: { id: "int64", amount: "int32" },
+    aggregates: { rows: count(days(1)), total: sum("amount", window) },
+    eventId: "id",
+  });
+  const service = defineFeatureService({ name: "all", views: [view] });
+  let through = -1;
+  for (let round = 0; round < 4; round++) {
+    // From well before the last word: some of it has arrived, some has not, and nobody knows which.
+    const first = Math.max(0, through - 60);
+    const said = await runAndKill("events-for-ever.mjs", [directory.path, String(first)], 150 + round * 110);
+    expect(said.length).toBeGreaterThan(0);
+    through = Math.max(through, ...said);
+  }
+  await using online = await openLogOnlineStore(`${directory.path}/online`);
+  const options = { services: [service], online, latenessMs: 60_000, clock: createManualClock(Date.UTC(2024, 0, 1)) };
+  await using store = await openFeatureStore({ history: `${directory.path}/history`, ...options });
+  // All that was acknowledged comes into the history by one more way, and one that was on its way, too.
+  const numbers = Array.from({ length: through + 2 }, (_, number) => number);
+  const atMs = (number: number): number => Date.UTC(2024, 0, 1) + number * 60_000;
+  const batch = batchOf({
+    key: numbers.map(() => "one"),
+    at: column(
+      "timestamp",
+      numbers.map((number) => new Date(atMs(number))),
+    ),
+    id: column("int64", numbers.map(BigInt)),
+    amount: column("int32", numbers),
+  });
+  await store.ingest(view, batches(batch));
+  await store.push(view, batch);
+  await store.materialize(view);
+  const timeMs = Math.ceil(atMs(through + 2) / hours(1)) * hours(1);
+  const wanted = {
+    events__rows: [numbers.filter((number) => atMs(number) >= timeMs - days(1)).length],
+    events__total: [numbers.reduce((all, number) => all + number, 0)],
+  };
+  const read = await store.read("all", { entities: batchOf({ key: ["one"] }), timeMs });
+  expect(columnsOf(read.features)).toEqual(wanted);
+  const labels = batchOf({ key: ["one"], at: column("timestamp", [new Date(timeMs)]) });
+  const offline = await columnsOfDataset(await store.history(service, { labels, labelTime: "at" }));
+  expect({ events__rows: offline["events__rows"], events__total: offline["events__total"] }).toEqual(wanted);
 }, 600_000);

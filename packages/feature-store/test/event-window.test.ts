@@ -86,9 +86,9 @@ test("values, squares, the smallest and the largest of any rows are those of a s
         const place = rows.findIndex(
           (row) => row.timeUs === gone.timeUs && Object.is(row.number, gone.number) && Object.is(row.text, gone.text),
         );
-        expect(window.remove(gone.timeUs, [gone.number, gone.text])).toBe(true);
+        window.removeAt(window.find(gone.timeUs, [gone.number, gone.text]));
         rows.splice(place, 1);
-        expect(window.remove(gone.timeUs, [12345, "never there"])).toBe(false);
+        expect(window.find(gone.timeUs, [12345, "never there"])).toBe(-1);
       }
       if (random.integer(150) === 0) {
         const before = newest - random.integer(900);

@@ -134,7 +134,12 @@ test("FS-23: a retraction takes back a row, whichever of the two comes first, on
     const asBatch = (part: typeof stream) =>
       batchOfEvents(
         part.map(({ event }) => event),
-        { retracted: part.map(({ isRetraction }) => isRetraction) },
+        {
+          retracted: column(
+            "bool",
+            part.map(({ isRetraction }) => isRetraction),
+          ),
+        },
       );
     await using store = await openOnline(view, directory.path, 30 * MINUTE);
     await store.ingest(view, batches(asBatch(stream)));

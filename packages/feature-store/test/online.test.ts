@@ -178,8 +178,6 @@ test("a delete is the last word until a newer row, online as offline", async () 
   const labels = batchOf({ user: column("utf8", ["ann", "ann", "ann"]), at: times([1, 2, 3]) });
   const offline = await columnsOfDataset(await store.history("only", { labels, labelTime: "at" }));
   expect(offline["plans__plan"]).toEqual(["old", null, "new"]);
-  const both = { name: "both", entity: user, eventTime: "at", deleted: "gone", aggregates: { n: count(1) } } as const;
-  expect(() => defineFeatureView(both)).toThrow("Give the aggregates a view of their own.");
 });
 
 test("a window starts and ends where it says: from time − window on, and before time", async () => {

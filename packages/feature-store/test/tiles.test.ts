@@ -108,7 +108,7 @@ test("tiles hold each row in its span of time, also before the epoch, and are wr
     [50, 50],
   ] as const) {
     const states: unknown[] = [];
-    joined.collect(0, from, to, states);
+    joined.collect(0, { fromUs: from, toUs: to }, states);
     const inside = rows.filter(({ timeUs }) => timeUs >= Math.max(from, -150) && timeUs < to);
     const counted = inside.reduce((state, { value }) => valuesPartial.update(state, value, 0), valuesPartial.empty());
     expect(shown("values", valuesPartial.merge(states as ReturnType<typeof valuesPartial.empty>[]))).toEqual(

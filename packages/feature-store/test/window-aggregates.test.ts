@@ -2,10 +2,9 @@ import { createRandom } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
 import { expect, test } from "vitest";
-import { openLogOnlineStore } from "../src/drivers/log.ts";
-import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import { defineEntity, defineFeatureService, defineFeatureView, openFeatureStore } from "../src/index.ts";
-import { batches, columnsOf, columnsOfDataset, temporaryDirectory } from "./rows.ts";
+import { replayOnline } from "./replay-online.ts";
+import { batches, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 import {
   batchOfEvents,
   everyAggregate,
@@ -78,73 +77,30 @@ for (const kind of ["memory", "log"] as const) {
   test(`FS-22: online equals offline and the oracle, to the bit, with late rows, restarts and materialization: ${kind}`, async () => {
     await using duckdb = await openDuckDb({ threads: 2 });
     for (let seed = 0; seed < 3; seed++) {
-      await using directory = await temporaryDirectory();
       const random = createRandom(900 + seed);
       const events = randomEvents(random, 1500).sort((a, b) => a.timeMs - b.timeMs);
-      const openOnline = () =>
-        kind === "memory"
-          ? openMemoryOnlineStore()
-          : openLogOnlineStore(`${directory.path}/online`, { flush: "system" });
-      const open = async (online: Awaited<ReturnType<typeof openOnline>>) =>
-        openFeatureStore({
-          history: `${directory.path}/history`,
-          services: [service],
-          duckdb,
-          online,
-          latenessMs: 20 * MINUTE,
-        });
-      let online = await openOnline();
-      let store = await open(online);
-      const labels: Label[] = [];
-      const vectors: Record<string, unknown[]> = {};
-      for (const view of views) await store.ingest(view, batches(batchOfEvents(events)));
-      const from = START_MS + 300 * MINUTE;
-      for (const view of views) await store.materialize(view, { upToMs: from });
-      const arrivals = events
-        .filter((event) => event.timeMs >= from)
-        .map((event) => ({ event, at: event.timeMs + random.integer(10) * MINUTE }))
-        .sort((a, b) => a.at - b.at);
-      let next = 0;
-      for (let nowMs = from + 10 * MINUTE; nowMs < START_MS + 1600 * MINUTE; nowMs += 23 * MINUTE) {
-        const arrived = [];
-        for (; next < arrivals.length && arrivals[next]!.at <= nowMs; next++) arrived.push(arrivals[next]!.event);
-        for (const view of views) await store.push(view, batchOfEvents(arrived));
-        if (random.integer(12) === 0)
-          for (const view of views) await store.materialize(view, { upToMs: nowMs - 40 * MINUTE });
-        if (kind === "log" && random.integer(6) === 0) {
-          await store[Symbol.asyncDispose]();
-          await online[Symbol.asyncDispose]();
-          online = await openOnline();
-          store = await open(online);
-        }
-        // All rows up to ten minutes ago have arrived: at such a time the answer is final, whatever has come since.
-        const timeMs = nowMs - 10 * MINUTE - random.integer(6) * MINUTE;
-        if (timeMs < from) continue;
-        const entities = ["k0", "k1", "k2", "k3"].map((key) => ({ key, timeMs }));
-        const { features } = await store.read("windows", { entities: batchOfLabels(entities), timeMs });
-        labels.push(...entities);
-        expect(Object.keys(features.columns)).toEqual(service.features.map((field) => field.name));
-        for (const [name, values] of Object.entries(columnsOf(features))) (vectors[name] ??= []).push(...values);
-      }
-      expect(next).toBe(arrivals.length);
-      const dataset = await store.history(service, { labels: batchOfLabels(labels), labelTime: "time" });
-      const offline = await columnsOfDataset(dataset);
+      const { labels, online, offline } = await replayOnline({
+        kind,
+        duckdb,
+        random,
+        service,
+        events,
+        batchOf: batchOfEvents,
+        fromMs: START_MS + 300 * MINUTE,
+        endMs: START_MS + 1600 * MINUTE,
+        stepMs: 23 * MINUTE,
+        reloadsOneIn: 12,
+        entitiesAt: (timeMs) => ["k0", "k1", "k2", "k3"].map((key) => ({ key, timeMs })),
+        batchOfLabels,
+      });
       expect(labels.length).toBeGreaterThan(150);
-      for (const { name } of service.features) {
-        expect(
-          vectors[name]!.some((value) => value !== null),
-          name,
-        ).toBe(true);
-        expect(vectors[name], `seed ${seed}: ${name}`).toEqual(offline[name]);
-      }
+      for (const { name } of service.features) expect(online[name], `seed ${seed}: ${name}`).toEqual(offline[name]);
       labels.forEach((label, row) => {
         if (row % 9 !== 0) return;
         const wanted = expected(events, label);
         const actual = Object.fromEntries(Object.keys(wanted).map((name) => [name, offline[name]![row]]));
         expect(actual, `seed ${seed}, row ${row}`).toEqual(wanted);
       });
-      await store[Symbol.asyncDispose]();
-      await online[Symbol.asyncDispose]();
     }
   }, 600_000);
 }

@@ -47,7 +47,7 @@ test("windows and aggregates that cannot be are refused with the value and the m
     [count(session(0)), 'gapMs of "x" is 0'],
     [count(session(hours(2), { longestMs: hours(1) })), "less than its gap"],
     [sum("page", hours(1)), 'is the sum of the text "page"'],
-    [quantile("page", 0.5, hours(1)), "Of text there are distinct, firstValue, lastValue"],
+    [quantile("page", 0.5, hours(1)), "Of a text there are distinct, first, last, firstValue, lastValue"],
     [last("ms", 0, hours(1)), '"x" has 0 values'],
     [first("ms", 1.5, hours(1)), '"x" has 1.5 values'],
     [quantile("ms", 1.01, hours(1)), "the share 1.01"],
@@ -86,7 +86,7 @@ test("a service tells the types of its aggregates, and its digest changes with a
     { name: "clicks__pages", type: "int32" },
     { name: "clicks__page", type: "utf8" },
     { name: "clicks__newest", type: "list", items: "float64" },
-    { name: "clicks__id", type: "float64" },
+    { name: "clicks__id", type: "int64" },
   ]);
   expectTypeOf(service).toEqualTypeOf<
     FeatureService<"clicks__most" | "clicks__pages" | "clicks__page" | "clicks__newest" | "clicks__id">
@@ -211,4 +211,33 @@ test("floats with no decimals are rounded to whole numbers", async () => {
   await store.push(view, rows);
   const { features } = await store.read("s", { entities: batchOf({ user: ["ann"] }), timeMs: START_MS + 1 });
   expect(columnsOf(features)).toEqual({ clicks__total: [3], clicks__most: [2] });
+});
+
+test("an id of events must be of inputs of windows, and retractions of a newest row are refused with the mend", () => {
+  const { inputs, ...rest } = source;
+  const windows = { ...rest, inputs, aggregates: { rows: count(hours(1)) } };
+  const refused = [
+    [{ ...windows, eventId: "order" as "id" }, 'its eventId is "order"'],
+    [
+      { ...rest, inputs, features: { plan: "utf8" as const }, eventId: "id" as const },
+      "no windows in which events count",
+    ],
+    [
+      { ...windows, features: { plan: "utf8" as const }, retracted: "taken" },
+      "the values it should have had, or a delete",
+    ],
+  ] as const;
+  for (const [definition, message] of refused) {
+    expect(() => defineFeatureView(definition), message).toThrow(
+      expect.objectContaining({
+        code: "FEATURE_STORE_DEFINITION_INVALID",
+        message: expect.stringContaining(message) as string,
+      }),
+    );
+  }
+  const digestOf = (eventId: readonly ("id" | "page")[]) =>
+    defineFeatureService({ name: "s", views: [defineFeatureView({ ...windows, eventId })] }).digest;
+  const plain = defineFeatureService({ name: "s", views: [defineFeatureView(windows)] }).digest;
+  expect(digestOf([])).toBe(plain);
+  expect(new Set([plain, digestOf(["id"]), digestOf(["page"]), digestOf(["id", "page"])]).size).toBe(4);
 });

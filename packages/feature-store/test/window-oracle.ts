@@ -1,4 +1,4 @@
-import type { Batch, Random } from "@millwright/contracts";
+import type { Batch, Column, Random } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import {
   count,
@@ -34,6 +34,8 @@ export interface Event {
   readonly big: number | null;
   readonly late: boolean | null;
   readonly carrier: string | null;
+  /** A time of its own, in microseconds. */
+  readonly stamp: number | null;
 }
 
 /** Events of three entities in a day, with ties, nulls, and numbers whose sums and squares leave what a double holds. */
@@ -47,10 +49,18 @@ export function randomEvents(random: Random, amount: number): Event[] {
     big: orNull(random.integer(2 ** 31) * 512 - 2 ** 39),
     late: orNull(random.integer(2) === 1),
     carrier: orNull(["UA", "AA", "späť", "", "a carrier with a long name"][random.integer(5)]!),
+    stamp: orNull(START_MS * 1000 + random.integer(2 ** 31)),
   }));
 }
 
-export const inputs = { amount: "int32", price: "float64", big: "int64", late: "bool", carrier: "utf8" } as const;
+export const inputs = {
+  amount: "int32",
+  price: "float64",
+  big: "int64",
+  late: "bool",
+  carrier: "utf8",
+  stamp: "timestamp",
+} as const;
 
 export const timestamps = (values: readonly number[]) =>
   column(
@@ -58,10 +68,7 @@ export const timestamps = (values: readonly number[]) =>
     values.map((ms) => BigInt(Math.round(ms * 1000))),
   );
 
-export function batchOfEvents(
-  events: readonly Event[],
-  more: Readonly<Record<string, readonly boolean[]>> = {},
-): Batch {
+export function batchOfEvents(events: readonly Event[], more: Readonly<Record<string, Column>> = {}): Batch {
   const of = <Name extends keyof Event>(name: Name): Event[Name][] => events.map((event) => event[name]);
   return batchOf({
     key: column("utf8", of("key")),
@@ -74,7 +81,8 @@ export function batchOfEvents(
     ),
     late: column("bool", of("late")),
     carrier: column("utf8", of("carrier")),
-    ...Object.fromEntries(Object.entries(more).map(([name, values]) => [name, column("bool", values)])),
+    stamp: column("timestamp", of("stamp")),
+    ...more,
   });
 }
 
@@ -115,6 +123,13 @@ export function everyAggregate(windows: Readonly<Record<string, WindowLike>>): A
     [`first_carrier_${name}`, firstValue("carrier", window)],
     [`last_carrier_${name}`, lastValue("carrier", window)],
     [`last_big_${name}`, lastValue("big", window)],
+    [`first_late_${name}`, firstValue("late", window)],
+    [`last_stamp_${name}`, lastValue("stamp", window)],
+    [`earliest_${name}`, min("stamp", window)],
+    [`carriers_${name}`, last("carrier", 3, window)],
+    [`lates_${name}`, first("late", 3, window)],
+    [`stamps_${name}`, last("stamp", 2, window)],
+    [`bigs_${name}`, first("big", 2, window)],
   ]);
   return Object.fromEntries(all);
 }
@@ -179,18 +194,21 @@ function ofValues({ kind, input, share, amount }: Aggregate, rows: readonly Even
   timed.sort((a, b) => a.timeMs - b.timeMs || compare(a.value, b.value));
   const plain = (value: bigint | string): number | string =>
     typeof value === "string" ? value : Number(value) / scale;
+  /** As its input is: true and false, 64-bit integers and times as bigint. */
+  const same = (value: bigint | string): unknown =>
+    name === "late" ? value === 1n : name === "big" || name === "stamp" ? value : plain(value);
   const values = timed.map(({ value }) => value);
   if (kind === "distinct") return new Set(values).size;
-  if (kind === "first") return values.slice(0, amount).map(plain);
-  if (kind === "last") return values.slice(-amount!).map(plain);
-  if (kind === "firstValue") return values.length === 0 ? null : plain(values[0]!);
-  if (kind === "lastValue") return values.length === 0 ? null : plain(values.at(-1)!);
+  if (kind === "first") return values.slice(0, amount).map(same);
+  if (kind === "last") return values.slice(-amount!).map(same);
+  if (kind === "firstValue") return values.length === 0 ? null : same(values[0]!);
+  if (kind === "lastValue") return values.length === 0 ? null : same(values.at(-1)!);
   const numbers = (values as bigint[]).toSorted(compare);
   const total = numbers.reduce((all, value) => all + value, 0n);
   if (kind === "sum") return Number(total) / scale;
   if (numbers.length === 0) return null;
   if (kind === "mean") return Number(total) / (numbers.length * scale);
-  if (kind === "min") return plain(numbers[0]!);
+  if (kind === "min") return name === "stamp" ? numbers[0] : plain(numbers[0]!);
   if (kind === "max") return plain(numbers.at(-1)!);
   if (kind === "quantile") {
     const enough = numbers.find(

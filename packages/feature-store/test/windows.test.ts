@@ -2,8 +2,6 @@ import { createRandom, type Batch, type Random } from "@millwright/contracts";
 import { batchOf, column } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
 import { expect, test } from "vitest";
-import { openLogOnlineStore } from "../src/drivers/log.ts";
-import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import {
   count,
   defineEntity,
@@ -15,6 +13,7 @@ import {
   openFeatureStore,
   sum,
 } from "../src/index.ts";
+import { replayOnline } from "./replay-online.ts";
 import { batches, columnsOf, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 
 const START_MS = Date.UTC(2024, 1, 28, 22);
@@ -71,6 +70,19 @@ const batchOfEvents = (events: readonly Event[]): Batch =>
       "float64",
       events.map((event) => event.cost),
     ),
+  });
+
+const batchOfLabels = (labels: readonly { readonly from: string; readonly to: number; readonly timeMs: number }[]) =>
+  batchOf({
+    from: column(
+      "utf8",
+      labels.map((label) => label.from),
+    ),
+    to: column(
+      "int64",
+      labels.map((label) => BigInt(label.to)),
+    ),
+    time: timestamps(labels.map((label) => label.timeMs)),
   });
 
 const inputs = { delay: "int32", late: "bool", cost: "float64" } as const;
@@ -138,22 +150,8 @@ test("windows before the label time equal an oracle in whole numbers, to the bit
       to: random.integer(4),
       timeMs: START_MS + random.integer(420) * MINUTE + (random.integer(3) === 0 ? 1 : 0),
     }));
-    const found = await columnsOfDataset(
-      await store.history(service, {
-        labels: batchOf({
-          from: column(
-            "utf8",
-            labels.map((label) => label.from),
-          ),
-          to: column(
-            "int64",
-            labels.map((label) => BigInt(label.to)),
-          ),
-          time: timestamps(labels.map((label) => label.timeMs)),
-        }),
-        labelTime: "time",
-      }),
-    );
+    const dataset = await store.history(service, { labels: batchOfLabels(labels), labelTime: "time" });
+    const found = await columnsOfDataset(dataset);
     labels.forEach((label, row) => {
       const expected = oracleAirport(events, label.from, label.timeMs);
       const actual = Object.fromEntries(Object.keys(expected).map((name) => [name, found[name]![row]]));
@@ -166,99 +164,31 @@ for (const kind of ["memory", "log"] as const) {
   test(`online equals offline to the bit: ${kind}, rows pushed out of order, restarts, materialization`, async () => {
     await using duckdb = await openDuckDb({ threads: 2 });
     for (let seed = 0; seed < 6; seed++) {
-      await using directory = await temporaryDirectory();
       const random = createRandom(2000 + seed);
-      const events = randomEvents(random, 400).sort((a, b) => a.timeMs - b.timeMs);
-      const openStore = () =>
-        kind === "memory"
-          ? openMemoryOnlineStore()
-          : openLogOnlineStore(`${directory.path}/online`, { flush: "system" });
-      const open = async (online: Awaited<ReturnType<typeof openStore>>) =>
-        openFeatureStore({
-          history: `${directory.path}/history`,
-          services: [service],
-          duckdb,
-          online,
-          latenessMs: 20 * MINUTE,
-        });
-      let online = await openStore();
-      let store = await open(online);
-      const views = [byAirport, byRoute];
-      for (const view of views) await store.ingest(view, batches(batchOfEvents(events)));
-      // History speaks for the first hour; from then on rows are pushed as they become known, up to ten minutes late.
-      const from = START_MS + 60 * MINUTE;
-      for (const view of views) await store.materialize(view, { upToMs: from });
-      const arrivals = events
-        .filter((event) => event.timeMs >= from)
-        .map((event) => ({ event, at: event.timeMs + random.integer(10) * MINUTE }))
-        .sort((a, b) => a.at - b.at);
-      const labels: { from: string; to: number; timeMs: number }[] = [];
-      const vectors: Record<string, unknown[]> = {};
-      let next = 0;
-      for (let nowMs = from + 10 * MINUTE; nowMs < START_MS + 420 * MINUTE; nowMs += 7 * MINUTE) {
-        const arrived: Event[] = [];
-        for (; next < arrivals.length && arrivals[next]!.at <= nowMs; next++) arrived.push(arrivals[next]!.event);
-        for (const view of views) await store.push(view, batchOfEvents(arrived));
-        if (kind === "log" && random.integer(8) === 0) {
-          await store[Symbol.asyncDispose]();
-          await online[Symbol.asyncDispose]();
-          online = await openStore();
-          store = await open(online);
-        }
-        // All rows up to ten minutes ago have arrived: at such a time the answer is final, whatever has come since.
-        const timeMs = nowMs - 10 * MINUTE - random.integer(5) * MINUTE;
-        if (timeMs < from) continue;
-        const entities = Array.from({ length: 4 }, () => ({
-          from: `airport ${random.integer(4)}`,
-          to: random.integer(4),
-          timeMs,
-        }));
-        const { features, views: status } = await store.read("windows", {
-          entities: batchOf({
-            from: column(
-              "utf8",
-              entities.map((each) => each.from),
-            ),
-            to: column(
-              "int64",
-              entities.map((each) => BigInt(each.to)),
-            ),
-          }),
-          timeMs,
-        });
-        labels.push(...entities);
-        expect(Object.keys(features.columns)).toEqual(service.features.map((field) => field.name));
-        for (const [name, values] of Object.entries(columnsOf(features))) (vectors[name] ??= []).push(...values);
-        status["by_airport"]!.status.forEach((each, row) => {
-          expect(each).toBe(columnsOf(features)["by_airport__count_1h"]![row] === null ? "missing" : "present");
-        });
-      }
-      const dataset = await store.history(service, {
-        labels: batchOf({
-          from: column(
-            "utf8",
-            labels.map((each) => each.from),
-          ),
-          to: column(
-            "int64",
-            labels.map((each) => BigInt(each.to)),
-          ),
-          time: timestamps(labels.map((each) => each.timeMs)),
-        }),
-        labelTime: "time",
+      const { labels, online, offline } = await replayOnline({
+        kind,
+        duckdb,
+        random,
+        service,
+        events: randomEvents(random, 400).sort((a, b) => a.timeMs - b.timeMs),
+        batchOf: batchOfEvents,
+        fromMs: START_MS + 60 * MINUTE,
+        endMs: START_MS + 420 * MINUTE,
+        stepMs: 7 * MINUTE,
+        entitiesAt: (timeMs) =>
+          Array.from({ length: 4 }, () => ({ from: `airport ${random.integer(4)}`, to: random.integer(4), timeMs })),
+        batchOfLabels,
+        onRead: ({ features, views }) => {
+          views["by_airport"]!.status.forEach((each, row) => {
+            expect(each).toBe(columnsOf(features)["by_airport__count_1h"]![row] === null ? "missing" : "present");
+          });
+        },
       });
-      const offline = await columnsOfDataset(dataset);
       expect(labels.length).toBeGreaterThan(100);
       for (const { name } of service.features) {
-        expect(
-          vectors[name]!.some((value) => value !== null),
-          name,
-        ).toBe(true);
         // A tie of equal times goes to the row that came last, and rows arrived in another order than they were ingested.
-        if (name !== "by_route__delay") expect(vectors[name], `seed ${seed}: ${name}`).toEqual(offline[name]);
+        if (name !== "by_route__delay") expect(online[name], `seed ${seed}: ${name}`).toEqual(offline[name]);
       }
-      await store[Symbol.asyncDispose]();
-      await online[Symbol.asyncDispose]();
     }
   }, 600_000);
 }

@@ -62,12 +62,12 @@ export function mean<const Input extends string>(input: Input, window: WindowLik
   return { kind: "mean", input, ...placed(window) };
 }
 
-/** The smallest of the column's values, rounded to the view's `decimals`: null when there are none. */
+/** The smallest of the column's values, rounded to the view's `decimals`, of a timestamp the earliest: null when there are none. */
 export function min<const Input extends string>(input: Input, window: WindowLike): Aggregate<Input> {
   return { kind: "min", input, ...placed(window) };
 }
 
-/** The largest of the column's values, rounded to the view's `decimals`: null when there are none. */
+/** The largest of the column's values, rounded to the view's `decimals`, of a timestamp the latest: null when there are none. */
 export function max<const Input extends string>(input: Input, window: WindowLike): Aggregate<Input> {
   return { kind: "max", input, ...placed(window) };
 }
@@ -106,8 +106,8 @@ export function quantile<const Input extends string>(
 }
 
 /**
- * The newest values of the column, oldest first, as a list of numbers: empty when there are none. Rows of one time stand in the order of their
- * values, so that no order of arrival can change the list.
+ * The newest values of the column, oldest first, as a list of its type: empty when there are none. Floats are rounded to the view's `decimals`. Rows of one time
+ * stand in the order of their values, so that no order of arrival can change the list.
  * @param amount How many values there are at most, from 1.
  */
 export function last<const Input extends string>(input: Input, amount: number, window: WindowLike): Aggregate<Input> {
@@ -119,12 +119,12 @@ export function first<const Input extends string>(input: Input, amount: number, 
   return { kind: "first", input, ...placed(window), amount };
 }
 
-/** The newest value of the column, text or number; of several at one time the largest. Null when there is none. */
+/** The newest value of the column, of its type, floats rounded to the view's `decimals`; of several at one time the largest. Null when there is none. */
 export function lastValue<const Input extends string>(input: Input, window: WindowLike): Aggregate<Input> {
   return { kind: "lastValue", input, ...placed(window) };
 }
 
-/** The oldest value of the column in the window, text or number; of several at one time the smallest. Null when there is none. */
+/** As `lastValue`, but the oldest in the window; of several at one time the smallest. */
 export function firstValue<const Input extends string>(input: Input, window: WindowLike): Aggregate<Input> {
   return { kind: "firstValue", input, ...placed(window) };
 }

@@ -12,7 +12,7 @@ import { aggregateProblem } from "../windows/aggregate-rules.ts";
 export type KeyType = "utf8" | "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32";
 /** Types a feature may have. */
 export type FeatureType = NumericType | "bool" | "utf8";
-/** Types an aggregate can be taken of; of text there are `distinct`, `firstValue` and `lastValue`. */
+/** Types an aggregate can be taken of; of text there are `distinct`, `first`, `last`, `firstValue` and `lastValue`, of timestamps `min` and `max` as well. */
 export type InputType =
   | "bool"
   | "utf8"
@@ -24,7 +24,8 @@ export type InputType =
   | "uint16"
   | "uint32"
   | "float32"
-  | "float64";
+  | "float64"
+  | "timestamp";
 
 /** What features are about. */
 export interface Entity<
@@ -34,6 +35,9 @@ export interface Entity<
   /** The columns that name one, and their types. */
   readonly keys: Keys;
 }
+
+/** The name of an input, or of several. */
+export type EventIdOf<Inputs> = Extract<keyof Inputs, string> | readonly Extract<keyof Inputs, string>[];
 
 export interface FeatureViewDefinition<
   Name extends string,
@@ -50,8 +54,8 @@ export interface FeatureViewDefinition<
   /** The timestamp column that decides between rows of one event time: the later one wins, then the one ingested later. */
   readonly createdTime?: string | undefined;
   /**
-   * The bool column that is true in rows which say that the entity is gone: from such a row on its features are null, until a newer row.
-   * Not for views with aggregates. Default: nothing is deleted.
+   * The bool column that is true in rows which say that the entity is gone: from such a row on its features are null, until a newer row. Windows of times
+   * after it leave out the entity's rows at its event time or before, whenever they come. Default: nothing is deleted.
    */
   readonly deleted?: string | undefined;
   /**
@@ -59,6 +63,11 @@ export interface FeatureViewDefinition<
    * Only for views without `features`. Default: nothing is taken back.
    */
   readonly retracted?: string | undefined;
+  /**
+   * The inputs that, with entity and event time, tell one event from another: rows that are equal in them are one event and count once in windows, however often
+   * and by whatever way they come. Of rows of one event the one created last counts. Default: each row is an event of its own.
+   */
+  readonly eventId?: EventIdOf<Inputs> | undefined;
   /** Columns whose newest value is a feature. Default: none. */
   readonly features?: Features | undefined;
   /** Columns that aggregates are taken of. Default: none. */
@@ -94,6 +103,8 @@ export interface FeatureView<Name extends string = string, FeatureName extends s
   readonly createdTime: string | undefined;
   readonly deleted: string | undefined;
   readonly retracted: string | undefined;
+  /** Empty where each row is an event of its own. */
+  readonly eventId: readonly string[];
   readonly features: Readonly<Record<string, FeatureType>>;
   readonly inputs: Readonly<Record<string, InputType>>;
   readonly aggregates: Readonly<Record<string, Aggregate>>;
@@ -164,6 +175,7 @@ export function defineFeatureView<
     createdTime,
     deleted,
     retracted,
+    eventId = [],
     ttlMs,
     decimals = 6,
     ties = "last",
@@ -184,6 +196,7 @@ export function defineFeatureView<
     createdTime,
     deleted,
     retracted,
+    eventId: (typeof eventId === "string" ? [eventId] : [...eventId]) as readonly string[],
     features,
     inputs,
     aggregates,
@@ -233,10 +246,16 @@ function checkView(view: Unschemed): void {
   if (view.deleted !== undefined) columns.push(view.deleted);
   if (view.retracted !== undefined) columns.push(view.retracted);
   if (view.retracted !== undefined && Object.keys(view.features).length > 0) {
-    fail("it has retractions and features of the newest row", "Give the features a view of their own.");
+    fail(
+      "it has retractions and features of the newest row, and what was before that row is not kept online",
+      "Give the features a view of their own, and take a wrong row back by a newer one: the values it should have had, or a delete.",
+    );
   }
-  if (view.deleted !== undefined && Object.keys(view.aggregates).length > 0) {
-    fail("it has deletes and aggregates", "Give the aggregates a view of their own.");
+  for (const name of view.eventId) {
+    if (!Object.hasOwn(view.inputs, name)) fail(`its eventId is "${name}"`, "Declare it under `inputs` with its type.");
+  }
+  if (view.eventId.length > 0 && Object.keys(view.aggregates).length === 0) {
+    fail("it has an eventId and no windows in which events count", "Leave it out, or name `aggregates`.");
   }
   const all = [...columns, ...Object.keys(view.inputs)];
   for (const column of all) if (RESERVED.has(column)) throw nameReserved(view.name, column, [...RESERVED]);
@@ -274,6 +293,7 @@ export const describeView = (view: FeatureView): object => ({
   deleted: view.deleted ?? null,
   // Absent where there is none, so that digests of before stay.
   ...(view.retracted === undefined ? {} : { retracted: view.retracted }),
+  ...(view.eventId.length === 0 ? {} : { eventId: view.eventId }),
   features: view.features,
   inputs: view.inputs,
   aggregates: Object.entries(view.aggregates),

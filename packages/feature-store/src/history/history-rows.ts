@@ -109,7 +109,9 @@ export async function pendingRows(
 
 function neededSql(view: FeatureView, rows: string, floorUs: number): string {
   const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
-  const newestFirst = `"_time" DESC, "_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
+  // A delete takes away what is at its own time as well, in windows.
+  const deletesFirst = Object.keys(view.aggregates).length > 0 ? `"_deleted" DESC, ` : "";
+  const newestFirst = `"_time" DESC, ${deletesFirst}"_created" DESC NULLS LAST, "_sequence" ${view.ties === "first" ? "ASC" : "DESC"}`;
   return `SELECT * FROM (${rows})
     QUALIFY "_time" >= ${floorUs} OR row_number() OVER (PARTITION BY ${keys}, "_time" >= ${floorUs} ORDER BY ${newestFirst}) = 1`;
 }

@@ -1,5 +1,5 @@
 import { type Column, type ColumnType, formatEventTime } from "@millwright/contracts";
-import { toArray } from "@millwright/data";
+import { sliceColumn, toArray } from "@millwright/data";
 
 /** Writes a column as the JSON text of a list. */
 export type ColumnWriter = (column: Column) => string;
@@ -75,8 +75,22 @@ function writersOf({ float, timestamp, quote }: Dialect): (type: ColumnType) => 
     date: each(dateText),
     timestamp: each(timestamp),
   };
-  return (type) => writers[type] ?? ((column) => JSON.stringify(toArray(column)));
+  const writerOf = (type: ColumnType): ColumnWriter => writers[type] ?? (type === "list" ? lists : plainJson);
+  /** Items as columns of their type are written. */
+  const lists: ColumnWriter = (column) => {
+    if (column.type !== "list") return plainJson(column);
+    const { values, offsets, length, validity } = column;
+    const write = writerOf(values.type);
+    const texts = Array.from({ length }, (_, row) => {
+      const isThere = validity === undefined || ((validity[row >> 3]! >> (row & 7)) & 1) === 1;
+      return isThere ? write(sliceColumn(values, offsets[row]!, offsets[row + 1]!)) : "null";
+    });
+    return `[${texts.join(",")}]`;
+  };
+  return writerOf;
 }
+
+const plainJson: ColumnWriter = (column) => JSON.stringify(toArray(column));
 
 /** The house's JSON: 64-bit integers, NaN, infinities and −0 as text, timestamps and dates as UTC text. */
 export const columnWriter: (type: ColumnType) => ColumnWriter = writersOf(house);

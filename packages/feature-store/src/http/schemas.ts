@@ -23,7 +23,8 @@ const byType: Readonly<Partial<Record<ColumnType, JsonSchema>>> = {
   date: { type: "string", format: "date" },
 };
 
-const valueSchema = ({ type }: Field): JsonSchema => nullable(byType[type] ?? {});
+const valueSchema = ({ type, items }: Field): JsonSchema =>
+  nullable(type === "list" && items !== undefined ? listOf(byType[items] ?? {}) : (byType[type] ?? {}));
 const properties = (fields: Schema, of: (field: Field) => JsonSchema): JsonSchema =>
   Object.fromEntries(fields.map((field) => [field.name, of(field)]));
 const object = (members: JsonSchema, required: readonly string[] = Object.keys(members)): JsonSchema => ({

@@ -221,9 +221,9 @@ class KeyedOnline implements Online {
       const kept = keyed.rowsOf(key, current);
       isApplied = isSameRow(keyed.newest(key, kept), decidedOn);
       if (!isApplied || (row === undefined && !removes)) return undefined;
-      if (removes)
-        return current === undefined ? undefined : keyed.withRows(current, { ...kept, rows: [], others: [] });
-      return keyed.withRows(current, keyed.adding(kept, [row!]));
+      if (removes && row === undefined && current === undefined) return undefined;
+      const left = removes ? { ...kept, rows: [], others: [] } : kept;
+      return keyed.withRows(current, row === undefined ? left : keyed.adding(left, [row]));
     });
     return isApplied;
   }

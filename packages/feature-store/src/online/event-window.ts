@@ -1,8 +1,6 @@
 import { type InputNeeds, ValueColumn, type WindowValue } from "../windows/value-column.ts";
 import type { Whole } from "../windows/whole.ts";
-
-/** Sums up to here are exact in a double. */
-const LARGEST = Number.MAX_SAFE_INTEGER;
+import { RunningSums } from "./running-sums.ts";
 
 /**
  * The rows of one entity in order of time, with running sums of their inputs: what a window holds is a difference of two of them.
@@ -23,8 +21,10 @@ export interface EventWindow {
    * @returns the index of the input whose sum left the exact range, or −1; the row is then not added.
    */
   add(timeUs: number, inputs: ArrayLike<WindowValue>, row?: unknown): number;
-  /** Takes away a row of this time with these inputs. @returns false where there is none. */
-  remove(timeUs: number, inputs: ArrayLike<WindowValue>): boolean;
+  /** The first row of this time with these inputs, of which only some may be compared; −1 where there is none. */
+  find(timeUs: number, inputs: ArrayLike<WindowValue>, compared?: readonly number[]): number;
+  /** Takes away a row, by index. */
+  removeAt(index: number): void;
   /** Whether values of this size together can be added and all sums stay exact: always, for inputs without sums. */
   hasRoom(input: number, amount: number): boolean;
   /** The number of rows before a time: the index of the first row at or after it. */
@@ -75,19 +75,15 @@ export function createEventWindow(inputCount: number, options: EventWindowOption
 }
 
 class ArrayEventWindow implements EventWindow {
-  readonly #inputs: number;
-  /** The inputs of which there are sums. */
+  readonly #all: readonly number[];
+  /** By input: its sums, where they are needed. */
+  readonly #sums: readonly (RunningSums | undefined)[];
   readonly #summed: readonly number[];
   /** By input: its values, where they are needed. */
   readonly #values: readonly (ValueColumn | undefined)[];
   readonly #valued: readonly number[];
   readonly #keepRows: boolean;
   #times = new Float64Array(4);
-  /** Before row i: sums and counts of each input over all rows kept up to it. One entry more than rows. */
-  #sums: Float64Array[];
-  #counts: Float64Array[];
-  /** Sums of the absolute values behind each input's sums: no sum between them is larger. */
-  #sizes: Float64Array;
   #rows: unknown[] = [];
   #start = 0;
   #end = 0;
@@ -97,15 +93,12 @@ class ArrayEventWindow implements EventWindow {
   #epoch = 0;
 
   constructor(needs: readonly InputNeeds[], keepRows: boolean) {
-    this.#inputs = needs.length;
     this.#keepRows = keepRows;
     this.#values = needs.map((each) => (each.values || each.squares ? new ValueColumn(each) : undefined));
-    const all = needs.map((_, input) => input);
+    const all = (this.#all = needs.map((_, input) => input));
+    this.#sums = needs.map(({ sums }) => (sums ? new RunningSums() : undefined));
     this.#summed = all.filter((input) => needs[input]!.sums);
     this.#valued = all.filter((input) => this.#values[input] !== undefined);
-    this.#sums = needs.map(({ sums }) => new Float64Array(sums ? 5 : 1));
-    this.#counts = needs.map(({ sums }) => new Float64Array(sums ? 5 : 1));
-    this.#sizes = new Float64Array(needs.length);
   }
 
   get dropped(): number {
@@ -132,41 +125,37 @@ class ArrayEventWindow implements EventWindow {
     if (this.#keepRows) this.#rows[at] = row;
     for (let each = 0; each < summed.length; each++) {
       const input = summed[each]!;
-      const value = inputs[input]! as number;
-      const isPresent = !Number.isNaN(value);
-      shiftSums(this.#sums[input]!, at, this.#end, isPresent ? value : 0);
-      shiftSums(this.#counts[input]!, at, this.#end, isPresent ? 1 : 0);
-      this.#sizes[input]! += isPresent ? Math.abs(value) : 0;
+      this.#sums[input]!.insert(at, this.#end, inputs[input]! as number);
     }
     for (const input of this.#valued) this.#values[input]!.insert(at, inputs[input]!);
     this.#end++;
     return -1;
   }
 
-  remove(timeUs: number, inputs: ArrayLike<WindowValue>): boolean {
+  find(timeUs: number, inputs: ArrayLike<WindowValue>, compared: readonly number[] = this.#all): number {
     for (let at = this.#find(timeUs); at < this.#end && this.#times[at] === timeUs; at++) {
-      if (!this.#hasInputs(at, inputs)) continue;
-      for (const input of this.#summed) {
-        const value = inputs[input]! as number;
-        if (!Number.isNaN(value)) this.#sizes[input]! -= Math.abs(value);
-        unshiftSums(this.#sums[input]!, at, this.#end);
-        unshiftSums(this.#counts[input]!, at, this.#end);
-      }
-      for (const input of this.#valued) this.#values[input]!.remove(at);
-      this.#times.copyWithin(at, at + 1, this.#end);
-      if (this.#keepRows) this.#rows.splice(at, 1);
-      this.#end--;
-      this.#epoch++;
-      this.#dropped = 0;
-      return true;
+      const index = at - this.#start;
+      if (compared.every((input) => Object.is(this.valueAt(input, index), inputs[input]))) return index;
     }
-    return false;
+    return -1;
+  }
+
+  removeAt(index: number): void {
+    const at = this.#start + index;
+    for (const input of this.#summed) this.#sums[input]!.remove(at, this.#end);
+    for (const input of this.#valued) this.#values[input]!.remove(at);
+    this.#times.copyWithin(at, at + 1, this.#end);
+    if (this.#keepRows) this.#rows.splice(at, 1);
+    this.#end--;
+    this.#epoch++;
+    this.#dropped = 0;
   }
 
   hasRoom(input: number, amount: number): boolean {
-    if (!(this.#sizes[input]! + amount > LARGEST)) return true;
+    const sums = this.#sums[input];
+    if (sums === undefined || sums.hasRoom(amount)) return true;
     this.#makeRoom();
-    return !(this.#sizes[input]! + amount > LARGEST);
+    return sums.hasRoom(amount);
   }
 
   countBefore(timeUs: number): number {
@@ -188,13 +177,11 @@ class ArrayEventWindow implements EventWindow {
   }
 
   sum(input: number, from: number, to: number): number {
-    const sums = this.#sums[input]!;
-    return sums[this.#start + to]! - sums[this.#start + from]!;
+    return this.#sums[input]!.sum(this.#start + from, this.#start + to);
   }
 
   count(input: number, from: number, to: number): number {
-    const counts = this.#counts[input]!;
-    return counts[this.#start + to]! - counts[this.#start + from]!;
+    return this.#sums[input]!.count(this.#start + from, this.#start + to);
   }
 
   squares(input: number, from: number, to: number): Whole {
@@ -224,25 +211,14 @@ class ArrayEventWindow implements EventWindow {
     this.#dropped = 0;
     this.#epoch++;
     for (const input of this.#valued) this.#values[input]!.slice(0, 0);
-    for (let input = 0; input < this.#inputs; input++) {
-      this.#sums[input]![0] = 0;
-      this.#counts[input]![0] = 0;
-      this.#sizes[input] = 0;
-    }
+    for (const input of this.#summed) this.#sums[input]!.clear();
   }
 
   *rows(): IterableIterator<WindowRow> {
     for (let index = 0; index < this.length; index++) {
-      const inputs = Array.from({ length: this.#inputs }, (_, input) => this.valueAt(input, index));
+      const inputs = this.#all.map((input) => this.valueAt(input, index));
       yield { timeUs: this.timeAt(index), inputs, row: this.rowAt(index) };
     }
-  }
-
-  #hasInputs(at: number, inputs: ArrayLike<WindowValue>): boolean {
-    for (let input = 0; input < this.#inputs; input++) {
-      if (!Object.is(this.valueAt(input, at - this.#start), inputs[input])) return false;
-    }
-    return true;
   }
 
   /** The first position whose time is not before `timeUs`. */
@@ -288,40 +264,14 @@ class ArrayEventWindow implements EventWindow {
   #makeRoom(): void {
     const length = this.length;
     const capacity = length * 2 > this.#times.length ? this.#times.length * 2 : this.#times.length;
-    const move = (source: Float64Array, size: number, count: number): Float64Array<ArrayBuffer> => {
-      const target = new Float64Array(size);
-      target.set(source.subarray(this.#start, this.#start + count));
-      return target;
-    };
-    this.#times = move(this.#times, capacity, length);
-    const rebase = (source: Float64Array): Float64Array<ArrayBuffer> => {
-      const target = move(source, capacity + 1, length + 1);
-      const base = target[0]!;
-      for (let i = 0; i <= length; i++) target[i]! -= base;
-      return target;
-    };
-    for (const input of this.#summed) {
-      const sums = (this.#sums[input] = rebase(this.#sums[input]!));
-      this.#counts[input] = rebase(this.#counts[input]!);
-      let size = 0;
-      for (let i = 0; i < length; i++) size += Math.abs(sums[i + 1]! - sums[i]!);
-      this.#sizes[input] = size;
-    }
+    const times = new Float64Array(capacity);
+    times.set(this.#times.subarray(this.#start, this.#end));
+    this.#times = times;
+    for (const input of this.#summed) this.#sums[input]!.move(this.#start, length, capacity);
     for (const input of this.#valued) this.#values[input]!.slice(this.#start, this.#end);
     if (this.#keepRows) this.#rows = this.#rows.slice(this.#start, this.#end);
     this.#hint = Math.max(this.#hint - this.#start, 0);
     this.#start = 0;
     this.#end = length;
   }
-}
-
-/** Puts a value between running sums: entry `at + 1` on, all grow by it. */
-function shiftSums(sums: Float64Array, at: number, end: number, value: number): void {
-  for (let i = end; i >= at; i--) sums[i + 1] = sums[i]! + value;
-}
-
-/** Takes the value behind entry `at + 1` out of running sums. */
-function unshiftSums(sums: Float64Array, at: number, end: number): void {
-  const value = sums[at + 1]! - sums[at]!;
-  for (let i = at + 1; i < end; i++) sums[i] = sums[i + 1]! - value;
 }

@@ -6,7 +6,8 @@ import type { HistorySource } from "../history/history-sql.ts";
 import type { IngestTarget } from "../ingestion/ingest.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { Online } from "./online.ts";
-import { openPutJournal, PUTS_FOLDER, type PutJournal, type PutRows } from "./put-journal.ts";
+import { openPutJournal, PUTS_FOLDER, type PutJournal } from "./put-journal.ts";
+import type { PutRows } from "./put-rows.ts";
 
 /** The journals of a store's views. */
 export interface Journals {

@@ -64,6 +64,8 @@ export interface OnlineTile {
   readonly rows: number;
   /** By what they are of; opaque to stores. */
   readonly partials: Readonly<Record<string, PartialText>>;
+  /** Which events are in it, where the view tells them apart; opaque as well. */
+  readonly events?: string | undefined;
 }
 
 export type OnlineRecord = OnlineRow | OnlineFloor | OnlineTile | OnlineRemoval | OnlineCursorRecord | OnlineMark;

@@ -2,7 +2,7 @@ import type { FeatureStatus } from "@millwright/contracts";
 import { compileAggregates, type AggregateResults, type CompiledAggregates } from "./aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import { timeTooOld, valueRange } from "../errors.ts";
-import type { EventWindow, WindowRow } from "./event-window.ts";
+import { deleteOf, isDelete, type Kept, outranking, recordOf } from "./kept-row.ts";
 import type { OnlineFloor, OnlineRecord, OnlineRow, OnlineTile, OnlineValue } from "./online-store.ts";
 import { newestRow } from "../retrieval/point-in-time.ts";
 import type { EntityRows } from "../windows/entity-rows.ts";
@@ -44,13 +44,6 @@ export interface OnlineView {
   records(fromUs?: number): IterableIterator<OnlineRecord>;
 }
 
-interface Kept {
-  readonly createdUs: number;
-  readonly values: readonly OnlineValue[];
-  readonly expiresUs?: number | undefined;
-  readonly isDeleted?: true | undefined;
-}
-
 const ABSENT: OnlineReading = { status: "missing", ageMs: Number.NaN, values: undefined };
 /** Rows an entity may have before the old ones are looked for. */
 const SMALLEST_TRIM = 64;
@@ -69,6 +62,8 @@ class WindowedOnlineView implements OnlineView {
   readonly #latenessUs: number;
   readonly #ttlUs: number;
   readonly #hasFeatures: boolean;
+  /** Whether deletes take rows out of windows; else a delete is a row like any other, and says that the entity is gone where it is the newest. */
+  readonly #hasWindows: boolean;
   readonly #entities = new Map<string, { readonly kept: EntityRows; trimAt: number }>();
   readonly #inputs: WindowValue[];
   #newestUs = Number.NEGATIVE_INFINITY;
@@ -84,6 +79,7 @@ class WindowedOnlineView implements OnlineView {
     this.#latenessUs = latenessUs;
     this.#ttlUs = view.ttlMs === undefined ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
     this.#hasFeatures = Object.keys(view.features).length > 0;
+    this.#hasWindows = aggregates.names.length > 0;
     this.#inputs = this.aggregates.inputs.map(() => Number.NaN);
   }
 
@@ -129,8 +125,10 @@ class WindowedOnlineView implements OnlineView {
     if (kept === undefined) return ABSENT;
     const window = kept.rows;
     const newest = newestRow(window, timeUs, !this.#hasFeatures);
+    const newestUs = newest < 0 ? Number.NEGATIVE_INFINITY : window.timeAt(newest);
+    const deletedUs = kept.deletedUs(timeUs, !this.#hasFeatures);
+    if (deletedUs > Number.NEGATIVE_INFINITY && deletedUs >= newestUs) return this.#gone(timeUs, deletedUs);
     if (newest < 0) return ABSENT;
-    const newestUs = window.timeAt(newest);
     const ageMs = (timeUs - newestUs) / 1000;
     const row = this.#hasFeatures ? outranking(window, newest, this.#view.ties) : undefined;
     const expiresUs = row?.expiresUs ?? newestUs + this.#ttlUs;
@@ -143,8 +141,21 @@ class WindowedOnlineView implements OnlineView {
       : { status: "present", ageMs, values };
   }
 
+  /** What is read of an entity that was deleted: a delete expires as a row does. */
+  #gone(timeUs: number, deletedUs: number): OnlineReading {
+    const expiresUs = deletedUs + this.#ttlUs;
+    const ageMs = (timeUs - deletedUs) / 1000;
+    if (timeUs >= expiresUs) return { status: "expired", ageMs, values: undefined, expiresUs };
+    return { status: "deleted", ageMs, values: undefined };
+  }
+
   newest(key: string): OnlineRow | undefined {
-    const window = this.#entities.get(key)?.kept.rows;
+    const kept = this.#entities.get(key)?.kept;
+    const window = kept?.rows;
+    const deletedUs = kept?.deletes.at(-1) ?? Number.NEGATIVE_INFINITY;
+    const newestUs =
+      window === undefined || window.length === 0 ? Number.NEGATIVE_INFINITY : window.timeAt(window.length - 1);
+    if (deletedUs > Number.NEGATIVE_INFINITY && deletedUs >= newestUs) return deleteOf(key, deletedUs);
     if (window === undefined || window.length === 0) return undefined;
     const row = this.#hasFeatures ? outranking(window, window.length - 1, this.#view.ties) : undefined;
     return recordOf(key, { timeUs: window.timeAt(window.length - 1), inputs: [], row });
@@ -165,6 +176,7 @@ class WindowedOnlineView implements OnlineView {
       for (const { timeUs, inputs } of kept.retractions) {
         if (timeUs >= fromUs) yield { ...recordOf(key, { timeUs, inputs, row: undefined }), values: [true] };
       }
+      for (const timeUs of kept.deletes) if (timeUs >= fromUs) yield deleteOf(key, timeUs);
     }
   }
 
@@ -213,24 +225,23 @@ class WindowedOnlineView implements OnlineView {
     const { kept } = entity;
     const before = kept.size;
     for (let index = 0; index < this.#inputs.length; index++) this.#inputs[index] = row.inputs[index] ?? Number.NaN;
-    if (this.#view.retracted !== undefined && row.values.at(-1) === true) kept.retract(row.timeUs, this.#inputs);
+    if (this.#hasWindows && row.isDeleted === true) kept.delete(row.timeUs);
+    else if (this.#view.retracted !== undefined && row.values.at(-1) === true) kept.retract(row.timeUs, this.#inputs);
     else {
-      const values: Kept | undefined = this.#hasFeatures
-        ? {
-            createdUs: row.createdUs ?? Number.NEGATIVE_INFINITY,
-            values: row.values,
-            expiresUs: row.expiresUs,
-            isDeleted: row.isDeleted,
-          }
-        : undefined;
-      const overflow = kept.add(row.timeUs, this.#inputs, values);
+      const overflow = kept.add(row.timeUs, this.#inputs, this.#keptOf(row));
       if (overflow >= 0) {
         throw valueRange(this.#view.name, this.aggregates.inputs[overflow]!, this.#inputs[overflow]! as number);
       }
     }
     this.#newestUs = Math.max(this.#newestUs, row.timeUs);
-    if (kept.rows.length >= entity.trimAt) entity.trimAt = this.#trim(kept);
+    if (kept.rows.length + kept.deletes.length >= entity.trimAt) entity.trimAt = this.#trim(kept);
     this.#size += kept.size - before;
+  }
+
+  /** What is kept of a row beside its inputs: its features, or when it was created, where that tells which of two rows of one event counts. */
+  #keptOf({ createdUs, values, expiresUs, isDeleted }: OnlineRow): Kept | undefined {
+    if (this.#hasFeatures) return { createdUs: createdUs ?? Number.NEGATIVE_INFINITY, values, expiresUs, isDeleted };
+    return createdUs === null || this.#view.eventId.length === 0 ? undefined : { createdUs, values: [] };
   }
 
   /** Drops what no read can ask for any more, and puts into tiles what windows need only there. @returns at how many rows to look again. */
@@ -239,46 +250,16 @@ class WindowedOnlineView implements OnlineView {
     const before = kept.rows.length;
     const floor = this.watermarkUs - rowsUs;
     kept.foldBefore(floor);
-    if (kept.rows.length < before) this.#floorUs = Math.max(this.#floorUs, floor);
+    const isDeleted = kept.deletes.length > 0 && kept.deletes[0]! < floor;
+    if (kept.rows.length < before || isDeleted) this.#floorUs = Math.max(this.#floorUs, floor);
     if (tiles !== undefined) {
       const tilesFrom = floorTo(Math.floor(this.watermarkUs - tiles.reachUs), tiles.widthUs);
       const length = kept.tiles!.length;
       kept.tiles!.dropBefore(tilesFrom);
       if (kept.tiles!.length < length) this.#tilesFromUs = Math.max(this.#tilesFromUs, tilesFrom);
     }
-    return Math.max(SMALLEST_TRIM, kept.rows.length * 2);
+    return Math.max(SMALLEST_TRIM, (kept.rows.length + kept.deletes.length) * 2);
   }
 }
 
 const ceilingTo = (timeUs: number, stepUs: number): number => -floorTo(-timeUs, stepUs);
-
-/** Whether a row says that its entity is gone. Logs from before the mark of its own have it after the features. */
-export function isDelete(view: FeatureView, { isDeleted, values }: Pick<OnlineRow, "isDeleted" | "values">): boolean {
-  if (isDeleted === true) return true;
-  return view.deleted !== undefined && values.length > Object.keys(view.features).length && values.at(-1) === true;
-}
-
-/** Of the rows of one time, the one created last, and of those the one that came last, or first. */
-function outranking(window: EventWindow, newest: number, ties: FeatureView["ties"]): Kept {
-  let best = window.rowAt(newest) as Kept;
-  const timeUs = window.timeAt(newest);
-  for (let index = newest - 1; index >= 0 && window.timeAt(index) === timeUs; index--) {
-    const other = window.rowAt(index) as Kept;
-    if (other.createdUs > best.createdUs || (ties === "first" && other.createdUs === best.createdUs)) best = other;
-  }
-  return best;
-}
-
-/** A row as it is kept elsewhere. */
-function recordOf(key: string, { timeUs, inputs, row }: WindowRow): OnlineRow {
-  const { createdUs = Number.NEGATIVE_INFINITY, values = [], expiresUs, isDeleted } = (row ?? {}) as Partial<Kept>;
-  return {
-    key,
-    timeUs,
-    createdUs: createdUs === Number.NEGATIVE_INFINITY ? null : createdUs,
-    inputs: inputs.map((value) => (Number.isNaN(value) ? null : value)),
-    values,
-    ...(expiresUs === undefined ? {} : { expiresUs }),
-    ...(isDeleted === undefined ? {} : { isDeleted }),
-  };
-}

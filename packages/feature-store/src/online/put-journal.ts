@@ -1,29 +1,14 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Batch, type CallOptions, type Schema, hasCode } from "@millwright/contracts";
-import { column, concatBatches, toArray, type ValueInput } from "@millwright/data";
+import { concatBatches } from "@millwright/data";
 import { lockDirectory } from "./directory-lock.ts";
 import { writeFailure } from "../errors.ts";
 import { type IngestTarget, ingestRows } from "../ingestion/ingest.ts";
 import { type LogFile, openLogFile } from "./log-file.ts";
-import type { OnlineMark, OnlineValue } from "./online-store.ts";
-import { decodeValue, encodeValue, type ValueText } from "../records/record-text.ts";
-import { sourceSchema } from "../definition/source-columns.ts";
-import { FAILED_RULES, type SystemColumn } from "../definition/system-columns.ts";
-
-/** Rows of one call, as they go to the history. */
-export interface PutRows {
-  /** The view's source columns. */
-  readonly batch: Batch;
-  readonly writtenUs: number;
-  /** Microseconds at which each row expires, where it has a time to live of its own. */
-  readonly expiresUs?: readonly (number | null)[] | undefined;
-  readonly isDeleted?: true | undefined;
-  /** Of rows that went through a gate: the rules that each broke and is stored all the same. */
-  readonly failedRules?: readonly (string | null)[] | undefined;
-  /** True where they do not go online from here. */
-  readonly isOffline?: true | undefined;
-}
+import type { OnlineMark } from "./online-store.ts";
+import { decodeRows, encodeRows, longestTtl, type PutRows, systemSchema, withSystemColumns } from "./put-rows.ts";
+import { FAILED_RULES } from "../definition/system-columns.ts";
 
 /**
  * Rows of a view that were put one by one, on their way into the history: kept in a log first, where they survive a crash, and written as a batch
@@ -71,7 +56,7 @@ export async function openPutJournal(
     const left = await openLeft(root, id);
     if (left === undefined) continue;
     for await (const payload of left.file.read()) {
-      const { call, ...rows } = decodeRows(target, payload);
+      const { call, ...rows } = decodeRows(target.view, payload);
       if (rows.isOffline !== true) await recover(rows, markOf(id, call));
     }
     await writeOut(target, left);
@@ -110,7 +95,7 @@ function createJournal(target: IngestTarget, root: string, newId: () => string):
         throw error;
       });
       const call = log.calls++;
-      await log.file.append(encodeRows(target, given, call));
+      await log.file.append(encodeRows(target.view, given, call));
       return markOf(log.id, call);
     },
     flush({ signal } = {}) {
@@ -152,7 +137,7 @@ async function openLeft(root: string, id: string): Promise<OpenLog | undefined> 
 async function writeOut(target: IngestTarget, log: OpenLog, signal?: AbortSignal): Promise<void> {
   await log.file.settle();
   const rows: PutRows[] = [];
-  for await (const payload of log.file.read()) rows.push(decodeRows(target, payload));
+  for await (const payload of log.file.read()) rows.push(decodeRows(target.view, payload));
   const online = rows.filter(({ isOffline, batch }) => isOffline !== true && batch.length > 0);
   const offline = rows.filter(({ isOffline }) => isOffline === true);
   // Apart from each other, because those that did not go online are still to come there.
@@ -170,19 +155,12 @@ async function ingestPuts(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (rows.length === 0) return;
-  const longestTtlMs = Math.max(0, ...rows.map((each) => longestTtl(target, each)));
+  const longestTtlMs = Math.max(0, ...rows.map((each) => longestTtl(target.view, each)));
   const isGated = rows.some(({ failedRules }) => failedRules !== undefined);
   const system: Schema = isGated ? [...systemSchema, { name: FAILED_RULES, type: "utf8" }] : systemSchema;
   const source = { rows: batchesOf(rows, isGated), origin: "put" as const, system, longestTtlMs };
   await ingestRows(target, source, { batchId, signal });
 }
-
-const systemSchema: Schema = [
-  { name: "write_time" satisfies SystemColumn, type: "timestamp" },
-  { name: "api_invocation_time" satisfies SystemColumn, type: "timestamp" },
-  { name: "is_deleted" satisfies SystemColumn, type: "bool" },
-  { name: "expires_time" satisfies SystemColumn, type: "timestamp" },
-];
 
 /** Puts many small batches together, each with the columns that the history adds. */
 async function* batchesOf(rows: readonly PutRows[], isGated: boolean): AsyncGenerator<Batch> {
@@ -190,72 +168,3 @@ async function* batchesOf(rows: readonly PutRows[], isGated: boolean): AsyncGene
     yield concatBatches(rows.slice(at, at + 4096).map((each) => withSystemColumns(each, isGated)));
   }
 }
-
-function withSystemColumns({ batch, writtenUs, expiresUs, isDeleted, failedRules }: PutRows, isGated: boolean): Batch {
-  const times = (at: (row: number) => number | null) =>
-    column(
-      "timestamp",
-      Array.from({ length: batch.length }, (_, row) => {
-        const us = at(row);
-        return us === null ? null : BigInt(Math.round(us));
-      }),
-    );
-  const system = {
-    write_time: times(() => writtenUs),
-    api_invocation_time: times(() => writtenUs),
-    is_deleted: column("bool", Array<boolean>(batch.length).fill(isDeleted === true)),
-    expires_time: times((row) => expiresUs?.[row] ?? null),
-    ...(isGated ? { [FAILED_RULES]: column("utf8", failedRules ?? Array<null>(batch.length).fill(null)) } : {}),
-  };
-  return { length: batch.length, columns: { ...batch.columns, ...system } };
-}
-
-function longestTtl({ view }: IngestTarget, { batch, expiresUs }: PutRows): number {
-  if (expiresUs === undefined) return 0;
-  const times = toArray(batch.columns[view.eventTime]!);
-  return Math.max(0, ...expiresUs.map((us, row) => (us === null ? 0 : (us - Number(times[row])) / 1000)));
-}
-
-interface RowsText {
-  readonly writtenUs: number;
-  readonly columns: Readonly<Record<string, readonly ValueText[]>>;
-  readonly expiresUs?: readonly (number | null)[];
-  readonly isDeleted?: true;
-  readonly failedRules?: readonly (string | null)[];
-  readonly isOffline?: true;
-  /** Which call of its log. */
-  readonly call?: number;
-}
-
-function encodeRows({ view }: IngestTarget, rows: PutRows, call: number): Uint8Array {
-  const { batch, writtenUs, expiresUs, isDeleted, failedRules, isOffline } = rows;
-  const columns = sourceSchema(view).map(
-    ({ name }) => [name, (toArray(batch.columns[name]!) as OnlineValue[]).map(encodeValue)] as const,
-  );
-  const text: RowsText = {
-    writtenUs,
-    call,
-    columns: Object.fromEntries(columns),
-    ...(expiresUs === undefined ? {} : { expiresUs }),
-    ...(isDeleted === undefined ? {} : { isDeleted }),
-    ...(failedRules === undefined ? {} : { failedRules }),
-    ...(isOffline === undefined ? {} : { isOffline }),
-  };
-  return Buffer.from(JSON.stringify(text));
-}
-
-function decodeRows({ view }: IngestTarget, payload: Uint8Array): PutRows & { readonly call: number } {
-  const { columns, ...rest } = JSON.parse(Buffer.from(payload).toString("utf8")) as Partial<RowsText>;
-  // The first record of a log says its format, and holds no rows.
-  if (columns === undefined) return { writtenUs: 0, call: -1, batch: emptyRows(view) };
-  const built = sourceSchema(view).map(
-    ({ name, type }) => [name, column(type, (columns[name] ?? []).map(decodeValue) as ValueInput[])] as const,
-  );
-  const length = built[0]?.[1].length ?? 0;
-  return { writtenUs: 0, call: -1, ...rest, batch: { length, columns: Object.fromEntries(built) } };
-}
-
-const emptyRows = (view: IngestTarget["view"]): Batch => ({
-  length: 0,
-  columns: Object.fromEntries(sourceSchema(view).map(({ name, type }) => [name, column(type, [])])),
-});

@@ -9,14 +9,14 @@ import type {
   ViewStatus,
 } from "@millwright/contracts";
 import { column } from "@millwright/data";
-import { type AggregateResults, type AggregateType, columnOfOthers, type CompiledAggregates } from "./aggregates.ts";
+import type { AggregateResults, CompiledAggregates } from "./aggregates.ts";
 import { featureName, type FeatureView } from "../definition/definition.ts";
 import { type FeatureService } from "../definition/service-definition.ts";
 import { rowStale } from "../errors.ts";
 import type { OnlineValue } from "./online-store.ts";
 import type { OnlineReading, OnlineView } from "./online-view.ts";
-import { nullWhereNaN } from "../retrieval/point-in-time.ts";
 import { checkBatch, entityKeysOf, keySchema } from "../definition/source-columns.ts";
+import { columnOfNumbers, columnOfOthers, isNumberResult } from "../windows/result-column.ts";
 
 export interface ReadingOptions {
   readonly timeUs: number;
@@ -121,22 +121,12 @@ export function createVectors(view: FeatureView, { names, types }: CompiledAggre
         columns[featureName(view, name)] = column(type, values[index]!);
       });
       names.forEach((name, index) => {
-        columns[featureName(view, name)] = aggregateColumn(types[index]!, numbers[index]!, others[index]!);
+        const type = types[index]!;
+        columns[featureName(view, name)] = isNumberResult(type)
+          ? columnOfNumbers(type, numbers[index]!)
+          : columnOfOthers(type, others[index]!);
       });
       return columns;
     },
   };
-}
-
-function aggregateColumn(type: AggregateType, numbers: Float64Array, others: readonly unknown[]): Column {
-  if (type === "utf8" || type === "list") return columnOfOthers(type, others);
-  const floats = nullWhereNaN(numbers);
-  return type === "int32" ? asInt32(floats) : floats;
-}
-
-function asInt32(floats: Column): Column {
-  const { validity } = floats;
-  const values = Int32Array.from(floats.values as Float64Array);
-  const whole = { type: "int32" as const, length: floats.length, values };
-  return validity === undefined ? whole : { ...whole, validity };
 }

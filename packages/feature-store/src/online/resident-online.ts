@@ -12,13 +12,14 @@ import type { FeatureService } from "../definition/service-definition.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
 import { addHistory, addKept, rowsFrom } from "./online-load.ts";
-import { createOnlineCursor, type OnlineCursor } from "./online-cursor.ts";
+import { createOnlineCursor } from "./online-cursor.ts";
 import type { OnlineMark, OnlineRecord, OnlineRow, OnlineStore } from "./online-store.ts";
 import { createOnDemand, type OnDemand } from "./on-demand.ts";
 import { withOnDemand } from "./on-demand-read.ts";
-import { createOnlineView, type OnlineReading, type OnlineView } from "./online-view.ts";
+import { createOnlineView, type OnlineReading } from "./online-view.ts";
 import { freshnessMeter, readStored } from "./read-vectors.ts";
-import { createKeyedTurns, createTurns, type Turns } from "./turns.ts";
+import { type Held, loadHeld, marked, recordsOf } from "./resident-held.ts";
+import { createKeyedTurns } from "./turns.ts";
 import { writeReading, type ViewNumbers } from "./vector-reader.ts";
 
 export interface ResidentOnlineOptions extends CallOptions {
@@ -34,21 +35,11 @@ export interface ResidentOnlineOptions extends CallOptions {
 const REWRITE_RATIO = 4;
 const REWRITE_ROWS = 100_000;
 
-interface Held {
-  state: OnlineView;
-  cursor: OnlineCursor;
-  /** The last reload: the batches that it found, and up to when it took their rows. */
-  reloaded: { readonly ids: ReadonlySet<string>; readonly upToUs: number } | undefined;
-  /** Records the store has. */
-  stored: number;
-  readonly turns: Turns;
-}
-
 /** Keeps all rows that reads may need in this process, and appends them to a store that outlives it. */
 export async function createResidentOnline(options: ResidentOnlineOptions): Promise<Online> {
   const { views, store, latenessMs, signal } = options;
   const held = new Map<string, Held>();
-  for (const view of views.values()) held.set(view.id, await load(view, { store, latenessMs, signal }));
+  for (const view of views.values()) held.set(view.id, await loadHeld(view, { store, latenessMs, signal }));
   return new ResidentOnline(options, held);
 }
 
@@ -111,7 +102,7 @@ class ResidentOnline implements Online {
       await this.#append(view, held, mark === undefined || isThere ? fresh : [...fresh, mark], signal);
       return rows.reduce((late, { timeUs }) => (timeUs < watermarkUs ? late + 1 : late), 0);
     };
-    const lateRows = await this.#marked(held, mark, () => held.turns.among(work, signal));
+    const lateRows = await marked(held, mark, () => held.turns.among(work, signal));
     this.#rewriteWhenLong(view, held);
     const { watermarkUs } = held.state;
     return { lateRows, watermarkMs: Number.isFinite(watermarkUs) ? watermarkUs / 1000 : undefined };
@@ -126,7 +117,7 @@ class ResidentOnline implements Online {
       const records: OnlineRecord[] = change.removes === true ? [{ removedKey: key }] : [];
       if (change.row !== undefined) records.push(change.row);
       if (mark !== undefined) records.push(mark);
-      await this.#marked(held, mark, () => this.#append(view, held, records));
+      await marked(held, mark, () => this.#append(view, held, records));
       return change;
     };
     return await this.#inTurnOfKey(`${view.id} ${key}`, () => held.turns.among(work, signal));
@@ -215,17 +206,6 @@ class ResidentOnline implements Online {
     return this.#held.get(view.id)!;
   }
 
-  /** Does work whose rows carry a mark: from here on nobody else brings them online. */
-  async #marked<Result>(held: Held, mark: OnlineMark | undefined, work: () => Promise<Result>): Promise<Result> {
-    if (mark !== undefined) held.cursor.take(mark);
-    try {
-      return await work();
-    } catch (error) {
-      if (mark !== undefined) held.cursor.drop(mark);
-      throw error;
-    }
-  }
-
   async #append(view: FeatureView, held: Held, records: readonly OnlineRecord[], signal?: AbortSignal): Promise<void> {
     if (records.length === 0) return;
     await this.#options.store!.append(view.id, records, { signal });
@@ -245,27 +225,4 @@ class ResidentOnline implements Online {
       .finally(() => this.#background.delete(rewriting));
     this.#background.add(rewriting);
   }
-}
-
-async function load(
-  view: FeatureView,
-  { store, latenessMs, signal }: Pick<ResidentOnlineOptions, "store" | "latenessMs" | "signal">,
-): Promise<Held> {
-  const state = createOnlineView(view, { latenessMs });
-  const cursor = createOnlineCursor();
-  let stored = 0;
-  if (store !== undefined) {
-    for await (const record of store.read(view.id, { signal })) {
-      state.add([record]);
-      cursor.take(record);
-      stored++;
-    }
-  }
-  return { state, cursor, reloaded: undefined, stored, turns: createTurns() };
-}
-
-/** All that is to be kept of a view. */
-function* recordsOf({ state, cursor }: Pick<Held, "state" | "cursor">): IterableIterator<OnlineRecord> {
-  yield* state.records();
-  yield* cursor.records();
 }

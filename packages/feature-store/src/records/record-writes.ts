@@ -6,7 +6,7 @@ import { checkPut } from "../ingestion/gate-check.ts";
 import type { Online, OnlineChange } from "../online/online.ts";
 import { onlineRows } from "../online/online-rows.ts";
 import type { OnlineMark, OnlineRow, OnlineValue } from "../online/online-store.ts";
-import { isDelete } from "../online/online-view.ts";
+import { isDelete } from "../online/kept-row.ts";
 import { keyOf, shown } from "./record-key.ts";
 import type { DeleteOptions, PutOptions, PutResult, RecordsContext, UpdateOptions } from "./record-types.ts";
 import { outranks } from "../online/row-rank.ts";
@@ -94,7 +94,7 @@ export async function deleteRecord(
   { eventTimeMs, hard = false, signal }: DeleteOptions,
 ): Promise<void> {
   const { online, hasOnline, journal } = context;
-  refuseAggregates(view, "Deleting a record");
+  const hasWindows = Object.keys(view.aggregates).length > 0;
   const key = keyOf(view, keys);
   const writtenUs = nowUs(context);
   const timeUs = eventTimeMs === undefined ? writtenUs : Math.round(eventTimeMs * 1000);
@@ -115,6 +115,8 @@ export async function deleteRecord(
   const decide = (newest: OnlineRow | undefined): OnlineChange => {
     const isLater = newest === undefined || timeUs > newest.timeUs;
     if (hard && !isLater) throw deleteOutdated(view.name, timeUs / 1000, newest.timeUs / 1000);
+    // Windows leave out what is before a delete, however late that comes: it stands online as in the history.
+    if (hasWindows) return hard ? { removes: true, row: marker } : { row: marker };
     if (!isLater) return {};
     return hard ? { removes: true } : { row: marker };
   };
@@ -164,10 +166,11 @@ function patched(view: FeatureView, current: OnlineRow, patch: SourceRow, timeUs
 const onlineValue = (value: SourceRow[string]): OnlineValue =>
   value instanceof Date ? BigInt(value.getTime()) * 1000n : (value ?? null);
 
-/** The columns that a view reads, of a row as it is kept online. */
+/** The columns that a view reads, of a row as it is kept online, without inputs. */
 function sourceRow(view: FeatureView, keys: SourceRow, row: OnlineRow): SourceRow {
   const features = Object.keys(view.features).map((name, index) => [name, row.values[index] ?? null] as const);
   return {
+    ...Object.fromEntries(Object.keys(view.inputs).map((name) => [name, null])),
     ...Object.fromEntries(features),
     ...Object.fromEntries(Object.keys(view.entity.keys).map((name) => [name, keys[name]])),
     [view.eventTime]: BigInt(row.timeUs),
@@ -175,6 +178,7 @@ function sourceRow(view: FeatureView, keys: SourceRow, row: OnlineRow): SourceRo
       ? {}
       : { [view.createdTime]: row.createdUs === null ? null : BigInt(row.createdUs) }),
     ...(view.deleted === undefined ? {} : { [view.deleted]: row.isDeleted === true }),
+    ...(view.retracted === undefined ? {} : { [view.retracted]: false }),
   };
 }
 

@@ -1,10 +1,9 @@
 import type { Batch } from "@millwright/contracts";
-import { asFloat64, columnOf, toArray } from "@millwright/data";
 import { compileAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import { valueRange } from "../errors.ts";
-import { createJoinResults, type JoinOptions, type JoinResults, RESULT_ROWS } from "./point-in-time.ts";
-import { windowInput } from "../definition/source-columns.ts";
+import { createJoinResults, type JoinOptions, type JoinResults, newestRow, RESULT_ROWS } from "./point-in-time.ts";
+import { type RowMark, type SortedRows, sortedRows } from "./sorted-rows.ts";
 import type { EntityRows } from "../windows/entity-rows.ts";
 import type { WindowValue } from "../windows/value-column.ts";
 
@@ -25,7 +24,7 @@ export async function* joinAsKnown(
   const rows = createKnownRows(compileAggregates(view).inputs.length);
   let entity = -1;
   for await (const batch of sorted) {
-    const loaded = load(view, batch);
+    const loaded = sortedRows(view, batch);
     for (let row = 0; row < batch.length; row++) {
       if (loaded.entities[row] !== entity) {
         entity = loaded.entities[row]!;
@@ -40,31 +39,6 @@ export async function* joinAsKnown(
   yield results.take();
 }
 
-interface Loaded {
-  readonly entities: Int32Array;
-  readonly times: Float64Array;
-  readonly labels: Int32Array;
-  readonly events: Int32Array;
-  readonly known: Float64Array;
-  readonly inputs: readonly ArrayLike<WindowValue>[];
-  readonly retracted: readonly unknown[] | undefined;
-}
-
-function load(view: FeatureView, batch: Batch): Loaded {
-  const integers = (name: string): Int32Array => columnOf(batch, name).values as Int32Array;
-  return {
-    entities: integers("entity"),
-    times: asFloat64(columnOf(batch, "time")),
-    labels: integers("label"),
-    events: integers("event"),
-    known: asFloat64(columnOf(batch, "known")),
-    inputs: compileAggregates(view).inputs.map((name, index) =>
-      windowInput(view, name, columnOf(batch, `input_${index}`)),
-    ),
-    retracted: view.retracted === undefined ? undefined : toArray(columnOf(batch, "retracted")),
-  };
-}
-
 /** The rows of one entity so far, in order of event time and rank. */
 interface KnownRows {
   readonly length: number;
@@ -75,8 +49,9 @@ interface KnownRows {
   readonly leastKnown: readonly number[];
   /** One list an input. */
   readonly inputs: readonly (readonly WindowValue[])[];
-  readonly retracted: readonly boolean[];
-  add(loaded: Loaded, row: number): void;
+  readonly marks: readonly RowMark[];
+  readonly kept: readonly ReturnType<SortedRows["kept"]>[];
+  add(loaded: SortedRows, row: number): void;
   clear(): void;
 }
 
@@ -86,8 +61,9 @@ function createKnownRows(inputCount: number): KnownRows {
   const known: number[] = [];
   const leastKnown: number[] = [];
   const inputs = Array.from({ length: inputCount }, (): WindowValue[] => []);
-  const retracted: boolean[] = [];
-  const lists: unknown[][] = [times, events, known, leastKnown, retracted, ...inputs];
+  const marks: RowMark[] = [];
+  const kept: ReturnType<SortedRows["kept"]>[] = [];
+  const lists: unknown[][] = [times, events, known, leastKnown, marks, kept, ...inputs];
   return {
     get length() {
       return times.length;
@@ -97,13 +73,16 @@ function createKnownRows(inputCount: number): KnownRows {
     known,
     leastKnown,
     inputs,
-    retracted,
+    marks,
+    kept,
     add(loaded, row) {
+      const knownUs = loaded.known![row]!;
       times.push(loaded.times[row]!);
       events.push(loaded.events[row]!);
-      known.push(loaded.known[row]!);
-      leastKnown.push(Math.min(leastKnown.at(-1) ?? Number.POSITIVE_INFINITY, loaded.known[row]!));
-      retracted.push(loaded.retracted?.[row] === true);
+      known.push(knownUs);
+      leastKnown.push(Math.min(leastKnown.at(-1) ?? Number.POSITIVE_INFINITY, knownUs));
+      marks.push(loaded.markOf(row));
+      kept.push(loaded.kept(row));
       inputs.forEach((list, index) => list.push(loaded.inputs[index]![row]!));
     },
     clear() {
@@ -122,29 +101,51 @@ function createAnswers(
   const ttlUs = view.ttlMs === undefined || keepExpired ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
   const isStrict = Object.keys(view.features).length === 0;
   const values = aggregates.createResults();
-  const kept = aggregates.createRows({ keepRows: false });
+  const kept = aggregates.createRows({ keepRows: false, byRank: true });
   return (rows, label, timeUs) => {
     const newest = newestKnown(rows, timeUs, isStrict);
     if (newest < 0 || timeUs - rows.times[newest]! >= ttlUs) return;
+    if (isDeleted(rows, newest, timeUs)) return;
     if (aggregates.names.length > 0) {
-      fill(kept, view, rows, { fromUs: timeUs - aggregates.longestUs, knownUs: timeUs });
+      // What is retracted may be the newest row, and then the one before it, however old, says how the entity stands.
+      const fromUs = view.retracted === undefined ? timeUs - aggregates.longestUs : Number.NEGATIVE_INFINITY;
+      fill(kept, view, rows, { fromUs, knownUs: timeUs });
+      if (view.retracted !== undefined && !stands(kept, timeUs, ttlUs)) return;
       aggregates.evaluate(kept, timeUs, values);
     }
     results.add(label, rows.events[newest]!, values);
   };
 }
 
-/** The last row known at a time, at it or before it; strictly before it where the view has windows only. −1 for none. */
+/** Whether there is a row that was neither retracted, nor deleted, nor has expired. */
+function stands(kept: EntityRows, timeUs: number, ttlUs: number): boolean {
+  const newest = newestRow(kept.rows, timeUs, true);
+  if (newest < 0) return false;
+  const newestUs = kept.rows.timeAt(newest);
+  return timeUs - newestUs < ttlUs && kept.deletedUs(timeUs, true) < newestUs;
+}
+
+/** The last row or delete known at a time, at it or before it; strictly before it where the view has windows only. −1 for none. */
 function newestKnown(
-  { length, times, known, leastKnown, retracted }: KnownRows,
+  { length, times, known, leastKnown, marks }: KnownRows,
   timeUs: number,
   isStrict: boolean,
 ): number {
   for (let row = length - 1; row >= 0; row--) {
     if (leastKnown[row]! > timeUs) return -1;
-    if (known[row]! <= timeUs && retracted[row] !== true && (!isStrict || times[row]! < timeUs)) return row;
+    if (known[row]! <= timeUs && marks[row] !== "retraction" && (!isStrict || times[row]! < timeUs)) return row;
   }
   return -1;
+}
+
+/** Whether the newest of what is known is a delete, or has one at its own time. */
+function isDeleted({ length, times, known, marks }: KnownRows, newest: number, timeUs: number): boolean {
+  let first = newest;
+  while (first > 0 && times[first - 1] === times[newest]) first--;
+  for (let row = first; row < length && times[row] === times[newest]; row++) {
+    if (marks[row] === "delete" && known[row]! <= timeUs) return true;
+  }
+  return false;
 }
 
 interface Wanted {
@@ -161,9 +162,11 @@ function fill(kept: EntityRows, view: FeatureView, rows: KnownRows, { fromUs, kn
   for (let row = first; row < rows.length; row++) {
     if (rows.known[row]! > knownUs) continue;
     for (let input = 0; input < rows.inputs.length; input++) inputs[input] = rows.inputs[input]![row]!;
-    if (rows.retracted[row] === true) kept.retract(rows.times[row]!, inputs);
+    const rowUs = rows.times[row]!;
+    if (rows.marks[row] === "delete") kept.delete(rowUs);
+    else if (rows.marks[row] === "retraction") kept.retract(rowUs, inputs);
     else {
-      const overflow = kept.add(rows.times[row]!, inputs);
+      const overflow = kept.add(rowUs, inputs, rows.kept[row]);
       if (overflow >= 0) throw valueRange(view.name, Object.keys(view.inputs)[overflow]!, inputs[overflow]! as number);
     }
   }

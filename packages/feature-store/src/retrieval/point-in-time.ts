@@ -1,15 +1,11 @@
-import { asFloat64, columnOf, numericColumn, toArray } from "@millwright/data";
+import { numericColumn } from "@millwright/data";
 import type { Batch, Column } from "@millwright/contracts";
-import {
-  columnOfOthers,
-  compileAggregates,
-  type AggregateResults,
-  type CompiledAggregates,
-} from "../online/aggregates.ts";
+import { compileAggregates, type AggregateResults, type CompiledAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import { valueRange } from "../errors.ts";
 import type { EventWindow } from "../online/event-window.ts";
-import { windowInput } from "../definition/source-columns.ts";
+import { type SortedRows, sortedRows } from "./sorted-rows.ts";
+import { columnOfNumbers, columnOfOthers, isNumberResult } from "../windows/result-column.ts";
 import type { WindowValue } from "../windows/value-column.ts";
 
 /** Rows of a batch of results. */
@@ -23,12 +19,10 @@ export interface JoinOptions {
 /**
  * Joins labels to a view's rows in one pass over both, sorted together.
  *
- * The batches have the columns `entity` (int32), `time` (microseconds, int64), `label` (int32: the label's number, −1 for a row of the view),
- * `event` (int32: the number of the view's row), `retracted` (bool, where the view has retractions) and the view's inputs; they come sorted by entity, then time, then rows of the view before
- * labels, then the order in which one row outranks another. So the last row seen before a label is the newest one at or before its time
- * (the as-of join), and the rows seen so far hold all windows before it.
+ * The batches are what `SortedRows` says; they come sorted by entity, then time, then rows of the view before labels, then the order in which one row outranks
+ * another. So the last row seen before a label is the newest one at or before its time (the as-of join), and the rows seen so far hold all windows before it.
  *
- * Gives, for each label whose newest row is there and has not expired: `label`, `event` (that row's number) and the aggregates.
+ * Gives, for each label whose newest row is there, and has not expired or been deleted: `label`, `event` (that row's number) and the aggregates.
  */
 export async function* joinPointInTime(
   view: FeatureView,
@@ -53,18 +47,9 @@ interface Pass {
   take(): Batch;
 }
 
-interface Loaded {
-  readonly entities: Int32Array;
-  readonly times: Float64Array;
-  readonly labels: Int32Array;
-  readonly events: Int32Array;
-  readonly inputs: readonly ArrayLike<WindowValue>[];
-  readonly retracted: readonly unknown[] | undefined;
-}
-
 function createPass(view: FeatureView, keepExpired: boolean): Pass {
   const aggregates = compileAggregates(view);
-  const kept = aggregates.createRows({ keepRows: false });
+  const kept = aggregates.createRows({ keepRows: false, byRank: true });
   const window = kept.rows;
   const results = createJoinResults(aggregates);
   const values = aggregates.createResults();
@@ -72,14 +57,15 @@ function createPass(view: FeatureView, keepExpired: boolean): Pass {
   const inputs: WindowValue[] | Float64Array = hasTexts ? [] : new Float64Array(aggregates.inputs.length);
   const ttlUs = view.ttlMs === undefined || keepExpired ? Number.POSITIVE_INFINITY : view.ttlMs * 1000;
   const isStrict = Object.keys(view.features).length === 0;
-  let loaded: Loaded | undefined;
+  let loaded: SortedRows | undefined;
   let entity = -1;
   let event = -1;
 
   const answer = (label: number, timeUs: number): void => {
     const newest = newestRow(window, timeUs, isStrict);
     if (newest < 0) return;
-    if (timeUs - window.timeAt(newest) >= ttlUs) return;
+    const newestUs = window.timeAt(newest);
+    if (timeUs - newestUs >= ttlUs || kept.deletedUs(timeUs, isStrict) >= newestUs) return;
     aggregates.evaluate(kept, timeUs, values);
     results.add(label, event, values);
     // Labels of an entity come in order of time: no later one looks back further.
@@ -91,10 +77,10 @@ function createPass(view: FeatureView, keepExpired: boolean): Pass {
       return results.length;
     },
     load(batch) {
-      loaded = loadSorted(view, aggregates, batch);
+      loaded = sortedRows(view, batch);
     },
     step(row) {
-      const { entities, times, labels, events, inputs: columns, retracted } = loaded!;
+      const { entities, times, labels, events, inputs: columns } = loaded!;
       if (entities[row] !== entity) {
         entity = entities[row]!;
         event = -1;
@@ -104,13 +90,13 @@ function createPass(view: FeatureView, keepExpired: boolean): Pass {
         answer(labels[row]!, times[row]!);
         return;
       }
+      const timeUs = times[row]!;
+      const mark = loaded!.markOf(row);
+      if (mark === "delete") return kept.delete(timeUs);
       event = events[row]!;
       for (let input = 0; input < columns.length; input++) inputs[input] = columns[input]![row]!;
-      if (retracted?.[row] === true) {
-        kept.retract(times[row]!, inputs);
-        return;
-      }
-      const overflow = kept.add(times[row]!, inputs);
+      if (mark === "retraction") return kept.retract(timeUs, inputs);
+      const overflow = kept.add(timeUs, inputs, loaded!.kept(row));
       if (overflow >= 0) throw valueRange(view.name, aggregates.inputs[overflow]!, inputs[overflow]! as number);
     },
     take: () => results.take(),
@@ -123,18 +109,6 @@ export function newestRow(window: EventWindow, timeUs: number, isStrict: boolean
   return window.countBefore(isStrict ? timeUs : timeUs + 1) - 1;
 }
 
-function loadSorted(view: FeatureView, aggregates: CompiledAggregates, batch: Batch): Loaded {
-  const integers = (name: string): Int32Array => columnOf(batch, name).values as Int32Array;
-  return {
-    entities: integers("entity"),
-    times: asFloat64(columnOf(batch, "time")),
-    labels: integers("label"),
-    events: integers("event"),
-    inputs: aggregates.inputs.map((name, index) => windowInput(view, name, columnOf(batch, `input_${index}`))),
-    retracted: view.retracted === undefined ? undefined : toArray(columnOf(batch, "retracted")),
-  };
-}
-
 /** What a join has found, until it is taken. */
 export interface JoinResults {
   readonly length: number;
@@ -145,7 +119,7 @@ export interface JoinResults {
 export function createJoinResults({ types }: Pick<CompiledAggregates, "types">): JoinResults {
   const labels = new Int32Array(RESULT_ROWS);
   const events = new Int32Array(RESULT_ROWS);
-  const isNumber = types.map((type) => type === "int32" || type === "float64");
+  const isNumber = types.map(isNumberResult);
   const numbers = types.map((_, index) => new Float64Array(isNumber[index] === true ? RESULT_ROWS : 0));
   const others: unknown[][] = types.map(() => []);
   let length = 0;
@@ -170,7 +144,7 @@ export function createJoinResults({ types }: Pick<CompiledAggregates, "types">):
       types.forEach((type, index) => {
         columns[`aggregate_${index}`] =
           isNumber[index] === true
-            ? nullWhereNaN(numbers[index]!.slice(0, length))
+            ? columnOfNumbers(type, numbers[index]!.slice(0, length))
             : columnOfOthers(type, others[index]!.splice(0));
       });
       const batch: Batch = { length, columns };
@@ -178,17 +152,4 @@ export function createJoinResults({ types }: Pick<CompiledAggregates, "types">):
       return batch;
     },
   };
-}
-
-/** A column of floats in which NaN stands for null. */
-export function nullWhereNaN(values: Float64Array): Column {
-  let validity: Uint8Array | undefined;
-  for (let row = 0; row < values.length; row++) {
-    if (!Number.isNaN(values[row])) continue;
-    validity ??= new Uint8Array((values.length + 7) >> 3).fill(255);
-    validity[row >> 3]! &= ~(1 << (row & 7));
-  }
-  return validity === undefined
-    ? { type: "float64", length: values.length, values }
-    : { type: "float64", length: values.length, values, validity };
 }

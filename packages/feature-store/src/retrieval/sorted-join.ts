@@ -1,6 +1,5 @@
 import { identifier } from "@millwright/duckdb";
 import { joinAsKnown } from "./as-known.ts";
-import { aggregateType } from "../online/aggregates.ts";
 import { featureName, type FeatureView } from "../definition/definition.ts";
 import { asKnownUnsupported } from "../errors.ts";
 import { historySql, type HistoryRows, type HistorySource, namingFile } from "../history/history-sql.ts";
@@ -44,18 +43,14 @@ export async function joinSorted(source: HistorySource, view: FeatureView, reque
     }
     const timesOfLabels = `SELECT e."_entity", epoch_us(l.${time}) AS "_time", l.rowid AS "_label"
       FROM ${labels.sql} AS l JOIN ${entities.sql} AS e USING (${keys.join(", ")}) WHERE isfinite(l.${time})`;
-    const sorted = sortedSql(view, {
-      events: events?.sql ?? `(${read})`,
-      labels: timesOfLabels,
-      isAsKnown: asKnown !== undefined,
-    });
+    const { hasMarks } = rows;
+    const marks = marksOf(view, { hasMarks, isAsKnown: asKnown !== undefined });
+    const sorted = sortedSql(view, { events: events?.sql ?? `(${read})`, labels: timesOfLabels, marks });
     const batchesOf = duckdb.query(sorted, { signal });
     // Of rows with a time to live of their own only the final query knows which have expired.
-    const { hasMarks } = rows;
+    const options = { keepExpired: hasMarks && hasFeatures };
     const found =
-      asKnown === undefined
-        ? joinPointInTime(view, batchesOf, { keepExpired: hasMarks })
-        : joinAsKnown(view, batchesOf, { keepExpired: hasMarks });
+      asKnown === undefined ? joinPointInTime(view, batchesOf, options) : joinAsKnown(view, batchesOf, options);
     const results = await duckdb.register(scratchName("results"), found, { signal });
     tables.push(results);
     return { ...joinedSql(view, request, { results: results.sql, events: events?.sql, hasMarks }), tables };
@@ -87,10 +82,8 @@ function joinedSql(
   const columns = Object.keys(view.features).map(
     (name) => `${known(`${event}.${identifier(name)}`)} AS ${identifier(featureName(view, name))}`,
   );
-  Object.entries(view.aggregates).forEach(([name, aggregate], index) => {
-    const value = known(`${result}."aggregate_${index}"`);
-    const typed = aggregateType(view, aggregate) === "int32" ? `CAST(${value} AS INTEGER)` : value;
-    columns.push(`${typed} AS ${identifier(featureName(view, name))}`);
+  Object.keys(view.aggregates).forEach((name, index) => {
+    columns.push(`${known(`${result}."aggregate_${index}"`)} AS ${identifier(featureName(view, name))}`);
   });
   return { from, columns };
 }
@@ -105,31 +98,54 @@ function eventColumns(view: FeatureView, { hasMarks }: HistoryRows, asKnown: AsK
   return columns.join(", ");
 }
 
+/** A column that says of a row of the view how it counts; null in labels. */
+interface Mark {
+  readonly name: string;
+  readonly sql: string;
+  readonly type: string;
+}
+
+function marksOf(
+  view: FeatureView,
+  { hasMarks, isAsKnown }: { readonly hasMarks: boolean; readonly isAsKnown: boolean },
+): Mark[] {
+  const hasWindows = Object.keys(view.aggregates).length > 0;
+  return [
+    ...(isAsKnown ? [{ name: "known", sql: `"_known"`, type: "BIGINT" }] : []),
+    ...(view.retracted === undefined ? [] : [{ name: "retracted", sql: identifier(view.retracted), type: "BOOLEAN" }]),
+    // Without windows the newest row says it, and the final query looks at that.
+    ...(hasMarks && hasWindows ? [{ name: "deleted", sql: `"_deleted"`, type: "BOOLEAN" }] : []),
+    ...(view.eventId.length > 0 && view.createdTime !== undefined
+      ? [{ name: "created", sql: `"_created"`, type: "BIGINT" }]
+      : []),
+  ];
+}
+
 interface Sorted {
   readonly events: string;
   readonly labels: string;
-  readonly isAsKnown: boolean;
+  readonly marks: readonly Mark[];
 }
 
-const INPUT_TYPES: Readonly<Record<string, string>> = { bool: "BOOLEAN", utf8: "VARCHAR" };
+/** An input as the pass takes it: its type, and its column as that. */
+const INPUTS: Readonly<Record<string, readonly [type: string, sql: (name: string) => string]>> = {
+  bool: ["BOOLEAN", (name) => name],
+  utf8: ["VARCHAR", (name) => name],
+  timestamp: ["DOUBLE", (name) => `epoch_us(${name})`],
+};
+const NUMBER: (typeof INPUTS)[string] = ["DOUBLE", (name) => name];
 
 /** Rows of the view and labels together, in the order that the joins ask for. */
-function sortedSql(view: FeatureView, { events, labels, isAsKnown }: Sorted): string {
+function sortedSql(view: FeatureView, { events, labels, marks }: Sorted): string {
   const hasFeatures = Object.keys(view.features).length > 0;
-  const names = Object.keys(view.inputs);
-  const types = names.map((name) => INPUT_TYPES[view.inputs[name]!] ?? "DOUBLE");
-  const retracted = view.retracted === undefined ? undefined : identifier(view.retracted);
-  const ofEvent = [
-    ...names.map((name, index) => `, CAST(${identifier(name)} AS ${types[index]}) AS "input_${index}"`),
-    ...(retracted === undefined ? [] : [`, ${retracted} AS "retracted"`]),
-  ].join("");
-  const ofLabel = [...types, ...(retracted === undefined ? [] : ["BOOLEAN"])]
-    .map((type) => `, CAST(NULL AS ${type})`)
-    .join("");
-  const taken = [
-    ...names.map((_, index) => `, "input_${index}"`),
-    ...(retracted === undefined ? [] : [`, "retracted"`]),
-  ];
+  const inputs = Object.entries(view.inputs).map(([name, of], index): Mark => {
+    const [type, sql] = INPUTS[of] ?? NUMBER;
+    return { name: `input_${index}`, sql: `CAST(${sql(identifier(name))} AS ${type})`, type };
+  });
+  const given = [...marks, ...inputs];
+  const ofEvent = given.map(({ name, sql }) => `, ${sql} AS "${name}"`).join("");
+  const ofLabel = given.map(({ type }) => `, CAST(NULL AS ${type})`).join("");
+  const taken = given.map(({ name }) => `, "${name}"`).join("");
   // Only a view with features cares which of two rows of equal time is the newer one: sums are the same in any order.
   const rank = hasFeatures
     ? {
@@ -138,11 +154,8 @@ function sortedSql(view: FeatureView, { events, labels, isAsKnown }: Sorted): st
         order: `, "_created" NULLS FIRST, "_sequence"${view.ties === "first" ? " DESC" : ""}`,
       }
     : { event: "", label: "", order: "" };
-  const known = isAsKnown
-    ? { event: `, "_known"`, label: ", NULL", select: `, "_known" AS known` }
-    : { event: "", label: "", select: "" };
-  return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${known.select}${taken.join("")} FROM (
-    SELECT "_entity", "_time", -1 AS "_label", ${hasFeatures ? "rowid" : "-1"} AS "_event"${rank.event}${known.event}${ofEvent} FROM ${events}
-    UNION ALL SELECT "_entity", "_time", "_label", -1${rank.label}${known.label}${ofLabel} FROM (${labels})
+  return `SELECT "_entity" AS entity, "_time" AS time, CAST("_label" AS INTEGER) AS label, CAST("_event" AS INTEGER) AS event${taken} FROM (
+    SELECT "_entity", "_time", -1 AS "_label", ${hasFeatures ? "rowid" : "-1"} AS "_event"${rank.event}${ofEvent} FROM ${events}
+    UNION ALL SELECT "_entity", "_time", "_label", -1${rank.label}${ofLabel} FROM (${labels})
   ) ORDER BY "_entity", "_time", "_label" >= 0${rank.order}`;
 }

@@ -4,8 +4,12 @@ import type { TimeWindow } from "./time-window.ts";
 /** What is wrong with an aggregate, and how it is mended. */
 export type AggregateProblem = readonly [problem: string, remedy: string];
 
-/** Aggregates that texts have too. */
-const OF_TEXT = new Set<Aggregate["kind"]>(["distinct", "firstValue", "lastValue"]);
+/** Aggregates of values that cannot be added up. */
+const LISTED = {
+  utf8: ["distinct", "first", "last", "firstValue", "lastValue"],
+  timestamp: ["distinct", "first", "last", "firstValue", "lastValue", "min", "max"],
+} as const;
+const WORDS = { utf8: "text", timestamp: "timestamp" } as const;
 
 /** @returns undefined where nothing is wrong. */
 export function aggregateProblem(
@@ -20,8 +24,10 @@ export function aggregateProblem(
   if (input !== undefined && !Object.hasOwn(inputs, input)) {
     return [`"${name}" is of "${input}"`, "Declare it under `inputs` with its type."];
   }
-  if (input !== undefined && inputs[input] === "utf8" && !OF_TEXT.has(kind)) {
-    return [`"${name}" is the ${kind} of the text "${input}"`, `Of text there are ${[...OF_TEXT].join(", ")}.`];
+  const type = inputs[input ?? ""];
+  if ((type === "utf8" || type === "timestamp") && !(LISTED[type] as readonly string[]).includes(kind)) {
+    const word = WORDS[type];
+    return [`"${name}" is the ${kind} of the ${word} "${input}"`, `Of a ${word} there are ${LISTED[type].join(", ")}.`];
   }
   if ((kind === "first" || kind === "last") && !(Number.isSafeInteger(amount) && amount! >= 1)) {
     return [`"${name}" has ${amount} values`, "Give a whole number from 1."];

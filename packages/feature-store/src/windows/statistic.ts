@@ -18,7 +18,7 @@ import {
 import { varianceOfSums } from "./whole.ts";
 
 /** What an aggregate is at a time: NaN or undefined for null. */
-export type AggregateValue = number | string | undefined | readonly number[];
+export type AggregateValue = number | string | undefined | readonly (number | string)[];
 
 /** How an aggregate is computed: of the rows of a window, or of partials of its rows. */
 export interface Statistic {
@@ -66,7 +66,7 @@ export function createStatistic(aggregate: Aggregate, input: StatisticInput): St
     case "first":
     case "last":
       return endsStatistic(kind, aggregate.amount!, input, (values) =>
-        values.map(({ value }) => (value as number) / input.scale),
+        values.map(({ value }) => (typeof value === "number" ? value / input.scale : value)),
       );
     case "firstValue":
     case "lastValue":

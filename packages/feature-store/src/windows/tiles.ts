@@ -1,3 +1,4 @@
+import { EventHashes } from "./event-hashes.ts";
 import { floorTo } from "./time-window.ts";
 import type { PartialKind, PartialText } from "./partial.ts";
 import type { WindowValue } from "./value-column.ts";
@@ -18,6 +19,8 @@ export interface TilePlan {
   /** How far before a time a tile may start and still count. */
   readonly reachUs: number;
   readonly partials: readonly TiledPartial[];
+  /** Whether tiles remember the events that are in them, so that none comes in twice. Default: false. */
+  readonly remembers?: boolean | undefined;
 }
 
 /** A tile as it is kept on disk. */
@@ -31,6 +34,8 @@ export interface TileText {
   readonly rows: number;
   /** By the name of the partial. */
   readonly partials: Readonly<Record<string, PartialText>>;
+  /** The events in it, where they are remembered: base64 of their hashes. */
+  readonly events?: string | undefined;
 }
 
 interface Tile {
@@ -39,6 +44,7 @@ interface Tile {
   lastUs: number;
   rows: number;
   readonly states: unknown[];
+  readonly events: EventHashes | undefined;
 }
 
 /** The rows of one entity that are no longer kept one by one: partials by spans of time of equal length. */
@@ -46,12 +52,24 @@ export interface Tiles {
   readonly length: number;
   /** Adds a row, wherever its time falls. */
   add(timeUs: number, valueOf: (input: number) => WindowValue): void;
+  /** Remembers an event, by its hash, in the tile that its time falls in. */
+  remember(timeUs: number, hash: number): void;
+  /** Whether there is a tile that a time falls in. */
+  covers(timeUs: number): boolean;
+  /** Whether an event is remembered. */
+  has(timeUs: number, hash: number): boolean;
   /** Joins a tile that was kept elsewhere. @returns false where it is of other windows, and nothing was added. */
   addText(tile: TileText): boolean;
-  /** Adds the states of a partial in [fromUs, toUs) to a list. */
-  collect(partial: number, fromUs: number, toUs: number, states: unknown[]): void;
+  /** Adds the states of a partial in [fromUs, toUs) to a list, without tiles all of whose rows are deleted: at `deletedUs` or before. */
+  collect(
+    partial: number,
+    span: { readonly fromUs: number; readonly toUs: number; readonly deletedUs?: number | undefined },
+    states: unknown[],
+  ): void;
   /** Forgets the tiles that start before a time. */
   dropBefore(timeUs: number): void;
+  /** Forgets the tiles all of whose rows are at a time or before it. */
+  dropThrough(timeUs: number): void;
   clear(): void;
   /** Whether a tile has rows both before a time and from it on. */
   isCutAt(timeUs: number): boolean;
@@ -66,10 +84,12 @@ export function createTiles(plan: TilePlan): Tiles {
 class TileLine implements Tiles {
   readonly #widthUs: number;
   readonly #partials: readonly TiledPartial[];
+  readonly #remembers: boolean;
   /** By start. */
   #tiles: Tile[] = [];
 
-  constructor({ widthUs, partials }: TilePlan) {
+  constructor({ widthUs, partials, remembers = false }: TilePlan) {
+    this.#remembers = remembers;
     this.#widthUs = widthUs;
     this.#partials = partials;
   }
@@ -87,6 +107,20 @@ class TileLine implements Tiles {
     });
   }
 
+  remember(timeUs: number, hash: number): void {
+    const tile = this.#tileAt(floorTo(timeUs, this.#widthUs));
+    extend(tile, { firstUs: timeUs, lastUs: timeUs, rows: 0 });
+    tile.events?.add(hash);
+  }
+
+  covers(timeUs: number): boolean {
+    return this.#found(timeUs) !== undefined;
+  }
+
+  has(timeUs: number, hash: number): boolean {
+    return this.#found(timeUs)?.events?.has(hash) === true;
+  }
+
   addText(text: TileText): boolean {
     const isOfPlan = this.#partials.every(({ name }) => Object.hasOwn(text.partials, name));
     if (text.widthUs !== this.#widthUs || !isOfPlan) return false;
@@ -95,19 +129,30 @@ class TileLine implements Tiles {
     this.#partials.forEach(({ kind, name }, index) => {
       tile.states[index] = kind.merge([tile.states[index], kind.decode(text.partials[name]!)]);
     });
+    if (text.events !== undefined) tile.events?.addEncoded(text.events);
     return true;
   }
 
-  collect(partial: number, fromUs: number, toUs: number, states: unknown[]): void {
+  collect(
+    partial: number,
+    { fromUs, toUs, deletedUs = -Infinity }: Parameters<Tiles["collect"]>[1],
+    states: unknown[],
+  ): void {
     const tiles = this.#tiles;
     for (let at = this.#placeOf(fromUs); at < tiles.length && tiles[at]!.startUs < toUs; at++) {
-      states.push(tiles[at]!.states[partial]);
+      if (tiles[at]!.lastUs > deletedUs) states.push(tiles[at]!.states[partial]);
     }
   }
 
   dropBefore(timeUs: number): void {
     const gone = this.#placeOf(timeUs);
     if (gone > 0) this.#tiles.splice(0, gone);
+  }
+
+  dropThrough(timeUs: number): void {
+    if (this.#tiles.some(({ lastUs }) => lastUs <= timeUs)) {
+      this.#tiles = this.#tiles.filter(({ lastUs }) => lastUs > timeUs);
+    }
   }
 
   clear(): void {
@@ -119,11 +164,25 @@ class TileLine implements Tiles {
   }
 
   *texts(fromUs: number): IterableIterator<TileText> {
-    for (const { startUs, firstUs, lastUs, rows, states } of this.#tiles.filter((tile) => tile.firstUs >= fromUs)) {
+    for (const { startUs, firstUs, lastUs, rows, states, events } of this.#tiles) {
+      if (firstUs < fromUs) continue;
       const encoded = this.#partials.map(({ name, kind }, index) => [name, kind.encode(states[index])] as const);
-      const partials = Object.fromEntries(encoded);
-      yield { tileUs: startUs, widthUs: this.#widthUs, firstUs, lastUs, rows, partials };
+      const text = {
+        tileUs: startUs,
+        widthUs: this.#widthUs,
+        firstUs,
+        lastUs,
+        rows,
+        partials: Object.fromEntries(encoded),
+      };
+      yield events === undefined ? text : { ...text, events: events.encode() };
     }
+  }
+
+  #found(timeUs: number): Tile | undefined {
+    const startUs = floorTo(timeUs, this.#widthUs);
+    const tile = this.#tiles[this.#placeOf(startUs)];
+    return tile?.startUs === startUs ? tile : undefined;
   }
 
   /** The first tile that does not start before a time. */
@@ -145,7 +204,8 @@ class TileLine implements Tiles {
     const place = this.#placeOf(startUs);
     if (tiles[place]?.startUs !== startUs) {
       const states = this.#partials.map(({ kind }) => kind.empty());
-      tiles.splice(place, 0, { startUs, firstUs: Infinity, lastUs: -Infinity, rows: 0, states });
+      const events = this.#remembers ? new EventHashes() : undefined;
+      tiles.splice(place, 0, { startUs, firstUs: Infinity, lastUs: -Infinity, rows: 0, states, events });
     }
     return tiles[place]!;
   }

@@ -38,11 +38,12 @@ export const rankOfShare = (share: number, count: number): number => Math.max(1,
 
 /** The smallest value that at least this share of all do not exceed; NaN without values. */
 export function quantileOfCounts(counts: ValueCounts, share: number): number {
-  const values = [...(counts as Map<number, number>)].sort(([first], [second]) => first - second);
-  const total = values.reduce((all, [, times]) => all + times, 0);
+  let total = 0;
+  for (const times of counts.values()) total += times;
   let left = rankOfShare(share, total);
-  for (const [value, times] of values) {
-    left -= times;
+  // Typed arrays sort numbers without a call for each pair.
+  for (const value of Float64Array.from(counts.keys() as Iterable<number>).sort()) {
+    left -= counts.get(value)!;
     if (left <= 0) return value;
   }
   return Number.NaN;
