@@ -16,7 +16,9 @@ import {
   compileTransforms,
   createProfiler,
   fitTransforms,
+  fitTransformsOutOfFold,
   type FittedTransforms,
+  type OutOfFoldTransforms,
   parseTransforms,
   type Profile,
   profileOf,
@@ -38,7 +40,10 @@ import type { EpochReport, RunMessage, RunSummary, TrainingRequest, Verdict } fr
 import { type LoopResult, metricsOf, TrainingLoop } from "./training-loop.ts";
 
 interface Prepared {
+  /** Fitted to all training rows: for validation and serving. */
   readonly transforms: FittedTransforms;
+  /** Whether training rows were encoded without their own labels. */
+  readonly outOfFold: boolean;
   readonly names: readonly string[];
   readonly train: Matrix;
   readonly validation: Matrix | undefined;
@@ -79,22 +84,29 @@ async function prepare(request: TrainingRequest, task: TrainingTask, context: Wo
   const trainSet = await openSet(duckdb, request.train, request, "training");
   const validationSet =
     request.validation === null ? undefined : await openSet(duckdb, request.validation, request, "validation");
-  const transforms = await transformsOf(request, trainSet, signal);
+  const { fitted: transforms, trainBatch } = await transformsOf(request, trainSet, signal);
   const compiled = compileTransforms(transforms);
   const columns = trainSet.schema.filter(({ name }) => compiled.columns.includes(name));
   const profiler = createProfiler(columns);
-  const load = (dataset: Dataset, role: "training" | "validation", onBatch?: (batch: Batch) => void): Promise<Matrix> =>
-    loadMatrix(dataset, compiled, {
-      role,
-      label: request.label,
-      task,
-      maxRows: request.maxRows ?? undefined,
-      onBatch,
-      signal,
-    });
-  const train = await load(trainSet, "training", (batch) => profiler.update(batch));
-  const validation = validationSet === undefined ? undefined : await load(validationSet, "validation");
-  return { transforms, names: compiled.names, train, validation, features: profiler.profile() };
+  const common = { label: request.label, task, maxRows: request.maxRows ?? undefined, signal };
+  const train = await loadMatrix(trainSet, compiled, {
+    ...common,
+    role: "training",
+    transform: trainBatch,
+    onBatch: (batch) => profiler.update(batch),
+  });
+  const validation =
+    validationSet === undefined
+      ? undefined
+      : await loadMatrix(validationSet, compiled, { ...common, role: "validation" });
+  return {
+    transforms,
+    outOfFold: trainBatch !== undefined,
+    names: compiled.names,
+    train,
+    validation,
+    features: profiler.profile(),
+  };
 }
 
 async function openSet(
@@ -110,21 +122,29 @@ async function openSet(
   return dataset;
 }
 
-/** Those given; else the plan's, fitted once a run, so that every attempt has the same. */
+/**
+ * Those given; else the plan's, fitted once a run, so that every attempt has the same. Where the plan encodes by the target, training rows go through
+ * `trainBatch`, which does not know their own labels: what a row tells of its label must not come out of the label.
+ */
 async function transformsOf(
   request: TrainingRequest,
   dataset: Dataset,
   signal: AbortSignal,
-): Promise<FittedTransforms> {
-  if (request.transforms !== null) return parseTransforms(request.transforms);
+): Promise<{ readonly fitted: FittedTransforms } & Partial<OutOfFoldTransforms>> {
+  if (request.transforms !== null) return { fitted: parseTransforms(request.transforms) };
+  const plan = request.plan ?? [];
   const path = join(request.directory, "transforms.json");
   const kept = await readFile(path, "utf8").catch(() => undefined);
-  if (kept !== undefined) return parseTransforms(JSON.parse(kept));
-  const fitted = await fitTransforms(request.plan ?? [], dataset, { signal });
+  const ofTarget = plan.some(({ kind }) => kind === "target");
+  if (kept !== undefined && !ofTarget) return { fitted: parseTransforms(JSON.parse(kept)) };
+  // Fits of the folds are not kept: of the same rows, plan and seed come the same.
+  const outOfFold = ofTarget ? await fitTransformsOutOfFold(plan, dataset, { seed: request.seed, signal }) : undefined;
+  if (kept !== undefined) return { ...outOfFold, fitted: parseTransforms(JSON.parse(kept)) };
+  const fitted = outOfFold?.fitted ?? (await fitTransforms(plan, dataset, { signal }));
   await mkdir(request.directory, { recursive: true });
   await writeFile(`${path}.draft`, JSON.stringify(fitted));
   await rename(`${path}.draft`, path);
-  return fitted;
+  return { ...outOfFold, fitted };
 }
 
 async function runSession(session: Session, definition: TrainingDefinition): Promise<RunSummary> {
@@ -204,7 +224,7 @@ function fingerprintOf({ request, tfjs, prepared, ready }: Session): Readonly<Re
     batchSize: String(request.batchSize),
     rows: String(prepared.train.rows),
     data: request.train.digest,
-    transforms: digestOfJson(prepared.transforms),
+    transforms: `${digestOfJson(prepared.transforms)}${prepared.outOfFold ? ", out of fold" : ""}`,
     optimizer: ready.optimizer.getClassName(),
   };
 }
