@@ -82,6 +82,7 @@ export async function serveFeast(name, repository, workers) {
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   const stop = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     await gone;
