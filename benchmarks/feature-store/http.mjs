@@ -75,6 +75,15 @@ const protocols = {
       return (feature) => toArray(columns[`p${width}__f${feature}`]);
     },
   },
+  jsonToArrow: {
+    request: (width, keys) =>
+      requestOf({
+        path: `/house/services/s${width}/read`,
+        body: JSON.stringify({ entities: { user: keys } }),
+        headers: { accept: ARROW },
+      }),
+    read: (body, width) => protocols.arrow.read(body, width),
+  },
   feast: feastProtocol({}),
   // What Feast computed beforehand it only finds under full names.
   precomputed: feastProtocol({ suffix: "_precomputed", fullNames: true }),
@@ -263,6 +272,7 @@ try {
     of("Feast, Redis, precomputed", theirs.redis, "precomputed", feastRedis.pid),
     of("LMDB, JSON", ours.lmdb, "json"),
     of("LMDB, Arrow", ours.lmdb, "arrow"),
+    of("LMDB, JSON in, Arrow out", ours.lmdb, "jsonToArrow"),
     of("LMDB, Feast's protocol", ours.lmdb, "feast"),
     of("Redis, JSON", ours.redis, "json", ourRedis.pid),
     of("Redis, Arrow", ours.redis, "arrow", ourRedis.pid),

@@ -1,5 +1,5 @@
-import type { Batch, FeatureStatus, FeatureVectors, ViewStatus } from "@millwright/contracts";
-import { column, toIpc, withColumns } from "@millwright/data";
+import type { Batch, Column, FeatureStatus, FeatureVectors, Schema, ViewStatus } from "@millwright/contracts";
+import { column, createIpcWriter } from "@millwright/data";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import type { CheckAccess } from "./access.ts";
@@ -24,6 +24,7 @@ export function readRoute(
 ): HttpRoute {
   const { name, digest, entityKeys, requestInputs, features, views } = service;
   const write = answerWriter(service);
+  const writeArrow = arrowWriter(service);
   const given = {
     entities: batchSchema(entityKeys),
     request: batchSchema(requestInputs),
@@ -48,7 +49,7 @@ export function readRoute(
       const { timeMs = setting.clock.nowMs(), ...rows } = requestOf(service, request, setting.maxBodyRows);
       const vectors = await store.read(name, { ...rows, timeMs, signal: request.signal });
       return isArrow
-        ? { status: 200, contentType: arrowStream, body: toIpc(withStatus(vectors)) }
+        ? { status: 200, contentType: arrowStream, body: writeArrow(vectors) }
         : jsonText(write(vectors, timeMs));
     },
   };
@@ -166,17 +167,22 @@ function writeStatus({ status, ageMs }: ViewStatus, to: JsonBytes): void {
   to.text("}");
 }
 
-/** The features, and by view the columns `<view>.status` and `<view>.ageMs`, null where there is no row. */
-function withStatus({ features, views }: FeatureVectors): Batch {
-  const status = Object.entries(views).flatMap(([view, each]) => [
-    [`${view}.status`, column("utf8", each.status)] as const,
-    [
-      `${view}.ageMs`,
-      column(
-        "float64",
-        Array.from(each.ageMs, (age) => (Number.isNaN(age) ? null : age)),
-      ),
-    ] as const,
+/**
+ * What writes answers in Arrow: the features, and by view the columns `<view>.status` and `<view>.ageMs`, null where there is no row.
+ */
+export function arrowWriter({ features, views }: FeatureService): (vectors: FeatureVectors) => Uint8Array {
+  const status = views.flatMap(({ name }): Schema => [
+    { name: `${name}.status`, type: "utf8" },
+    { name: `${name}.ageMs`, type: "float64" },
   ]);
-  return withColumns(features, Object.fromEntries(status));
+  const write = createIpcWriter([...features, ...status]);
+  return ({ features: batch, views: statuses }) => {
+    const columns: Record<string, Column> = { ...batch.columns };
+    for (const { name } of views) {
+      const { status: each, ageMs } = statuses[name]!;
+      columns[`${name}.status`] = column("utf8", each);
+      columns[`${name}.ageMs`] = nullWhereNaN(ageMs);
+    }
+    return write({ length: batch.length, columns });
+  };
 }
