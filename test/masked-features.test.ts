@@ -128,4 +128,8 @@ test("FS-31: an endpoint that names whom it reads as needs a source that can", a
     endpoints: { late: { variants: { main: { model: "late/1", weight: 1 } }, readFeaturesAs: "caller" } },
   } as const;
   await expect(openModelServer(options)).rejects.toThrow("featuresAs");
+  for (const wrong of ["Caller", {}, { principal: "" }])
+    await expect(serve(opened, wrong as never), JSON.stringify(wrong)).rejects.toThrow(
+      "neither { principal: text } nor",
+    );
 });
