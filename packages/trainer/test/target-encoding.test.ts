@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Batch, createRandom } from "@millwright/contracts";
 import { batchOf, column, fitTransforms, type TransformPlan } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
@@ -39,5 +40,38 @@ test(
     const leaked = await leaking.result();
     expect(leaked.epochs.at(-1)?.trainLoss).toBeLessThan(0.55);
     expect(leaked.metrics["logLoss"]).toBeGreaterThan(0.8);
+  },
+);
+
+test(
+  "DQ-12: a run that goes on from a killed one encodes its rows as that did, and ends with the weights of an uninterrupted one",
+  { timeout: 600_000 },
+  async () => {
+    await using setting = await openSetting();
+    const train = await setting.save("train", coins(1_000, 1));
+    const start = (resumeFrom?: string) =>
+      setting.trainer.start(fixture("plain.train.js"), {
+        data: { train },
+        label: "late",
+        plan,
+        epochs: 3,
+        batchSize: 20,
+        seed: 5,
+        resumeFrom,
+        checkpoints: { everySteps: 10 },
+        progressEveryMs: 0,
+      });
+    const whole = await (await start()).result();
+    const killed = await start();
+    let pid = 0;
+    for await (const { type, data } of killed.events()) {
+      if (type === "run.started") pid = data["pid"] as number;
+      if (type !== "run.progress" || (data["step"] as number) < 60) continue;
+      process.kill(pid, "SIGKILL");
+      break;
+    }
+    await expect(killed.result()).rejects.toMatchObject({ code: "TRAINER_RUN_FAILED" });
+    const resumed = await (await start(join(killed.directory, "checkpoints"))).result();
+    expect(resumed.weightsDigest).toBe(whole.weightsDigest);
   },
 );
