@@ -74,6 +74,7 @@ export function startPeer({ name, command, args = [], env = {} }) {
   const next = async () => (answers.length > 0 ? answers.shift() : await new Promise((resolve) => (waiting = resolve)));
   return {
     name,
+    pid: child.pid,
     /** Sends a request and waits for its answer. @returns it with wall and processor seconds. */
     async ask(request) {
       const before = usageOfTree(child.pid);

@@ -159,6 +159,9 @@ const datasets: Subjects = {
   arrowDataOf: well(data.arrowDataOf, () => [km]),
   columnFromArrow: well(data.columnFromArrow, () => [arrow.getChildAt(0)!.data[0], "km"]),
   fromArrow: well(data.fromArrow, () => [arrow]),
+  createIpcWriter: well(data.createIpcWriter, () => [schema], {
+    DATA_SCHEMA_MISMATCH: () => data.createIpcWriter(schema)(other),
+  }),
   toIpc: well(data.toIpc, () => [[batch]], { RangeError: () => data.toIpc([]) }),
   fromIpc: well(data.fromIpc, () => [data.toIpc(batch)], {
     DATA_ARROW_INVALID: () => data.fromIpc(data.toIpc(batch).subarray(0, 40)),

@@ -5,6 +5,7 @@ import { unknownView } from "./errors.ts";
 import { createFeastMaterializer } from "./feast/materialize.ts";
 import { getOnlineFeatures } from "./feast/online-features.ts";
 import { feastErrorAnswer } from "./feast/refusal.ts";
+import { vectorRoutes } from "./feast/vector-search.ts";
 import { pushRows, writeToOnlineStore } from "./feast/write.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { accessCheck } from "./http/access.ts";
@@ -60,6 +61,7 @@ export function feastRoutes(
     post("/materialize-incremental", "Loads online rows from the history.", (request) =>
       materializer.answer(request, "incremental"),
     ),
+    ...vectorRoutes({ ...common, versions }, check),
     {
       method: "GET",
       path: "/health",

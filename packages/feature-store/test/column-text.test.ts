@@ -2,7 +2,7 @@ import { createRandom, formatEventTime, type ColumnType } from "@millwright/cont
 import { column, toArray, type ValueInput } from "@millwright/data";
 import { expect, test } from "vitest";
 import { columnOfJson } from "../src/http/batch-body.ts";
-import { columnWriter, feastColumnWriter } from "../src/http/column-text.ts";
+import { columnText, columnWriter, feastColumnWriter } from "../src/http/column-text.ts";
 import { feastValueReaders, parsePythonTime, valueReaders } from "../src/http/value-readers.ts";
 import { parsePythonJson } from "../src/feast/python-json.ts";
 
@@ -39,22 +39,53 @@ test("what is written is read again to the bit, in the house's JSON and in Feast
   for (const [type, given] of Object.entries({ ...values, timestamp: times })) {
     const field = { name: "x", type: type as ColumnType };
     const written = column(field.type, given);
-    const again = columnOfJson("It", field, JSON.parse(columnWriter(field.type)(written)) as unknown[], valueReaders);
+    const again = columnOfJson(
+      "It",
+      field,
+      JSON.parse(columnText(columnWriter(field.type), written)) as unknown[],
+      valueReaders,
+    );
     expect(toArray(again), type).toEqual(toArray(written));
     if (type === "timestamp") continue;
-    const text = parsePythonJson(feastColumnWriter(field.type)(written)) as unknown[];
+    const text = parsePythonJson(columnText(feastColumnWriter(field.type), written)) as unknown[];
     expect(toArray(columnOfJson("It", field, text, feastValueReaders)), type).toEqual(toArray(written));
   }
   const odd = column("float64", [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0]);
-  expect(columnWriter("float64")(odd)).toBe('["NaN","Infinity","-Infinity","-0"]');
-  expect(feastColumnWriter("float64")(odd)).toBe('["NaN","Infinity","-Infinity",-0.0]');
+  expect(columnText(columnWriter("float64"), odd)).toBe('["NaN","Infinity","-Infinity","-0"]');
+  expect(columnText(feastColumnWriter("float64"), odd)).toBe('["NaN","Infinity","-Infinity",-0.0]');
+});
+
+test("a float32 is written in digits that are read as it, to the bit", () => {
+  const bits = new Uint32Array(200_000);
+  const floats = new Float32Array(bits.buffer);
+  // Any bits at all; numbers of usual size; numbers of few digits; and powers of two, below which doubles are closer.
+  for (let at = 0; at < bits.length; at += 4) {
+    bits[at] = random.integer(2 ** 32 - 1);
+    floats[at + 1] = float();
+    floats[at + 2] = random.integer(2 ** 24) / 2 ** random.integer(40);
+    floats[at + 3] = 2 ** (random.integer(60) - 30);
+  }
+  const given = floats.map((value) => (Number.isFinite(value) ? value : 0.1));
+  const text = columnText(columnWriter("float32"), { type: "float32", length: given.length, values: given });
+  const read = (JSON.parse(text) as (number | string)[]).map(Number);
+  given.forEach((value, at) => {
+    if (!Object.is(read[at], value)) throw new Error(`${value} was read as ${read[at]}`);
+  });
+  const shortest = [0.5, -12.25, 1_000_000.5, 16_777_216, 999, 1000, -1_234_567, 2 ** 31, 0.000_001_5, 1e-7];
+  const short = Float32Array.from(shortest);
+  expect(columnText(columnWriter("float64"), column("float64", shortest))).toBe(JSON.stringify(shortest));
+  expect(columnText(columnWriter("float32"), { type: "float32", length: 3, values: short })).toBe(
+    "[0.5,-12.25,1000000.5]",
+  );
 });
 
 test("times are written as formatEventTime writes them, and for Feast in whole seconds rounded down", () => {
   const written = column("timestamp", times);
   const expected = times.map((us) => (us === null ? null : formatEventTime(us as bigint)));
-  expect(JSON.parse(columnWriter("timestamp")(written))).toEqual(expected);
-  expect(feastColumnWriter("timestamp")(column("timestamp", [-1n, 0n, 1_999_999n, null]))).toBe("[-1,0,1,null]");
+  expect(JSON.parse(columnText(columnWriter("timestamp"), written))).toEqual(expected);
+  expect(columnText(feastColumnWriter("timestamp"), column("timestamp", [-1n, 0n, 1_999_999n, null]))).toBe(
+    "[-1,0,1,null]",
+  );
 });
 
 test("times are understood as Python writes them", () => {

@@ -11,6 +11,31 @@ const detail = (feastClass: string, message: string | RegExp) => ({
 const drivers = { driver_id: [1] };
 const refused: readonly (readonly [url: string, body: unknown, status: number, said: unknown])[] = [
   [
+    "search",
+    { features: ["stats:rating"], query: [1, 2], top_k: 3, api_version: 2 },
+    422,
+    detail("FeastError", "No feature view of stats has a vector index: there is nothing to search in"),
+  ],
+  [
+    "retrieve-online-documents",
+    { features: ["none:rating"], query: [1] },
+    404,
+    detail("FeatureViewNotFoundException", "Feature view none does not exist"),
+  ],
+  [
+    "search",
+    { feature_service: "none", query: [1] },
+    404,
+    detail("FeatureServiceNotFoundException", "Feature service none does not exist"),
+  ],
+  ["search", { features: [], query: [1] }, 422, detail("FeastError", "No features specified for retrieval")],
+  [
+    "v1/vector_stores/vs_1/search",
+    { query: "late" },
+    404,
+    { error: { message: "No vector store found with id 'vs_1'", type: "not_found_error" } },
+  ],
+  [
     "get-online-features",
     { features: ["none:rating"], entities: drivers },
     404,
@@ -209,6 +234,7 @@ test("nobody reads or writes whom the authorizer does not let, and a push source
   await using server = await openServer({ authorizer });
   const bodies = {
     "get-online-features": { features: ["stats:rating"], entities: drivers },
+    search: { features: ["stats:rating"], query: [1] },
     push: { push_source_name: "stats", df: {} },
     "write-to-online-store": { feature_view_name: "stats", df: {} },
     "materialize-incremental": { end_ts: "2026-11-25" },
@@ -217,6 +243,8 @@ test("nobody reads or writes whom the authorizer does not let, and a push source
     expect(await server.post(`/${url}`, body), url).toEqual([403, detail("FeastPermissionError", /the door is shut/)]);
   }
   expect((await server.app.inject("/health")).statusCode).toBe(200);
+  expect((await server.app.inject("/v1/vector_stores")).json()).toEqual({ object: "list", data: [] });
+  expect((await server.app.inject("/v1/vector_stores/vs_1")).statusCode).toBe(404);
   expect(() => feastRoutes(server.face.store, { services, pushSources: { a: ["none"] } })).toThrow(
     'No feature view is named "none"',
   );

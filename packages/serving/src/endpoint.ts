@@ -11,7 +11,7 @@ import type {
 } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
 import { captureNow } from "./capture.ts";
-import { variantUnknown } from "./errors.ts";
+import { forbidden, variantUnknown } from "./errors.ts";
 import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type ServedModel, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
@@ -30,6 +30,11 @@ export interface EndpointOptions {
   readonly variants: Readonly<Record<string, VariantOptions>>;
   /** The feature service that answers `entities`. Default: the one the model was trained on. */
   readonly featureService?: string | undefined;
+  /**
+   * As whom the features of `entities` are read, through the server's `featuresAs`: always as one principal, or as each request's caller, who must then be
+   * known. Default: through the server's `features`, as whoever made that.
+   */
+  readonly readFeaturesAs?: { readonly principal: string } | "caller" | undefined;
   /** What happens when its definition is not the one the model was trained on. Default: `"refuse"`. */
   readonly onFeatureMismatch?: "refuse" | "warn" | undefined;
   /** Most rows of several requests that go to the model at once. Default: 256. */
@@ -43,6 +48,7 @@ export interface EndpointSetting {
   readonly source: ModelSource;
   readonly runtimes: readonly ModelRuntime[];
   readonly features: FeatureSource | undefined;
+  readonly featuresAs: ((principal: string) => FeatureSource) | undefined;
   readonly predictions: PredictionSink | undefined;
   readonly redactor: Redactor | undefined;
   readonly instruments: Instruments;
@@ -64,6 +70,8 @@ export class Endpoint {
   readonly name: string;
   readonly #setting: EndpointSetting;
   readonly #options: EndpointOptions;
+  /** The features as the endpoint itself may see them. */
+  readonly #features: FeatureSource | undefined;
   #routes: readonly Route[] = [];
   #inFlight = 0;
   #idle: (() => void) | undefined;
@@ -72,6 +80,8 @@ export class Endpoint {
     this.name = name;
     this.#options = options;
     this.#setting = setting;
+    const as = options.readFeaturesAs;
+    this.#features = typeof as === "object" ? setting.featuresAs?.(as.principal) : setting.features;
   }
 
   get routes(): readonly Route[] {
@@ -94,14 +104,14 @@ export class Endpoint {
 
   /** Loads what the reference means now. */
   openSlot(ref: string, signal?: AbortSignal): Promise<ModelSlot> {
-    const { source, runtimes, features, instruments, clock, logger } = this.#setting;
+    const { source, runtimes, instruments, clock, logger } = this.#setting;
     const { featureService, onFeatureMismatch = "refuse", maxBatchRows = 256, maxQueueRows = 10_000 } = this.#options;
     const labels = { endpoint: this.name };
     const options: SlotOptions = {
       endpoint: this.name,
       source,
       runtimes,
-      features,
+      features: this.#features,
       featureService,
       onFeatureMismatch,
       clock,
@@ -162,6 +172,14 @@ export class Endpoint {
     }
   }
 
+  /** The features as they may be seen for a request. Throws `SERVING_FORBIDDEN` where they are its caller's, and nobody said who that is. */
+  #featuresFor({ entities, principal }: PredictRequest): FeatureSource | undefined {
+    if (this.#options.readFeaturesAs !== "caller" || entities === undefined) return this.#features;
+    if (principal === undefined)
+      throw forbidden(this.name, "it reads features as its caller, and nobody said who that is");
+    return this.#setting.featuresAs?.(principal);
+  }
+
   #enter(): void {
     this.#inFlight += 1;
     this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
@@ -184,7 +202,7 @@ export class Endpoint {
     const model = { name, ...(version === undefined ? {} : { version }), digest };
     let prepared: Prepared | undefined;
     try {
-      const pending = prepare(served, request, this.#setting.features);
+      const pending = prepare(served, request, this.#featuresFor(request));
       prepared = pending instanceof Promise ? await pending : pending;
       const outputs = await served.batcher.answer({
         payload: prepared.payload,

@@ -22,6 +22,8 @@ export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly
   SERVING_ROUTE_UNKNOWN: 404,
   SERVING_VARIANT_UNKNOWN: 404,
   SERVING_VERSION_UNKNOWN: 404,
+  // What the feature store says to a principal who may not read.
+  FEATURE_STORE_ACCESS_DENIED: 403,
   PORT_CLOSED: 503,
   PORT_DEPLOYMENT_RUNNING: 409,
   PORT_FEATURE_SERVICE_UNKNOWN: 500,

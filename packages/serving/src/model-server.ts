@@ -44,6 +44,11 @@ export interface ModelServerOptions extends CallOptions {
   readonly runtimes: readonly ModelRuntime[];
   /** Answers `entities`. Without it endpoints take `instances` and `inputs`. */
   readonly features?: FeatureSource | undefined;
+  /**
+   * The features as a principal may see them, for endpoints that say `readFeaturesAs`; with the feature store
+   * `(principal) => restrictStore(store, { services, authorizer, principal })`. Called for each request that is read as its caller.
+   */
+  readonly featuresAs?: ((principal: string) => FeatureSource) | undefined;
   /** By the name that clients call. */
   readonly endpoints: Readonly<Record<string, EndpointOptions>>;
   /** The endpoint of `/invocations`. Default: the first. */
@@ -123,13 +128,23 @@ export async function openModelServer(options: ModelServerOptions): Promise<Mode
   return server;
 }
 
-function checkOptions({ endpoints, defaultEndpoint }: ModelServerOptions): void {
+function checkOptions({ endpoints, defaultEndpoint, features, featuresAs }: ModelServerOptions): void {
   const names = Object.keys(endpoints);
   if (names.length === 0) throw new RangeError("A model server needs at least one endpoint.");
   if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
     throw new RangeError(`defaultEndpoint "${defaultEndpoint}" is none of ${names.join(", ")}.`);
   }
-  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1 }] of Object.entries(endpoints)) {
+  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1, readFeaturesAs }] of Object.entries(endpoints)) {
+    if (readFeaturesAs !== undefined) {
+      // What is mistyped must not come to mean that all is seen.
+      if (
+        readFeaturesAs !== "caller" &&
+        !(typeof readFeaturesAs.principal === "string" && readFeaturesAs.principal !== "")
+      )
+        throw new RangeError(`readFeaturesAs of the endpoint "${name}" is neither { principal: text } nor "caller".`);
+      if (features === undefined || featuresAs === undefined)
+        throw new RangeError(`The endpoint "${name}" says readFeaturesAs: give \`features\` and \`featuresAs\`.`);
+    }
     const weights = Object.values(variants).map(({ weight }) => weight);
     if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !weights.some((weight) => weight > 0)) {
       throw new RangeError(`The weights of the endpoint "${name}" must be finite, at least 0, and one of them more.`);
@@ -187,11 +202,12 @@ class OpenServer implements ModelServer {
       events,
       signal,
     } = this.#options;
-    const { source, runtimes, features, predictions, redactor, seed = 0 } = this.#options;
+    const { source, runtimes, features, featuresAs, predictions, redactor, seed = 0 } = this.#options;
     const setting: EndpointSetting = {
       source,
       runtimes,
       features,
+      featuresAs,
       predictions,
       redactor,
       instruments: createInstruments(meter),
@@ -319,14 +335,15 @@ class OpenServer implements ModelServer {
   }
 
   async #predictFor(endpoint: string, request: PredictRequest, headers: HttpRequest["headers"]): Promise<Prediction> {
-    const { authorizer, principal } = this.#options;
+    const { authorizer } = this.#options;
+    const principal = this.#options.principal?.(headers);
     if (authorizer !== undefined) {
       const decision = await authorizer.decide(
-        { principal: principal?.(headers), action: "endpoint:invoke", resource: `endpoint/${endpoint}` },
+        { principal, action: "endpoint:invoke", resource: `endpoint/${endpoint}` },
         { signal: request.signal },
       );
       if (!decision.allowed) throw forbidden(endpoint, decision.reason);
     }
-    return this.predict(endpoint, request);
+    return this.predict(endpoint, { ...request, principal });
   }
 }

@@ -11,6 +11,8 @@ export interface PredictRequest extends CallOptions {
   readonly instances?: readonly unknown[] | undefined;
   /** Tensors by input name, as the signature says. */
   readonly inputs?: Tensors | undefined;
+  /** Who asks: endpoints that read features as their caller need it. Over HTTP the server's `principal` says it. */
+  readonly principal?: string | undefined;
   /** Names the request in the answer, in capture and in logs. Default: a new UUID. */
   readonly requestId?: string | undefined;
   /** Requests of equal keys go to the same variant. Default: the first entity's keys, else the request's id. */

@@ -1,5 +1,5 @@
 import type { Batch, CallOptions, Column, Dataset, Schema } from "@millwright/contracts";
-import { asFloat64, type CompiledTransforms, columnOf } from "@millwright/data";
+import { asFloat64, type CompiledTransforms, columnOf, type OutOfFoldTransforms } from "@millwright/data";
 import type { TrainingTask } from "./define-training.ts";
 import { dataEmpty, labelInvalid, labelUnknown } from "./errors.ts";
 import type { Matrix } from "./minibatches.ts";
@@ -10,6 +10,8 @@ export interface LoadMatrixOptions extends CallOptions {
   readonly task: TrainingTask;
   /** Most rows kept, evenly spread over the data. */
   readonly maxRows?: number | undefined;
+  /** Transforms batches, told how many rows come before each. Default: as the compiled transforms do. */
+  readonly transform?: OutOfFoldTransforms["trainBatch"] | undefined;
   /** Sees every batch before it is transformed. */
   readonly onBatch?: ((batch: Batch) => void) | undefined;
 }
@@ -29,7 +31,7 @@ export async function loadMatrix(
   transforms: CompiledTransforms,
   options: LoadMatrixOptions,
 ): Promise<Matrix> {
-  const { label, task, maxRows, onBatch, signal } = options;
+  const { label, task, maxRows, transform = transforms.batch, onBatch, signal } = options;
   checkLabel(dataset.schema, label);
   const total = maxRows === undefined ? undefined : await countRows(dataset, label, signal);
   const target = new GrowingMatrix(
@@ -40,7 +42,7 @@ export async function loadMatrix(
   let row = 0;
   for await (const batch of dataset.batches({ columns: [...new Set([...transforms.columns, label])], signal })) {
     onBatch?.(batch);
-    const { data } = transforms.batch(batch);
+    const { data } = transform(batch, row);
     const labels = labelsOf(columnOf(batch, label), label, task, row);
     target.append(data, labels, row, share);
     row += batch.length;

@@ -1,9 +1,8 @@
 // The module that a run's process runs.
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  type Batch,
   type Dataset,
   type DatasetRef,
   digestOf,
@@ -15,9 +14,7 @@ import {
   batchOf,
   compileTransforms,
   createProfiler,
-  fitTransforms,
   type FittedTransforms,
-  parseTransforms,
   type Profile,
   profileOf,
 } from "@millwright/data";
@@ -34,11 +31,15 @@ import type { Matrix } from "./minibatches.ts";
 import { digestWeights } from "./model-state.ts";
 import { packTrained } from "./pack-trained.ts";
 import { predictMatrix } from "./predict-matrix.ts";
+import { transformsOf } from "./run-transforms.ts";
 import type { EpochReport, RunMessage, RunSummary, TrainingRequest, Verdict } from "./run-messages.ts";
 import { type LoopResult, metricsOf, TrainingLoop } from "./training-loop.ts";
 
 interface Prepared {
+  /** Fitted to all training rows: for validation and serving. */
   readonly transforms: FittedTransforms;
+  /** Whether training rows were encoded without their own labels. */
+  readonly outOfFold: boolean;
   readonly names: readonly string[];
   readonly train: Matrix;
   readonly validation: Matrix | undefined;
@@ -79,22 +80,29 @@ async function prepare(request: TrainingRequest, task: TrainingTask, context: Wo
   const trainSet = await openSet(duckdb, request.train, request, "training");
   const validationSet =
     request.validation === null ? undefined : await openSet(duckdb, request.validation, request, "validation");
-  const transforms = await transformsOf(request, trainSet, signal);
+  const { fitted: transforms, trainBatch } = await transformsOf(request, trainSet, signal);
   const compiled = compileTransforms(transforms);
   const columns = trainSet.schema.filter(({ name }) => compiled.columns.includes(name));
   const profiler = createProfiler(columns);
-  const load = (dataset: Dataset, role: "training" | "validation", onBatch?: (batch: Batch) => void): Promise<Matrix> =>
-    loadMatrix(dataset, compiled, {
-      role,
-      label: request.label,
-      task,
-      maxRows: request.maxRows ?? undefined,
-      onBatch,
-      signal,
-    });
-  const train = await load(trainSet, "training", (batch) => profiler.update(batch));
-  const validation = validationSet === undefined ? undefined : await load(validationSet, "validation");
-  return { transforms, names: compiled.names, train, validation, features: profiler.profile() };
+  const common = { label: request.label, task, maxRows: request.maxRows ?? undefined, signal };
+  const train = await loadMatrix(trainSet, compiled, {
+    ...common,
+    role: "training",
+    transform: trainBatch,
+    onBatch: (batch) => profiler.update(batch),
+  });
+  const validation =
+    validationSet === undefined
+      ? undefined
+      : await loadMatrix(validationSet, compiled, { ...common, role: "validation" });
+  return {
+    transforms,
+    outOfFold: trainBatch !== undefined,
+    names: compiled.names,
+    train,
+    validation,
+    features: profiler.profile(),
+  };
 }
 
 async function openSet(
@@ -108,23 +116,6 @@ async function openSet(
   const dataset = duckdb.openRef(ref);
   if (verifyData) await dataset.digest();
   return dataset;
-}
-
-/** Those given; else the plan's, fitted once a run, so that every attempt has the same. */
-async function transformsOf(
-  request: TrainingRequest,
-  dataset: Dataset,
-  signal: AbortSignal,
-): Promise<FittedTransforms> {
-  if (request.transforms !== null) return parseTransforms(request.transforms);
-  const path = join(request.directory, "transforms.json");
-  const kept = await readFile(path, "utf8").catch(() => undefined);
-  if (kept !== undefined) return parseTransforms(JSON.parse(kept));
-  const fitted = await fitTransforms(request.plan ?? [], dataset, { signal });
-  await mkdir(request.directory, { recursive: true });
-  await writeFile(`${path}.draft`, JSON.stringify(fitted));
-  await rename(`${path}.draft`, path);
-  return fitted;
 }
 
 async function runSession(session: Session, definition: TrainingDefinition): Promise<RunSummary> {
@@ -204,7 +195,7 @@ function fingerprintOf({ request, tfjs, prepared, ready }: Session): Readonly<Re
     batchSize: String(request.batchSize),
     rows: String(prepared.train.rows),
     data: request.train.digest,
-    transforms: digestOfJson(prepared.transforms),
+    transforms: `${digestOfJson(prepared.transforms)}${prepared.outOfFold ? ", out of fold" : ""}`,
     optimizer: ready.optimizer.getClassName(),
   };
 }

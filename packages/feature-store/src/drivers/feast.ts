@@ -11,7 +11,7 @@ import type { FeatureService } from "../definition/service-definition.ts";
 import { vectorsOfAnswer } from "../feast/answer.ts";
 import { feastRefused, feastUnreachable } from "../feast/errors.ts";
 import { featuresOfService } from "../feast/wanted.ts";
-import { feastColumnWriter } from "../http/column-text.ts";
+import { columnText, feastColumnWriter } from "../http/column-text.ts";
 import { checkBatch } from "../definition/source-columns.ts";
 
 export interface FeastFeatureSourceOptions {
@@ -100,7 +100,7 @@ function requestText(service: FeatureService, { entities, request }: FeatureRequ
   const taken = takeRows(given, Int32Array.from(rows));
   const fields = new Map([...service.entityKeys, ...service.requestInputs].map((field) => [field.name, field]));
   const lists = [...fields.values()].map(
-    ({ name, type }) => `${JSON.stringify(name)}:${feastColumnWriter(type)(columnOf(taken, name))}`,
+    ({ name, type }) => `${JSON.stringify(name)}:${columnText(feastColumnWriter(type), columnOf(taken, name))}`,
   );
   return `{"features":${JSON.stringify(references)},"full_feature_names":true,"entities":{${lists.join(",")}}}`;
 }

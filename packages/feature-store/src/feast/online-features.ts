@@ -1,12 +1,21 @@
-import { type Batch, type FeatureVectors, formatEventTime, type Schema, type ViewStatus } from "@millwright/contracts";
+import {
+  type Batch,
+  type Column,
+  type FeatureVectors,
+  formatEventTime,
+  type Schema,
+  type ViewStatus,
+} from "@millwright/contracts";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import type { CheckAccess } from "../http/access.ts";
 import { columnOfJson, nullColumn } from "../http/batch-body.ts";
-import { feastColumnWriter } from "../http/column-text.ts";
+import { type ColumnWriter, feastColumnWriter } from "../http/column-text.ts";
 import { bodyTooLarge } from "../http/errors.ts";
 import type { FaceSetting } from "../http/face-options.ts";
+import { JsonBytes, utf8 } from "../http/json-bytes.ts";
 import { type HttpAnswer, type HttpRequest, jsonText } from "../http/message.ts";
+import { NUMBER_BYTES } from "../http/number-text.ts";
 import { feastValueReaders } from "../http/value-readers.ts";
 import { feastBody } from "./body.ts";
 import { feastRefusal } from "./refusal.ts";
@@ -32,8 +41,9 @@ export async function getOnlineFeatures(
 ): Promise<HttpAnswer> {
   const asked = onlineRequestOf(request.body, setting);
   const timeMs = setting.clock.nowMs();
-  const parts = new Map<WantedFeature, string>();
-  const keys = new Map<string, string>();
+  const parts = new Map<WantedFeature, AnswerPart>();
+  const keys = new Map<string, AnswerPart>();
+  const present = presentText(asked.rows);
   for (const [service, features] of asked.reads) {
     await check(request, "features:read", `feature-service/${service.name}`);
     const { entities, inputs } = inputsOf(service, features, asked);
@@ -42,17 +52,41 @@ export async function getOnlineFeatures(
         ? undefined
         : await store.read(service.id, { entities, request: inputs, timeMs, signal: request.signal });
     const views = vectors === undefined ? new Map() : statusTexts(vectors, timeMs);
-    for (const feature of features) parts.set(feature, partOf(service, feature, vectors, views, asked.rows));
+    for (const feature of features) parts.set(feature, partOf(service, feature, vectors, views, present));
     for (const { name, type } of keysOf(service, features)) {
-      const present = presentText(asked.rows);
-      keys.set(name, `{"values":${feastColumnWriter(type)(entities.columns[name]!)},${present}}`);
+      keys.set(name, { write: feastColumnWriter(type), column: entities.columns[name]!, beside: present });
     }
   }
   const joinKeys = Object.keys(asked.entities).filter((name) => keys.has(name));
   const names = [...joinKeys, ...asked.wanted.map((feature) => nameOf(feature, asked.fullNames))];
   const results = [...joinKeys.map((name) => keys.get(name)!), ...asked.wanted.map((feature) => parts.get(feature)!)];
   const metadata = { feature_names: names, ...(asked.withVersions ? versionsOf(asked.wanted, setting.versions) : {}) };
-  return jsonText(`{"results":[${results.join(",")}],"metadata":${JSON.stringify(metadata)}}`);
+  return jsonText(answerOf(results, metadata, asked.rows));
+}
+
+/** A column of an answer, and what stands beside its values: statuses and event times. */
+interface AnswerPart {
+  readonly write: ColumnWriter;
+  readonly column: Column;
+  readonly beside: Uint8Array;
+}
+
+const beforeFirst = utf8('{"values":');
+const beforeNext = utf8(',{"values":');
+
+function answerOf(results: readonly AnswerPart[], metadata: object, rows: number): Uint8Array {
+  const last = utf8(`],"metadata":${JSON.stringify(metadata)}}`);
+  const rowBytes = results.length * 24 + NUMBER_BYTES;
+  const fixedBytes = results.reduce((sum, { beside }) => sum + beside.length + beforeNext.length, last.length + 64);
+  const to = new JsonBytes(fixedBytes + rows * rowBytes);
+  to.text('{"results":[');
+  results.forEach(({ write, column, beside }, at) => {
+    to.put(at === 0 ? beforeFirst : beforeNext);
+    write(column, to);
+    to.put(beside);
+  });
+  to.put(last);
+  return to.done();
 }
 
 function onlineRequestOf(
@@ -160,19 +194,19 @@ const epoch = "1970-01-01T00:00:00Z";
 const repeated = (value: string, rows: number): string => JSON.stringify(Array.from({ length: rows }, () => value));
 
 /** What stands beside values that have no time of their own. */
-const presentText = (rows: number): string =>
-  `"statuses":${repeated("PRESENT", rows)},"event_timestamps":${repeated(epoch, rows)}`;
+const presentText = (rows: number): Uint8Array =>
+  utf8(`,"statuses":${repeated("PRESENT", rows)},"event_timestamps":${repeated(epoch, rows)}}`);
 
 /** By view, the statuses and event times that stand beside the values of each of its features. */
-function statusTexts({ views }: FeatureVectors, timeMs: number): ReadonlyMap<string, string> {
-  const text = ({ status, ageMs }: ViewStatus): string => {
+function statusTexts({ views }: FeatureVectors, timeMs: number): ReadonlyMap<string, Uint8Array> {
+  const text = ({ status, ageMs }: ViewStatus): Uint8Array => {
     const statuses = status.map((each) => feastStatuses[each]);
     const times = status.map((each, row) =>
       each === "present" || each === "stale" || each === "expired"
         ? timeText(timeMs * 1000 - ageMs[row]! * 1000)
         : epoch,
     );
-    return `"statuses":${JSON.stringify(statuses)},"event_timestamps":${JSON.stringify(times)}`;
+    return utf8(`,"statuses":${JSON.stringify(statuses)},"event_timestamps":${JSON.stringify(times)}}`);
   };
   return new Map(Object.entries(views).map(([name, status]) => [name, text(status)]));
 }
@@ -192,13 +226,15 @@ function partOf(
   service: FeatureService,
   { view, column }: WantedFeature,
   vectors: FeatureVectors | undefined,
-  views: ReadonlyMap<string, string>,
-  rows: number,
-): string {
-  if (vectors === undefined) return `{"values":[],${presentText(0)}}`;
-  const type = service.features.find(({ name }) => name === column)!.type;
-  const values = feastColumnWriter(type)(vectors.features.columns[column]!);
-  return `{"values":${values},${view === undefined ? presentText(rows) : views.get(view.name)!}}`;
+  views: ReadonlyMap<string, Uint8Array>,
+  present: Uint8Array,
+): AnswerPart {
+  const field = service.features.find(({ name }) => name === column)!;
+  return {
+    write: feastColumnWriter(field.type),
+    column: vectors?.features.columns[column] ?? nullColumn(field, 0),
+    beside: view === undefined || vectors === undefined ? present : views.get(view.name)!,
+  };
 }
 
 function versionsOf(wanted: readonly WantedFeature[], versions: Readonly<Record<string, number>>): object {

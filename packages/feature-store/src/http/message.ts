@@ -29,7 +29,7 @@ export interface HttpRoute {
 
 export const json = (value: unknown, status = 200): HttpAnswer => jsonText(JSON.stringify(value), status);
 
-export const jsonText = (body: string, status = 200): HttpAnswer => ({
+export const jsonText = (body: string | Uint8Array, status = 200): HttpAnswer => ({
   status,
   contentType: "application/json; charset=utf-8",
   body,

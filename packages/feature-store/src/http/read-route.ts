@@ -1,5 +1,5 @@
-import type { Batch, FeatureVectors } from "@millwright/contracts";
-import { column, toIpc, withColumns } from "@millwright/data";
+import type { Batch, Column, FeatureStatus, FeatureVectors, Schema, ViewStatus } from "@millwright/contracts";
+import { column, createIpcWriter } from "@millwright/data";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import type { CheckAccess } from "./access.ts";
@@ -7,9 +7,12 @@ import { arrowStream, batchOfArrow } from "./arrow-body.ts";
 import { batchOfJson } from "./batch-body.ts";
 import { columnWriter } from "./column-text.ts";
 import { bodyInvalid, contentTypeUnsupported, shown } from "./errors.ts";
+import { JsonBytes, utf8 } from "./json-bytes.ts";
 import type { FaceSetting } from "./face-options.ts";
 import { type HttpRequest, type HttpRoute, jsonObjectOf, jsonText, mediaType } from "./message.ts";
 import { answerSchema, batchSchema, objectSchema, routeSchema } from "./schemas.ts";
+import { nullWhereNaN } from "../windows/result-column.ts";
+import { NUMBER_BYTES } from "./number-text.ts";
 import { valueReaders } from "./value-readers.ts";
 
 /** `POST /services/<name>/read`: features of entities, as JSON or Arrow, from JSON or Arrow. */
@@ -21,6 +24,7 @@ export function readRoute(
 ): HttpRoute {
   const { name, digest, entityKeys, requestInputs, features, views } = service;
   const write = answerWriter(service);
+  const writeArrow = arrowWriter(service);
   const given = {
     entities: batchSchema(entityKeys),
     request: batchSchema(requestInputs),
@@ -45,7 +49,7 @@ export function readRoute(
       const { timeMs = setting.clock.nowMs(), ...rows } = requestOf(service, request, setting.maxBodyRows);
       const vectors = await store.read(name, { ...rows, timeMs, signal: request.signal });
       return isArrow
-        ? { status: 200, contentType: arrowStream, body: toIpc(withStatus(vectors)) }
+        ? { status: 200, contentType: arrowStream, body: writeArrow(vectors) }
         : jsonText(write(vectors, timeMs));
     },
   };
@@ -108,37 +112,77 @@ function wantsArrow({ headers }: HttpRequest): boolean {
   return first === arrowStream;
 }
 
-/** @returns what writes the service's answers: the texts between the values are made once, and each column has its writer. */
-export function answerWriter(service: FeatureService): (vectors: FeatureVectors, timeMs: number) => string {
-  const head = `{"service":${JSON.stringify(service.name)},"digest":${JSON.stringify(service.digest)},"timeMs":`;
-  const features = service.features.map(({ name, type }) => ({
+/** Each status as JSON. */
+const statusTexts: Readonly<Record<FeatureStatus, Uint8Array>> = {
+  present: utf8('"present"'),
+  missing: utf8('"missing"'),
+  expired: utf8('"expired"'),
+  deleted: utf8('"deleted"'),
+  stale: utf8('"stale"'),
+  defaulted: utf8('"defaulted"'),
+};
+const comma = utf8(",");
+const writeAges = columnWriter("float64");
+
+/** @returns what writes the service's answers: the bytes between the values are made once, and each column has its writer. */
+export function answerWriter(service: FeatureService): (vectors: FeatureVectors, timeMs: number) => Uint8Array {
+  const head = utf8(`{"service":${JSON.stringify(service.name)},"digest":${JSON.stringify(service.digest)},"timeMs":`);
+  const named = (name: string, at: number, text = ""): Uint8Array =>
+    utf8(`${at === 0 ? "" : ","}${JSON.stringify(name)}:${text}`);
+  const features = service.features.map(({ name, type }, at) => ({
     name,
-    before: `${JSON.stringify(name)}:`,
+    before: named(name, at),
     write: columnWriter(type),
   }));
-  const views = service.views.map(({ name }) => ({ name, before: `${JSON.stringify(name)}:{"status":` }));
+  const views = service.views.map(({ name }, at) => ({ name, before: named(name, at, '{"status":[') }));
+  const baseBytes = [...features, ...views].reduce((sum, { before }) => sum + before.length, head.length + 256);
+  // About what numbers and statuses take; columns of text may need more.
+  const rowBytes = features.length * 22 + views.length * 32 + NUMBER_BYTES;
   return ({ features: batch, views: statuses }, timeMs) => {
-    const columns = features.map(({ name, before, write }) => before + write(batch.columns[name]!));
-    const status = views.map(({ name, before }) => {
-      const { status: each, ageMs } = statuses[name]!;
-      // What has no age is NaN, which JSON writes as null.
-      return `${before}${JSON.stringify(each)},"ageMs":${JSON.stringify([...ageMs])}}`;
-    });
-    return `${head}${timeMs},"length":${batch.length},"features":{${columns.join(",")}},"views":{${status.join(",")}}}`;
+    const to = new JsonBytes(baseBytes + batch.length * rowBytes);
+    to.put(head);
+    to.text(`${timeMs},"length":${batch.length},"features":{`);
+    for (const { name, before, write } of features) {
+      to.put(before);
+      write(batch.columns[name]!, to);
+    }
+    to.text('},"views":{');
+    for (const { name, before } of views) {
+      to.put(before);
+      writeStatus(statuses[name]!, to);
+    }
+    to.text("}}");
+    return to.done();
   };
 }
 
-/** The features, and by view the columns `<view>.status` and `<view>.ageMs`, null where there is no row. */
-function withStatus({ features, views }: FeatureVectors): Batch {
-  const status = Object.entries(views).flatMap(([view, each]) => [
-    [`${view}.status`, column("utf8", each.status)] as const,
-    [
-      `${view}.ageMs`,
-      column(
-        "float64",
-        Array.from(each.ageMs, (age) => (Number.isNaN(age) ? null : age)),
-      ),
-    ] as const,
+function writeStatus({ status, ageMs }: ViewStatus, to: JsonBytes): void {
+  for (let row = 0; row < status.length; row++) {
+    if (row > 0) to.put(comma);
+    to.put(statusTexts[status[row]!]);
+  }
+  to.text('],"ageMs":');
+  // What has no age is NaN, and null here.
+  writeAges(nullWhereNaN(ageMs), to);
+  to.text("}");
+}
+
+/**
+ * What writes answers in Arrow: the features, and by view the columns `<view>.status` and `<view>.ageMs`, null where there is no row.
+ */
+export function arrowWriter({ features, views }: FeatureService): (vectors: FeatureVectors) => Uint8Array {
+  const status = views.flatMap(({ name }): Schema => [
+    { name: `${name}.status`, type: "utf8" },
+    { name: `${name}.ageMs`, type: "float64" },
   ]);
-  return withColumns(features, Object.fromEntries(status));
+  const write = createIpcWriter([...features, ...status]);
+  return ({ features: batch, views: statuses }) => {
+    const columns: Record<string, Column> = { ...batch.columns };
+    for (const { name } of views) {
+      const { status: each, ageMs } = statuses[name]!;
+      columns[`${name}.status`] = column("utf8", each);
+      columns[`${name}.ageMs`] = nullWhereNaN(ageMs);
+    }
+    return write({ length: batch.length, columns });
+  };
 }

@@ -17,7 +17,10 @@ export interface PlainColumns {
 
 type Values = Float64Array | BigInt64Array | OnlineValue[];
 
-export function createPlainColumns({ types, offsets, runs }: RowLayout, rows: number): PlainColumns {
+export function createPlainColumns(
+  { types, offsets, runs }: Pick<RowLayout, "types" | "offsets" | "runs">,
+  rows: number,
+): PlainColumns {
   const filled = valuesOf(types, rows);
   let validity: (Uint8Array | undefined)[] | undefined;
   const setNull = (column: number, row: number): void => {

@@ -8,13 +8,14 @@ import type {
   Meter,
   ViewStatus,
 } from "@millwright/contracts";
-import { column } from "@millwright/data";
 import type { AggregateResults, CompiledAggregates } from "./aggregates.ts";
 import { featureName, type FeatureView } from "../definition/definition.ts";
 import { type FeatureService } from "../definition/service-definition.ts";
 import { rowStale } from "../errors.ts";
 import type { OnlineValue } from "./online-store.ts";
 import type { OnlineReading, OnlineView } from "./online-view.ts";
+import { createPlainColumns } from "./plain-columns.ts";
+import type { RowLayout } from "./row-layout.ts";
 import { checkBatch, entityKeysOf, keySchema } from "../definition/source-columns.ts";
 import { columnOfNumbers, columnOfOthers, isNumberResult } from "../windows/result-column.ts";
 
@@ -93,33 +94,28 @@ export interface Vectors {
 }
 
 export function createVectors(view: FeatureView, { names, types }: CompiledAggregates, rows: number): Vectors {
-  const features = Object.entries(view.features);
-  const values = features.map(() => Array<OnlineValue>(rows).fill(null));
+  const { features, columnNames, defaults } = featuresOf(view);
+  const plain = createPlainColumns(features, rows);
   const numbers = names.map(() => new Float64Array(rows));
   const others = names.map(() => Array<unknown>(rows).fill(undefined));
-  const defaults = features.map(([name]) => view.defaults[name] ?? null);
   return {
     set(row, given, results) {
       for (let index = 0; index < names.length; index++) {
         numbers[index]![row] = results.numbers[index]!;
         others[index]![row] = results.others[index];
       }
-      for (let index = 0; index < values.length; index++) values[index]![row] = given?.[index] ?? null;
+      plain.set(row, given ?? NOTHING);
     },
     standIn(row) {
       names.forEach((name, index) => {
         numbers[index]![row] = Number(view.defaults[name] ?? Number.NaN);
         others[index]![row] = view.defaults[name] ?? undefined;
       });
-      values.forEach((each, index) => {
-        each[row] = defaults[index]!;
-      });
+      plain.set(row, defaults);
     },
     columns() {
       const columns: Record<string, Column> = {};
-      features.forEach(([name, type], index) => {
-        columns[featureName(view, name)] = column(type, values[index]!);
-      });
+      plain.addTo(columns, columnNames);
       names.forEach((name, index) => {
         const type = types[index]!;
         columns[featureName(view, name)] = isNumberResult(type)
@@ -129,4 +125,31 @@ export function createVectors(view: FeatureView, { names, types }: CompiledAggre
       return columns;
     },
   };
+}
+
+/** Null for every feature. */
+const NOTHING: readonly OnlineValue[] = [];
+
+interface PlainFeatures {
+  readonly features: Pick<RowLayout, "types" | "offsets" | "runs">;
+  readonly columnNames: readonly string[];
+  readonly defaults: readonly OnlineValue[];
+}
+
+const known = new WeakMap<FeatureView, PlainFeatures>();
+
+/** The features of a view that are stored as they are; worked out once. */
+function featuresOf(view: FeatureView): PlainFeatures {
+  let found = known.get(view);
+  if (found === undefined) {
+    const names = Object.keys(view.features);
+    found = {
+      // Values are put in one by one here: nothing is copied from bytes.
+      features: { types: Object.values(view.features), offsets: [], runs: [] },
+      columnNames: names.map((name) => featureName(view, name)),
+      defaults: names.map((name) => view.defaults[name] ?? null),
+    };
+    known.set(view, found);
+  }
+  return found;
 }
