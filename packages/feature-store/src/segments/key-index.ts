@@ -1,5 +1,5 @@
 import type { Batch, Column } from "@millwright/contracts";
-import { columnOf, takeColumn, takeRows } from "@millwright/data";
+import { columnOf, selectColumns, takeColumn, takeRows } from "@millwright/data";
 
 /** Finds entities by their keys, each of which is a run of rows that stand together. */
 export interface KeyIndex {
@@ -7,6 +7,8 @@ export interface KeyIndex {
   readonly length: number;
   /** `length + 1` positions: the rows of entity `i` are `offsets[i]` to `offsets[i + 1]`. */
   readonly offsets: Int32Array;
+  /** The key columns of the entities, one row each. */
+  readonly keys: Batch;
   readonly sizeBytes: number;
   /** The entity of each row of keys; −1 where there is none, or a key is null. */
   find(keys: Batch): Int32Array;
@@ -21,8 +23,12 @@ type KeyColumn =
 export function createKeyIndex(names: readonly string[], keys: Batch): KeyIndex {
   const rows = names.map((name) => keyColumn(columnOf(keys, name)));
   const offsets = runsOf(rows, keys.length);
-  const length = offsets.length - 1;
-  const first = takeRows(keys, offsets.slice(0, length));
+  return indexRuns(names, takeRows(selectColumns(keys, names), offsets.subarray(0, offsets.length - 1)), offsets);
+}
+
+/** As `createKeyIndex`, of the first row's keys of each run. @param offsets Where each run starts, and the end of the last one. */
+export function indexRuns(names: readonly string[], first: Batch, offsets: Int32Array): KeyIndex {
+  const { length } = first;
   const entities = names.map((name) => keyColumn(columnOf(first, name)));
   const hashes = hashesOf(entities, length);
   const { table, mask } = tableOf(hashes);
@@ -31,6 +37,7 @@ export function createKeyIndex(names: readonly string[], keys: Batch): KeyIndex 
   return {
     length,
     offsets,
+    keys: first,
     sizeBytes,
     find(batch) {
       const given = names.map((name) => keyColumn(columnOf(batch, name)));

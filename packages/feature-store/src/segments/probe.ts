@@ -1,8 +1,8 @@
 import type { Batch, Column } from "@millwright/contracts";
 import { asFloat64, columnOf } from "@millwright/data";
 import { featureName, type FeatureView } from "../definition/definition.ts";
-import { gatherColumn } from "./gather.ts";
-import type { Segment } from "./segment.ts";
+import { gatherColumn, type GatherSource } from "./gather.ts";
+import type { Ranks, Segment, SegmentReader } from "./segment.ts";
 
 /** Timestamps that are infinite stand at the ends of the 64-bit integers. */
 const INFINITE_US = 2 ** 63;
@@ -11,25 +11,49 @@ const INFINITE_US = 2 ** 63;
  * The view's features for a batch of labels, under the names they have in a training set: of each label's entity the newest row at or before its time that is
  * neither a delete nor expired.
  */
-export function probeSegments(
+export async function probeSegments(
   view: FeatureView,
-  segments: readonly Segment[],
+  readers: readonly SegmentReader[],
   labels: Batch,
   labelTime: string,
-): Record<string, Column> {
+): Promise<Record<string, Column>> {
   const times = labelTimes(labels, labelTime);
-  const found = segments
-    .filter(({ rows }) => rows > 0)
-    .map((segment) => ({ segment, rows: newestRows(segment, labels, times) }));
+  const found: Found[] = [];
+  for (const reader of readers) {
+    const { segment } = reader;
+    if (segment.rows === 0) continue;
+    // Of one segment nothing is to be compared.
+    const ranks = readers.length === 1 ? undefined : await reader.ranks();
+    found.push({ reader, segment, ranks, rows: newestRows(segment, labels, times) });
+  }
   for (let index = 1; index < found.length; index++) {
     for (let before = 0; before < index; before++) keepNewer(view, found[before]!, found[index]!);
   }
   for (const each of found) leaveOutDead(view, each, times);
-  const columns = Object.entries(view.features).map(([name, type]) => {
-    const sources = found.map(({ segment, rows }) => ({ column: segment.features[name]!, rows }));
-    return [featureName(view, name), gatherColumn(type, labels.length, sources)] as const;
-  });
-  return Object.fromEntries(columns);
+  return await gatherFeatures(view, found, labels.length);
+}
+
+async function gatherFeatures(
+  view: FeatureView,
+  found: readonly Found[],
+  length: number,
+): Promise<Record<string, Column>> {
+  const names = Object.keys(view.features);
+  const walks = found.map(({ reader, rows }) => ({ rows, columns: reader.columns(names, rows) }));
+  const gathered: Record<string, Column> = {};
+  try {
+    for (const name of names) {
+      const sources: GatherSource[] = [];
+      for (const { rows, columns } of walks) {
+        const { value } = await columns.next();
+        sources.push({ column: value as Column, rows });
+      }
+      gathered[featureName(view, name)] = gatherColumn(view.features[name]!, length, sources);
+    }
+  } finally {
+    for (const { columns } of walks) await columns.return(undefined);
+  }
+  return gathered;
 }
 
 /** Microseconds, NaN where a label has no finite time. */
@@ -40,7 +64,9 @@ function labelTimes(labels: Batch, labelTime: string): Float64Array {
 }
 
 interface Found {
+  readonly reader: SegmentReader;
   readonly segment: Segment;
+  readonly ranks: Ranks | undefined;
   /** By label: the row of the segment, −1 for none. */
   readonly rows: Int32Array;
 }
@@ -76,16 +102,16 @@ function keepNewer({ ties }: FeatureView, a: Found, b: Found): void {
     if (row < 0 || other < 0) continue;
     const order =
       a.segment.times[row]! - b.segment.times[other]! ||
-      compare(createdOf(a.segment, row), createdOf(b.segment, other)) ||
-      (a.segment.sequences[row]! - b.segment.sequences[other]!) * (ties === "first" ? -1 : 1);
+      compare(createdOf(a, row), createdOf(b, other)) ||
+      (a.ranks!.sequences[row]! - b.ranks!.sequences[other]!) * (ties === "first" ? -1 : 1);
     if (order > 0) b.rows[label] = -1;
     else a.rows[label] = -1;
   }
 }
 
 /** No created time is older than any. */
-function createdOf({ created }: Segment, row: number): number {
-  const time = created?.[row] ?? Number.NaN;
+function createdOf({ ranks }: Found, row: number): number {
+  const time = ranks?.created?.[row] ?? Number.NaN;
   return Number.isNaN(time) ? Number.NEGATIVE_INFINITY : time;
 }
 

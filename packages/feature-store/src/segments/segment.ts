@@ -4,21 +4,52 @@ import { identifier } from "@millwright/duckdb";
 import type { FeatureType, FeatureView } from "../definition/definition.ts";
 import { historySql, type HistorySource, namingFile, readingHistory } from "../history/history-sql.ts";
 import { createKeyIndex, type KeyIndex } from "./key-index.ts";
+import { columnSections } from "./segment-format.ts";
 
-/** Rows of a view in memory, by entity, then time, then rank: the last one of those at a time or before it counts. */
+/** Rows of a view, by entity, then time, then rank: the last one of those at a time or before it counts. What finds them is in memory. */
 export interface Segment {
   readonly rows: number;
+  /** What of it is in memory. */
   readonly sizeBytes: number;
+  /** Whether all of it is. */
+  readonly isHeld: boolean;
+  /** What of it is in memory once it is held. */
+  readonly wholeBytes: number;
   readonly index: KeyIndex;
   /** Microseconds. */
   readonly times: Float64Array;
+  /** Absent where no row is a delete or has a time to live of its own. */
+  readonly marks: SegmentMarks | undefined;
+  /** Brings all columns into memory, to stay there. */
+  hold(): Promise<void>;
+  /** Throws an error of the file system where it stands in a file that is gone. */
+  open(): Promise<SegmentReader>;
+}
+
+/** A segment while a read of it goes on: its file stays, whoever puts another one in its place. */
+export interface SegmentReader extends AsyncDisposable {
+  readonly segment: Segment;
+  /** What decides between rows of equal times in several segments. */
+  ranks(): Promise<Ranks>;
+  /**
+   * Features by name, one after another. A column has the segment's length, and values at the wanted rows; it is good until the next is asked for.
+   * @param wanted Rows, −1 for none.
+   */
+  columns(names: readonly string[], wanted: Int32Array): AsyncGenerator<Column>;
+}
+
+export interface Ranks {
   /** Microseconds, NaN for none. Absent where the view has no created time. */
   readonly created: Float64Array | undefined;
   readonly sequences: Float64Array;
-  /** Absent where no row is a delete or has a time to live of its own. */
-  readonly marks: SegmentMarks | undefined;
+}
+
+/** A segment that was read from the history. */
+export interface LoadedSegment extends Segment {
   /** By name; utf8, bool and numbers. */
   readonly features: Readonly<Record<string, Column>>;
+  /** Its bytes as they stand in a file, by the names of the sections. */
+  readonly sections: readonly (readonly [name: string, bytes: Uint8Array])[];
 }
 
 export interface SegmentMarks {
@@ -43,7 +74,7 @@ export async function loadSegment(
   source: HistorySource,
   view: FeatureView,
   options: LoadOptions,
-): Promise<Segment | undefined> {
+): Promise<LoadedSegment | undefined> {
   return await readingHistory(() => readSegment(source, view, options));
 }
 
@@ -51,7 +82,7 @@ async function readSegment(
   source: HistorySource,
   view: FeatureView,
   { batches, limitBytes, signal }: LoadOptions,
-): Promise<Segment | undefined> {
+): Promise<LoadedSegment | undefined> {
   const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
   const rows = await historySql(source, view, { range, batches });
   if (rows.mostRows * rowBytes(view) > limitBytes) return undefined;
@@ -59,7 +90,7 @@ async function readSegment(
   let sizeBytes = 0;
   try {
     for await (const batch of source.duckdb.query(sortedSql(view, rows.sql, rows.hasMarks), { signal })) {
-      for (const column of Object.values(batch.columns)) sizeBytes += sizeOf(column);
+      for (const column of Object.values(batch.columns)) sizeBytes += columnBytes(column);
       if (sizeBytes > limitBytes) return undefined;
       held.push(batch);
     }
@@ -92,7 +123,7 @@ function sortedSql(view: FeatureView, rows: string, hasMarks: boolean): string {
     ORDER BY ${keys.join(", ")}, r."_time", ${created}r."_sequence"${view.ties === "first" ? " DESC" : ""}`;
 }
 
-function segmentOf(view: FeatureView, batch: Batch, limitBytes: number): Segment | undefined {
+function segmentOf(view: FeatureView, batch: Batch, limitBytes: number): LoadedSegment | undefined {
   const numbers = (name: string): Float64Array => columnOf(batch, name).values as Float64Array;
   const times = numbers("_time");
   const sequences = numbers("_sequence");
@@ -104,37 +135,61 @@ function segmentOf(view: FeatureView, batch: Batch, limitBytes: number): Segment
     : undefined;
   const index = createKeyIndex(Object.keys(view.entity.keys), batch);
   const features = Object.fromEntries(Object.keys(view.features).map((name) => [name, columnOf(batch, name)]));
+  const segment = heldSegment({ rows: batch.length, index, times, marks, features, ranks: { created, sequences } });
+  return segment.sizeBytes > limitBytes ? undefined : segment;
+}
+
+type SegmentParts = Pick<LoadedSegment, "rows" | "index" | "times" | "marks" | "features"> & { readonly ranks: Ranks };
+
+function heldSegment({ ranks, ...parts }: SegmentParts): LoadedSegment {
+  const { index, times, marks, features } = parts;
+  const numbers = { times, offsets: index.offsets, ...ranks, ...marks };
+  const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+    new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  const sections = [
+    ...Object.entries(index.keys.columns).flatMap(([name, column]) => columnSections(`key/${name}`, column)),
+    ...Object.entries(numbers).flatMap(([name, values]) =>
+      values === undefined ? [] : [[name, bytesOf(values)] as const],
+    ),
+    ...Object.entries(features).flatMap(([name, column]) => columnSections(`feature/${name}`, column)),
+  ];
+  const arrays = [times, ranks.sequences, ranks.created, marks?.deleted, marks?.expires];
   const sizeBytes =
     index.sizeBytes +
-    [times, sequences, created, marks?.deleted, marks?.expires].reduce(
-      (sum, each) => sum + (each?.byteLength ?? 0),
-      0,
-    ) +
-    Object.values(features).reduce((sum, column) => sum + sizeOf(column), 0);
-  if (sizeBytes > limitBytes) return undefined;
-  return { rows: batch.length, sizeBytes, index, times, created, sequences, marks, features };
+    arrays.reduce((sum, each) => sum + (each?.byteLength ?? 0), 0) +
+    Object.values(features).reduce((sum, column) => sum + columnBytes(column), 0);
+  const segment: LoadedSegment = {
+    ...parts,
+    sizeBytes,
+    isHeld: true,
+    wholeBytes: sizeBytes,
+    sections,
+    hold: async () => {},
+    open: async () => ({
+      segment,
+      ranks: async () => ranks,
+      async *columns(names) {
+        for (const name of names) yield features[name]!;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    }),
+  };
+  return segment;
 }
 
 const nothing: KeyIndex = {
   length: 0,
   offsets: new Int32Array(1),
+  keys: { length: 0, columns: {} },
   sizeBytes: 0,
   find: ({ length }) => new Int32Array(length).fill(-1),
 };
 
-function emptySegment(view: FeatureView): Segment {
+function emptySegment(view: FeatureView): LoadedSegment {
   const none = new Float64Array(0);
   const created = view.createdTime === undefined ? undefined : none;
-  return {
-    rows: 0,
-    sizeBytes: 0,
-    index: nothing,
-    times: none,
-    created,
-    sequences: none,
-    marks: undefined,
-    features: {},
-  };
+  const ranks = { created, sequences: none };
+  return heldSegment({ rows: 0, index: nothing, times: none, marks: undefined, features: {}, ranks });
 }
 
 /** Whether doubles hold the numbers as they are. */
@@ -143,7 +198,7 @@ function areExact(numbers: Float64Array): boolean {
   return true;
 }
 
-function sizeOf(column: Column): number {
+export function columnBytes(column: Column): number {
   const validity = column.validity?.byteLength ?? 0;
   const offsets = "offsets" in column ? column.offsets.byteLength : 0;
   return validity + offsets + (ArrayBuffer.isView(column.values) ? column.values.byteLength : 0);
