@@ -37,7 +37,7 @@ function valuesOf(column: Column): ArrayBufferView {
   throw new TypeError(`A feature cannot be ${column.type}.`);
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 
 /** A column over bytes that were read. */

@@ -4,7 +4,8 @@ import { identifier } from "@millwright/duckdb";
 import type { FeatureType, FeatureView } from "../definition/definition.ts";
 import { historySql, type HistorySource, namingFile, readingHistory } from "../history/history-sql.ts";
 import { createKeyIndex, type KeyIndex } from "./key-index.ts";
-import { columnSections } from "./segment-format.ts";
+import type { RowRun } from "./row-order.ts";
+import { bytesOf, columnSections } from "./segment-format.ts";
 
 /** Rows of a view, by entity, then time, then rank: the last one of those at a time or before it counts. What finds them is in memory. */
 export interface Segment {
@@ -16,8 +17,6 @@ export interface Segment {
   /** What of it is in memory once it is held. */
   readonly wholeBytes: number;
   readonly index: KeyIndex;
-  /** Microseconds. */
-  readonly times: Float64Array;
   /** Absent where no row is a delete or has a time to live of its own. */
   readonly marks: SegmentMarks | undefined;
   /** Brings all columns into memory, to stay there. */
@@ -32,10 +31,18 @@ export interface SegmentReader extends AsyncDisposable {
   /** What decides between rows of equal times in several segments. */
   ranks(): Promise<Ranks>;
   /**
-   * Features by name, one after another. A column has the segment's length, and values at the wanted rows; it is good until the next is asked for.
-   * @param wanted Rows, −1 for none.
+   * Columns by name, `times` (microseconds, float64) or `feature/…`, one after another, in pieces. A piece is good until the next is asked for.
+   * @param starts Ascending, as `ends`: each wants the rows from its start to before its end, and has them in one piece of a column.
    */
-  columns(names: readonly string[], wanted: Int32Array): AsyncGenerator<Column>;
+  pieces(names: readonly string[], starts: Int32Array, ends: Int32Array): AsyncIterable<SegmentPiece>;
+}
+
+/** Rows of one column. */
+export interface SegmentPiece {
+  readonly name: string;
+  /** Its row 0 is the run's first. */
+  readonly column: Column;
+  readonly run: RowRun;
 }
 
 export interface Ranks {
@@ -46,8 +53,8 @@ export interface Ranks {
 
 /** A segment that was read from the history. */
 export interface LoadedSegment extends Segment {
-  /** By name; utf8, bool and numbers. */
-  readonly features: Readonly<Record<string, Column>>;
+  /** By the names of pieces; utf8, bool and numbers. */
+  readonly columns: ReadonlyMap<string, Column>;
   /** Its bytes as they stand in a file, by the names of the sections. */
   readonly sections: readonly (readonly [name: string, bytes: Uint8Array])[];
 }
@@ -134,30 +141,29 @@ function segmentOf(view: FeatureView, batch: Batch, limitBytes: number): LoadedS
     ? { deleted: columnOf(batch, "_deleted").values as Uint8Array, expires: asFloat64(columnOf(batch, "_expires")) }
     : undefined;
   const index = createKeyIndex(Object.keys(view.entity.keys), batch);
-  const features = Object.fromEntries(Object.keys(view.features).map((name) => [name, columnOf(batch, name)]));
-  const segment = heldSegment({ rows: batch.length, index, times, marks, features, ranks: { created, sequences } });
+  const columns = new Map<string, Column>([["times", columnOf(batch, "_time")]]);
+  for (const name of Object.keys(view.features)) columns.set(`feature/${name}`, columnOf(batch, name));
+  const segment = heldSegment({ rows: batch.length, index, marks, columns, ranks: { created, sequences } });
   return segment.sizeBytes > limitBytes ? undefined : segment;
 }
 
-type SegmentParts = Pick<LoadedSegment, "rows" | "index" | "times" | "marks" | "features"> & { readonly ranks: Ranks };
+type SegmentParts = Pick<LoadedSegment, "rows" | "index" | "marks" | "columns"> & { readonly ranks: Ranks };
 
 function heldSegment({ ranks, ...parts }: SegmentParts): LoadedSegment {
-  const { index, times, marks, features } = parts;
-  const numbers = { times, offsets: index.offsets, ...ranks, ...marks };
-  const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
-    new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  const { rows, index, marks, columns } = parts;
+  const arrays = Object.entries({ offsets: index.offsets, ...ranks, ...marks }).flatMap(([name, values]) =>
+    values === undefined ? [] : [[name, bytesOf(values)] as const],
+  );
   const sections = [
     ...Object.entries(index.keys.columns).flatMap(([name, column]) => columnSections(`key/${name}`, column)),
-    ...Object.entries(numbers).flatMap(([name, values]) =>
-      values === undefined ? [] : [[name, bytesOf(values)] as const],
-    ),
-    ...Object.entries(features).flatMap(([name, column]) => columnSections(`feature/${name}`, column)),
+    ...arrays,
+    ...[...columns].flatMap(([name, column]) => columnSections(name, column)),
   ];
-  const arrays = [times, ranks.sequences, ranks.created, marks?.deleted, marks?.expires];
   const sizeBytes =
-    index.sizeBytes +
-    arrays.reduce((sum, each) => sum + (each?.byteLength ?? 0), 0) +
-    Object.values(features).reduce((sum, column) => sum + columnBytes(column), 0);
+    index.sizeBytes -
+    index.offsets.byteLength +
+    arrays.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) +
+    [...columns.values()].reduce((sum, column) => sum + columnBytes(column), 0);
   const segment: LoadedSegment = {
     ...parts,
     sizeBytes,
@@ -168,13 +174,21 @@ function heldSegment({ ranks, ...parts }: SegmentParts): LoadedSegment {
     open: async () => ({
       segment,
       ranks: async () => ranks,
-      async *columns(names) {
-        for (const name of names) yield features[name]!;
-      },
+      pieces: (names, { length }) => wholeColumns(columns, names, { rows, wanted: length }),
       [Symbol.asyncDispose]: async () => {},
     }),
   };
   return segment;
+}
+
+/** Columns in memory, each as one piece. */
+export async function* wholeColumns(
+  columns: ReadonlyMap<string, Column>,
+  names: readonly string[],
+  { rows, wanted }: { readonly rows: number; readonly wanted: number },
+): AsyncGenerator<SegmentPiece> {
+  const run = { first: 0, end: rows, from: 0, to: wanted };
+  if (wanted > 0) for (const name of names) yield { name, column: columns.get(name)!, run };
 }
 
 const nothing: KeyIndex = {
@@ -189,7 +203,7 @@ function emptySegment(view: FeatureView): LoadedSegment {
   const none = new Float64Array(0);
   const created = view.createdTime === undefined ? undefined : none;
   const ranks = { created, sequences: none };
-  return heldSegment({ rows: 0, index: nothing, times: none, marks: undefined, features: {}, ranks });
+  return heldSegment({ rows: 0, index: nothing, marks: undefined, columns: new Map(), ranks });
 }
 
 /** Whether doubles hold the numbers as they are. */
