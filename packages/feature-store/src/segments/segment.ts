@@ -1,10 +1,11 @@
-import type { Batch, CallOptions, Column } from "@millwright/contracts";
-import { asFloat64, columnOf, concatBatches, numericArray } from "@millwright/data";
+import type { CallOptions, Column } from "@millwright/contracts";
+import { asFloat64, numericArray } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
 import type { FeatureType, FeatureView } from "../definition/definition.ts";
 import { historySql, type HistorySource, namingFile, readingHistory } from "../history/history-sql.ts";
-import { createKeyIndex, type KeyIndex } from "./key-index.ts";
+import type { KeyIndex } from "./key-index.ts";
 import type { RowRun } from "./row-order.ts";
+import { type ReadRows, sortRows } from "./sort-rows.ts";
 import { bytesOf, columnSections } from "./segment-format.ts";
 
 /** Rows of a view, by entity, then time, then rank: the last one of those at a time or before it counts. What finds them is in memory. */
@@ -93,18 +94,24 @@ async function readSegment(
   const range = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
   const rows = await historySql(source, view, { range, batches });
   if (rows.mostRows * rowBytes(view) > limitBytes) return undefined;
-  const held: Batch[] = [];
+  const columns = new Map<string, Column[]>();
+  let length = 0;
   let sizeBytes = 0;
   try {
-    for await (const batch of source.duckdb.query(sortedSql(view, rows.sql, rows.hasMarks), { signal })) {
-      for (const column of Object.values(batch.columns)) sizeBytes += columnBytes(column);
+    for await (const batch of source.duckdb.query(selectedSql(view, rows.sql, rows.hasMarks), { signal })) {
+      length += batch.length;
+      for (const [name, column] of Object.entries(batch.columns)) {
+        sizeBytes += columnBytes(column);
+        const parts = columns.get(name);
+        if (parts === undefined) columns.set(name, [column]);
+        else parts.push(column);
+      }
       if (sizeBytes > limitBytes) return undefined;
-      held.push(batch);
     }
   } catch (error) {
     throw await namingFile(source, view, error);
   }
-  return held.length === 0 ? emptySegment(view) : segmentOf(view, concatBatches(held.splice(0)), limitBytes);
+  return length === 0 ? emptySegment(view) : segmentOf(view, { length, columns }, limitBytes);
 }
 
 /** What a row takes at the least: its time and its sequence, and its values without texts and nulls. */
@@ -115,7 +122,7 @@ function rowBytes(view: FeatureView): number {
   return 16 + (view.createdTime === undefined ? 0 : 8) + features;
 }
 
-function sortedSql(view: FeatureView, rows: string, hasMarks: boolean): string {
+function selectedSql(view: FeatureView, rows: string, hasMarks: boolean): string {
   const keys = Object.keys(view.entity.keys).map(identifier);
   const features = Object.keys(view.features).map(identifier);
   const columns = [
@@ -125,25 +132,23 @@ function sortedSql(view: FeatureView, rows: string, hasMarks: boolean): string {
     ...(view.createdTime === undefined ? [] : [`CAST("_created" AS DOUBLE) AS "_created"`]),
     ...(hasMarks ? [`coalesce("_deleted", FALSE) AS "_deleted"`, `CAST("_expires" AS DOUBLE) AS "_expires"`] : []),
   ];
-  const created = view.createdTime === undefined ? "" : `r."_created" NULLS FIRST, `;
-  return `SELECT ${columns.join(", ")} FROM (${rows}) AS r
-    ORDER BY ${keys.join(", ")}, r."_time", ${created}r."_sequence"${view.ties === "first" ? " DESC" : ""}`;
+  return `SELECT ${columns.join(", ")} FROM (${rows}) AS r`;
 }
 
-function segmentOf(view: FeatureView, batch: Batch, limitBytes: number): LoadedSegment | undefined {
-  const numbers = (name: string): Float64Array => columnOf(batch, name).values as Float64Array;
-  const times = numbers("_time");
-  const sequences = numbers("_sequence");
-  if (!areExact(times) || !areExact(sequences)) return undefined;
-  const created = view.createdTime === undefined ? undefined : asFloat64(columnOf(batch, "_created"));
-  const hasMarks = batch.columns["_deleted"] !== undefined;
+function segmentOf(view: FeatureView, read: ReadRows, limitBytes: number): LoadedSegment | undefined {
+  const numbers = [...read.columns.get("_time")!, ...read.columns.get("_sequence")!];
+  if (!numbers.every(({ values }) => areExact(values as Float64Array))) return undefined;
+  const sorted = sortRows(view, read);
+  const columns = new Map<string, Column>();
+  for (const name of Object.keys(view.features)) columns.set(`feature/${name}`, sorted.take(name));
+  const hasMarks = read.columns.has("_deleted");
   const marks = hasMarks
-    ? { deleted: columnOf(batch, "_deleted").values as Uint8Array, expires: asFloat64(columnOf(batch, "_expires")) }
+    ? { deleted: sorted.take("_deleted").values as Uint8Array, expires: asFloat64(sorted.take("_expires")) }
     : undefined;
-  const index = createKeyIndex(Object.keys(view.entity.keys), batch);
-  const columns = new Map<string, Column>([["times", columnOf(batch, "_time")]]);
-  for (const name of Object.keys(view.features)) columns.set(`feature/${name}`, columnOf(batch, name));
-  const segment = heldSegment({ rows: batch.length, index, marks, columns, ranks: { created, sequences } });
+  const created = view.createdTime === undefined ? undefined : asFloat64(sorted.take("_created"));
+  columns.set("times", sorted.take("_time"));
+  const ranks = { created, sequences: asFloat64(sorted.take("_sequence")) };
+  const segment = heldSegment({ rows: read.length, index: sorted.index, marks, columns, ranks });
   return segment.sizeBytes > limitBytes ? undefined : segment;
 }
 
