@@ -108,6 +108,22 @@ function summary(phase, peer, { ours, theirs }) {
 
 const shown = ({ ratio, low, high }) => `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
 
+/** Asks every program once, for a hundredth of the labels. @returns how many of its rows differ from the oracle's. */
+async function checkAnswers(duckdb, { files, directory, start }, names) {
+  const checks = {};
+  const expected = await expectedAnswers(duckdb, files);
+  for (const name of names) {
+    const peer = await start(name);
+    const out = join(directory, `check-${name}.parquet`);
+    await peer.ask({ op: "file", labels: files.labels[0], out });
+    await peer.stop();
+    checks[name] = { rows: expected.length, different: await countDifferent(duckdb, out, expected) };
+    console.log(`  check ${name}: ${checks[name].different} of ${expected.length} rows differ`);
+    if (OURS.includes(name) && checks[name].different > 0) throw new Error(`${name} is wrong: nothing is measured.`);
+  }
+  return checks;
+}
+
 async function measureSize(duckdb, size) {
   const pairs = Number(options.pairs);
   const directory = await mkdtemp(join(tmpdir(), "millwright-retrieval-"));
@@ -124,19 +140,8 @@ async function measureSize(duckdb, size) {
       await peer.ask({ op: "prepare", views: files.views });
       return peer;
     };
-    const expected = await expectedAnswers(duckdb, files);
     const rivals = options.peers.split(",");
-    for (const name of [...OURS, ...rivals]) {
-      const peer = await start(name);
-      const out = join(directory, `check-${name}.parquet`);
-      await peer.ask({ op: "file", labels: files.labels[0], out });
-      await peer.stop();
-      results.checks[name] = { rows: expected.length, different: await countDifferent(duckdb, out, expected) };
-      console.log(`  check ${name}: ${results.checks[name].different} of ${expected.length} rows differ`);
-    }
-    for (const name of OURS) {
-      if (results.checks[name].different > 0) throw new Error(`${name} is wrong: nothing is measured.`);
-    }
+    results.checks = await checkAnswers(duckdb, { files, directory, start }, [...OURS, ...rivals]);
     /** The first call of a fresh process: what it reads of files is in the system's cache for both. */
     const first = (name) => async (pair) => {
       const peer = await start(name);

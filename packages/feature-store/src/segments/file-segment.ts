@@ -47,14 +47,10 @@ const columnTypes = (view: FeatureView): Map<string, ColumnType> =>
 export function createFileSegment(view: FeatureView, { path, header, start, loaded }: FileFacts): FileSegment {
   const { rows, sections } = header;
   const types = columnTypes(view);
-  const held = heldColumns(loaded);
+  const held = new Map<string, Column>(loaded?.columns);
   let found: Finding | undefined = loaded && { index: loaded.index, marks: loaded.marks };
   const isHeld = (): boolean => held.size === types.size;
-  const sizeOf = (isWanted: (name: string) => boolean): number =>
-    Object.entries(sections).reduce((sum, [name, { sizeBytes }]) => sum + (isWanted(name) ? sizeBytes : 0), 0);
-  const leastBytes =
-    sizeOf((name) => name.startsWith("key/") || ["offsets", "deleted", "expires"].includes(name)) +
-    header.entities * INDEX_BYTES;
+  const { leastBytes, wholeBytes } = sizesOf(header);
   const finding = (): Finding => {
     if (found === undefined) throw new TypeError("The segment was not loaded.");
     return found;
@@ -70,7 +66,7 @@ export function createFileSegment(view: FeatureView, { path, header, start, load
   return {
     rows,
     leastBytes,
-    wholeBytes: leastBytes + sizeOf((name) => name === "times" || name.startsWith("feature/")),
+    wholeBytes,
     get sizeBytes() {
       const { index, marks } = finding();
       const ofMarks = marks === undefined ? 0 : marks.deleted.byteLength + marks.expires.byteLength;
@@ -109,8 +105,13 @@ export function createFileSegment(view: FeatureView, { path, header, start, load
   };
 }
 
-function heldColumns(loaded: LoadedSegment | undefined): Map<string, Column> {
-  return new Map(loaded?.columns);
+/** What is in memory in any case, and with all columns. */
+function sizesOf({ sections, entities }: SegmentHeader): { readonly leastBytes: number; readonly wholeBytes: number } {
+  const sizeOf = (isWanted: (name: string) => boolean): number =>
+    Object.entries(sections).reduce((sum, [name, { sizeBytes }]) => sum + (isWanted(name) ? sizeBytes : 0), 0);
+  const found = (name: string): boolean => name.startsWith("key/") || ["offsets", "deleted", "expires"].includes(name);
+  const leastBytes = sizeOf(found) + entities * INDEX_BYTES;
+  return { leastBytes, wholeBytes: leastBytes + sizeOf((name) => name === "times" || name.startsWith("feature/")) };
 }
 
 /** What finds entities. */

@@ -43,69 +43,27 @@ export interface SegmentCacheOptions {
 /** Beside the first segment there are so many small ones, of what was ingested since, and together at most half as many rows; then all are loaded as one. */
 const MOST_BESIDE = 4;
 
-export function createSegmentCache({ limitBytes, keepsFiles }: SegmentCacheOptions): SegmentCache {
+export function createSegmentCache(options: SegmentCacheOptions): SegmentCache {
+  const { limitBytes, keepsFiles } = options;
   const held = createHeldSegments(limitBytes);
-  const askedFor = new Set<string>();
-  /** By view: what did not fit. */
-  const tooLarge = new Map<string, ReadonlySet<number>>();
+  const search = createSearch(held, options);
   const turn = createKeyedTurns();
-
-  /** What is held or in a file, with what was added since; undefined where it is time to load all as one. */
-  const known = async (origin: Origin, { batches, signal }: FindOptions): Promise<Held | undefined> => {
-    const { view } = origin;
-    const inMemory = held.get(view.id);
-    const base =
-      inMemory ??
-      (keepsFiles ? toHeld(await findSegment(await origin.at(batches), { limitBytes, signal })) : undefined);
-    if (base === undefined || !includesAll(batches, base.batches)) return undefined;
-    if (isSame(base.batches, batches)) return base;
-    const added = new Set([...batches].filter((number) => !base.batches.has(number)));
-    const room = limitBytes - sizeOf(base);
-    const segments = await withBeside(origin.source, view, base, { batches: added, limitBytes: room, signal });
-    return segments === undefined ? undefined : { batches, segments };
-  };
-  const load = async (origin: Origin, { batches, signal }: FindOptions): Promise<Held | undefined> => {
-    const { source, view } = origin;
-    const from = await origin.at(batches);
-    const whole = await loadSegment(source, view, { batches, limitBytes, signal });
-    if (whole === undefined) return undefined;
-    const saved = keepsFiles && whole.rows > 0 ? await saveSegment(from, whole) : undefined;
-    return { batches, segments: [saved ?? whole] };
-  };
-  const found = async (origin: Origin, options: FindOptions): Promise<Held | undefined> => {
-    const { id } = origin.view;
-    const isFirst = !askedFor.has(id);
-    askedFor.add(id);
-    const base = await known(origin, options);
-    if (base !== undefined) {
-      held.keep(id, base);
-      // Who asks again will go on asking: from now on no file is read.
-      if (!isFirst || options.load === "now") await held.hold(id);
-      return base;
-    }
-    held.delete(id);
-    if ((options.load === "again" && isFirst) || includesAll(options.batches, tooLarge.get(id))) return undefined;
-    const loaded = await load(origin, options);
-    if (loaded === undefined) tooLarge.set(id, options.batches);
-    else held.keep(id, loaded);
-    return loaded;
-  };
   return {
     get sizeBytes() {
       return held.sizeBytes;
     },
-    find(source, view, options) {
-      const { signal } = options;
+    find(source, view, wanted) {
+      const { signal } = wanted;
       const opened = turn(view.id, async () => {
         signal?.throwIfAborted();
         const origin = originOf(source, view);
-        const segments = await found(origin, options);
-        if (segments === undefined) return undefined;
-        const readers = await openAll(segments);
+        const found = await search(origin, wanted);
+        if (found === undefined) return undefined;
+        const readers = await openAll(found);
         if (readers !== undefined) return readers;
         // Another process took the file away. What it put in its place is looked for once.
         held.delete(view.id);
-        const anew = await found(origin, options);
+        const anew = await search(origin, wanted);
         return anew === undefined ? undefined : await openAll(anew);
       });
       // Who waits for another's loading may leave.
@@ -124,6 +82,53 @@ export function createSegmentCache({ limitBytes, keepsFiles }: SegmentCacheOptio
     clear() {
       held.clear();
     },
+  };
+}
+
+/** Finds what together has the rows of batches: held, in a file, or loaded now where it is time for that. */
+function createSearch(
+  held: HeldSegments,
+  { limitBytes, keepsFiles }: SegmentCacheOptions,
+): (origin: Origin, options: FindOptions) => Promise<Held | undefined> {
+  const askedFor = new Set<string>();
+  /** By view: what did not fit. */
+  const tooLarge = new Map<string, ReadonlySet<number>>();
+  /** What is held or in a file, with what was added since; undefined where it is time to load all as one. */
+  const known = async (origin: Origin, { batches, signal }: FindOptions): Promise<Held | undefined> => {
+    const inFile = async (): Promise<Held | undefined> =>
+      keepsFiles ? toHeld(await findSegment(await origin.at(batches), { limitBytes, signal })) : undefined;
+    const base = held.get(origin.view.id) ?? (await inFile());
+    if (base === undefined || !includesAll(batches, base.batches)) return undefined;
+    if (isSame(base.batches, batches)) return base;
+    const added = new Set([...batches].filter((number) => !base.batches.has(number)));
+    const room = limitBytes - sizeOf(base);
+    const segments = await withBeside(origin, base, { batches: added, limitBytes: room, signal });
+    return segments === undefined ? undefined : { batches, segments };
+  };
+  const load = async ({ source, view, at }: Origin, { batches, signal }: FindOptions): Promise<Held | undefined> => {
+    const from = await at(batches);
+    const whole = await loadSegment(source, view, { batches, limitBytes, signal });
+    if (whole === undefined) return undefined;
+    const saved = keepsFiles && whole.rows > 0 ? await saveSegment(from, whole) : undefined;
+    return { batches, segments: [saved ?? whole] };
+  };
+  return async (origin, options) => {
+    const { id } = origin.view;
+    const isFirst = !askedFor.has(id);
+    askedFor.add(id);
+    const base = await known(origin, options);
+    if (base !== undefined) {
+      held.keep(id, base);
+      // Who asks again will go on asking: from now on no file is read.
+      if (!isFirst || options.load === "now") await held.hold(id);
+      return base;
+    }
+    held.delete(id);
+    if ((options.load === "again" && isFirst) || includesAll(options.batches, tooLarge.get(id))) return undefined;
+    const loaded = await load(origin, options);
+    if (loaded === undefined) tooLarge.set(id, options.batches);
+    else held.keep(id, loaded);
+    return loaded;
   };
 }
 
@@ -212,8 +217,7 @@ function createHeldSegments(limitBytes: number): HeldSegments {
 
 /** What is held and a small segment of what was added; undefined where it is time to load all as one. */
 async function withBeside(
-  source: HistorySource,
-  view: FeatureView,
+  { source, view }: Origin,
   { segments }: Held,
   options: CallOptions & { readonly batches: ReadonlySet<number>; readonly limitBytes: number },
 ): Promise<readonly Segment[] | undefined> {

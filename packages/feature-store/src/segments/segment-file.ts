@@ -96,15 +96,13 @@ async function writeAt(handle: FileHandle, bytes: Uint8Array, at: number): Promi
 const shortDigest = (view: FeatureView): string => viewDigest(view).slice("sha256:".length, "sha256:".length + 16);
 
 async function deleteOthers(folder: string, path: string): Promise<void> {
+  const { mtimeMs: nowMs } = await stat(path);
   for (const name of await readdir(folder)) {
     const other = join(folder, name);
     if (other === path) continue;
-    const isOld = async (): Promise<boolean> => {
-      const found = await stat(other).catch(() => undefined);
-      return found !== undefined && found.mtimeMs < Date.now() - LEFTOVER_MS;
-    };
+    const changedMs = (await stat(other).catch(() => undefined))?.mtimeMs ?? nowMs;
     // What ends in .tmp may be another's that is being written.
-    if (name.endsWith(".segment") || (await isOld())) await rm(other, { force: true }).catch(() => {});
+    if (name.endsWith(".segment") || nowMs - changedMs > LEFTOVER_MS) await rm(other, { force: true }).catch(() => {});
   }
 }
 

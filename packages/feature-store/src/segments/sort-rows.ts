@@ -1,5 +1,5 @@
 import type { Batch, Column, ColumnType } from "@millwright/contracts";
-import { asFloat64, columnOf, concatColumns, takeRows } from "@millwright/data";
+import { asFloat64, concatColumns, takeRows } from "@millwright/data";
 import type { FeatureView } from "../definition/definition.ts";
 import { createGathering } from "./gather.ts";
 import { groupByKey, indexRuns, type KeyIndex } from "./key-index.ts";
