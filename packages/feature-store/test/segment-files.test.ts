@@ -54,7 +54,8 @@ async function openWatched(duckdb: DuckDb, options: Omit<FeatureStoreOptions, "s
 }
 
 const folderOf = (history: string): string => join(history, "numbers", "_segments");
-const segmentsIn = async (history: string): Promise<string[]> => await readdir(folderOf(history)).catch(() => []);
+const segmentsIn = async (history: string): Promise<string[]> =>
+  (await readdir(folderOf(history)).catch(() => [])).filter((name) => name !== "asked");
 
 test("the first call of a process reads the segment file that an earlier one left, and of Parquet only what came since", async () => {
   await using directory = await temporaryDirectory();
@@ -82,6 +83,22 @@ test("the first call of a process reads the segment file that an earlier one lef
     expect(read.length).toBeGreaterThan(0);
     expect(read.every((sql) => sql.includes("part-2-") && !sql.includes("part-1-"))).toBe(true);
   }
+});
+
+test("rows that two processes asked for once each are kept in a file by the second", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb();
+  const options = { history: directory.path };
+  const kept: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    await using each = await openWatched(duckdb, options);
+    if (round === 0) await each.store.ingest(numbers, batches(rowsOf([0, 1, 2], 1, 10)));
+    each.read();
+    expect(await each.values()).toEqual([10, 11, null, null]);
+    kept.push((await segmentsIn(directory.path)).length);
+    expect(each.read().length > 0).toBe(round < 2);
+  }
+  expect(kept).toEqual([0, 1, 1]);
 });
 
 test("compact leaves a segment file of its own history, and without `segmentFiles` none is left or read", async () => {
@@ -134,12 +151,16 @@ test("a segment file that was cut or is none is not read, one that goes away whi
     () => writeFile(path, Buffer.alloc(whole.length, 255)),
     () => rm(path),
   ]) {
+    await rm(folderOf(history), { recursive: true });
+    await mkdir(folderOf(history));
     await writeFile(path, whole);
     await using store = await openWatched(duckdb, { history });
     await damage();
     expect(await store.values()).toEqual(expected);
     expect(store.read()).not.toEqual([]);
   }
+  await rm(folderOf(history), { recursive: true });
+  await mkdir(folderOf(history));
   await writeFile(path, whole);
   await using known = await openWatched(duckdb, { history });
   expect(await known.values()).toEqual(expected);

@@ -42,8 +42,8 @@ export interface HistoryOptions extends CallOptions {
   readonly inMemory?: boolean | undefined;
   /**
    * How views without aggregates are joined; the rows are the same. `"asof"`: by DuckDB, which may spill. `"segments"`: from sorted rows in memory, loaded
-   * first where they are not there; a view that does not fit in the store's `segmentMemoryBytes` goes by DuckDB. `"auto"`: by DuckDB the first time, in memory from
-   * the second time on. Views with aggregates, and `asKnown`, have one way. Default: `"auto"`.
+   * first where they are not there; a view that does not fit in the store's `segmentMemoryBytes` goes by DuckDB. `"auto"`: by DuckDB the first time a view is asked
+   * for, in whatever process; from then on from sorted rows, in the file that `warm`, `compact` or the second time left, and in memory from a process' second call on. Views with aggregates, and `asKnown`, have one way. Default: `"auto"`.
    */
   readonly engine?: HistoryEngine | undefined;
   /**

@@ -3,7 +3,7 @@ import type { FeatureView } from "../definition/definition.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import { createKeyedTurns } from "../online/turns.ts";
 import { loadSegment, type Segment, type SegmentReader } from "./segment.ts";
-import { findSegment, saveSegment, type SegmentOrigin } from "./segment-file.ts";
+import { findSegment, noteAsked, saveSegment, type SegmentOrigin } from "./segment-file.ts";
 
 export interface FindOptions extends CallOptions {
   /** The numbers of the batches whose rows count. */
@@ -91,6 +91,8 @@ function createSearch(
   { limitBytes, keepsFiles }: SegmentCacheOptions,
 ): (origin: Origin, options: FindOptions) => Promise<Held | undefined> {
   const askedFor = new Set<string>();
+  const wasAsked = async ({ source, view }: Origin): Promise<boolean> =>
+    keepsFiles && (await noteAsked(await source.log(view.id)));
   /** By view: what did not fit. */
   const tooLarge = new Map<string, ReadonlySet<number>>();
   /** What is held or in a file, with what was added since; undefined where it is time to load all as one. */
@@ -124,7 +126,8 @@ function createSearch(
       return base;
     }
     held.delete(id);
-    if ((options.load === "again" && isFirst) || includesAll(options.batches, tooLarge.get(id))) return undefined;
+    if (includesAll(options.batches, tooLarge.get(id))) return undefined;
+    if (options.load === "again" && isFirst && !(await wasAsked(origin))) return undefined;
     const loaded = await load(origin, options);
     if (loaded === undefined) tooLarge.set(id, options.batches);
     else held.keep(id, loaded);

@@ -13,6 +13,7 @@ export const SEGMENTS_FOLDER = "_segments";
 
 /** The file of a segment: `MWSEGMT1`, the length of the header (8 bytes), the header as JSON, and from the next multiple of 64 on the sections, little-endian. */
 const MAGIC = "MWSEGMT1";
+const ASKED = "asked";
 const ALIGNED = 64;
 const LEFTOVER_MS = 24 * 3_600_000;
 /** Nearly all headers are shorter: one read gives magic, length and header. */
@@ -103,6 +104,22 @@ async function deleteOthers(folder: string, path: string): Promise<void> {
     const changedMs = (await stat(other).catch(() => undefined))?.mtimeMs ?? nowMs;
     // What ends in .tmp may be another's that is being written.
     if (name.endsWith(".segment") || nowMs - changedMs > LEFTOVER_MS) await rm(other, { force: true }).catch(() => {});
+  }
+}
+
+/** Notes that a view was asked for while no file had its rows. @returns whether that was so before, in whatever process. */
+export async function noteAsked({ directory }: Pick<HistoryLog, "directory">): Promise<boolean> {
+  const folder = join(directory, SEGMENTS_FOLDER);
+  try {
+    await mkdir(folder, { recursive: true });
+    await (await open(join(folder, ASKED), "wx")).close();
+    return false;
+  } catch (error) {
+    // Where nothing can be noted, no file could be kept either.
+    return (
+      (error as NodeJS.ErrnoException).code === "EEXIST" &&
+      (await readdir(folder).catch((): string[] => [])).includes(ASKED)
+    );
   }
 }
 
