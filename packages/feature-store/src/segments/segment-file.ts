@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { CallOptions } from "@millwright/contracts";
@@ -13,7 +12,11 @@ export const SEGMENTS_FOLDER = "_segments";
 
 /** The file of a segment: `MWSEGMT1`, the length of the header (8 bytes), the header as JSON, and from the next multiple of 64 on the sections, little-endian. */
 const MAGIC = "MWSEGMT1";
+/** Says that a view was asked for while there was no file. */
 const ASKED = "asked";
+/** Tells apart those that calls in this process write at once. */
+let temporaryFiles = 0;
+
 const ALIGNED = 64;
 const LEFTOVER_MS = 24 * 3_600_000;
 /** Nearly all headers are shorter: one read gives magic, length and header. */
@@ -36,11 +39,15 @@ export interface SegmentOrigin {
 export async function saveSegment(origin: SegmentOrigin, segment: LoadedSegment): Promise<Segment | undefined> {
   const { log, view } = origin;
   const folder = join(log.directory, SEGMENTS_FOLDER);
-  const path = join(folder, `${shortDigest(view)}-${randomUUID()}.segment`);
-  const temporary = `${path}.tmp`;
+  let temporary: string | undefined;
   try {
     await mkdir(folder, { recursive: true });
-    const { header, start } = await writeSegment(temporary, origin, segment);
+    const opened = await openTemporary(folder);
+    temporary = opened.path;
+    const { header, start } = await writeSegment(opened.handle, origin, segment);
+    // A name that no other file has or had: who knows an earlier one must not find this one in its place.
+    const { ino, mtimeNs } = await stat(temporary, { bigint: true });
+    const path = join(folder, `${shortDigest(view)}-${ino}-${mtimeNs}.segment`);
     await rename(temporary, path);
     await flushDirectory(folder);
     if ((await log.snapshot()).compactions !== origin.compactions) {
@@ -51,13 +58,25 @@ export async function saveSegment(origin: SegmentOrigin, segment: LoadedSegment)
     return createFileSegment(view, { path, header, start, loaded: segment });
   } catch {
     // Full, or not to be written to: rows are read from the history then, as without it.
-    await rm(temporary, { force: true }).catch(() => {});
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => {});
     return undefined;
   }
 }
 
+/** A file of our own, whoever else writes here: on another machine a process may have the same number. */
+async function openTemporary(folder: string): Promise<{ readonly path: string; readonly handle: FileHandle }> {
+  for (;;) {
+    const path = join(folder, `${process.pid}-${temporaryFiles++}.tmp`);
+    try {
+      return { path, handle: await open(path, "wx") };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+}
+
 async function writeSegment(
-  path: string,
+  handle: FileHandle,
   { view, batches, compactions }: SegmentOrigin,
   { rows, index, sections: given }: LoadedSegment,
 ): Promise<{ readonly header: SegmentHeader; readonly start: number }> {
@@ -71,12 +90,11 @@ async function writeSegment(
   const header: SegmentHeader = { formatVersion: 1, ...facts, sections, sizeBytes };
   const text = Buffer.from(JSON.stringify(header));
   const start = aligned(16 + text.length);
-  const head = Buffer.alloc(start);
-  head.write(MAGIC, "latin1");
-  head.writeBigUInt64LE(BigInt(text.length), 8);
-  text.copy(head, 16);
-  const handle = await open(path, "wx");
   try {
+    const head = Buffer.alloc(start);
+    head.write(MAGIC, "latin1");
+    head.writeBigUInt64LE(BigInt(text.length), 8);
+    text.copy(head, 16);
     await writeAt(handle, head, 0);
     for (const [name, bytes] of given) await writeAt(handle, bytes, start + sections[name]!.at);
     await handle.truncate(start + sizeBytes);
