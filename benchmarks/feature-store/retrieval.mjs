@@ -15,14 +15,20 @@ const { values: options } = parseArgs({
     grid: { type: "string", default: "10000,10000,10" },
     pairs: { type: "string", default: "5" },
     "slow-pairs": { type: "string", default: "2" },
-    peers: { type: "string", default: "duckdb-exact,duckdb-plain,polars,pandas,feast" },
+    peers: { type: "string", default: "duckdb-exact,duckdb-days,polars,pandas,feast" },
     python: { type: "string", default: "python3" },
     out: { type: "string", default: "retrieval.json" },
-    phases: { type: "string", default: "first,repeat" },
+    phases: { type: "string", default: "bare,first,repeat" },
   },
 });
 const here = new URL("./peers/", import.meta.url).pathname;
 const slow = new Set(["feast"]);
+const OURS = ["millwright-bare", "millwright-auto", "millwright-segments"];
+/** Phases of a fresh process, by what ours finds beside what was ingested. */
+const FIRST = [
+  ["bare", "first, no segment file", "millwright-bare"],
+  ["first", "first", "millwright-auto"],
+];
 
 function startOf(name, directory, history) {
   const python = (file, ...args) => ({ name, command: options.python, args: [join(here, file), ...args] });
@@ -32,6 +38,8 @@ function startOf(name, directory, history) {
       return node("duckdb.mjs", "exact");
     case "duckdb-plain":
       return node("duckdb.mjs", "plain");
+    case "duckdb-days":
+      return node("duckdb.mjs", "days", history);
     case "polars":
       return python("polars_asof.py");
     case "pandas":
@@ -48,7 +56,13 @@ async function fillHistory(duckdb, history, views) {
   const service = serviceOf();
   const store = await openFeatureStore({ history, services: [service], duckdb });
   for (const [index, { name }] of VIEWS.entries()) await store.ingest(name, await duckdb.scan(views[index]));
+  // What leaves the segment files, and what that takes: the rows were never read before.
+  const started = { wall: performance.now(), cpu: process.cpuUsage() };
+  await store.compact();
+  const { user, system } = process.cpuUsage(started.cpu);
+  const prepared = { wallSeconds: (performance.now() - started.wall) / 1000, cpuSeconds: (user + system) / 1e6 };
   await store[Symbol.asyncDispose]();
+  return prepared;
 }
 
 /** Does one thing in two programs in turns. @returns samples of both, in pairs. */
@@ -94,6 +108,22 @@ function summary(phase, peer, { ours, theirs }) {
 
 const shown = ({ ratio, low, high }) => `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
 
+/** Asks every program once, for a hundredth of the labels. @returns how many of its rows differ from the oracle's. */
+async function checkAnswers(duckdb, { files, directory, start }, names) {
+  const checks = {};
+  const expected = await expectedAnswers(duckdb, files);
+  for (const name of names) {
+    const peer = await start(name);
+    const out = join(directory, `check-${name}.parquet`);
+    await peer.ask({ op: "file", labels: files.labels[0], out });
+    await peer.stop();
+    checks[name] = { rows: expected.length, different: await countDifferent(duckdb, out, expected) };
+    console.log(`  check ${name}: ${checks[name].different} of ${expected.length} rows differ`);
+    if (OURS.includes(name) && checks[name].different > 0) throw new Error(`${name} is wrong: nothing is measured.`);
+  }
+  return checks;
+}
+
 async function measureSize(duckdb, size) {
   const pairs = Number(options.pairs);
   const directory = await mkdtemp(join(tmpdir(), "millwright-retrieval-"));
@@ -101,25 +131,17 @@ async function measureSize(duckdb, size) {
   try {
     const files = await generate(duckdb, directory, size, pairs + 2);
     const history = join(directory, "history");
-    await fillHistory(duckdb, history, files.views);
+    results.prepared = await fillHistory(duckdb, history, files.views);
+    console.log(
+      `  segment files: ${results.prepared.wallSeconds.toFixed(2)} s, ${results.prepared.cpuSeconds.toFixed(2)} cpu s`,
+    );
     const start = async (name) => {
       const peer = startPeer(startOf(name, directory, history));
       await peer.ask({ op: "prepare", views: files.views });
       return peer;
     };
-    const expected = await expectedAnswers(duckdb, files);
     const rivals = options.peers.split(",");
-    for (const name of ["millwright-asof", "millwright-segments", ...rivals]) {
-      const peer = await start(name);
-      const out = join(directory, `check-${name}.parquet`);
-      await peer.ask({ op: "file", labels: files.labels[0], out });
-      await peer.stop();
-      results.checks[name] = { rows: expected.length, different: await countDifferent(duckdb, out, expected) };
-      console.log(`  check ${name}: ${results.checks[name].different} of ${expected.length} rows differ`);
-    }
-    for (const name of ["millwright-asof", "millwright-segments"]) {
-      if (results.checks[name].different > 0) throw new Error(`${name} is wrong: nothing is measured.`);
-    }
+    results.checks = await checkAnswers(duckdb, { files, directory, start }, [...OURS, ...rivals]);
     /** The first call of a fresh process: what it reads of files is in the system's cache for both. */
     const first = (name) => async (pair) => {
       const peer = await start(name);
@@ -129,9 +151,10 @@ async function measureSize(duckdb, size) {
     };
     for (const name of rivals) {
       const count = slow.has(name) ? Number(options["slow-pairs"]) : pairs;
-      if (options.phases.includes("first")) {
-        const samples = await inTurns(count, [first("millwright-auto"), first(name)]);
-        results.phases.push(report(summary("first", name, samples)));
+      for (const [phase, title, ours] of FIRST) {
+        if (!options.phases.split(",").includes(phase)) continue;
+        const samples = await inTurns(count, [first(ours), first(name)]);
+        results.phases.push(report(summary(title, name, samples)));
       }
       if (!options.phases.includes("repeat")) continue;
       const [ours, theirs] = [await start("millwright-auto"), await start(name)];

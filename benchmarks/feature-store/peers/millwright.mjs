@@ -3,10 +3,12 @@ import { openFeatureStore } from "../../../packages/feature-store/dist/index.js"
 import { serviceOf } from "../definitions.mjs";
 import { serve } from "./serve.mjs";
 
-const [history, engine = "auto"] = process.argv.slice(2);
+// `bare` is a store that neither keeps nor finds segment files: it has what was ingested, and no more.
+const [history, way = "auto"] = process.argv.slice(2);
+const engine = way === "bare" ? "auto" : way;
 const duckdb = await openDuckDb();
 const service = serviceOf();
-const store = await openFeatureStore({ history, services: [service], duckdb });
+const store = await openFeatureStore({ history, services: [service], duckdb, segmentFiles: way !== "bare" });
 const joined = async (labels, options) =>
   await store.history(service, { labels: await duckdb.scan(labels), labelTime: "ts", engine, ...options });
 

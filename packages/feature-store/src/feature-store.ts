@@ -75,6 +75,11 @@ export interface FeatureStoreOptions extends CallOptions {
    * loaded. What was not asked for the longest goes first. 0 keeps none. Default: 1 GiB.
    */
   readonly segmentMemoryBytes?: number | undefined;
+  /**
+   * Whether the sorted rows that `warm`, `compact` or repeated calls of `history` make of a view without aggregates are kept in a file beside its history, about
+   * as large as the rows in memory: later processes read them there from their first call on. Default: true.
+   */
+  readonly segmentFiles?: boolean | undefined;
   readonly clock?: Clock | undefined;
   /**
    * Takes `feature.view-applied`, `feature.ingested` and `feature.materialized`, each once for what it tells of, after that is done. A call whose event
@@ -178,7 +183,7 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
  * `FEATURE_STORE_WRITE_FAILED` where the folder of the history cannot be made.
  */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { clock = systemClock, segmentMemoryBytes = 2 ** 30, force, signal } = options;
+  const { clock = systemClock, segmentMemoryBytes = 2 ** 30, segmentFiles = true, force, signal } = options;
   signal?.throwIfAborted();
   if (!(segmentMemoryBytes >= 0)) {
     throw new RangeError(`"segmentMemoryBytes" must be at least 0, not ${segmentMemoryBytes}. Give 0 to keep none.`);
@@ -196,7 +201,7 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     if (options.duckdb === undefined) await duckdb[Symbol.asyncDispose]();
   };
   try {
-    const segments = createSegmentCache(segmentMemoryBytes);
+    const segments = createSegmentCache({ limitBytes: segmentMemoryBytes, keepsFiles: segmentFiles });
     const source: HistorySource = { duckdb, directory, segments, log: historyLogs(directory, clock) };
     return await openParts(options, { services, views, gates, catalog, source, clock }, closeOwn);
   } catch (error) {

@@ -47,6 +47,7 @@ import {
   type StreamRecord,
 } from "./ingestion/stream-ingest.ts";
 import {
+  keepSegmentFile,
   makeTrainingSet,
   replayTrainingSet,
   type ReplayOptions,
@@ -187,6 +188,7 @@ export class OpenedStore implements FeatureStore {
       total.writtenFiles += done.writtenFiles;
       total.rows += done.rows;
       total.deletedFiles += done.deletedFiles;
+      await keepSegmentFile(this.#parts.source, found, options);
     }
     return total;
   }

@@ -134,7 +134,7 @@ async function forgetPlanted({ folder, openOnline }: Setting): Promise<readonly 
   await expect(store.replay(pin)).rejects.toMatchObject({ code: "FEATURE_STORE_PIN_DIFFERS" });
   expect(JSON.stringify(receipt)).not.toContain(CANARY);
   expect(new Set(receipt.places.map(({ what }) => what))).toEqual(
-    new Set(["history", "quarantine", "training-set", "online"]),
+    new Set(["history", "segment", "quarantine", "training-set", "online"]),
   );
   expect(await vectors(store, CANARY)).toEqual(never);
   expect([await vectors(store, "bob"), await joined(store, others)]).toEqual(known);

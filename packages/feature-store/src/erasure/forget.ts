@@ -12,6 +12,7 @@ import type { Online } from "../online/online.ts";
 import { keyOf } from "../records/record-key.ts";
 import { DATASETS_FOLDER } from "../retrieval/training-pin.ts";
 import { eraseFromHistory, isEntitySql, rowsByFile } from "./erase-history.ts";
+import { deleteSegments, SEGMENTS_FOLDER } from "../segments/segment-file.ts";
 import type { ErasedPlace, ErasureReceipt } from "./receipt.ts";
 
 export interface ForgetParts {
@@ -39,7 +40,9 @@ export async function forgetEntity(
   for (const view of concerned) keyOf(view, keys);
   const places: ErasedPlace[] = [];
   for (const view of concerned) {
-    places.push(...(await eraseFromHistory(await targetOf(view), isEntitySql(view, keys), options)));
+    const target = await targetOf(view);
+    const erased = await eraseFromHistory(target, isEntitySql(view, keys), options);
+    places.push(...erased, ...(await eraseFromSegments(view, target, erased.length > 0)));
   }
   source.segments.clear();
   for (const view of hasOnline ? concerned : []) {
@@ -50,6 +53,15 @@ export async function forgetEntity(
   const named = keySchema(first).map(({ name }) => String(keys[name]));
   const keysDigest = `sha256:${createHash("sha256").update(JSON.stringify(named)).digest("hex")}`;
   return { formatVersion: 1, entity, keysDigest, timeMs: clock.nowMs(), places };
+}
+
+/**
+ * Deletes the segments that may have an entity's rows: all where it had any, else those from before an erasure that was broken off. Whoever reads rows into one
+ * meanwhile sees that the history was rewritten, and keeps none.
+ */
+async function eraseFromSegments(view: FeatureView, { log }: IngestTarget, hadRows: boolean): Promise<ErasedPlace[]> {
+  const names = await deleteSegments(log, hadRows ? undefined : (await log.snapshot()).compactions);
+  return names.map((name) => ({ path: `${view.id}/${SEGMENTS_FOLDER}/${name}`, what: "segment", action: "deleted" }));
 }
 
 /** Deletes the training sets, and the copies of labels, that hold an entity. */

@@ -2,10 +2,10 @@
 export interface ErasedPlace {
   /** A file below the history's folder, with `/`; or `online/` and what the online store keeps its rows under. */
   readonly path: string;
-  readonly what: "history" | "quarantine" | "training-set" | "online";
+  readonly what: "history" | "segment" | "quarantine" | "training-set" | "online";
   /** Rows of the entity that were there; absent where they are not counted. */
   readonly rows?: number | undefined;
-  /** Files of the history are written anew without its rows; training sets go as a whole, since they can be made again. */
+  /** Files of the history are written anew without its rows; segments and training sets go as a whole, since they can be made again. */
   readonly action: "rewritten" | "deleted";
 }
 

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type CallOptions, type Dataset, type DatasetRef, type Digest, hasCode } from "@millwright/contracts";
 import { datasetOf } from "@millwright/data";
-import { digestOf } from "../definition/definition.ts";
+import { digestOf, type FeatureView } from "../definition/definition.ts";
 import { type FeatureService } from "../definition/service-definition.ts";
 import { leakage, pinDiffers } from "../errors.ts";
 import type { HistoryBatch } from "../history/history-log.ts";
@@ -16,6 +16,7 @@ import {
   holdTrainingSet,
   writeTrainingSet,
 } from "./training-set.ts";
+import { disposeAll } from "./view-join.ts";
 
 /** All that a training set was made from: enough to make it again, to the byte. JSON-safe. */
 export interface TrainingSetPin {
@@ -128,11 +129,25 @@ export async function warmViews(
   const warmed: WarmedView[] = [];
   for (const view of service.views) {
     const options = { batches: numbers[view.id] ?? new Set<number>(), load: "now", signal } as const;
-    const segments = hasOnlyFeatures(view) ? await source.segments.find(source, view, options) : undefined;
-    const sum = (what: "rows" | "sizeBytes"): number => (segments ?? []).reduce((all, each) => all + each[what], 0);
-    warmed.push({ view: view.id, isLoaded: segments !== undefined, rows: sum("rows"), sizeBytes: sum("sizeBytes") });
+    const readers = hasOnlyFeatures(view) ? await source.segments.find(source, view, options) : undefined;
+    const segments = (readers ?? []).map(({ segment }) => segment);
+    const sum = (what: "rows" | "sizeBytes"): number => segments.reduce((all, each) => all + each[what], 0);
+    const isLoaded = readers !== undefined && segments.every(({ isHeld }) => isHeld);
+    warmed.push({ view: view.id, isLoaded, rows: sum("rows"), sizeBytes: sum("sizeBytes") });
+    await disposeAll(readers ?? []);
   }
   return warmed;
+}
+
+/** Leaves the rows of a view in a file that the first `history` of a process reads. */
+export async function keepSegmentFile(
+  source: HistorySource,
+  view: FeatureView,
+  { signal }: CallOptions,
+): Promise<void> {
+  if (!hasOnlyFeatures(view)) return;
+  const batches = (await (await source.log(view.id)).batches()).filter(({ origin }) => origin !== "compaction");
+  await source.segments.keepFile(source, view, { batches: new Set(batches.map(({ number }) => number)), signal });
 }
 
 /** Makes a pinned training set again. Throws `FEATURE_STORE_PIN_DIFFERS` where what it was made from is not there any more. */

@@ -1,6 +1,14 @@
 import { setImmediate } from "node:timers/promises";
 import type { Batch, CallOptions, Dataset, Schema } from "@millwright/contracts";
-import { createDataset, datasetOf, emptyBatch, selectColumns, takeColumn, withColumns } from "@millwright/data";
+import {
+  concatBatches,
+  createDataset,
+  datasetOf,
+  emptyBatch,
+  selectColumns,
+  takeColumn,
+  withColumns,
+} from "@millwright/data";
 import { identifier, type RegisteredTable } from "@millwright/duckdb";
 import { joinAsOf } from "./asof-join.ts";
 import type { FeatureView } from "../definition/definition.ts";
@@ -11,7 +19,7 @@ import type { LeakageOptions } from "../inspection/leakage.ts";
 import { computeForHistory } from "../online/on-demand.ts";
 import { scratchName } from "../history/scratch-name.ts";
 import { probeSegments } from "../segments/probe.ts";
-import type { Segment } from "../segments/segment.ts";
+import type { SegmentReader } from "../segments/segment.ts";
 import { joinSorted } from "./sorted-join.ts";
 import { checkColumns } from "../definition/source-columns.ts";
 import { disposeAll, type ViewJoin } from "./view-join.ts";
@@ -34,8 +42,8 @@ export interface HistoryOptions extends CallOptions {
   readonly inMemory?: boolean | undefined;
   /**
    * How views without aggregates are joined; the rows are the same. `"asof"`: by DuckDB, which may spill. `"segments"`: from sorted rows in memory, loaded
-   * first where they are not there; a view that does not fit in the store's `segmentMemoryBytes` goes by DuckDB. `"auto"`: by DuckDB the first time, in memory from
-   * the second time on. Views with aggregates, and `asKnown`, have one way. Default: `"auto"`.
+   * first where they are not there; a view that does not fit in the store's `segmentMemoryBytes` goes by DuckDB. `"auto"`: by DuckDB the first time a view is asked
+   * for, in whatever process; from then on from sorted rows, in the file that `warm`, `compact` or the second time left, and in memory from a process' second call on. Views with aggregates, and `asKnown`, have one way. Default: `"auto"`.
    */
   readonly engine?: HistoryEngine | undefined;
   /**
@@ -108,22 +116,28 @@ async function joinLabels(
   const { labelTime, signal } = options;
   const labels = "schema" in options.labels ? options.labels : datasetOf([options.labels]);
   checkLabels(service, labels.schema, labelTime);
-  const inMemory = new Map<FeatureView, readonly Segment[]>();
-  for (const view of service.views) {
-    const segments = await segmentsOf(source, view, options, batches);
-    if (segments !== undefined) inMemory.set(view, segments);
-  }
-  const views = service.views.filter((view) => !inMemory.has(view));
-  const query = views.length === 0 ? undefined : await joinViews(source, views, { ...options, labels }, batches);
+  const found = new Map<FeatureView, readonly SegmentReader[]>();
+  const close = async (): Promise<void> => await disposeAll([...found.values()].flat());
+  const join = async (): Promise<LabelQuery | undefined> => {
+    for (const view of service.views) {
+      const segments = await segmentsOf(source, view, options, batches);
+      if (segments !== undefined) found.set(view, segments);
+    }
+    const views = service.views.filter((view) => !found.has(view));
+    return views.length === 0 ? undefined : await joinViews(source, views, { ...options, labels }, batches);
+  };
+  const query = await join().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   const base = query === undefined ? withPlainTexts(labels) : undefined;
   const walk = async function* (): AsyncGenerator<Batch> {
     let isEmpty = true;
-    for await (const batch of base === undefined
-      ? source.duckdb.query(query!.sql, { signal })
-      : base.batches({ signal })) {
+    const joined = base === undefined ? source.duckdb.query(query!.sql, { signal }) : base.batches({ signal });
+    for await (const batch of found.size === 0 ? joined : inGroups(joined)) {
       isEmpty = false;
-      yield await completed(service, inMemory, options, batch);
-      // Nothing waits for a disk here: others get their turn between batches.
+      yield await completed(service, found, options, batch);
+      // Where rows are in memory nothing waits for a disk: others get their turn between batches.
       await setImmediate(undefined, { signal });
     }
     if (!isEmpty) return;
@@ -131,10 +145,34 @@ async function joinLabels(
     yield await completed(service, new Map(), options, emptyBatch(schema));
   };
   return {
-    sql: inMemory.size === 0 && service.onDemand.length === 0 ? query?.sql : undefined,
+    sql: found.size === 0 && service.onDemand.length === 0 ? query?.sql : undefined,
     walk,
-    [Symbol.asyncDispose]: async () => await disposeAll(query?.tables ?? []),
+    async [Symbol.asyncDispose]() {
+      await close();
+      await disposeAll(query?.tables ?? []);
+    },
   };
+}
+
+/** Labels that get their features together: columns in a file are read once for so many. */
+const GROUP_ROWS = 2 ** 19;
+
+async function* inGroups(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  let group: Batch[] = [];
+  let rows = 0;
+  const take = (): Batch => {
+    const [first, ...others] = group;
+    const whole = others.length === 0 ? first! : concatBatches(group);
+    group = [];
+    rows = 0;
+    return whole;
+  };
+  for await (const batch of batches) {
+    if (rows > 0 && rows + batch.length > GROUP_ROWS) yield take();
+    group.push(batch);
+    rows += batch.length;
+  }
+  if (group.length > 0) yield take();
 }
 
 const storedFeatures = ({ views }: FeatureService): number =>
@@ -149,22 +187,25 @@ async function segmentsOf(
   view: FeatureView,
   { engine = "auto", asKnown, signal }: HistoryOptions,
   batches: BatchNumbers,
-): Promise<readonly Segment[] | undefined> {
+): Promise<readonly SegmentReader[] | undefined> {
   if (engine === "asof" || asKnown !== undefined || !hasOnlyFeatures(view)) return undefined;
   const load = engine === "segments" ? "now" : "again";
   return await source.segments.find(source, view, { batches: batches[view.id] ?? new Set(), load, signal });
 }
 
-/** Puts the features of views in memory and those on demand to a batch, in the order of the service. */
+/** Puts the features of views in segments and those on demand to a batch, in the order of the service. */
 async function completed(
   service: FeatureService,
-  inMemory: ReadonlyMap<FeatureView, readonly Segment[]>,
+  found: ReadonlyMap<FeatureView, readonly SegmentReader[]>,
   { labelTime, signal }: HistoryOptions,
   batch: Batch,
 ): Promise<Batch> {
   let rows = batch;
-  for (const [view, segments] of inMemory) rows = withColumns(rows, probeSegments(view, segments, batch, labelTime));
-  if (inMemory.size > 0) {
+  for (const [view, segments] of found) {
+    signal?.throwIfAborted();
+    rows = withColumns(rows, await probeSegments(view, segments, batch, labelTime));
+  }
+  if (found.size > 0) {
     const features = service.features.slice(0, storedFeatures(service)).map(({ name }) => name);
     const given = Object.keys(batch.columns).filter((name) => !features.includes(name));
     rows = selectColumns(rows, [...given, ...features]);

@@ -1,5 +1,5 @@
 import type { Batch, Column } from "@millwright/contracts";
-import { columnOf, takeColumn, takeRows } from "@millwright/data";
+import { columnOf, takeColumn } from "@millwright/data";
 
 /** Finds entities by their keys, each of which is a run of rows that stand together. */
 export interface KeyIndex {
@@ -7,6 +7,8 @@ export interface KeyIndex {
   readonly length: number;
   /** `length + 1` positions: the rows of entity `i` are `offsets[i]` to `offsets[i + 1]`. */
   readonly offsets: Int32Array;
+  /** The key columns of the entities, one row each. */
+  readonly keys: Batch;
   readonly sizeBytes: number;
   /** The entity of each row of keys; −1 where there is none, or a key is null. */
   find(keys: Batch): Int32Array;
@@ -17,12 +19,56 @@ type KeyColumn =
   | { readonly kind: "words"; readonly words: Int32Array; readonly width: 1 | 2 }
   | { readonly kind: "text"; readonly bytes: Uint8Array; readonly offsets: Int32Array };
 
-/** Indexes rows that stand together by key. @param keys Their key columns, without nulls. */
-export function createKeyIndex(names: readonly string[], keys: Batch): KeyIndex {
-  const rows = names.map((name) => keyColumn(columnOf(keys, name)));
-  const offsets = runsOf(rows, keys.length);
-  const length = offsets.length - 1;
-  const first = takeRows(keys, offsets.slice(0, length));
+/** Rows by their keys. */
+export interface KeyGroups {
+  /** By row: its entity; they are numbered as they come. */
+  readonly entities: Int32Array;
+  /** By entity: its first row. */
+  readonly first: Int32Array;
+}
+
+/** Tells which rows have the same keys. @param keys Their key columns, without nulls. */
+export function groupByKey(names: readonly string[], keys: Batch): KeyGroups {
+  const columns = names.map((name) => keyColumn(columnOf(keys, name)));
+  const hashes = hashesOf(columns, keys.length);
+  const isEqual = equalRows(columns, columns);
+  const entities = new Int32Array(keys.length);
+  let first = new Int32Array(1024);
+  let length = 0;
+  let { table, mask } = tableOf(new Int32Array(0));
+  for (let row = 0; row < keys.length; row++) {
+    let slot = hashes[row]! & mask;
+    let entity = table[slot]! - 1;
+    while (entity >= 0 && !(hashes[first[entity]!] === hashes[row] && isEqual(row, first[entity]!))) {
+      slot = (slot + 1) & mask;
+      entity = table[slot]! - 1;
+    }
+    if (entity < 0) {
+      entity = length++;
+      table[slot] = length;
+      if (length > first.length) first = grown(first);
+      first[entity] = row;
+      if (length * 2 > table.length) {
+        ({ table, mask } = tableOf(
+          first.subarray(0, length).map((each) => hashes[each]!),
+          length * 2,
+        ));
+      }
+    }
+    entities[row] = entity;
+  }
+  return { entities, first: first.slice(0, length) };
+}
+
+function grown(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
+
+/** Indexes rows that stand together by key. @param first The keys of each entity, without nulls. @param offsets Where its rows start, and the end of the last one's. */
+export function indexRuns(names: readonly string[], first: Batch, offsets: Int32Array): KeyIndex {
+  const { length } = first;
   const entities = names.map((name) => keyColumn(columnOf(first, name)));
   const hashes = hashesOf(entities, length);
   const { table, mask } = tableOf(hashes);
@@ -31,6 +77,7 @@ export function createKeyIndex(names: readonly string[], keys: Batch): KeyIndex 
   return {
     length,
     offsets,
+    keys: first,
     sizeBytes,
     find(batch) {
       const given = names.map((name) => keyColumn(columnOf(batch, name)));
@@ -82,18 +129,6 @@ function keyColumn(column: Column): KeyColumn {
 
 const sizeOf = (column: KeyColumn): number =>
   column.kind === "words" ? column.words.byteLength : column.bytes.byteLength + column.offsets.byteLength;
-
-/** Where runs of equal keys start, and the end of the last one. */
-function runsOf(columns: readonly KeyColumn[], length: number): Int32Array {
-  const isEqual = equalRows(columns, columns);
-  const offsets = new Int32Array(length + 1);
-  let runs = 0;
-  for (let row = 0; row < length; row++) {
-    if (row === 0 || !isEqual(row - 1, row)) offsets[runs++] = row;
-  }
-  offsets[runs] = length;
-  return offsets.slice(0, runs + 1);
-}
 
 type RowsEqual = (row: number, other: number) => boolean;
 
@@ -160,9 +195,12 @@ function finished(value: number): number {
 }
 
 /** Open addressing, at most half full: entity + 1, or 0 for an empty place. */
-function tableOf(hashes: Int32Array): { readonly table: Int32Array; readonly mask: number } {
+function tableOf(
+  hashes: Int32Array,
+  room: number = hashes.length,
+): { readonly table: Int32Array; readonly mask: number } {
   let size = 16;
-  while (size < hashes.length * 2) size *= 2;
+  while (size < room * 2) size *= 2;
   const mask = size - 1;
   const table = new Int32Array(size);
   for (let entity = 0; entity < hashes.length; entity++) {
