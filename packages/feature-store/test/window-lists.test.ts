@@ -1,3 +1,5 @@
+import { setImmediate } from "node:timers/promises";
+import { createManualClock, createRandom } from "@millwright/contracts";
 import { batchOf, column, fromIpc, toIpc } from "@millwright/data";
 import fastify from "fastify";
 import { expect, expectTypeOf, test } from "vitest";
@@ -5,6 +7,7 @@ import { openMemoryKeyedOnlineStore } from "../src/drivers/memory-keyed.ts";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import { featureStoreRoutes } from "../src/fastify.ts";
 import {
+  checkParity,
   days,
   defineEntity,
   defineFeatureService,
@@ -17,7 +20,10 @@ import {
   lastValue,
   max,
   openFeatureStore,
+  reportSkew,
   restrictStore,
+  sampleServed,
+  type ServedSample,
   sliding,
   sum,
 } from "../src/index.ts";
@@ -170,4 +176,34 @@ test("lists that somebody may not see are null, and what a type has no sum of is
   await expect(store.put(view, [{ ...rows[0]!, order: 2n ** 60n }])).rejects.toMatchObject({
     code: "FEATURE_STORE_VALUE_RANGE",
   });
+});
+
+test("FS-20: lists are compared value by value, for parity and for skew", async () => {
+  await using directory = await temporaryDirectory();
+  const open = defineFeatureView({
+    name: "open",
+    entity: view.entity,
+    eventTime: view.eventTime,
+    inputs: { page: "utf8", seen: "timestamp" },
+    aggregates: { pages: last("page", 3, days(1)), seen: last("seen", 2, days(1)) },
+  });
+  const service = defineFeatureService({ name: "open", views: [open] });
+  const clock = createManualClock(NOON);
+  const parts = { history: directory.path, services: [service], online: openMemoryOnlineStore(), clock };
+  await using store = await openFeatureStore(parts);
+  await store.put(open, [...rows, { ...rows[0]!, user: "n", page: "n" }, { ...rows[1]!, user: "n", page: "5" }]);
+  const labels = batchOf({ user: ["ann", "n", "eve"], t: column("timestamp", Array<Date>(3).fill(new Date(NOON))) });
+  expect(await checkParity(store, service, { labels, labelTime: "t" })).toMatchObject({ mismatches: 0, values: 6 });
+  const samples: ServedSample[] = [];
+  const options = { services: [service], rate: 1, random: createRandom(1), nowMs: () => NOON };
+  const sampled = sampleServed(store, { ...options, sink: (given) => void samples.push(...given) });
+  await sampled.read("open", { entities: batchOf({ user: ["ann", "n"] }), timeMs: NOON });
+  await setImmediate();
+  const kept = JSON.parse(JSON.stringify(samples)) as ServedSample[];
+  expect(kept).toHaveLength(2);
+  const worst = (await reportSkew(store, service, { samples: kept })).features;
+  expect(worst.map(({ mismatches }) => mismatches)).toEqual([0, 0]);
+  const wrong = kept.map((sample) => ({ ...sample, features: { ...sample.features, open__pages: { list: ["x"] } } }));
+  const found = (await reportSkew(store, service, { samples: wrong })).features[0]!;
+  expect([found.feature, found.mismatches]).toEqual(["open__pages", 2]);
 });

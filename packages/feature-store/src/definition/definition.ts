@@ -196,7 +196,7 @@ export function defineFeatureView<
     createdTime,
     deleted,
     retracted,
-    eventId: (typeof eventId === "string" ? [eventId] : [...eventId]) as readonly string[],
+    eventId: Array.isArray(eventId) ? eventId.map(String) : [String(eventId)],
     features,
     inputs,
     aggregates,

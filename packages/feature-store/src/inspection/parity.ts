@@ -113,5 +113,6 @@ function rowsByTime(batch: Batch, labelTime: string): { readonly timeMs: number;
 }
 
 export function isSame(a: Value, b: Value): boolean {
-  return Object.is(a, b);
+  if (!Array.isArray(a) || !Array.isArray(b)) return Object.is(a, b);
+  return a.length === b.length && a.every((item: Value, index) => isSame(item, b[index] as Value));
 }

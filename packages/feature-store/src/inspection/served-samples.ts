@@ -13,8 +13,8 @@ import { hashKeyMissing } from "../errors.ts";
 import { encodeValue, type ValueText } from "../records/record-text.ts";
 import type { OnlineValue } from "../online/online-store.ts";
 
-/** A value of a sample: as it was, or, where it is personal, its keyed hash. */
-export type SampleValue = ValueText | { readonly hash: string };
+/** A value of a sample: as it was, one by one where it is a list, or, where it is personal, its keyed hash. */
+export type SampleValue = ValueText | { readonly list: readonly ValueText[] } | { readonly hash: string };
 
 /** Features as they were served once. JSON-safe. */
 export interface ServedSample {
@@ -63,7 +63,7 @@ export function sampleServed(source: FeatureSource, options: SamplingOptions): F
     if (rows.length === 0) return;
     const { name, digest } = await describe(service);
     const hidden = personal.get(digest) ?? new Set<string>();
-    const hide = (value: OnlineValue): SampleValue =>
+    const hide = (value: SampledValue): SampleValue =>
       value === null ? null : { hash: hashOf(options.hashKey!, value) };
     const textsOf = (batch: Batch | undefined): ((row: number) => Record<string, SampleValue>) => {
       const columns = Object.entries(batch?.columns ?? {}).map(
@@ -72,8 +72,8 @@ export function sampleServed(source: FeatureSource, options: SamplingOptions): F
       return (row) =>
         Object.fromEntries(
           columns.map(([column, values]) => {
-            const value = (values[row] ?? null) as OnlineValue;
-            return [column, hidden.has(column) ? hide(value) : encodeValue(value)];
+            const value = (values[row] ?? null) as SampledValue;
+            return [column, hidden.has(column) ? hide(value) : encodeSample(value)];
           }),
         );
     };
@@ -110,8 +110,16 @@ export function personalColumns({ views }: FeatureService): ReadonlySet<string> 
   return new Set(names);
 }
 
+/** A value of a feature, or a list of them. */
+export type SampledValue = OnlineValue | readonly OnlineValue[];
+
+const isList = (value: SampledValue): value is readonly OnlineValue[] => Array.isArray(value);
+
+export const encodeSample = (value: SampledValue): Exclude<SampleValue, { readonly hash: string }> =>
+  isList(value) ? { list: value.map(encodeValue) } : encodeValue(value);
+
 /** Equal values have equal hashes under one key; the key is needed to try values out. */
-export const hashOf = (key: string | Uint8Array, value: OnlineValue): string =>
+export const hashOf = (key: string | Uint8Array, value: SampledValue): string =>
   createHmac("sha256", key)
-    .update(JSON.stringify(encodeValue(value)))
+    .update(JSON.stringify(encodeSample(value)))
     .digest("hex");

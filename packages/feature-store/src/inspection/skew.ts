@@ -5,7 +5,7 @@ import { hashKeyMissing } from "../errors.ts";
 import type { FeatureStore } from "../feature-store.ts";
 import { decodeValue, type ValueText } from "../records/record-text.ts";
 import type { OnlineValue } from "../online/online-store.ts";
-import { hashOf, type SampleValue, type ServedSample } from "./served-samples.ts";
+import { encodeSample, hashOf, type SampledValue, type SampleValue, type ServedSample } from "./served-samples.ts";
 import { batchOfFields, type SourceRow } from "../definition/source-columns.ts";
 
 export interface SkewOptions extends CallOptions {
@@ -86,12 +86,12 @@ export async function reportSkew(
 
 interface Pair {
   readonly served: SampleValue;
-  readonly offline: OnlineValue;
+  readonly offline: SampledValue;
 }
 
 function addPairs(pairs: Pair[], batch: Batch, name: string, served: readonly SampleValue[]): void {
   toArray(columnOf(batch, name)).forEach((value: Value, row) => {
-    pairs.push({ served: served[row] ?? null, offline: value as OnlineValue });
+    pairs.push({ served: served[row] ?? null, offline: value as SampledValue });
   });
 }
 
@@ -104,12 +104,19 @@ function labelOf(
   const label: Record<string, SourceRow[string]> = { [TIME]: BigInt(Math.round(timeMs * 1000)) };
   for (const { name } of [...service.entityKeys, ...service.requestInputs]) {
     const value = keys[name] ?? request[name] ?? null;
-    const known = isHash(value) ? unhash.get(value.hash) : decodeValue(value);
+    const known = isHash(value) ? unhash.get(value.hash) : plainOf(value);
     if (known === undefined) return undefined;
     label[name] = known;
   }
   return label;
 }
+
+/** What was served as it can be compared: a list as the text of its values. */
+const plainOf = (value: Exclude<SampleValue, { readonly hash: string }>): OnlineValue =>
+  isList(value) ? JSON.stringify(value) : decodeValue(value);
+
+const isList = (value: SampleValue): value is { readonly list: readonly ValueText[] } =>
+  typeof value === "object" && value !== null && "list" in value;
 
 const isHash = (value: SampleValue): value is { readonly hash: string } =>
   typeof value === "object" && value !== null && "hash" in value;
@@ -147,12 +154,12 @@ function skewOf(
 ): FeatureSkew {
   let mismatches = 0;
   let maxError = 0;
-  for (const { served, offline } of pairs) {
+  for (const { served, offline: wanted } of pairs) {
     if (isHash(served)) {
-      if (offline === null || hashKey === undefined || hashOf(hashKey, offline) !== served.hash) mismatches++;
+      if (wanted === null || hashKey === undefined || hashOf(hashKey, wanted) !== served.hash) mismatches++;
       continue;
     }
-    const value = decodeValue(served);
+    const [value, offline] = [plainOf(served), plainOf(encodeSample(wanted))];
     if (Object.is(value, offline)) continue;
     const error = value === null || offline === null ? Number.NaN : Math.abs(Number(value) - Number(offline));
     if (isNumber && error <= tolerance * Math.abs(Number(offline))) continue;
@@ -161,7 +168,7 @@ function skewOf(
   }
   const compared = pairs.length;
   const plain = pairs.flatMap(({ served, offline }) =>
-    isHash(served) ? [] : [{ served: decodeValue(served as ValueText), offline }],
+    isHash(served) ? [] : [{ served: plainOf(served), offline: plainOf(encodeSample(offline)) }],
   );
   return {
     feature,
