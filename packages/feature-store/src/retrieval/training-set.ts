@@ -134,7 +134,7 @@ async function joinLabels(
   const walk = async function* (): AsyncGenerator<Batch> {
     let isEmpty = true;
     const joined = base === undefined ? source.duckdb.query(query!.sql, { signal }) : base.batches({ signal });
-    for await (const batch of found.size === 0 ? joined : inGroups(joined)) {
+    for await (const batch of found.size === 0 ? joined : inGroups(joined, groupRows(service))) {
       isEmpty = false;
       yield await completed(service, found, options, batch);
       // Where rows are in memory nothing waits for a disk: others get their turn between batches.
@@ -154,10 +154,11 @@ async function joinLabels(
   };
 }
 
-/** Labels that get their features together: columns in a file are read once for so many. */
-const GROUP_ROWS = 2 ** 19;
+/** Labels that get their features together: columns in a file are read once for so many. A column of texts holds 2 GiB of them at most. */
+const groupRows = ({ features }: FeatureService): number =>
+  features.some(({ type }) => type === "utf8") ? 2 ** 17 : 2 ** 19;
 
-async function* inGroups(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+async function* inGroups(batches: AsyncIterable<Batch>, mostRows: number): AsyncGenerator<Batch> {
   let group: Batch[] = [];
   let rows = 0;
   const take = (): Batch => {
@@ -168,7 +169,7 @@ async function* inGroups(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
     return whole;
   };
   for await (const batch of batches) {
-    if (rows > 0 && rows + batch.length > GROUP_ROWS) yield take();
+    if (rows > 0 && rows + batch.length > mostRows) yield take();
     group.push(batch);
     rows += batch.length;
   }

@@ -113,6 +113,9 @@ function gatherBits(length: number, validity: Uint8Array): Gathering {
 const withValidity = <Kind extends Column>(column: Kind, validity: Uint8Array | undefined): Kind =>
   validity === undefined ? column : { ...column, validity };
 
+/** What offsets of 32 bits reach. */
+const MOST_BYTES = 2 ** 31 - 1;
+
 /** Texts are kept as they come, and brought into the order of their places when all are there. */
 function gatherTexts(length: number, validity: Uint8Array): Gathering {
   const offsets = new Int32Array(length + 1);
@@ -122,8 +125,11 @@ function gatherTexts(length: number, validity: Uint8Array): Gathering {
   return {
     add(piece) {
       const wanted = used + bytesIn(piece);
+      if (wanted > MOST_BYTES) {
+        throw new RangeError(`The texts of ${length} labels take more than 2 GiB. Give fewer labels a batch.`);
+      }
       if (wanted > kept.length) {
-        const larger = new Uint8Array(Math.max(wanted, kept.length * 2));
+        const larger = new Uint8Array(Math.min(MOST_BYTES, Math.max(wanted, kept.length * 2)));
         larger.set(kept.subarray(0, used));
         kept = larger;
       }

@@ -138,6 +138,7 @@ function selectedSql(view: FeatureView, rows: string, hasMarks: boolean): string
 function segmentOf(view: FeatureView, read: ReadRows, limitBytes: number): LoadedSegment | undefined {
   const numbers = [...read.columns.get("_time")!, ...read.columns.get("_sequence")!];
   if (!numbers.every(({ values }) => areExact(values as Float64Array))) return undefined;
+  if (![...read.columns.values()].every(isOneColumn)) return undefined;
   const sorted = sortRows(view, read);
   const columns = new Map<string, Column>();
   for (const name of Object.keys(view.features)) columns.set(`feature/${name}`, sorted.take(name));
@@ -210,6 +211,10 @@ function emptySegment(view: FeatureView): LoadedSegment {
   const ranks = { created, sequences: none };
   return heldSegment({ rows: 0, index: nothing, marks: undefined, columns: new Map(), ranks });
 }
+
+/** Whether the parts are one column's worth: texts end where offsets of 32 bits do. */
+const isOneColumn = (parts: readonly Column[]): boolean =>
+  parts.reduce((sum, column) => sum + columnBytes(column), 0) < 2 ** 31 || parts[0]?.type !== "utf8";
 
 /** Whether doubles hold the numbers as they are. */
 function areExact(numbers: Float64Array): boolean {
