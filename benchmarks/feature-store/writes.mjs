@@ -92,4 +92,5 @@ try {
   await duckdb[Symbol.asyncDispose]();
 }
 const after = { machine: machine(), calibrationMs: calibrate() };
-await writeFile(options.out, `${JSON.stringify({ options, before, after, results }, undefined, 1)}\n`);
+const { python: _, out, ...asked } = options;
+await writeFile(out, `${JSON.stringify({ options: asked, before, after, results }, undefined, 1)}\n`);

@@ -104,6 +104,21 @@ test("rows have one digest and one place in the history whether they come as Duc
   expect(placed[0]!.days).toEqual(["-43-03-15: 1", "2024-01-01: 96000", "2024-01-02: 96000", "2024-01-03: 8000"]);
 });
 
+test("columns may have the names that the store's own queries could use", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb();
+  const features = { d: "int32", n: "int32", rows: "int32", day: "int32", place: "int32", table: "int32" } as const;
+  const names = Object.keys(features);
+  const view = defineFeatureView({ name: "odd", entity: user, eventTime: "at", features });
+  const services = [defineFeatureService({ name: "all", views: [view] })];
+  await using store = await openFeatureStore({ history: directory.path, services, duckdb });
+  const values = names.map((name) => `CAST(range AS INTEGER) AS "${name}"`);
+  const sql = `SELECT 'ann' AS user, TIMESTAMP '2024-01-01' + to_days(CAST(range AS INTEGER)) AS at, ${values.join(", ")} FROM range(3)`;
+  expect(await store.ingest(view, await duckdb.asDataset(sql))).toMatchObject({ rows: 3, skippedRows: 0 });
+  const found = await columnsOfDataset(await store.scan(view));
+  for (const name of names) expect(found[name]).toEqual([0, 1, 2]);
+});
+
 test("damaged, cut and missing history files are named", async () => {
   await using directory = await temporaryDirectory();
   await using online = openMemoryOnlineStore();

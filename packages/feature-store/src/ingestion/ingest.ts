@@ -271,9 +271,10 @@ async function countDays(
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, number>> {
   const day = `CAST(${identifier(view.eventTime)} AS DATE)`;
-  const counts = `SELECT ${day} AS d, count(*) AS n FROM ${rows.table} WHERE ${goodSql(view, rows)} GROUP BY d`;
+  // Grouped by its place: any name may be that of a column.
+  const counts = `SELECT ${day} AS "ds", count(*) AS "rows" FROM ${rows.table} WHERE ${goodSql(view, rows)} GROUP BY 1`;
   const found = new Map<string, number>();
-  const sql = `SELECT ${dayText("d")} AS "ds", CAST(n AS DOUBLE) AS "rows" FROM (${counts})`;
+  const sql = `SELECT ${dayText('"ds"')} AS "ds", CAST("rows" AS DOUBLE) AS "rows" FROM (${counts})`;
   for await (const batch of duckdb.query(sql, { signal })) {
     const numbers = asFloat64(columnOf(batch, "rows"));
     toArray(columnOf(batch, "ds")).forEach((ds, index) => found.set(String(ds), numbers[index]!));
