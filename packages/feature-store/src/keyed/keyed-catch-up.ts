@@ -1,14 +1,21 @@
-import type { Clock } from "@millwright/contracts";
+import type { CallOptions, Clock } from "@millwright/contracts";
 import { catchUp, type CatchUpTarget } from "../online/catch-up.ts";
-import { hasRow, progressTo } from "./entity-progress.ts";
+import { hasRow, progressTo, withoutSettled } from "./entity-progress.ts";
 import type { HistoryBatch } from "../history/history-log.ts";
-import { historyRows, type PendingRows } from "../history/history-rows.ts";
+import { historyRows, type HistoryRowsOptions, type PendingRows } from "../history/history-rows.ts";
 import { type HistorySource, readingHistory } from "../history/history-sql.ts";
 import type { HeldView } from "./keyed-held.ts";
-import { type KeyedLoad, loadKeyed, type LoadOptions } from "./keyed-materialize.ts";
+import { type KeyedLoad, loadKeyed, type LoadOptions, type LoadResult, numbersOf } from "./keyed-materialize.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
-import type { CatchUpOptions, Loaded, ReloadOptions } from "../online/online.ts";
+import type { CatchUpOptions, Loaded } from "../online/online.ts";
+import { rangesHave } from "../online/number-ranges.ts";
 import type { OnlineCursorRecord, OnlineRow } from "../online/online-store.ts";
+
+export interface KeyedReload extends CallOptions {
+  readonly load: KeyedLoad;
+  readonly upToUs: number;
+  readonly flush: () => Promise<void>;
+}
 
 interface CatchUpParts {
   readonly source: HistorySource;
@@ -47,6 +54,9 @@ export async function catchUpKeyed(
   return { keptRows: 0, upToMs: nowMs, ...found };
 }
 
+/** Entities that are asked for by name in one query. */
+const LATE_AT_ONCE = 500;
+
 interface PieceOptions {
   /** What is known once the piece is there. */
   readonly record: OnlineCursorRecord;
@@ -57,7 +67,7 @@ interface PieceOptions {
 
 async function writePiece(
   store: KeyedOnlineStore,
-  { keyed }: HeldView,
+  { keyed, waiting }: HeldView,
   { rows, numbers, places }: PendingRows,
   { record, listed, floorUs, signal }: PieceOptions,
 ): Promise<void> {
@@ -67,58 +77,84 @@ async function writePiece(
     if (known === undefined) byKey.set(key, [index]);
     else known.push(index);
   });
+  const isSettled = (id: string): boolean =>
+    [...listed.values()].some((batch) => batch.id === id && rangesHave(record.seenBatches, batch.number)) &&
+    !waiting.isWaiting(id);
   const keys = [...byKey.keys()];
   const change = (position: number, current: Uint8Array | undefined): Uint8Array | null | undefined => {
     const key = keys[position]!;
     const progress = keyed.progressOf(key, current);
+    const { removedUs = Number.NEGATIVE_INFINITY } = progress;
     const fresh: OnlineRow[] = [];
     const calls = new Set<string>();
     for (const index of byKey.get(key)!) {
       const batch = listed.get(numbers[index]!)!;
-      if (hasRow(progress, batch, places[index]!)) continue;
+      if (hasRow(progress, batch, places[index]!) || rows[index]!.timeUs <= removedUs) continue;
       fresh.push(rows[index]!);
       if (batch.origin === "put") calls.add(batch.id);
     }
     if (fresh.length === 0) return undefined;
     const marks = Array.from(calls, (markedBatch) => ({ markedBatch }));
     const after = keyed.adding(keyed.rowsOf(key, current), fresh, floorUs);
-    return keyed.withRows(current, after, progressTo(progress, record, marks));
+    return keyed.withRows(current, after, withoutSettled(progressTo(progress, record, marks), isSettled));
   };
   if (keys.length > 0) await store.update(keyed.group, keys, change, { signal });
 }
 
 /** Loads what happened before a time anew, and notes which batches that were. */
-export async function reloadKeyed(
-  load: KeyedLoad,
-  held: HeldView,
-  { upToUs, flush, signal }: Pick<ReloadOptions, "flush" | "signal"> & { readonly upToUs: number },
-): Promise<Loaded> {
+export async function reloadKeyed({ load, upToUs, flush, signal }: KeyedReload, held: HeldView): Promise<Loaded> {
   const { source } = load;
   const { view } = held.keyed;
-  const listed = async (): Promise<readonly HistoryBatch[]> => await (await source.log(view.id)).batches();
-  const options: LoadOptions = { upToUs, batches: numbersOf(await listed()), signal };
-  const { rows, keptRows } = await readingHistory(() => loadKeyed(load, view, options));
+  const listing = async (): Promise<readonly HistoryBatch[]> => await (await source.log(view.id)).batches();
+  const loading = async (options: Omit<LoadOptions, "upToUs" | "signal">): Promise<LoadResult> =>
+    await readingHistory(() => loadKeyed(load, view, { ...options, upToUs, signal }));
+  let listed = await listing();
+  const first = await loading({ listed });
+  await loadLate(loading, listing, first.late);
   return await held.turns.alone(async () => {
     // What came into the history meanwhile is little. Rows of it that wait to be added are in it already.
     await flush();
-    const all = await listed();
-    const batches = numbersOf(all);
-    const added = new Set([...batches].filter((number) => !options.batches.has(number)));
-    const later = { ...options, batches, entitiesOf: added };
-    if (added.size > 0) await readingHistory(() => loadKeyed(load, view, later));
+    const before = numbersOf(listed);
+    listed = await listing();
+    const added = new Set([...numbersOf(listed)].filter((number) => !before.has(number)));
+    if (added.size > 0) {
+      const { late } = await loading({ listed, entitiesOf: added });
+      await loadLate(loading, listing, late);
+    }
     const laterRows = added.size === 0 ? 0 : await countRows(load, held, { upToUs, batches: added, signal });
     const cursor = await held.cursor.read({ signal });
-    const pending = cursor.pending(all).length;
-    await held.cursor.note(cursor.after(all), { signal });
-    held.reloaded = { ids: new Set(all.map(({ id }) => id)), upToUs };
-    return { rows: rows + laterRows, keptRows, batches: pending, upToMs: upToUs / 1000 };
+    const batches = cursor.pending(listed).length;
+    await held.cursor.note(cursor.after(listed), { signal });
+    const rows = first.rows + laterRows;
+    return { rows, keptRows: first.keptRows, batches, upToMs: upToUs / 1000 };
   }, signal);
+}
+
+/** Loads entities that had rows of batches which came after those that were listed, until none is left. */
+async function loadLate(
+  loading: (options: Omit<LoadOptions, "upToUs" | "signal">) => Promise<LoadResult>,
+  listing: () => Promise<readonly HistoryBatch[]>,
+  found: ReadonlySet<string>,
+): Promise<void> {
+  let known = 0;
+  for (let late = found; late.size > 0;) {
+    const listed = await listing();
+    const left = new Set<string>();
+    const all = [...late];
+    for (let at = 0; at < all.length; at += LATE_AT_ONCE) {
+      const keys = all.slice(at, at + LATE_AT_ONCE);
+      // Looked for twice in the same batches, and in no journal either time.
+      for (const key of (await loading({ listed, keys, isLast: listed.length === known })).late) left.add(key);
+    }
+    known = listed.length;
+    late = left;
+  }
 }
 
 async function countRows(
   { source, latenessMs }: KeyedLoad,
   { keyed }: HeldView,
-  options: LoadOptions,
+  options: Omit<HistoryRowsOptions, "latenessUs">,
 ): Promise<number> {
   return await readingHistory(async () => {
     let count = 0;
@@ -127,5 +163,3 @@ async function countRows(
     return count;
   });
 }
-
-const numbersOf = (batches: readonly HistoryBatch[]): Set<number> => new Set(batches.map(({ number }) => number));

@@ -36,9 +36,9 @@ export interface KeyedView {
   rowsOf(key: string, bytes: Uint8Array | undefined): EntityRows;
   /** Which load from the history an entity went through last; −1 where nothing is kept of it. */
   generationOf(key: string, bytes: Uint8Array): number;
-  /** What of the history the entity has. Nothing is known of it where the view is plain: its rows may come twice. */
+  /** What of the history the entity has. */
   progressOf(key: string, bytes: Uint8Array | undefined): EntityProgress;
-  /** The entity's bytes with other rows of this view, and other progress where that is given; null where nothing is left. */
+  /** The entity's bytes with other rows of this view, and other progress where that is given, which stays without rows too; null where nothing is left. */
   withRows(current: Uint8Array | undefined, rows: EntityRows, progress?: EntityProgress): Uint8Array | null;
   /**
    * What is to be kept after rows were added. Throws `FEATURE_STORE_VALUE_RANGE`.
@@ -84,11 +84,10 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
     isPlain,
     defaults: Object.keys(view.features).map((name) => view.defaults[name] ?? null),
     keySchema: keySchema(view),
-    ...entryReader(view, layout, isPlain),
+    ...entryReader(view, layout),
     withRows(current, rows, progress) {
-      const section = encodeSection(layout, rows);
-      const bytes = withSection(current, layout.mark, section);
-      return isPlain ? bytes : withProgress(bytes, progressMark, section === null ? NO_PROGRESS : progress);
+      const bytes = withSection(current, layout.mark, encodeSection(layout, rows));
+      return withProgress(bytes, progressMark, progress);
     },
     adding(before, rows, floorUs = Number.NEGATIVE_INFINITY) {
       if (isPlain) {
@@ -119,11 +118,7 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
 
 const progressMarkOf = ({ id }: FeatureView): SectionMark => markOf(`progress/${id}`);
 
-function entryReader(
-  view: FeatureView,
-  layout: RowLayout,
-  isPlain: boolean,
-): Pick<KeyedView, "rowsOf" | "generationOf" | "progressOf"> {
+function entryReader(view: FeatureView, layout: RowLayout): Pick<KeyedView, "rowsOf" | "generationOf" | "progressOf"> {
   const group = view.entity.name;
   const progressMark = progressMarkOf(view);
   const reader = createBlobReader();
@@ -143,7 +138,7 @@ function entryReader(
     },
     generationOf: (key, bytes) => inEntry(key, bytes, (at) => (at < 0 ? -1 : generationAt(reader.view, at))),
     progressOf: (key, bytes) =>
-      isPlain || bytes === undefined ? NO_PROGRESS : inEntry(key, bytes, () => progressIn(reader, progressMark)),
+      bytes === undefined ? NO_PROGRESS : inEntry(key, bytes, () => progressIn(reader, progressMark)),
   };
 }
 

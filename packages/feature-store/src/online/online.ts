@@ -46,7 +46,8 @@ export type Arrival = Pick<PushResult, "lateRows" | "watermarkMs">;
 /** What is done to an entity: it gets a row, loses all of them, or stays as it is. */
 export interface OnlineChange {
   readonly row?: OnlineRow | undefined;
-  readonly removes?: boolean | undefined;
+  /** It loses all rows: when that was, in microseconds. */
+  readonly removedUs?: number | undefined;
 }
 
 export interface ChangeOptions extends CallOptions {

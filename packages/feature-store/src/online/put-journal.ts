@@ -41,7 +41,7 @@ export interface PutJournal {
 
 /** The folder below a view's that holds a folder a journal. */
 export const PUTS_FOLDER = "_puts";
-const LOG = "rows.log";
+export const LOG = "rows.log";
 
 interface OpenLog {
   readonly id: string;
@@ -52,7 +52,8 @@ interface OpenLog {
   calls: number;
 }
 
-const batchOf = (id: string): string => `puts/${id}`;
+/** The id of the batch that a journal's rows become. */
+export const batchOf = (id: string): string => `puts/${id}`;
 const markOf = (id: string, call: number): OnlineMark => ({ markedBatch: batchOf(id), calls: [[call, call]] });
 
 /**
@@ -244,7 +245,11 @@ function encodeRows({ view }: IngestTarget, rows: PutRows, call: number): Uint8A
   return Buffer.from(JSON.stringify(text));
 }
 
-function decodeRows({ view }: IngestTarget, payload: Uint8Array): PutRows & { readonly call: number } {
+/** Rows as they stand in a journal. A record that holds none is call −1. */
+export function decodeRows(
+  { view }: Pick<IngestTarget, "view">,
+  payload: Uint8Array,
+): PutRows & { readonly call: number } {
   const { columns, ...rest } = JSON.parse(Buffer.from(payload).toString("utf8")) as Partial<RowsText>;
   // The first record of a log says its format, and holds no rows.
   if (columns === undefined) return { writtenUs: 0, call: -1, batch: emptyRows(view) };

@@ -123,7 +123,7 @@ class ResidentOnline implements Online {
       signal?.throwIfAborted();
       const change = decide(held.state.newest(key));
       const mark = await before(change);
-      const records: OnlineRecord[] = change.removes === true ? [{ removedKey: key }] : [];
+      const records: OnlineRecord[] = change.removedUs !== undefined ? [{ removedKey: key }] : [];
       if (change.row !== undefined) records.push(change.row);
       if (mark !== undefined) records.push(mark);
       await this.#marked(held, mark, () => this.#append(view, held, records));

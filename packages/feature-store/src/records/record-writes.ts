@@ -116,7 +116,7 @@ export async function deleteRecord(
     const isLater = newest === undefined || timeUs > newest.timeUs;
     if (hard && !isLater) throw deleteOutdated(view.name, timeUs / 1000, newest.timeUs / 1000);
     if (!isLater) return {};
-    return hard ? { removes: true } : { row: marker };
+    return hard ? { removedUs: timeUs } : { row: marker };
   };
   await online.change(view, key, { decide, before: mark, signal });
 }
