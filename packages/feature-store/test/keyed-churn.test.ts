@@ -18,7 +18,7 @@ import { type Begun, begin } from "./kill.ts";
 import { columnsOf, temporaryDirectory } from "./rows.ts";
 
 const NOW = 100 * 24 * 3_600_000;
-const KILLS = 30;
+const KILLS = 18;
 /** So many processes are at work on one store and one history at once. */
 const AT_ONCE = 3;
 const view = defineFeatureView({
