@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { closed, systemClock, type Clock } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { purgeLmdb } from "../keyed/lmdb-purge.ts";
 import { changesOf, copyOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
@@ -13,6 +14,7 @@ export interface LmdbDatabase {
     readonly start: string;
     readonly end: string;
     readonly exclusiveStart: boolean;
+    readonly reverse?: boolean | undefined;
     readonly limit: number;
   }): Iterable<{ readonly key: string; readonly value: Uint8Array }>;
   transaction<Result>(action: () => Result): Promise<Result>;
@@ -28,6 +30,10 @@ export interface LmdbRootDatabase {
     readonly encoding: "binary";
     readonly keyEncoding: "ordered-binary";
   }): LmdbDatabase;
+  /** With `lastPageNumber`, the last page of the file. */
+  getStats(): object;
+  /** Where the file is. */
+  readonly path?: string | undefined;
 }
 
 export interface LmdbOnlineStoreOptions {
@@ -58,10 +64,11 @@ const SNAPSHOT_MS = 1;
 export function openLmdbOnlineStore(root: LmdbRootDatabase, options: LmdbOnlineStoreOptions = {}): KeyedOnlineStore {
   const { name = "millwright-online", flush = "disk", clock = systemClock } = options;
   const database = root.openDB({ name, encoding: "binary", keyEncoding: "ordered-binary" });
-  return createStore({ database, name, toDisk: flush === "disk", clock });
+  return createStore({ root, database, name, toDisk: flush === "disk", clock });
 }
 
 interface Target {
+  readonly root: LmdbRootDatabase;
   readonly database: LmdbDatabase;
   readonly name: string;
   readonly toDisk: boolean;
@@ -119,6 +126,13 @@ function createStore(target: Target): KeyedOnlineStore {
         if (found.length < PAGE_ENTRIES) return;
         start = found.at(-1)!.key;
       }
+    },
+    async purge(group, key, { signal } = {}) {
+      check(signal);
+      const stored = storedKey(group, key);
+      const purged = purgeLmdb(target, { stored, texts: [stored, key], signal });
+      underway.add(purged.then(ignore, ignore));
+      return await purged;
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
@@ -181,6 +195,8 @@ function namedPrefix(group: string): string {
   return prefix;
 }
 
+const storedKey = (group: string, key: string): string =>
+  key.length <= LONGEST_KEY ? `${prefixOf(group)}=${key}` : hashedKey(group, key);
 const hashedKey = (group: string, key: string): string => `${prefixOf(group)}#${digestOf(key)}`;
 
 /** @returns bytes that are good until the next call on the database, of a length that only `length` tells. */
@@ -206,7 +222,7 @@ function exactBytes(buffer: Uint8Array): Uint8Array {
 }
 
 function writeEntry(database: LmdbDatabase, group: string, key: string, bytes: Uint8Array | null): void {
-  const stored = key.length <= LONGEST_KEY ? `${prefixOf(group)}=${key}` : hashedKey(group, key);
+  const stored = storedKey(group, key);
   if (bytes === null) database.remove(stored);
   else database.put(stored, key.length <= LONGEST_KEY ? bytes : longValue(key, bytes));
 }

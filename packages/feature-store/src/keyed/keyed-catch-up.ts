@@ -67,7 +67,7 @@ interface PieceOptions {
 
 async function writePiece(
   store: KeyedOnlineStore,
-  { keyed, waiting }: HeldView,
+  { keyed, waiting, forgotten }: HeldView,
   { rows, numbers, places }: PendingRows,
   { record, listed, floorUs, signal }: PieceOptions,
 ): Promise<void> {
@@ -85,11 +85,12 @@ async function writePiece(
     const key = keys[position]!;
     const progress = keyed.progressOf(key, current);
     const { removedUs = Number.NEGATIVE_INFINITY } = progress;
+    const goneUs = Math.max(removedUs, forgotten.untilUs(keyed.view, key));
     const fresh: OnlineRow[] = [];
     const calls = new Set<string>();
     for (const index of byKey.get(key)!) {
       const batch = listed.get(numbers[index]!)!;
-      if (hasRow(progress, batch, places[index]!) || rows[index]!.timeUs <= removedUs) continue;
+      if (hasRow(progress, batch, places[index]!) || rows[index]!.timeUs <= goneUs) continue;
       fresh.push(rows[index]!);
       if (batch.origin === "put") calls.add(batch.id);
     }

@@ -1,6 +1,7 @@
 import type { CallOptions } from "@millwright/contracts";
 import { type EntityProgress, hasCall, isCrowded, progressWith } from "./entity-progress.ts";
 import { createKeyedCursor, type KeyedCursor } from "./keyed-cursor.ts";
+import type { Forgotten } from "../erasure/forgotten.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
 import type { KeyedView } from "./keyed-view.ts";
 import { rangesHave } from "../online/number-ranges.ts";
@@ -14,6 +15,7 @@ export interface HeldView {
   readonly cursor: KeyedCursor;
   readonly turns: Turns;
   readonly waiting: WaitingPuts;
+  readonly forgotten: Forgotten;
   /** The newest event time that this process has seen, in microseconds. */
   newestUs: number;
   /** Does work whose rows carry a mark: meanwhile nobody else in this process brings them online. */
@@ -22,7 +24,11 @@ export interface HeldView {
   isComing(batch: string): boolean;
 }
 
-export function holdView(store: KeyedOnlineStore, keyed: KeyedView, waiting: WaitingPuts): HeldView {
+export function holdView(
+  store: KeyedOnlineStore,
+  keyed: KeyedView,
+  { waiting, forgotten }: Pick<HeldView, "waiting" | "forgotten">,
+): HeldView {
   const coming = new Map<string, number>();
   const count = (batch: string, step: number): void => {
     const calls = (coming.get(batch) ?? 0) + step;
@@ -34,6 +40,7 @@ export function holdView(store: KeyedOnlineStore, keyed: KeyedView, waiting: Wai
     cursor: createKeyedCursor(store, keyed.view.id),
     turns: createTurns(),
     waiting,
+    forgotten,
     newestUs: Number.NEGATIVE_INFINITY,
     async marked(mark, work) {
       if (mark === undefined) return await work();
@@ -66,7 +73,7 @@ export interface WrittenRows {
 /** Adds rows to their entities, each in one step; entities that have the call of the mark already stay. */
 export async function writeRows(
   store: KeyedOnlineStore,
-  { keyed, waiting }: HeldView,
+  { keyed, waiting, forgotten }: HeldView,
   rows: readonly OnlineRow[],
   { mark, number, signal }: MarkedRows,
 ): Promise<WrittenRows> {
@@ -84,8 +91,12 @@ export async function writeRows(
   const change = (index: number, current: Uint8Array | undefined): Uint8Array | null | undefined => {
     const key = keys[index]!;
     const kept = keyed.rowsOf(key, current);
+    // Looked at here, and not before: somebody may forget the entity at this moment.
+    const untilUs = forgotten.untilUs(keyed.view, key);
+    const rows = added[index]!.filter(({ timeUs }) => timeUs > untilUs);
+    if (rows.length === 0) return undefined;
     for (const { timeUs } of kept.rows) newestUs = Math.max(newestUs, timeUs);
-    if (mark === undefined) return keyed.withRows(current, keyed.adding(kept, added[index]!));
+    if (mark === undefined) return keyed.withRows(current, keyed.adding(kept, rows));
     const progress = keyed.progressOf(key, current);
     if (hasCall(progress, mark)) return undefined;
     unsure.delete(key);
@@ -95,7 +106,7 @@ export async function writeRows(
     }
     const after = progressWith(progress, mark);
     if (isCrowded(after)) crowded.add(key);
-    return keyed.withRows(current, keyed.adding(kept, notLoaded(progress, added[index]!, number)), after);
+    return keyed.withRows(current, keyed.adding(kept, notLoaded(progress, rows, number)), after);
   };
   await store.update(keyed.group, keys, change, { signal });
   return { newestUs, unsure, crowded: [...crowded] };

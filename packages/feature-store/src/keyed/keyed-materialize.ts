@@ -1,6 +1,7 @@
 import type { CallOptions } from "@millwright/contracts";
 import type { FeatureView } from "../definition/definition.ts";
 import { type EntityProgress, NO_PROGRESS, progressTo, withoutSettled } from "./entity-progress.ts";
+import type { Forgotten } from "../erasure/forgotten.ts";
 import type { HistoryBatch } from "../history/history-log.ts";
 import { historyRows } from "../history/history-rows.ts";
 import type { HistorySource } from "../history/history-sql.ts";
@@ -22,6 +23,7 @@ export interface KeyedLoad {
   readonly generation: number;
   /** What was put and is not in the history yet. */
   readonly waiting: WaitingPuts;
+  readonly forgotten: Forgotten;
   /** Numbers of batches that entities may have although no listing names them any more. */
   readonly outdated: NumberRanges;
 }
@@ -114,7 +116,7 @@ async function writeLoaded(
   { upToUs, listed, isLast = false, signal }: LoadOptions,
 ): Promise<void> {
   if (keys.length === 0) return;
-  const { keyed, store, waiting, outdated, late } = written;
+  const { keyed, store, waiting, forgotten, outdated, late } = written;
   const seen = { seenBatches: rangesWith([], numbersOf(listed)) };
   const known = rangesOfBoth(seen.seenBatches, outdated);
   const ids = new Set(listed.map(({ id }) => id));
@@ -140,8 +142,9 @@ async function writeLoaded(
     const { rows, ...rest } = loaded[index]!;
     const { removedUs = Number.NEGATIVE_INFINITY } = before;
     // A delete from that time on stays as it is; an earlier one stands among the rows.
+    const goneUs = forgotten.untilUs(keyed.view, key);
     const isRemoved = removedUs >= upToUs;
-    const all = isRemoved ? [] : [...rows, ...puts.filter(({ timeUs }) => timeUs < upToUs)];
+    const all = isRemoved ? [] : [...rows, ...puts].filter(({ timeUs }) => timeUs < upToUs && timeUs > goneUs);
     const { after, keptRows } = keyed.loading(keyed.rowsOf(key, current), { ...rest, rows: all });
     kept[index] = keptRows;
     const isGone = !isRemoved && after.rows.length + after.others.length === 0;

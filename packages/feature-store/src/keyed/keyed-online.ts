@@ -16,7 +16,7 @@ import { holdView, type MarkedRows, writeRows, type HeldView } from "./keyed-hel
 import type { HistoryBatch } from "../history/history-log.ts";
 import { boundaryOf } from "./keyed-materialize.ts";
 import { emptyColumns, readKeyed } from "./keyed-read.ts";
-import { notSynchronous, type KeyedOnlineStore } from "./keyed-store.ts";
+import { notSynchronous, type KeyedOnlineStore, type Unpurged } from "./keyed-store.ts";
 import { createKeyedView, type KeyedView } from "./keyed-view.ts";
 import type {
   Arrival,
@@ -69,7 +69,8 @@ class KeyedOnline implements Online {
     this.#views = new Map(
       [...views.values()].map((view) => {
         const waiting = openWaitingPuts(source.directory, view);
-        return [view.id, holdView(store, createKeyedView(view, latenessMs), waiting)];
+        const { forgotten } = source;
+        return [view.id, holdView(store, createKeyedView(view, latenessMs), { waiting, forgotten })];
       }),
     );
     this.#ages = freshnessMeter(meter);
@@ -173,7 +174,8 @@ class KeyedOnline implements Online {
       this.#generation = Math.max(this.#generation + 1, Math.round(clock.nowMs() * 1000));
       const { keyed, waiting } = held;
       const outdated = (await held.cursor.read({ signal })).seen;
-      const load = { keyed, waiting, outdated, store, source, latenessMs, generation: this.#generation };
+      const { forgotten } = source;
+      const load = { keyed, waiting, forgotten, outdated, store, source, latenessMs, generation: this.#generation };
       const upToUs = await boundaryOf(load, Math.round(upToMs * 1000), signal);
       return await reloadKeyed({ load, upToUs, flush, signal }, held);
     });
@@ -197,6 +199,14 @@ class KeyedOnline implements Online {
         return isThere ? keyed.group : undefined;
       }, signal),
     );
+  }
+
+  async purge(view: FeatureView, key: string, { signal }: CallOptions): Promise<readonly Unpurged[]> {
+    const { store } = this.#options;
+    const { group } = this.#of(view).keyed;
+    if (store.purge !== undefined) return await store.purge(group, key, { signal });
+    const { durable, shared } = store.capabilities;
+    return durable || shared ? [unknownRest(group)] : [];
   }
 
   async settle(): Promise<void> {}
@@ -233,6 +243,12 @@ class KeyedOnline implements Online {
     return isApplied;
   }
 }
+
+const unknownRest = (group: string): Unpurged => ({
+  path: `online/${group}`,
+  reason: "the store does not say what deleted entries leave behind in it",
+  remedy: "Look into what its engine offers, or load the views into a new store and delete this one.",
+});
 
 /** @returns the newest time that stood there before. */
 async function addRows(

@@ -67,6 +67,15 @@ export async function openPutJournal(
     recover,
   }: { readonly newId: () => string; readonly recover: (rows: PutRows, mark: OnlineMark) => Promise<void> },
 ): Promise<PutJournal> {
+  await recoverJournals(target, recover);
+  return createJournal(target, join(target.log.directory, PUTS_FOLDER), newId);
+}
+
+/** Brings what processes that died left in the journals of a view into the history. @param recover As in `openPutJournal`. */
+export async function recoverJournals(
+  target: IngestTarget,
+  recover: (rows: PutRows, mark: OnlineMark) => Promise<void>,
+): Promise<void> {
   const root = join(target.log.directory, PUTS_FOLDER);
   for (const id of await readdir(root).catch(() => [])) {
     const left = await openLeft(root, id);
@@ -77,7 +86,6 @@ export async function openPutJournal(
     }
     await writeOut(target, left);
   }
-  return createJournal(target, root, newId);
 }
 
 function createJournal(target: IngestTarget, root: string, newId: () => string): PutJournal {

@@ -8,6 +8,7 @@ import {
 } from "@millwright/contracts";
 import { catchUp, type CatchUpTarget } from "./catch-up.ts";
 import type { FeatureView } from "../definition/definition.ts";
+import type { Unpurged } from "../keyed/keyed-store.ts";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
@@ -202,6 +203,11 @@ class ResidentOnline implements Online {
         return held.state.size < before ? view.id : undefined;
       }, signal),
     );
+  }
+
+  /** What was appended went with the files that `forget` wrote anew. */
+  async purge(): Promise<readonly Unpurged[]> {
+    return [];
   }
 
   async settle(): Promise<void> {
