@@ -8,7 +8,7 @@ import type { Unpurged } from "./keyed-store.ts";
 const NEIGHBOURS = 250;
 /** Entries of zeros that fill pages, and as how many the file must grow to have had no free one. */
 const FILLERS = 256;
-const NEW_PAGES = FILLERS / 2;
+const NEW_PAGES = FILLERS / 4;
 const FILLER = new Uint8Array(1900);
 const MOST_FILLERS = 2 ** 22;
 /** Pages are free again only once no reader can see them: a second round mostly fills the last. */
@@ -80,8 +80,8 @@ async function fillFreePages({ root, database }: PurgeTarget, signal: AbortSigna
       signal?.throwIfAborted();
       await database.transaction(() => {
         for (let index = 0; index < FILLERS; index++) {
-          // No group begins like this.
-          const key = `!${keys.length}`;
+          // No group begins like this. In their order, so that each page takes as few as it can.
+          const key = `!${String(keys.length).padStart(8, "0")}`;
           keys.push(key);
           database.put(key, FILLER);
         }

@@ -153,6 +153,8 @@ async function openLeft(root: string, id: string): Promise<OpenLog | undefined> 
     return await openNew(root, id);
   } catch (error) {
     if (hasCode(error, "FEATURE_STORE_LOG_LOCKED")) return undefined;
+    // Its process has just written it out.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -168,7 +170,8 @@ async function writeOut(target: IngestTarget, log: OpenLog, signal?: AbortSignal
   await ingestPuts(target, online, batchOf(log.id), signal);
   await ingestPuts(target, offline, `${batchOf(log.id)}/history`, signal);
   await log.file.close();
-  await rm(log.directory, { recursive: true, force: true });
+  // Another process may look into it at this moment.
+  await rm(log.directory, { recursive: true, force: true, maxRetries: 5 });
   await log.unlock();
 }
 
