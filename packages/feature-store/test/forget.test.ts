@@ -197,7 +197,7 @@ async function forgetPlanted({ folder, openOnline }: Setting): Promise<readonly 
   expect(await vectors(again.store, CANARY)).toEqual(never);
   expect(await holding(folder)).toEqual([]);
   // Who comes again is somebody new.
-  clock.advance(HOUR);
+  await clock.advance(HOUR);
   await again.store.put(profile, [record(CANARY, NOW + HOUR / 2)]);
   expect((await again.store.get(profile, { user: CANARY })).status).toBe("present");
   await again.store[Symbol.asyncDispose]();

@@ -1,8 +1,15 @@
 import { createHash } from "node:crypto";
-import { closed, systemClock, type Clock } from "@millwright/contracts";
+import { type CallOptions, closed, systemClock, type Clock } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
 import { purgeLmdb } from "../keyed/lmdb-purge.ts";
-import { changesOf, copyOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import {
+  changesOf,
+  copyOf,
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type Unpurged,
+} from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
 export interface LmdbDatabase {
@@ -14,7 +21,7 @@ export interface LmdbDatabase {
     readonly start: string;
     readonly end: string;
     readonly exclusiveStart: boolean;
-    readonly reverse?: boolean | undefined;
+    readonly reverse?: boolean;
     readonly limit: number;
   }): Iterable<{ readonly key: string; readonly value: Uint8Array }>;
   transaction<Result>(action: () => Result): Promise<Result>;
@@ -93,10 +100,7 @@ function createStore(target: Target): KeyedOnlineStore {
     async read(group, keys, { signal } = {}) {
       check(signal);
       renew();
-      return keys.map((key) => {
-        const bytes = readEntry(database, group, key);
-        return bytes === undefined ? undefined : copyOf(bytes);
-      });
+      return keys.map((key) => copyOfEntry(database, group, key));
     },
     readNow(group, key) {
       if (isClosed) throw closed("The online store");
@@ -129,16 +133,31 @@ function createStore(target: Target): KeyedOnlineStore {
     },
     async purge(group, key, { signal } = {}) {
       check(signal);
-      const stored = storedKey(group, key);
-      const purged = purgeLmdb(target, { stored, texts: [stored, key], signal });
-      underway.add(purged.then(ignore, ignore));
-      return await purged;
+      return await purgeEntry(target, group, key, { signal, underway });
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
       await Promise.allSettled(underway);
     },
   };
+}
+
+/** @param options.underway What closing the store waits for. */
+async function purgeEntry(
+  target: Target,
+  group: string,
+  key: string,
+  { underway, signal }: CallOptions & { readonly underway: Set<Promise<void>> },
+): Promise<readonly Unpurged[]> {
+  const stored = storedKey(group, key);
+  const purging = purgeLmdb(target, { stored, texts: [stored, key], signal });
+  const done = purging.then(ignore, ignore);
+  underway.add(done);
+  try {
+    return await purging;
+  } finally {
+    underway.delete(done);
+  }
 }
 
 async function writeEntries(
@@ -209,6 +228,11 @@ function readEntry(database: LmdbDatabase, group: string, key: string): Uint8Arr
   if (value === undefined) return undefined;
   const entry = parseLong(value);
   return entry.key === key ? entry.bytes : undefined;
+}
+
+function copyOfEntry(database: LmdbDatabase, group: string, key: string): Uint8Array | undefined {
+  const bytes = readEntry(database, group, key);
+  return bytes === undefined ? undefined : copyOf(bytes);
 }
 
 let lastBuffer: Uint8Array | undefined;

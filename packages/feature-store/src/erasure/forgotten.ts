@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Batch } from "@millwright/contracts";
 import { asFloat64, columnOf, takeRows } from "@millwright/data";
 import { identifier, literal } from "@millwright/duckdb";
@@ -30,18 +31,18 @@ export interface Forgotten {
 const FOLDER = "_forgotten";
 const SALT = "salt";
 const FORMAT_VERSION = 1;
-/** A file system may give two changes so close to each other one time. */
-const SAME_TIME_MS = 100;
+/** A file system gives two changes that are closer to each other than this the same time, more or less. */
+const TICK_MS = 5;
 
 interface Known {
   readonly salt: string;
   /** By hash. */
   readonly untilUs: ReadonlyMap<string, number>;
-  readonly changedMs: number;
-  readonly readMs: number;
+  /** When the folder changed last. */
+  readonly changedNs: bigint;
 }
 
-const NOBODY: Known = { salt: "", untilUs: new Map(), changedMs: 0, readMs: 0 };
+const NOBODY: Known = { salt: "", untilUs: new Map(), changedNs: -1n };
 
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 function hashOf(salt: string, { entity }: FeatureView, key: string): string {
@@ -55,9 +56,9 @@ export function openForgotten(directory: string): Forgotten {
   let known = NOBODY;
   let asked = NOBODY;
   const current = (): Known => {
-    const changedMs = statSync(folder, { throwIfNoEntry: false })?.mtimeMs;
-    if (changedMs === undefined) return NOBODY;
-    if (changedMs !== known.changedMs || known.readMs - changedMs < SAME_TIME_MS) known = readFolder(folder, changedMs);
+    const changedNs = changedNsOf(folder);
+    if (changedNs === undefined) return NOBODY;
+    if (changedNs !== known.changedNs) known = readFolder(folder, changedNs);
     return known;
   };
   const untilUs = (view: FeatureView, key: string): number => {
@@ -93,7 +94,12 @@ export function openForgotten(directory: string): Forgotten {
       try {
         await mkdir(folder, { recursive: true });
         const path = join(folder, `${hashOf(await saltOf(folder), view, key)}.json`);
-        await writeWhole(path, JSON.stringify({ formatVersion: FORMAT_VERSION, untilUs: us }));
+        const before = changedNsOf(folder);
+        // Others see by the time of the folder that somebody was forgotten: it must be another one.
+        do {
+          await writeWhole(path, JSON.stringify({ formatVersion: FORMAT_VERSION, untilUs: us }));
+          if (changedNsOf(folder) === before) await setTimeout(TICK_MS);
+        } while (changedNsOf(folder) === before);
         await flushDirectory(folder);
       } catch (error) {
         throw writeFailure(folder, error);
@@ -102,8 +108,10 @@ export function openForgotten(directory: string): Forgotten {
   };
 }
 
-function readFolder(folder: string, changedMs: number): Known {
-  const readMs = Date.now();
+const changedNsOf = (folder: string): bigint | undefined =>
+  statSync(folder, { throwIfNoEntry: false, bigint: true })?.mtimeNs;
+
+function readFolder(folder: string, changedNs: bigint): Known {
   const untilUs = new Map<string, number>();
   let salt = "";
   for (const name of readdirSync(folder)) {
@@ -114,7 +122,7 @@ function readFolder(folder: string, changedMs: number): Known {
     if (entry.formatVersion > FORMAT_VERSION) throw formatTooNew(path, entry.formatVersion, FORMAT_VERSION);
     untilUs.set(name.slice(0, -".json".length), entry.untilUs);
   }
-  return { salt, untilUs, changedMs, readMs };
+  return { salt, untilUs, changedNs };
 }
 
 /** The salt of the folder: of several processes that make one at once, one is kept. */
