@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Batch, type CallOptions, type Schema, hasCode } from "@millwright/contracts";
@@ -149,6 +150,8 @@ async function openNew(root: string, id: string): Promise<OpenLog> {
 
 /** @returns undefined where another process is at work with it, or is just bringing it into the history. */
 async function openLeft(root: string, id: string): Promise<OpenLog | undefined> {
+  // A folder without a log is one that its process is just making, and has claimed before there is a log.
+  if (!existsSync(join(root, id, LOG))) return undefined;
   try {
     return await openNew(root, id);
   } catch (error) {
