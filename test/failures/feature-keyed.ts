@@ -20,6 +20,7 @@ const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failures = {})
     readNow: [() => ["group", "ann"], fails, few],
     update: [() => ["group", ["ann"], () => Uint8Array.of(1), { signal }], {}, few],
     scan: [() => ["group", { signal }], {}, few],
+    ...(store.purge === undefined ? {} : { purge: [() => ["group", "ann", { signal }], {}, few] }),
   });
 
 /** A client of a server that holds nothing and takes everything. */
