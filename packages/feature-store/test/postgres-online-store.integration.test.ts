@@ -16,7 +16,13 @@ let server: PostgresServer;
 let pool: pg.Pool;
 let tables = 0;
 const openPool = (settings: pg.PoolConfig = {}): pg.Pool => {
-  const made = new pg.Pool({ host: "127.0.0.1", port: server.port, user: "millwright", database: "postgres", ...settings });
+  const made = new pg.Pool({
+    host: "127.0.0.1",
+    port: server.port,
+    user: "millwright",
+    database: "postgres",
+    ...settings,
+  });
   // A crashed server is one of the tests: the pool then connects again.
   made.on("error", () => {});
   return made;

@@ -156,9 +156,7 @@ function createRows(pool: PostgresPool, table: string, prepared: boolean): Rows 
       placeOf(group),
       [...places.keys()].map((place) => Buffer.from(place, "latin1")),
     ]);
-    return new Map(
-      found.map(({ key, ...kept }) => [places.get(key.toString("latin1"))!, kept]),
-    );
+    return new Map(found.map(({ key, ...kept }) => [places.get(key.toString("latin1"))!, kept]));
   };
   return {
     prepare: () => prepareTable(pool, table),
