@@ -35,12 +35,12 @@ export const postgresMissing: string =
 
 /** The server refuses to run as root: then it is nobody's. */
 const NOBODY = 65_534;
-const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : undefined;
 
 /** Starts a server on a free port, in a temporary folder that goes with it. Its user is `millwright`, without a password. */
 export async function startPostgres(...settings: readonly string[]): Promise<PostgresServer> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-postgres-test-"));
-  if ("uid" in user) await chown(directory, user.uid, user.gid);
+  if (user !== undefined) await chown(directory, user.uid, user.gid);
   const data = join(directory, "data");
   const at = { ...user, cwd: directory };
   const making = ["-D", data, "-U", "millwright", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];

@@ -17,6 +17,9 @@ const program = process.env["MILLWRIGHT_REDIS"] ?? "redis-server";
 /** Whether a server can be started here. */
 export const hasRedisServer = (): boolean => spawnSync(program, ["--version"]).status === 0;
 
+export const redisMissing =
+  "there is no Redis: install redis-server, and name it in MILLWRIGHT_REDIS where it is not on the PATH";
+
 /** Starts a server on a free port, in a temporary folder that goes with it. */
 export async function startRedisServer(...settings: readonly string[]): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-redis-test-"));

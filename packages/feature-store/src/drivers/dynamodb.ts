@@ -6,6 +6,7 @@ import {
   type DynamoDbClient,
   type DynamoDbItem,
   type DynamoDbTable,
+  type GivenItem,
 } from "../keyed/dynamodb-client.ts";
 import { readPlaces, sideBySide, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
 import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../keyed/dynamodb-items.ts";
@@ -137,7 +138,7 @@ async function* queryPages(
   partition: Buffer,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly DynamoDbItem[]> {
-  let after: DynamoDbItem | undefined;
+  let after: GivenItem | undefined;
   do {
     signal?.throwIfAborted();
     const input = {
@@ -148,8 +149,8 @@ async function* queryPages(
       ...(after === undefined ? {} : { ExclusiveStartKey: after }),
     };
     const page = await calling(at, signal, (options) => at.client.query(input, options));
-    yield (page.Items ?? []) as DynamoDbItem[];
-    after = page.LastEvaluatedKey;
+    yield page.Items ?? [];
+    after = page.LastEvaluatedKey as GivenItem | undefined;
   } while (after !== undefined);
 }
 

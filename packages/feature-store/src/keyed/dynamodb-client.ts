@@ -2,28 +2,33 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FeatureStoreError } from "../errors.ts";
 import { onlineBusy, onlineRefused, onlineUnreachable } from "./keyed-errors.ts";
 
-/** A value as DynamoDB has it, of the kinds that are used. */
-export interface DynamoDbValue {
+/** A value as DynamoDB takes it, of the kinds that are used. */
+type GivenValue = { readonly B: Uint8Array } | { readonly N: string };
+/** A value as it answers with. */
+interface AnsweredValue {
   readonly B?: Uint8Array | undefined;
   readonly N?: string | undefined;
 }
 
-export type DynamoDbItem = Record<string, DynamoDbValue>;
+export type GivenItem = Record<string, GivenValue>;
+export type DynamoDbItem = Record<string, AnsweredValue>;
+/** Items that are asked for in one request, by table. */
+export type DynamoDbKeys = Record<string, { Keys: GivenItem[]; ConsistentRead: boolean }>;
 
 interface Condition {
   readonly ConditionExpression: string;
-  readonly ExpressionAttributeValues?: DynamoDbItem;
+  readonly ExpressionAttributeValues?: GivenItem;
   readonly ReturnValuesOnConditionCheckFailure: "ALL_OLD";
 }
 
 export interface DynamoDbPut extends Partial<Condition> {
   readonly TableName: string;
-  readonly Item: Record<string, any>;
+  readonly Item: GivenItem;
 }
 
 export interface DynamoDbDelete extends Partial<Condition> {
   readonly TableName: string;
-  readonly Key: Record<string, any>;
+  readonly Key: GivenItem;
 }
 
 export interface DynamoDbCallOptions {
@@ -43,30 +48,30 @@ interface Description {
 /** What is used of a `DynamoDB` of `@aws-sdk/client-dynamodb`. */
 export interface DynamoDbClient {
   batchGetItem(
-    input: { readonly RequestItems: Record<string, any> },
+    input: { readonly RequestItems: DynamoDbKeys },
     options?: DynamoDbCallOptions,
   ): Promise<{
-    readonly Responses?: Record<string, Record<string, any>[]> | undefined;
-    readonly UnprocessedKeys?: Record<string, any> | undefined;
+    readonly Responses?: Record<string, DynamoDbItem[]> | undefined;
+    readonly UnprocessedKeys?: Record<string, unknown> | undefined;
   }>;
   putItem(input: DynamoDbPut, options?: DynamoDbCallOptions): Promise<unknown>;
   deleteItem(input: DynamoDbDelete, options?: DynamoDbCallOptions): Promise<unknown>;
   transactWriteItems(
-    input: { readonly TransactItems: { Put?: any; Delete?: any }[] },
+    input: { readonly TransactItems: { Put?: DynamoDbPut; Delete?: DynamoDbDelete }[] },
     options?: DynamoDbCallOptions,
   ): Promise<unknown>;
   query(
     input: {
       readonly TableName: string;
       readonly KeyConditionExpression: string;
-      readonly ExpressionAttributeValues: Record<string, any>;
+      readonly ExpressionAttributeValues: GivenItem;
       readonly ConsistentRead: boolean;
-      readonly ExclusiveStartKey?: Record<string, any>;
+      readonly ExclusiveStartKey?: GivenItem;
     },
     options?: DynamoDbCallOptions,
   ): Promise<{
-    readonly Items?: Record<string, any>[] | undefined;
-    readonly LastEvaluatedKey?: Record<string, any> | undefined;
+    readonly Items?: DynamoDbItem[] | undefined;
+    readonly LastEvaluatedKey?: DynamoDbItem | undefined;
   }>;
   describeTable(
     input: { readonly TableName: string },

@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { type AwsFailure, calling, createBackoff, type DynamoDbItem, type DynamoDbTable } from "./dynamodb-client.ts";
+import {
+  type AwsFailure,
+  calling,
+  createBackoff,
+  type DynamoDbItem,
+  type DynamoDbKeys,
+  type DynamoDbTable,
+  type GivenItem,
+} from "./dynamodb-client.ts";
 import {
   chunkKeys,
   headOf,
@@ -38,7 +46,7 @@ export async function sideBySide<Given, Result>(
 /** Items by their keys, as they are now; those that are not there are left out. What a request leaves over is asked for again. */
 async function getItems(
   at: DynamoDbTable,
-  keys: readonly DynamoDbItem[],
+  keys: readonly GivenItem[],
   signal: AbortSignal | undefined,
 ): Promise<DynamoDbItem[]> {
   const batches = Array.from({ length: Math.ceil(keys.length / BATCH_ITEMS) }, (_, index) =>
@@ -47,13 +55,13 @@ async function getItems(
   const found = await sideBySide(batches, async (batch) => {
     const items: DynamoDbItem[] = [];
     const backoff = createBackoff(at, signal);
-    let asked: Record<string, unknown> = { [at.table]: { Keys: batch, ConsistentRead: true } };
+    let asked: DynamoDbKeys = { [at.table]: { Keys: batch, ConsistentRead: true } };
     for (;;) {
       const RequestItems = asked;
       const answer = await calling(at, signal, (options) => at.client.batchGetItem({ RequestItems }, options));
-      const got = (answer.Responses?.[at.table] ?? []) as DynamoDbItem[];
+      const got = answer.Responses?.[at.table] ?? [];
       items.push(...got);
-      asked = answer.UnprocessedKeys ?? {};
+      asked = (answer.UnprocessedKeys ?? {}) as DynamoDbKeys;
       if (Object.keys(asked).length === 0) return items;
       // Large answers come in parts; one that brings nothing is throttled.
       if (got.length === 0) await backoff("it leaves all keys unprocessed");

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { entryTooLarge } from "./keyed-errors.ts";
 import type { Standing } from "./optimistic-update.ts";
-import type { DynamoDbItem } from "./dynamodb-client.ts";
+import type { DynamoDbItem, GivenItem } from "./dynamodb-client.ts";
 
 /** What stands at a key: bytes, how many items they take beside their head, and a stamp that no other write has. */
 export interface Stamped extends Standing {
@@ -51,10 +51,10 @@ export function placeOf(group: string, key: string, buckets: number): Place {
   return { partition: partitionOf(group, hashOf(fitted) % buckets), key: fitted };
 }
 
-export const keyOfPlace = ({ partition, key }: Place): DynamoDbItem => ({ p: { B: partition }, k: { B: key } });
+export const keyOfPlace = ({ partition, key }: Place): GivenItem => ({ p: { B: partition }, k: { B: key } });
 
 /** Chunks stand in partitions beside those of the heads: who lists entries does not meet them. */
-export function chunkKeys({ partition, key }: Place, from: number, to: number): DynamoDbItem[] {
+export function chunkKeys({ partition, key }: Place, from: number, to: number): GivenItem[] {
   const beside = Buffer.from(partition);
   beside[0] = CHUNKS;
   return Array.from({ length: Math.max(0, to - from) }, (_, at) => ({
@@ -69,7 +69,7 @@ export function itemsOf(
   key: string,
   place: Place,
   { bytes, stamp }: Omit<Stamped, "chunks">,
-): DynamoDbItem[] {
+): GivenItem[] {
   if (bytes.length > MOST_BYTES) throw entryTooLarge(group, key, bytes.length, MOST_BYTES);
   const isLong = place.key[0] === LONG;
   const head = { ...keyOfPlace(place), s: { B: stamp }, ...(isLong ? { t: { B: Buffer.from(key) } } : {}) };

@@ -1,4 +1,4 @@
-import { defineEntity, defineFeatureView, type FeatureType, type FeatureView } from "../definition/definition.ts";
+import { defineEntity, defineFeatureView, type FeatureView } from "../definition/definition.ts";
 import { defineFeatureService, type FeatureService } from "../definition/service-definition.ts";
 import type { SourceRow } from "../definition/source-columns.ts";
 import type { AdapterAbility } from "./adapter-fixture.ts";
@@ -7,24 +7,38 @@ import type { AdapterAbility } from "./adapter-fixture.ts";
 export const ADAPTER_NOW_MS: number = Date.UTC(2026, 10, 25, 12);
 export const ADAPTER_TTL_MS = 3_600_000;
 
-const kindTypes = {
-  int8: "int8",
-  int16: "int16",
-  int32: "int32",
-  int64: "int64",
-  uint8: "uint8",
-  uint16: "uint16",
-  uint32: "uint32",
-  uint64: "uint64",
-  float32: "float32",
-  float64: "float64",
-  bool: "bool",
-  utf8: "utf8",
-  timestamp: "timestamp",
-  date: "date",
-} as const satisfies Record<string, FeatureType>;
-export type Kind = keyof typeof kindTypes;
-export const kindNames: readonly Kind[] = Object.keys(kindTypes) as Kind[];
+/** All types that a feature may have. */
+export type Kind =
+  | "int8"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "uint8"
+  | "uint16"
+  | "uint32"
+  | "uint64"
+  | "float32"
+  | "float64"
+  | "bool"
+  | "utf8"
+  | "timestamp"
+  | "date";
+export const kindNames: readonly Kind[] = [
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "uint8",
+  "uint16",
+  "uint32",
+  "uint64",
+  "float32",
+  "float64",
+  "bool",
+  "utf8",
+  "timestamp",
+  "date",
+];
 
 const kind = defineEntity({ name: "kind", keys: { name: "utf8" } });
 /** A feature of every type. */
@@ -33,7 +47,7 @@ export const kinds: FeatureView = defineFeatureView({
   entity: kind,
   eventTime: "at",
   deleted: "gone",
-  features: kindTypes,
+  features: Object.fromEntries(kindNames.map((type) => [type, type])),
 });
 export const lives: FeatureView = defineFeatureView({
   name: "lives",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { abortedSignal, rejectsWithCode, rejectsWithReason } from "./adapter-refusals.ts";
 import { batchOf, column } from "@millwright/data";
 import { ADAPTER_NOW_MS, adapterServices, at, kindRow, MINUTE } from "./adapter-features.ts";
@@ -130,9 +131,10 @@ const stateOf = async (adapter: Parameters<FeatureAdapterCase["run"]>[0], name: 
 
 const writes: readonly FeatureAdapterCase[] = [
   adapterCase("a row that is written is read at once", ["write"], async (adapter) => {
-    assert.deepEqual(await stateOf(adapter, "new"), ["missing", null]);
-    await adapter.put("lives", [live("new", MINUTE, "here")]);
-    assert.deepEqual(await stateOf(adapter, "new"), ["present", "here"]);
+    const name = randomUUID();
+    assert.deepEqual(await stateOf(adapter, name), ["missing", null]);
+    await adapter.put("lives", [live(name, MINUTE, "here")]);
+    assert.deepEqual(await stateOf(adapter, name), ["present", "here"]);
   }),
   adapterCase("a later row takes the place of an earlier one", ["write"], async (adapter) => {
     await adapter.put("lives", [live("later", 3 * MINUTE, "old")]);
@@ -155,10 +157,11 @@ const writes: readonly FeatureAdapterCase[] = [
     assert.deepEqual(await stateOf(adapter, "emptied"), ["present", null]);
   }),
   adapterCase("an expired entity comes back with a new row", ["write"], async (adapter) => {
-    await adapter.put("lives", [live("back", 100 * MINUTE, "old")]);
-    assert.deepEqual(await stateOf(adapter, "back"), ["expired", null]);
-    await adapter.put("lives", [live("back", MINUTE, "new")]);
-    assert.deepEqual(await stateOf(adapter, "back"), ["present", "new"]);
+    const name = randomUUID();
+    await adapter.put("lives", [live(name, 100 * MINUTE, "old")]);
+    assert.deepEqual(await stateOf(adapter, name), ["expired", null]);
+    await adapter.put("lives", [live(name, MINUTE, "new")]);
+    assert.deepEqual(await stateOf(adapter, name), ["present", "new"]);
   }),
   adapterCase("a row of one view leaves the entity's other views alone", ["write"], async (adapter) => {
     await adapter.put("kinds", [kindRow("apart", { int64: 5n })]);
