@@ -8,11 +8,12 @@ import {
   type DynamoDbTable,
   type GivenItem,
 } from "../keyed/dynamodb-client.ts";
-import { readPlaces, sideBySide, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
+import { readPlaces, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
 import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../keyed/dynamodb-items.ts";
 import { onlineRefused } from "../keyed/keyed-errors.ts";
 import { notSynchronous, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 import { type OptimisticPart, updateOptimistically } from "../keyed/optimistic-update.ts";
+import { sideBySide } from "../keyed/side-by-side.ts";
 
 export type { DynamoDbClient } from "../keyed/dynamodb-client.ts";
 

@@ -167,7 +167,8 @@ export function awsFailure(where: string, error: unknown): unknown {
     $metadata: { httpStatusCode: status } = {},
   } = (error ?? {}) as AwsFailure;
   if (OUTCOMES.has(name)) return error;
-  const saying = message === "" || message === "UnknownError" ? name : message;
+  const isSilent = message === "" || /^Unknown(?:Error)?$/.test(message);
+  const saying = isSilent ? `${name || "no reason"}${status === undefined ? "" : `, status ${status}`}` : message;
   if (status === 429 || /Throttl|TooManyRequests|ServiceUnavailable|SlowDown/i.test(name)) {
     return onlineBusy(where, saying, "Do it again later, or ask AWS for higher limits.", error);
   }

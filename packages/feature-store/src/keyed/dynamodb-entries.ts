@@ -21,27 +21,10 @@ import {
   type Stamped,
 } from "./dynamodb-items.ts";
 import type { Replacement } from "./optimistic-update.ts";
+import { sideBySide } from "./side-by-side.ts";
 
 /** Items of a request, as DynamoDB has it. */
 const BATCH_ITEMS = 100;
-const CALLS_AT_ONCE = 16;
-
-/** Calls made side by side, but not all of them. */
-export async function sideBySide<Given, Result>(
-  all: readonly Given[],
-  work: (each: Given) => Promise<Result>,
-): Promise<Result[]> {
-  const results = new Array<Result>(all.length);
-  let next = 0;
-  const run = async (): Promise<void> => {
-    while (next < all.length) {
-      const at = next++;
-      results[at] = await work(all[at]!);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(CALLS_AT_ONCE, all.length) }, run));
-  return results;
-}
 
 /** Items by their keys, as they are now; those that are not there are left out. What a request leaves over is asked for again. */
 async function getItems(
