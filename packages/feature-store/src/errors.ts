@@ -26,6 +26,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_GATE_REFUSED"
   | "FEATURE_STORE_HASH_KEY_MISSING"
   | "FEATURE_STORE_HISTORY_CORRUPT"
+  | "FEATURE_STORE_HISTORY_NOT_A_COPY"
   | "FEATURE_STORE_KEY_MISSING"
   | "FEATURE_STORE_LEAKAGE"
   | "FEATURE_STORE_LOG_CORRUPT"
@@ -218,6 +219,12 @@ export const historyCorrupt = (view: string, path: string, problem: string, caus
     category: "data",
     remedy: "Restore the file from a copy, or delete the view's folder and ingest its rows again.",
     cause,
+  });
+
+export const historyNotACopy = (directory: string, problem: string): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_HISTORY_NOT_A_COPY", `${directory} is no copy of a history: ${problem}.`, {
+    category: "user",
+    remedy: "Download into a folder of its own, from where a history was uploaded to, and write to the original.",
   });
 
 export const logCorrupt = (path: string, offset: number): FeatureStoreError =>
