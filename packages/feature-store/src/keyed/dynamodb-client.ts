@@ -107,7 +107,7 @@ const BUSY = new Set([
 export interface AwsFailure {
   readonly name?: string;
   readonly message?: string;
-  readonly code?: unknown;
+  readonly code?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
   readonly Item?: DynamoDbItem;
   readonly CancellationReasons?: readonly { readonly Code?: string; readonly Item?: DynamoDbItem }[];
@@ -173,7 +173,7 @@ export function awsFailure(where: string, error: unknown): unknown {
     return onlineBusy(where, saying, "Do it again later, or ask AWS for higher limits.", error);
   }
   if (status === undefined || status >= 500) {
-    const isWire = /^E[A-Z_]+$/.test(String(code ?? "")) || /Timeout|Network|Socket|Aborted/i.test(name);
+    const isWire = /^E[A-Z_]+$/.test(code ?? "") || /Timeout|Network|Socket|Aborted/i.test(name);
     return isWire || status !== undefined ? onlineUnreachable(where, saying, error) : error;
   }
   return status >= 400 ? onlineRefused(where, saying, error) : error;
