@@ -13,19 +13,47 @@ const modules = "import botocore, moto.core.model, moto.core.parse, moto.core.se
 export const hasAwsModels: boolean = spawnSync(python, ["-c", modules]).status === 0;
 export const awsModelsMissing = `${python} cannot import botocore and moto: pip install "moto[s3,server]", and name that Python in MILLWRIGHT_PYTHON`;
 
-type Json = Record<string, any>;
+interface Value {
+  readonly FeatureName: string;
+  readonly ValueAsString: string;
+}
+
+/** The members of all operations' inputs; each has those of its own. */
+interface Input {
+  readonly FeatureGroupName: string;
+  readonly Record: readonly Value[];
+  readonly TtlDuration?: { readonly Value: number };
+  readonly RecordIdentifierValueAsString: string;
+  readonly EventTime: string;
+  readonly DeletionMode?: string;
+  readonly Identifiers: readonly {
+    readonly FeatureGroupName: string;
+    readonly RecordIdentifiersValueAsString: readonly string[];
+    readonly FeatureNames: readonly string[];
+  }[];
+}
+
+/** What the process with the model says: a request that it read, an answer that it wrote, or what is wrong with it. */
+interface Said {
+  readonly operation: string;
+  readonly input: Input;
+  readonly problem?: string;
+  readonly status?: number;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
 
 /** A process that reads requests and writes answers by botocore's model of a service. */
 interface ServiceModel extends AsyncDisposable {
-  ask(question: Json): Promise<Json>;
+  ask(question: object): Promise<Said>;
 }
 
 function openServiceModel(service: string): ServiceModel {
   const script = fileURLToPath(new URL("fixtures/aws/service_model.py", import.meta.url));
   const child: ChildProcess = spawn(python, [script, service], { stdio: ["pipe", "pipe", "inherit"] });
-  const waiting = new Map<number, (said: Json) => void>();
+  const waiting = new Map<number, (said: Said) => void>();
   createInterface({ input: child.stdout! }).on("line", (line) => {
-    const { id, ...said } = JSON.parse(line) as Json & { readonly id: number };
+    const { id, ...said } = JSON.parse(line) as Said & { readonly id: number };
     waiting.get(id)!(said);
     waiting.delete(id);
   });
@@ -49,7 +77,7 @@ export interface SageMakerServer extends AsyncDisposable {
   /** What botocore's model says against requests and answers; empty where all were as they should be. */
   readonly problems: readonly string[];
   /** Operations in the order they were called, with their input. */
-  readonly calls: readonly { readonly operation: string; readonly input: Json }[];
+  readonly calls: readonly { readonly operation: string; readonly input: Input }[];
   /** What the next call is refused with. */
   refuseNext(code: string, message: string): void;
 }
@@ -75,19 +103,19 @@ export async function startSageMaker(
   const services = [defineFeatureService({ name: "all", views })];
   const store = await openFeatureStore({ history: directory.path, services, online: openMemoryOnlineStore(), clock });
   const problems: string[] = [];
-  const calls: { operation: string; input: Json }[] = [];
+  const calls: { operation: string; input: Input }[] = [];
   const refusals: [string, string][] = [];
 
-  const getRecord = async (group: string, id: string, names?: readonly string[]): Promise<Json | undefined> => {
+  const getRecord = async (group: string, id: string, names?: readonly string[]): Promise<object | undefined> => {
     const { status, values, expiresAtMs } = await store.get(group, { id });
     if (status !== "present") return undefined;
-    const all = JSON.parse(values["values"] as string) as { FeatureName: string }[];
+    const all = JSON.parse(values["values"] as string) as Value[];
     const Record = all.filter(({ FeatureName }) => names === undefined || names.includes(FeatureName));
     return { Record, ...(expiresAtMs === undefined ? {} : { ExpiresAt: new Date(expiresAtMs).toISOString() }) };
   };
-  const operations: Record<string, (input: Json) => Promise<Json>> = {
+  const operations: Record<string, (input: Input) => Promise<object>> = {
     async PutRecord({ FeatureGroupName: group, Record: values, TtlDuration: ttl }) {
-      const value = (name: string): string => values.find((each: Json) => each["FeatureName"] === name).ValueAsString;
+      const value = (name: string): string => values.find((each) => each.FeatureName === name)!.ValueAsString;
       const { identifier, eventTime } = groups[group]!;
       const row = { id: value(identifier), at: new Date(value(eventTime)), values: JSON.stringify(values) };
       await store.put(group, [row], ttl === undefined ? {} : { ttlMs: ttl.Value * 1000 });
@@ -98,7 +126,8 @@ export async function startSageMaker(
       await store.delete(FeatureGroupName, { id }, { eventTimeMs: Date.parse(EventTime), hard });
       return {};
     },
-    async BatchGetRecord({ Identifiers: [{ FeatureGroupName, RecordIdentifiersValueAsString: ids, FeatureNames }] }) {
+    async BatchGetRecord({ Identifiers: [asked] }) {
+      const { FeatureGroupName, RecordIdentifiersValueAsString: ids, FeatureNames } = asked!;
       const Records = [];
       for (const id of ids.slice(0, ANSWER_RECORDS)) {
         const found = await getRecord(FeatureGroupName, id, FeatureNames);
@@ -110,7 +139,7 @@ export async function startSageMaker(
       return { Records, Errors: [], UnprocessedIdentifiers };
     },
   };
-  const answerTo = async (request: Json): Promise<Json> => {
+  const answerTo = async (request: object): Promise<Said> => {
     const { operation, input, problem } = await model.ask({ request });
     if (problem !== undefined) {
       problems.push(problem);
@@ -120,7 +149,7 @@ export async function startSageMaker(
     const refusal = refusals.shift();
     if (refusal !== undefined) return await model.ask({ refusal });
     const answer = await model.ask({ answer: [operation, await operations[operation]!(input)] });
-    if (answer["problem"] !== undefined) problems.push(answer["problem"]);
+    if (answer.problem !== undefined) problems.push(answer.problem);
     return answer;
   };
   const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
@@ -129,7 +158,7 @@ export async function startSageMaker(
     const body = Buffer.concat(parts).toString("base64");
     const { method, url, headers } = incoming;
     const said = await answerTo({ method, url, headers, body });
-    outgoing.writeHead(said["status"] ?? 500, said["headers"]).end(said["body"]);
+    outgoing.writeHead(said.status ?? 500, said.headers).end(said.body);
   };
   const server = createServer((incoming, outgoing) => {
     serve(incoming, outgoing).catch((error: unknown) => {

@@ -11,7 +11,7 @@ import {
 import { readPlaces, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
 import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../keyed/dynamodb-items.ts";
 import { onlineRefused } from "../keyed/keyed-errors.ts";
-import { notSynchronous, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
 import { type OptimisticPart, updateOptimistically } from "../keyed/optimistic-update.ts";
 import { sideBySide } from "../keyed/side-by-side.ts";
 
@@ -85,19 +85,7 @@ function createStore(at: DynamoDbTable, buckets: number): KeyedOnlineStore {
     },
     async update(group, keys, change, { signal } = {}) {
       check(signal);
-      const whole = (distinct: readonly string[]): OptimisticPart<Stamped> => ({
-        keys: distinct,
-        read: () => readKeys(group, distinct, signal),
-        async write(changes) {
-          const others = new Map<string, Stamped | undefined>();
-          await sideBySide([...changes], async ([key, replacement]) => {
-            const conflict = await writeEntry(at, { group, key, buckets, replacement });
-            if (conflict !== undefined) others.set(key, conflict.standing);
-          });
-          return others;
-        },
-      });
-      const updating = updateOptimistically(keys, change, { split: (distinct) => [whole(distinct)], signal });
+      const updating = updateEntries(at, { group, buckets, readKeys }, keys, change, signal);
       underway.add(updating);
       try {
         await updating;
@@ -120,6 +108,34 @@ function createStore(at: DynamoDbTable, buckets: number): KeyedOnlineStore {
       await Promise.allSettled(underway);
     },
   };
+}
+
+interface Group {
+  readonly group: string;
+  readonly buckets: number;
+  readKeys(group: string, keys: readonly string[], signal?: AbortSignal): Promise<Map<string, Stamped>>;
+}
+
+async function updateEntries(
+  at: DynamoDbTable,
+  { group, buckets, readKeys }: Group,
+  keys: readonly string[],
+  change: KeyedChange,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const whole = (distinct: readonly string[]): OptimisticPart<Stamped> => ({
+    keys: distinct,
+    read: () => readKeys(group, distinct, signal),
+    async write(changes) {
+      const others = new Map<string, Stamped | undefined>();
+      await sideBySide([...changes], async ([key, replacement]) => {
+        const conflict = await writeEntry(at, { group, key, buckets, replacement });
+        if (conflict !== undefined) others.set(key, conflict.standing);
+      });
+      return others;
+    },
+  });
+  await updateOptimistically(keys, change, { split: (distinct) => [whole(distinct)], signal });
 }
 
 async function entriesOf(

@@ -79,6 +79,12 @@ export async function digestOfFile(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
+function parseManifest(bytes: Uint8Array, where: string): Manifest {
+  const manifest = JSON.parse(Buffer.from(bytes).toString()) as Manifest;
+  if (manifest.formatVersion > FORMAT_VERSION) throw formatTooNew(where, manifest.formatVersion, FORMAT_VERSION);
+  return manifest;
+}
+
 export function openBucket(
   client: S3Client,
   { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
@@ -108,12 +114,8 @@ export function openBucket(
     async manifest() {
       const found = await orNothing(() => client.getObject(place("manifest.json"), options));
       if (found?.Body === undefined) return undefined;
-      const text = Buffer.from(await found.Body.transformToByteArray()).toString();
-      const manifest = JSON.parse(text) as Manifest;
-      if (manifest.formatVersion > FORMAT_VERSION) {
-        throw formatTooNew(`${bucket}/${prefix}manifest.json`, manifest.formatVersion, FORMAT_VERSION);
-      }
-      return { manifest, etag: found.ETag };
+      const bytes = await found.Body.transformToByteArray();
+      return { manifest: parseManifest(bytes, `${bucket}/${prefix}manifest.json`), etag: found.ETag };
     },
     async putManifest(manifest, etag) {
       const Body = Buffer.from(JSON.stringify(manifest));
@@ -140,18 +142,31 @@ export function openBucket(
       const found = await orNothing(() => client.getObject(place(`files/${path}`), options));
       return found?.Body?.transformToWebStream() as AsyncIterable<Uint8Array> | undefined;
     },
-    async deleteOthers(kept) {
-      const start = `${prefix}files/`;
-      const others: string[] = [];
-      let after: string | undefined;
-      do {
-        const more = after === undefined ? {} : { ContinuationToken: after };
-        const page = await call(() => client.listObjectsV2({ Bucket: bucket, Prefix: start, ...more }, options));
-        for (const { Key = "" } of page.Contents ?? []) if (!kept.has(Key.slice(start.length))) others.push(Key);
-        after = page.NextContinuationToken;
-      } while (after !== undefined);
-      for (const Key of others) await call(() => client.deleteObject({ Bucket: bucket, Key }, options));
-      return others.length;
-    },
+    deleteOthers: (kept) => deleteOthers(client, { bucket, start: `${prefix}files/`, options, call }, kept),
   };
+}
+
+interface Calls {
+  readonly bucket: string;
+  /** What the names of files begin with. */
+  readonly start: string;
+  readonly options: S3CallOptions;
+  call<Result>(work: () => Promise<Result>): Promise<Result>;
+}
+
+async function deleteOthers(
+  client: S3Client,
+  { bucket, start, options, call }: Calls,
+  kept: ReadonlySet<string>,
+): Promise<number> {
+  const others: string[] = [];
+  let after: string | undefined;
+  do {
+    const more = after === undefined ? {} : { ContinuationToken: after };
+    const page = await call(() => client.listObjectsV2({ Bucket: bucket, Prefix: start, ...more }, options));
+    for (const { Key = "" } of page.Contents ?? []) if (!kept.has(Key.slice(start.length))) others.push(Key);
+    after = page.NextContinuationToken;
+  } while (after !== undefined);
+  for (const Key of others) await call(() => client.deleteObject({ Bucket: bucket, Key }, options));
+  return others.length;
 }

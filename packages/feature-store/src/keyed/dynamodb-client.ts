@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { FeatureStoreError } from "../errors.ts";
+import { createBackoff } from "./backoff.ts";
 import { onlineBusy, onlineRefused, onlineUnreachable } from "./keyed-errors.ts";
 
 /** A value as DynamoDB takes it, of the kinds that are used. */
@@ -119,19 +119,16 @@ const isBusy = ({ name = "", CancellationReasons: reasons = [] }: AwsFailure): b
   (name === "TransactionCanceledException" &&
     reasons.every(({ Code = "None" }) => Code !== "ConditionalCheckFailed" && Code !== "ValidationError"));
 
-/** Waits longer each time, by chance, so that those who were refused together do not come back together. */
-export function createBackoff({ table, maxRetryMs }: DynamoDbTable, signal: AbortSignal | undefined) {
-  const startMs = performance.now();
-  let stepMs = 25;
-  return async (problem: string, cause?: unknown): Promise<void> => {
-    const waitMs = stepMs * (0.5 + Math.random() / 2);
-    if (performance.now() - startMs + waitMs > maxRetryMs) {
-      const remedy = "Do it again later, or give the table more capacity, or raise `maxRetryMs`.";
-      throw onlineBusy(`the DynamoDB table "${table}"`, problem, remedy, cause);
-    }
-    stepMs = Math.min(stepMs * 2, 1000);
-    await sleep(waitMs, undefined, { signal }).catch(() => {});
-    signal?.throwIfAborted();
+/** Waits a little longer each time. Throws `FEATURE_STORE_ONLINE_BUSY` once that takes too long. */
+export function createWaits(
+  { table, maxRetryMs }: DynamoDbTable,
+  signal: AbortSignal | undefined,
+): (problem: string, cause?: unknown) => Promise<void> {
+  const waiting = createBackoff(maxRetryMs, signal);
+  return async (problem, cause) => {
+    if (await waiting()) return;
+    const remedy = "Do it again later, or give the table more capacity, or raise `maxRetryMs`.";
+    throw onlineBusy(`the DynamoDB table "${table}"`, problem, remedy, cause);
   };
 }
 
@@ -141,7 +138,7 @@ export async function calling<Result>(
   signal: AbortSignal | undefined,
   call: (options: DynamoDbCallOptions) => Promise<Result>,
 ): Promise<Result> {
-  const backoff = createBackoff(at, signal);
+  const waiting = createWaits(at, signal);
   for (;;) {
     try {
       return await call(signal === undefined ? {} : { abortSignal: signal });
@@ -149,7 +146,7 @@ export async function calling<Result>(
       signal?.throwIfAborted();
       const failure = error as AwsFailure;
       if (!isBusy(failure)) throw awsFailure(`the DynamoDB table "${at.table}"`, error);
-      await backoff(failure.message ?? "it throttles", error);
+      await waiting(failure.message ?? "it throttles", error);
     }
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   type AwsFailure,
   calling,
-  createBackoff,
+  createWaits,
   type DynamoDbItem,
   type DynamoDbKeys,
   type DynamoDbTable,
@@ -37,7 +37,7 @@ async function getItems(
   );
   const found = await sideBySide(batches, async (batch) => {
     const items: DynamoDbItem[] = [];
-    const backoff = createBackoff(at, signal);
+    const waiting = createWaits(at, signal);
     let asked: DynamoDbKeys = { [at.table]: { Keys: batch, ConsistentRead: true } };
     for (;;) {
       const RequestItems = asked;
@@ -47,7 +47,7 @@ async function getItems(
       asked = (answer.UnprocessedKeys ?? {}) as DynamoDbKeys;
       if (Object.keys(asked).length === 0) return items;
       // Large answers come in parts; one that brings nothing is throttled.
-      if (got.length === 0) await backoff("it leaves all keys unprocessed");
+      if (got.length === 0) await waiting("it leaves all keys unprocessed");
     }
   });
   return found.flat();

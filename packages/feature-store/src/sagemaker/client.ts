@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { createBackoff } from "../keyed/backoff.ts";
 import { awsFailure, type AwsFailure } from "../keyed/dynamodb-client.ts";
 import { onlineRefused, onlineUnreachable } from "../keyed/keyed-errors.ts";
 
@@ -84,7 +84,7 @@ export async function calling<Result>(
   signal: AbortSignal | undefined,
   call: (options: SageMakerCallOptions) => Promise<Result>,
 ): Promise<Result> {
-  const waiting = createWaits(maxRetryMs, signal);
+  const waiting = createBackoff(maxRetryMs, signal);
   for (;;) {
     try {
       return await call(signal === undefined ? {} : { abortSignal: signal });
@@ -95,20 +95,6 @@ export async function calling<Result>(
       if (!isMomentary || !(await waiting())) throw awsFailure(placeOf(name), error);
     }
   }
-}
-
-/** Waits a little longer each time. @returns false once that takes too long. */
-function createWaits(maxRetryMs: number, signal: AbortSignal | undefined): () => Promise<boolean> {
-  const startMs = performance.now();
-  let stepMs = 25;
-  return async () => {
-    const waitMs = stepMs * (0.5 + Math.random() / 2);
-    if (performance.now() - startMs + waitMs > maxRetryMs) return false;
-    stepMs = Math.min(stepMs * 2, 1000);
-    await sleep(waitMs, undefined, { signal }).catch(() => {});
-    signal?.throwIfAborted();
-    return true;
-  };
 }
 
 /** The records of these identifiers, each given once, that are there. What the service leaves over is asked for again. */
@@ -132,7 +118,7 @@ async function getSome(
   found: Map<string, FoundRecord>,
   { features, signal }: { readonly features: readonly string[]; readonly signal: AbortSignal | undefined },
 ): Promise<void> {
-  const waiting = createWaits(group.maxRetryMs, signal);
+  const waiting = createBackoff(group.maxRetryMs, signal);
   let asked = [...identifiers];
   for (;;) {
     const input = {

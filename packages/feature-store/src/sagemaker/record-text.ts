@@ -1,14 +1,7 @@
 import { type Column, type ColumnType, formatEventTime } from "@millwright/contracts";
 import { toArray, column, type ValueInput } from "@millwright/data";
-import { FeatureStoreError } from "../errors.ts";
 import { feastValueReaders, parsePythonTime } from "../http/value-readers.ts";
-
-const recordInvalid = (group: string, feature: string, text: string, wanted: string): FeatureStoreError =>
-  new FeatureStoreError(
-    "FEATURE_STORE_RECORD_INVALID",
-    `A record of the SageMaker feature group "${group}" has ${JSON.stringify(text.slice(0, 100))} as "${feature}", and not ${wanted}.`,
-    { category: "data", remedy: "Define the view with the types that the group has, or mend the record." },
-  );
+import { recordInvalid } from "./errors.ts";
 
 /** Values that come as texts: SageMaker's types are String, Integral and Fractional, and bools stand as Integral or as words. */
 export function valueOfText(type: ColumnType, text: string, where: { group: string; feature: string }): ValueInput {

@@ -90,7 +90,7 @@ const sizes: readonly FeatureAdapterCase[] = [0, 1, 2, 3, 16, 99, 100, 101, 200,
 );
 
 const times: readonly FeatureAdapterCase[] = [
-  ...ages.map(([name, ageMs, isPresent, needs]) =>
+  ...ages.map(([name, , isPresent, needs]) =>
     adapterCase(
       `a row with an hour to live, ${name} old, is ${isPresent ? "present" : "expired"}`,
       needs,
