@@ -18,7 +18,7 @@ import { batches, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
 const isThere = spawnSync(python, ["-c", "import moto.server, moto.s3.models"]).status === 0;
-const missing = `${python} cannot import moto: pip install "moto[s3,server]", and name that Python in MILLWRIGHT_PYTHON`;
+const missing = `${python} cannot import moto: pip install "moto[s3]" flask flask-cors, and name that Python in MILLWRIGHT_PYTHON`;
 if (!isThere && process.env["CI"] === "true") throw new Error(missing);
 
 let server: ChildProcess | undefined;

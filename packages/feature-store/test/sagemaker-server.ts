@@ -11,7 +11,7 @@ import { temporaryDirectory } from "./rows.ts";
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
 const modules = "import botocore, moto.core.model, moto.core.parse, moto.core.serialize, werkzeug";
 export const hasAwsModels: boolean = spawnSync(python, ["-c", modules]).status === 0;
-export const awsModelsMissing = `${python} cannot import botocore and moto: pip install "moto[s3,server]", and name that Python in MILLWRIGHT_PYTHON`;
+export const awsModelsMissing = `${python} cannot import botocore and moto: pip install "moto[s3]" flask flask-cors, and name that Python in MILLWRIGHT_PYTHON`;
 
 interface Value {
   readonly FeatureName: string;
