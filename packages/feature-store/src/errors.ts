@@ -15,6 +15,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_DEFINITION_IN_USE"
   | "FEATURE_STORE_DEFINITION_UNKNOWN"
   | "FEATURE_STORE_DELETE_OUTDATED"
+  | "FEATURE_STORE_ENTRY_TOO_LARGE"
   | "FEATURE_STORE_EVENT_TIME_CONFLICT"
   | "FEATURE_STORE_EVENT_TIME_INVALID"
   | "FEATURE_STORE_FEAST_ANSWER_INVALID"
@@ -25,6 +26,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_GATE_REFUSED"
   | "FEATURE_STORE_HASH_KEY_MISSING"
   | "FEATURE_STORE_HISTORY_CORRUPT"
+  | "FEATURE_STORE_HISTORY_NOT_A_COPY"
   | "FEATURE_STORE_KEY_MISSING"
   | "FEATURE_STORE_LEAKAGE"
   | "FEATURE_STORE_LOG_CORRUPT"
@@ -33,8 +35,11 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_ON_DEMAND_FAILED"
   | "FEATURE_STORE_ONLINE_BUSY"
   | "FEATURE_STORE_ONLINE_CORRUPT"
+  | "FEATURE_STORE_ONLINE_REFUSED"
+  | "FEATURE_STORE_ONLINE_UNREACHABLE"
   | "FEATURE_STORE_PARITY_BROKEN"
   | "FEATURE_STORE_PIN_DIFFERS"
+  | "FEATURE_STORE_RECORD_INVALID"
   | "FEATURE_STORE_RECORD_MISSING"
   | "FEATURE_STORE_RECORD_REFUSED"
   | "FEATURE_STORE_STALE"
@@ -214,6 +219,12 @@ export const historyCorrupt = (view: string, path: string, problem: string, caus
     category: "data",
     remedy: "Restore the file from a copy, or delete the view's folder and ingest its rows again.",
     cause,
+  });
+
+export const historyNotACopy = (directory: string, problem: string): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_HISTORY_NOT_A_COPY", `${directory} is no copy of a history: ${problem}.`, {
+    category: "user",
+    remedy: "Download into a folder of its own, from where a history was uploaded to, and write to the original.",
   });
 
 export const logCorrupt = (path: string, offset: number): FeatureStoreError =>
