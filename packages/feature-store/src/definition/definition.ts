@@ -1,6 +1,17 @@
 import { createHash } from "node:crypto";
 import type { DataSchema, Digest, NumericType } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
+import {
+  checkChoice,
+  checkColumnName,
+  checkDefault,
+  checkOptions,
+  checkTags,
+  checkTypes,
+  FEATURE_TYPES,
+  INPUT_TYPES,
+  KEY_TYPES,
+} from "./definition-check.ts";
 import { checkName } from "./definition-name.ts";
 import { definitionInvalid, nameReserved } from "../errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
@@ -137,9 +148,13 @@ export function defineEntity<const Keys extends Readonly<Record<string, KeyType>
   entity: Metadata & { readonly name: string; readonly keys: Keys },
 ): Entity<Keys> {
   checkName("The entity", entity.name);
+  const what = `The entity "${entity.name}"`;
+  checkTypes(what, "keys", entity.keys, KEY_TYPES);
   if (Object.keys(entity.keys).length === 0) {
-    throw definitionInvalid(`The entity "${entity.name}"`, "it has no keys", "Name at least one key column.");
+    throw definitionInvalid(what, "it has no keys", "Name at least one key column.");
   }
+  checkOptions(what, entity, ["name", "keys", ...METADATA]);
+  checkTags(what, entity.tags);
   return { ...metadataOf(entity), name: entity.name, keys: { ...entity.keys } };
 }
 
@@ -154,6 +169,7 @@ export function defineFeatureView<
 >(
   definition: FeatureViewDefinition<Name, Features, Inputs, Aggregates>,
 ): FeatureView<Name, Extract<keyof Features | keyof Aggregates, string>> {
+  checkDeclared(definition);
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
@@ -201,6 +217,42 @@ export function defineFeatureView<
   >;
 }
 
+const METADATA = ["description", "owner", "tags"];
+const VIEW_OPTIONS =
+  "name version entity eventTime createdTime deleted retracted features inputs aggregates ttlMs decimals ties freshness defaults availabilityLagMs columns"
+    .split(" ")
+    .concat(METADATA);
+/** What a view has that was made of a definition: one may be defined from another. */
+const OF_VIEWS = ["id", "schema", "featureNames"];
+
+type AnyDefinition = Omit<
+  FeatureViewDefinition<string, never, never, never>,
+  "features" | "inputs" | "aggregates" | "defaults"
+> & {
+  readonly features?: unknown;
+  readonly inputs?: unknown;
+};
+
+/** Throws `FEATURE_STORE_DEFINITION_INVALID` where types do not keep what they say, as in plain JavaScript. */
+function checkDeclared(definition: AnyDefinition): void {
+  checkName("The feature view", definition.name);
+  const what = `The feature view "${definition.name}"`;
+  const own = Object.keys(definition).filter((name) => !OF_VIEWS.includes(name));
+  checkOptions(what, Object.fromEntries(own.map((name) => [name, true])), VIEW_OPTIONS);
+  const { eventTime, createdTime, deleted, retracted } = definition;
+  const entity: unknown = definition.entity;
+  if (typeof entity !== "object" || entity === null || !("keys" in entity))
+    throw definitionInvalid(what, `\`entity\` is ${String(entity)}`, "Give what `defineEntity` returns.");
+  checkColumnName(what, "eventTime", eventTime);
+  for (const [option, name] of Object.entries({ createdTime, deleted, retracted }))
+    if (name !== undefined) checkColumnName(what, option, name);
+  checkTypes(what, "features", definition.features ?? {}, FEATURE_TYPES);
+  checkTypes(what, "inputs", definition.inputs ?? {}, INPUT_TYPES);
+  checkChoice(what, "ties", definition.ties, ["first", "last"]);
+  checkChoice(what, "freshness.onStale", definition.freshness?.onStale, ["serve", "default", "fail"]);
+  checkTags(what, definition.tags);
+}
+
 /** What tells a version of a definition from all others. */
 export const versionedName = (name: string, version: number): string => (version === 1 ? name : `${name}@v${version}`);
 
@@ -222,7 +274,6 @@ export function checkVersion(what: string, version: number): void {
 }
 
 function checkView(view: Unschemed): void {
-  checkName("The feature view", view.name);
   checkVersion(`The feature view "${view.name}"`, view.version);
   const fail = (problem: string, remedy: string): never => {
     throw definitionInvalid(`The feature view "${view.name}"`, problem, remedy);
@@ -256,6 +307,8 @@ function checkView(view: Unschemed): void {
   }
   for (const name of Object.keys(view.defaults)) {
     if (!view.featureNames.includes(name)) fail(`there is a default for "${name}"`, "Name a feature of the view.");
+    const type = view.features[name];
+    if (type !== undefined) checkDefault(`The feature view "${view.name}"`, name, view.defaults[name], type);
   }
   if (!(Number.isInteger(view.decimals) && view.decimals >= 0 && view.decimals <= 12)) {
     fail(`decimals is ${view.decimals}`, "Give a whole number from 0 to 12.");
