@@ -1,5 +1,6 @@
-import type { BytesColumn, Column } from "@millwright/contracts";
+import type { Batch, BytesColumn, Column } from "@millwright/contracts";
 import { hasBit } from "./bitmap.ts";
+import { columnOf } from "./batch.ts";
 import { isNull, type Value } from "./column.ts";
 
 /** The text of bytes `start` to `end`; malformed sequences become U+FFFD. */
@@ -45,6 +46,18 @@ export function toArray(column: Column): Value[] {
     );
   }
   return Array.from({ length: column.length }, (_, row) => valueAt(column, row));
+}
+
+/**
+ * The rows as plain objects, values as `valueAt` gives them: for answers, logs and tests, not for large tables. JSON has no bigint: of 64-bit integers and
+ * timestamps make what shall stand there. Throws `DATA_COLUMN_MISSING`.
+ * @param names Columns that are wanted, in order. Default: all.
+ */
+export function toRows(batch: Batch, names: readonly string[] = Object.keys(batch.columns)): Record<string, Value>[] {
+  const columns = names.map((name) => [name, toArray(columnOf(batch, name))] as const);
+  return Array.from({ length: batch.length }, (_, row) =>
+    Object.fromEntries(columns.map(([name, values]) => [name, values[row] ?? null])),
+  );
 }
 
 function textsOf(column: BytesColumn): (string | null)[] {

@@ -20,6 +20,7 @@ import { type Catalog, openCatalog } from "./catalog/catalog.ts";
 import type { CompactOptions, CompactResult } from "./history/compaction.ts";
 import type { Entity, FeatureView } from "./definition/definition.ts";
 import type { GivenRows } from "./definition/given-rows.ts";
+import type { RowFor } from "./definition/row-type.ts";
 import type { ErasureReceipt } from "./erasure/receipt.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
 import { definitionInvalid, unknownView, writeFailure } from "./errors.ts";
@@ -107,9 +108,9 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    * Writes rows to a view's history, all or none, once: files as `await duckdb.scan(path)`, batches one after another, a batch, or a list of plain rows.
    * Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_GATE_REFUSED`.
    */
-  ingest(
-    view: string | FeatureView,
-    source: Dataset | AsyncIterable<Batch> | GivenRows,
+  ingest<View extends string | FeatureView>(
+    view: View,
+    source: Dataset | AsyncIterable<Batch> | GivenRows<RowFor<View>>,
     options?: IngestOptions,
   ): Promise<IngestResult>;
   /**
@@ -148,7 +149,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    * Writes records online and to the history at once. A record later than its entity's newest counts online; any other is historic. When it resolves the
    * disk has them; `flush` and every call that reads the history write them there as a batch.
    */
-  put(view: string | FeatureView, records: Batch | readonly SourceRow[], options?: PutOptions): Promise<PutResult>;
+  put<View extends string | FeatureView>(
+    view: View,
+    records: GivenRows<RowFor<View>>,
+    options?: PutOptions,
+  ): Promise<PutResult>;
   /** Changes some features of a record, atomically. Throws `FEATURE_STORE_RECORD_MISSING`, `FEATURE_STORE_EVENT_TIME_CONFLICT`. */
   update(
     view: string | FeatureView,
@@ -170,7 +175,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    */
   compact(view?: string | FeatureView, options?: CompactOptions): Promise<CompactResult>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
-  push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
+  push<View extends string | FeatureView>(
+    view: View,
+    rows: GivenRows<RowFor<View>>,
+    options?: CallOptions,
+  ): Promise<PushResult>;
   /**
    * Reads a service's features one entity at a time, as numbers, without waiting: for models in this process. Throws `PORT_UNSUPPORTED` for services with
    * texts or features on demand, and for online stores on other machines.

@@ -2,6 +2,8 @@ import { inspect } from "node:util";
 import { column } from "@millwright/data";
 import type { ColumnType } from "@millwright/contracts";
 import { definitionInvalid } from "../errors.ts";
+import type { FeatureViewDefinition } from "./definition.ts";
+import { checkName } from "./definition-name.ts";
 
 export const KEY_TYPES: readonly string[] = ["utf8", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"];
 export const INPUT_TYPES: readonly string[] = ["bool", ...KEY_TYPES, "float32", "float64"];
@@ -88,4 +90,40 @@ export function checkDefault(what: string, name: string, value: unknown, type: C
       `Give null or a value of the type: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+}
+
+export const METADATA: readonly string[] = ["description", "owner", "tags"];
+const VIEW_OPTIONS =
+  "name version entity eventTime createdTime deleted retracted features inputs aggregates ttlMs decimals ties freshness defaults availabilityLagMs columns"
+    .split(" ")
+    .concat(METADATA);
+/** What a view has that was made of a definition: one may be defined from another. */
+const OF_VIEWS = ["id", "schema", "featureNames"];
+
+type AnyDefinition = Omit<
+  FeatureViewDefinition<string, never, never, never>,
+  "features" | "inputs" | "aggregates" | "defaults"
+> & {
+  readonly features?: unknown;
+  readonly inputs?: unknown;
+};
+
+/** Throws `FEATURE_STORE_DEFINITION_INVALID` where types do not keep what they say, as in plain JavaScript. */
+export function checkDeclared(definition: AnyDefinition): void {
+  checkName("The feature view", definition.name);
+  const what = `The feature view "${definition.name}"`;
+  const own = Object.keys(definition).filter((name) => !OF_VIEWS.includes(name));
+  checkOptions(what, Object.fromEntries(own.map((name) => [name, true])), VIEW_OPTIONS);
+  const { eventTime, createdTime, deleted, retracted } = definition;
+  const entity: unknown = definition.entity;
+  if (typeof entity !== "object" || entity === null || !("keys" in entity))
+    throw definitionInvalid(what, `\`entity\` is ${String(entity)}`, "Give what `defineEntity` returns.");
+  checkColumnName(what, "eventTime", eventTime);
+  for (const [option, name] of Object.entries({ createdTime, deleted, retracted }))
+    if (name !== undefined) checkColumnName(what, option, name);
+  checkTypes(what, "features", definition.features ?? {}, FEATURE_TYPES);
+  checkTypes(what, "inputs", definition.inputs ?? {}, INPUT_TYPES);
+  checkChoice(what, "ties", definition.ties, ["first", "last"]);
+  checkChoice(what, "freshness.onStale", definition.freshness?.onStale, ["serve", "default", "fail"]);
+  checkTags(what, definition.tags);
 }

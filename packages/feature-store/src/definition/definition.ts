@@ -2,20 +2,19 @@ import { createHash } from "node:crypto";
 import type { DataSchema, Digest, NumericType } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
 import {
-  checkChoice,
-  checkColumnName,
+  checkDeclared,
   checkDefault,
   checkOptions,
   checkTags,
   checkTypes,
-  FEATURE_TYPES,
-  INPUT_TYPES,
   KEY_TYPES,
+  METADATA,
 } from "./definition-check.ts";
 import { checkName } from "./definition-name.ts";
 import { definitionInvalid, nameReserved } from "../errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
-import { sourceSchema } from "./source-columns.ts";
+import type { RowOf } from "./row-type.ts";
+import { type SourceRow, sourceSchema } from "./source-columns.ts";
 import { RESERVED_COLUMNS } from "./system-columns.ts";
 import { aggregateProblem } from "../windows/aggregate-rules.ts";
 
@@ -51,25 +50,29 @@ export interface FeatureViewDefinition<
   Features extends Readonly<Record<string, FeatureType>>,
   Inputs extends Readonly<Record<string, InputType>>,
   Aggregates extends Readonly<Record<string, Aggregate<Extract<keyof Inputs, string>>>>,
+  Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>,
+  EventTime extends string = string,
+  CreatedTime extends string = string,
+  Mark extends string = string,
 > extends Metadata {
   readonly name: Name;
   /** Versions of a view have a history and online rows each of their own. Default: 1. */
   readonly version?: number | undefined;
-  readonly entity: Entity;
+  readonly entity: Entity<Keys>;
   /** The timestamp column from which on a row is known. */
-  readonly eventTime: string;
+  readonly eventTime: EventTime;
   /** The timestamp column that decides between rows of one event time: the later one wins, then the one ingested later. */
-  readonly createdTime?: string | undefined;
+  readonly createdTime?: CreatedTime | undefined;
   /**
    * The bool column that is true in rows which say that the entity is gone: from such a row on its features are null, until a newer row.
    * Not for views with aggregates. Default: nothing is deleted.
    */
-  readonly deleted?: string | undefined;
+  readonly deleted?: Mark | undefined;
   /**
    * The bool column that is true in rows which take back another row of the same entity, event time and inputs, whichever of the two comes first.
    * Only for views without `features`. Default: nothing is taken back.
    */
-  readonly retracted?: string | undefined;
+  readonly retracted?: Mark | undefined;
   /** Columns whose newest value is a feature. Default: none. */
   readonly features?: Features | undefined;
   /** Columns that aggregates are taken of. Default: none. */
@@ -95,7 +98,13 @@ export interface FeatureViewDefinition<
 }
 
 /** Rows of one source, by entity and event time, and the features they give. */
-export interface FeatureView<Name extends string = string, FeatureName extends string = string> extends Metadata {
+export interface FeatureView<
+  Name extends string = string,
+  FeatureName extends string = string,
+  Row extends SourceRow = SourceRow,
+> extends Metadata {
+  /** For the compiler alone, what a plain row of the view is: there is no value. */
+  readonly "~row"?: Row | undefined;
   readonly name: Name;
   readonly version: number;
   /** What tells it from all others: its name, and from version 2 on `name@v2`. */
@@ -166,9 +175,17 @@ export function defineFeatureView<
   const Aggregates extends Readonly<Record<string, Aggregate<Extract<keyof Inputs, string>>>> = Readonly<
     Record<never, Aggregate<never>>
   >,
+  const Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>,
+  const EventTime extends string = string,
+  const CreatedTime extends string = never,
+  const Mark extends string = never,
 >(
-  definition: FeatureViewDefinition<Name, Features, Inputs, Aggregates>,
-): FeatureView<Name, Extract<keyof Features | keyof Aggregates, string>> {
+  definition: FeatureViewDefinition<Name, Features, Inputs, Aggregates, Keys, EventTime, CreatedTime, Mark>,
+): FeatureView<
+  Name,
+  Extract<keyof Features | keyof Aggregates, string>,
+  RowOf<Keys, Features, Inputs, { eventTime: EventTime; createdTime: CreatedTime; marks: Mark }>
+> {
   checkDeclared(definition);
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
@@ -186,14 +203,12 @@ export function defineFeatureView<
     freshness,
     version = 1,
   } = definition;
-  const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
-  const columns: ColumnsMetadata = { ...definition.columns };
   const view = {
     ...metadataOf(definition),
     name,
     version,
     id: versionedName(name, version),
-    columns,
+    columns: { ...definition.columns } as ColumnsMetadata,
     availabilityLagMs: definition.availabilityLagMs,
     entity,
     eventTime,
@@ -208,49 +223,10 @@ export function defineFeatureView<
     ties,
     freshness,
     defaults: { ...definition.defaults } as Readonly<Record<string, FeatureDefault>>,
-    featureNames,
+    featureNames: [...Object.keys(features), ...Object.keys(aggregates)],
   };
   checkView(view);
-  return { ...view, schema: schemaOfView(view) } as unknown as FeatureView<
-    Name,
-    Extract<keyof Features | keyof Aggregates, string>
-  >;
-}
-
-const METADATA = ["description", "owner", "tags"];
-const VIEW_OPTIONS =
-  "name version entity eventTime createdTime deleted retracted features inputs aggregates ttlMs decimals ties freshness defaults availabilityLagMs columns"
-    .split(" ")
-    .concat(METADATA);
-/** What a view has that was made of a definition: one may be defined from another. */
-const OF_VIEWS = ["id", "schema", "featureNames"];
-
-type AnyDefinition = Omit<
-  FeatureViewDefinition<string, never, never, never>,
-  "features" | "inputs" | "aggregates" | "defaults"
-> & {
-  readonly features?: unknown;
-  readonly inputs?: unknown;
-};
-
-/** Throws `FEATURE_STORE_DEFINITION_INVALID` where types do not keep what they say, as in plain JavaScript. */
-function checkDeclared(definition: AnyDefinition): void {
-  checkName("The feature view", definition.name);
-  const what = `The feature view "${definition.name}"`;
-  const own = Object.keys(definition).filter((name) => !OF_VIEWS.includes(name));
-  checkOptions(what, Object.fromEntries(own.map((name) => [name, true])), VIEW_OPTIONS);
-  const { eventTime, createdTime, deleted, retracted } = definition;
-  const entity: unknown = definition.entity;
-  if (typeof entity !== "object" || entity === null || !("keys" in entity))
-    throw definitionInvalid(what, `\`entity\` is ${String(entity)}`, "Give what `defineEntity` returns.");
-  checkColumnName(what, "eventTime", eventTime);
-  for (const [option, name] of Object.entries({ createdTime, deleted, retracted }))
-    if (name !== undefined) checkColumnName(what, option, name);
-  checkTypes(what, "features", definition.features ?? {}, FEATURE_TYPES);
-  checkTypes(what, "inputs", definition.inputs ?? {}, INPUT_TYPES);
-  checkChoice(what, "ties", definition.ties, ["first", "last"]);
-  checkChoice(what, "freshness.onStale", definition.freshness?.onStale, ["serve", "default", "fail"]);
-  checkTags(what, definition.tags);
+  return { ...view, schema: schemaOfView(view) } as never;
 }
 
 /** What tells a version of a definition from all others. */

@@ -5,7 +5,7 @@ import { batchOfFields, batchOfRows, type SourceRow } from "./source-columns.ts"
 import type { FeatureView } from "./definition.ts";
 
 /** Rows at once: columns, or plain objects. */
-export type GivenRows = Batch | readonly SourceRow[];
+export type GivenRows<Row extends SourceRow = SourceRow> = Batch | readonly Row[];
 
 const isBatch = (given: object): given is Batch => "columns" in given;
 
@@ -82,8 +82,8 @@ function checkRows(
         ? "Open a file with `scan` of @millwright/duckdb."
         : isObject(given) && !(Symbol.iterator in given)
           ? "Put a single row in a list: [row]."
-          : `Give ${wanted}.`;
-  throw new TypeError(`${where} are ${nameOf(given)}, and ${wanted} is wanted. ${mend}`);
+          : "";
+  throw new TypeError(`${where} are ${nameOf(given)}, and ${wanted} is wanted. ${mend}`.trimEnd());
 }
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -1,7 +1,7 @@
 /** What is used of a request of Fastify 5. */
 export interface FastifyFaceRequest {
   readonly body?: unknown;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly headers: { readonly "content-encoding"?: string | undefined };
   readonly params: unknown;
   readonly query: unknown;
   readonly log: { error(error: unknown): void };
