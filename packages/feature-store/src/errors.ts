@@ -266,7 +266,7 @@ export const timeTooOld = (view: string, timeMs: number, oldestMs: number): Feat
     `The view "${view}" was asked for time ${timeMs} (${isoOf(timeMs)}), and its rows are kept for times from ${oldestMs} (${isoOf(oldestMs)}) on.`,
     {
       category: "user",
-      remedy: `Ask for a later time, raise \`latenessMs\`, or read the past with \`history\`. Where no row should be that new, one came with a wrong event time: \`materialize(view, { upToMs: Date.now() })\` loads the view anew.`,
+      remedy: "Ask for a later time, raise `latenessMs`, or read the past with `history`.",
     },
   );
 

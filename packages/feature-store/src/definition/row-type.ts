@@ -21,12 +21,12 @@ export interface ColumnNames {
   readonly marks: string;
 }
 
-type Optional<Types extends Readonly<Record<string, FeatureType>>, Taken = never> = {
-  readonly [Name in Exclude<keyof Types, Taken>]?: RowValue<Types[Name]> | null | undefined;
+type Nullable<Types extends Readonly<Record<string, FeatureType>>, Taken = never> = {
+  readonly [Name in Exclude<keyof Types, Taken>]: RowValue<Types[Name]> | null | undefined;
 };
 
 /**
- * A plain row of a view: keys and event time are there, all other columns may be null or left out. Where the compiler does not know all names, any row.
+ * A plain row of a view: keys and event time have values, all other columns may be null or undefined, but are named. Where the compiler does not know all names, any row.
  */
 export type RowOf<
   Keys extends Readonly<Record<string, KeyType>>,
@@ -37,10 +37,10 @@ export type RowOf<
   ? SourceRow
   : { readonly [Name in keyof Keys]: RowValue<Keys[Name]> } & {
         readonly [Name in Names["eventTime"]]: Date | bigint;
-      } & { readonly [Name in Names["createdTime"]]?: Date | bigint | null | undefined } & {
-        readonly [Name in Names["marks"]]?: boolean | null | undefined;
-      } & Optional<Features, keyof Keys> &
-        Optional<Inputs, keyof Keys | keyof Features> extends infer Row
+      } & { readonly [Name in Names["createdTime"]]: Date | bigint | null | undefined } & {
+        readonly [Name in Names["marks"]]: boolean | null | undefined;
+      } & Nullable<Features, keyof Keys> &
+        Nullable<Inputs, keyof Keys | keyof Features> extends infer Row
     ? { readonly [Name in keyof Row]: Row[Name] }
     : never;
 
