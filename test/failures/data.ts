@@ -79,6 +79,11 @@ const columns: Subjects = {
     () => [batch, ["km", "city"]],
     missing(() => data.toRows(batch, ["miles"])),
   ),
+  toJsonRows: well(
+    data.toJsonRows,
+    () => [batch, ["km", "city"]],
+    missing(() => data.toJsonRows(batch, ["miles"])),
+  ),
   concatBatches: well(data.concatBatches, () => [[batch, batch]], {
     ...mismatch(() => data.concatBatches([batch, other])),
     RangeError: () => data.concatBatches([]),

@@ -104,7 +104,9 @@ test("plain rows, batches and datasets are ingested alike, labels and reads may 
     request: [{ wanted: 80 }, { wanted: 1 }],
   };
   const early = plain.read(service, { ...asked, timeMs: 3 * HOUR });
-  await expect(early).rejects.toThrow("(1970-01-01T03:00:00.000Z), and its rows are kept for times from 32400000 (1970");
+  await expect(early).rejects.toThrow(
+    "(1970-01-01T03:00:00.000Z), and its rows are kept for times from 32400000 (1970",
+  );
   const { features } = await plain.read(service, asked);
   expect(toRows(features)).toEqual([
     { spending__count_1d: 2, spending__sum_1d: 40, ratio: 2 },

@@ -1,7 +1,7 @@
 import type { FeatureType, FeatureView, KeyType } from "./definition.ts";
 import type { SourceRow } from "./source-columns.ts";
 
-/** What stands in a plain row for a column of the type. */
+/** What stands in a plain row for a column of the type: a Date or microseconds for a timestamp, days since 1970 for a date. */
 export type RowValue<Type extends FeatureType> = Type extends "utf8"
   ? string
   : Type extends "bool"
@@ -10,9 +10,7 @@ export type RowValue<Type extends FeatureType> = Type extends "utf8"
       ? Date | bigint
       : Type extends "int64" | "uint64"
         ? bigint | number
-        : Type extends "date"
-          ? Date | number
-          : number;
+        : number;
 
 /** The names of a view's columns that are no features: known to the compiler where the definition is written out. */
 export interface ColumnNames {
