@@ -2,12 +2,13 @@ import { inspect } from "node:util";
 import { column } from "@millwright/data";
 import type { ColumnType } from "@millwright/contracts";
 import { definitionInvalid } from "../errors.ts";
-import type { FeatureViewDefinition } from "./definition.ts";
+import type { Aggregate } from "./aggregate.ts";
+import type { FeatureDefault, FeatureType, FeatureViewDefinition, InputType } from "./definition.ts";
 import { checkName } from "./definition-name.ts";
 
 export const KEY_TYPES: readonly string[] = ["utf8", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"];
-export const INPUT_TYPES: readonly string[] = ["bool", ...KEY_TYPES, "float32", "float64"];
-export const FEATURE_TYPES: readonly string[] = [...INPUT_TYPES, "uint64", "date", "timestamp"];
+export const INPUT_TYPES: readonly string[] = ["bool", ...KEY_TYPES, "float32", "float64", "timestamp"];
+export const FEATURE_TYPES: readonly string[] = [...INPUT_TYPES, "uint64", "date"];
 
 /** What other systems call the types. */
 const MEANT: Readonly<Record<string, string>> = {
@@ -94,18 +95,22 @@ export function checkDefault(what: string, name: string, value: unknown, type: C
 
 export const METADATA: readonly string[] = ["description", "owner", "tags"];
 const VIEW_OPTIONS =
-  "name version entity eventTime createdTime deleted retracted features inputs aggregates ttlMs decimals ties freshness defaults availabilityLagMs columns"
+  "name version entity eventTime createdTime deleted retracted eventId features inputs aggregates ttlMs decimals ties freshness defaults availabilityLagMs columns"
     .split(" ")
     .concat(METADATA);
 /** What a view has that was made of a definition: one may be defined from another. */
 const OF_VIEWS = ["id", "schema", "featureNames"];
 
-type AnyDefinition = Omit<
+/** A definition of whatever columns. */
+export type AnyDefinition = Omit<
   FeatureViewDefinition<string, never, never, never>,
-  "features" | "inputs" | "aggregates" | "defaults"
+  "features" | "inputs" | "aggregates" | "defaults" | "eventId"
 > & {
-  readonly features?: unknown;
-  readonly inputs?: unknown;
+  readonly eventId?: string | readonly string[] | undefined;
+  readonly defaults?: Readonly<Partial<Record<string, FeatureDefault>>> | undefined;
+  readonly aggregates?: Readonly<Record<string, Aggregate>> | undefined;
+  readonly features?: Readonly<Record<string, FeatureType>> | undefined;
+  readonly inputs?: Readonly<Record<string, InputType>> | undefined;
 };
 
 /** Throws `FEATURE_STORE_DEFINITION_INVALID` where types do not keep what they say, as in plain JavaScript. */

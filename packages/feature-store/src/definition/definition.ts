@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { DataSchema, Digest, NumericType } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
 import {
+  type AnyDefinition,
   checkDeclared,
   checkDefault,
   checkOptions,
@@ -198,6 +199,13 @@ export function defineFeatureView<
   RowOf<Keys, Features, Inputs, { eventTime: EventTime; createdTime: CreatedTime; marks: Mark }>
 > {
   checkDeclared(definition);
+  const view = viewOf(definition);
+  checkView(view);
+  return { ...view, schema: schemaOfView(view) } as never;
+}
+
+/** The definition with its defaults. */
+function viewOf(definition: AnyDefinition): Unschemed {
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
@@ -215,7 +223,7 @@ export function defineFeatureView<
     freshness,
     version = 1,
   } = definition;
-  const view = {
+  return {
     ...metadataOf(definition),
     name,
     version,
@@ -238,8 +246,6 @@ export function defineFeatureView<
     defaults: { ...definition.defaults } as Readonly<Record<string, FeatureDefault>>,
     featureNames: [...Object.keys(features), ...Object.keys(aggregates)],
   };
-  checkView(view);
-  return { ...view, schema: schemaOfView(view) } as never;
 }
 
 /** What tells a version of a definition from all others. */
