@@ -2,14 +2,35 @@ import { expect, test } from "vitest";
 import { asyncSignatures } from "./public-signatures.ts";
 import { publishedPackages } from "./published-packages.ts";
 
+/** What is called of clients of AWS, which call a signal `abortSignal`, and are given it. */
+const ofAws: readonly string[] = [
+  "feature-store: DynamoDbClient.batchGetItem",
+  "feature-store: DynamoDbClient.createTable",
+  "feature-store: DynamoDbClient.deleteItem",
+  "feature-store: DynamoDbClient.describeTable",
+  "feature-store: DynamoDbClient.putItem",
+  "feature-store: DynamoDbClient.query",
+  "feature-store: DynamoDbClient.transactWriteItems",
+  "feature-store: S3Client.deleteObject",
+  "feature-store: S3Client.getObject",
+  "feature-store: S3Client.listObjectsV2",
+  "feature-store: S3Client.putObject",
+  "feature-store: SageMakerClient.batchGetRecord",
+  "feature-store: SageMakerClient.deleteRecord",
+  "feature-store: SageMakerClient.putRecord",
+];
+
 /** What waits and takes no signal, each with its reason. */
 const exceptions: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(ofAws.map((name) => [name, "as the client of the caller's has it"])),
   "contracts: LoadedModel.dispose": "it gives back, and is to come to its end",
   "contracts: ManualClock.advance": "it moves a clock of tests, and waits for nothing but the sleepers that it wakes",
   "feature-store: IoRedisClient.callBuffer": "what is called of a client of the caller's, as that has it",
   "feature-store: LmdbDatabase.transaction": "what is called of a database of the caller's, as that has it",
   "feature-store: NodeRedisClient.sendCommand": "what is called of a client of the caller's, as that has it",
   "feature-store: NodeRedisCluster.sendCommand": "what is called of a client of the caller's, as that has it",
+  "feature-store: PostgresPool.query": "what is called of a pool of the caller's, as that has it",
+  "feature-store: S3Client.transformToByteArray": "what is called of an answer of the caller's client, as that has it",
   "jobs: openWorkerChannel": "for the bootstrap of a job's own process, which ends with the channel",
   "serving: ModelServer.handle": "the request that it takes carries a signal",
   "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",

@@ -1,6 +1,6 @@
 // Online features over HTTP: our server (JSON, Arrow, and Feast's protocol) on LMDB, Redis and in memory, against `feast serve` on SQLite and Redis,
 // the latter also with vectors computed beforehand. Run it after `npx tsc -b`, with a Python that has feast[redis] in MILLWRIGHT_PYTHON:
-// node benchmarks/feature-store/http.mjs <result.json> [entities] [seconds of a window] [rounds]
+// node benchmarks/feature-store/http.mjs <result.json> [entities] [seconds of a window] [rounds] [widths, such as 50,10] [workers, else they are tried]
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +9,10 @@ import { askOnce, closedLoop, openLoop, requestOf } from "./http-load.mjs";
 import { loadFeast, serveFeast, serveOurs, startRedis } from "./http-servers.mjs";
 import { calibrate, machine, median, pairedRatio, seededRandom, usageOfTree } from "./referee.mjs";
 
-const [resultPath, ...numbers] = process.argv.slice(2);
-const [entities = 10_000, windowSeconds = 2, rounds = 3] = numbers.map(Number);
+const [resultPath, ...given] = process.argv.slice(2);
+const [entities = 10_000, windowSeconds = 2, rounds = 3] = given.slice(0, 3).map(Number);
+const measuredWidths = (given[3] ?? "50,10,250").split(",").map(Number);
+const givenWorkers = given[4] === undefined ? undefined : Number(given[4]);
 const WIDTHS = [10, 50, 250];
 const SIZES = [1, 10, 100];
 const TOTAL = 310;
@@ -232,8 +234,8 @@ async function measureEmbedded(ours, sdk, how, { width, size }) {
 }
 
 // Those that goals are set for come first.
-const cells = [50, 10, 250].flatMap((width) => SIZES.map((size) => ({ size, width, keys: "uniform" })));
-cells.splice(3, 0, ...[1, 100].map((size) => ({ size, width: 50, keys: "zipf" })));
+const cells = measuredWidths.flatMap((width) => SIZES.map((size) => ({ size, width, keys: "uniform" })));
+cells.splice(3, 0, ...[1, 100].map((size) => ({ size, width: measuredWidths[0], keys: "zipf" })));
 
 const before = { machine: machine(), calibrationMs: calibrate() };
 const stops = [];
@@ -252,7 +254,10 @@ try {
   const redisSettings = `{type: redis, connection_string: "127.0.0.1:${feastRedis.port}"}`;
   const redis = await loadFeast(data, { name: "feast-redis", onlineStore: redisSettings, precompute: true });
   stops.push(sqlite.sdk.stop, redis.sdk.stop);
-  const workers = await tunedWorkers("feast-redis", redis.repository, feastRedis.pid);
+  const workers =
+    givenWorkers === undefined
+      ? await tunedWorkers("feast-redis", redis.repository, feastRedis.pid)
+      : { best: givenWorkers };
   const theirs = {
     sqlite: await serveFeast("feast-sqlite", sqlite.repository, workers.best),
     redis: await serveFeast("feast-redis", redis.repository, workers.best),

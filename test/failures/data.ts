@@ -74,6 +74,16 @@ const columns: Subjects = {
   isNumericType: well(data.isNumericType, () => ["int8"]),
   valueAt: well(data.valueAt, () => [km, 0], { RangeError: () => data.valueAt(km, 9) }),
   toArray: well(data.toArray, () => [km]),
+  toRows: well(
+    data.toRows,
+    () => [batch, ["km", "city"]],
+    missing(() => data.toRows(batch, ["miles"])),
+  ),
+  toJsonRows: well(
+    data.toJsonRows,
+    () => [batch, ["km", "city"]],
+    missing(() => data.toJsonRows(batch, ["miles"])),
+  ),
   concatBatches: well(data.concatBatches, () => [[batch, batch]], {
     ...mismatch(() => data.concatBatches([batch, other])),
     RangeError: () => data.concatBatches([]),

@@ -18,7 +18,7 @@ const { open } = createRequire(new URL("../../packages/feature-store/package.jso
 const signal = new AbortController().signal;
 const few = 40;
 
-const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failures = {}): Subjects =>
+export const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failures = {}): Subjects =>
   methods(`${name}()`, () => store, {
     read: [() => ["group", ["ann", "bob"], { signal }], {}, few],
     readNow: [() => ["group", "ann"], fails, few],
@@ -26,6 +26,10 @@ const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failures = {})
     scan: [() => ["group", { signal }], {}, few],
     ...(store.purge === undefined ? {} : { purge: [() => ["group", "ann", { signal }], {}, few] }),
   });
+
+/** The methods of a source of features that takes one service, `plans`. */
+export const methodsOfSource = (name: string, source: () => object, table: Parameters<typeof methods>[2]): Subjects =>
+  methods(`${name}()`, source, { describe: [() => ["plans", { signal }], {}, few], ...table });
 
 /** A client of a server that holds nothing and takes everything. */
 const redis = {

@@ -9,6 +9,7 @@ import { catalogue } from "./feature-catalogue.ts";
 import { clicks, definitions, remote, service } from "./feature-definitions.ts";
 import { doors } from "./feature-doors.ts";
 import { keyedStores } from "./feature-keyed.ts";
+import { services as beyond } from "./feature-services.ts";
 import { gate, numbers, streams } from "./feature-streams.ts";
 import { type FailureTable, type Failures, methods, type Subjects, well } from "./subjects.ts";
 
@@ -265,6 +266,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const file = `${folder}/file`;
   await writeFile(file, "no folder");
   const keyed = await keyedStores(folder);
+  const elsewhere = await beyond(folder);
   const beside = await doors(folder, store, clock);
   let count = 0;
   const opening = () => [
@@ -275,6 +277,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...definitions,
       ...beside.subjects,
       ...keyed.subjects,
+      ...elsewhere.subjects,
       ...(await streams(store)),
       ...comparisons(store),
       ...reads(folder, store),
@@ -302,6 +305,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     async [Symbol.asyncDispose]() {
       await beside[Symbol.asyncDispose]();
       await keyed[Symbol.asyncDispose]();
+      await elsewhere[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       await duckdb[Symbol.asyncDispose]();
     },

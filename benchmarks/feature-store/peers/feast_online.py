@@ -52,7 +52,7 @@ def load(values, entities, event_ms, precompute):
     return {"loadSeconds": loaded, "vectors": vectors, "precomputeSeconds": time.monotonic() - started}
 
 
-def read(service, keys):
+def read(service, keys, how):
     """One call a list of keys. Answers with the last one's first feature, so that nobody can leave the work out."""
     found = store.get_feature_service(service)
     answer = None

@@ -1,4 +1,5 @@
-import type { BytesColumn, Column, NumericColumn } from "@millwright/contracts";
+import { type Batch, type BytesColumn, type Column, formatEventTime, type NumericColumn } from "@millwright/contracts";
+import { columnOf } from "./batch.ts";
 import { hasBit } from "./bitmap.ts";
 import { isNull, isNumeric, type Value } from "./column.ts";
 
@@ -53,6 +54,40 @@ function numbersOf({ values, length }: NumericColumn): Value[] {
   const numbers: Value[] = [];
   for (let row = 0; row < length; row += 1) numbers.push(values[row] ?? null);
   return numbers;
+}
+
+/**
+ * The rows as plain objects, values as `valueAt` gives them: for logs and tests, not for large tables. JSON has no bigint: an answer takes `toJsonRows`. Throws `DATA_COLUMN_MISSING`.
+ * @param names Columns that are wanted, in order. Default: all.
+ */
+export function toRows(batch: Batch, names: readonly string[] = Object.keys(batch.columns)): Record<string, Value>[] {
+  const columns = names.map((name) => [name, toArray(columnOf(batch, name))] as const);
+  return Array.from({ length: batch.length }, (_, row) =>
+    Object.fromEntries(columns.map(([name, values]) => [name, values[row] ?? null])),
+  );
+}
+
+/** A value that JSON can hold. */
+export type JsonValue = null | number | string | boolean | readonly JsonValue[];
+
+/**
+ * As `toRows`, for `JSON.stringify`: 64-bit integers are decimal text, timestamps ISO text in UTC with up to six decimals, dates `2024-01-31`, bytes base64,
+ * and NaN, infinities and −0 text. Throws `DATA_COLUMN_MISSING`.
+ */
+export function toJsonRows(batch: Batch, names?: readonly string[]): Record<string, JsonValue>[] {
+  return toRows(batch, names).map((row) =>
+    Object.fromEntries(Object.entries(row).map(([name, value]) => [name, jsonOf(value, batch.columns[name]?.type)])),
+  );
+}
+
+function jsonOf(value: Value, type: Column["type"] | undefined): JsonValue {
+  if (typeof value === "bigint") return type === "timestamp" ? formatEventTime(value) : String(value);
+  if (typeof value === "number") {
+    if (type === "date") return new Date(value * 86_400_000).toISOString().slice(0, 10);
+    return Number.isFinite(value) && !Object.is(value, -0) ? value : Object.is(value, -0) ? "-0" : String(value);
+  }
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  return Array.isArray(value) ? value.map((item: Value) => jsonOf(item, undefined)) : (value as JsonValue);
 }
 
 function textsOf(column: BytesColumn): (string | null)[] {

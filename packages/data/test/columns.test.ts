@@ -16,6 +16,8 @@ import {
   sliceBatch,
   takeRows,
   toArray,
+  toJsonRows,
+  toRows,
   transferables,
   valueAt,
 } from "../src/index.ts";
@@ -168,4 +170,42 @@ test("datasets can be walked again, by column and in smaller batches, and stop w
   expect([...asFloat64((await collect(doubled)).columns["twice"]!)]).toEqual(
     [...asFloat64(batch.columns["int32"]!)].map((value) => value * 2),
   );
+});
+
+test("rows are plain objects of the columns that are wanted, nulls included", () => {
+  const batch = batchOf({ id: column("int64", [1n, null]), text: ["a", "b"], score: column("float32", [0.5, 2]) });
+  expect(toRows(batch)).toEqual([
+    { id: 1n, text: "a", score: 0.5 },
+    { id: null, text: "b", score: 2 },
+  ]);
+  expect(toRows(batch, ["text"])).toEqual([{ text: "a" }, { text: "b" }]);
+  expect(toRows(sliceBatch(batch, 1), ["id"])).toEqual([{ id: null }]);
+  expect(() => toRows(batch, ["name"])).toThrow(expect.objectContaining({ code: "DATA_COLUMN_MISSING" }));
+});
+
+test("rows for JSON have no value that JSON cannot hold", () => {
+  const batch = batchOf({
+    id: column("int64", [2n ** 60n, null]),
+    at: column("timestamp", [1_357_034_400_000_001n, new Date("2013-01-01T10:00:00Z")]),
+    day: column("date", [Date.UTC(2024, 0, 31) / 86_400_000, null]),
+    score: [Number.NaN, -0],
+    bytes: column("binary", [Uint8Array.of(1, 2), null]),
+    last: column("list", [[1.5, Number.POSITIVE_INFINITY], []], { items: "float64" }),
+    text: ["a", "b"],
+  });
+  const rows = toJsonRows(batch);
+  expect(rows).toEqual([
+    {
+      id: "1152921504606846976",
+      at: "2013-01-01T10:00:00.000001Z",
+      day: "2024-01-31",
+      score: "NaN",
+      bytes: "AQI=",
+      last: [1.5, "Infinity"],
+      text: "a",
+    },
+    { id: null, at: "2013-01-01T10:00:00Z", day: null, score: "-0", bytes: null, last: [], text: "b" },
+  ]);
+  expect(JSON.parse(JSON.stringify(rows))).toEqual(rows);
+  expect(toJsonRows(batch, ["text"])).toEqual([{ text: "a" }, { text: "b" }]);
 });

@@ -12,14 +12,16 @@ import type { FeatureView } from "./definition/definition.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
 import { accessDenied } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
-import type { HistoryOptions } from "./retrieval/training-set.ts";
+import type { HistoryRequest } from "./given-requests.ts";
 import type { FeatureRecord } from "./records/record-types.ts";
 import { personalColumns } from "./inspection/served-samples.ts";
 
 /** The calls of a feature store that one principal may be given. */
-export interface RestrictedStore
-  extends FeatureSource, Pick<FeatureStore, "get" | "put" | "push" | "update" | "delete" | "ingest" | "scan"> {
-  history(service: string | FeatureService, options: HistoryOptions): Promise<Dataset>;
+export interface RestrictedStore extends Pick<
+  FeatureStore,
+  "describe" | "read" | "get" | "put" | "push" | "update" | "delete" | "ingest" | "scan"
+> {
+  history(service: string | FeatureService, options: HistoryRequest): Promise<Dataset>;
 }
 
 export interface RestrictOptions {
@@ -66,7 +68,7 @@ export function restrictStore(store: FeatureStore, options: RestrictOptions): Re
   return {
     describe,
     async read(service, request) {
-      const { name, digest } = await describe(service, request);
+      const { name, digest } = await describe(typeof service === "string" ? service : service.id, request);
       const served = await store.read(`${name}@${digest}`, request);
       return { ...served, features: masked(served.features, await hiddenOf("service", digest, request)) };
     },

@@ -15,6 +15,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_DEFINITION_IN_USE"
   | "FEATURE_STORE_DEFINITION_UNKNOWN"
   | "FEATURE_STORE_DELETE_OUTDATED"
+  | "FEATURE_STORE_ENTRY_TOO_LARGE"
   | "FEATURE_STORE_EVENT_TIME_CONFLICT"
   | "FEATURE_STORE_EVENT_TIME_INVALID"
   | "FEATURE_STORE_FEAST_ANSWER_INVALID"
@@ -25,6 +26,7 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_GATE_REFUSED"
   | "FEATURE_STORE_HASH_KEY_MISSING"
   | "FEATURE_STORE_HISTORY_CORRUPT"
+  | "FEATURE_STORE_HISTORY_NOT_A_COPY"
   | "FEATURE_STORE_KEY_MISSING"
   | "FEATURE_STORE_LEAKAGE"
   | "FEATURE_STORE_LOG_CORRUPT"
@@ -35,8 +37,11 @@ export type FeatureStoreErrorCode =
   | "FEATURE_STORE_LMDB_PANIC"
   | "FEATURE_STORE_ONLINE_BUSY"
   | "FEATURE_STORE_ONLINE_CORRUPT"
+  | "FEATURE_STORE_ONLINE_REFUSED"
+  | "FEATURE_STORE_ONLINE_UNREACHABLE"
   | "FEATURE_STORE_PARITY_BROKEN"
   | "FEATURE_STORE_PIN_DIFFERS"
+  | "FEATURE_STORE_RECORD_INVALID"
   | "FEATURE_STORE_RECORD_MISSING"
   | "FEATURE_STORE_RECORD_REFUSED"
   | "FEATURE_STORE_STALE"
@@ -55,6 +60,13 @@ export const unknownView = (view: string, known: readonly string[]): FeatureStor
     category: "user",
     remedy: known.length === 0 ? "Open the store with the services that use it." : `Known views: ${known.join(", ")}.`,
   });
+
+export const otherDefinition = (view: string): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_VIEW_UNKNOWN",
+    `The view "${view}" of this store is defined otherwise than the one that was given.`,
+    { category: "user", remedy: "Give the view that is in the services the store was opened with, or its name." },
+  );
 
 export const definitionInvalid = (what: string, problem: string, remedy: string): FeatureStoreError =>
   new FeatureStoreError("FEATURE_STORE_DEFINITION_INVALID", `${what} cannot be defined: ${problem}.`, {
@@ -192,10 +204,21 @@ export const columnType = (
     `${where} have "${column}" as ${actual}, and ${wanted} is defined.`,
     {
       category: "user",
-      remedy: "Cast the column before, or define it with the type it has.",
+      remedy: castRemedy(actual, wanted),
       cause,
     },
   );
+
+function castRemedy(actual: string, wanted: string): string {
+  if (wanted.startsWith("a feature")) return "Rename the column of the labels.";
+  if (wanted !== "timestamp") {
+    return "Cast the column before (of a file: `scan(path, { schema })`), or define it with the type it has.";
+  }
+  if (actual === "Date") return "It is an invalid Date: look at what it was made from.";
+  const single = "Give a Date, `new Date(milliseconds or ISO text)`, or microseconds since 1970 as bigint";
+  if (actual === "number" || actual === "string") return `${single}: a bare number does not tell its unit.`;
+  return `${single}; as a column \`column("timestamp", dates)\`, in SQL \`CAST(text AS TIMESTAMP)\` or \`epoch_ms(milliseconds)\`.`;
+}
 
 export const batchConflict = (view: string, id: string): FeatureStoreError =>
   new FeatureStoreError(
@@ -216,6 +239,12 @@ export const historyCorrupt = (view: string, path: string, problem: string, caus
     category: "data",
     remedy: "Restore the file from a copy, or delete the view's folder and ingest its rows again.",
     cause,
+  });
+
+export const historyNotACopy = (directory: string, problem: string): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_HISTORY_NOT_A_COPY", `${directory} is no copy of a history: ${problem}.`, {
+    category: "user",
+    remedy: "Download into a folder of its own, from where a history was uploaded to, and write to the original.",
   });
 
 export const logCorrupt = (path: string, offset: number): FeatureStoreError =>
@@ -247,8 +276,11 @@ export const onDemandFailed = (name: string, cause: unknown): FeatureStoreError 
 export const timeTooOld = (view: string, timeMs: number, oldestMs: number): FeatureStoreError =>
   new FeatureStoreError(
     "FEATURE_STORE_TIME_TOO_OLD",
-    `The view "${view}" was asked for time ${timeMs}, and its rows are kept for times from ${oldestMs} on.`,
-    { category: "user", remedy: "Ask for a later time, raise `latenessMs`, or read the past with `history`." },
+    `The view "${view}" was asked for time ${timeMs} (${isoOf(timeMs)}), and its rows are kept for times from ${oldestMs} (${isoOf(oldestMs)}) on.`,
+    {
+      category: "user",
+      remedy: "Ask for a later time, raise `latenessMs`, or read the past with `history`.",
+    },
   );
 
 export const valueRange = (view: string, column: string, value: number): FeatureStoreError =>
@@ -257,6 +289,8 @@ export const valueRange = (view: string, column: string, value: number): Feature
     `The sum over "${column}" in the view "${view}" reaches ${value}, where sums are no longer exact.`,
     { category: "data", remedy: "Scale the column down, or define the view with fewer `decimals`." },
   );
+
+const isoOf = (timeMs: number): string => (Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : "no date");
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {
   ENOSPC: ["capacity", "Make room on its disk, then do it again."],

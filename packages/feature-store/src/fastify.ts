@@ -1,10 +1,10 @@
 import { featureServiceUnknown, isMillwrightError } from "@millwright/contracts";
-import type { FastifyPluginAsync } from "fastify";
 import { unknownView } from "./errors.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { accessCheck, type CheckAccess } from "./http/access.ts";
 import { toldOf } from "./http/errors.ts";
 import { type FaceSetting, type FeatureFaceOptions, faceSetting } from "./http/face-options.ts";
+import type { FastifyFacePlugin } from "./http/fastify-app.ts";
 import { fastifyFace } from "./http/fastify-face.ts";
 import { type HttpAnswer, type HttpRoute, json } from "./http/message.ts";
 import { readRoute } from "./http/read-route.ts";
@@ -15,6 +15,7 @@ import { sourceSchema } from "./definition/source-columns.ts";
 
 export type { FeatureAction } from "./http/access.ts";
 export type { FeatureFaceOptions } from "./http/face-options.ts";
+export type { FastifyApp, FastifyFacePlugin } from "./http/fastify-app.ts";
 export { httpStatusOf } from "./http/status.ts";
 
 /**
@@ -25,7 +26,7 @@ export { httpStatusOf } from "./http/status.ts";
 export function featureStoreRoutes(
   store: Pick<FeatureStore, "materialize" | "push" | "read">,
   options: FeatureFaceOptions,
-): FastifyPluginAsync {
+): FastifyFacePlugin {
   const setting = faceSetting(options);
   const check = accessCheck(options);
   const routes = [

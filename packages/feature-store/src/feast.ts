@@ -1,5 +1,4 @@
 import { type Logger, silentLogger } from "@millwright/contracts";
-import type { FastifyPluginAsync } from "fastify";
 import type { FeatureView } from "./definition/definition.ts";
 import { unknownView } from "./errors.ts";
 import { createFeastMaterializer } from "./feast/materialize.ts";
@@ -10,6 +9,7 @@ import { pushRows, writeToOnlineStore } from "./feast/write.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { accessCheck } from "./http/access.ts";
 import { type FaceSetting, type FeatureFaceOptions, faceSetting } from "./http/face-options.ts";
+import type { FastifyFacePlugin } from "./http/fastify-app.ts";
 import { fastifyFace } from "./http/fastify-face.ts";
 import type { HttpRoute } from "./http/message.ts";
 import { objectSchema } from "./http/schemas.ts";
@@ -34,7 +34,7 @@ export interface FeastRoutesOptions extends FeatureFaceOptions {
 export function feastRoutes(
   store: Pick<FeatureStore, "ingest" | "materialize" | "push" | "read">,
   options: FeastRoutesOptions,
-): FastifyPluginAsync {
+): FastifyFacePlugin {
   const { logger = silentLogger } = options;
   const common = faceSetting(options);
   const check = accessCheck(options);

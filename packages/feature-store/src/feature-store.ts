@@ -10,6 +10,7 @@ import {
   type Dataset,
   type EventLog,
   type FeatureSource,
+  type FeatureVectors,
   type IdSource,
   type Meter,
 } from "@millwright/contracts";
@@ -20,10 +21,13 @@ import type { CompactOptions, CompactResult } from "./history/compaction.ts";
 import type { Entity, FeatureView } from "./definition/definition.ts";
 import type { ForgetOptions } from "./erasure/forget.ts";
 import { openForgotten } from "./erasure/forgotten.ts";
+import type { GivenRows } from "./definition/given-rows.ts";
+import type { RowFor } from "./definition/row-type.ts";
 import type { ErasureReceipt } from "./erasure/receipt.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
 import { definitionInvalid, unknownView, writeFailure } from "./errors.ts";
 import { createFeatureEvents } from "./feature-events.ts";
+import type { HistoryRequest, ReadRequest } from "./given-requests.ts";
 import type { Gate } from "./definition/gate.ts";
 import { checkGate } from "./ingestion/gate-check.ts";
 import { openHistoryLog, type HistoryLog } from "./history/history-log.ts";
@@ -53,7 +57,6 @@ import { createSegmentCache } from "./segments/segment-cache.ts";
 import type { SourceRow } from "./definition/source-columns.ts";
 import type { ConsumeOptions, ConsumeResult, StreamRecord } from "./ingestion/stream-ingest.ts";
 import type { ReplayOptions, TrainingSet, TrainingSetPin, WarmedView } from "./retrieval/training-pin.ts";
-import type { HistoryOptions } from "./retrieval/training-set.ts";
 import type { VectorReader } from "./online/vector-reader.ts";
 
 export interface FeatureStoreOptions extends CallOptions {
@@ -109,10 +112,13 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    * Throws `FEATURE_STORE_DEFINITION_UNKNOWN` where no view is of the entity, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`.
    */
   forget(entity: string | Entity, keys: SourceRow, options?: ForgetOptions): Promise<ErasureReceipt>;
-  /** Writes rows to a view's history, all or none, once. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_GATE_REFUSED`. */
-  ingest(
-    view: string | FeatureView,
-    source: Dataset | AsyncIterable<Batch>,
+  /**
+   * Writes rows to a view's history, all or none, once: files as `await duckdb.scan(path)`, batches one after another, a batch, or a list of plain rows.
+   * Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_GATE_REFUSED`.
+   */
+  ingest<View extends string | FeatureView>(
+    view: View,
+    source: Dataset | AsyncIterable<Batch> | GivenRows<RowFor<View>>,
     options?: IngestOptions,
   ): Promise<IngestResult>;
   /**
@@ -132,7 +138,12 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** The rows that a view's gate put aside, with the rules that they broke in `failed_rules`, separated by commas; oldest batch first. */
   quarantined(view: string | FeatureView, options?: CallOptions): Promise<Dataset>;
   /** The labels with the features that were known at their times: one row a label, in their order. */
-  history(service: string | FeatureService, options: HistoryOptions): Promise<TrainingSet>;
+  history(service: string | FeatureService, options: HistoryRequest): Promise<TrainingSet>;
+  /**
+   * The newest features of entities, one row an entity in their order. Throws `PORT_FEATURE_SERVICE_UNKNOWN`, `FEATURE_STORE_COLUMN_MISSING`,
+   * `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_STALE`, `FEATURE_STORE_TIME_TOO_OLD`; a RangeError where entities and request inputs differ in number.
+   */
+  read(service: string | FeatureService, request: ReadRequest): Promise<FeatureVectors>;
   /**
    * Loads the rows of a service's views without aggregates into memory, as many as fit in `segmentMemoryBytes`, so that the next call of `history` is a fast
    * one. @returns what was loaded, view by view, in their order.
@@ -146,7 +157,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    * Writes records online and to the history at once. A record later than its entity's newest counts online; any other is historic. When it resolves the
    * disk has them; `flush` and every call that reads the history write them there as a batch.
    */
-  put(view: string | FeatureView, records: Batch | readonly SourceRow[], options?: PutOptions): Promise<PutResult>;
+  put<View extends string | FeatureView>(
+    view: View,
+    records: GivenRows<RowFor<View>>,
+    options?: PutOptions,
+  ): Promise<PutResult>;
   /** Changes some features of a record, atomically. Throws `FEATURE_STORE_RECORD_MISSING`, `FEATURE_STORE_EVENT_TIME_CONFLICT`. */
   update(
     view: string | FeatureView,
@@ -168,7 +183,11 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
    */
   compact(view?: string | FeatureView, options?: CompactOptions): Promise<CompactResult>;
   /** Takes rows for online reads, at once and in any order. When it resolves they count, and are as durable as the online store. */
-  push(view: string | FeatureView, rows: Batch | readonly SourceRow[], options?: CallOptions): Promise<PushResult>;
+  push<View extends string | FeatureView>(
+    view: View,
+    rows: GivenRows<RowFor<View>>,
+    options?: CallOptions,
+  ): Promise<PushResult>;
   /**
    * Reads a service's features one entity at a time, as numbers, without waiting: for models in this process. Throws `PORT_UNSUPPORTED` for services with
    * texts or features on demand, and for online stores on other machines.
@@ -188,6 +207,7 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
   const { clock = systemClock, segmentMemoryBytes = 2 ** 30, segmentFiles = true, force, signal } = options;
   signal?.throwIfAborted();
+  checkStoreOptions(options);
   if (!(segmentMemoryBytes >= 0)) {
     throw new RangeError(`"segmentMemoryBytes" must be at least 0, not ${segmentMemoryBytes}. Give 0 to keep none.`);
   }
@@ -211,6 +231,19 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   } catch (error) {
     await closeOwn();
     throw error;
+  }
+}
+
+/** Throws a TypeError for what types would not let through. */
+function checkStoreOptions({ history, services, online }: FeatureStoreOptions): void {
+  if (typeof history !== "string" || history === "") {
+    throw new TypeError(`\`history\` is ${String(history)}. Name the folder that keeps the rows, such as "features".`);
+  }
+  if (!Array.isArray(services)) {
+    throw new TypeError("`services` is no list. Give what `defineFeatureService` returns, in a list: [service].");
+  }
+  if (online instanceof Promise) {
+    throw new TypeError("`online` is a Promise. Await what opens the online store, and hand over what it gives.");
   }
 }
 

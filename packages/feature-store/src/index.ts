@@ -60,6 +60,9 @@ export {
   type KeyedOnlineStoreCapabilities,
 } from "./keyed/keyed-store.ts";
 export { openFeatureStore, type FeatureStore, type FeatureStoreOptions } from "./feature-store.ts";
+export type { HistoryRequest, ReadRequest } from "./given-requests.ts";
+export type { GivenRows } from "./definition/given-rows.ts";
+export type { ColumnNames, RowFor, RowOf, RowValue } from "./definition/row-type.ts";
 export { type IngestOptions, type IngestResult } from "./ingestion/ingest.ts";
 export type { SourceRow } from "./definition/source-columns.ts";
 export { type MaterializeOptions, type MaterializeResult, type PushResult } from "./online/online.ts";

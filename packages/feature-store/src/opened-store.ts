@@ -5,20 +5,21 @@ import {
   type CallOptions,
   type Clock,
   type Dataset,
-  type FeatureRequest,
   type FeatureServiceDescription,
   type FeatureVectors,
 } from "@millwright/contracts";
 import type { Catalog, OpenedCatalog } from "./catalog/catalog.ts";
 import { backfillRows, type BackfillOptions, type BackfillResult } from "./ingestion/backfill.ts";
 import { compactHistory, type CompactOptions, type CompactResult } from "./history/compaction.ts";
-import type { Entity, FeatureView } from "./definition/definition.ts";
+import { type Entity, type FeatureView, viewDigest } from "./definition/definition.ts";
+import { batchesOfGiven, batchOfGiven, type GivenRows } from "./definition/given-rows.ts";
 import { forgetEntity, type ForgetOptions } from "./erasure/forget.ts";
 import type { ErasureReceipt } from "./erasure/receipt.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
-import { unknownView } from "./errors.ts";
+import { otherDefinition, unknownView } from "./errors.ts";
 import type { FeatureEvents } from "./feature-events.ts";
 import type { FeatureStore } from "./feature-store.ts";
+import { columnsOfRequest, type HistoryRequest, labelsOfRequest, type ReadRequest } from "./given-requests.ts";
 import type { HistoryBatch } from "./history/history-log.ts";
 import type { HistorySource } from "./history/history-sql.ts";
 import { ingestRows, type IngestOptions, type IngestResult, type IngestTarget } from "./ingestion/ingest.ts";
@@ -39,7 +40,7 @@ import type {
   Records,
   UpdateOptions,
 } from "./records/record-types.ts";
-import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "./definition/source-columns.ts";
+import { checkBatch, type SourceRow, sourceSchema } from "./definition/source-columns.ts";
 import {
   type ConsumeOptions,
   type ConsumeResult,
@@ -56,7 +57,6 @@ import {
   type WarmedView,
   warmViews,
 } from "./retrieval/training-pin.ts";
-import type { HistoryOptions } from "./retrieval/training-set.ts";
 import { checkNumbers, createVectorReader, type VectorReader } from "./online/vector-reader.ts";
 
 /** What a feature store is put together from. */
@@ -102,11 +102,11 @@ export class OpenedStore implements FeatureStore {
     return { name, digest, entityKeys, requestInputs, features };
   }
 
-  async read(service: string, request: FeatureRequest): Promise<FeatureVectors> {
+  async read(service: Service, request: ReadRequest): Promise<FeatureVectors> {
     this.#check(request.signal);
     const found = this.#service(service);
     this.#parts.catalog.reads.note(found.id);
-    return await this.#parts.online.read(found, request);
+    return await this.#parts.online.read(found, columnsOfRequest(found, request));
   }
 
   vectorReader(service: Service): VectorReader {
@@ -126,10 +126,15 @@ export class OpenedStore implements FeatureStore {
     });
   }
 
-  async ingest(view: View, rows: Dataset | AsyncIterable<Batch>, options: IngestOptions = {}): Promise<IngestResult> {
+  async ingest(
+    view: View,
+    source: Dataset | AsyncIterable<Batch> | GivenRows,
+    options: IngestOptions = {},
+  ): Promise<IngestResult> {
     this.#check(options.signal);
-    const target = await this.#target(view, options);
-    return await ingestRows(target, { rows, origin: "ingest" }, options);
+    const found = this.#view(view);
+    const rows = batchesOfGiven(`The rows for the view "${found.name}"`, found, source);
+    return await ingestRows(await this.#target(found, options), { rows, origin: "ingest" }, options);
   }
 
   async consume(view: View, records: AsyncIterable<StreamRecord>, options: ConsumeOptions): Promise<ConsumeResult> {
@@ -144,6 +149,11 @@ export class OpenedStore implements FeatureStore {
 
   async backfill(view: View, rows: Dataset, options: BackfillOptions = {}): Promise<BackfillResult> {
     this.#check(options.signal);
+    if (!("schema" in Object(rows))) {
+      throw new TypeError(
+        "`backfill` takes a Dataset: what `scan` of @millwright/duckdb gives when awaited, or `datasetOf([batch])`.",
+      );
+    }
     return await backfillRows(await this.#target(view, options), rows, options);
   }
 
@@ -152,11 +162,12 @@ export class OpenedStore implements FeatureStore {
     return await scanQuarantine(this.#parts.source, this.#view(view), { signal });
   }
 
-  async history(service: Service, options: HistoryOptions): Promise<TrainingSet> {
+  async history(service: Service, options: HistoryRequest): Promise<TrainingSet> {
     this.#check(options.signal);
     const found = this.#service(service);
+    const labels = labelsOfRequest(found, options);
     for (const view of found.views) await this.#parts.journals.flush(view, options);
-    return await makeTrainingSet(this.#parts.source, found, options);
+    return await makeTrainingSet(this.#parts.source, found, { ...options, labels });
   }
 
   async warm(service: Service, options: CallOptions = {}): Promise<readonly WarmedView[]> {
@@ -278,7 +289,7 @@ export class OpenedStore implements FeatureStore {
     where: string,
     rows: Batch | readonly SourceRow[],
   ): { readonly batch: Batch; readonly forgotten: Pick<PushResult, "forgottenRows"> } {
-    const given = "columns" in rows ? rows : batchOfRows(where, view, rows);
+    const given = batchOfGiven(where, view, rows);
     checkBatch(where, sourceSchema(view), given);
     const batch = this.#parts.source.forgotten.without(view, given);
     const forgottenRows = given.length - batch.length;
@@ -294,14 +305,20 @@ export class OpenedStore implements FeatureStore {
 
   #view(view: View): FeatureView {
     const { views } = this.#parts;
-    const id = typeof view === "string" ? view.replace(/@v1$/, "") : view.id;
+    const id = typeof view === "string" ? view.replace(/@v1$/, "") : (view as FeatureView | undefined)?.id;
+    if (id === undefined) throw new TypeError("Give a feature view: its name, or what `defineFeatureView` returned.");
     const found = views.get(id);
-    if (found === undefined || (typeof view !== "string" && view !== found)) throw unknownView(id, [...views.keys()]);
+    if (found === undefined) throw unknownView(id, [...views.keys()]);
+    // Defined twice alike, as where a module is loaded twice, it is the same view.
+    if (typeof view !== "string" && view !== found && viewDigest(view) !== viewDigest(found)) throw otherDefinition(id);
     return found;
   }
 
   #service(service: Service): FeatureService {
     const { services } = this.#parts;
+    if (typeof service !== "string" && (service as FeatureService | undefined)?.id === undefined) {
+      throw new TypeError("Give a feature service: its name, or what `defineFeatureService` returned.");
+    }
     const found = typeof service === "string" ? this.#named(service) : services.get(service.id);
     if (found === undefined) {
       throw featureServiceUnknown(typeof service === "string" ? service : service.id, [...services.keys()]);

@@ -1,7 +1,6 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -14,6 +13,7 @@ import { openFeastFeatureSource } from "../src/drivers/feast.ts";
 import { openMemoryOnlineStore } from "../src/drivers/memory.ts";
 import { definitionsOfFeastRegistry, type FeastDefinitions, feastRoutes } from "../src/feast.ts";
 import { type FeatureStore, openFeatureStore } from "../src/index.ts";
+import { freePort } from "./free-port.ts";
 import { columnsOf, temporaryDirectory } from "./rows.ts";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
@@ -49,15 +49,6 @@ entity_key_serialization_version: 3
   await writeFile(join(folder, "feature_store.yaml"), settings);
   await run(folder, "cli.py", "apply");
   return folder;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { readonly port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>;

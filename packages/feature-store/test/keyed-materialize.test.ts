@@ -13,7 +13,6 @@ import {
   type FeatureStore,
   type KeyedOnlineStore,
   openFeatureStore,
-  type SourceRow,
   sum,
 } from "../src/index.ts";
 import { batches, columnsOf, temporaryDirectory } from "./rows.ts";
@@ -136,7 +135,7 @@ test("what was put into a keyed store is online already, across restarts and whi
   await using directory = await temporaryDirectory();
   await using keyed = openMemoryKeyedOnlineStore();
   const parts = { history: directory.path, services, clock: createManualClock(NOW) };
-  const row = (number: number): SourceRow => ({ user: 1, at: new Date(NOW - HOUR - number), value: 1 });
+  const row = (number: number) => ({ user: 1, at: new Date(NOW - HOUR - number), value: 1 });
   {
     await using store = await openFeatureStore({ ...parts, online: keyed });
     await store.put(totals, [row(0), row(1)]);

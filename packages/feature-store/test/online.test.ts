@@ -132,8 +132,12 @@ test("online reads give status, age, the newest row, and what is computed from t
     ageMs: Float64Array.of(NaN, HOUR / 2, NaN),
   });
   // At ten hours a row of profile expires, to the millisecond.
+  const first = takeRows(request, Int32Array.of(0));
   const statusAt = async (timeMs: number) =>
-    (await store.read("score", { entities: users("ann"), request, timeMs })).views["profile"]!.status;
+    (await store.read("score", { entities: users("ann"), request: first, timeMs })).views["profile"]!.status;
+  await expect(store.read("score", { entities: users("ann"), request })).rejects.toThrow(
+    "There are 1 entities and 3 rows of request inputs",
+  );
   await expect(statusAt(14 * HOUR - 1)).resolves.toEqual(["present"]);
   await expect(statusAt(14 * HOUR)).resolves.toEqual(["expired"]);
   await expect(statusAt(4 * HOUR)).resolves.toEqual(["present"]);

@@ -25,7 +25,7 @@ test("plain rows that are pushed give the same features as columns", async () =>
     });
   await using byRows = await open("rows");
   await using byColumns = await open("columns");
-  await byRows.push(profile, [
+  await byRows.push("profile", [
     { user: "ann", at: at(9), seen: at(9), plan: "gold", credit: 7, unknown: true },
     { user: "bob", at: at(9), seen: null, credit: 2n ** 60n },
     { user: null, at: at(9), seen: null },
@@ -58,7 +58,7 @@ test("rows that lack a column, or have another type in it, are refused by its na
     services: [service],
     online: openMemoryOnlineStore(),
   });
-  await expect(store.push(clicks, [{ user: "ann", at: at(1), mss: 1 }])).rejects.toMatchObject({
+  await expect(store.push("clicks", [{ user: "ann", at: at(1), mss: 1 }])).rejects.toMatchObject({
     code: "FEATURE_STORE_COLUMN_MISSING",
     message: expect.stringContaining('"ms"'),
   });
@@ -67,7 +67,7 @@ test("rows that lack a column, or have another type in it, are refused by its na
     { user: "ann", at: at(1), ms: "1" },
     { user: 5, at: at(1), ms: 1 },
   ]) {
-    await expect(store.push(clicks, [row])).rejects.toMatchObject({ code: "FEATURE_STORE_COLUMN_TYPE" });
+    await expect(store.push("clicks", [row])).rejects.toMatchObject({ code: "FEATURE_STORE_COLUMN_TYPE" });
   }
   expect(await store.push(clicks, [])).toMatchObject({ rows: 0, skippedRows: 0 });
 });

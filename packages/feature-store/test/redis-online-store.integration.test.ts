@@ -17,15 +17,14 @@ import {
 } from "../src/index.ts";
 import { keyedOnlineStoreContract } from "../src/testing/index.ts";
 import { batches, columnsOf, temporaryDirectory } from "./rows.ts";
-import { hasRedisServer, type RedisServer, startRedisServer } from "./redis-server.ts";
+import { hasRedisServer, redisMissing, type RedisServer, startRedisServer } from "./redis-server.ts";
 
 const isThere = hasRedisServer();
-const missing = "there is no Redis: install redis-server, and name it in MILLWRIGHT_REDIS where it is not on the PATH";
-if (!isThere && process.env["CI"] === "true") throw new Error(missing);
+if (!isThere && process.env["CI"] === "true") throw new Error(redisMissing);
 
 const redisTest = (title: string, run: (context: TestContext) => Promise<void>): void =>
   test(title, async (context) => {
-    context.skip(!isThere, missing);
+    context.skip(!isThere, redisMissing);
     await run(context);
   });
 

@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 
 /** A Redis server of the test's own. */
 export interface RedisServer extends AsyncDisposable {
@@ -16,6 +16,9 @@ const program = process.env["MILLWRIGHT_REDIS"] ?? "redis-server";
 
 /** Whether a server can be started here. */
 export const hasRedisServer = (): boolean => spawnSync(program, ["--version"]).status === 0;
+
+export const redisMissing =
+  "there is no Redis: install redis-server, and name it in MILLWRIGHT_REDIS where it is not on the PATH";
 
 /** Starts a server on a free port, in a temporary folder that goes with it. */
 export async function startRedisServer(...settings: readonly string[]): Promise<RedisServer> {
@@ -49,13 +52,4 @@ export async function startRedisServer(...settings: readonly string[]): Promise<
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,3 +1,4 @@
+import { versionedName } from "../definition/definition.ts";
 import type { Digest } from "@millwright/contracts";
 import type { CatalogEntry, PublishedService, PublishedView } from "./catalog-log.ts";
 import { definitionUnknown } from "../errors.ts";
@@ -68,7 +69,10 @@ export function stateOf(entries: readonly CatalogEntry[]): CatalogState {
       );
       const byVersion = [...services.values()].find(({ entry }) => entry.name === name && entry.version === version);
       const chosen = byVersion ?? (version === undefined || name.includes("@") ? found : undefined);
-      if (chosen === undefined) throw definitionUnknown("service", name, [...services.keys()]);
+      if (chosen === undefined) {
+        const id = version === undefined || name.includes("@") ? name : versionedName(name, version);
+        throw definitionUnknown("service", id, [...services.keys()]);
+      }
       return chosen.entry;
     },
     publishedMs: (view) => views.get(view)?.sinceMs ?? Number.POSITIVE_INFINITY,

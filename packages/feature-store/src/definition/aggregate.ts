@@ -130,7 +130,8 @@ export function firstValue<const Input extends string>(input: Input, window: Win
 }
 
 function placed(window: WindowLike): Pick<Aggregate, "windowMs" | "window"> {
-  if (typeof window === "number") return { windowMs: window };
+  // What is no window is told with the names of the view and the feature, where these are known.
+  if (typeof window !== "object") return { windowMs: window };
   return { windowMs: window.kind === "session" ? window.longestMs : window.lengthMs, window };
 }
 

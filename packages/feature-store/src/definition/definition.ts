@@ -1,10 +1,21 @@
 import { createHash } from "node:crypto";
 import type { DataSchema, Digest, NumericType } from "@millwright/contracts";
 import type { Aggregate } from "./aggregate.ts";
+import {
+  type AnyDefinition,
+  checkDeclared,
+  checkDefault,
+  checkOptions,
+  checkTags,
+  checkTypes,
+  KEY_TYPES,
+  METADATA,
+} from "./definition-check.ts";
 import { checkName } from "./definition-name.ts";
 import { definitionInvalid, nameReserved } from "../errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
-import { sourceSchema } from "./source-columns.ts";
+import type { RowOf } from "./row-type.ts";
+import { type SourceRow, sourceSchema } from "./source-columns.ts";
 import { RESERVED_COLUMNS } from "./system-columns.ts";
 import { aggregateProblem } from "../windows/aggregate-rules.ts";
 
@@ -44,25 +55,29 @@ export interface FeatureViewDefinition<
   Features extends Readonly<Record<string, FeatureType>>,
   Inputs extends Readonly<Record<string, InputType>>,
   Aggregates extends Readonly<Record<string, Aggregate<Extract<keyof Inputs, string>>>>,
+  Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>,
+  EventTime extends string = string,
+  CreatedTime extends string = string,
+  Mark extends string = string,
 > extends Metadata {
   readonly name: Name;
   /** Versions of a view have a history and online rows each of their own. Default: 1. */
   readonly version?: number | undefined;
-  readonly entity: Entity;
+  readonly entity: Entity<Keys>;
   /** The timestamp column from which on a row is known. */
-  readonly eventTime: string;
+  readonly eventTime: EventTime;
   /** The timestamp column that decides between rows of one event time: the later one wins, then the one ingested later. */
-  readonly createdTime?: string | undefined;
+  readonly createdTime?: CreatedTime | undefined;
   /**
    * The bool column that is true in rows which say that the entity is gone: from such a row on its features are null, until a newer row. Windows of times
    * after it leave out the entity's rows at its event time or before, whenever they come. Default: nothing is deleted.
    */
-  readonly deleted?: string | undefined;
+  readonly deleted?: Mark | undefined;
   /**
    * The bool column that is true in rows which take back another row of the same entity, event time and inputs, whichever of the two comes first.
    * Only for views without `features`. Default: nothing is taken back.
    */
-  readonly retracted?: string | undefined;
+  readonly retracted?: Mark | undefined;
   /**
    * The inputs that, with entity and event time, tell one event from another: rows that are equal in them are one event and count once in windows, however often
    * and by whatever way they come. Of rows of one event the one created last counts. Default: each row is an event of its own.
@@ -93,7 +108,13 @@ export interface FeatureViewDefinition<
 }
 
 /** Rows of one source, by entity and event time, and the features they give. */
-export interface FeatureView<Name extends string = string, FeatureName extends string = string> extends Metadata {
+export interface FeatureView<
+  Name extends string = string,
+  FeatureName extends string = string,
+  Row extends SourceRow = SourceRow,
+> extends Metadata {
+  /** For the compiler alone, what a plain row of the view is: there is no value. */
+  readonly "~row"?: Row | undefined;
   readonly name: Name;
   readonly version: number;
   /** What tells it from all others: its name, and from version 2 on `name@v2`. */
@@ -148,9 +169,13 @@ export function defineEntity<const Keys extends Readonly<Record<string, KeyType>
   entity: Metadata & { readonly name: string; readonly keys: Keys },
 ): Entity<Keys> {
   checkName("The entity", entity.name);
+  const what = `The entity "${entity.name}"`;
+  checkTypes(what, "keys", entity.keys, KEY_TYPES);
   if (Object.keys(entity.keys).length === 0) {
-    throw definitionInvalid(`The entity "${entity.name}"`, "it has no keys", "Name at least one key column.");
+    throw definitionInvalid(what, "it has no keys", "Name at least one key column.");
   }
+  checkOptions(what, entity, ["name", "keys", ...METADATA]);
+  checkTags(what, entity.tags);
   return { ...metadataOf(entity), name: entity.name, keys: { ...entity.keys } };
 }
 
@@ -162,9 +187,25 @@ export function defineFeatureView<
   const Aggregates extends Readonly<Record<string, Aggregate<Extract<keyof Inputs, string>>>> = Readonly<
     Record<never, Aggregate<never>>
   >,
+  const Keys extends Readonly<Record<string, KeyType>> = Readonly<Record<string, KeyType>>,
+  const EventTime extends string = string,
+  const CreatedTime extends string = never,
+  const Mark extends string = never,
 >(
-  definition: FeatureViewDefinition<Name, Features, Inputs, Aggregates>,
-): FeatureView<Name, Extract<keyof Features | keyof Aggregates, string>> {
+  definition: FeatureViewDefinition<Name, Features, Inputs, Aggregates, Keys, EventTime, CreatedTime, Mark>,
+): FeatureView<
+  Name,
+  Extract<keyof Features | keyof Aggregates, string>,
+  RowOf<Keys, Features, Inputs, { eventTime: EventTime; createdTime: CreatedTime; marks: Mark }>
+> {
+  checkDeclared(definition);
+  const view = viewOf(definition);
+  checkView(view);
+  return { ...view, schema: schemaOfView(view) } as never;
+}
+
+/** The definition with its defaults. */
+function viewOf(definition: AnyDefinition): Unschemed {
   const features: Readonly<Record<string, FeatureType>> = { ...definition.features };
   const inputs: Readonly<Record<string, InputType>> = { ...definition.inputs };
   const aggregates: Readonly<Record<string, Aggregate>> = { ...definition.aggregates };
@@ -182,14 +223,12 @@ export function defineFeatureView<
     freshness,
     version = 1,
   } = definition;
-  const featureNames = [...Object.keys(features), ...Object.keys(aggregates)];
-  const columns: ColumnsMetadata = { ...definition.columns };
-  const view = {
+  return {
     ...metadataOf(definition),
     name,
     version,
     id: versionedName(name, version),
-    columns,
+    columns: { ...definition.columns } as ColumnsMetadata,
     availabilityLagMs: definition.availabilityLagMs,
     entity,
     eventTime,
@@ -205,13 +244,8 @@ export function defineFeatureView<
     ties,
     freshness,
     defaults: { ...definition.defaults } as Readonly<Record<string, FeatureDefault>>,
-    featureNames,
+    featureNames: [...Object.keys(features), ...Object.keys(aggregates)],
   };
-  checkView(view);
-  return { ...view, schema: schemaOfView(view) } as unknown as FeatureView<
-    Name,
-    Extract<keyof Features | keyof Aggregates, string>
-  >;
 }
 
 /** What tells a version of a definition from all others. */
@@ -235,7 +269,6 @@ export function checkVersion(what: string, version: number): void {
 }
 
 function checkView(view: Unschemed): void {
-  checkName("The feature view", view.name);
   checkVersion(`The feature view "${view.name}"`, view.version);
   const fail = (problem: string, remedy: string): never => {
     throw definitionInvalid(`The feature view "${view.name}"`, problem, remedy);
@@ -275,6 +308,8 @@ function checkView(view: Unschemed): void {
   }
   for (const name of Object.keys(view.defaults)) {
     if (!view.featureNames.includes(name)) fail(`there is a default for "${name}"`, "Name a feature of the view.");
+    const type = view.features[name];
+    if (type !== undefined) checkDefault(`The feature view "${view.name}"`, name, view.defaults[name], type);
   }
   if (!(Number.isInteger(view.decimals) && view.decimals >= 0 && view.decimals <= 12)) {
     fail(`decimals is ${view.decimals}`, "Give a whole number from 0 to 12.");

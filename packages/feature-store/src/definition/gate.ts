@@ -1,5 +1,6 @@
 import type { StandardSchema } from "@millwright/contracts";
 import { definitionInvalid } from "../errors.ts";
+import { checkChoice } from "./definition-check.ts";
 
 /** What becomes of rows that break a rule: the whole call is refused, they are put aside, or they are stored with a note. */
 export type GateAction = "reject" | "quarantine" | "warn";
@@ -59,12 +60,24 @@ export function defineGate({ rules, action = "reject" }: GateDefinition): Gate {
   return { rules: named };
 }
 
+const RULES: readonly GateRule["rule"][] = [
+  "notNull",
+  "range",
+  "set",
+  "schema",
+  "notInFuture",
+  "nullRate",
+  "freshness",
+];
+
 const nameOf = (rule: GateRule): string => ("column" in rule ? `${rule.rule}(${rule.column})` : rule.rule);
 
 function checkRule(rule: NamedRule): void {
   const fail = (problem: string, remedy: string): never => {
     throw definitionInvalid(`The rule "${rule.name}"`, problem, remedy);
   };
+  checkChoice("A rule of the gate", "rule", rule.rule, RULES);
+  checkChoice(`The rule "${rule.name}"`, "action", rule.action, ["reject", "quarantine", "warn"]);
   if (/[,\n]/.test(rule.name))
     fail("its name has a comma or a line end", "Reasons are lists of names: leave them out.");
   if (rule.rule === "range" && rule.min === undefined && rule.max === undefined) {

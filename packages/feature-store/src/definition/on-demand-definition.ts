@@ -1,5 +1,6 @@
 import type { CallOptions, Schema } from "@millwright/contracts";
 import type { FeatureType, InputRow, InputValue } from "./definition.ts";
+import { checkTypes, FEATURE_TYPES } from "./definition-check.ts";
 import { checkName } from "./definition-name.ts";
 import { definitionInvalid } from "../errors.ts";
 
@@ -71,6 +72,10 @@ export function defineOnDemandFeatures<
   const Stored extends Types = Readonly<Record<never, FeatureType>>,
 >(definition: OnDemandDefinition<Inputs, Features, Stored>): OnDemandFeatures<Extract<keyof Features, string>> {
   const { name, inputs, stored, features, compute } = definition;
+  if (Object.prototype.toString.call(compute) === "[object AsyncFunction]") {
+    const remedy = "Use `defineAwaitedFeatures`, with a timeout and defaults.";
+    throw definitionInvalid(`The on-demand features "${name}"`, "`compute` is async", remedy);
+  }
   return createFeatures({ name, inputs, stored, features }, compute as OnDemandFeatures["compute"], undefined);
 }
 
@@ -110,10 +115,18 @@ function createFeatures<Features extends Types>(
   waiting: Waiting | undefined,
 ): OnDemandFeatures<Extract<keyof Features, string>> {
   checkName("The on-demand features", name);
+  const what = `The on-demand features "${name}"`;
+  checkTypes(what, "inputs", inputs, FEATURE_TYPES);
+  checkTypes(what, "stored", stored, [...FEATURE_TYPES, "list"]);
+  checkTypes(what, "features", features, FEATURE_TYPES);
+  if (typeof compute !== "function") {
+    const remedy = "Give a function of a row of its inputs that returns its features.";
+    throw definitionInvalid(what, "`compute` is no function", remedy);
+  }
   const both = Object.keys(stored).find((input) => Object.hasOwn(inputs, input));
   if (both !== undefined) {
     const problem = `"${both}" is an input of the request and a stored feature`;
-    throw definitionInvalid(`The on-demand features "${name}"`, problem, "Rename the input.");
+    throw definitionInvalid(what, problem, "Rename the input.");
   }
   const featureNames = Object.keys(features) as Extract<keyof Features, string>[];
   return {

@@ -9,6 +9,7 @@ import {
   metadataOf,
   versionedName,
 } from "./definition.ts";
+import { checkOptions, checkTags } from "./definition-check.ts";
 import { checkName } from "./definition-name.ts";
 import { definitionInvalid } from "../errors.ts";
 import { type ColumnsMetadata, declaredSchema, type Metadata } from "./metadata.ts";
@@ -51,7 +52,12 @@ export function defineFeatureService<
 ): FeatureService<NamesOfView<Views[number]> | NamesOnDemand<OnDemand[number]>> {
   const { name, version = 1, views, onDemand = [] } = definition;
   checkName("The feature service", name);
-  checkVersion(`The feature service "${name}"`, version);
+  const what = `The feature service "${name}"`;
+  checkVersion(what, version);
+  checkOptions(what, definition, ["name", "version", "views", "onDemand", "description", "owner", "tags"]);
+  checkTags(what, definition.tags);
+  checkList(what, "views", views, "defineFeatureView");
+  checkList(what, "onDemand", onDemand, "defineOnDemandFeatures");
   const stored = views.flatMap(featuresOfView);
   for (const each of onDemand) checkStored(name, each, stored);
   const features = [...stored, ...onDemand.flatMap((each) => fieldsOf(each.features))];
@@ -65,11 +71,7 @@ export function defineFeatureService<
   );
   const featureNames = features.map((field) => field.name);
   if (new Set(featureNames).size !== featureNames.length) {
-    throw definitionInvalid(
-      `The feature service "${name}"`,
-      "two features share a name",
-      "Name every view once, and rename features on demand.",
-    );
+    throw definitionInvalid(what, "two features share a name", "Name every view once, and rename features on demand.");
   }
   const digest = digestOf({ views: views.map(describeView), onDemand: onDemand.map(describeOnDemand) });
   return {
@@ -86,6 +88,17 @@ export function defineFeatureService<
     schema: declaredSchema(features, featureColumns(views), new Set()),
     featureNames: featureNames as never,
   };
+}
+
+/** Throws `FEATURE_STORE_DEFINITION_INVALID` unless each is an object with features: views are given, not named. */
+function checkList(what: string, option: string, given: unknown, maker: string): void {
+  const isMade = (each: unknown): boolean => typeof each === "object" && each !== null && "featureNames" in each;
+  if (Array.isArray(given) && given.every(isMade)) return;
+  throw definitionInvalid(
+    what,
+    `\`${option}\` is no list of what \`${maker}\` returns`,
+    `Write \`${option}: [first, second]\` with the objects themselves, not their names.`,
+  );
 }
 
 /** What views say of their features, by the names that these have in a service. */

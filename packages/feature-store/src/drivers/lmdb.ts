@@ -78,6 +78,11 @@ const SNAPSHOT_MS = 1;
  */
 export function openLmdbOnlineStore(root: LmdbRootDatabase, options: LmdbOnlineStoreOptions = {}): KeyedOnlineStore {
   const { name = "millwright-online", flush = "disk", clock = systemClock } = options;
+  if (typeof (root as Partial<LmdbRootDatabase> | undefined)?.openDB !== "function") {
+    throw new TypeError(
+      'openLmdbOnlineStore takes what `open` of the package "lmdb" returns (`npm install lmdb`): openLmdbOnlineStore(open({ path: "features.lmdb", overlappingSync: false })).',
+    );
+  }
   if (root.overlappingSync === true) throw overlappingFlushes();
   return createStore({ root, database: openDatabase(root, name), name, toDisk: flush === "disk", clock });
 }

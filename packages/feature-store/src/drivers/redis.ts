@@ -8,6 +8,12 @@ import {
   type KeyedOnlineStore,
   type Unpurged,
 } from "../keyed/keyed-store.ts";
+import {
+  type OptimisticPart,
+  type Replacement,
+  type Standing,
+  updateOptimistically,
+} from "../keyed/optimistic-update.ts";
 import { connectRedis, type RedisClient, type RedisCommands } from "../keyed/redis-commands.ts";
 
 export type { IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "../keyed/redis-commands.ts";
@@ -178,7 +184,7 @@ async function readFields(
   return values.map((value) => value ?? undefined);
 }
 
-/** Reads, changes, and sets where nobody else did meanwhile; what somebody did change is changed anew. */
+/** Each part is read and written with one command. */
 async function updateKeys(
   place: Place,
   group: string,
@@ -186,66 +192,46 @@ async function updateKeys(
   change: KeyedChange,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const places = new Map<string, number[]>();
-  keys.forEach((key, index) => places.set(key, [...(places.get(key) ?? []), index]));
-  const distinct = [...places.keys()];
-  const rounds: { readonly hash: string; current: Map<string, Uint8Array | undefined> }[] = [];
-  for (const { hash, indexes } of partsOf(place, group, distinct)) {
-    const fields = keysAt(distinct, indexes);
-    const values = await readFields(place.commands, hash, fields);
-    rounds.push({ hash, current: new Map(fields.map((field, at) => [field, values[at]])) });
-  }
-  // The first changes of all keys come before the first write: one that throws leaves everything as it was.
-  const first = rounds.map(({ current }) => changed(current, places, change));
-  for (const [at, { hash, current }] of rounds.entries()) {
-    let changes = first[at]!;
-    let before = current;
-    while (changes.size > 0) {
-      before = await compareAndSet(place.commands, hash, before, changes);
-      if (before.size === 0) break;
-      signal?.throwIfAborted();
-      changes = changed(before, places, change);
-    }
-  }
+  const { commands } = place;
+  const split = (distinct: readonly string[]): OptimisticPart<Standing>[] =>
+    partsOf(place, group, distinct).map(({ hash, indexes }) => {
+      const fields = keysAt(distinct, indexes);
+      return {
+        keys: fields,
+        read: async () => standing(fields, await readFields(commands, hash, fields)),
+        write: (changes) => compareAndSet(commands, hash, changes),
+      };
+    });
+  await updateOptimistically(keys, change, { split, signal });
 }
 
-function changed(
-  current: ReadonlyMap<string, Uint8Array | undefined>,
-  places: ReadonlyMap<string, readonly number[]>,
-  change: KeyedChange,
-): Map<string, Uint8Array | null> {
-  const changes = new Map<string, Uint8Array | null>();
-  for (const [key, before] of current) {
-    let bytes = before;
-    let isChanged = false;
-    for (const index of places.get(key)!) {
-      const after = change(index, bytes);
-      if (after === undefined) continue;
-      bytes = after ?? undefined;
-      isChanged = true;
-    }
-    if (isChanged) changes.set(key, bytes ?? null);
-  }
-  return changes;
+function standing(fields: readonly string[], values: readonly (Uint8Array | undefined)[]): Map<string, Standing> {
+  const found = new Map<string, Standing>();
+  fields.forEach((field, at) => {
+    const bytes = values[at];
+    if (bytes !== undefined) found.set(field, { bytes });
+  });
+  return found;
 }
 
 /** @returns the fields that had other values than expected, with those. */
 async function compareAndSet(
   commands: RedisCommands,
   hash: string,
-  expected: ReadonlyMap<string, Uint8Array | undefined>,
-  changes: ReadonlyMap<string, Uint8Array | null>,
-): Promise<Map<string, Uint8Array | undefined>> {
+  changes: ReadonlyMap<string, Replacement<Standing>>,
+): Promise<Map<string, Standing | undefined>> {
   const values: (string | Buffer)[] = [];
-  for (const [field, bytes] of changes) values.push(field, marked(expected.get(field)), marked(bytes ?? undefined));
+  for (const [field, { before, bytes }] of changes) {
+    values.push(field, marked(before?.bytes), marked(bytes ?? undefined));
+  }
   const parameters = ["1", hash, ...values];
   const reply = await commands.send(hash, false, ["EVALSHA", SCRIPT_DIGEST, ...parameters]).catch((error: unknown) => {
     if (!String((error as Error).message).startsWith("NOSCRIPT")) throw error;
     return commands.send(hash, false, ["EVAL", COMPARE_AND_SET, ...parameters]);
   });
-  const conflicts = new Map<string, Uint8Array | undefined>();
+  const conflicts = new Map<string, Standing | undefined>();
   for (const [at, current] of reply as readonly (readonly [number, Uint8Array | null])[]) {
-    conflicts.set(values[Number(at) - 1] as string, current ?? undefined);
+    conflicts.set(values[Number(at) - 1] as string, current ? { bytes: current } : undefined);
   }
   return conflicts;
 }

@@ -60,6 +60,11 @@ export function openSqliteOnlineStore(
   options: SqliteOnlineStoreOptions = {},
 ): KeyedOnlineStore {
   const { table = "millwright_online", flush = "disk", busyTimeoutMs = 5000 } = options;
+  if (typeof (connection as Partial<SqliteConnection> | undefined)?.prepare !== "function") {
+    throw new TypeError(
+      'openSqliteOnlineStore takes a connection: `new DatabaseSync("features.db")` of node:sqlite or @photostructure/sqlite.',
+    );
+  }
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(table)) throw new TypeError(`"${table}" is no name for a table.`);
   if (!(busyTimeoutMs >= 0)) throw new RangeError(`busyTimeoutMs is ${busyTimeoutMs}, and must be 0 or more.`);
   try {

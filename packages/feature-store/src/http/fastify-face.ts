@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "./errors.ts";
+import type { FastifyApp, FastifyFacePlugin, FastifyFaceReply, FastifyFaceRequest } from "./fastify-app.ts";
 import type { HttpAnswer, HttpRoute } from "./message.ts";
 
 export interface FastifyFaceOptions {
@@ -15,14 +15,14 @@ export interface FastifyFaceOptions {
 const empty = new Uint8Array(0);
 
 /** The routes as a Fastify plugin: bodies in bytes whatever their content type, error answers of its own; hooks, prefix and logger are the application's. */
-export function fastifyFace(routes: readonly HttpRoute[], options: FastifyFaceOptions): FastifyPluginAsync {
+export function fastifyFace(routes: readonly HttpRoute[], options: FastifyFaceOptions): FastifyFacePlugin {
   const { maxBodyBytes, errorAnswer, close } = options;
-  return async (app: FastifyInstance) => {
+  return async (app: FastifyApp) => {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: maxBodyBytes }, (_request, body, done) =>
       done(null, body),
     );
-    const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const fail = (error: unknown, request: FastifyFaceRequest, reply: FastifyFaceReply): FastifyFaceReply => {
       const answer = errorAnswer(ofFastify(error, maxBodyBytes));
       if (answer.status >= 500) request.log.error(error);
       return send(reply, answer);
@@ -57,11 +57,11 @@ export function fastifyFace(routes: readonly HttpRoute[], options: FastifyFaceOp
   };
 }
 
-const send = (reply: FastifyReply, { status, contentType, body }: HttpAnswer): FastifyReply =>
+const send = (reply: FastifyFaceReply, { status, contentType, body }: HttpAnswer): FastifyFaceReply =>
   reply.code(status).header("content-type", contentType).send(body);
 
 /** Aborts when the connection closes before the answer is out. */
-function whenGone(reply: FastifyReply): AbortSignal {
+function whenGone(reply: FastifyFaceReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once("close", () => {
     if (!reply.raw.writableFinished) gone.abort();
@@ -80,7 +80,7 @@ function ofFastify(error: unknown, maxBodyBytes: number): unknown {
 const decoders = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 
 /** The bytes of a body, unpacked. Throws `FEATURE_STORE_BODY_INVALID`, `FEATURE_STORE_BODY_TOO_LARGE`, `FEATURE_STORE_CONTENT_TYPE_UNSUPPORTED`. */
-async function bodyOf(request: FastifyRequest, maxBodyBytes: number): Promise<Uint8Array> {
+async function bodyOf(request: FastifyFaceRequest, maxBodyBytes: number): Promise<Uint8Array> {
   const body = (request.body as Uint8Array | undefined) ?? empty;
   const encoding = request.headers["content-encoding"];
   if (encoding === undefined || encoding === "identity") return body;

@@ -1,11 +1,13 @@
 import { createHmac } from "node:crypto";
-import type {
-  Batch,
-  FeatureRequest,
-  FeatureServiceDescription,
-  FeatureSource,
-  FeatureVectors,
-  Random,
+import {
+  type Batch,
+  createRandom,
+  type FeatureRequest,
+  type FeatureServiceDescription,
+  type FeatureSource,
+  type FeatureVectors,
+  type Random,
+  systemClock,
 } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
 import type { FeatureService } from "../definition/service-definition.ts";
@@ -32,8 +34,10 @@ export interface SamplingOptions {
   readonly services: readonly FeatureService[];
   /** Share of the served rows that is kept, from 0 to 1. */
   readonly rate: number;
-  readonly random: Random;
-  readonly nowMs: () => number;
+  /** Draws the rows that are kept. Default: a stream that starts from the time. */
+  readonly random?: Pick<Random, "next"> | undefined;
+  /** Time of reads that name none, UTC milliseconds. Default: the machine's. */
+  readonly nowMs?: (() => number) | undefined;
   /** Takes the samples of a read. What it throws, or rejects with, goes to `onError` and never to the reader. */
   readonly sink: (samples: readonly ServedSample[]) => void | Promise<void>;
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -43,6 +47,8 @@ export interface SamplingOptions {
 
 /** A source that reads as the given one does, and keeps a share of what it served. Throws `FEATURE_STORE_HASH_KEY_MISSING`. */
 export function sampleServed(source: FeatureSource, options: SamplingOptions): FeatureSource {
+  const { nowMs = () => systemClock.nowMs() } = options;
+  const { random = createRandom(nowMs()) } = options;
   const personal = new Map(options.services.map((service) => [service.digest as string, personalColumns(service)]));
   for (const service of options.services) {
     const [column] = personal.get(service.digest)!;
@@ -59,7 +65,7 @@ export function sampleServed(source: FeatureSource, options: SamplingOptions): F
   };
   const keep = async (service: string, request: FeatureRequest, served: FeatureVectors): Promise<void> => {
     const rows: number[] = [];
-    for (let row = 0; row < served.features.length; row++) if (options.random.next() < options.rate) rows.push(row);
+    for (let row = 0; row < served.features.length; row++) if (random.next() < options.rate) rows.push(row);
     if (rows.length === 0) return;
     const { name, digest } = await describe(service);
     const hidden = personal.get(digest) ?? new Set<string>();
@@ -83,7 +89,7 @@ export function sampleServed(source: FeatureSource, options: SamplingOptions): F
         formatVersion: 1,
         service: name,
         digest,
-        timeMs: request.timeMs ?? options.nowMs(),
+        timeMs: request.timeMs ?? nowMs(),
         keys: keysAt!(row),
         request: requestAt!(row),
         features: featuresAt!(row),

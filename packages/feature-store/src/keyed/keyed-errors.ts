@@ -63,3 +63,39 @@ export const onlineCorrupt = (group: string, key: string, problem: string): Feat
       remedy: "Delete the entry and materialize its views from their history.",
     },
   );
+
+const sentence = (message: string): string => message.replace(/\.$/, "");
+
+/** Another writer, or the service's limits, kept the call waiting for longer than it may. */
+export const onlineBusy = (where: string, problem: string, remedy: string, cause?: unknown): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_ONLINE_BUSY", `There is too much to do for ${where}: ${sentence(problem)}.`, {
+    category: "transient",
+    remedy,
+    retryable: true,
+    cause,
+  });
+
+export const onlineUnreachable = (where: string, problem: string, cause?: unknown): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_ONLINE_UNREACHABLE", `${where} cannot be reached: ${sentence(problem)}.`, {
+    category: "transient",
+    remedy: "See that the server runs and can be reached, then do it again; what was under way may have been done.",
+    retryable: true,
+    cause,
+  });
+
+export const onlineRefused = (where: string, problem: string, cause?: unknown): FeatureStoreError =>
+  new FeatureStoreError("FEATURE_STORE_ONLINE_REFUSED", `${where} refused the call: ${sentence(problem)}.`, {
+    category: "user",
+    remedy: "Give the client what the server asks for: a table or group of the right shape, and the rights to use it.",
+    cause,
+  });
+
+export const entryTooLarge = (group: string, key: string, sizeBytes: number, most: number): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_ENTRY_TOO_LARGE",
+    `The online entry "${key.slice(0, 200)}" of "${group}" would have ${sizeBytes} bytes, and ${most} are the most there.`,
+    {
+      category: "capacity",
+      remedy: "Shorten the view's windows or texts, or keep it in a store without such a limit.",
+    },
+  );

@@ -10,6 +10,7 @@ import { isDelete } from "../online/kept-row.ts";
 import { keyOf, shown } from "./record-key.ts";
 import type { DeleteOptions, PutOptions, PutResult, RecordsContext, UpdateOptions } from "./record-types.ts";
 import { outranks } from "../online/row-rank.ts";
+import { batchOfGiven } from "../definition/given-rows.ts";
 import { batchOfRows, checkBatch, type SourceRow, sourceSchema } from "../definition/source-columns.ts";
 
 const nowUs = ({ clock }: RecordsContext): number => Math.round(clock.nowMs() * 1000);
@@ -24,7 +25,7 @@ export async function putRows(
   signal?.throwIfAborted();
   if (ttlMs !== undefined && !(ttlMs > 0)) throw new RangeError(`ttlMs must be above 0, not ${ttlMs}.`);
   const where = `The rows put into the view "${view.name}"`;
-  const batch = "columns" in given ? given : batchOfRows(where, view, given);
+  const batch = batchOfGiven(where, view, given);
   checkBatch(where, sourceSchema(view), batch);
   const writtenUs = nowUs(context);
   const failedRules = await gated(context, view, batch);

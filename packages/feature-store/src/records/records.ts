@@ -45,6 +45,10 @@ function recordOf(
   wanted: readonly string[] = Object.keys(view.features),
 ): FeatureRecord {
   const names = Object.keys(view.features);
+  const unknown = wanted.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new RangeError(`"${unknown}" is no feature of the view "${view.name}". Features: ${names.join(", ")}.`);
+  }
   const found = values === undefined ? [] : wanted.map((name) => [name, values[names.indexOf(name)] ?? null] as const);
   return {
     status,

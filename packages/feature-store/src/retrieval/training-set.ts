@@ -90,7 +90,10 @@ export async function holdTrainingSet(
 }
 
 /** Throws a RangeError for an engine that is none, a TypeError for a path of what is to stay in memory. */
-export function checkHistoryOptions({ engine = "auto", inMemory = false, path }: HistoryOptions): void {
+export function checkHistoryOptions({ engine = "auto", inMemory = false, path, asKnown }: HistoryOptions): void {
+  if (asKnown !== undefined && asKnown !== "available" && asKnown !== "created") {
+    throw new RangeError(`"asKnown" must be "available" or "created", not "${String(asKnown)}".`);
+  }
   if (!ENGINES.includes(engine)) {
     throw new RangeError(`"engine" must be ${ENGINES.map((name) => `"${name}"`).join(", ")}, not "${String(engine)}".`);
   }

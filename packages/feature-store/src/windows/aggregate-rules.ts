@@ -19,7 +19,11 @@ export function aggregateProblem(
 ): AggregateProblem | undefined {
   const { kind, input, windowMs, window, amount, share, approximate } = aggregate;
   if (!(windowMs > 0 && Number.isFinite(windowMs))) {
-    return [`the window of "${name}" is ${windowMs} ms`, "Give a length above 0."];
+    const example = kind === "count" ? "count(hours(1))" : `${kind}("${input ?? "column"}", …, hours(1))`;
+    return [
+      `the window of "${name}" is ${typeof windowMs === "number" ? `${windowMs} ms` : String(windowMs)}`,
+      `Give milliseconds above 0, or a window such as \`tumbling(days(1))\`, as the last argument: \`${example}\`.`,
+    ];
   }
   if (input !== undefined && !Object.hasOwn(inputs, input)) {
     return [`"${name}" is of "${input}"`, "Declare it under `inputs` with its type."];
