@@ -79,6 +79,18 @@ const processing = (directory: string) => ({
   limits: { wallTimeMs: 5_000 },
 });
 
+/** A training job that makes nothing. */
+const training = (directory: string) => ({
+  id: ids.next(),
+  run: { command: ["true"] as const },
+  directory,
+  hyperparameters: { epochs: 1 },
+  hosts: ["algo-1"] as const,
+  currentHost: "algo-1",
+  instanceType: "local",
+  limits: { wallTimeMs: 5_000 },
+});
+
 export async function openTable(folder: string): Promise<FailureTable> {
   const options = { directory: `${folder}/jobs`, maxCpus: 8, gpus: ["0"], retryDelayMs: 1, maxEventBytes: 1_000_000 };
   const open = await jobs.openJobs(options);
@@ -99,17 +111,32 @@ export async function openTable(folder: string): Promise<FailureTable> {
           jobs.runProcessing,
           async () => [open, processing(`${folder}/processing-${(count += 1)}`), { signal }],
           {
-            JOBS_PROCESSING_DIRECTORY_TAKEN: async () => {
+            JOBS_DIRECTORY_TAKEN: async () => {
               await jobs.runProcessing(open, processing(`${folder}/taken`));
               await jobs.runProcessing(open, { ...processing(`${folder}/taken`), id: "another" });
             },
-            JOBS_PROCESSING_INPUT_MISSING: () =>
+            JOBS_INPUT_MISSING: () =>
               jobs.runProcessing(open, {
                 ...processing(`${folder}/none`),
                 inputs: { raw: { path: `${folder}/none.csv` } },
               }),
           },
         ),
+        rounds: 20,
+      },
+      runTraining: {
+        ...well(jobs.runTraining, async () => [open, training(`${folder}/training-${(count += 1)}`), { signal }], {
+          JOBS_DIRECTORY_TAKEN: async () => {
+            await jobs.runTraining(open, training(`${folder}/trained`));
+            await jobs.runTraining(open, { ...training(`${folder}/trained`), id: "another" });
+          },
+          JOBS_INPUT_MISSING: () =>
+            jobs.runTraining(open, {
+              ...training(`${folder}/no-data`),
+              channels: { train: { path: `${folder}/no-rows.csv` } },
+            }),
+          JOBS_LINK_TAKEN: () => jobs.runTraining(open, { ...training(`${folder}/linked`), linkedAs: folder }),
+        }),
         rounds: 20,
       },
       ...(await launched(open)),

@@ -8,7 +8,7 @@ export {
   type ProcessingSpec,
   runProcessing,
 } from "./processing.ts";
-export type { ProcessingFile, ProcessingFiles, ProcessingInput } from "./processing-files.ts";
+export type { JobFile, JobFiles, JobInput } from "./job-files.ts";
 export {
   encodeFrame,
   parseSupervisorFrame,
@@ -19,3 +19,12 @@ export {
   type WorkerFrame,
   type WorkerPhase,
 } from "./protocol.ts";
+export {
+  runTraining,
+  type TrainingChannel,
+  type TrainingContext,
+  type TrainingOptions,
+  type TrainingProgram,
+  type TrainingResult,
+  type TrainingSpec,
+} from "./training.ts";
