@@ -16,6 +16,7 @@ const spec = (id: string): JobSpec => ({
   limits: { wallTimeMs: 5_000, graceMs: 50 },
   resources: { cpus: 1, gpus: 0 },
   retries: 0,
+  metrics: [{ name: "loss", regex: "loss=(.*)" }],
 });
 
 const protocolInvalid = (call: () => unknown) => ({ JOBS_PROTOCOL_INVALID: call });
@@ -44,6 +45,7 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
   const log = storage.openMemoryEventLog();
   await open.writeEvents(log);
   return {
+    readMetrics: well(jobs.readMetrics, () => [over, { signal }]),
     ...methods("openJobs()", () => open, {
       launch: [
         () => [spec(ids.next()), { signal }],

@@ -43,6 +43,7 @@ export function planAttempt(
       MILLWRIGHT_JOB_OUTPUT: join(work, "output"),
       MILLWRIGHT_JOB_MARK: mark,
     },
+    metrics: spec.metrics ?? [],
     mask: createMask(spec.environment ?? {}),
     start: startFrame(spec, attempt, work, graceMs, heartbeatTimeoutMs),
     mark,

@@ -17,6 +17,7 @@ import {
   type JobSpec,
 } from "@millwright/contracts";
 import { directoryTaken, specInvalid } from "./errors.ts";
+import { createSeriesBuilder, type MetricSeries, seriesOfJson } from "./metric-series.ts";
 import { type JobFiles, type JobInput, readJson, writeJson } from "./job-files.ts";
 
 /** What is given beside the spec of a job that has a directory of its own. */
@@ -63,15 +64,20 @@ export function checkInputs(
  * @param identity What makes two specs the same work. @param file Where the result is kept.
  * @returns the result of the same job where it has ended before. Throws `JOBS_DIRECTORY_TAKEN` where another one has the directory.
  */
-export async function endedBefore(root: string, id: string, identity: object, file: string): Promise<unknown> {
+export async function endedBefore(
+  root: string,
+  id: string,
+  identity: object,
+  file: string,
+): Promise<object | undefined> {
   const digest = digestOfJson(identity);
   for (const name of [file, "staged.json"]) {
     const kept = (await readJson(join(root, name))) as
-      | { readonly spec?: string; readonly result?: unknown }
+      | { readonly spec?: string; readonly result?: { readonly metrics: MetricSeries } }
       | undefined;
     if (kept === undefined) continue;
     if (kept.spec !== digest) throw directoryTaken(root, id);
-    return kept.result;
+    return kept.result === undefined ? undefined : { ...kept.result, metrics: seriesOfJson(kept.result.metrics) };
   }
   return undefined;
 }
@@ -90,18 +96,28 @@ export async function stageOnce<Staged extends object>(
   return staged;
 }
 
+/** How a job ended, and what it said of its metrics. */
+export interface Followed {
+  readonly result: JobResult;
+  readonly metrics: MetricSeries;
+}
+
 /** Waits for the job and tells of it meanwhile; on abort the job is stopped. */
 export async function follow(
   job: JobHandle,
   { signal, onEvent }: Pick<DirectoryJobOptions, "signal" | "onEvent">,
-): Promise<JobResult> {
+): Promise<Followed> {
+  const builder = createSeriesBuilder();
   const telling = (async () => {
-    if (onEvent !== undefined) for await (const event of job.events()) onEvent(event);
+    for await (const event of job.events()) {
+      builder.add(event);
+      onEvent?.(event);
+    }
   })();
   try {
     const result = await job.result({ signal });
     await telling;
-    return result;
+    return { result, metrics: builder.series() };
   } catch (error) {
     if (signal?.aborted === true) await job.stop("The caller aborted the job.");
     await telling.catch(() => {});

@@ -1,6 +1,6 @@
 import type { CallOptions, JobEvent } from "@millwright/contracts";
 import { EventWindow, type NumberedEvent } from "./event-window.ts";
-import { LogFile } from "./log-file.ts";
+import { lineOf, LogFile } from "./log-file.ts";
 
 /** The events of one job: a bounded part in memory for walkers, and a bounded part of logs and messages on disk. */
 export interface EventJournal {
@@ -91,7 +91,7 @@ class JobEventJournal implements EventJournal {
   }
 
   #keep(event: JobEvent): void {
-    this.#log.write(`${JSON.stringify({ sequence: this.#next, event })}\n`);
+    this.#log.write(lineOf({ sequence: this.#next, event }));
     this.#show(this.#next, event);
   }
 

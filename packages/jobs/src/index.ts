@@ -1,5 +1,6 @@
 export { JobsError, type JobsErrorCode } from "./errors.ts";
 export { type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
+export { type MetricPoint, type MetricSeries, readMetrics } from "./metric-series.ts";
 export {
   type ProcessingContext,
   type ProcessingOptions,

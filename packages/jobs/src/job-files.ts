@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { constants, cp, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type ArtifactStore, createDigestBuilder, type Digest, digestOfJson } from "@millwright/contracts";
+import { toJsonNumber } from "./metric-series.ts";
 import { inputMissing, writeFailure } from "./errors.ts";
 
 /** A file of an input or an output, by its path below the input's or output's own folder, with `/` between names. */
@@ -113,7 +114,9 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(draft, "w");
     try {
-      await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+      await file.writeFile(
+        `${JSON.stringify(value, (_, each: unknown) => (typeof each === "number" ? toJsonNumber(each) : each), 2)}\n`,
+      );
       await file.sync();
     } finally {
       await file.close();

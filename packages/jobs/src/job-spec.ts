@@ -1,5 +1,6 @@
 import type { JobSpec } from "@millwright/contracts";
 import { moduleUnusable, specInvalid } from "./errors.ts";
+import { checkMetrics } from "./metric-reader.ts";
 
 const positive = (field: string, value: number | undefined): void => {
   if (value !== undefined && !(value > 0)) throw specInvalid(field, value, "a number above 0");
@@ -27,6 +28,7 @@ export function checkSpec(spec: JobSpec): void {
   for (const [name, value] of Object.entries(spec.environment ?? {}))
     if (typeof value !== "string" || value.includes("\0"))
       throw specInvalid(`environment.${name}`, typeof value, "a text without NUL");
+  checkMetrics(spec.metrics ?? []);
   positive("limits.wallTimeMs", limits?.wallTimeMs);
   positive("limits.memoryBytes", limits?.memoryBytes);
   positive("limits.graceMs", limits?.graceMs);

@@ -22,10 +22,14 @@ import {
   stageOnce,
 } from "./directory-job.ts";
 import { specInvalid } from "./errors.ts";
+import type { MetricSeries } from "./metric-series.ts";
 import { filesBelow, type JobFiles, type JobInput, makeEmpty, stageInput, writeJson } from "./job-files.ts";
 
 /** A job that makes named outputs of named inputs. */
-export interface ProcessingSpec extends Pick<JobSpec, "id" | "environment" | "limits" | "resources" | "retries"> {
+export interface ProcessingSpec extends Pick<
+  JobSpec,
+  "id" | "environment" | "limits" | "resources" | "retries" | "metrics"
+> {
   /**
    * A module, whose input is `ProcessingContext`, or a command, which finds its folders below `$MILLWRIGHT_PROCESSING_DIRECTORY`. Either writes its
    * failure to `$MILLWRIGHT_JOB_OUTPUT/failure`.
@@ -67,6 +71,8 @@ export interface ProcessingResult extends Omit<JobResult, "attempts"> {
   readonly inputs: Readonly<Record<string, JobFiles>>;
   /** Of a job that did not complete, what it had written by then. */
   readonly outputs: Readonly<Record<string, JobFiles>>;
+  /** What the job said of its metrics. */
+  readonly metrics: MetricSeries;
   readonly endedAtMs: number;
 }
 
@@ -91,7 +97,7 @@ export async function runProcessing(
   if (ended !== undefined) return ended as ProcessingResult;
   const { inputs } = await stageOnce(root, identity, () => stage(root, spec, options));
   const job = await launcher.launch(jobOf(root, spec), { signal });
-  const result = await follow(job, options);
+  const { result, metrics } = await follow(job, options);
   const outputs = await collectOutputs(root, spec);
   const missing = Object.entries(spec.outputs ?? {}).find(
     ([name, { optional = false }]) => !optional && outputs[name]?.files.length === 0,
@@ -113,6 +119,7 @@ export async function runProcessing(
     code,
     inputs,
     outputs,
+    metrics,
     endedAtMs: clock.nowMs(),
   };
   // A job that was interrupted goes on under the next call.
@@ -167,7 +174,7 @@ function foldersOf(root: string, kind: "input" | "output", named: object | undef
 }
 
 function jobOf(root: string, spec: ProcessingSpec): JobSpec {
-  const { id, run, environment, limits, resources, retries } = spec;
+  const { id, run, environment, limits, resources, retries, metrics } = spec;
   const context: ProcessingContext = {
     inputs: foldersOf(root, "input", spec.inputs),
     outputs: foldersOf(root, "output", spec.outputs),
@@ -180,6 +187,7 @@ function jobOf(root: string, spec: ProcessingSpec): JobSpec {
     limits,
     resources,
     retries,
+    metrics,
   };
 }
 

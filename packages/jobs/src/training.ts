@@ -17,6 +17,7 @@ import {
   type DirectoryJobOptions,
   endedBefore,
   follow,
+  type Followed,
   keepFiles,
   lineageOf,
   stageOnce,
@@ -24,6 +25,7 @@ import {
 import { createMask } from "./environment.ts";
 import { linkTaken, specInvalid, writeFailure } from "./errors.ts";
 import { filesBelow, type JobFiles, type JobInput, keepShard, makeEmpty, stageInput, writeJson } from "./job-files.ts";
+import type { MetricSeries } from "./metric-series.ts";
 import { cutReason, readFailure } from "./outcome.ts";
 import { writeArchive } from "./tar.ts";
 import {
@@ -60,7 +62,10 @@ export type TrainingProgram =
   | { readonly module: string };
 
 /** A training job under SageMaker's container contract. */
-export interface TrainingSpec extends Pick<JobSpec, "id" | "environment" | "limits" | "resources" | "retries"> {
+export interface TrainingSpec extends Pick<
+  JobSpec,
+  "id" | "environment" | "limits" | "resources" | "retries" | "metrics"
+> {
   readonly run: TrainingProgram;
   /** A folder for this job alone: what is `/opt/ml` in SageMaker's container, and `training.json`. */
   readonly directory: string;
@@ -104,6 +109,8 @@ export interface TrainingResult extends JobResult {
   readonly outputData: JobFiles;
   /** Where the archives are, if they were asked for. */
   readonly archives?: { readonly model: string; readonly outputData?: string | undefined } | undefined;
+  /** What the job said of its metrics: by its module, and in its lines by `metrics` of the spec. */
+  readonly metrics: MetricSeries;
   readonly endedAtMs: number;
 }
 
@@ -138,12 +145,13 @@ export async function runTraining(
   const setting = settingOf(spec, trainingFolders(resolve(spec.linkedAs ?? root)));
   const staged = await stageOnce(root, identity, () => stage(trainingFolders(root), spec, setting, options));
   const unlink = await link(spec.linkedAs, root);
-  let verdict: JobResult;
+  let followed: Followed;
   try {
-    verdict = await run(launcher, spec, setting, root, options);
+    followed = await run(launcher, spec, setting, root, options);
   } finally {
     await unlink();
   }
+  const { result: verdict, metrics } = followed;
   const made = await collect(root, spec, verdict, signal);
   const code = staged.code ?? (await codeDigest(spec.run as JobSpec["run"]));
   const { channels } = staged;
@@ -154,6 +162,7 @@ export async function runTraining(
     code,
     channels,
     ...made,
+    metrics,
     endedAtMs: clock.nowMs(),
   };
   // A job that was interrupted goes on under the next call.
@@ -278,25 +287,27 @@ async function run(
   setting: TrainingSetting,
   root: string,
   { signal, onEvent }: TrainingOptions,
-): Promise<JobResult> {
+): Promise<Followed> {
   const job = await launcher.launch(jobOf(spec, setting), { signal });
   let startedAtMs = 0;
   const watch = (event: JobEvent): void => {
     if (event.kind === "state" && event.state === "starting") startedAtMs = event.timeMs;
     onEvent?.(event);
   };
-  const result = await follow(job, { signal, onEvent: watch });
-  if (result.state !== "failed" || (result.exitCode ?? 0) === 0) return result;
+  const followed = await follow(job, { signal, onEvent: watch });
+  const { result } = followed;
+  if (result.state !== "failed" || (result.exitCode ?? 0) === 0) return followed;
   const path = join(root, "output", "failure");
   // What an earlier attempt wrote is not why this one failed. File systems keep times in steps of some milliseconds.
   const writtenAtMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? -1;
   const written = writtenAtMs < startedAtMs - 20 ? undefined : await readFailure(path);
-  if (written === undefined) return result;
-  return { ...result, failureReason: cutReason(createMask(spec.environment ?? {})(written)) };
+  if (written === undefined) return followed;
+  const failureReason = cutReason(createMask(spec.environment ?? {})(written));
+  return { ...followed, result: { ...result, failureReason } };
 }
 
 function jobOf(spec: TrainingSpec, setting: TrainingSetting): JobSpec {
-  const { id, run: program, environment, limits, resources, retries } = spec;
+  const { id, run: program, environment, limits, resources, retries, metrics } = spec;
   const { folders, channels } = setting;
   const told = {
     TRAINING_JOB_ARN: `arn:aws:sagemaker:local:000000000000:training-job/${id}`,
@@ -305,7 +316,7 @@ function jobOf(spec: TrainingSpec, setting: TrainingSetting): JobSpec {
     ...environment,
     ...trainingEnvironment(setting),
   };
-  const shared = { id, environment: told, limits, resources, retries };
+  const shared = { id, environment: told, limits, resources, retries, metrics };
   if ("module" in program) {
     const { model, outputData, checkpoints, data } = folders;
     const context: TrainingContext = {

@@ -43,6 +43,7 @@ test(
       hyperparameters: { epochs: 300, "learning-rate": 0.05, optimizer: "sgd" },
       channels: setting.channels,
       archive: true,
+      metrics: [{ name: "train:loss", regex: "epoch=(?P<epoch>\\d+); train_loss=(.*?);" }],
     };
     const onEvent = (event: JobEvent): void => void (event.kind === "log" && lines.push(event.line));
     const result = await runTraining(opened.jobs, spec, { onEvent });
@@ -52,6 +53,9 @@ test(
       model: { files: [{ path: "model.json" }] },
       outputData: { files: [{ path: "report.json" }] },
     });
+    const losses = result.metrics["train:loss"]!;
+    expect(losses.map(({ epoch }) => epoch)).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
+    expect(losses.at(-1)!.value).toBeLessThan(losses[0]!.value / 100);
     const model = JSON.parse(await readFile(join(spec.directory, "model", "model.json"), "utf8")) as object;
     expect(model).toEqual({ slope: expect.closeTo(2, 3), intercept: expect.closeTo(1, 3) });
     const report = JSON.parse(await readFile(join(spec.directory, "output", "data", "report.json"), "utf8")) as object;

@@ -134,6 +134,13 @@ test("a module is given its folders and hyperparameters; lineage says what was m
   };
   const result = await runTraining(opened.jobs, setting.spec, { events: { append } });
   expect(result).toMatchObject({ state: "completed", value: { folders: [0, 0] } });
+  const points = result.metrics["loss"]!.map(({ value, step, epoch }) => [value, step, epoch]);
+  expect(points).toEqual([
+    [0.5, 0, 1],
+    [NaN, 1, 1],
+    [Infinity, 2, 1],
+  ]);
+  expect(await runTraining(opened.jobs, setting.spec)).toEqual(result);
   const model = JSON.parse(await readFile(join(setting.spec.directory, "model", "model.json"), "utf8")) as object;
   expect(model).toEqual({ files: ["rows.csv"], hyperparameters: setting.spec.hyperparameters });
   expect(result.code).toBe(digestOf(readFileSync(new URL(fixture("trains.js")))));
