@@ -16,6 +16,7 @@ const spec = (id: string): JobSpec => ({
   limits: { wallTimeMs: 5_000, graceMs: 50 },
   resources: { cpus: 1, gpus: 0 },
   retries: 0,
+  traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
   metrics: [{ name: "loss", regex: "loss=(.*)" }],
 });
 
@@ -38,6 +39,10 @@ const frames: Subjects = {
   openWorkerChannel: well(openWorkerChannel, () => [], { JOBS_NOT_A_WORKER: () => openWorkerChannel() }),
 };
 
+async function drained(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items);
+}
+
 async function launched(open: jobs.Jobs): Promise<Subjects> {
   const over = await open.launch(spec("over"));
   await over.result();
@@ -58,6 +63,7 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
       ],
       attach: [() => ["over", { signal }], unknown(() => open.attach("none"))],
       history: [() => ["over", { signal }], unknown(() => open.history("none"))],
+      logs: [() => ["over", { tail: 1, follow: true, signal }], unknown(() => drained(open.logs("none")))],
       writeEvents: [
         () => [log, { signal }],
         { JOBS_EVENTS_ALREADY_WRITTEN: () => open.writeEvents(storage.openMemoryEventLog()) },

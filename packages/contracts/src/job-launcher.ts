@@ -19,6 +19,8 @@ export interface JobSpec {
   readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
   /** Times to start again after a failure whose category is `transient` or after an interruption. Default: 0. */
   readonly retries?: number | undefined;
+  /** The trace that the job belongs to, as W3C Trace Context writes it: its process is told by `TRACEPARENT`, and its events and log lines carry it. */
+  readonly traceparent?: string | undefined;
   /** What to read off the lines of the job, as metrics; at most 40. Default: nothing. */
   readonly metrics?: readonly MetricDefinition[] | undefined;
   /** The event that the job is launched because of: the cause of its first one. */

@@ -36,6 +36,7 @@ export function planAttempt(
     environment: {
       ...safeEnvironment(parentEnvironment),
       ...(gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus.join(",") }),
+      ...(spec.traceparent === undefined ? {} : { TRACEPARENT: spec.traceparent }),
       ...spec.environment,
       MILLWRIGHT_JOB_ID: spec.id,
       MILLWRIGHT_JOB_ATTEMPT: String(attempt),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
 import type { Clock, JsonValue, MetricDefinition } from "@millwright/contracts";
+import type { Mask } from "./environment.ts";
 import type { EventJournal } from "./event-journal.ts";
 import { protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
@@ -31,7 +32,7 @@ export interface AttemptOptions {
   readonly memoryPollMs: number;
   readonly clock: Clock;
   readonly journal: EventJournal;
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
   /** What is read off the lines. */
   readonly metrics: readonly MetricDefinition[];
   /** Called when the module is ready, with `training`, and for each phase it names. */
@@ -197,7 +198,7 @@ class Supervision implements Attempt {
   async #pump(stream: "stdout" | "stderr", source: Readable | null): Promise<void> {
     if (source === null) return;
     const { journal } = this.#options;
-    const splitter = createLineSplitter(longestLine, (line, cut) => this.#lines.take(stream, cut ? `${line}…` : line));
+    const splitter = createLineSplitter(longestLine, (line, cut) => this.#lines.take(stream, line, cut));
     try {
       for await (const chunk of source) {
         splitter.push(chunk as Buffer);

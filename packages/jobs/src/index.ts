@@ -1,4 +1,5 @@
 export { JobsError, type JobsErrorCode } from "./errors.ts";
+export type { LogLine, LogOptions } from "./job-logs.ts";
 export { type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
 export { type MetricPoint, type MetricSeries, readMetrics } from "./metric-series.ts";
 export {

@@ -1,4 +1,4 @@
-import type { JobSpec } from "@millwright/contracts";
+import { type JobSpec, readTraceparent } from "@millwright/contracts";
 import { moduleUnusable, specInvalid } from "./errors.ts";
 import { checkMetrics } from "./metric-reader.ts";
 
@@ -22,7 +22,9 @@ export function checkSpec(spec: JobSpec): void {
       throw moduleUnusable(spec.run.module, "it is not a file URL");
   } else if (!isCommand(spec.run.command))
     throw specInvalid("run.command", spec.run.command, "a program and its arguments");
-  const { limits, resources, retries, causedBy } = spec;
+  const { limits, resources, retries, causedBy, traceparent } = spec;
+  if (traceparent !== undefined && (typeof traceparent !== "string" || readTraceparent(traceparent) === undefined))
+    throw specInvalid("traceparent", traceparent, "what W3C Trace Context calls so");
   if (causedBy !== undefined && (typeof causedBy !== "string" || causedBy === ""))
     throw specInvalid("causedBy", causedBy, "the id of an event");
   for (const [name, value] of Object.entries(spec.environment ?? {}))
