@@ -20,6 +20,7 @@ export const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failure
     readNow: [() => ["group", "ann"], fails, few],
     update: [() => ["group", ["ann"], () => Uint8Array.of(1), { signal }], {}, few],
     scan: [() => ["group", { signal }], {}, few],
+    ...(store.purge === undefined ? {} : { purge: [() => ["group", "ann", { signal }], {}, few] }),
   });
 
 /** The methods of a source of features that takes one service, `plans`. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { closed, systemClock, type Clock } from "@millwright/contracts";
+import { type CallOptions, closed, systemClock, type Clock } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { purgeLmdb } from "../keyed/lmdb-purge.ts";
 import {
   changesOf,
   copyOf,
@@ -8,6 +9,7 @@ import {
   type KeyedChange,
   type KeyedEntry,
   type KeyedOnlineStore,
+  type Unpurged,
 } from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
@@ -20,6 +22,7 @@ export interface LmdbDatabase {
     readonly start: string;
     readonly end: string;
     readonly exclusiveStart: boolean;
+    readonly reverse?: boolean;
     readonly limit: number;
   }): Iterable<{ readonly key: string; readonly value: Uint8Array }>;
   transaction<Result>(action: () => Result): Promise<Result>;
@@ -35,6 +38,10 @@ export interface LmdbRootDatabase {
     readonly encoding: "binary";
     readonly keyEncoding: "ordered-binary";
   }): LmdbDatabase;
+  /** With `lastPageNumber`, the last page of the file. */
+  getStats(): object;
+  /** Where the file is. */
+  readonly path?: string | undefined;
 }
 
 export interface LmdbOnlineStoreOptions {
@@ -70,10 +77,11 @@ export function openLmdbOnlineStore(root: LmdbRootDatabase, options: LmdbOnlineS
     );
   }
   const database = root.openDB({ name, encoding: "binary", keyEncoding: "ordered-binary" });
-  return createStore({ database, name, toDisk: flush === "disk", clock });
+  return createStore({ root, database, name, toDisk: flush === "disk", clock });
 }
 
 interface Target {
+  readonly root: LmdbRootDatabase;
   readonly database: LmdbDatabase;
   readonly name: string;
   readonly toDisk: boolean;
@@ -98,10 +106,7 @@ function createStore(target: Target): KeyedOnlineStore {
     async read(group, keys, { signal } = {}) {
       check(signal);
       renew();
-      return keys.map((key) => {
-        const bytes = readEntry(database, group, key);
-        return bytes === undefined ? undefined : copyOf(bytes);
-      });
+      return keys.map((key) => copyOfEntry(database, group, key));
     },
     readNow(group, key) {
       if (isClosed) throw closed("The online store");
@@ -132,11 +137,33 @@ function createStore(target: Target): KeyedOnlineStore {
         start = found.at(-1)!.key;
       }
     },
+    async purge(group, key, { signal } = {}) {
+      check(signal);
+      return await purgeEntry(target, group, key, { signal, underway });
+    },
     async [Symbol.asyncDispose]() {
       isClosed = true;
       await Promise.allSettled(underway);
     },
   };
+}
+
+/** @param options.underway What closing the store waits for. */
+async function purgeEntry(
+  target: Target,
+  group: string,
+  key: string,
+  { underway, signal }: CallOptions & { readonly underway: Set<Promise<void>> },
+): Promise<readonly Unpurged[]> {
+  const stored = storedKey(group, key);
+  const purging = purgeLmdb(target, { stored, texts: [stored, key], signal });
+  const done = purging.then(ignore, ignore);
+  underway.add(done);
+  try {
+    return await purging;
+  } finally {
+    underway.delete(done);
+  }
 }
 
 async function writeEntries(
@@ -203,6 +230,8 @@ function namedPrefix(group: string): string {
   return prefix;
 }
 
+const storedKey = (group: string, key: string): string =>
+  key.length <= LONGEST_KEY ? `${prefixOf(group)}=${key}` : hashedKey(group, key);
 const hashedKey = (group: string, key: string): string => `${prefixOf(group)}#${digestOf(key)}`;
 
 /** @returns bytes that are good until the next call on the database, of a length that only `length` tells. */
@@ -217,6 +246,11 @@ function readEntry(database: LmdbDatabase, group: string, key: string): Uint8Arr
   return entry.key === key ? entry.bytes : undefined;
 }
 
+function copyOfEntry(database: LmdbDatabase, group: string, key: string): Uint8Array | undefined {
+  const bytes = readEntry(database, group, key);
+  return bytes === undefined ? undefined : copyOf(bytes);
+}
+
 let lastBuffer: Uint8Array | undefined;
 let lastBytes: Uint8Array = new Uint8Array(0);
 
@@ -228,7 +262,7 @@ function exactBytes(buffer: Uint8Array): Uint8Array {
 }
 
 function writeEntry(database: LmdbDatabase, group: string, key: string, bytes: Uint8Array | null): void {
-  const stored = key.length <= LONGEST_KEY ? `${prefixOf(group)}=${key}` : hashedKey(group, key);
+  const stored = storedKey(group, key);
   if (bytes === null) database.remove(stored);
   else database.put(stored, key.length <= LONGEST_KEY ? bytes : longValue(key, bytes));
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { abortable, type CallOptions, closed } from "@millwright/contracts";
-import { notSynchronous, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import { notSynchronous, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
@@ -61,6 +61,13 @@ export async function openPostgresOnlineStore(
   return createStore(rows, await abortable(rows.prepare(), signal));
 }
 
+const SERVER_FILES: Unpurged = {
+  path: "the files of the PostgreSQL server",
+  reason:
+    "dead rows stand in the table until it is vacuumed, and in the write-ahead log, its archive and replicas for longer",
+  remedy: "Run VACUUM FULL on the table, and let archived logs and base backups of before expire.",
+};
+
 function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
   const underway = new Set<Promise<unknown>>();
   let isClosed = false;
@@ -112,6 +119,10 @@ function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
         if (page.entries.length < STATEMENT_ENTRIES) return;
         after = page.last;
       }
+    },
+    async purge(_group, _key, { signal } = {}) {
+      check(signal);
+      return [SERVER_FILES];
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
