@@ -21,12 +21,5 @@ export {
   type WorkerFrame,
   type WorkerPhase,
 } from "./protocol.ts";
-export {
-  runTraining,
-  type TrainingChannel,
-  type TrainingContext,
-  type TrainingOptions,
-  type TrainingProgram,
-  type TrainingResult,
-  type TrainingSpec,
-} from "./training.ts";
+export { runTraining, type TrainingOptions, type TrainingResult } from "./training.ts";
+export type { TrainingChannel, TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";

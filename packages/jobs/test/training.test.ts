@@ -46,7 +46,7 @@ test("TR-1: the three files of input/config are those of SageMaker's container",
     network_interface_name: "eth0",
   });
   expect((await readdir(directory)).toSorted()).toEqual(
-    ["checkpoints", "code", "input", "model", "output", "staged.json", "training.json"].toSorted(),
+    ["begun.json", "checkpoints", "code", "input", "model", "output", "staged.json", "training.json"].toSorted(),
   );
   expect(await readdir(join(directory, "output"))).toEqual(["data"]);
   expect(await readdir(join(directory, "input", "data", "train"))).toEqual(["rows.csv"]);
@@ -236,6 +236,15 @@ test("run again, an ended job gives its result, and a directory that holds anoth
   });
 });
 
+test("a directory with somebody else's files in the folders of a training job is refused, and left as it is", async () => {
+  await using opened = await openTestJobs();
+  await using setting = await openSetting();
+  await mkdir(join(setting.spec.directory, "model"), { recursive: true });
+  await writeFile(join(setting.spec.directory, "model", "precious.bin"), "weights");
+  await expect(runTraining(opened.jobs, setting.spec)).rejects.toMatchObject({ code: "JOBS_DIRECTORY_TAKEN" });
+  expect(await readFile(join(setting.spec.directory, "model", "precious.bin"), "utf8")).toBe("weights");
+});
+
 test("wrong specs are refused by name before anything is copied", async () => {
   await using opened = await openTestJobs();
   await using setting = await openSetting();
@@ -246,6 +255,7 @@ test("wrong specs are refused by name before anything is copied", async () => {
     );
   expect(await refused({ channels: { "../up": { path: "x" } } })).toBe("JOBS_SPEC_INVALID");
   expect(await refused({ hyperparameters: { "two words\0": 1 } })).toBe("JOBS_SPEC_INVALID");
+  expect(await refused({ hyperparameters: { "a=b": 1 } })).toBe("JOBS_SPEC_INVALID");
   expect(await refused({ hosts: ["a", "a"] })).toBe("JOBS_SPEC_INVALID");
   expect(await refused({ currentHost: "algo-9" })).toBe("JOBS_SPEC_INVALID");
   expect(await refused({ directory: "" })).toBe("JOBS_SPEC_INVALID");
