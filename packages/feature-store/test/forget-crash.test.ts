@@ -115,6 +115,7 @@ for (const kind of ["log", "lmdb", "sqlite"] as const) {
     const wanted: number[] = [];
     let killed = 0;
     let withLeft = 0;
+    let reachMs = 300;
     for (let round = 0; round < ROUNDS; round++) {
       const now = START + round * DAY;
       const planting = await openErasureStore(kind, root, now);
@@ -125,8 +126,11 @@ for (const kind of ["log", "lmdb", "sqlite"] as const) {
       const writer = kind === "log" ? undefined : await startWriter(kind, root, now, round * 1000 + 100);
       for (let kill = 0; kill < 3; kill++) {
         const program = await begin("forget-once.mjs", [kind, root, String(now + 1)]);
-        const said = await program.killAfter(random.next() * (150 + round * 250));
-        if (!said.includes("done")) killed++;
+        const said = await program.killAfter(random.next() * reachMs);
+        const isKilled = !said.includes("done");
+        if (isKilled) killed++;
+        // Up to where the machine, as busy as it is, is done: kills fall anywhere before.
+        reachMs *= isKilled ? 1.3 : 0.6;
       }
       const again = await openErasureStore(kind, root, now + 1);
       const beside = await again.store.forget("user", { user: CANARY });

@@ -213,7 +213,7 @@ test("FS-32: an entity in every layer is forgotten in one call: no byte of its k
 
 test("FS-32: of a keyed store in LMDB the entry goes, for all views of the entity, and its bytes out of pages that are free or were renewed", async () => {
   await using directory = await temporaryDirectory();
-  const root = open({ path: join(directory.path, "online.lmdb") });
+  const root = open({ path: join(directory.path, "online.lmdb"), overlappingSync: false });
   const openOnline = async () => openLmdbOnlineStore(root, { flush: "system" });
   expect(await forgetPlanted({ folder: directory.path, openOnline })).toEqual([]);
   await root.close();

@@ -61,7 +61,7 @@ export async function openPlace(kind: KeyedKind, directory: string): Promise<Sha
 }
 
 function openLmdb(directory: string): { readonly online: KeyedOnlineStore; close(): Promise<void> } {
-  const root = open({ path: join(directory, "online.lmdb") });
+  const root = open({ path: join(directory, "online.lmdb"), overlappingSync: false });
   return { online: openLmdbOnlineStore(root, { flush: "system" }), close: () => root.close() };
 }
 

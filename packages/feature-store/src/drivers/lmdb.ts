@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type CallOptions, closed, systemClock, type Clock } from "@millwright/contracts";
-import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { onlineFailure, overlappingFlushes } from "../keyed/keyed-errors.ts";
 import { purgeLmdb } from "../keyed/lmdb-purge.ts";
 import {
   changesOf,
@@ -42,14 +42,16 @@ export interface LmdbRootDatabase {
   getStats(): object;
   /** Where the file is. */
   readonly path?: string | undefined;
+  /** Whether flushes of commits overlap with later transactions; where it is not there, they do not. */
+  readonly overlappingSync?: boolean | undefined;
 }
 
 export interface LmdbOnlineStoreOptions {
   /** The database inside the file that the entries stand in; of a file with several, each has its own. Default: `"millwright-online"`. */
   readonly name?: string | undefined;
   /**
-   * When a write counts as kept: `"disk"`, when the disk has it, so that it outlasts a power failure; `"system"`, when the operating system
-   * has it, so that it outlasts this process. Default: `"disk"`.
+   * When a write counts as kept: `"disk"`, when the disk has it, so that it outlasts a power failure; `"system"`, when LMDB has committed it, so that it
+   * outlasts this process, and only where the file was opened with `noSync` the power failure not. Default: `"disk"`.
    */
   readonly flush?: "disk" | "system" | undefined;
   /** Tells how old the state is that `readNow` sees. Default: the machine's. */
@@ -65,19 +67,32 @@ const SNAPSHOT_MS = 1;
 
 /**
  * Keeps entries in an LMDB file: memory-mapped, shared by any number of processes of one machine, of which one writes at a time while all
- * read. The caller opens the file with the package `lmdb`, and closes it: `openLmdbOnlineStore(open({ path: "features.lmdb" }))`.
+ * read. The caller opens the file with the package `lmdb`, and closes it: `openLmdbOnlineStore(open({ path: "features.lmdb", overlappingSync: false }))`.
  *
- * `readNow` may see the state of up to a millisecond ago. Where the disk is full, calls throw `FEATURE_STORE_WRITE_FAILED`.
+ * `overlappingSync: false` is needed: by default the package flushes a commit while later transactions go on, under a mutex that the processes share. Where one
+ * is killed in a flush, the next that takes the mutex for a transaction of its own takes the file for broken (`MDB_PANIC`), and writes no more until it opens
+ * the file again. Without it each commit is on the disk before the next begins.
+ *
+ * `readNow` may see the state of up to a millisecond ago. Throws `FEATURE_STORE_LMDB_OVERLAPPING`; where the disk is full, calls throw
+ * `FEATURE_STORE_WRITE_FAILED`, and `FEATURE_STORE_LMDB_PANIC` where the file is to be opened again.
  */
 export function openLmdbOnlineStore(root: LmdbRootDatabase, options: LmdbOnlineStoreOptions = {}): KeyedOnlineStore {
   const { name = "millwright-online", flush = "disk", clock = systemClock } = options;
   if (typeof (root as Partial<LmdbRootDatabase> | undefined)?.openDB !== "function") {
     throw new TypeError(
-      'openLmdbOnlineStore takes what `open` of the package "lmdb" returns (`npm install lmdb`): openLmdbOnlineStore(open({ path: "features.lmdb" })).',
+      'openLmdbOnlineStore takes what `open` of the package "lmdb" returns (`npm install lmdb`): openLmdbOnlineStore(open({ path: "features.lmdb", overlappingSync: false })).',
     );
   }
-  const database = root.openDB({ name, encoding: "binary", keyEncoding: "ordered-binary" });
-  return createStore({ root, database, name, toDisk: flush === "disk", clock });
+  if (root.overlappingSync === true) throw overlappingFlushes();
+  return createStore({ root, database: openDatabase(root, name), name, toDisk: flush === "disk", clock });
+}
+
+function openDatabase(root: LmdbRootDatabase, name: string): LmdbDatabase {
+  try {
+    return root.openDB({ name, encoding: "binary", keyEncoding: "ordered-binary" });
+  } catch (error) {
+    throw onlineFailure(`the LMDB database "${name}"`, error);
+  }
 }
 
 interface Target {

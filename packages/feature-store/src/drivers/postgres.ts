@@ -81,15 +81,7 @@ function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
       check(signal);
       const parts = partsOf([...new Set(keys)]);
       const found = await abortable(Promise.all(parts.map((part) => rows.read(group, part))), signal);
-      const all = new Map(found.flatMap((part) => [...part]));
-      const given = new Set<string>();
-      return keys.map((key) => {
-        const bytes = all.get(key)?.bytes;
-        // Who asks twice gets two copies.
-        if (bytes === undefined || !given.has(key)) given.add(key);
-        else return new Uint8Array(bytes);
-        return bytes;
-      });
+      return bytesOf(keys, new Map(found.flatMap((part) => [...part])));
     },
     readNow() {
       throw notSynchronous();
@@ -129,6 +121,17 @@ function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
       await Promise.allSettled(underway);
     },
   };
+}
+
+/** The bytes of each key; who asks twice gets two copies. */
+function bytesOf(keys: readonly string[], found: ReadonlyMap<string, Kept>): (Uint8Array | undefined)[] {
+  const given = new Set<string>();
+  return keys.map((key) => {
+    const bytes = found.get(key)?.bytes;
+    if (bytes === undefined || !given.has(key)) given.add(key);
+    else return new Uint8Array(bytes);
+    return bytes;
+  });
 }
 
 /** An entry with its version, which no other entry ever had or will have. */

@@ -105,22 +105,24 @@ export function openForgotten(directory: string): Forgotten {
       asked = now;
       return isNews;
     },
-    async remember(view, key, us) {
-      try {
-        await mkdir(folder, { recursive: true });
-        const path = join(folder, `${hashOf(await saltOf(folder), view, key)}.json`);
-        const before = changedNsOf(folder);
-        // Others see by the time of the folder that somebody was forgotten: it must be another one.
-        do {
-          await writeWhole(path, JSON.stringify({ formatVersion: FORMAT_VERSION, untilUs: us }));
-          if (changedNsOf(folder) === before) await setTimeout(TICK_MS);
-        } while (changedNsOf(folder) === before);
-        await flushDirectory(folder);
-      } catch (error) {
-        throw writeFailure(folder, error);
-      }
-    },
+    remember: async (view, key, us) => await keep(folder, view, key, us),
   };
+}
+
+async function keep(folder: string, view: FeatureView, key: string, untilUs: number): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const path = join(folder, `${hashOf(await saltOf(folder), view, key)}.json`);
+    const before = changedNsOf(folder);
+    // Others see by the time of the folder that somebody was forgotten: it must be another one.
+    do {
+      await writeWhole(path, JSON.stringify({ formatVersion: FORMAT_VERSION, untilUs }));
+      if (changedNsOf(folder) === before) await setTimeout(TICK_MS);
+    } while (changedNsOf(folder) === before);
+    await flushDirectory(folder);
+  } catch (error) {
+    throw writeFailure(folder, error);
+  }
 }
 
 const changedNsOf = (folder: string): bigint | undefined =>
