@@ -16,6 +16,8 @@ const spec = (id: string): JobSpec => ({
   limits: { wallTimeMs: 5_000, graceMs: 50 },
   resources: { cpus: 1, gpus: 0 },
   retries: 0,
+  traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+  metrics: [{ name: "loss", regex: "loss=(.*)" }],
 });
 
 const protocolInvalid = (call: () => unknown) => ({ JOBS_PROTOCOL_INVALID: call });
@@ -37,6 +39,10 @@ const frames: Subjects = {
   openWorkerChannel: well(openWorkerChannel, () => [], { JOBS_NOT_A_WORKER: () => openWorkerChannel() }),
 };
 
+async function drained(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items);
+}
+
 async function launched(open: jobs.Jobs): Promise<Subjects> {
   const over = await open.launch(spec("over"));
   await over.result();
@@ -44,6 +50,7 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
   const log = storage.openMemoryEventLog();
   await open.writeEvents(log);
   return {
+    readMetrics: well(jobs.readMetrics, () => [over, { signal }]),
     ...methods("openJobs()", () => open, {
       launch: [
         () => [spec(ids.next()), { signal }],
@@ -56,6 +63,7 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
       ],
       attach: [() => ["over", { signal }], unknown(() => open.attach("none"))],
       history: [() => ["over", { signal }], unknown(() => open.history("none"))],
+      logs: [() => ["over", { tail: 1, follow: true, signal }], unknown(() => drained(open.logs("none")))],
       writeEvents: [
         () => [log, { signal }],
         { JOBS_EVENTS_ALREADY_WRITTEN: () => open.writeEvents(storage.openMemoryEventLog()) },
@@ -79,6 +87,18 @@ const processing = (directory: string) => ({
   limits: { wallTimeMs: 5_000 },
 });
 
+/** A training job that makes nothing. */
+const training = (directory: string) => ({
+  id: ids.next(),
+  run: { command: ["true"] as const },
+  directory,
+  hyperparameters: { epochs: 1 },
+  hosts: ["algo-1"] as const,
+  currentHost: "algo-1",
+  instanceType: "local",
+  limits: { wallTimeMs: 5_000 },
+});
+
 export async function openTable(folder: string): Promise<FailureTable> {
   const options = { directory: `${folder}/jobs`, maxCpus: 8, gpus: ["0"], retryDelayMs: 1, maxEventBytes: 1_000_000 };
   const open = await jobs.openJobs(options);
@@ -99,17 +119,32 @@ export async function openTable(folder: string): Promise<FailureTable> {
           jobs.runProcessing,
           async () => [open, processing(`${folder}/processing-${(count += 1)}`), { signal }],
           {
-            JOBS_PROCESSING_DIRECTORY_TAKEN: async () => {
+            JOBS_DIRECTORY_TAKEN: async () => {
               await jobs.runProcessing(open, processing(`${folder}/taken`));
               await jobs.runProcessing(open, { ...processing(`${folder}/taken`), id: "another" });
             },
-            JOBS_PROCESSING_INPUT_MISSING: () =>
+            JOBS_INPUT_MISSING: () =>
               jobs.runProcessing(open, {
                 ...processing(`${folder}/none`),
                 inputs: { raw: { path: `${folder}/none.csv` } },
               }),
           },
         ),
+        rounds: 20,
+      },
+      runTraining: {
+        ...well(jobs.runTraining, async () => [open, training(`${folder}/training-${(count += 1)}`), { signal }], {
+          JOBS_DIRECTORY_TAKEN: async () => {
+            await jobs.runTraining(open, training(`${folder}/trained`));
+            await jobs.runTraining(open, { ...training(`${folder}/trained`), id: "another" });
+          },
+          JOBS_INPUT_MISSING: () =>
+            jobs.runTraining(open, {
+              ...training(`${folder}/no-data`),
+              channels: { train: { path: `${folder}/no-rows.csv` } },
+            }),
+          JOBS_LINK_TAKEN: () => jobs.runTraining(open, { ...training(`${folder}/linked`), linkedAs: folder }),
+        }),
         rounds: 20,
       },
       ...(await launched(open)),

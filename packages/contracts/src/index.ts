@@ -111,7 +111,15 @@ export type {
   RunId,
   TrialId,
 } from "./ids.ts";
-export type { JobEvent, JobHandle, JobLauncher, JobLimits, JobResult, JobSpec } from "./job-launcher.ts";
+export type {
+  JobEvent,
+  JobHandle,
+  JobLauncher,
+  JobLimits,
+  JobResult,
+  JobSpec,
+  MetricDefinition,
+} from "./job-launcher.ts";
 export {
   type JobHistory,
   type JobHistoryEntry,

@@ -19,8 +19,23 @@ export interface JobSpec {
   readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
   /** Times to start again after a failure whose category is `transient` or after an interruption. Default: 0. */
   readonly retries?: number | undefined;
+  /** The trace that the job belongs to, as W3C Trace Context writes it: its process is told by `TRACEPARENT`, and its events and log lines carry it. */
+  readonly traceparent?: string | undefined;
+  /** What to read off the lines of the job, as metrics; at most 40. Default: nothing. */
+  readonly metrics?: readonly MetricDefinition[] | undefined;
   /** The event that the job is launched because of: the cause of its first one. */
   readonly causedBy?: EventId | undefined;
+}
+
+/** SageMaker's metric definition: numbers that are read off the lines of a job. */
+export interface MetricDefinition {
+  /** 1 to 255 characters. */
+  readonly name: string;
+  /**
+   * A regular expression of 1 to 500 characters, as Python or JavaScript writes it; every match in a line is a point. Its first group is the value, unless one
+   * is named `value`; groups named `step` and `epoch` say where in the training it was. What is not a number (`NaN` and `inf` are) is no point.
+   */
+  readonly regex: string;
 }
 
 export interface JobLimits {
@@ -38,6 +53,15 @@ export interface JobLimits {
 export type JobEvent =
   | { readonly kind: "state"; readonly state: JobState; readonly timeMs: number; readonly reason?: string | undefined }
   | { readonly kind: "log"; readonly stream: "stdout" | "stderr"; readonly line: string; readonly timeMs: number }
+  /** A number that was read off a line, or that the module said; it may be NaN or infinite. */
+  | {
+      readonly kind: "metric";
+      readonly name: string;
+      readonly value: number;
+      readonly step?: number | undefined;
+      readonly epoch?: number | undefined;
+      readonly timeMs: number;
+    }
   /** What the module sent through the protocol. */
   | { readonly kind: "message"; readonly body: JsonValue; readonly timeMs: number };
 

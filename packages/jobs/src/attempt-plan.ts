@@ -36,6 +36,7 @@ export function planAttempt(
     environment: {
       ...safeEnvironment(parentEnvironment),
       ...(gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus.join(",") }),
+      ...(spec.traceparent === undefined ? {} : { TRACEPARENT: spec.traceparent }),
       ...spec.environment,
       MILLWRIGHT_JOB_ID: spec.id,
       MILLWRIGHT_JOB_ATTEMPT: String(attempt),
@@ -43,6 +44,7 @@ export function planAttempt(
       MILLWRIGHT_JOB_OUTPUT: join(work, "output"),
       MILLWRIGHT_JOB_MARK: mark,
     },
+    metrics: spec.metrics ?? [],
     mask: createMask(spec.environment ?? {}),
     start: startFrame(spec, attempt, work, graceMs, heartbeatTimeoutMs),
     mark,

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
-import type { Clock, JobEvent, JsonValue } from "@millwright/contracts";
+import type { Clock, JsonValue, MetricDefinition } from "@millwright/contracts";
+import type { Mask } from "./environment.ts";
 import type { EventJournal } from "./event-journal.ts";
 import { protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
+import { type LineSink, createLineSink } from "./line-sink.ts";
 import type { Ending, Intervention } from "./outcome.ts";
 import { identify, type ProcessIdentity, residentBytes, signalTree, treeOf } from "./process-tree.ts";
 import {
@@ -30,7 +32,9 @@ export interface AttemptOptions {
   readonly memoryPollMs: number;
   readonly clock: Clock;
   readonly journal: EventJournal;
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
+  /** What is read off the lines. */
+  readonly metrics: readonly MetricDefinition[];
   /** Called when the module is ready, with `training`, and for each phase it names. */
   readonly onPhase: (phase: WorkerPhase) => void;
 }
@@ -54,6 +58,7 @@ class Supervision implements Attempt {
   readonly #options: AttemptOptions;
   readonly #child: ChildProcess;
   readonly #channel: Duplex | undefined;
+  readonly #lines: LineSink;
   readonly #over = new AbortController();
   #unsent: JsonValue[] | undefined = [];
   #result: { readonly value?: JsonValue | undefined } | undefined;
@@ -65,6 +70,7 @@ class Supervision implements Attempt {
 
   constructor(options: AttemptOptions) {
     this.#options = options;
+    this.#lines = createLineSink(options);
     const [file, ...args] = options.command;
     this.#lastLifeMs = options.clock.monotonicMs();
     this.#child = spawn(file, args, {
@@ -177,6 +183,10 @@ class Supervision implements Attempt {
         return onPhase(frame.state);
       case "message":
         return journal.push({ kind: "message", body: frame.body, timeMs: clock.nowMs() });
+      case "metric": {
+        const { type: _, value, ...metric } = frame;
+        return journal.push({ kind: "metric", ...metric, value: Number(value), timeMs: clock.nowMs() });
+      }
       case "result":
         this.#result ??= { value: frame.value };
         return;
@@ -187,14 +197,12 @@ class Supervision implements Attempt {
 
   async #pump(stream: "stdout" | "stderr", source: Readable | null): Promise<void> {
     if (source === null) return;
-    const { journal, clock, mask } = this.#options;
-    const splitter = createLineSplitter(longestLine, (line, cut) => {
-      const event: JobEvent = { kind: "log", stream, line: mask(cut ? `${line}…` : line), timeMs: clock.nowMs() };
-      journal.push(event);
-    });
+    const { journal } = this.#options;
+    const splitter = createLineSplitter(longestLine, (line, cut) => this.#lines.take(stream, line, cut));
     try {
       for await (const chunk of source) {
         splitter.push(chunk as Buffer);
+        this.#lines.flush();
         // Reading no further fills the pipe, and a full pipe slows the process down: its logs cannot exhaust this one's memory.
         await journal.room();
       }
@@ -202,6 +210,7 @@ class Supervision implements Attempt {
       // The stream was destroyed under a process that outlived the job's own.
     }
     splitter.end();
+    this.#lines.flush();
   }
 
   async #watchHeartbeat(): Promise<void> {

@@ -32,15 +32,58 @@ export function safeEnvironment(source: Readonly<Record<string, string | undefin
   return kept;
 }
 
-const secretName = /SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY/i;
+const secretName =
+  /SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|SIGNING_?KEY|ENCRYPTION_?KEY/i;
 const shortestSecret = 6;
+/** Shortest beginning of a secret that is masked where a line was cut in its middle. */
+const shortestBeginning = 3;
 
-/** A function that replaces every secret value of the environment by `***`. Values under 6 characters are left: they would mask ordinary words. */
-export function createMask(environment: Readonly<Record<string, string>>): (text: string) => string {
-  const secrets = Object.entries(environment)
-    .filter(([name, value]) => secretName.test(name) && value.length >= shortestSecret)
-    .map(([, value]) => value)
-    .toSorted((a, b) => b.length - a.length);
+/** The secrets of an environment, longest first: values by their names, the passwords of URLs, each line of a value of several; as they are and as JSON and URLs write them. */
+function secretsOf(environment: Readonly<Record<string, string>>): readonly string[] {
+  const found = Object.entries(environment).flatMap(([name, value]) => {
+    const [, password] = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value) ?? [];
+    if (secretName.test(name)) return value.split(/\r?\n/).flatMap((line) => [line, encodeSafely(line)]);
+    return password === undefined ? [] : [password, decodeSafely(password)];
+  });
+  const written = found.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
+  return [...new Set(written)].filter(({ length }) => length >= shortestSecret).toSorted((a, b) => b.length - a.length);
+}
+
+/** A lone surrogate cannot be encoded. */
+function encodeSafely(text: string): string {
+  try {
+    return encodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function decodeSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Replaces secrets by `***`. @param cut Whether the text goes on in what was dropped: a secret that only begins in it is masked too. */
+export type Mask = (text: string, cut?: boolean) => string;
+
+/** A mask of every secret value of the environment. Values under 6 characters are left: they would mask ordinary words. */
+export function createMask(environment: Readonly<Record<string, string>>): Mask {
+  const secrets = secretsOf(environment);
   if (secrets.length === 0) return (text) => text;
-  return (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+  return (text, cut = false) => {
+    const masked = secrets.reduce((before, secret) => before.replaceAll(secret, "***"), text);
+    if (!cut) return masked;
+    const begun = Math.max(0, ...secrets.map((secret) => beginningLength(masked, secret)));
+    return begun === 0 ? masked : `${masked.slice(0, -begun)}***`;
+  };
+}
+
+/** How many of a text's last characters are the beginning of the secret. */
+function beginningLength(text: string, secret: string): number {
+  for (let length = secret.length - 1; length >= shortestBeginning; length -= 1)
+    if (text.endsWith(secret.slice(0, length))) return length;
+  return 0;
 }

@@ -5,8 +5,9 @@ export type JobsErrorCode =
   | "JOBS_EVENTS_ALREADY_WRITTEN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
-  | "JOBS_PROCESSING_DIRECTORY_TAKEN"
-  | "JOBS_PROCESSING_INPUT_MISSING"
+  | "JOBS_DIRECTORY_TAKEN"
+  | "JOBS_INPUT_MISSING"
+  | "JOBS_LINK_TAKEN"
   | "JOBS_PROTOCOL_INVALID"
   | "JOBS_RECORD_CORRUPT"
   | "JOBS_RESOURCES_IMPOSSIBLE"
@@ -43,21 +44,24 @@ export const notAWorker = (): JobsError =>
     remedy: "Call runWorker only in a module that a job runs; outside, call the function itself.",
   });
 
-export const processingDirectoryTaken = (directory: string, id: string): JobsError =>
-  new JobsError(
-    "JOBS_PROCESSING_DIRECTORY_TAKEN",
-    `"${directory}" holds other work than the spec of "${id}" asks for.`,
-    {
-      category: "user",
-      remedy: "Give the job an id and a directory of its own, or the spec it was begun with.",
-    },
-  );
+export const directoryTaken = (directory: string, id: string): JobsError =>
+  new JobsError("JOBS_DIRECTORY_TAKEN", `"${directory}" holds other work than the spec of "${id}" asks for.`, {
+    category: "user",
+    remedy: "Give the job an id and a directory of its own, or the spec it was begun with.",
+  });
 
-export const processingInputMissing = (name: string, path: string, cause: unknown): JobsError =>
-  new JobsError("JOBS_PROCESSING_INPUT_MISSING", `The input "${name}" is not at "${path}".`, {
+export const inputMissing = (name: string, path: string, cause: unknown): JobsError =>
+  new JobsError("JOBS_INPUT_MISSING", `The input "${name}" is not at "${path}".`, {
     category: "user",
     remedy: "Name a file or a folder that is there and that this process may read.",
     cause,
+  });
+
+export const linkTaken = (path: string, target: string): JobsError =>
+  new JobsError("JOBS_LINK_TAKEN", `"${path}" is there already, and is no link to "${target}".`, {
+    category: "capacity",
+    remedy: "Wait until the job that has it is over, remove what is left there, or run the job without a fixed path.",
+    retryable: true,
   });
 
 export const protocolInvalid = (problem: string): JobsError =>
@@ -83,6 +87,12 @@ export const specInvalid = (field: string, value: unknown, rule: string): JobsEr
   new JobsError("JOBS_SPEC_INVALID", `"${field}" of the job is ${JSON.stringify(value) ?? String(value)}.`, {
     category: "user",
     remedy: `It must be ${rule}.`,
+  });
+
+export const changedMeanwhile = (path: string): JobsError =>
+  new JobsError("JOBS_WRITE_FAILED", `"${path}" was changed while it was packed.`, {
+    category: "user",
+    remedy: "Leave the folders of a job alone until its result is there.",
   });
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {

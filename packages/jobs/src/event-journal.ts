@@ -1,6 +1,6 @@
 import type { CallOptions, JobEvent } from "@millwright/contracts";
 import { EventWindow, type NumberedEvent } from "./event-window.ts";
-import { LogFile } from "./log-file.ts";
+import { lineOf, LogFile } from "./log-file.ts";
 
 /** The events of one job: a bounded part in memory for walkers, and a bounded part of logs and messages on disk. */
 export interface EventJournal {
@@ -11,8 +11,17 @@ export interface EventJournal {
   /** Resolves when there is room for more: whoever pushes much waits for it. */
   room(): Promise<void>;
   walk(options?: CallOptions): AsyncIterable<JobEvent>;
+  /** From a sequence on; without `follow`, to what is there when the walk begins. */
+  walkNumbered(options?: WalkOptions): AsyncIterable<NumberedEvent>;
   /** No more events come: walkers end, the file is closed. */
   end(): Promise<void>;
+}
+
+export interface WalkOptions extends CallOptions {
+  /** Default: 0. */
+  readonly from?: number | undefined;
+  /** Default: true. */
+  readonly follow?: boolean | undefined;
 }
 
 export interface EventJournalOptions {
@@ -64,17 +73,23 @@ class JobEventJournal implements EventJournal {
     await this.#log.room();
   }
 
-  async *walk({ signal }: CallOptions = {}): AsyncGenerator<JobEvent> {
-    for (let position = 0; ;) {
+  async *walk(options: CallOptions = {}): AsyncGenerator<JobEvent> {
+    for await (const { event } of this.walkNumbered(options)) yield event;
+  }
+
+  async *walkNumbered({ from = 0, follow = true, signal }: WalkOptions = {}): AsyncGenerator<NumberedEvent> {
+    const until = follow ? Infinity : this.#next;
+    for (let position = from; position < until;) {
       signal?.throwIfAborted();
       const items = this.#window.from(position, 256);
       if (items.length === 0) {
-        if (this.#ended) return;
+        if (this.#ended || !follow) return;
         await this.#changed(signal);
       }
-      for (const { sequence, event } of items) {
-        yield event;
-        position = sequence + 1;
+      for (const item of items) {
+        if (item.sequence >= until) return;
+        yield item;
+        position = item.sequence + 1;
       }
     }
   }
@@ -91,7 +106,7 @@ class JobEventJournal implements EventJournal {
   }
 
   #keep(event: JobEvent): void {
-    this.#log.write(`${JSON.stringify({ sequence: this.#next, event })}\n`);
+    this.#log.write(lineOf({ sequence: this.#next, event }));
     this.#show(this.#next, event);
   }
 

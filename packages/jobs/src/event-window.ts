@@ -8,13 +8,17 @@ export interface NumberedEvent {
 
 const costOf = (event: JobEvent): number => {
   if (event.kind === "log") return 96 + 2 * event.line.length;
+  if (event.kind === "metric") return 160 + 2 * event.name.length;
   return event.kind === "message" ? 96 + 2 * JSON.stringify(event.body).length : 128;
 };
 
-/** Newest events within a number of bytes; of older ones only the states are kept. */
+const mostOldMetrics = 50_000;
+
+/** Newest events within a number of bytes; of older ones only the states and, up to a number, the metrics are kept. */
 export class EventWindow {
   readonly #maxBytes: number;
   #oldStates: NumberedEvent[] = [];
+  #oldMetrics = 0;
   #items: NumberedEvent[] = [];
   #head = 0;
   #bytes = 0;
@@ -32,12 +36,24 @@ export class EventWindow {
       this.#head += 1;
       this.#bytes -= costOf(oldest.event);
       if (oldest.event.kind === "state") this.#oldStates.push(oldest);
+      else if (oldest.event.kind === "metric") this.#keepMetric(oldest);
       else this.#dropped += 1;
     }
     if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
+  }
+
+  /** Metrics outlive the lines around them; when there are too many, every second one goes. */
+  #keepMetric(metric: NumberedEvent): void {
+    this.#oldStates.push(metric);
+    this.#oldMetrics += 1;
+    if (this.#oldMetrics <= mostOldMetrics) return;
+    let place = 0;
+    this.#oldStates = this.#oldStates.filter(({ event }) => event.kind === "state" || (place += 1) % 2 === 1);
+    this.#oldMetrics = Math.ceil(place / 2);
+    this.#dropped += place - this.#oldMetrics;
   }
 
   /** The events from a sequence on, at most `limit`; with a line in place of those that are gone. */

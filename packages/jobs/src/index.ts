@@ -1,5 +1,7 @@
 export { JobsError, type JobsErrorCode } from "./errors.ts";
+export type { LogLine, LogOptions } from "./job-logs.ts";
 export { type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
+export { type MetricPoint, type MetricSeries, readMetrics } from "./metric-series.ts";
 export {
   type ProcessingContext,
   type ProcessingOptions,
@@ -8,7 +10,7 @@ export {
   type ProcessingSpec,
   runProcessing,
 } from "./processing.ts";
-export type { ProcessingFile, ProcessingFiles, ProcessingInput } from "./processing-files.ts";
+export type { JobFile, JobFiles, JobInput } from "./job-files.ts";
 export {
   encodeFrame,
   parseSupervisorFrame,
@@ -19,3 +21,5 @@ export {
   type WorkerFrame,
   type WorkerPhase,
 } from "./protocol.ts";
+export { runTraining, type TrainingOptions, type TrainingResult } from "./training.ts";
+export type { TrainingChannel, TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";

@@ -1,5 +1,6 @@
-import type { JobSpec } from "@millwright/contracts";
+import { type JobSpec, readTraceparent } from "@millwright/contracts";
 import { moduleUnusable, specInvalid } from "./errors.ts";
+import { checkMetrics } from "./metric-reader.ts";
 
 const positive = (field: string, value: number | undefined): void => {
   if (value !== undefined && !(value > 0)) throw specInvalid(field, value, "a number above 0");
@@ -21,12 +22,15 @@ export function checkSpec(spec: JobSpec): void {
       throw moduleUnusable(spec.run.module, "it is not a file URL");
   } else if (!isCommand(spec.run.command))
     throw specInvalid("run.command", spec.run.command, "a program and its arguments");
-  const { limits, resources, retries, causedBy } = spec;
+  const { limits, resources, retries, causedBy, traceparent } = spec;
+  if (traceparent !== undefined && (typeof traceparent !== "string" || readTraceparent(traceparent) === undefined))
+    throw specInvalid("traceparent", traceparent, "what W3C Trace Context calls so");
   if (causedBy !== undefined && (typeof causedBy !== "string" || causedBy === ""))
     throw specInvalid("causedBy", causedBy, "the id of an event");
   for (const [name, value] of Object.entries(spec.environment ?? {}))
     if (typeof value !== "string" || value.includes("\0"))
       throw specInvalid(`environment.${name}`, typeof value, "a text without NUL");
+  checkMetrics(spec.metrics ?? []);
   positive("limits.wallTimeMs", limits?.wallTimeMs);
   positive("limits.memoryBytes", limits?.memoryBytes);
   positive("limits.graceMs", limits?.graceMs);

@@ -27,6 +27,7 @@ import { openEventJournal } from "./event-journal.ts";
 import type { NumberedEvent } from "./event-window.ts";
 import { readLogEvents } from "./log-file.ts";
 import { createJobRecord, type JobRecord, openJobRecord, readJobRecord } from "./job-record.ts";
+import type { LogLine, LogOptions } from "./job-logs.ts";
 import { checkSpec } from "./job-spec.ts";
 import { isAlive } from "./process-tree.ts";
 import { createSlots } from "./slots.ts";
@@ -62,6 +63,11 @@ export interface JobsOptions extends CallOptions {
 export interface Jobs extends JobLauncher, AsyncDisposable {
   /** Every state the job was in, with its time. Throws `PORT_JOB_UNKNOWN`. */
   history(id: string, options?: CallOptions): Promise<JobHistory>;
+  /**
+   * The newest lines of the job, as many as are kept, each with its job, attempt and trace; with `follow`, the coming ones too, until the job ends. Leaving
+   * early is free. Throws `PORT_JOB_UNKNOWN`.
+   */
+  logs(id: string, options?: LogOptions): AsyncIterable<LogLine>;
   /**
    * Writes a `job.state-changed` to the log for each state that it lacks of the directory's jobs, and from here on for each that comes: what the option
    * `events` does, for a log that can be opened only later. Once for a launcher: a second log throws `JOBS_EVENTS_ALREADY_WRITTEN`. A call that was
@@ -115,6 +121,14 @@ class LocalJobs implements Jobs {
   async history(id: string, { signal }: CallOptions = {}): Promise<JobHistory> {
     this.#check(signal);
     return (await this.#find(id)).history;
+  }
+
+  async *logs(id: string, options: LogOptions = {}): AsyncGenerator<LogLine> {
+    const { signal, tail } = options;
+    this.#check(signal);
+    if (tail !== undefined && !(Number.isInteger(tail) && tail >= 0))
+      throw new RangeError(`tail must be a whole number from 0, not ${tail}.`);
+    yield* (await this.#find(id)).logs(options);
   }
 
   async writeEvents(events: EventLog, { signal }: CallOptions = {}): Promise<void> {

@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { NumberedEvent } from "./event-window.ts";
+import { toJsonNumber } from "./metric-series.ts";
 
 /** Appends lines to `log.ndjson`, which becomes `log.1.ndjson` when it has half the bytes allowed. */
 export class LogFile {
@@ -71,6 +72,18 @@ export class LogFile {
   }
 }
 
+/** An event as a line; a metric that JSON has no number for stands as a text. */
+export function lineOf({ sequence, event }: NumberedEvent): string {
+  const told = event.kind === "metric" ? { ...event, value: toJsonNumber(event.value) } : event;
+  return `${JSON.stringify({ sequence, event: told })}\n`;
+}
+
+function eventOf(line: string): NumberedEvent {
+  const numbered = JSON.parse(line) as NumberedEvent;
+  const { sequence, event } = numbered;
+  return event.kind === "metric" ? { sequence, event: { ...event, value: Number(event.value) } } : numbered;
+}
+
 /** The log lines and messages on disk, ordered; a line that a crash cut short is left out. */
 export async function readLogEvents(directory: string): Promise<readonly NumberedEvent[]> {
   const events: NumberedEvent[] = [];
@@ -83,7 +96,7 @@ export async function readLogEvents(directory: string): Promise<readonly Numbere
     }
     for (const line of text.split("\n")) {
       try {
-        if (line !== "") events.push(JSON.parse(line) as NumberedEvent);
+        if (line !== "") events.push(eventOf(line));
       } catch {
         continue;
       }

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import type { ErrorCategory, JsonValue } from "@millwright/contracts";
+import type { ErrorCategory, JobResult, JobState, JsonValue } from "@millwright/contracts";
 import type { WorkerFailure } from "./protocol.ts";
 
 /** Why the supervisor itself ended an attempt. */
@@ -94,4 +94,30 @@ export async function readFailure(path: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** The verdict on an attempt, and how its process ended. */
+export type AttemptVerdict = Verdict & {
+  readonly exitCode: number | undefined;
+  readonly exitSignal: string | undefined;
+};
+
+/** What a job that ends in a state gives as its result. */
+export function resultOf(
+  state: JobState,
+  verdict: AttemptVerdict | undefined,
+  reason: string | undefined,
+  attempts: number,
+): JobResult {
+  const category: ErrorCategory | undefined =
+    state === "failed" && verdict?.good === false ? verdict.category : undefined;
+  return {
+    state,
+    ...(verdict?.good === true && verdict.value !== undefined ? { value: verdict.value } : {}),
+    ...(verdict?.exitCode === undefined ? {} : { exitCode: verdict.exitCode }),
+    ...(verdict?.exitSignal === undefined ? {} : { exitSignal: verdict.exitSignal }),
+    ...(reason === undefined ? {} : { failureReason: cutReason(reason) }),
+    ...(category === undefined ? {} : { failureCategory: category }),
+    attempts,
+  };
 }

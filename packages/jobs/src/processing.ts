@@ -1,18 +1,8 @@
-import { createReadStream } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import {
-  type ArtifactStore,
-  type CallOptions,
-  type Clock,
   type Digest,
-  digestOf,
   digestOfJson,
-  type EntityReference,
-  type EventLog,
-  type JobEvent,
-  type JobHandle,
   type JobLauncher,
   type JobResult,
   type JobSpec,
@@ -20,19 +10,26 @@ import {
   type JsonValue,
   systemClock,
 } from "@millwright/contracts";
-import { processingDirectoryTaken, specInvalid } from "./errors.ts";
 import {
-  filesBelow,
-  makeEmpty,
-  type ProcessingFiles,
-  type ProcessingInput,
-  readJson,
-  stageInput,
-  writeJson,
-} from "./processing-files.ts";
+  checkInputs,
+  checkNames,
+  codeDigest,
+  type DirectoryJobOptions,
+  endedBefore,
+  follow,
+  keepFiles,
+  lineageOf,
+  stageOnce,
+} from "./directory-job.ts";
+import { specInvalid } from "./errors.ts";
+import type { MetricSeries } from "./metric-series.ts";
+import { filesBelow, type JobFiles, type JobInput, makeEmpty, stageInput, writeJson } from "./job-files.ts";
 
 /** A job that makes named outputs of named inputs. */
-export interface ProcessingSpec extends Pick<JobSpec, "id" | "environment" | "limits" | "resources" | "retries"> {
+export interface ProcessingSpec extends Pick<
+  JobSpec,
+  "id" | "environment" | "limits" | "resources" | "retries" | "metrics"
+> {
   /**
    * A module, whose input is `ProcessingContext`, or a command, which finds its folders below `$MILLWRIGHT_PROCESSING_DIRECTORY`. Either writes its
    * failure to `$MILLWRIGHT_JOB_OUTPUT/failure`.
@@ -42,7 +39,7 @@ export interface ProcessingSpec extends Pick<JobSpec, "id" | "environment" | "li
     | { readonly command: readonly [string, ...string[]] };
   /** A folder for this job alone, wherever there is room: it holds `input/<name>/`, `output/<name>/` and `processing.json`. */
   readonly directory: string;
-  readonly inputs?: Readonly<Record<string, ProcessingInput>> | undefined;
+  readonly inputs?: Readonly<Record<string, JobInput>> | undefined;
   /** By name; a job that ends well with an output of no file has failed, unless it is optional. */
   readonly outputs?: Readonly<Record<string, ProcessingOutput>> | undefined;
 }
@@ -61,16 +58,7 @@ export interface ProcessingContext {
   readonly parameters: JsonValue;
 }
 
-export interface ProcessingOptions extends CallOptions {
-  /** Where inputs that are artifacts come from, and where the files of outputs go; without it, outputs stay in their folders alone. */
-  readonly artifacts?: Pick<ArtifactStore, "put" | "open"> | undefined;
-  /** Told `job.processed` when the job has ended, with what was made from what; again only where this process dies right after. Default: nobody is. */
-  readonly events?: Pick<EventLog, "append"> | undefined;
-  /** Called with every state and every line of the job. Default: nobody is told. */
-  readonly onEvent?: ((event: JobEvent) => void) | undefined;
-  /** Default: the system's. */
-  readonly clock?: Clock | undefined;
-}
+export type ProcessingOptions = DirectoryJobOptions;
 
 /** How a processing job ended; kept as `processing.json` in its directory, unless it was interrupted and may go on. */
 export interface ProcessingResult extends Omit<JobResult, "attempts"> {
@@ -80,9 +68,11 @@ export interface ProcessingResult extends Omit<JobResult, "attempts"> {
   readonly attempts: number;
   /** What was run: of a module, the digest of its file; of a command, of its words. */
   readonly code: Digest;
-  readonly inputs: Readonly<Record<string, ProcessingFiles>>;
+  readonly inputs: Readonly<Record<string, JobFiles>>;
   /** Of a job that did not complete, what it had written by then. */
-  readonly outputs: Readonly<Record<string, ProcessingFiles>>;
+  readonly outputs: Readonly<Record<string, JobFiles>>;
+  /** What the job said of its metrics. */
+  readonly metrics: MetricSeries;
   readonly endedAtMs: number;
 }
 
@@ -91,7 +81,7 @@ export interface ProcessingResult extends Omit<JobResult, "attempts"> {
  * characters of what it wrote as its failure. Run again with the same spec, a job that has ended is not run again, and one that goes on is waited for.
  * On abort the job is stopped, and the call rejects with `signal.reason`.
  *
- * Throws `JOBS_SPEC_INVALID`, `JOBS_PROCESSING_INPUT_MISSING`, `JOBS_PROCESSING_DIRECTORY_TAKEN`, and what the launcher and the stores throw.
+ * Throws `JOBS_SPEC_INVALID`, `JOBS_INPUT_MISSING`, `JOBS_DIRECTORY_TAKEN`, and what the launcher and the stores throw.
  */
 export async function runProcessing(
   launcher: JobLauncher,
@@ -102,11 +92,12 @@ export async function runProcessing(
   signal?.throwIfAborted();
   checkProcessing(spec, options.artifacts);
   const root = resolve(spec.directory);
-  const ended = await endedBefore(root, spec);
-  if (ended !== undefined) return ended;
-  const inputs = await stage(root, spec, options);
+  const identity = identityOf(spec);
+  const ended = await endedBefore(root, spec.id, identity, "processing.json");
+  if (ended !== undefined) return ended as ProcessingResult;
+  const { inputs } = await stageOnce(root, identity, () => stage(root, spec, options));
   const job = await launcher.launch(jobOf(root, spec), { signal });
-  const result = await follow(job, options);
+  const { result, metrics } = await follow(job, options);
   const outputs = await collectOutputs(root, spec);
   const missing = Object.entries(spec.outputs ?? {}).find(
     ([name, { optional = false }]) => !optional && outputs[name]?.files.length === 0,
@@ -120,7 +111,7 @@ export async function runProcessing(
           failureCategory: "user",
         }
       : result;
-  const code = await codeDigest(spec);
+  const code = await codeDigest(spec.run);
   const processed: ProcessingResult = {
     formatVersion: 1,
     id: spec.id,
@@ -128,37 +119,29 @@ export async function runProcessing(
     code,
     inputs,
     outputs,
+    metrics,
     endedAtMs: clock.nowMs(),
   };
   // A job that was interrupted goes on under the next call.
   if (!isFinalJobState(verdict.state)) return processed;
-  if (verdict.state === "completed") await keep(root, processed, options);
+  if (verdict.state === "completed")
+    for (const [name, folder] of Object.entries(foldersOf(root, "output", spec.outputs)))
+      await keepFiles(folder, outputs[name] as JobFiles, options);
   await options.events?.append([
-    { source: "millwright/jobs", type: "job.processed", subject: spec.id, data: lineageOf(processed) },
+    { source: "millwright/jobs", type: "job.processed", subject: spec.id, data: lineageOf(processed, inputs, outputs) },
   ]);
-  await writeJson(join(root, "processing.json"), { spec: digestOfJson(identityOf(spec)), result: processed });
+  await writeJson(join(root, "processing.json"), { spec: digestOfJson(identity), result: processed });
   return processed;
 }
-
-const nameRule = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 function checkProcessing(
   { inputs = {}, outputs = {}, directory }: ProcessingSpec,
   artifacts: ProcessingOptions["artifacts"],
 ): void {
-  const rule = "letters, digits, `_`, `.` and `-`, at most 100, not beginning with `.` or `-`";
-  for (const name of Object.keys(inputs))
-    if (!nameRule.test(name)) throw specInvalid("inputs", name, `by names of ${rule}`);
-  for (const name of Object.keys(outputs))
-    if (!nameRule.test(name)) throw specInvalid("outputs", name, `by names of ${rule}`);
+  checkNames("inputs", inputs);
+  checkNames("outputs", outputs);
   if (directory === "") throw specInvalid("directory", directory, "a folder");
-  for (const [name, input] of Object.entries(inputs)) {
-    if ("path" in input) continue;
-    if (artifacts === undefined)
-      throw specInvalid(`inputs.${name}`, input.digest, "a path, or `artifacts` given as an option");
-    if (input.fileName !== undefined && !nameRule.test(input.fileName))
-      throw specInvalid(`inputs.${name}.fileName`, input.fileName, `of ${rule}`);
-  }
+  checkInputs("inputs", inputs, artifacts);
 }
 
 /** What makes two specs the same work; limits and secrets may be other ones the next time. */
@@ -169,39 +152,21 @@ const identityOf = ({ id, run, inputs, outputs }: ProcessingSpec): object => ({
   outputs: outputs ?? {},
 });
 
-/** @returns the result of the same job where it has ended before. Throws `JOBS_PROCESSING_DIRECTORY_TAKEN` where another one has the directory. */
-async function endedBefore(root: string, spec: ProcessingSpec): Promise<ProcessingResult | undefined> {
-  const identity = digestOfJson(identityOf(spec));
-  for (const file of ["processing.json", "staged.json"]) {
-    const kept = (await readJson(join(root, file))) as
-      | { readonly spec?: string; readonly result?: ProcessingResult }
-      | undefined;
-    if (kept === undefined) continue;
-    if (kept.spec !== identity) throw processingDirectoryTaken(root, spec.id);
-    return kept.result;
-  }
-  return undefined;
-}
-
-/** Puts the inputs in their folders, once: a job that goes on after a crash of ours must find what it began with. */
+/** Puts the inputs in their folders. */
 async function stage(
   root: string,
   spec: ProcessingSpec,
   { artifacts, signal }: ProcessingOptions,
-): Promise<Readonly<Record<string, ProcessingFiles>>> {
-  const path = join(root, "staged.json");
-  const before = (await readJson(path)) as { readonly inputs: Record<string, ProcessingFiles> } | undefined;
-  if (before !== undefined) return before.inputs;
+): Promise<{ readonly inputs: Readonly<Record<string, JobFiles>> }> {
   await rm(join(root, "input"), { recursive: true, force: true });
-  const inputs: Record<string, ProcessingFiles> = {};
+  const inputs: Record<string, JobFiles> = {};
   for (const [name, input] of Object.entries(spec.inputs ?? {})) {
     const folder = join(root, "input", name);
     await stageInput(name, input, folder, { artifacts, signal });
     inputs[name] = await filesBelow(folder);
   }
   for (const folder of Object.values(foldersOf(root, "output", spec.outputs))) await makeEmpty(folder);
-  await writeJson(path, { spec: digestOfJson(identityOf(spec)), inputs });
-  return inputs;
+  return { inputs };
 }
 
 function foldersOf(root: string, kind: "input" | "output", named: object | undefined): Record<string, string> {
@@ -209,7 +174,7 @@ function foldersOf(root: string, kind: "input" | "output", named: object | undef
 }
 
 function jobOf(root: string, spec: ProcessingSpec): JobSpec {
-  const { id, run, environment, limits, resources, retries } = spec;
+  const { id, run, environment, limits, resources, retries, metrics } = spec;
   const context: ProcessingContext = {
     inputs: foldersOf(root, "input", spec.inputs),
     outputs: foldersOf(root, "output", spec.outputs),
@@ -222,64 +187,13 @@ function jobOf(root: string, spec: ProcessingSpec): JobSpec {
     limits,
     resources,
     retries,
+    metrics,
   };
 }
 
-async function follow(job: JobHandle, { signal, onEvent }: ProcessingOptions): Promise<JobResult> {
-  const telling = (async () => {
-    if (onEvent !== undefined) for await (const event of job.events()) onEvent(event);
-  })();
-  try {
-    const result = await job.result({ signal });
-    await telling;
-    return result;
-  } catch (error) {
-    if (signal?.aborted === true) await job.stop("The processing was aborted.");
-    await telling.catch(() => {});
-    throw error;
-  }
-}
-
-async function collectOutputs(
-  root: string,
-  { outputs = {} }: ProcessingSpec,
-): Promise<Record<string, ProcessingFiles>> {
-  const collected: Record<string, ProcessingFiles> = {};
+async function collectOutputs(root: string, { outputs = {} }: ProcessingSpec): Promise<Record<string, JobFiles>> {
+  const collected: Record<string, JobFiles> = {};
   for (const [name, folder] of Object.entries(foldersOf(root, "output", outputs)))
     collected[name] = await filesBelow(folder);
   return collected;
-}
-
-async function codeDigest({ run }: ProcessingSpec): Promise<Digest> {
-  if ("command" in run) return digestOfJson(run.command);
-  return digestOf(await readFile(fileURLToPath(run.module)).catch(() => run.module));
-}
-
-async function keep(
-  root: string,
-  { outputs }: ProcessingResult,
-  { artifacts, signal }: ProcessingOptions,
-): Promise<void> {
-  if (artifacts === undefined) return;
-  for (const [name, { files }] of Object.entries(outputs)) {
-    for (const { path } of files) await artifacts.put(createReadStream(join(root, "output", name, path)), { signal });
-  }
-}
-
-function lineageOf({ id, code, inputs, outputs, state, exitCode, failureReason }: ProcessingResult): {
-  readonly made: readonly EntityReference[];
-  readonly from: readonly EntityReference[];
-  readonly state: string;
-} {
-  const artifactsOf = (all: Readonly<Record<string, ProcessingFiles>>): readonly EntityReference[] =>
-    Object.entries(all).flatMap(([name, { files }]) =>
-      files.map(({ path, digest }): EntityReference => ({ kind: "artifact", id: digest, name: `${name}/${path}` })),
-    );
-  return {
-    made: state === "completed" ? artifactsOf(outputs) : [],
-    from: [...artifactsOf(inputs), { kind: "code", id: code }, { kind: "job", id }],
-    state,
-    ...(exitCode === undefined ? {} : { exitCode }),
-    ...(failureReason === undefined ? {} : { failureReason }),
-  };
 }

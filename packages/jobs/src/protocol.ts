@@ -26,6 +26,14 @@ export type WorkerFrame =
   | { readonly type: "heartbeat"; readonly rssBytes: number }
   | { readonly type: "phase"; readonly state: WorkerPhase }
   | { readonly type: "message"; readonly body: JsonValue }
+  /** JSON has no number for what is not finite: that is a text. */
+  | {
+      readonly type: "metric";
+      readonly name: string;
+      readonly value: number | "NaN" | "Infinity" | "-Infinity";
+      readonly step?: number | undefined;
+      readonly epoch?: number | undefined;
+    }
   | { readonly type: "result"; readonly value?: JsonValue | undefined }
   | { readonly type: "failure"; readonly error: WorkerFailure };
 
@@ -58,6 +66,12 @@ const text: Check = (value) => typeof value === "string";
 const count: Check = (value) => typeof value === "number" && Number.isFinite(value) && value >= 0;
 const whole: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const anything: Check = (value) => value !== undefined;
+const number: Check = (value) =>
+  (typeof value === "number" && Number.isFinite(value)) ||
+  value === "NaN" ||
+  value === "Infinity" ||
+  value === "-Infinity";
+const place: Check = (value) => value === undefined || (typeof value === "number" && Number.isFinite(value));
 const phase: Check = (value) => value === "downloading" || value === "training" || value === "uploading";
 const failure: Check = (value) => {
   if (typeof value !== "object" || value === null) return false;
@@ -69,6 +83,7 @@ const workerFrames: Readonly<Record<string, Readonly<Record<string, Check>>>> = 
   heartbeat: { rssBytes: count },
   phase: { state: phase },
   message: { body: anything },
+  metric: { name: text, value: number, step: place, epoch: place },
   result: {},
   failure: { error: failure },
 };

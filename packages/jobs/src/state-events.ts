@@ -46,7 +46,7 @@ export function createStateEvents(log: EventLog, logger: Logger): StateEvents {
       const { states: number, newest } = told.get(key) ?? { states: 0, newest: spec.causedBy };
       const state = states[number];
       if (state === undefined) return;
-      const draft = draftOf(spec.id, { key, number, state, previous: states[number - 1] }, newest);
+      const draft = draftOf(spec, { key, number, state, previous: states[number - 1] }, newest);
       sure = false;
       const [logged] = await log.append([draft]);
       sure = true;
@@ -76,12 +76,17 @@ interface Change {
   readonly previous: StateLine | undefined;
 }
 
-function draftOf(id: string, { key, number, state, previous }: Change, causationid: EventId | undefined): EventDraft {
+function draftOf(
+  { id, traceparent }: JobRecord["spec"],
+  { key, number, state, previous }: Change,
+  causationid: EventId | undefined,
+): EventDraft {
   return {
     source,
     type,
     subject: id,
     ...(causationid === undefined ? {} : { causationid }),
+    ...(traceparent === undefined ? {} : { traceparent }),
     data: {
       key,
       number,

@@ -4,7 +4,6 @@ import {
   type CallOptions,
   type Clock,
   createRandom,
-  type ErrorCategory,
   hashSeed,
   isFinalJobState,
   assertJobTransition,
@@ -21,8 +20,9 @@ import { type Attempt, type AttemptOptions, startAttempt } from "./attempt.ts";
 import { planAttempt } from "./attempt-plan.ts";
 import type { EventJournal } from "./event-journal.ts";
 import { handleOf } from "./job-handle.ts";
+import { type LogLine, type LogOptions, walkLogs } from "./job-logs.ts";
 import type { JobRecord } from "./job-record.ts";
-import { cutReason, judge, readFailure, type Verdict } from "./outcome.ts";
+import { type AttemptVerdict, cutReason, judge, readFailure, resultOf } from "./outcome.ts";
 import type { Slot, Slots } from "./slots.ts";
 import type { StateEvents } from "./state-events.ts";
 
@@ -105,6 +105,10 @@ export class SupervisedJob implements JobHandle {
   async rest(): Promise<void> {
     this.tell();
     await this.#close();
+  }
+
+  logs(options: LogOptions): AsyncIterable<LogLine> {
+    return walkLogs(this.#record, this.#journal, options);
   }
 
   events(options?: CallOptions): AsyncIterable<JobEvent> {
@@ -297,27 +301,6 @@ export class SupervisedJob implements JobHandle {
     await this.#journal.end();
     await this.#record.close();
   }
-}
-
-type AttemptVerdict = Verdict & { readonly exitCode: number | undefined; readonly exitSignal: string | undefined };
-
-function resultOf(
-  state: JobState,
-  verdict: AttemptVerdict | undefined,
-  reason: string | undefined,
-  attempts: number,
-): JobResult {
-  const category: ErrorCategory | undefined =
-    state === "failed" && verdict?.good === false ? verdict.category : undefined;
-  return {
-    state,
-    ...(verdict?.good === true && verdict.value !== undefined ? { value: verdict.value } : {}),
-    ...(verdict?.exitCode === undefined ? {} : { exitCode: verdict.exitCode }),
-    ...(verdict?.exitSignal === undefined ? {} : { exitSignal: verdict.exitSignal }),
-    ...(reason === undefined ? {} : { failureReason: cutReason(reason) }),
-    ...(category === undefined ? {} : { failureCategory: category }),
-    attempts,
-  };
 }
 
 /** Appends one state to a job's record, then shows it. Throws `PORT_TRANSITION_ILLEGAL` and changes nothing. */

@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import { type JsonValue, isMillwrightError } from "@millwright/contracts";
 import { notAWorker, protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
+import { toJsonNumber } from "./metric-series.ts";
 import {
   channelDescriptor,
   encodeFrame,
@@ -26,6 +27,8 @@ export interface WorkerContext {
   readonly signal: AbortSignal;
   /** Sends a message to whoever holds the job's handle. */
   send(body: JsonValue): void;
+  /** Says a metric's value; it may be NaN or infinite. */
+  metric(name: string, value: number, at?: { readonly step?: number; readonly epoch?: number }): void;
   /** Called with every message from the handle; those that came before are kept for the first listener. */
   onMessage(listener: (body: JsonValue) => void): void;
   /** Says that the job lives: call it inside long synchronous work, which keeps the timer from doing so. */
@@ -124,6 +127,7 @@ async function handshake(): Promise<WorkerChannel> {
           signal: listening.signal,
           heartbeat: beat,
           send: (body) => post({ type: "message", body }),
+          metric: (name, measured, at) => post(metricFrame(name, measured, at)),
           onMessage: (listener) => listening.onMessage(listener),
           phase: (state) => post({ type: "phase", state }),
         });
@@ -133,6 +137,16 @@ async function handshake(): Promise<WorkerChannel> {
       }
     },
   };
+}
+
+function metricFrame(...[name, value, { step, epoch } = {}]: Parameters<WorkerContext["metric"]>): WorkerFrame {
+  if (typeof name !== "string" || name === "")
+    throw new TypeError(`The name of a metric is a text, not ${String(name)}.`);
+  if (typeof value !== "number")
+    throw new TypeError(`The value of the metric "${name}" is a number, not ${String(value)}.`);
+  const place = (number: number | undefined): number | undefined => (Number.isFinite(number) ? number : undefined);
+  type Told = Extract<WorkerFrame, { type: "metric" }>["value"];
+  return { type: "metric", name, value: toJsonNumber(value) as Told, step: place(step), epoch: place(epoch) };
 }
 
 /** Ends the process by itself where nothing is left to do, and soon in any case: a forgotten timer must not keep a job from ending. */

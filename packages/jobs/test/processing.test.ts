@@ -212,7 +212,7 @@ test("run again, an ended job gives its result, and a directory that holds anoth
   await writeFile(join(setting.folder.path, "raw.csv"), "changed since\n");
   expect(await runProcessing(opened.jobs, setting.spec)).toEqual(first);
   await expect(runProcessing(opened.jobs, { ...setting.spec, id: "other" })).rejects.toMatchObject({
-    code: "JOBS_PROCESSING_DIRECTORY_TAKEN",
+    code: "JOBS_DIRECTORY_TAKEN",
     message: expect.stringContaining(setting.spec.directory),
   });
 });
@@ -269,8 +269,6 @@ test("wrong specs are refused by name before anything is copied", async () => {
   expect(await refused({ inputs: { model: { digest: digestOf("x") as Digest } } })).toBe("JOBS_SPEC_INVALID");
   expect(await refused({ directory: "" })).toBe("JOBS_SPEC_INVALID");
   expect(existsSync(setting.spec.directory)).toBe(false);
-  expect(await refused({ inputs: { raw: { path: join(setting.folder.path, "nowhere") } } })).toBe(
-    "JOBS_PROCESSING_INPUT_MISSING",
-  );
+  expect(await refused({ inputs: { raw: { path: join(setting.folder.path, "nowhere") } } })).toBe("JOBS_INPUT_MISSING");
   expect(await readdir(setting.folder.path)).toContain("raw.csv");
 });

@@ -2,23 +2,24 @@ import { createReadStream } from "node:fs";
 import { constants, cp, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type ArtifactStore, createDigestBuilder, type Digest, digestOfJson } from "@millwright/contracts";
-import { processingInputMissing, writeFailure } from "./errors.ts";
+import { toJsonNumber } from "./metric-series.ts";
+import { inputMissing, writeFailure } from "./errors.ts";
 
 /** A file of an input or an output, by its path below the input's or output's own folder, with `/` between names. */
-export interface ProcessingFile {
+export interface JobFile {
   readonly path: string;
   readonly digest: Digest;
   readonly sizeBytes: number;
 }
 
 /** A folder of files, and the digest of all of them with their paths. */
-export interface ProcessingFiles {
+export interface JobFiles {
   readonly digest: Digest;
-  readonly files: readonly ProcessingFile[];
+  readonly files: readonly JobFile[];
 }
 
 /** Where an input comes from: a file or a folder of this machine, which is copied, or an artifact. */
-export type ProcessingInput =
+export type JobInput =
   | { readonly path: string }
   | {
       readonly digest: Digest;
@@ -26,10 +27,10 @@ export type ProcessingInput =
       readonly fileName?: string | undefined;
     };
 
-/** Puts an input into its folder. Throws `JOBS_PROCESSING_INPUT_MISSING`, `JOBS_WRITE_FAILED`, and what the artifact store throws. */
+/** Puts an input into its folder. Throws `JOBS_INPUT_MISSING`, `JOBS_WRITE_FAILED`, and what the artifact store throws. */
 export async function stageInput(
   name: string,
-  input: ProcessingInput,
+  input: JobInput,
   folder: string,
   {
     artifacts,
@@ -47,7 +48,7 @@ export async function stageInput(
 
 async function copyInto(name: string, path: string, folder: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    throw processingInputMissing(name, path, error);
+    throw inputMissing(name, path, error);
   });
   const target = found.isDirectory() ? folder : join(folder, basename(path));
   // Where the file system can share blocks until one side is written to, nothing is copied.
@@ -56,7 +57,7 @@ async function copyInto(name: string, path: string, folder: string): Promise<voi
 
 async function fetchInto(
   artifacts: Pick<ArtifactStore, "open">,
-  { digest, fileName = "data" }: Extract<ProcessingInput, { readonly digest: Digest }>,
+  { digest, fileName = "data" }: Extract<JobInput, { readonly digest: Digest }>,
   folder: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -67,6 +68,19 @@ async function fetchInto(
     await file.close();
   }
 }
+
+/** Of a folder's files in the order of their paths, keeps each `count`-th from the one at `index`: the shards of all indexes are disjoint, and together the folder. */
+export async function keepShard(folder: string, index: number, count: number): Promise<void> {
+  if (count === 1) return;
+  const paths = await pathsBelow(folder);
+  for (const [place, path] of paths.entries()) if (place % count !== index) await rm(path);
+}
+
+const pathsBelow = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
 
 /** A folder with nothing in it. Throws `JOBS_WRITE_FAILED`. */
 export async function makeEmpty(folder: string): Promise<void> {
@@ -79,14 +93,9 @@ export async function makeEmpty(folder: string): Promise<void> {
 }
 
 /** Every file below a folder with its digest, by path; none where there is no folder. */
-export async function filesBelow(folder: string): Promise<ProcessingFiles> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const paths = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .toSorted();
-  const files: ProcessingFile[] = [];
-  for (const path of paths) {
+export async function filesBelow(folder: string): Promise<JobFiles> {
+  const files: JobFile[] = [];
+  for (const path of await pathsBelow(folder)) {
     const builder = createDigestBuilder();
     let sizeBytes = 0;
     for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
@@ -105,7 +114,9 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(draft, "w");
     try {
-      await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+      await file.writeFile(
+        `${JSON.stringify(value, (_, each: unknown) => (typeof each === "number" ? toJsonNumber(each) : each), 2)}\n`,
+      );
       await file.sync();
     } finally {
       await file.close();
