@@ -108,6 +108,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "packages/trainer/test/resume.test.ts",
         ]),
       ),
+      TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
       TRAINER_FORMAT_UNFIT: "packages/trainer/test/training.test.ts",
       TRAINER_WRITE_FAILED: "packages/trainer/test/checkpoint-full-disk.test.ts",
     },

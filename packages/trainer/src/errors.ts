@@ -1,6 +1,7 @@
 import { type ErrorCategory, isMillwrightError, MillwrightError, type StandardIssue } from "@millwright/contracts";
 
 export type TrainerErrorCode =
+  | "TRAINER_CALLBACK_FAILED"
   | "TRAINER_CHECKPOINT_CORRUPT"
   | "TRAINER_CHECKPOINT_UNSUPPORTED"
   | "TRAINER_DATA_EMPTY"
@@ -21,6 +22,17 @@ export type TrainerErrorCode =
 export class TrainerError extends MillwrightError<TrainerErrorCode> {
   override readonly name = "TrainerError";
 }
+
+export const callbackFailed = (callback: string, hook: string, cause: unknown): TrainerError =>
+  new TrainerError(
+    "TRAINER_CALLBACK_FAILED",
+    `The callback "${callback}" failed in its ${hook}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    {
+      category: "user",
+      remedy: 'Mend it, or let its failures be "report"; the last checkpoint is from before.',
+      cause,
+    },
+  );
 
 export const checkpointCorrupt = (path: string, problem: string, cause?: unknown): TrainerError =>
   new TrainerError("TRAINER_CHECKPOINT_CORRUPT", `The checkpoint "${path}" cannot be used: ${problem}.`, {

@@ -28,8 +28,27 @@ export {
   type Metrics,
   regressionMetrics,
 } from "./metrics.ts";
+export type {
+  CosineSchedule,
+  ExponentialSchedule,
+  LearningRateSchedule,
+  OneCycleSchedule,
+  PlainSchedule,
+  PlateauSchedule,
+  StepSchedule,
+  WarmupSchedule,
+} from "./learning-rate.ts";
+export type { GradientClipping, Optimization, WeightAveraging } from "./optimization.ts";
 export type { ProgressTarget } from "./progress-line.ts";
-export type { EpochReport, RunOutcome } from "./run-messages.ts";
-export { defaultPlan, type FeatureServiceOption, type StartOptions, type TrainingData } from "./start-options.ts";
+export type { BestCheckpoint, EpochReport, RunOutcome } from "./run-messages.ts";
+export {
+  type CheckpointOptions,
+  defaultPlan,
+  type FeatureServiceOption,
+  type StartOptions,
+  type TrainingData,
+} from "./start-options.ts";
+export type { StopConditions, StopReason } from "./stop-conditions.ts";
 export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export type { TrainingResult, TrainingRun } from "./training-run.ts";
+export type { BatchEnd, BatchStart, CallbackFailure, CallbackRun, TrainingCallback } from "./training-callback.ts";

@@ -176,7 +176,8 @@ function requestOf(module: string, options: StartOptions, resolved: Resolved): T
     device: options.device ?? "auto",
     format: options.format ?? "auto",
     stopping: earlyStopping === undefined ? null : stoppingOf(earlyStopping),
-    checkpoints: checkpoints === false ? null : { everySteps: checkpoints.everySteps ?? null },
+    stopWhen: options.stopWhen ?? null,
+    checkpoints: checkpoints === false ? null : checkpointsOf(checkpoints),
     resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
     awaitVerdict: trial !== undefined,
     progressEveryMs: options.progressEveryMs ?? 500,
@@ -192,6 +193,19 @@ function stoppingOf({
   patience = 3,
   minDelta = 0,
   restoreBest = true,
+  baseline,
 }: NonNullable<StartOptions["earlyStopping"]>): TrainingRequest["stopping"] {
-  return { metric: metric ?? null, patience, minDelta, restoreBest };
+  return { metric: metric ?? null, patience, minDelta, restoreBest, baseline: baseline ?? null };
+}
+
+function checkpointsOf({
+  everySteps,
+  everyMs,
+  best,
+}: Exclude<NonNullable<StartOptions["checkpoints"]>, false>): TrainingRequest["checkpoints"] {
+  return {
+    everySteps: everySteps ?? null,
+    everyMs: everyMs ?? null,
+    best: best === undefined ? null : { metric: best.metric ?? null, keep: best.keep ?? 1 },
+  };
 }

@@ -18,11 +18,15 @@ import { EventHistory } from "./event-history.ts";
 import { heardError, runFailed, runStopped, type ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ProgressLine } from "./progress-line.ts";
-import type { EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
+import type { BestCheckpoint, EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
+import type { StopReason } from "./stop-conditions.ts";
+import type { CallbackFailure } from "./training-callback.ts";
 
 export interface TrainingResult {
   readonly id: string;
   readonly outcome: RunOutcome;
+  /** Why, where the outcome is `stopped`. */
+  readonly stop?: StopReason | undefined;
   /** Of the final model on the validation data, or on the training data where there is none. */
   readonly metrics: Metrics;
   readonly epochs: readonly EpochReport[];
@@ -36,6 +40,10 @@ export interface TrainingResult {
   readonly weightsDigest: string;
   /** The folder of checkpoints that `resumeFrom` takes; absent where none were written. */
   readonly checkpoint?: string | undefined;
+  /** Those kept for their metric, best first; absent where none were to be. */
+  readonly bestCheckpoints?: readonly BestCheckpoint[] | undefined;
+  /** Exceptions in callbacks whose `failures` are `"report"`; absent where there were none. */
+  readonly callbackFailures?: readonly CallbackFailure[] | undefined;
   /** Rows learned from a second, by the training steps alone. */
   readonly rowsPerSecond: number;
 }
@@ -230,20 +238,10 @@ const finite = (metrics: Metrics): Record<string, JsonValue> =>
 
 function resultOf(id: string, job: JobResult, told: ToldError | undefined): TrainingResult {
   if (job.state === "completed") {
-    const { outcome, metrics, epochs, bestEpoch, modelDirectory, digest, weightsDigest, checkpoint, rowsPerSecond } =
-      job.value as unknown as RunSummary;
-    return {
-      id,
-      outcome,
-      metrics: numbers(metrics),
-      epochs,
-      bestEpoch,
-      modelDirectory,
-      digest,
-      weightsDigest,
-      checkpoint,
-      rowsPerSecond,
-    };
+    const { format: _format, step: _step, callbackFailures = [], ...summary } = job.value as unknown as RunSummary;
+    const { modelDirectory, digest, checkpoint } = summary;
+    const failures = callbackFailures.length === 0 ? {} : { callbackFailures };
+    return { id, ...summary, modelDirectory, digest, checkpoint, ...failures, metrics: numbers(summary.metrics) };
   }
   const reason = job.failureReason ?? "no reason was given";
   if (job.state !== "failed") throw runStopped(id, job.state, reason);
