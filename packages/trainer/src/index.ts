@@ -48,7 +48,15 @@ export {
   type StartOptions,
   type TrainingData,
 } from "./start-options.ts";
+export type { BudgetOptions } from "./run-spending.ts";
 export type { StopConditions, StopReason } from "./stop-conditions.ts";
 export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
-export type { TrainingResult, TrainingRun } from "./training-run.ts";
-export type { BatchEnd, BatchStart, CallbackFailure, CallbackRun, TrainingCallback } from "./training-callback.ts";
+export type { FinishOptions, TrainingResult, TrainingRun } from "./training-run.ts";
+export {
+  type BatchEnd,
+  type BatchStart,
+  type CallbackFailure,
+  type CallbackRun,
+  defineCallback,
+  type TrainingCallback,
+} from "./training-callback.ts";

@@ -13,6 +13,7 @@ import { compileTransforms, type FittedTransforms, type TransformPlan, type Tran
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import type { ProgressTarget } from "./progress-line.ts";
+import { type BudgetOptions, checkBudget } from "./run-spending.ts";
 import type { StopConditions } from "./stop-conditions.ts";
 
 /** A dataset whose rows lie in files, or a reference to one. */
@@ -93,6 +94,11 @@ export interface StartOptions extends CallOptions {
   /** Starts after an interruption or transient failure; each goes on from the last checkpoint. Default: 2. */
   readonly retries?: number | undefined;
   readonly limits?: JobLimits | undefined;
+  /**
+   * What the run may spend. A part is reserved before the process starts (throws `PORT_BUDGET_EXHAUSTED`), the next whenever it is used up; where
+   * there is none left, the run ends with its package. Default: no limit.
+   */
+  readonly budget?: BudgetOptions | undefined;
   /** CPUs and GPUs the launcher reserves. */
   readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
   /** Environment of the run's process. */
@@ -136,6 +142,7 @@ export function checkOptions({
   checkpoints,
   earlyStopping = {},
   stopWhen = {},
+  budget,
   name = "model",
   id = "id",
 }: StartOptions): void {
@@ -156,6 +163,7 @@ export function checkOptions({
   whole("earlyStopping.patience", earlyStopping.patience ?? 1);
   finite("earlyStopping.minDelta", earlyStopping.minDelta ?? 0);
   finite("earlyStopping.baseline", earlyStopping.baseline ?? 0);
+  if (budget !== undefined) checkBudget(budget);
   whole("stopWhen.steps", stopWhen.steps ?? 1);
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
   finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));

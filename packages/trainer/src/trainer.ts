@@ -14,16 +14,9 @@ import {
 } from "@millwright/contracts";
 import { inputInvalid } from "./errors.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
-import type { TrainingRequest } from "./run-messages.ts";
-import {
-  checkFeatures,
-  checkLabelOf,
-  checkOptions,
-  defaultPlan,
-  featureNamesOf,
-  type StartOptions,
-  type TrainingData,
-} from "./start-options.ts";
+import { requestOf } from "./run-request.ts";
+import { openSpending } from "./run-spending.ts";
+import { checkFeatures, checkLabelOf, checkOptions, type StartOptions, type TrainingData } from "./start-options.ts";
 import { followRun, type TrainingRun } from "./training-run.ts";
 
 export interface TrainerOptions {
@@ -59,15 +52,7 @@ export function createTrainer({
   const root = resolve(directory);
   return {
     async start(module, options) {
-      // Where the options are refused first, nobody awaits these.
-      void Promise.allSettled([options.data.train, options.data.validation]);
-      options.signal?.throwIfAborted();
-      checkOptions(options);
-      const url = String(module);
-      if (!url.startsWith("file:")) throw inputInvalid("module", url, "the file URL of a compiled module");
-      const [train, validation] = await Promise.all([refOf(options.data.train), maybeRefOf(options.data.validation)]);
-      for (const ref of validation === undefined ? [train] : [train, validation]) checkLabelOf(ref, options.label);
-      checkFeatures(options, train);
+      const { url, train, validation } = await check(module, options);
       const id = options.id ?? ids.next();
       const from = originsOf(train, validation);
       const tracked = await track(options, id, join(root, id), from);
@@ -79,7 +64,8 @@ export function createTrainer({
         directory: join(root, id),
         nowMs: clock.nowMs(),
       });
-      const job = await jobs.launch({
+      const spending = await openSpending(options.budget, clock);
+      const launching = jobs.launch({
         id,
         run: { module: runModule, input: request as unknown as JsonValue },
         retries: options.retries ?? 2,
@@ -88,13 +74,47 @@ export function createTrainer({
         environment: options.environment,
         causedBy: tracked?.eventId ?? options.trial?.eventId,
       });
+      launching.catch(() => spending?.end()); // nothing was spent but the time
+      const job = await launching;
       const target = progressOf(options.progress);
       const line = target === undefined ? undefined : createProgressLine(request.name, target);
       const signals = [options.signal, options.trial?.signal].filter((signal) => signal !== undefined);
       const { trial } = options;
-      return followRun({ id, directory: request.directory, job, from, clock, ids, line, trial, tracked, signals });
+      return followRun({
+        id,
+        directory: request.directory,
+        job,
+        from,
+        clock,
+        ids,
+        line,
+        trial,
+        tracked,
+        signals,
+        spending,
+      });
     },
   };
+}
+
+interface CheckedStart {
+  readonly url: string;
+  readonly train: DatasetRef;
+  readonly validation: DatasetRef | undefined;
+}
+
+/** Refuses what can be refused before there is a process. */
+async function check(module: URL | string, options: StartOptions): Promise<CheckedStart> {
+  // Where the options are refused first, nobody awaits these.
+  void Promise.allSettled([options.data.train, options.data.validation]);
+  options.signal?.throwIfAborted();
+  checkOptions(options);
+  const url = String(module);
+  if (!url.startsWith("file:")) throw inputInvalid("module", url, "the file URL of a compiled module");
+  const [train, validation] = await Promise.all([refOf(options.data.train), maybeRefOf(options.data.validation)]);
+  for (const ref of validation === undefined ? [train] : [train, validation]) checkLabelOf(ref, options.label);
+  checkFeatures(options, train);
+  return { url, train, validation };
 }
 
 async function refOf(data: TrainingData): Promise<DatasetRef> {
@@ -141,71 +161,4 @@ async function track(
 async function readTrackedRun(path: string): Promise<RunId | undefined> {
   const text = await readFile(path, "utf8").catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as { readonly runId: RunId }).runId;
-}
-
-interface Resolved {
-  readonly id: string;
-  readonly train: DatasetRef;
-  readonly validation: DatasetRef | undefined;
-  readonly tracked: { readonly id: RunId } | undefined;
-  readonly directory: string;
-  readonly nowMs: number;
-}
-
-function requestOf(module: string, options: StartOptions, resolved: Resolved): TrainingRequest {
-  const { label, params = {}, earlyStopping, checkpoints = {}, transforms, trial, featureService: service } = options;
-  return {
-    formatVersion: 1,
-    runId: resolved.id,
-    module,
-    name: options.name ?? "model",
-    params,
-    train: resolved.train,
-    validation: resolved.validation ?? null,
-    label,
-    transforms: transforms ?? null,
-    plan:
-      transforms === undefined
-        ? (options.plan ?? defaultPlan(resolved.train.schema, label, featureNamesOf(service)))
-        : null,
-    epochs: options.epochs ?? 10,
-    batchSize: options.batchSize ?? 1_024,
-    seed: options.seed ?? 1,
-    maxRows: options.maxRows ?? null,
-    verifyData: options.verifyData ?? false,
-    device: options.device ?? "auto",
-    format: options.format ?? "auto",
-    stopping: earlyStopping === undefined ? null : stoppingOf(earlyStopping),
-    stopWhen: options.stopWhen ?? null,
-    checkpoints: checkpoints === false ? null : checkpointsOf(checkpoints),
-    resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
-    awaitVerdict: trial !== undefined,
-    progressEveryMs: options.progressEveryMs ?? 500,
-    directory: resolved.directory,
-    trackedRunId: resolved.tracked?.id ?? null,
-    featureService: service === undefined ? null : { name: service.name, digest: service.digest },
-    createdTimeMs: resolved.nowMs,
-  };
-}
-
-function stoppingOf({
-  metric,
-  patience = 3,
-  minDelta = 0,
-  restoreBest = true,
-  baseline,
-}: NonNullable<StartOptions["earlyStopping"]>): TrainingRequest["stopping"] {
-  return { metric: metric ?? null, patience, minDelta, restoreBest, baseline: baseline ?? null };
-}
-
-function checkpointsOf({
-  everySteps,
-  everyMs,
-  best,
-}: Exclude<NonNullable<StartOptions["checkpoints"]>, false>): TrainingRequest["checkpoints"] {
-  return {
-    everySteps: everySteps ?? null,
-    everyMs: everyMs ?? null,
-    best: best === undefined ? null : { metric: best.metric ?? null, keep: best.keep ?? 1 },
-  };
 }

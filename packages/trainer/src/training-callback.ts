@@ -73,6 +73,10 @@ export interface TrainingCallback<State extends JsonObject = JsonObject> {
   onFitEnd?(run: CallbackRun<State>, end: { readonly outcome: RunOutcome }): Hooked;
 }
 
+/** Gives the callback back; it is there for the type of its state. */
+export const defineCallback = <State extends JsonObject>(callback: TrainingCallback<State>): TrainingCallback =>
+  callback as unknown as TrainingCallback;
+
 export type CallbackHook = Extract<keyof TrainingCallback, `on${string}`>;
 
 /** Exceptions of one callback's hook that were reported. */
