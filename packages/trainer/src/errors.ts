@@ -15,6 +15,7 @@ export type TrainerErrorCode =
   | "TRAINER_MODULE_INVALID"
   | "TRAINER_PARAMS_INVALID"
   | "TRAINER_RESUME_DIVERGED"
+  | "TRAINER_RESUME_INEXACT"
   | "TRAINER_RUN_FAILED"
   | "TRAINER_RUN_STOPPED"
   | "TRAINER_WRITE_FAILED";
@@ -127,6 +128,17 @@ export const resumeDiverged = (differences: readonly string[]): TrainerError =>
     "TRAINER_RESUME_DIVERGED",
     `The checkpoint is of another training: ${differences.join("; ")}. Going on would mix the two.`,
     { category: "user", remedy: "Start a new run, or give it what the checkpoint was made with." },
+  );
+
+export const resumeInexact = (steps: number): TrainerError =>
+  new TrainerError(
+    "TRAINER_RESUME_INEXACT",
+    `A run that went on from a checkpoint had other weights after step ${steps} than the one without a break.`,
+    {
+      category: "user",
+      remedy:
+        "Keep what training depends on in a callback's state: what a loss, layer or callback remembers elsewhere is lost with its process.",
+    },
   );
 
 export const runFailed = (id: string, reason: string, category: ErrorCategory): TrainerError =>

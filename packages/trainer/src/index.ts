@@ -15,6 +15,7 @@ export {
   type TrainingDefinition,
   type TrainingTask,
 } from "./define-training.ts";
+export type { DryRunReport } from "./dry-run-report.ts";
 export type { EarlyStopping } from "./early-stopping.ts";
 export { TrainerError, type TrainerErrorCode } from "./errors.ts";
 export {

@@ -1,5 +1,6 @@
 import type { DatasetRef, Digest, JsonObject } from "@millwright/contracts";
 import type { FittedTransforms, TransformPlan } from "@millwright/data";
+import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
@@ -46,6 +47,8 @@ export interface TrainingRequest {
   readonly trackedRunId: string | null;
   readonly featureService: { readonly name: string; readonly digest: Digest } | null;
   readonly createdTimeMs: number;
+  /** Present where the process is only to try. */
+  readonly dryRun?: DryRunRequest | undefined;
 }
 
 /** One epoch, once it is over. */

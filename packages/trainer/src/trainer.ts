@@ -12,6 +12,8 @@ import {
   type RunId,
   systemClock,
 } from "@millwright/contracts";
+import { tryRun } from "./dry-run.ts";
+import type { DryRunReport } from "./dry-run-report.ts";
 import { inputInvalid } from "./errors.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
 import { requestOf } from "./run-request.ts";
@@ -35,6 +37,13 @@ export interface Trainer {
    * Throws `TRAINER_INPUT_INVALID`, `TRAINER_LABEL_UNKNOWN`, `TRAINER_FEATURES_MISMATCH`, before a process starts; all else comes from the run's `result`.
    */
   start(module: URL | string, options: StartOptions): Promise<TrainingRun>;
+  /**
+   * Tries what `start` with these options would do, in a process of its own and a temporary folder: reads the data, takes a few steps, validates,
+   * writes a checkpoint, goes on from it with a model built anew and compares, and writes a package. Trial, tracker, id, `resumeFrom` and budget are
+   * left alone. Throws what `start` and a run's `result` throw, and `TRAINER_RESUME_INEXACT` where a run that went on from a checkpoint would end with
+   * other weights.
+   */
+  dryRun(module: URL | string, options: StartOptions): Promise<DryRunReport>;
 }
 
 const runModule = new URL(
@@ -93,6 +102,10 @@ export function createTrainer({
         signals,
         spending,
       });
+    },
+    async dryRun(module, options) {
+      const { url, train, validation } = await check(module, options);
+      return tryRun(url, options, { jobs, train, validation, ids, clock, runModule });
     },
   };
 }

@@ -4,6 +4,7 @@ import { runWorker, type WorkerContext } from "@millwright/jobs/worker";
 import { openTfjs } from "@millwright/tfjs";
 import { buildModel, checkParams, importDefinition, trainingWays } from "./build-model.ts";
 import type { TrainingDefinition } from "./define-training.ts";
+import { runDry } from "./dry-run-job.ts";
 import { tellError } from "./errors.ts";
 import { finishRun } from "./finish-run.ts";
 import type { LoopOptions } from "./loop-options.ts";
@@ -22,17 +23,18 @@ async function train(context: WorkerContext): Promise<JsonValue> {
     const task = definition.task ?? "binary";
     const tfjs = await openTfjs({ device: request.device, native: definition.native });
     const prepared = await prepareData(request, task, context.signal);
-    const { names } = prepared;
-    const ready = await buildModel(tfjs.tf, definition, { params, names, seed: request.seed });
-    const ways = trainingWays(request.module, definition, {
-      tf: tfjs.tf,
-      params,
-      inputs: names.length,
-      names,
-      seed: request.seed,
-    });
-    const session: Session = { request, context, task, tfjs, ready, prepared, ...ways };
-    return (await runSession(session, definition)) as unknown as JsonValue;
+    const build = async (): Promise<Session> => {
+      const { names } = prepared;
+      const { seed } = request;
+      const ready = await buildModel(tfjs.tf, definition, { params, names, seed });
+      const building = { tf: tfjs.tf, params, inputs: names.length, names, seed };
+      return { request, context, task, tfjs, ready, prepared, ...trainingWays(request.module, definition, building) };
+    };
+    const session = await build();
+    const { dryRun: dry } = request;
+    const done =
+      dry === undefined ? runSession(session, definition) : runDry(session, definition, { dry, rebuild: build });
+    return (await done) as unknown as JsonValue;
   } catch (error) {
     const told = tellError(error);
     if (told !== undefined && !context.signal.aborted) send(context, { kind: "error", error: told });
