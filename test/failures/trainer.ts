@@ -34,7 +34,6 @@ const metrics: Subjects = {
   regressionMetrics: well(trainer.regressionMetrics, () => [labels, predictions]),
   defineTraining: well(trainer.defineTraining, () => [{ params, build: () => undefined }]),
   defineCallback: well(trainer.defineCallback, () => [{ name: "count", state: { count: 0 } }]),
-  defineCallback: well(trainer.defineCallback, () => [{ name: "count", state: { count: 0 } }]),
   defaultPlan: well(trainer.defaultPlan, () => [[{ name: "km", type: "float64" }], "late", ["km"]]),
 };
 
@@ -94,14 +93,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
           },
           50,
         ],
-        dryRun: [
-          () => [module, { ...start, signal: AbortSignal.abort() }],
-          {
-            TRAINER_INPUT_INVALID: () => made.dryRun(module, { ...start, stopWhen: { steps: 0 } }),
-            TRAINER_LABEL_UNKNOWN: () => made.dryRun(module, { ...start, label: "delay" }),
-          },
-          50,
-        ],
         // Each of its calls is a process of seconds.
         dryRun: [
           () => [plain, { data: { train }, label: "late", device: "js", signal }],
@@ -116,10 +107,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
         events: [() => [{ signal }]],
         result: [() => [{ signal }], { TRAINER_MODULE_INVALID: () => run.result() }],
         stop: [() => ["enough", { signal }]],
-        finish: [
-          () => ["enough", { graceMs: 10, signal }],
-          { TRAINER_INPUT_INVALID: () => run.finish("enough", { graceMs: -1 }) },
-        ],
         finish: [
           () => ["enough", { graceMs: 10, signal }],
           { TRAINER_INPUT_INVALID: () => run.finish("enough", { graceMs: -1 }) },
@@ -145,7 +132,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
         ]),
       ),
       TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
-      TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",
       TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",
       TRAINER_FORMAT_UNFIT: "packages/trainer/test/training.test.ts",
       TRAINER_WRITE_FAILED: "packages/trainer/test/checkpoint-full-disk.test.ts",

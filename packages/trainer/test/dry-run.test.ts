@@ -1,8 +1,8 @@
-import { readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { tmpdir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StartOptions } from "@millwright/trainer";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { fixture, flights, openSetting } from "./setting.ts";
 
 test(
@@ -103,13 +103,17 @@ test(
   async () => {
     await using setting = await openSetting();
     const train = await setting.save("train", flights(200, 1));
+    const temporary = join(setting.directory, "temporary");
+    await mkdir(temporary);
+    for (const name of ["TMPDIR", "TEMP", "TMP"]) vi.stubEnv(name, temporary);
+    onTestFinished(() => void vi.unstubAllEnvs());
     const controller = new AbortController();
-    const before = new Set(await readdir(tmpdir()));
     const options = { data: { train }, label: "late", params: { stepMs: 30_000 }, signal: controller.signal };
     const dry = setting.trainer.dryRun(fixture("slow.train.js"), options);
-    setTimeout(() => controller.abort(new Error("enough")), 300);
+    while ((await readdir(temporary)).length === 0) await sleep(5);
+    controller.abort(new Error("enough"));
     await expect(dry).rejects.toThrow("enough");
+    expect(await readdir(temporary)).toEqual([]);
     await expect(setting.trainer.dryRun(fixture("slow.train.js"), options)).rejects.toThrow("enough");
-    expect(before.size).toBeGreaterThan(0);
   },
 );
