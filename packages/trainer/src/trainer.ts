@@ -17,7 +17,7 @@ import type { DryRunReport } from "./dry-run-report.ts";
 import { inputInvalid } from "./errors.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
 import { requestOf } from "./run-request.ts";
-import { openSpending } from "./run-spending.ts";
+import { openSpending, type Spending } from "./run-spending.ts";
 import { checkFeatures, checkLabelOf, checkOptions, type StartOptions, type TrainingData } from "./start-options.ts";
 import { followRun, type TrainingRun } from "./training-run.ts";
 
@@ -61,53 +61,74 @@ export function createTrainer({
   const root = resolve(directory);
   return {
     async start(module, options) {
-      const { url, train, validation } = await check(module, options);
-      const id = options.id ?? ids.next();
-      const from = originsOf(train, validation);
-      const tracked = await track(options, id, join(root, id), from);
-      const request = requestOf(url, options, {
-        id,
-        train,
-        validation,
-        tracked,
-        directory: join(root, id),
-        nowMs: clock.nowMs(),
-      });
+      const checked = await check(module, options);
       const spending = await openSpending(options.budget, clock);
-      const launching = jobs.launch({
-        id,
-        run: { module: runModule, input: request as unknown as JsonValue },
-        retries: options.retries ?? 2,
-        limits: options.limits,
-        resources: options.resources,
-        environment: options.environment,
-        causedBy: tracked?.eventId ?? options.trial?.eventId,
-      });
-      launching.catch(() => spending?.end()); // nothing was spent but the time
-      const job = await launching;
-      const target = progressOf(options.progress);
-      const line = target === undefined ? undefined : createProgressLine(request.name, target);
-      const signals = [options.signal, options.trial?.signal].filter((signal) => signal !== undefined);
-      const { trial } = options;
-      return followRun({
-        id,
-        directory: request.directory,
-        job,
-        from,
-        clock,
-        ids,
-        line,
-        trial,
-        tracked,
-        signals,
-        spending,
-      });
+      try {
+        return await launchRun(checked, options, { jobs, root, clock, ids, spending });
+      } catch (error) {
+        await spending?.end();
+        throw error;
+      }
     },
     async dryRun(module, options) {
       const { url, train, validation } = await check(module, options);
       return tryRun(url, options, { jobs, train, validation, ids, clock, runModule });
     },
   };
+}
+
+interface LaunchSetting {
+  readonly jobs: JobLauncher;
+  /** The folder of all runs. */
+  readonly root: string;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly spending: Spending | undefined;
+}
+
+/** Tells the tracker, starts the process, and follows it. */
+async function launchRun(
+  { url, train, validation }: CheckedStart,
+  options: StartOptions,
+  { jobs, root, clock, ids, spending }: LaunchSetting,
+): Promise<TrainingRun> {
+  const id = options.id ?? ids.next();
+  const from = originsOf(train, validation);
+  const tracked = await track(options, id, join(root, id), from);
+  const request = requestOf(url, options, {
+    id,
+    train,
+    validation,
+    tracked,
+    directory: join(root, id),
+    nowMs: clock.nowMs(),
+  });
+  const job = await jobs.launch({
+    id,
+    run: { module: runModule, input: request as unknown as JsonValue },
+    retries: options.retries ?? 2,
+    limits: options.limits,
+    resources: options.resources,
+    environment: options.environment,
+    causedBy: tracked?.eventId ?? options.trial?.eventId,
+  });
+  const target = progressOf(options.progress);
+  const line = target === undefined ? undefined : createProgressLine(request.name, target);
+  const signals = [options.signal, options.trial?.signal].filter((signal) => signal !== undefined);
+  const { trial } = options;
+  return followRun({
+    id,
+    directory: request.directory,
+    job,
+    from,
+    clock,
+    ids,
+    line,
+    trial,
+    tracked,
+    signals,
+    spending,
+  });
 }
 
 interface CheckedStart {

@@ -222,9 +222,12 @@ class FollowedRun implements TrainingRun {
       });
       throw error;
     } finally {
-      await this.#options.spending?.end();
-      this.#ended = true;
-      this.#wake();
+      try {
+        await this.#options.spending?.end();
+      } finally {
+        this.#ended = true;
+        this.#wake();
+      }
     }
   }
 

@@ -99,7 +99,9 @@ test(
     expect(result.stop).toMatchObject({ cause: "budget", reason: expect.stringContaining("usd") as string });
     await expectPackage(result);
     expect(budget.remaining()["usd"]).toBeLessThan(0.125);
-    const refused = await start({ budget: { budget, perHour: { usd: 1_800 }, sliceMs: 250 } }).catch(
+    // Nobody is told of a run that there was no money for.
+    const tracker = { startRun: () => Promise.reject(new Error("too early")) };
+    const refused = await start({ tracker, budget: { budget, perHour: { usd: 1_800 }, sliceMs: 250 } }).catch(
       (error: unknown) => error,
     );
     expect(hasCode(refused, "PORT_BUDGET_EXHAUSTED")).toBe(true);
@@ -109,6 +111,9 @@ test(
     const left = plenty.remaining()["seconds"] ?? 0;
     expect(left).toBeGreaterThan(940); // what it took, not the minute that was reserved
     expect(left).toBeLessThan(1_000);
+    // And a run that did not come to be gives back what was set aside for it.
+    await expect(start({ tracker, budget: { budget: plenty } })).rejects.toThrow("too early");
+    expect(plenty.remaining()["seconds"]).toBeGreaterThan(left - 1);
     await expect(start({ budget: { budget, sliceMs: 0 } })).rejects.toMatchObject({ code: "TRAINER_INPUT_INVALID" });
   },
 );
