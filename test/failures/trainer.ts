@@ -15,6 +15,13 @@ const checkpoint = {
   parts: [{ name: "kernel", shape: [2], dtype: "float32", data: Float32Array.of(1, 2) }],
 } as const;
 
+/** The least that can be trained. */
+const plainModule = `export default {
+  params: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
+  build: ({ tf, inputs }) =>
+    tf.sequential({ layers: [tf.layers.dense({ units: 1, activation: "sigmoid", inputShape: [inputs] })] }),
+};`;
+
 const metrics: Subjects = {
   areaUnderRoc: well(trainer.areaUnderRoc, () => [labels, predictions]),
   binaryMetrics: well(trainer.binaryMetrics, () => [labels, predictions]),
@@ -26,6 +33,7 @@ const metrics: Subjects = {
   meanSquaredError: well(trainer.meanSquaredError, () => [labels, predictions]),
   regressionMetrics: well(trainer.regressionMetrics, () => [labels, predictions]),
   defineTraining: well(trainer.defineTraining, () => [{ params, build: () => undefined }]),
+  defineCallback: well(trainer.defineCallback, () => [{ name: "count", state: { count: 0 } }]),
   defaultPlan: well(trainer.defaultPlan, () => [[{ name: "km", type: "float64" }], "late", ["km"]]),
 };
 
@@ -51,6 +59,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
   await duckdb.writeParquet(batchOf({ km: [1, 2], late: [0, 1] }), `${folder}/rows.parquet`);
   const train = await (await duckdb.scan(`${folder}/rows.parquet`)).ref();
   const module = pathToFileURL(`${folder}/none.js`).href;
+  const plain = pathToFileURL(`${folder}/plain.mjs`).href;
+  await writeFile(`${folder}/plain.mjs`, plainModule);
   const start = {
     data: { train },
     label: "late",
@@ -83,11 +93,24 @@ export async function openTable(folder: string): Promise<FailureTable> {
           },
           50,
         ],
+        // Each of its calls is a process of seconds.
+        dryRun: [
+          () => [plain, { data: { train }, label: "late", device: "js", signal }],
+          {
+            TRAINER_INPUT_INVALID: () => made.dryRun(plain, { ...start, stopWhen: { steps: 0 } }),
+            TRAINER_LABEL_UNKNOWN: () => made.dryRun(plain, { ...start, label: "delay" }),
+          },
+          3,
+        ],
       }),
       ...methods("createTrainer().start()", () => run, {
         events: [() => [{ signal }]],
         result: [() => [{ signal }], { TRAINER_MODULE_INVALID: () => run.result() }],
         stop: [() => ["enough", { signal }]],
+        finish: [
+          () => ["enough", { graceMs: 10, signal }],
+          { TRAINER_INPUT_INVALID: () => run.finish("enough", { graceMs: -1 }) },
+        ],
       }),
     },
     // A run's process takes seconds, and says by its result what it failed of: here stands what is refused before there is one.
@@ -108,6 +131,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "packages/trainer/test/resume.test.ts",
         ]),
       ),
+      TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
+      TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",
       TRAINER_FORMAT_UNFIT: "packages/trainer/test/training.test.ts",
       TRAINER_WRITE_FAILED: "packages/trainer/test/checkpoint-full-disk.test.ts",
     },

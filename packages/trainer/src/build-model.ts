@@ -1,6 +1,7 @@
 import type { JsonObject } from "@millwright/contracts";
 import type { TensorFlow } from "@millwright/tfjs";
 import type {
+  BuildContext,
   BuiltTraining,
   LayersModel,
   Optimizer,
@@ -9,6 +10,9 @@ import type {
   TrainingTask,
 } from "./define-training.ts";
 import { modelUnfit, moduleInvalid, paramsInvalid } from "./errors.ts";
+import { checkCallbacks } from "./callback-runner.ts";
+import { checkOptimization, type Optimization } from "./optimization.ts";
+import type { TrainingCallback } from "./training-callback.ts";
 import { seedMathRandom } from "./seeding.ts";
 
 /** A model that is ready to be trained. */
@@ -63,6 +67,21 @@ export async function buildModel(
     optimizer: optimizer ?? compiled ?? tf.train.adam(1e-3),
     loss: loss ?? defaultLoss(tf, definition.task ?? "binary"),
   };
+}
+
+/** How the module's model is trained, besides the model. Throws `TRAINER_INPUT_INVALID`, `TRAINER_MODULE_INVALID`. */
+export function trainingWays(
+  module: string,
+  { callbacks = [], optimization = {} }: TrainingDefinition,
+  context: BuildContext<unknown>,
+): { readonly callbacks: readonly TrainingCallback[]; readonly optimization: Optimization } {
+  const ways = {
+    callbacks: typeof callbacks === "function" ? callbacks(context) : callbacks,
+    optimization: typeof optimization === "function" ? optimization(context) : optimization,
+  };
+  checkCallbacks(module, ways.callbacks);
+  checkOptimization(ways.optimization);
+  return ways;
 }
 
 function checkShape(model: LayersModel, width: number): void {

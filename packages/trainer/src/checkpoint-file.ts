@@ -121,8 +121,13 @@ async function replaceFile(path: string, bytes: Buffer | string): Promise<void> 
 }
 
 const largestSequence = 999_999_999_999;
-const nameOf = (sequence: number): string => `checkpoint-${String(sequence).padStart(12, "0")}.bin`;
+/** Its file's name. */
+export const checkpointName = (sequence: number): string => `checkpoint-${String(sequence).padStart(12, "0")}.bin`;
 const pattern = /^checkpoint-(\d{12})\.bin$/;
+
+/** Writes one checkpoint's file, whole or not at all. Throws `TRAINER_WRITE_FAILED`. */
+export const replaceCheckpoint = (path: string, checkpoint: Checkpoint): Promise<void> =>
+  replaceFile(path, encodeCheckpoint(checkpoint));
 
 /** Sequence numbers of the whole files there are, newest first. */
 async function sequencesIn(directory: string): Promise<readonly number[]> {
@@ -150,14 +155,14 @@ export async function writeCheckpoint(
     throw new RangeError(
       `The sequence number of a checkpoint is ${String(sequence)}, not a whole number of 12 digits.`,
     );
-  const path = join(directory, nameOf(sequence));
+  const path = join(directory, checkpointName(sequence));
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);
   });
-  await replaceFile(path, encodeCheckpoint(checkpoint));
-  await replaceFile(join(directory, "latest"), nameOf(sequence));
+  await replaceCheckpoint(path, checkpoint);
+  await replaceFile(join(directory, "latest"), checkpointName(sequence));
   const older = (await sequencesIn(directory)).filter((other) => other < sequence);
-  for (const other of older.slice(1)) await rm(join(directory, nameOf(other)), { force: true });
+  for (const other of older.slice(1)) await rm(join(directory, checkpointName(other)), { force: true });
   return path;
 }
 
@@ -181,7 +186,7 @@ export async function readLatestCheckpoint(
   let failure: unknown;
   for (const sequence of [...first, ...sequences.filter((other) => !first.includes(other))]) {
     signal?.throwIfAborted();
-    const path = join(directory, nameOf(sequence));
+    const path = join(directory, checkpointName(sequence));
     try {
       return { ...decodeCheckpoint(await readFile(path), path), path, sequence };
     } catch (error) {

@@ -1,5 +1,7 @@
 import type { InferOutput, StandardSchema } from "@millwright/contracts";
 import type { NativeLoader, TensorFlow } from "@millwright/tfjs";
+import type { Optimization } from "./optimization.ts";
+import type { TrainingCallback } from "./training-callback.ts";
 
 export type LayersModel = InstanceType<TensorFlow["LayersModel"]>;
 export type Optimizer = InstanceType<TensorFlow["Optimizer"]>;
@@ -40,6 +42,13 @@ export interface TrainingDefinition<Schema extends StandardSchema = StandardSche
   readonly task?: TrainingTask | undefined;
   /** Native packages to try for the device: `() => import("@tensorflow/tfjs-node-gpu")`. Default: none, so WASM. */
   readonly native?: NativeLoader | readonly NativeLoader[] | undefined;
+  /** Called along the run, in their order, or what makes them. Default: none. */
+  readonly callbacks?:
+    | readonly TrainingCallback[]
+    | ((context: BuildContext<InferOutput<Schema>>) => readonly TrainingCallback[])
+    | undefined;
+  /** How steps are taken, or what makes it of the params. Default: the optimizer's step, plain. */
+  readonly optimization?: Optimization | ((context: BuildContext<InferOutput<Schema>>) => Optimization) | undefined;
   build(context: BuildContext<InferOutput<Schema>>): LayersModel | BuiltTraining | Promise<LayersModel | BuiltTraining>;
 }
 

@@ -7,6 +7,8 @@ export interface EarlyStopping {
   readonly patience?: number | undefined;
   /** An improvement is more than this. Default: 0. */
   readonly minDelta?: number | undefined;
+  /** What the metric must be better than by `minDelta`: until then, an improvement does not end the waiting. Default: none. */
+  readonly baseline?: number | undefined;
   /** Whether the model ends with the weights of its best epoch. Default: true. */
   readonly restoreBest?: boolean | undefined;
 }
@@ -33,19 +35,36 @@ export interface StoppingStep {
   readonly stop: boolean;
 }
 
-/** One epoch's step, as Keras's EarlyStopping takes it: a value that is not a number is no improvement. */
+export interface StoppingRule {
+  readonly metric: string;
+  readonly patience: number;
+  readonly minDelta: number;
+  readonly baseline?: number | null | undefined;
+}
+
+/** Whether it stops after so many epochs: never after the first, nor after one that is the best so far, as in Keras. */
+export const isOver = (
+  { waited, bestEpoch }: StoppingState,
+  epochs: number,
+  { patience }: Pick<StoppingRule, "patience">,
+): boolean => waited >= patience && epochs > 1 && bestEpoch !== epochs;
+
+/** One epoch's step, as Keras's EarlyStopping takes it: a value that is not a number is no improvement. Pure. */
 export function stepStopping(
   state: StoppingState,
   epoch: number,
   metrics: Metrics,
-  { metric, patience, minDelta }: { readonly metric: string; readonly patience: number; readonly minDelta: number },
+  { metric, patience, minDelta, baseline }: StoppingRule,
 ): StoppingStep {
   const value = metrics[metric] ?? Number.NaN;
-  const gain =
-    state.bestValue === undefined ? Infinity : isGrowing(metric) ? value - state.bestValue : state.bestValue - value;
-  if (!Number.isNaN(value) && gain > minDelta) {
-    return { state: { bestValue: value, bestEpoch: epoch, waited: 0 }, improved: true, stop: false };
-  }
-  const waited = state.waited + 1;
-  return { state: { ...state, waited }, improved: false, stop: waited >= patience };
+  const gainOver = (other: number): number => (isGrowing(metric) ? value - other : other - value);
+  const improved = !Number.isNaN(value) && (state.bestValue === undefined || gainOver(state.bestValue) > minDelta);
+  const enough = improved && (baseline === undefined || baseline === null || gainOver(baseline) > minDelta);
+  const best = improved ? { bestValue: value, bestEpoch: epoch } : state;
+  const next: StoppingState = {
+    bestValue: best.bestValue,
+    bestEpoch: best.bestEpoch,
+    waited: enough ? 0 : state.waited + 1,
+  };
+  return { state: next, improved, stop: isOver(next, epoch, { patience }) };
 }

@@ -1,6 +1,7 @@
 import { type ErrorCategory, isMillwrightError, MillwrightError, type StandardIssue } from "@millwright/contracts";
 
 export type TrainerErrorCode =
+  | "TRAINER_CALLBACK_FAILED"
   | "TRAINER_CHECKPOINT_CORRUPT"
   | "TRAINER_CHECKPOINT_UNSUPPORTED"
   | "TRAINER_DATA_EMPTY"
@@ -14,6 +15,7 @@ export type TrainerErrorCode =
   | "TRAINER_MODULE_INVALID"
   | "TRAINER_PARAMS_INVALID"
   | "TRAINER_RESUME_DIVERGED"
+  | "TRAINER_RESUME_INEXACT"
   | "TRAINER_RUN_FAILED"
   | "TRAINER_RUN_STOPPED"
   | "TRAINER_WRITE_FAILED";
@@ -21,6 +23,17 @@ export type TrainerErrorCode =
 export class TrainerError extends MillwrightError<TrainerErrorCode> {
   override readonly name = "TrainerError";
 }
+
+export const callbackFailed = (callback: string, hook: string, cause: unknown): TrainerError =>
+  new TrainerError(
+    "TRAINER_CALLBACK_FAILED",
+    `The callback "${callback}" failed in its ${hook}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    {
+      category: "user",
+      remedy: 'Mend it, or let its failures be "report"; the last checkpoint is from before.',
+      cause,
+    },
+  );
 
 export const checkpointCorrupt = (path: string, problem: string, cause?: unknown): TrainerError =>
   new TrainerError("TRAINER_CHECKPOINT_CORRUPT", `The checkpoint "${path}" cannot be used: ${problem}.`, {
@@ -115,6 +128,17 @@ export const resumeDiverged = (differences: readonly string[]): TrainerError =>
     "TRAINER_RESUME_DIVERGED",
     `The checkpoint is of another training: ${differences.join("; ")}. Going on would mix the two.`,
     { category: "user", remedy: "Start a new run, or give it what the checkpoint was made with." },
+  );
+
+export const resumeInexact = (steps: number): TrainerError =>
+  new TrainerError(
+    "TRAINER_RESUME_INEXACT",
+    `A run that went on from a checkpoint had other weights after step ${steps} than the one without a break.`,
+    {
+      category: "user",
+      remedy:
+        "Keep what training depends on in a callback's state: what a loss, layer or callback remembers elsewhere is lost with its process.",
+    },
   );
 
 export const runFailed = (id: string, reason: string, category: ErrorCategory): TrainerError =>

@@ -15,6 +15,7 @@ export {
   type TrainingDefinition,
   type TrainingTask,
 } from "./define-training.ts";
+export type { DryRunReport } from "./dry-run-report.ts";
 export type { EarlyStopping } from "./early-stopping.ts";
 export { TrainerError, type TrainerErrorCode } from "./errors.ts";
 export {
@@ -28,8 +29,35 @@ export {
   type Metrics,
   regressionMetrics,
 } from "./metrics.ts";
+export type {
+  CosineSchedule,
+  ExponentialSchedule,
+  LearningRateSchedule,
+  OneCycleSchedule,
+  PlainSchedule,
+  PlateauSchedule,
+  StepSchedule,
+  WarmupSchedule,
+} from "./learning-rate.ts";
+export type { GradientClipping, Optimization, WeightAveraging } from "./optimization.ts";
 export type { ProgressTarget } from "./progress-line.ts";
-export type { EpochReport, RunOutcome } from "./run-messages.ts";
-export { defaultPlan, type FeatureServiceOption, type StartOptions, type TrainingData } from "./start-options.ts";
+export type { BestCheckpoint, EpochReport, RunOutcome } from "./run-messages.ts";
+export {
+  type CheckpointOptions,
+  defaultPlan,
+  type FeatureServiceOption,
+  type StartOptions,
+  type TrainingData,
+} from "./start-options.ts";
+export type { BudgetOptions } from "./run-spending.ts";
+export type { StopConditions, StopReason } from "./stop-conditions.ts";
 export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
-export type { TrainingResult, TrainingRun } from "./training-run.ts";
+export type { FinishOptions, TrainingResult, TrainingRun } from "./training-run.ts";
+export {
+  type BatchEnd,
+  type BatchStart,
+  type CallbackFailure,
+  type CallbackRun,
+  defineCallback,
+  type TrainingCallback,
+} from "./training-callback.ts";

@@ -26,11 +26,19 @@ async function partOf(name: string, tensor: Tensor): Promise<CheckpointPart> {
   return { name, shape: tensor.shape, dtype, data: data.slice() };
 }
 
-/** The model's weights, by position: names that TensorFlow.js makes up count on within a process. */
-export async function readWeights(model: LayersModel, prefix = "model"): Promise<readonly CheckpointPart[]> {
+/** Tensors by position. */
+export async function readTensors(tensors: readonly Tensor[], prefix: string): Promise<readonly CheckpointPart[]> {
   const parts: CheckpointPart[] = [];
-  for (const [index, weight] of model.weights.entries()) parts.push(await partOf(`${prefix}/${index}`, weight.read()));
+  for (const [index, tensor] of tensors.entries()) parts.push(await partOf(`${prefix}/${index}`, tensor));
   return parts;
+}
+
+/** The model's weights, by position: names that TensorFlow.js makes up count on within a process. */
+export function readWeights(model: LayersModel, prefix = "model"): Promise<readonly CheckpointPart[]> {
+  return readTensors(
+    model.weights.map((weight) => weight.read()),
+    prefix,
+  );
 }
 
 /** Throws `TRAINER_CHECKPOINT_UNSUPPORTED`. */
@@ -55,6 +63,10 @@ const tensorOf = (tf: TensorFlow, { data, shape, dtype }: CheckpointPart): Tenso
 
 const named = (parts: readonly CheckpointPart[], prefix: string): readonly CheckpointPart[] =>
   parts.filter(({ name }) => name.startsWith(`${prefix}/`));
+
+/** The caller's to dispose. */
+export const tensorsOf = (tf: TensorFlow, parts: readonly CheckpointPart[], prefix: string): Tensor[] =>
+  named(parts, prefix).map((part) => tensorOf(tf, part));
 
 /** Throws `TRAINER_MODEL_UNFIT` where the model has other weights. */
 export function writeWeights(

@@ -1,7 +1,10 @@
 import type { DatasetRef, Digest, JsonObject } from "@millwright/contracts";
 import type { FittedTransforms, TransformPlan } from "@millwright/data";
+import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
+import type { StopConditions, StopReason } from "./stop-conditions.ts";
+import type { CallbackFailure } from "./training-callback.ts";
 
 /** What a run's process is given. */
 export interface TrainingRequest {
@@ -27,8 +30,14 @@ export interface TrainingRequest {
     readonly patience: number;
     readonly minDelta: number;
     readonly restoreBest: boolean;
+    readonly baseline?: number | null;
   } | null;
-  readonly checkpoints: { readonly everySteps: number | null } | null;
+  readonly stopWhen?: StopConditions | null;
+  readonly checkpoints: {
+    readonly everySteps: number | null;
+    readonly everyMs?: number | null;
+    readonly best?: { readonly metric: string | null; readonly keep: number } | null;
+  } | null;
   readonly resumeFrom: string | null;
   /** Whether each epoch waits for a verdict. */
   readonly awaitVerdict: boolean;
@@ -38,6 +47,8 @@ export interface TrainingRequest {
   readonly trackedRunId: string | null;
   readonly featureService: { readonly name: string; readonly digest: Digest } | null;
   readonly createdTimeMs: number;
+  /** Present where the process is only to try. */
+  readonly dryRun?: DryRunRequest | undefined;
 }
 
 /** One epoch, once it is over. */
@@ -50,9 +61,12 @@ export interface EpochReport {
   readonly trainLoss: number;
   /** Of the validation data; empty where there is none. */
   readonly metrics: Metrics;
+  /** Steps that were left out because their loss was no number; absent where none were. */
+  readonly skipped?: number | undefined;
 }
 
-export type RunOutcome = "completed" | "stopped-early" | "pruned" | "paused";
+/** `stopped`: before its last epoch, for the reason in `stop`; `stopped-early`: by early stopping. */
+export type RunOutcome = "completed" | "stopped-early" | "stopped" | "pruned" | "paused";
 
 /** What a run's process sends. */
 export type RunMessage =
@@ -96,9 +110,28 @@ export interface Verdict {
   readonly verdict: "continue" | "pause" | "prune";
 }
 
+/** Asks a run to end with a model package. */
+export interface FinishRequest {
+  readonly finish: StopReason;
+}
+
+/** What the trainer sends. */
+export type TrainerMessage = Verdict | FinishRequest;
+
+/** A checkpoint that was kept for its metric. */
+export interface BestCheckpoint {
+  readonly epoch: number;
+  readonly step: number;
+  readonly value: number;
+  readonly path: string;
+}
+
 /** What a run's process returns. */
 export interface RunSummary {
   readonly outcome: RunOutcome;
+  readonly stop?: StopReason | undefined;
+  readonly callbackFailures?: readonly CallbackFailure[] | undefined;
+  readonly bestCheckpoints?: readonly BestCheckpoint[] | undefined;
   readonly metrics: Metrics;
   readonly epochs: readonly EpochReport[];
   /** From 1; the epoch whose weights the model has. */

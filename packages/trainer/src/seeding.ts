@@ -14,10 +14,12 @@ export function seedMathRandom(seed: number, label: string): void {
 /**
  * Seeds what a training step draws by its place in the run. A `seed` of a dropout layer would give the same mask in every step, so it is set
  * anew, and a resumed run draws what an uninterrupted one does.
+ * @param part Of the step's batch, from 0, where it is learned from in parts.
  */
-export function seedStep(model: LayersModel, seed: number, step: number): void {
-  seedMathRandom(seed, `step:${step}`);
+export function seedStep(model: LayersModel, seed: number, step: number, part = 0): void {
+  const place = part === 0 ? String(step) : `${step}:${part}`;
+  seedMathRandom(seed, `step:${place}`);
   for (const [index, layer] of model.layers.entries()) {
-    if ("seed" in layer) (layer as { seed: unknown }).seed = hashSeed(`dropout:${index}:${step}`, seed);
+    if ("seed" in layer) (layer as { seed: unknown }).seed = hashSeed(`dropout:${index}:${place}`, seed);
   }
 }

@@ -13,6 +13,8 @@ import { compileTransforms, type FittedTransforms, type TransformPlan, type Tran
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import type { ProgressTarget } from "./progress-line.ts";
+import { type BudgetOptions, checkBudget } from "./run-spending.ts";
+import type { StopConditions } from "./stop-conditions.ts";
 
 /** A dataset whose rows lie in files, or a reference to one. */
 export type TrainingData = DatasetRef | Dataset | Promise<DatasetRef | Dataset>;
@@ -25,6 +27,18 @@ export interface FeatureServiceOption {
   readonly features?: Schema | undefined;
   /** Default: not known, and any column may be learned from. */
   readonly featureNames?: readonly string[] | undefined;
+}
+
+export interface CheckpointOptions {
+  /** After so many steps of the run. Default: none within epochs. */
+  readonly everySteps?: number | undefined;
+  /** After so much time since the last, in milliseconds, once the step that runs is over. Default: none. */
+  readonly everyMs?: number | undefined;
+  /**
+   * Those of the best epochs are kept besides, in `checkpoints/best`. `metric` is one of the validation data or `trainLoss`, by default the task's
+   * objective; `keep` is 1 by default.
+   */
+  readonly best?: { readonly metric?: string | undefined; readonly keep?: number | undefined } | undefined;
 }
 
 export interface StartOptions extends CallOptions {
@@ -52,8 +66,10 @@ export interface StartOptions extends CallOptions {
   readonly seed?: number | undefined;
   /** Default: none. */
   readonly earlyStopping?: EarlyStopping | undefined;
-  /** A checkpoint is written after each epoch, and after so many steps within it; false for none. */
-  readonly checkpoints?: { readonly everySteps?: number | undefined } | false | undefined;
+  /** When it ends before its last epoch, with a model package. Default: never. */
+  readonly stopWhen?: StopConditions | undefined;
+  /** A checkpoint is written after each epoch, and as these say; false for none. The newest two are kept. */
+  readonly checkpoints?: CheckpointOptions | false | undefined;
   /** The `checkpoints` folder of another run to go on from. Default: that of the trial, else none. */
   readonly resumeFrom?: string | undefined;
   /** Most rows of each dataset, evenly spread over it. Default: all. */
@@ -78,6 +94,11 @@ export interface StartOptions extends CallOptions {
   /** Starts after an interruption or transient failure; each goes on from the last checkpoint. Default: 2. */
   readonly retries?: number | undefined;
   readonly limits?: JobLimits | undefined;
+  /**
+   * What the run may spend. A part is reserved before the process starts (throws `PORT_BUDGET_EXHAUSTED`), the next whenever it is used up; where
+   * there is none left, the run ends with its package. Default: no limit.
+   */
+  readonly budget?: BudgetOptions | undefined;
   /** CPUs and GPUs the launcher reserves. */
   readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
   /** Environment of the run's process. */
@@ -119,6 +140,9 @@ export function checkOptions({
   seed = 0,
   maxRows = 1,
   checkpoints,
+  earlyStopping = {},
+  stopWhen = {},
+  budget,
   name = "model",
   id = "id",
 }: StartOptions): void {
@@ -128,7 +152,21 @@ export function checkOptions({
   whole("epochs", epochs);
   whole("batchSize", batchSize);
   whole("maxRows", maxRows);
-  if (checkpoints !== undefined && checkpoints !== false) whole("checkpoints.everySteps", checkpoints.everySteps ?? 1);
+  if (checkpoints !== undefined && checkpoints !== false) {
+    whole("checkpoints.everySteps", checkpoints.everySteps ?? 1);
+    whole("checkpoints.everyMs", checkpoints.everyMs ?? 1);
+    whole("checkpoints.best.keep", checkpoints.best?.keep ?? 1);
+  }
+  const finite = (field: string, value: number): void => {
+    if (!Number.isFinite(value)) throw inputInvalid(field, value, "a finite number");
+  };
+  whole("earlyStopping.patience", earlyStopping.patience ?? 1);
+  finite("earlyStopping.minDelta", earlyStopping.minDelta ?? 0);
+  finite("earlyStopping.baseline", earlyStopping.baseline ?? 0);
+  if (budget !== undefined) checkBudget(budget);
+  whole("stopWhen.steps", stopWhen.steps ?? 1);
+  whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
+  finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));
   if (!Number.isInteger(seed)) throw inputInvalid("seed", seed, "a whole number");
   if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,119}$/.test(id)) {
     throw inputInvalid("id", id, "1 to 120 letters, digits, dots, dashes and underscores");

@@ -12,18 +12,13 @@ import {
   type RunId,
   systemClock,
 } from "@millwright/contracts";
+import { tryRun } from "./dry-run.ts";
+import type { DryRunReport } from "./dry-run-report.ts";
 import { inputInvalid } from "./errors.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
-import type { TrainingRequest } from "./run-messages.ts";
-import {
-  checkFeatures,
-  checkLabelOf,
-  checkOptions,
-  defaultPlan,
-  featureNamesOf,
-  type StartOptions,
-  type TrainingData,
-} from "./start-options.ts";
+import { requestOf } from "./run-request.ts";
+import { openSpending, type Spending } from "./run-spending.ts";
+import { checkFeatures, checkLabelOf, checkOptions, type StartOptions, type TrainingData } from "./start-options.ts";
 import { followRun, type TrainingRun } from "./training-run.ts";
 
 export interface TrainerOptions {
@@ -42,6 +37,13 @@ export interface Trainer {
    * Throws `TRAINER_INPUT_INVALID`, `TRAINER_LABEL_UNKNOWN`, `TRAINER_FEATURES_MISMATCH`, before a process starts; all else comes from the run's `result`.
    */
   start(module: URL | string, options: StartOptions): Promise<TrainingRun>;
+  /**
+   * Tries what `start` with these options would do, in a process of its own and a temporary folder: reads the data, takes a few steps, validates,
+   * writes a checkpoint, goes on from it with a model built anew and compares, and writes a package. Trial, tracker, id, `resumeFrom` and budget are
+   * left alone. Throws what `start` and a run's `result` throw, and `TRAINER_RESUME_INEXACT` where a run that went on from a checkpoint would end with
+   * other weights.
+   */
+  dryRun(module: URL | string, options: StartOptions): Promise<DryRunReport>;
 }
 
 const runModule = new URL(
@@ -59,42 +61,94 @@ export function createTrainer({
   const root = resolve(directory);
   return {
     async start(module, options) {
-      // Where the options are refused first, nobody awaits these.
-      void Promise.allSettled([options.data.train, options.data.validation]);
-      options.signal?.throwIfAborted();
-      checkOptions(options);
-      const url = String(module);
-      if (!url.startsWith("file:")) throw inputInvalid("module", url, "the file URL of a compiled module");
-      const [train, validation] = await Promise.all([refOf(options.data.train), maybeRefOf(options.data.validation)]);
-      for (const ref of validation === undefined ? [train] : [train, validation]) checkLabelOf(ref, options.label);
-      checkFeatures(options, train);
-      const id = options.id ?? ids.next();
-      const from = originsOf(train, validation);
-      const tracked = await track(options, id, join(root, id), from);
-      const request = requestOf(url, options, {
-        id,
-        train,
-        validation,
-        tracked,
-        directory: join(root, id),
-        nowMs: clock.nowMs(),
-      });
-      const job = await jobs.launch({
-        id,
-        run: { module: runModule, input: request as unknown as JsonValue },
-        retries: options.retries ?? 2,
-        limits: options.limits,
-        resources: options.resources,
-        environment: options.environment,
-        causedBy: tracked?.eventId ?? options.trial?.eventId,
-      });
-      const target = progressOf(options.progress);
-      const line = target === undefined ? undefined : createProgressLine(request.name, target);
-      const signals = [options.signal, options.trial?.signal].filter((signal) => signal !== undefined);
-      const { trial } = options;
-      return followRun({ id, directory: request.directory, job, from, clock, ids, line, trial, tracked, signals });
+      const checked = await check(module, options);
+      const spending = await openSpending(options.budget, clock);
+      try {
+        return await launchRun(checked, options, { jobs, root, clock, ids, spending });
+      } catch (error) {
+        await spending?.end();
+        throw error;
+      }
+    },
+    async dryRun(module, options) {
+      const { url, train, validation } = await check(module, options);
+      return tryRun(url, options, { jobs, train, validation, ids, clock, runModule });
     },
   };
+}
+
+interface LaunchSetting {
+  readonly jobs: JobLauncher;
+  /** The folder of all runs. */
+  readonly root: string;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly spending: Spending | undefined;
+}
+
+/** Tells the tracker, starts the process, and follows it. */
+async function launchRun(
+  { url, train, validation }: CheckedStart,
+  options: StartOptions,
+  { jobs, root, clock, ids, spending }: LaunchSetting,
+): Promise<TrainingRun> {
+  const id = options.id ?? ids.next();
+  const from = originsOf(train, validation);
+  const tracked = await track(options, id, join(root, id), from);
+  const request = requestOf(url, options, {
+    id,
+    train,
+    validation,
+    tracked,
+    directory: join(root, id),
+    nowMs: clock.nowMs(),
+  });
+  const job = await jobs.launch({
+    id,
+    run: { module: runModule, input: request as unknown as JsonValue },
+    retries: options.retries ?? 2,
+    limits: options.limits,
+    resources: options.resources,
+    environment: options.environment,
+    causedBy: tracked?.eventId ?? options.trial?.eventId,
+  });
+  const target = progressOf(options.progress);
+  const line = target === undefined ? undefined : createProgressLine(request.name, target);
+  const signals = [options.signal, options.trial?.signal].filter((signal) => signal !== undefined);
+  const { trial } = options;
+  return followRun({
+    id,
+    directory: request.directory,
+    job,
+    from,
+    clock,
+    ids,
+    line,
+    trial,
+    tracked,
+    signals,
+    spending,
+  });
+}
+
+interface CheckedStart {
+  readonly url: string;
+  readonly train: DatasetRef;
+  readonly validation: DatasetRef | undefined;
+}
+
+/** Refuses what can be refused before there is a process. */
+async function check(module: URL | string, options: StartOptions): Promise<CheckedStart> {
+  // Where the options are refused first, nobody awaits these.
+  void Promise.allSettled([options.data.train, options.data.validation]);
+  options.signal?.throwIfAborted();
+  checkOptions(options);
+  const url = String(module);
+  if (!url.startsWith("file:")) throw inputInvalid("module", url, "the file URL of a compiled module");
+  const [train, validation] = await Promise.all([refOf(options.data.train), maybeRefOf(options.data.validation)]);
+  for (const ref of validation === undefined ? [train] : [train, validation]) checkLabelOf(ref, options.label);
+  checkFeatures(options, train);
+  return { url, train, validation };
 }
 
 async function refOf(data: TrainingData): Promise<DatasetRef> {
@@ -141,57 +195,4 @@ async function track(
 async function readTrackedRun(path: string): Promise<RunId | undefined> {
   const text = await readFile(path, "utf8").catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as { readonly runId: RunId }).runId;
-}
-
-interface Resolved {
-  readonly id: string;
-  readonly train: DatasetRef;
-  readonly validation: DatasetRef | undefined;
-  readonly tracked: { readonly id: RunId } | undefined;
-  readonly directory: string;
-  readonly nowMs: number;
-}
-
-function requestOf(module: string, options: StartOptions, resolved: Resolved): TrainingRequest {
-  const { label, params = {}, earlyStopping, checkpoints = {}, transforms, trial, featureService: service } = options;
-  return {
-    formatVersion: 1,
-    runId: resolved.id,
-    module,
-    name: options.name ?? "model",
-    params,
-    train: resolved.train,
-    validation: resolved.validation ?? null,
-    label,
-    transforms: transforms ?? null,
-    plan:
-      transforms === undefined
-        ? (options.plan ?? defaultPlan(resolved.train.schema, label, featureNamesOf(service)))
-        : null,
-    epochs: options.epochs ?? 10,
-    batchSize: options.batchSize ?? 1_024,
-    seed: options.seed ?? 1,
-    maxRows: options.maxRows ?? null,
-    verifyData: options.verifyData ?? false,
-    device: options.device ?? "auto",
-    format: options.format ?? "auto",
-    stopping: earlyStopping === undefined ? null : stoppingOf(earlyStopping),
-    checkpoints: checkpoints === false ? null : { everySteps: checkpoints.everySteps ?? null },
-    resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
-    awaitVerdict: trial !== undefined,
-    progressEveryMs: options.progressEveryMs ?? 500,
-    directory: resolved.directory,
-    trackedRunId: resolved.tracked?.id ?? null,
-    featureService: service === undefined ? null : { name: service.name, digest: service.digest },
-    createdTimeMs: resolved.nowMs,
-  };
-}
-
-function stoppingOf({
-  metric,
-  patience = 3,
-  minDelta = 0,
-  restoreBest = true,
-}: NonNullable<StartOptions["earlyStopping"]>): TrainingRequest["stopping"] {
-  return { metric: metric ?? null, patience, minDelta, restoreBest };
 }

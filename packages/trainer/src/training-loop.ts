@@ -1,81 +1,22 @@
-import { type Clock, type JsonObject, systemClock } from "@millwright/contracts";
-import type { TensorFlow } from "@millwright/tfjs";
-import type { ReadyModel } from "./build-model.ts";
+import { type Clock, systemClock } from "@millwright/contracts";
+import { rankCheckpoints } from "./best-checkpoints.ts";
+import { type CallbackControl, CallbackRunner } from "./callback-runner.ts";
 import type { Checkpoint, CheckpointPart } from "./checkpoint-file.ts";
 import type { Tensor, TrainingTask } from "./define-training.ts";
-import { initialStopping, type StoppingState, stepStopping } from "./early-stopping.ts";
-import { lossNotFinite, resumeDiverged } from "./errors.ts";
+import { isOver, stepStopping } from "./early-stopping.ts";
+import { inputInvalid, lossNotFinite, resumeDiverged } from "./errors.ts";
+import { GradientStep } from "./gradient-step.ts";
+import type { LoopOptions, LoopResult } from "./loop-options.ts";
+import { decodePosition, encodePosition, initialPosition, type Position } from "./loop-position.ts";
 import { binaryMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
 import { gather, type Matrix, orderOfEpoch } from "./minibatches.ts";
 import { readOptimizer, readWeights, writeOptimizer, writeWeights } from "./model-state.ts";
 import { predictMatrix } from "./predict-matrix.ts";
+import { RunLearningRate } from "./run-learning-rate.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
-import { seedStep } from "./seeding.ts";
+import { stopAfterEpoch, stopAfterStep, type StopReason } from "./stop-conditions.ts";
+import { AveragedWeights } from "./weight-averaging.ts";
 import { yieldToEvents } from "./yield-to-events.ts";
-
-export interface LoopOptions {
-  readonly tf: TensorFlow;
-  readonly ready: ReadyModel;
-  readonly task: TrainingTask;
-  readonly train: Matrix;
-  readonly validation: Matrix | undefined;
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly seed: number;
-  readonly stopping:
-    | { readonly metric: string; readonly patience: number; readonly minDelta: number; readonly restoreBest: boolean }
-    | undefined;
-  /** What a checkpoint must have been made with to be gone on from. */
-  readonly fingerprint: Readonly<Record<string, string>>;
-  /** Checkpoints after so many steps, besides those after each epoch; undefined for none within epochs. */
-  readonly checkpointSteps: number | undefined;
-  /**
-   * Steps between two looks at the loss; more than 1 where reading it makes a device wait. It is looked at besides in an epoch's last step
-   * and in steps that a checkpoint follows.
-   */
-  readonly lossEverySteps: number;
-  readonly signal: AbortSignal;
-  readonly clock?: Clock | undefined;
-  /** Keeps a checkpoint; absent for none. */
-  readonly save?: ((step: number, checkpoint: Checkpoint) => Promise<string>) | undefined;
-  /** `loss` is undefined in steps where it was not looked at. */
-  readonly onStep: (step: number, epoch: number, loss: number | undefined, rowsPerSecond: number) => void;
-  /** Called after each epoch with the path of its checkpoint; says whether to go on. */
-  readonly onEpoch: (report: EpochReport, checkpoint: string | undefined) => Promise<"continue" | "pause" | "prune">;
-}
-
-export interface LoopResult {
-  readonly outcome: RunOutcome;
-  readonly epochs: readonly EpochReport[];
-  readonly bestEpoch: number;
-  readonly step: number;
-  readonly checkpoint: string | undefined;
-  readonly rowsPerSecond: number;
-}
-
-/** Where a run is: all of it is in every checkpoint. */
-interface Position {
-  /** Epochs that are over. */
-  epoch: number;
-  /** Batches of the current epoch that are over. */
-  batch: number;
-  step: number;
-  /** Sum, over the epoch's batches whose loss was looked at, of the loss times their rows. */
-  lossSum: number;
-  /** Rows of those batches. */
-  lossRows: number;
-  reports: EpochReport[];
-  stopping: StoppingState;
-}
-
-const initialPosition: Omit<Position, "reports"> = {
-  epoch: 0,
-  batch: 0,
-  step: 0,
-  lossSum: 0,
-  lossRows: 0,
-  stopping: initialStopping,
-};
 
 const maxBusyMs = 100;
 
@@ -83,18 +24,32 @@ const maxBusyMs = 100;
 export class TrainingLoop {
   readonly #options: LoopOptions;
   readonly #clock: Clock;
-  #position: Position;
+  readonly #callbacks: CallbackRunner;
+  readonly #stepper: GradientStep;
+  readonly #rate: RunLearningRate;
+  readonly #average: AveragedWeights | undefined;
+  #position: Position = initialPosition();
   /** The last step's loss, where it was not looked at. */
   #unread: Tensor | undefined;
   #best: readonly CheckpointPart[] = [];
   #checkpoint: string | undefined;
   #busyMs = 0;
   #rowsDone = 0;
+  #savedMs = 0;
+  /** When the run began, had it all been one attempt. */
+  #beganMs = 0;
+  /** From 1: the one that runs, or has just ended. */
+  #epoch = 1;
 
   constructor(options: LoopOptions) {
+    const { tf, ready, seed, train, optimization = {}, callbacks = [] } = options;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#position = { ...initialPosition, reports: [] };
+    this.#stepper = new GradientStep(tf, ready, { optimization, seed, width: train.width });
+    this.#rate = new RunLearningRate(ready.optimizer, optimization.learningRate, objectiveOf(options));
+    this.#average =
+      optimization.average === undefined ? undefined : new AveragedWeights(tf, ready.model, optimization.average);
+    this.#callbacks = new CallbackRunner(callbacks, this.#control());
   }
 
   get position(): { readonly epoch: number; readonly step: number } {
@@ -106,51 +61,95 @@ export class TrainingLoop {
     return this.#position.reports;
   }
 
-  /** Goes on from a checkpoint, to the bit. Throws `TRAINER_RESUME_DIVERGED`, `TRAINER_MODEL_UNFIT`. */
-  async restore({ state, parts }: Checkpoint, path: string): Promise<void> {
-    const { tf, ready, fingerprint } = this.#options;
+  /**
+   * Goes on from a checkpoint, to the bit. Throws `TRAINER_RESUME_DIVERGED`, `TRAINER_MODEL_UNFIT`.
+   * @param own Whether it is this run's: what another was to stop for, and kept for being good, is left behind.
+   */
+  async restore({ state, parts }: Checkpoint, path: string, own = true): Promise<void> {
+    const { tf, ready, fingerprint, train, batchSize } = this.#options;
     const theirs = state["fingerprint"] as Readonly<Record<string, string>>;
-    const differences = Object.entries(fingerprint)
-      .filter(([name, value]) => theirs[name] !== value)
-      .map(([name, value]) => `${name} was ${theirs[name]} and is ${value}`);
+    const differences = [...new Set([...Object.keys(fingerprint), ...Object.keys(theirs)])]
+      .filter((name) => theirs[name] !== fingerprint[name])
+      .map((name) => `${name} was ${theirs[name] ?? "absent"} and is ${fingerprint[name] ?? "absent"}`);
     if (differences.length > 0) throw resumeDiverged(differences);
     writeWeights(tf, ready.model, parts);
     await writeOptimizer(tf, ready.optimizer, parts);
     this.#best = parts.filter(({ name }) => name.startsWith("best/"));
-    this.#position = decodePosition(state, this.#options);
+    const rowsDone = (batch: number): number => Math.min(train.rows, batch * batchSize);
+    const { position, callbacks, callbackFailures } = decodePosition(state, rowsDone);
+    this.#position = own ? position : { ...position, stop: undefined, kept: [] };
+    this.#average?.restore(parts, position.averaged);
+    this.#callbacks.restore(callbacks, callbackFailures);
     this.#checkpoint = path;
   }
 
+  /** Throws `TRAINER_LOSS_NOT_FINITE`, `TRAINER_CALLBACK_FAILED`, or the reason of the signal. */
   async run(): Promise<LoopResult> {
-    const { epochs, stopping } = this.#options;
-    let outcome: RunOutcome = "completed";
-    while (this.#position.epoch < epochs) {
-      if (stopping !== undefined && this.#position.stopping.waited >= stopping.patience) {
-        outcome = "stopped-early";
-        break;
-      }
-      await this.#runEpoch();
-      const report = await this.#endEpoch();
-      await this.#save();
-      const verdict = await this.#options.onEpoch(report, this.#checkpoint);
-      if (verdict === "continue") continue;
-      outcome = verdict === "pause" ? "paused" : "pruned";
-      break;
+    this.#savedMs = this.#clock.monotonicMs();
+    this.#beganMs = this.#savedMs - this.#position.elapsedMs;
+    this.#epoch = this.#position.epoch + 1;
+    try {
+      await this.#callbacks.call("onFitStart");
+      const outcome = await this.#runEpochs();
+      const bestEpoch = this.#takeFinalWeights(outcome);
+      await this.#callbacks.call("onFitEnd", { outcome });
+      return this.#result(outcome, bestEpoch);
+    } catch (error) {
+      // The error stays what it is.
+      await this.#callbacks.call("onException", error).catch(() => {});
+      throw error;
+    } finally {
+      this.#unread?.dispose();
+      this.#unread = undefined;
+      this.#average?.dispose();
     }
-    return this.#finish(outcome);
   }
 
-  #finish(outcome: RunOutcome): LoopResult {
+  async #runEpochs(): Promise<RunOutcome> {
+    const { epochs, stopping, stopWhen = {} } = this.#options;
+    const position = this.#position;
+    while (position.epoch < epochs) {
+      if (position.stop !== undefined) return "stopped";
+      if (stopping !== undefined && isOver(position.stopping, position.epoch, stopping)) return "stopped-early";
+      const ended = await this.#runEpoch();
+      if (!ended) {
+        await this.#save();
+        return "stopped";
+      }
+      const report = await this.#endEpoch();
+      this.#stop(stopAfterEpoch(stopWhen, { trainLoss: report.trainLoss, ...report.metrics }));
+      await this.#callbacks.call("onEpochEnd", report);
+      await this.#save(report);
+      const verdict = await this.#options.onEpoch(report, this.#checkpoint);
+      if (verdict !== "continue") return verdict === "pause" ? "paused" : "pruned";
+    }
+    return "completed";
+  }
+
+  /** @returns the epoch whose weights the model has. */
+  #takeFinalWeights(outcome: RunOutcome): number {
     const { tf, ready, stopping } = this.#options;
-    const { epoch, step, reports, stopping: state } = this.#position;
-    const restores = stopping?.restoreBest === true && this.#best.length > 0 && outcome !== "paused";
-    if (restores) writeWeights(tf, ready.model, this.#best, "best");
+    const { epoch, stopping: state } = this.#position;
+    if (outcome === "paused") return epoch;
+    if (stopping?.restoreBest === true && this.#best.length > 0) {
+      writeWeights(tf, ready.model, this.#best, "best");
+      return state.bestEpoch;
+    }
+    this.#average?.apply();
+    return epoch;
+  }
+
+  #result(outcome: RunOutcome, bestEpoch: number): LoopResult {
+    const { step, reports, stop, kept } = this.#position;
     return {
       outcome,
+      stop: outcome === "stopped" ? stop : undefined,
       epochs: reports,
-      bestEpoch: restores ? state.bestEpoch : epoch,
+      bestEpoch,
       step,
       checkpoint: this.#checkpoint,
+      kept,
+      callbackFailures: this.#callbacks.failures,
       rowsPerSecond: this.#rowsPerSecond(),
     };
   }
@@ -159,135 +158,190 @@ export class TrainingLoop {
     return this.#busyMs === 0 ? 0 : (this.#rowsDone * 1_000) / this.#busyMs;
   }
 
-  async #runEpoch(): Promise<void> {
-    const { train, batchSize, seed, signal, checkpointSteps, lossEverySteps, onStep } = this.#options;
+  /** What callbacks see of the run and may do to it. */
+  #control(): CallbackControl {
+    const position = (): Position => this.#position;
+    const epoch = (): number => this.#epoch;
+    const rate = this.#rate;
+    return {
+      get epoch() {
+        return epoch();
+      },
+      get step() {
+        return position().step;
+      },
+      get learningRate() {
+        return rate.at(position());
+      },
+      tf: this.#options.tf,
+      model: this.#options.ready.model,
+      setLearningRate(learningRate) {
+        if (!(learningRate >= 0 && Number.isFinite(learningRate)))
+          throw inputInvalid("learningRate", learningRate, "a finite number from 0");
+        position().learningRate = learningRate;
+      },
+      stop: (reason) => this.#stop({ cause: "callback", reason }),
+    };
+  }
+
+  #stop(reason: StopReason | undefined): void {
+    this.#position.stop ??= reason;
+  }
+
+  /** @returns whether the epoch is over; else the run is to end within it. */
+  async #runEpoch(): Promise<boolean> {
+    const { train, batchSize, seed, signal, stopAsked } = this.#options;
     const position = this.#position;
+    this.#epoch = position.epoch + 1;
     const order = orderOfEpoch(train.rows, seed, position.epoch);
     const batches = Math.ceil(train.rows / batchSize);
+    if (!position.begun) await this.#callbacks.call("onEpochStart");
+    position.begun = true;
     let yieldedMs = this.#clock.monotonicMs();
     while (position.batch < batches) {
       if (signal.aborted) await this.#interrupted();
-      const startedMs = this.#clock.monotonicMs();
-      const start = position.batch * batchSize;
-      const end = Math.min(train.rows, start + batchSize);
-      const atEnd = position.batch + 1 === batches;
-      const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
-      this.#step(gather(train, order, start, end));
-      const loss = position.step % lossEverySteps === 0 || atEnd || saves ? this.#readLoss() : undefined;
-      position.batch += 1;
-      position.step += 1;
-      if (loss !== undefined) {
-        position.lossSum += loss * (end - start);
-        position.lossRows += end - start;
-      }
-      this.#busyMs += this.#clock.monotonicMs() - startedMs;
-      this.#rowsDone += end - start;
-      onStep(position.step, position.epoch + 1, loss, this.#rowsPerSecond());
-      if (saves) await this.#save();
+      this.#stop(stopAsked?.());
+      if (position.stop !== undefined) return false;
+      await this.#runBatch(order, position.batch + 1 === batches);
       if (this.#clock.monotonicMs() - yieldedMs < maxBusyMs) continue;
       await yieldToEvents();
       yieldedMs = this.#clock.monotonicMs();
     }
+    return true;
+  }
+
+  async #runBatch(order: Int32Array, atEnd: boolean): Promise<void> {
+    const { train, batchSize, checkpointSteps, lossEverySteps, onStep, stopWhen = {} } = this.#options;
+    const position = this.#position;
+    const { batch } = position;
+    const start = batch * batchSize;
+    const end = Math.min(train.rows, start + batchSize);
+    const rows = end - start;
+    let skipped = false;
+    if (this.#callbacks.has("onBatchStart"))
+      await this.#callbacks.call("onBatchStart", { batch, rows, skip: () => (skipped = true) });
+    const startedMs = this.#clock.monotonicMs();
+    const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
+    if (!skipped) this.#step(gather(train, order, start, end));
+    const loss = position.step % lossEverySteps === 0 || atEnd || saves ? this.#readLoss() : undefined;
+    position.batch += 1;
+    position.step += 1;
+    if (loss !== undefined) {
+      position.lossSum += loss * rows;
+      position.lossRows += rows;
+    }
+    const nowMs = this.#clock.monotonicMs();
+    this.#busyMs += nowMs - startedMs;
+    this.#rowsDone += rows;
+    onStep(position.step, position.epoch + 1, loss, this.#rowsPerSecond());
+    if (!skipped && this.#callbacks.has("onBatchEnd")) await this.#callbacks.call("onBatchEnd", { batch, rows, loss });
+    position.elapsedMs = nowMs - this.#beganMs;
+    this.#stop(stopAfterStep(stopWhen, position));
+    if (saves) await this.#save();
+    else if (!atEnd && nowMs - this.#savedMs >= (this.#options.checkpointMs ?? Infinity)) await this.#saveUnplanned();
   }
 
   /** One step of the optimizer; what its loss is stays on the device. */
-  #step({ features, labels }: Pick<Matrix, "features" | "labels">): void {
-    const { tf, ready, train, seed } = this.#options;
-    const { model, optimizer } = ready;
-    seedStep(model, seed, this.#position.step);
+  #step(rows: Pick<Matrix, "features" | "labels">): void {
+    const position = this.#position;
+    this.#rate.apply(position);
     this.#unread?.dispose();
-    this.#unread = tf.tidy(() => {
-      const x = tf.tensor2d(features, [labels.length, train.width]);
-      const y = tf.tensor2d(labels, [labels.length, 1]);
-      const variables = model.trainableWeights.map((weight) => weight.read());
-      const cost = optimizer.minimize(
-        () => this.#cost(x, y),
-        true,
-        variables as Parameters<typeof optimizer.minimize>[2],
-      );
-      return cost ?? tf.scalar(Number.NaN);
+    this.#unread = this.#stepper.take(rows, position.step);
+    if (this.#unread !== undefined) return this.#average?.update("step", position.epoch + 1);
+    position.skipped += 1;
+    if (this.#options.optimization?.notFinite !== "stop") return;
+    this.#stop({
+      cause: "not-finite",
+      reason: `The loss of step ${position.step + 1} or its gradients are no numbers.`,
     });
   }
 
   /**
-   * The loss of the step just taken. Throws `TRAINER_LOSS_NOT_FINITE`: a loss that no step looked at makes the weights, and with them the
-   * next loss looked at, no number either, and weights are saved only after a look.
+   * The loss of the last step, where it was taken. Throws `TRAINER_LOSS_NOT_FINITE`: a loss that no step looked at makes the weights, and with them
+   * the next loss looked at, no number either, and weights are saved only after a look.
    */
-  #readLoss(): number {
+  #readLoss(): number | undefined {
+    if (this.#unread === undefined) return undefined;
     const { epoch, step } = this.#position;
-    const loss = this.#unread?.dataSync()[0] ?? Number.NaN;
-    this.#unread?.dispose();
+    const loss = this.#unread.dataSync()[0] ?? Number.NaN;
+    this.#unread.dispose();
     this.#unread = undefined;
     if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch + 1, step + 1);
     return loss;
   }
 
-  #cost(x: Tensor, y: Tensor): ReturnType<TensorFlow["scalar"]> {
-    const { tf, ready } = this.#options;
-    const predictions = ready.model.apply(x, { training: true }) as Tensor;
-    const penalties = ready.model.calculateLosses();
-    const loss = ready.loss(y, predictions);
-    return penalties.reduce((sum, penalty) => tf.add(sum, penalty), loss).asScalar();
-  }
-
   async #endEpoch(): Promise<EpochReport> {
-    const { tf, ready, task, validation, stopping } = this.#options;
+    const { validation, stopping } = this.#options;
     const position = this.#position;
-    const metrics =
-      validation === undefined ? {} : metricsOf(task, validation, await predictMatrix(tf, ready.model, validation));
-    const trainLoss = position.lossSum / position.lossRows;
-    const report: EpochReport = { epoch: position.epoch + 1, step: position.step, trainLoss, metrics };
+    const epoch = position.epoch + 1;
+    this.#average?.update("epoch", epoch);
+    const report = await this.#withFinalWeights(async () => {
+      const metrics = validation === undefined ? {} : await this.#validate(validation);
+      const trainLoss = position.lossSum / position.lossRows;
+      if (stopping !== undefined) {
+        const { state, improved } = stepStopping(position.stopping, epoch, { trainLoss, ...metrics }, stopping);
+        position.stopping = state;
+        if (improved && stopping.restoreBest) this.#best = await readWeights(this.#options.ready.model, "best");
+      }
+      const skipped = position.skipped === 0 ? {} : { skipped: position.skipped };
+      return { epoch, step: position.step, trainLoss, metrics, ...skipped };
+    });
     position.reports.push(report);
-    Object.assign(position, { epoch: report.epoch, batch: 0, lossSum: 0, lossRows: 0 });
-    if (stopping !== undefined) {
-      const { state, improved } = stepStopping(position.stopping, report.epoch, { trainLoss, ...metrics }, stopping);
-      position.stopping = state;
-      if (improved && stopping.restoreBest) this.#best = await readWeights(ready.model, "best");
-    }
+    Object.assign(position, { epoch, batch: 0, lossSum: 0, lossRows: 0, skipped: 0, begun: false });
+    this.#rate.endEpoch(position, { trainLoss: report.trainLoss, ...report.metrics });
+    position.elapsedMs = this.#clock.monotonicMs() - this.#beganMs;
     return report;
   }
 
+  /** With the averaged weights in the model, where there are some. */
+  #withFinalWeights<Value>(work: () => Promise<Value>): Promise<Value> {
+    return this.#average === undefined ? work() : this.#average.within(work);
+  }
+
+  async #validate(validation: Matrix): Promise<Metrics> {
+    const { tf, ready, task } = this.#options;
+    return metricsOf(task, validation, await predictMatrix(tf, ready.model, validation));
+  }
+
   async #interrupted(): Promise<never> {
-    // For its check alone: when a run is interrupted must not change what it reports.
-    if (this.#unread !== undefined) this.#readLoss();
-    await this.#save();
+    await this.#saveUnplanned();
     throw this.#options.signal.reason as Error;
   }
 
-  async #save(): Promise<void> {
-    const { ready, save, fingerprint } = this.#options;
+  async #saveUnplanned(): Promise<void> {
+    // For its check alone: when a checkpoint is written by the clock must not change what the run reports.
+    this.#readLoss();
+    await this.#save();
+  }
+
+  async #save(report?: EpochReport): Promise<void> {
+    const { ready, save, fingerprint, keepBest } = this.#options;
     if (save === undefined) return;
-    const parts = [...(await readWeights(ready.model)), ...(await readOptimizer(ready.optimizer)), ...this.#best];
-    this.#checkpoint = await save(this.#position.step, {
-      state: { fingerprint, ...encodePosition(this.#position) },
-      parts,
-    });
+    await this.#callbacks.call("onCheckpoint");
+    const position = this.#position;
+    if (report !== undefined && keepBest !== undefined) {
+      const value = { trainLoss: report.trainLoss, ...report.metrics }[keepBest.metric] ?? Number.NaN;
+      position.kept = rankCheckpoints(position.kept, { epoch: report.epoch, step: report.step, value }, keepBest);
+    }
+    position.averaged = this.#average?.count ?? 0;
+    const { states: callbacks, failures: callbackFailures } = this.#callbacks.save();
+    const state = { fingerprint, ...encodePosition({ position, callbacks, callbackFailures }) };
+    const averaged = (await this.#average?.save()) ?? [];
+    const parts = [
+      ...(await readWeights(ready.model)),
+      ...(await readOptimizer(ready.optimizer)),
+      ...averaged,
+      ...this.#best,
+    ];
+    this.#checkpoint = await save(position.step, { state, parts }, keepBest === undefined ? undefined : position.kept);
+    this.#savedMs = this.#clock.monotonicMs();
   }
 }
 
+/** What a trial is told, and early stopping goes by, where nothing else is said. */
+export const objectiveOf = ({ task, validation }: Pick<LoopOptions, "task" | "validation">): string =>
+  validation === undefined ? "trainLoss" : task === "binary" ? "logLoss" : "mse";
+
 export function metricsOf(task: TrainingTask, { labels }: Pick<Matrix, "labels">, predictions: Float32Array): Metrics {
   return task === "binary" ? binaryMetrics(labels, predictions) : regressionMetrics(labels, predictions);
-}
-
-/** JSON has no NaN: a metric that is none is written as null. */
-const encodePosition = (position: Position): JsonObject => JSON.parse(JSON.stringify(position)) as JsonObject;
-
-function decodePosition(state: JsonObject, { train, batchSize }: LoopOptions): Position {
-  const { epoch, batch, step, lossSum, lossRows, reports, stopping } = state as unknown as Position & {
-    /** Checkpoints that lack it are of runs that looked at every step. */
-    readonly lossRows?: number;
-  };
-  const number = (value: number | null): number => value ?? Number.NaN;
-  return {
-    epoch,
-    batch,
-    step,
-    lossSum,
-    lossRows: lossRows ?? Math.min(train.rows, batch * batchSize),
-    stopping: { ...stopping, bestValue: stopping.bestValue ?? undefined },
-    reports: reports.map((report) => ({
-      ...report,
-      metrics: Object.fromEntries(Object.entries(report.metrics).map(([name, value]) => [name, number(value)])),
-    })),
-  };
 }

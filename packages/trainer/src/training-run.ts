@@ -15,14 +15,19 @@ import {
   type TrialHandle,
 } from "@millwright/contracts";
 import { EventHistory } from "./event-history.ts";
-import { heardError, runFailed, runStopped, type ToldError } from "./errors.ts";
+import { heardError, inputInvalid, runFailed, runStopped, type ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ProgressLine } from "./progress-line.ts";
-import type { EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
+import type { BestCheckpoint, EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
+import type { Spending } from "./run-spending.ts";
+import type { StopReason } from "./stop-conditions.ts";
+import type { CallbackFailure } from "./training-callback.ts";
 
 export interface TrainingResult {
   readonly id: string;
   readonly outcome: RunOutcome;
+  /** Why, where the outcome is `stopped`. */
+  readonly stop?: StopReason | undefined;
   /** Of the final model on the validation data, or on the training data where there is none. */
   readonly metrics: Metrics;
   readonly epochs: readonly EpochReport[];
@@ -36,6 +41,10 @@ export interface TrainingResult {
   readonly weightsDigest: string;
   /** The folder of checkpoints that `resumeFrom` takes; absent where none were written. */
   readonly checkpoint?: string | undefined;
+  /** Those kept for their metric, best first; absent where none were to be. */
+  readonly bestCheckpoints?: readonly BestCheckpoint[] | undefined;
+  /** Exceptions in callbacks whose `failures` are `"report"`; absent where there were none. */
+  readonly callbackFailures?: readonly CallbackFailure[] | undefined;
   /** Rows learned from a second, by the training steps alone. */
   readonly rowsPerSecond: number;
 }
@@ -54,6 +63,16 @@ export interface TrainingRun {
   result(options?: CallOptions): Promise<TrainingResult>;
   /** Saves a checkpoint and ends the run; resolves when its process is gone. On abort the waiting ends, not the stopping. */
   stop(reason?: string, options?: CallOptions): Promise<void>;
+  /**
+   * Ends the training after the step that runs, with a model package and the outcome `stopped`; resolves when the run has ended, however it has. Where
+   * that takes longer than `graceMs`, it is stopped as by `stop`. On abort the waiting ends, not the finishing. Throws `TRAINER_INPUT_INVALID`.
+   */
+  finish(reason?: string, options?: FinishOptions): Promise<void>;
+}
+
+export interface FinishOptions extends CallOptions {
+  /** Default: 60,000. */
+  readonly graceMs?: number | undefined;
 }
 
 export interface FollowOptions {
@@ -67,6 +86,7 @@ export interface FollowOptions {
   readonly trial: TrialHandle | undefined;
   readonly tracked: RunHandle | undefined;
   readonly signals: readonly AbortSignal[];
+  readonly spending: Spending | undefined;
 }
 
 class FollowedRun implements TrainingRun {
@@ -81,6 +101,9 @@ class FollowedRun implements TrainingRun {
   /** The first event: the cause of the others. */
   #began: EventId | undefined;
   #error: ToldError | undefined;
+  /** What the run is to end for; each of its processes is told. */
+  #asked: StopReason | undefined;
+  #runs = false;
 
   constructor(options: FollowOptions) {
     this.id = options.id;
@@ -91,6 +114,7 @@ class FollowedRun implements TrainingRun {
       if (signal.aborted) stop();
       else signal.addEventListener("abort", stop, { once: true });
     }
+    options.spending?.onExhausted((reason) => this.#ask({ cause: "budget", reason }));
     this.#finished = this.#follow().finally(() => {
       for (const signal of options.signals) signal.removeEventListener("abort", stop);
       options.line?.end();
@@ -122,6 +146,23 @@ class FollowedRun implements TrainingRun {
 
   stop(reason = "stopped", options: CallOptions = {}): Promise<void> {
     return this.#options.job.stop(reason, options);
+  }
+
+  async finish(reason = "It was asked to end.", options: FinishOptions = {}): Promise<void> {
+    const { graceMs = 60_000, signal } = options;
+    signal?.throwIfAborted();
+    if (!(graceMs >= 0)) throw inputInvalid("graceMs", graceMs, "a number from 0");
+    this.#ask({ cause: "request", reason });
+    const late = (): void => void this.stop(`It had not ended ${graceMs} ms after it was asked to.`);
+    const timer = setTimeout(late, Math.min(graceMs, 2 ** 31 - 1));
+    const ended = (): void => clearTimeout(timer);
+    void this.#finished.then(ended, ended);
+    await this.result({ signal }).catch(() => signal?.throwIfAborted());
+  }
+
+  #ask(reason: StopReason): void {
+    this.#asked ??= reason;
+    if (this.#runs && !this.#ended) this.#options.job.send({ finish: { ...this.#asked } });
   }
 
   #changed(signal: AbortSignal | undefined): Promise<void> {
@@ -181,8 +222,12 @@ class FollowedRun implements TrainingRun {
       });
       throw error;
     } finally {
-      this.#ended = true;
-      this.#wake();
+      try {
+        await this.#options.spending?.end();
+      } finally {
+        this.#ended = true;
+        this.#wake();
+      }
     }
   }
 
@@ -191,6 +236,8 @@ class FollowedRun implements TrainingRun {
     const { kind: _kind, ...data } = message;
     switch (message.kind) {
       case "started":
+        this.#runs = true;
+        if (this.#asked !== undefined) this.#ask(this.#asked);
         return this.#tell("run.started", { ...data, from: this.#options.from });
       case "progress":
         return this.#tell("run.progress", data);
@@ -230,24 +277,19 @@ const finite = (metrics: Metrics): Record<string, JsonValue> =>
 
 function resultOf(id: string, job: JobResult, told: ToldError | undefined): TrainingResult {
   if (job.state === "completed") {
-    const { outcome, metrics, epochs, bestEpoch, modelDirectory, digest, weightsDigest, checkpoint, rowsPerSecond } =
-      job.value as unknown as RunSummary;
-    return {
-      id,
-      outcome,
-      metrics: numbers(metrics),
-      epochs,
-      bestEpoch,
-      modelDirectory,
-      digest,
-      weightsDigest,
-      checkpoint,
-      rowsPerSecond,
-    };
+    const { format: _format, step: _step, callbackFailures = [], ...summary } = job.value as unknown as RunSummary;
+    const { modelDirectory, digest, checkpoint } = summary;
+    const failures = callbackFailures.length === 0 ? {} : { callbackFailures };
+    return { id, ...summary, modelDirectory, digest, checkpoint, ...failures, metrics: numbers(summary.metrics) };
   }
+  throw jobFailure(id, job, told);
+}
+
+/** What a run whose job did not complete failed of. */
+export function jobFailure(id: string, job: JobResult, told: ToldError | undefined): Error {
   const reason = job.failureReason ?? "no reason was given";
-  if (job.state !== "failed") throw runStopped(id, job.state, reason);
-  throw told === undefined ? runFailed(id, reason, job.failureCategory ?? "user") : heardError(told);
+  if (job.state !== "failed") return runStopped(id, job.state, reason);
+  return told === undefined ? runFailed(id, reason, job.failureCategory ?? "user") : heardError(told);
 }
 
 const numbers = (metrics: Metrics): Metrics =>

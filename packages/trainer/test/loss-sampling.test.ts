@@ -3,7 +3,8 @@ import { openTfjs, type TensorFlow } from "@millwright/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import type { Checkpoint } from "../src/checkpoint-file.ts";
 import { type Matrix, orderOfEpoch } from "../src/minibatches.ts";
-import { type LoopOptions, TrainingLoop } from "../src/training-loop.ts";
+import type { LoopOptions } from "../src/loop-options.ts";
+import { TrainingLoop } from "../src/training-loop.ts";
 
 const rows = 453;
 const batchSize = 10; // 46 batches, the last of 3 rows

@@ -3,21 +3,9 @@ import { createRandom } from "@millwright/contracts";
 import { openJobs } from "@millwright/jobs";
 import { createTrainer, type StartOptions, type TrainingRun } from "@millwright/trainer";
 import { expect, test } from "vitest";
-import { fixture, flights, openSetting } from "./setting.ts";
+import { fixture, flights, killAt, openSetting } from "./setting.ts";
 
 const checkpointsOf = (run: TrainingRun): string => join(run.directory, "checkpoints");
-
-/** Kills the run's process outright once it has come to the step. */
-async function killAt(run: TrainingRun, step: number): Promise<void> {
-  let pid = 0;
-  for await (const { type, data } of run.events()) {
-    if (type === "run.started") pid = data["pid"] as number;
-    if (type !== "run.progress" || (data["step"] as number) < step) continue;
-    process.kill(pid, "SIGKILL");
-    return;
-  }
-  throw new Error(`The run ended before step ${step}.`);
-}
 
 test(
   "TR-9: a run killed at random batches and resumed ends with the weights of an uninterrupted one, bit for bit",

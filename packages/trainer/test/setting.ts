@@ -6,7 +6,7 @@ import { createRandom } from "@millwright/contracts";
 import { batchOf } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
 import { type Jobs, openJobs } from "@millwright/jobs";
-import { createTrainer, type Trainer } from "@millwright/trainer";
+import { createTrainer, type Trainer, type TrainingRun } from "@millwright/trainer";
 
 export const fixture = (name: string): URL => new URL(`./fixtures/${name}`, import.meta.url);
 
@@ -55,4 +55,16 @@ export function flights(rows: number, seed: number): Batch {
     late.push(score + random.normal() > 0.5);
   }
   return batchOf({ distance, hour, wind, carrier, late });
+}
+
+/** Kills the run's process outright once it has come to the step. */
+export async function killAt(run: TrainingRun, step: number): Promise<void> {
+  let pid = 0;
+  for await (const { type, data } of run.events()) {
+    if (type === "run.started") pid = data["pid"] as number;
+    if (type !== "run.progress" || (data["step"] as number) < step) continue;
+    process.kill(pid, "SIGKILL");
+    return;
+  }
+  throw new Error(`The run ended before step ${step}.`);
 }

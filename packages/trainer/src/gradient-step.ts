@@ -1,0 +1,156 @@
+import type { TensorFlow } from "@millwright/tfjs";
+import type { ReadyModel } from "./build-model.ts";
+import type { Optimizer, Tensor } from "./define-training.ts";
+import type { Matrix } from "./minibatches.ts";
+import type { GradientClipping, Optimization } from "./optimization.ts";
+import { seedStep } from "./seeding.ts";
+
+type Rows = Pick<Matrix, "features" | "labels">;
+type Gradients = Record<string, Tensor>;
+type Scalar = ReturnType<TensorFlow["scalar"]>;
+
+/** The optimizer's learning rate now; undefined for one that has none, as a module's own may. */
+export function learningRateOf(optimizer: Optimizer): number | undefined {
+  const { learningRate } = optimizer as unknown as { readonly learningRate?: unknown };
+  return typeof learningRate === "number" ? learningRate : undefined;
+}
+
+export function setLearningRate(optimizer: Optimizer, learningRate: number): void {
+  const target = optimizer as unknown as { learningRate: number; setLearningRate?: (learningRate: number) => void };
+  // Those that descend by a constant tensor must make it anew.
+  if (target.setLearningRate === undefined) target.learningRate = learningRate;
+  else target.setLearningRate(learningRate);
+}
+
+/** Clips gradients on their device. The result is the caller's; of `gradients` nothing is disposed. */
+export function clipGradients(tf: TensorFlow, gradients: Gradients, clip: GradientClipping): Gradients {
+  return tf.tidy(() => {
+    if ("value" in clip) return mapped(gradients, (gradient) => tf.clipByValue(gradient, -clip.value, clip.value));
+    const squares = Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient)));
+    const norm = tf.sqrt(tf.addN(squares));
+    const scale = tf.div(clip.norm, tf.maximum(norm, clip.norm));
+    return mapped(gradients, (gradient) => tf.mul(gradient, scale));
+  });
+}
+
+const mapped = (gradients: Gradients, change: (gradient: Tensor) => Tensor): Gradients =>
+  Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [name, change(gradient)]));
+
+/** Steps of the optimizer, as a run's options want them. */
+export class GradientStep {
+  readonly #tf: TensorFlow;
+  readonly #ready: ReadyModel;
+  readonly #optimization: Optimization;
+  readonly #seed: number;
+  readonly #width: number;
+
+  constructor(
+    tf: TensorFlow,
+    ready: ReadyModel,
+    {
+      optimization,
+      seed,
+      width,
+    }: { readonly optimization: Optimization; readonly seed: number; readonly width: number },
+  ) {
+    this.#tf = tf;
+    this.#ready = ready;
+    this.#optimization = optimization;
+    this.#seed = seed;
+    this.#width = width;
+  }
+
+  /**
+   * One step; what its loss is stays on the device.
+   * @returns undefined where the step was not taken, because its loss or gradients are no numbers and the options say not to.
+   */
+  take(rows: Rows, step: number): Tensor | undefined {
+    const { clip, accumulate = 1, notFinite = "fail" } = this.#optimization;
+    const tf = this.#tf;
+    if (clip === undefined && accumulate === 1 && notFinite === "fail") return this.#takePlain(rows, step);
+    let taken = true;
+    const cost = tf.tidy(() => {
+      const { value, grads } = this.#gradientsOf(rows, step, accumulate);
+      if (notFinite !== "fail" && !this.#areNumbers(value, grads)) {
+        taken = false;
+        return value;
+      }
+      this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip));
+      return value;
+    });
+    if (taken) return cost;
+    cost.dispose();
+    return undefined;
+  }
+
+  #takePlain({ features, labels }: Rows, step: number): Tensor {
+    const { model, optimizer } = this.#ready;
+    const tf = this.#tf;
+    seedStep(model, this.#seed, step);
+    return tf.tidy(() => {
+      const x = tf.tensor2d(features, [labels.length, this.#width]);
+      const y = tf.tensor2d(labels, [labels.length, 1]);
+      const cost = optimizer.minimize(() => this.#cost(x, y), true, this.#variables());
+      return cost ?? tf.scalar(Number.NaN);
+    });
+  }
+
+  #variables(): Parameters<Optimizer["minimize"]>[2] {
+    const variables = this.#ready.model.trainableWeights.map((weight) => weight.read());
+    return variables as unknown as Parameters<Optimizer["minimize"]>[2];
+  }
+
+  /** Gradients of the batch's mean loss: each part's weigh as many rows as it has. */
+  #gradientsOf(rows: Rows, step: number, parts: number): { readonly value: Scalar; readonly grads: Gradients } {
+    const tf = this.#tf;
+    const total = rows.labels.length;
+    const size = Math.ceil(total / parts);
+    let sum: { value: Scalar; grads: Gradients } | undefined;
+    for (let start = 0, part = 0; start < total; start += size, part += 1) {
+      const before = sum;
+      const end = Math.min(total, start + size);
+      const share = (end - start) / total;
+      seedStep(this.#ready.model, this.#seed, step, part);
+      const next = tf.tidy(() => {
+        const x = tf.tensor2d(rows.features.subarray(start * this.#width, end * this.#width), [
+          end - start,
+          this.#width,
+        ]);
+        const y = tf.tensor2d(rows.labels.subarray(start, end), [end - start, 1]);
+        const { value, grads } = tf.variableGrads(() => this.#cost(x, y), this.#variables());
+        if (share === 1) return { value, grads: { ...grads } as Gradients };
+        const weigh = (name: string, gradient: Tensor): Tensor => {
+          const weighed = tf.mul(gradient, share);
+          return before === undefined ? weighed : tf.add(before.grads[name] as Tensor, weighed);
+        };
+        const weighed = Object.fromEntries(Object.entries(grads).map(([name, grad]) => [name, weigh(name, grad)]));
+        const mean = tf.mul(value, share);
+        return { value: (before === undefined ? mean : tf.add(before.value, mean)).asScalar(), grads: weighed };
+      });
+      if (before !== undefined) tf.dispose([before.value, ...Object.values(before.grads)]);
+      sum = next;
+    }
+    return sum as { value: Scalar; grads: Gradients };
+  }
+
+  #areNumbers(value: Tensor, grads: Gradients): boolean {
+    const tf = this.#tf;
+    // Sums of what is left when finite numbers are taken out: 0 · x is no number where x is none.
+    const zero = tf.tidy(() =>
+      tf.addN([
+        tf.mul(value, 0).asScalar(),
+        ...Object.values(grads).map((gradient) => tf.sum(tf.mul(gradient, 0)).asScalar()),
+      ]),
+    );
+    const finite = Number.isFinite(zero.dataSync()[0] ?? Number.NaN);
+    zero.dispose();
+    return finite;
+  }
+
+  #cost(x: Tensor, y: Tensor): Scalar {
+    const { model, loss } = this.#ready;
+    const predictions = model.apply(x, { training: true }) as Tensor;
+    const penalties = model.calculateLosses();
+    return penalties.reduce((sum, penalty) => this.#tf.add(sum, penalty), loss(y, predictions)).asScalar();
+  }
+}

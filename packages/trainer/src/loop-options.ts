@@ -1,0 +1,66 @@
+import type { Clock } from "@millwright/contracts";
+import type { TensorFlow } from "@millwright/tfjs";
+import type { KeptCheckpoint } from "./best-checkpoints.ts";
+import type { ReadyModel } from "./build-model.ts";
+import type { Checkpoint } from "./checkpoint-file.ts";
+import type { TrainingTask } from "./define-training.ts";
+import type { StoppingRule } from "./early-stopping.ts";
+import type { Matrix } from "./minibatches.ts";
+import type { Optimization } from "./optimization.ts";
+import type { EpochReport, RunOutcome } from "./run-messages.ts";
+import type { StopConditions, StopReason } from "./stop-conditions.ts";
+import type { CallbackFailure, TrainingCallback } from "./training-callback.ts";
+
+export interface LoopOptions {
+  readonly tf: TensorFlow;
+  readonly ready: ReadyModel;
+  readonly task: TrainingTask;
+  readonly train: Matrix;
+  readonly validation: Matrix | undefined;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly stopping: (StoppingRule & { readonly restoreBest: boolean }) | undefined;
+  readonly optimization?: Optimization | undefined;
+  readonly callbacks?: readonly TrainingCallback[] | undefined;
+  readonly stopWhen?: StopConditions | undefined;
+  /** What a checkpoint must have been made with to be gone on from. */
+  readonly fingerprint: Readonly<Record<string, string>>;
+  /** Checkpoints after so many steps, besides those after each epoch; undefined for none within epochs. */
+  readonly checkpointSteps: number | undefined;
+  /** Checkpoints after so much time since the last. */
+  readonly checkpointMs?: number | undefined;
+  /** Checkpoints that are kept because their metric is among the best. */
+  readonly keepBest?: { readonly metric: string; readonly keep: number } | undefined;
+  /**
+   * Steps between two looks at the loss; more than 1 where reading it makes a device wait. It is looked at besides in an epoch's last step
+   * and in steps that a checkpoint follows.
+   */
+  readonly lossEverySteps: number;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock | undefined;
+  /** Keeps a checkpoint, and of the best those named; absent for none. */
+  readonly save?:
+    | ((step: number, checkpoint: Checkpoint, kept?: readonly KeptCheckpoint[]) => Promise<string>)
+    | undefined;
+  /** Whether the run was asked to end. */
+  readonly stopAsked?: (() => StopReason | undefined) | undefined;
+  /** `loss` is undefined in steps where it was not looked at. */
+  readonly onStep: (step: number, epoch: number, loss: number | undefined, rowsPerSecond: number) => void;
+  /** Called after each epoch with the path of its checkpoint; says whether to go on. */
+  readonly onEpoch: (report: EpochReport, checkpoint: string | undefined) => Promise<"continue" | "pause" | "prune">;
+}
+
+export interface LoopResult {
+  readonly outcome: RunOutcome;
+  /** Where the outcome is `stopped`. */
+  readonly stop?: StopReason | undefined;
+  readonly epochs: readonly EpochReport[];
+  readonly bestEpoch: number;
+  readonly step: number;
+  readonly checkpoint: string | undefined;
+  /** Best first; empty where none were to be kept. */
+  readonly kept: readonly KeptCheckpoint[];
+  readonly callbackFailures: readonly CallbackFailure[];
+  readonly rowsPerSecond: number;
+}

@@ -1,0 +1,75 @@
+import { digestOfJson } from "@millwright/contracts";
+import type { WorkerContext } from "@millwright/jobs/worker";
+import type { Tfjs } from "@millwright/tfjs";
+import type { ReadyModel } from "./build-model.ts";
+import type { TrainingTask } from "./define-training.ts";
+import type { LoopOptions } from "./loop-options.ts";
+import type { Optimization } from "./optimization.ts";
+import type { Prepared } from "./run-data.ts";
+import type { TrainingRequest } from "./run-messages.ts";
+import type { TrainingCallback } from "./training-callback.ts";
+import { objectiveOf } from "./training-loop.ts";
+
+/** All that a run's process has, once the training can begin. */
+export interface Session {
+  readonly request: TrainingRequest;
+  readonly context: WorkerContext;
+  readonly task: TrainingTask;
+  readonly tfjs: Tfjs;
+  readonly ready: ReadyModel;
+  readonly prepared: Prepared;
+  readonly callbacks: readonly TrainingCallback[];
+  readonly optimization: Optimization;
+}
+
+/** What a loop is told of a session, besides where it sends what. */
+export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "onEpoch"> {
+  const { request, task, tfjs, ready, prepared, context, callbacks, optimization } = session;
+  const { stopping, stopWhen, checkpoints } = request;
+  const objective = objectiveOf({ task, validation: prepared.validation });
+  const best = checkpoints?.best ?? undefined;
+  return {
+    tf: tfjs.tf,
+    ready,
+    task,
+    train: prepared.train,
+    validation: prepared.validation,
+    epochs: request.epochs,
+    batchSize: request.batchSize,
+    seed: request.seed,
+    signal: context.signal,
+    callbacks,
+    optimization,
+    stopping: stopping === null ? undefined : { ...stopping, metric: stopping.metric ?? objective },
+    stopWhen: stopWhen ?? undefined,
+    fingerprint: fingerprintOf(session),
+    checkpointSteps: checkpoints?.everySteps ?? undefined,
+    checkpointMs: checkpoints?.everyMs ?? undefined,
+    keepBest: best === undefined ? undefined : { keep: best.keep, metric: best.metric ?? objective },
+    lossEverySteps: tfjs.device === "gpu" ? 20 : 1,
+  };
+}
+
+/** Everything that decides a step's bits, as text. */
+function fingerprintOf({
+  request,
+  tfjs,
+  prepared,
+  ready,
+  callbacks,
+  optimization,
+}: Session): Readonly<Record<string, string>> {
+  return {
+    seed: String(request.seed),
+    params: JSON.stringify(request.params),
+    backend: tfjs.backend,
+    tfjs: tfjs.environment["tfjs"] ?? "unknown",
+    batchSize: String(request.batchSize),
+    rows: String(prepared.train.rows),
+    data: request.train.digest,
+    transforms: `${digestOfJson(prepared.transforms)}${prepared.outOfFold ? ", out of fold" : ""}`,
+    optimizer: ready.optimizer.getClassName(),
+    ...(callbacks.length === 0 ? {} : { callbacks: callbacks.map(({ name }) => name).join(", ") }),
+    ...(Object.keys(optimization).length === 0 ? {} : { optimization: JSON.stringify(optimization) }),
+  };
+}
