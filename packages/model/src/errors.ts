@@ -10,6 +10,7 @@ export type ModelErrorCode =
   | "MODEL_LAYERS_INVALID"
   | "MODEL_ONNX_UNSUPPORTED"
   | "MODEL_TRANSFORMS_UNFIT"
+  | "MODEL_TREES_INVALID"
   | "MODEL_WRITE_FAILED";
 
 export class ModelError extends MillwrightError<ModelErrorCode> {
@@ -86,6 +87,12 @@ export const transformsUnfit = (name: string, problem: string, cause?: unknown):
     category: "user",
     remedy: "Pack a model with the transforms that it was trained on, as fitTransforms gave them.",
     cause,
+  });
+
+export const treesInvalid = (problem: string): ModelError =>
+  new ModelError("MODEL_TREES_INVALID", `The trees do not make a model: ${problem}.`, {
+    category: "user",
+    remedy: "Give named features, and trees whose nodes are leaves with a value or splits with two later nodes.",
   });
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {
