@@ -10,7 +10,13 @@ export function makeRows(rows, columns, seed) {
     for (const column of made) column[row] = random.normal();
     const x = (index) => made[index][row];
     const score =
-      1.5 * x(0) - x(1) + 1.2 * x(2) * x(3) + Math.sin(3 * x(4)) + 0.8 * Math.abs(x(5)) - (x(6) > 0.5 ? 1 : 0) * x(7) + 0.4 * x(8);
+      1.5 * x(0) -
+      x(1) +
+      1.2 * x(2) * x(3) +
+      Math.sin(3 * x(4)) +
+      0.8 * Math.abs(x(5)) -
+      (x(6) > 0.5 ? 1 : 0) * x(7) +
+      0.4 * x(8);
     labels[row] = random.next() < 1 / (1 + Math.exp(-2 * score)) ? 1 : 0;
   }
   return { columns: made, labels };
@@ -21,7 +27,7 @@ export function areaUnder(labels, scores) {
   const order = [...scores.keys()].sort((a, b) => scores[a] - scores[b]);
   let ranks = 0;
   let positive = 0;
-  for (let from = 0; from < order.length; ) {
+  for (let from = 0; from < order.length;) {
     let to = from;
     while (to < order.length && scores[order[to]] === scores[order[from]]) to += 1;
     for (let at = from; at < to; at += 1) {

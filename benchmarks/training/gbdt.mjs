@@ -53,7 +53,10 @@ for (const [name, runs] of Object.entries(results)) {
       rounds,
       firstFitMs: { median: Math.round(median(first)), least: Math.round(Math.min(...first)) },
       laterFitMs: { median: Math.round(median(later)), least: Math.round(Math.min(...later)) },
-      timesLightgbm: { median: Number(median(ratios).toFixed(2)), range: sorted(ratios).map((ratio) => Number(ratio.toFixed(2))) },
+      timesLightgbm: {
+        median: Number(median(ratios).toFixed(2)),
+        range: sorted(ratios).map((ratio) => Number(ratio.toFixed(2))),
+      },
       auc: Number(runs[0].auc.toFixed(5)),
       sameEachTime: runs.every(({ auc }) => auc === runs[0].auc),
     }),

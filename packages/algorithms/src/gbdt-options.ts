@@ -103,7 +103,10 @@ export function assertGbdtOptions(options: GbdtOptions): void {
     if (typeof value !== "number") throw new TypeError(`${name} must be a number.`);
     const fits = value >= least && value <= most && (kind !== "whole" || Number.isInteger(value));
     if (fits && !(kind === "share" && value === 0)) continue;
-    const from = kind === "share" ? "above 0 and at most 1" : `${kind === "whole" ? "a whole number " : ""}from ${least} to ${most}`;
+    const from =
+      kind === "share"
+        ? "above 0 and at most 1"
+        : `${kind === "whole" ? "a whole number " : ""}from ${least} to ${most}`;
     throw new RangeError(`${name} must be ${from}, not ${value}.`);
   }
 }

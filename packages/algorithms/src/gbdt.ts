@@ -180,7 +180,8 @@ function addTree(
   const columns = new Int32Array(Math.ceil(columnShare * names.length));
   drawInOrder(stream.fork("columns"), names.length, columns.length, columns);
   const { nodes, leaves } = growTree(binned, gradients, rows, columns, rules, space);
-  if (nodes.length === 1) return rowShare === 1 && columnShare === 1 ? undefined : [{ ...nodes[0]!, value: 0 } as BinnedNode];
+  if (nodes.length === 1)
+    return rowShare === 1 && columnShare === 1 ? undefined : [{ ...nodes[0]!, value: 0 } as BinnedNode];
   if (rows < binned.rows) addToSums(nodes, train);
   else {
     for (const { start, end, value } of leaves)

@@ -60,7 +60,11 @@ export const featureColumns = (
     featureColumn(name, columnOf(batch, name), { categorical: kind === "category" ? [name] : [] }),
   );
 
-function featureColumn(name: string, column: Column, { categorical = [] }: Pick<TableOptions, "categorical">): FeatureColumn {
+function featureColumn(
+  name: string,
+  column: Column,
+  { categorical = [] }: Pick<TableOptions, "categorical">,
+): FeatureColumn {
   const { type } = column;
   if (type === "utf8" || type === "dictionary" || categorical.includes(name)) {
     if (type === "list" || type === "binary" || type === "float32" || type === "float64")

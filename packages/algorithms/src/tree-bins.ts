@@ -30,7 +30,7 @@ function numberBinning(values: Float64Array, most: number): Binning {
   const edges: number[] = [];
   let left = sorted.length;
   let inBin = 0;
-  for (let from = 0; from < sorted.length && edges.length < most - 1; ) {
+  for (let from = 0; from < sorted.length && edges.length < most - 1;) {
     const value = sorted[from] as number;
     const to = afterEqual(sorted, from);
     if (to === sorted.length) break;

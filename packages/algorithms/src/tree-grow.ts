@@ -12,7 +12,13 @@ import { type NodeSums, type Split, type SplitRules, type Sums, bestSplit, value
 /** A tree over bins. */
 export type BinnedNode =
   | { readonly kind: "leaf"; value: number; readonly rows: number }
-  | { readonly kind: "split"; readonly split: Split; readonly left: number; readonly right: number; readonly rows: number };
+  | {
+      readonly kind: "split";
+      readonly split: Split;
+      readonly left: number;
+      readonly right: number;
+      readonly rows: number;
+    };
 
 export interface GrowRules extends SplitRules {
   readonly growth: "depth" | "leaf";
@@ -55,22 +61,24 @@ export function growTree(
   rules: GrowRules,
   space: GrowSpace,
 ): GrownTree {
-  const grower = createGrower(table, gradients, columns, rules, space);
-  const root = grower.root(rows);
+  const growing: Growing = { table, gradients, columns, rules, space, nodes: [] };
   const closed: OpenNode[] = [];
-  const open: OpenNode[] = [root];
-  for (let leaves = 1; open.length > 0; ) {
+  const open: OpenNode[] = [plant(growing, rows)];
+  for (let leaves = 1; open.length > 0;) {
     const next = rules.growth === "leaf" ? takeBest(open) : (open.shift() as OpenNode);
     if (next.split === undefined || leaves >= rules.maxLeaves) {
-      grower.close(next);
+      release(next, space);
       closed.push(next);
       continue;
     }
-    open.push(...grower.divide(next, next.split));
+    open.push(...divide(next, next.split, growing));
     leaves += 1;
   }
-  return { nodes: grower.nodes, leaves: closed.map((node) => ({ ...node, value: grower.valueAt(node.at) })) };
+  const { nodes } = growing;
+  return { nodes, leaves: closed.map(({ start, end, at }) => ({ start, end, value: leafValue(nodes[at]) })) };
 }
+
+const leafValue = (node: BinnedNode | undefined): number => (node?.kind === "leaf" ? node.value : 0);
 
 /** The node of largest gain, the earlier where two are equal. */
 function takeBest(open: OpenNode[]): OpenNode {
@@ -81,82 +89,75 @@ function takeBest(open: OpenNode[]): OpenNode {
   return open.splice(best, 1)[0] as OpenNode;
 }
 
-interface Grower {
+/** A tree that grows. */
+interface Growing {
+  readonly table: BinnedRows;
+  readonly gradients: Gradients;
+  readonly columns: Int32Array;
+  readonly rules: GrowRules;
+  readonly space: GrowSpace;
   readonly nodes: BinnedNode[];
-  root(rows: number): OpenNode;
-  /** Makes two nodes of one. */
-  divide(node: OpenNode, split: Split): readonly OpenNode[];
-  /** Leaves the node a leaf. */
-  close(node: OpenNode): void;
-  valueAt(at: number): number;
 }
 
-function createGrower(
-  table: BinnedRows,
-  gradients: Gradients,
-  columns: Int32Array,
-  rules: GrowRules,
-  space: GrowSpace,
-): Grower {
-  const nodes: BinnedNode[] = [];
-  const { pool, order, ordered } = space;
-  const isCurved = gradients.hessian !== undefined;
-  const add = (node: Omit<OpenNode, "at">, l2: number): OpenNode => {
-    const value = valueOf(node.gradient, node.hessian, l2, node.lower, node.upper);
-    nodes.push({ kind: "leaf", value: value * rules.learningRate, rows: node.rows });
-    return { ...node, at: nodes.length - 1 };
-  };
-  const canDivide = ({ depth, rows }: OpenNode): boolean => depth < rules.maxDepth && rows >= 2 * rules.minRows;
-  const fill = (node: OpenNode): void => {
-    node.histogram = pool.take();
-    const rows = { order, start: node.start, end: node.end, ordered };
-    orderGradients(rows, gradients);
-    fillHistogram(node.histogram, table, columns, rows, isCurved);
-  };
-  const search = (node: OpenNode): void => {
-    if (node.histogram !== undefined) node.split = bestSplit(node.histogram, table.offsets, columns, node, rules);
-    if (node.split === undefined) release(node);
-  };
-  const release = (node: OpenNode): void => {
-    if (node.histogram !== undefined) pool.give(node.histogram);
+function plant(growing: Growing, rows: number): OpenNode {
+  const { space, gradients, rules } = growing;
+  const sums = totalOf(space.order, rows, gradients);
+  const root = add(growing, { ...sums, start: 0, end: rows, depth: 0, lower: -Infinity, upper: Infinity }, rules.l2);
+  if (canDivide(root, rules)) fill(root, growing);
+  search(root, growing);
+  return root;
+}
+
+/** A node that is a leaf as long as it is not divided. */
+function add({ nodes, rules }: Growing, node: Omit<OpenNode, "at">, l2: number): OpenNode {
+  const value = valueOf(node.gradient, node.hessian, l2, node.lower, node.upper);
+  nodes.push({ kind: "leaf", value: value * rules.learningRate, rows: node.rows });
+  return { ...node, at: nodes.length - 1 };
+}
+
+const canDivide = ({ depth, rows }: OpenNode, { maxDepth, minRows }: GrowRules): boolean =>
+  depth < maxDepth && rows >= 2 * minRows;
+
+function fill(node: OpenNode, { table, gradients, columns, space }: Growing): void {
+  node.histogram = space.pool.take();
+  const rows = { order: space.order, start: node.start, end: node.end, ordered: space.ordered };
+  orderGradients(rows, gradients);
+  fillHistogram(node.histogram, table, columns, rows, gradients.hessian !== undefined);
+}
+
+function search(node: OpenNode, { table, columns, rules, space }: Growing): void {
+  if (node.histogram !== undefined) node.split = bestSplit(node.histogram, table.offsets, columns, node, rules);
+  if (node.split === undefined) release(node, space);
+}
+
+function release(node: OpenNode, { pool }: GrowSpace): void {
+  if (node.histogram !== undefined) pool.give(node.histogram);
+  node.histogram = undefined;
+}
+
+/** Makes two nodes of one. The smaller is counted, the larger is what that leaves of its parent. */
+function divide(node: OpenNode, split: Split, growing: Growing): readonly OpenNode[] {
+  const { table, rules, space, nodes } = growing;
+  const middle = partition(table, split, node, space);
+  const [lowest, highest] = rangesOf(node, split, rules);
+  const depth = node.depth + 1;
+  const rest = differenceOf(node, split.left);
+  const left = add(growing, { ...split.left, start: node.start, end: middle, depth, ...lowest }, split.l2);
+  const right = add(growing, { ...rest, start: middle, end: node.end, depth, ...highest }, split.l2);
+  nodes[node.at] = { kind: "split", split, left: left.at, right: right.at, rows: node.rows };
+  const [small, large] = left.rows < right.rows ? [left, right] : [right, left];
+  if (canDivide(small, rules) || canDivide(large, rules)) {
+    fill(small, growing);
+    large.histogram = node.histogram;
     node.histogram = undefined;
-  };
-  return {
-    nodes,
-    root(rows) {
-      const root = add({ ...totalOf(order, rows, gradients), start: 0, end: rows, depth: 0, lower: -Infinity, upper: Infinity }, rules.l2);
-      if (canDivide(root)) fill(root);
-      search(root);
-      return root;
-    },
-    divide(node, split) {
-      const middle = partition(table, split, node, space);
-      const [lowest, highest] = rangesOf(node, split, rules);
-      const depth = node.depth + 1;
-      const rest = differenceOf(node, split.left);
-      const left = add({ ...split.left, start: node.start, end: middle, depth, ...lowest }, split.l2);
-      const right = add({ ...rest, start: middle, end: node.end, depth, ...highest }, split.l2);
-      nodes[node.at] = { kind: "split", split, left: left.at, right: right.at, rows: node.rows };
-      const [small, large] = left.rows < right.rows ? [left, right] : [right, left];
-      if (canDivide(small) || canDivide(large)) {
-        fill(small);
-        large.histogram = node.histogram;
-        node.histogram = undefined;
-        if (large.histogram !== undefined && small.histogram !== undefined)
-          subtractHistogram(large.histogram, small.histogram);
-      } else release(node);
-      for (const child of [left, right]) {
-        if (canDivide(child)) search(child);
-        else release(child);
-      }
-      return [left, right];
-    },
-    close: release,
-    valueAt(at) {
-      const node = nodes[at];
-      return node?.kind === "leaf" ? node.value : 0;
-    },
-  };
+    if (large.histogram !== undefined && small.histogram !== undefined)
+      subtractHistogram(large.histogram, small.histogram);
+  } else release(node, space);
+  for (const child of [left, right]) {
+    if (canDivide(child, rules)) search(child, growing);
+    else release(child, space);
+  }
+  return [left, right];
 }
 
 function totalOf(order: Int32Array, rows: number, { gradient, hessian }: Gradients): Sums {

@@ -174,9 +174,9 @@ function columnData({ name, dtype }: TensorSpec, column: Column, missingText?: s
     case "float64":
       return asFloat64(column);
     case "string":
-      return (missingText === undefined ? whole(name, column) : toArray(column)).map((value) =>
-        String(value ?? missingText),
-      );
+      return (
+        missingText === undefined ? whole(name, column) : toArray(column).map((value) => value ?? missingText)
+      ).map(String);
     case "bool":
       return Uint8Array.from(whole(name, column), (value) => (value === true ? 1 : 0));
     case "int64":

@@ -51,7 +51,8 @@ function addTree(flat: FlatTrees, root: number, columns: readonly Float64Array[]
       const value = (columns[column] as Float64Array)[row] as number;
       const start = membersAt[node] as number;
       if (value !== value) node = missing[node] as number;
-      else if (start < 0 ? value <= (number[node] as number) : members[start + value] === 1) node = left[node] as number;
+      else if (start < 0 ? value <= (number[node] as number) : members[start + value] === 1)
+        node = left[node] as number;
       else node = right[node] as number;
     }
     sums[row]! += number[node] as number;
@@ -61,7 +62,12 @@ function addTree(flat: FlatTrees, root: number, columns: readonly Float64Array[]
 function flatten({ features, trees }: TreeModel): FlatTrees {
   const nodes = trees.reduce((count, tree) => count + tree.length, 0);
   const ints = (): Int32Array => new Int32Array(nodes);
-  const flat = { feature: ints().fill(-1), number: new Float64Array(nodes), membersAt: ints().fill(-1), missing: ints() };
+  const flat = {
+    feature: ints().fill(-1),
+    number: new Float64Array(nodes),
+    membersAt: ints().fill(-1),
+    missing: ints(),
+  };
   const [left, right, roots] = [ints(), ints(), new Int32Array(trees.length)];
   const members: number[] = [];
   let start = 0;

@@ -42,7 +42,9 @@ function outputOf(directory: string, { signature }: ModelManifest, model: TreeMo
   const name = signature.outputs[0]?.name ?? "prediction";
   const wanted = treeSignature(model, name);
   const text = (each: typeof wanted): string =>
-    JSON.stringify([each.inputs, each.outputs].map((specs) => specs.map((spec) => [spec.name, spec.dtype, spec.shape])));
+    JSON.stringify(
+      [each.inputs, each.outputs].map((specs) => specs.map((spec) => [spec.name, spec.dtype, spec.shape])),
+    );
   if (text(wanted) === text(signature)) return name;
   throw modelCorrupt(directory, `its signature is not ${JSON.stringify(wanted)}, which its trees take and give`);
 }
@@ -91,7 +93,8 @@ function columnOf(
 }
 
 function checkShape(name: string, { shape, data }: Tensor, rows: number, expected: string): void {
-  const fits = data.length === rows && shape[0] === rows && (shape.length === 1 || (shape.length === 2 && shape[1] === 1));
+  const fits =
+    data.length === rows && shape[0] === rows && (shape.length === 1 || (shape.length === 2 && shape[1] === 1));
   if (fits) return;
   throw inputMismatch(name, `its shape is [${shape.join(", ")}] with ${data.length} values for ${rows} rows`, expected);
 }

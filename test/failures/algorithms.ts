@@ -1,0 +1,60 @@
+import * as algorithms from "../../packages/algorithms/dist/index.js";
+import { batchOf, column, datasetOf } from "../../packages/data/dist/index.js";
+import { ofTheCaller } from "./hostile-values.ts";
+import { type FailureTable, well } from "./subjects.ts";
+
+const x = Float64Array.from({ length: 60 }, (_, row) => row % 17);
+const town = column(
+  "utf8",
+  Array.from(x, (value) => (value > 12 ? null : `t${value % 5}`)),
+);
+const y = x.map((value) => (value > 8 ? 1 : 0));
+const train = datasetOf([batchOf({ x, town, y, w: x })]);
+/** A fit that a wrong number would let go on for long is given up by its caller. */
+const soon = (): AbortSignal => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(ofTheCaller), 250).unref();
+  return controller.signal;
+};
+const base = { label: "y", task: "binary" } as const;
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  let count = 0;
+  const fresh = (): string => `${folder}/fitted/${(count += 1)}`;
+  const fitted = await algorithms.fitGbdt(train, { ...base, trees: 3, minLeafRows: 2 });
+  const options = { ...base, trees: 3, growth: "leaf", maxLeaves: 4, monotone: { x: 1 }, weight: "w", rowShare: 0.9 };
+  return {
+    subjects: {
+      fitGbdt: well(
+        algorithms.fitGbdt,
+        () => [train, { ...options, validation: train, earlyStopping: 2, seed: 1, signal: soon() }],
+        {
+          ALGORITHMS_COLUMN_UNFIT: () => algorithms.fitGbdt(train, { ...base, monotone: { town: 1 } }),
+          ALGORITHMS_LABEL_UNFIT: () => algorithms.fitGbdt(train, { ...base, label: "x" }),
+          ALGORITHMS_ROWS_UNFIT: () =>
+            algorithms.fitGbdt(datasetOf([batchOf({ x: new Float64Array(), y: new Float64Array() })]), base),
+          ALGORITHMS_WEIGHT_UNFIT: () =>
+            algorithms.fitGbdt(datasetOf([batchOf({ x: [1, 2], y: [0, 1], w: [1, -1] })]), { ...base, weight: "w" }),
+          DATA_COLUMN_MISSING: () => algorithms.fitGbdt(train, { ...base, features: ["none"] }),
+          RangeError: () => algorithms.fitGbdt(train, { ...base, maxBins: 256 }),
+        },
+        150,
+      ),
+      packFitted: well(
+        algorithms.packFitted,
+        () => [fresh(), fitted, { name: "late", train, validation: train, output: "late", signal: soon() }],
+        {
+          MODEL_TREES_INVALID: () =>
+            algorithms.packFitted(
+              fresh(),
+              { ...fitted, model: { ...fitted.model, base: Number.NaN } },
+              { name: "x", train },
+            ),
+        },
+        60,
+      ),
+    },
+    elsewhere: {},
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
