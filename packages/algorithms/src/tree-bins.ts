@@ -101,13 +101,29 @@ export function writeBins(column: FeatureColumn, binning: Binning, target: Uint8
     });
     return;
   }
-  const edges = binning.kind === "number" ? binning.edges : new Float64Array();
-  const { values } = column;
+  if (binning.kind === "number") writeNumberBins(column.values, binning.edges, target);
+}
+
+const cells = 1024;
+
+/** Looks for each number's place among the edges of its own cell: cells are equally wide, and those of lower cells are lower. */
+function writeNumberBins(values: Float64Array, edges: Float64Array, target: Uint8Array): void {
+  const least = edges[0] ?? 0;
+  const width = ((edges.at(-1) ?? 0) - least) / cells;
+  const perUnit = width > 0 && Number.isFinite(1 / width) ? 1 / width : 0;
+  const cellOf = (value: number): number =>
+    Math.max(0, Math.min(cells - 1, Math.floor((value - least) * perUnit) || 0));
+  const firstEdges = new Int32Array(cells + 1).fill(edges.length);
+  for (let edge = edges.length - 1, cell = cells - 1; cell >= 0; cell -= 1) {
+    while (edge >= 0 && cellOf(edges[edge] as number) >= cell) edge -= 1;
+    firstEdges[cell] = edge + 1;
+  }
   for (let row = 0; row < values.length; row += 1) {
     const value = values[row] as number;
     if (value !== value) continue;
-    let low = 0;
-    let high = edges.length;
+    const cell = cellOf(value);
+    let low = firstEdges[cell] as number;
+    let high = firstEdges[cell + 1] as number;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (value > (edges[middle] as number)) low = middle + 1;

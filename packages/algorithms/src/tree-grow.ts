@@ -203,8 +203,12 @@ function partition(table: BinnedRows, split: Split, { start, end }: OpenNode, { 
   let right = 0;
   for (let place = start; place < end; place += 1) {
     const row = order[place]!;
-    if (isLeft[bins[row]!] === 1) order[left++] = row;
-    else spare[right++] = row;
+    // Both sides are written and one counts: no branch, which half of the rows would surprise.
+    const goesLeft = isLeft[bins[row]!]!;
+    order[left] = row;
+    spare[right] = row;
+    left += goesLeft;
+    right += 1 - goesLeft;
   }
   order.set(spare.subarray(0, right), left);
   return left;
