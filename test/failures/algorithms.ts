@@ -40,6 +40,29 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
         150,
       ),
+      fitLinear: well(
+        algorithms.fitLinear,
+        () => [
+          train,
+          {
+            label: "y",
+            task: "binary",
+            features: ["x"],
+            weight: "w",
+            l1: 0.1,
+            l2: 0.5,
+            maxIterations: 30,
+            signal: soon(),
+          },
+        ],
+        {
+          ALGORITHMS_COLUMN_UNFIT: () => algorithms.fitLinear(train, base),
+          ALGORITHMS_NOT_CONVERGED: () => algorithms.fitLinear(train, { ...base, features: ["x", "w"] }),
+          ALGORITHMS_LABEL_UNFIT: () => algorithms.fitLinear(train, { ...base, label: "x", features: ["w"] }),
+          RangeError: () => algorithms.fitLinear(train, { ...base, l1: -1 }),
+        },
+        100,
+      ),
       packFitted: well(
         algorithms.packFitted,
         () => [fresh(), fitted, { name: "late", train, validation: train, output: "late", signal: soon() }],

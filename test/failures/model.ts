@@ -28,6 +28,13 @@ const trees = {
     ],
   ],
 };
+const line = {
+  formatVersion: 1 as const,
+  features: ["km"],
+  coefficients: [[0.5]],
+  intercepts: [1],
+  link: "logistic" as const,
+};
 const signal = new AbortController().signal;
 
 export async function openTable(folder: string): Promise<FailureTable> {
@@ -38,6 +45,11 @@ export async function openTable(folder: string): Promise<FailureTable> {
     name: "trees",
     format: "trees",
     ...model.writeTreeModel(trees),
+  });
+  const linePackage = await model.packModel(fresh(), {
+    name: "line",
+    format: "linear",
+    ...model.writeLinearModel(line),
   });
   const runtimes = [model.denseRuntime()];
   const opened = await model.loadModel(packed, runtimes);
@@ -78,6 +90,19 @@ export async function openTable(folder: string): Promise<FailureTable> {
       treeRuntime: well(model.treeRuntime),
       ...methods("treeRuntime()", () => model.treeRuntime(), {
         load: [() => [treePackage.directory, treePackage.manifest, { signal }], {}, 30],
+      }),
+      writeLinearModel: well(model.writeLinearModel, () => [line, { output: "late" }], {
+        MODEL_LINEAR_INVALID: () => model.writeLinearModel({ ...line, features: [] }),
+      }),
+      compileLinear: well(model.compileLinear, () => [line], {
+        MODEL_LINEAR_INVALID: () => model.compileLinear({ ...line, intercepts: [Number.NaN] }),
+      }),
+      ...methods("compileLinear()", () => model.compileLinear(line), {
+        predict: [() => [[Float64Array.of(1, 2)], new Float64Array(2)]],
+      }),
+      linearRuntime: well(model.linearRuntime),
+      ...methods("linearRuntime()", () => model.linearRuntime(), {
+        load: [() => [linePackage.directory, linePackage.manifest, { signal }], {}, 30],
       }),
       goldenRequest: well(model.goldenRequest, () => [{ features }, { prediction }, 1e-6]),
       denseRuntime: well(model.denseRuntime),

@@ -3,6 +3,7 @@ import { MillwrightError } from "@millwright/contracts";
 export type AlgorithmsErrorCode =
   | "ALGORITHMS_COLUMN_UNFIT"
   | "ALGORITHMS_LABEL_UNFIT"
+  | "ALGORITHMS_NOT_CONVERGED"
   | "ALGORITHMS_ROWS_UNFIT"
   | "ALGORITHMS_WEIGHT_UNFIT";
 
@@ -21,6 +22,17 @@ export const labelUnfit = (column: string, problem: string, remedy: string): Alg
     category: "data",
     remedy,
   });
+
+export const notConverged = (iterations: number, step: number): AlgorithmsError =>
+  new AlgorithmsError(
+    "ALGORITHMS_NOT_CONVERGED",
+    `The fit came to no single minimum in ${iterations} iterations (its last step was ${step}).`,
+    {
+      category: "data",
+      remedy:
+        "Give some l2, which settles columns that depend on each other and classes that can be told apart without error, or raise maxIterations.",
+    },
+  );
 
 export const rowsUnfit = (role: string, problem: string): AlgorithmsError =>
   new AlgorithmsError("ALGORITHMS_ROWS_UNFIT", `The ${role} rows cannot be used: ${problem}.`, {

@@ -10,8 +10,17 @@ import type {
   Tensor,
 } from "@millwright/contracts";
 import { createDataset, emptyBatch, profileDataset, profileToJson } from "@millwright/data";
-import { type TreeModel, compileTrees, goldenRequest, packModel, writeTreeModel } from "@millwright/model";
+import {
+  type TreeFeature,
+  compileLinear,
+  compileTrees,
+  goldenRequest,
+  packModel,
+  writeLinearModel,
+  writeTreeModel,
+} from "@millwright/model";
 import type { FittedGbdt } from "./gbdt.ts";
+import type { FittedLinear } from "./linear.ts";
 import { type FeatureColumn, featureColumns } from "./table.ts";
 
 export interface PackFittedOptions extends CallOptions {
@@ -20,7 +29,7 @@ export interface PackFittedOptions extends CallOptions {
   readonly train: Dataset;
   /** For its digest. */
   readonly validation?: Dataset | undefined;
-  /** The name of the output, float64 of shape [rows, 1]. Default: `"prediction"`. */
+  /** The name of the output, float64 of shape [rows, 1], or [rows, classes]. Default: `"prediction"`. */
   readonly output?: string | undefined;
   readonly featureService?: ModelManifest["featureService"];
   /** The run that made it, where one was tracked. */
@@ -37,19 +46,20 @@ const goldenRows = 16;
  */
 export async function packFitted(
   directory: string,
-  fitted: FittedGbdt,
+  fitted: FittedGbdt | FittedLinear,
   { name, train, validation, output = "prediction", featureService, runId, clock, signal }: PackFittedOptions,
 ): Promise<ResolvedModel> {
   signal?.throwIfAborted();
-  const { model, seed, hyperparameters, metrics } = fitted;
-  const { files, signature } = writeTreeModel(model, { output });
-  const columns = model.features.map((feature) => feature.name);
+  const { seed, hyperparameters, metrics } = fitted;
+  const { files, signature } =
+    fitted.algorithm === "gbdt" ? writeTreeModel(fitted.model, { output }) : writeLinearModel(fitted.model, { output });
+  const columns = featuresOf(fitted).map((feature) => feature.name);
   const profile = await profileDataset(selected(train, columns), { signal });
   const datasets: Record<string, Digest> = { train: await train.digest({ signal }) };
   if (validation !== undefined) datasets["validation"] = await validation.digest({ signal });
   return packModel(directory, {
     name,
-    format: "trees",
+    format: fitted.algorithm === "gbdt" ? "trees" : "linear",
     files,
     signature,
     featureService,
@@ -57,7 +67,7 @@ export async function packFitted(
     profile: profileToJson(profile),
     provenance: {
       datasets,
-      seed,
+      ...(seed === undefined ? {} : { seed }),
       hyperparameters,
       metrics,
       environment: { node: process.version },
@@ -78,18 +88,21 @@ const selected = (dataset: Dataset, columns: readonly string[]): Dataset =>
 const tolerance = 1e-12;
 
 async function goldenOf(
-  { model }: FittedGbdt,
+  fitted: FittedGbdt | FittedLinear,
   train: Dataset,
   output: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly GoldenRequest[]> {
-  const names = model.features.map((feature) => feature.name);
+  const features = featuresOf(fitted);
+  const names = features.map((feature) => feature.name);
   const batch = await firstRows(train, names, signal);
-  const columns = featureColumns(batch, model.features);
-  const answers = new Float64Array(batch.length);
-  compileTrees(model).predict(columns.map(numbersOf(model)), answers);
+  const columns = featureColumns(batch, features);
+  const numbers = columns.map((column, index) => numbersOf(column, features[index]));
+  const outputs = fitted.algorithm === "gbdt" ? 1 : fitted.model.intercepts.length;
+  const answers = new Float64Array(batch.length * outputs);
+  (fitted.algorithm === "gbdt" ? compileTrees(fitted.model) : compileLinear(fitted.model)).predict(numbers, answers);
   const inputs = Object.fromEntries(columns.map((column) => [column.name, tensorOf(column)]));
-  const answer = { dtype: "float64", shape: [batch.length, 1], data: answers } as const;
+  const answer = { dtype: "float64", shape: [batch.length, outputs], data: answers } as const;
   return [goldenRequest(inputs, { [output]: answer }, tolerance)];
 }
 
@@ -98,17 +111,19 @@ async function firstRows(train: Dataset, columns: readonly string[], signal: Abo
   return emptyBatch(train.schema, columns);
 }
 
-const numbersOf =
-  ({ features }: TreeModel) =>
-  (column: FeatureColumn, index: number): Float64Array => {
-    if (column.kind === "number") return column.values;
-    const feature = features[index];
-    const categories = feature?.kind === "category" ? feature.categories : [];
-    return Float64Array.from(column.texts, (text) => {
-      const at = categories.indexOf(text ?? "");
-      return at < 0 ? Number.NaN : at;
-    });
-  };
+const featuresOf = (fitted: FittedGbdt | FittedLinear): readonly TreeFeature[] =>
+  fitted.algorithm === "gbdt"
+    ? fitted.model.features
+    : fitted.model.features.map((name) => ({ name, kind: "number" as const }));
+
+function numbersOf(column: FeatureColumn, feature: TreeFeature | undefined): Float64Array {
+  if (column.kind === "number") return column.values;
+  const categories = feature?.kind === "category" ? feature.categories : [];
+  return Float64Array.from(column.texts, (text) => {
+    const at = categories.indexOf(text ?? "");
+    return at < 0 ? Number.NaN : at;
+  });
+}
 
 const tensorOf = (column: FeatureColumn): Tensor =>
   column.kind === "number"

@@ -4,7 +4,7 @@ import { columnUnfit, labelUnfit, rowsUnfit, weightUnfit } from "./errors.ts";
 
 export interface TableOptions {
   readonly label: string;
-  readonly task: "binary" | "regression";
+  readonly task: "binary" | "multiclass" | "regression";
   readonly features?: readonly string[] | undefined;
   readonly categorical?: readonly string[] | undefined;
   readonly weight?: string | undefined;
@@ -19,8 +19,10 @@ export type FeatureColumn =
 export interface Table {
   readonly rows: number;
   readonly features: readonly FeatureColumn[];
-  /** 0 and 1 for `binary`. */
+  /** 0 and 1 for `binary`, positions in `classes` for `multiclass`. */
   readonly labels: Float64Array;
+  /** The classes' texts, numbers in their order and texts by their characters; empty but for `multiclass`. */
+  readonly classes: readonly string[];
   /** Absent where every row counts once. */
   readonly weights: Float64Array | undefined;
 }
@@ -35,7 +37,7 @@ export async function readTable(dataset: Dataset, role: string, options: TableOp
   const features = names.map((name) => featureColumn(name, columnOf(batch, name), options));
   const weights = weight === undefined ? undefined : weightsOf(weight, columnOf(batch, weight));
   if (weights?.every((value) => value === 0)) throw rowsUnfit(role, "all weights are 0");
-  return { rows: batch.length, features, labels: labelsOf(label, columnOf(batch, label), options.task), weights };
+  return { rows: batch.length, features, ...labelsOf(label, columnOf(batch, label), options.task), weights };
 }
 
 /** The columns to learn from: those named, or all but label and weight. */
@@ -77,7 +79,26 @@ function featureColumn(
   throw columnUnfit(name, `its type is ${type}`, "Make numbers or texts of it, or leave it out of the features.");
 }
 
-function labelsOf(name: string, column: Column, task: TableOptions["task"]): Float64Array {
+function labelsOf(name: string, column: Column, task: TableOptions["task"]): Pick<Table, "classes" | "labels"> {
+  return task === "multiclass" ? classLabels(name, column) : { labels: numberLabels(name, column, task), classes: [] };
+}
+
+function classLabels(name: string, column: Column): Pick<Table, "classes" | "labels"> {
+  if (column.type === "list" || column.type === "binary")
+    throw labelUnfit(name, `its type is ${column.type}`, "Give texts or integers.");
+  const values = toArray(column);
+  const row = values.findIndex(
+    (value) => value === null || value === "" || (typeof value === "number" && !Number.isInteger(value)),
+  );
+  if (row >= 0) throw labelUnfit(name, `row ${row} has no class`, "Give a text or an integer in each row.");
+  const texts = values.map(String);
+  const inOrder = (a: string, b: string): number => Number(a) - Number(b) || (a < b ? -1 : 1);
+  const classes = [...new Set(texts)].toSorted(inOrder);
+  const positions = new Map(classes.map((text, index) => [text, index]));
+  return { classes, labels: Float64Array.from(texts, (text) => positions.get(text) as number) };
+}
+
+function numberLabels(name: string, column: Column, task: TableOptions["task"]): Float64Array {
   if (!(isNumericType(column.type) || column.type === "bool"))
     throw labelUnfit(name, `its type is ${column.type}`, "Give numbers or booleans.");
   const labels = asFloat64(column);

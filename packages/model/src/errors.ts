@@ -8,6 +8,7 @@ export type ModelErrorCode =
   | "MODEL_GOLDEN_MISMATCH"
   | "MODEL_INPUT_MISMATCH"
   | "MODEL_LAYERS_INVALID"
+  | "MODEL_LINEAR_INVALID"
   | "MODEL_ONNX_UNSUPPORTED"
   | "MODEL_TRANSFORMS_UNFIT"
   | "MODEL_TREES_INVALID"
@@ -74,6 +75,13 @@ export const layersInvalid = (problem: string): ModelError =>
     category: "user",
     remedy:
       "Give each layer a kernel of inputs × units numbers, a bias of units numbers, and an activation that exists.",
+  });
+
+export const linearInvalid = (problem: string): ModelError =>
+  new ModelError("MODEL_LINEAR_INVALID", `The coefficients do not make a model: ${problem}.`, {
+    category: "user",
+    remedy:
+      "Give named features, a finite coefficient of each for each output, and a finite intercept for each output.",
   });
 
 export const onnxUnsupported = (what: string, problem: string, remedy: string): ModelError =>

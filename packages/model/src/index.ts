@@ -5,6 +5,15 @@ export { type DirectoryModelSourceOptions, openDirectoryModelSource } from "./dr
 export { ModelError, type ModelErrorCode } from "./errors.ts";
 export { type GoldenDifference, type GoldenReport, checkGolden, goldenRequest, runGolden } from "./golden.ts";
 export type { RowValues } from "./batch-inputs.ts";
+export {
+  type CompiledLinear,
+  type LinearModel,
+  type LinearModelFiles,
+  type LinearModelOptions,
+  compileLinear,
+  linearRuntime,
+  writeLinearModel,
+} from "./linear-model.ts";
 export { type LoadModelOptions, type OpenedModel, loadModel } from "./load-model.ts";
 export { type PackModelOptions, packModel } from "./pack-model.ts";
 export { type ModelFileSource, filesIn } from "./package-files.ts";

@@ -4,11 +4,10 @@ import {
   type LoadedModel,
   type ModelManifest,
   type ModelRuntime,
-  type Tensor,
   type Tensors,
   modelCorrupt,
 } from "@millwright/contracts";
-import { inputMismatch } from "./errors.ts";
+import { numberInput, signatureText, textInput } from "./column-tensors.ts";
 import { type CompiledTrees, compileTrees } from "./tree-kernel.ts";
 import { type TreeFeature, type TreeModel, parseTreeModel, treeSignature } from "./tree-model.ts";
 
@@ -41,11 +40,7 @@ async function readTrees(directory: string, signal: AbortSignal | undefined): Pr
 function outputOf(directory: string, { signature }: ModelManifest, model: TreeModel): string {
   const name = signature.outputs[0]?.name ?? "prediction";
   const wanted = treeSignature(model, name);
-  const text = (each: typeof wanted): string =>
-    JSON.stringify(
-      [each.inputs, each.outputs].map((specs) => specs.map((spec) => [spec.name, spec.dtype, spec.shape])),
-    );
-  if (text(wanted) === text(signature)) return name;
+  if (signatureText(wanted) === signatureText(signature)) return name;
   throw modelCorrupt(directory, `its signature is not ${JSON.stringify(wanted)}, which its trees take and give`);
 }
 
@@ -79,22 +74,7 @@ function columnOf(
   rows: number,
   positions: ReadonlyMap<string, number>,
 ): Float64Array {
-  const expected = `"${name}" as ${kind === "number" ? "numbers" : "texts"} of shape [rows] or [rows, 1]`;
-  const tensor = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-  if (tensor === undefined) throw inputMismatch(name, "it is missing", expected);
-  checkShape(name, tensor, rows, expected);
-  if (kind === "category") {
-    if (tensor.dtype !== "string") throw inputMismatch(name, `its type is ${tensor.dtype}`, expected);
-    return Float64Array.from(tensor.data, (text) => positions.get(text) ?? Number.NaN);
-  }
-  if (tensor.dtype === "string") throw inputMismatch(name, "its type is string", expected);
-  if (tensor.dtype === "float64") return tensor.data;
-  return Float64Array.from(tensor.data as ArrayLike<number | bigint>, Number);
-}
-
-function checkShape(name: string, { shape, data }: Tensor, rows: number, expected: string): void {
-  const fits =
-    data.length === rows && shape[0] === rows && (shape.length === 1 || (shape.length === 2 && shape[1] === 1));
-  if (fits) return;
-  throw inputMismatch(name, `its shape is [${shape.join(", ")}] with ${data.length} values for ${rows} rows`, expected);
+  return kind === "number"
+    ? numberInput(inputs, name, rows)
+    : Float64Array.from(textInput(inputs, name, rows), (text) => positions.get(text) ?? Number.NaN);
 }
