@@ -23,7 +23,9 @@ const blobOf = (seed) => new Uint8Array(BLOB_BYTES).fill(seed & 255);
 
 function openKind(kind, directory, flush = "system") {
   const file =
-    kind === "lmdb" ? open({ path: join(directory, "online.lmdb") }) : new DatabaseSync(join(directory, "online.db"));
+    kind === "lmdb"
+      ? open({ path: join(directory, "online.lmdb"), overlappingSync: false })
+      : new DatabaseSync(join(directory, "online.db"));
   const store = kind === "lmdb" ? openLmdbOnlineStore(file, { flush }) : openSqliteOnlineStore(file, { flush });
   return { store, close: async () => void (await store[Symbol.asyncDispose](), await file.close()) };
 }

@@ -37,7 +37,7 @@ function memory() {
 }
 
 async function openAll(directory) {
-  const lmdb = open({ path: join(directory, "online.lmdb") });
+  const lmdb = open({ path: join(directory, "online.lmdb"), overlappingSync: false });
   const online = openLmdbOnlineStore(lmdb, { flush: "system" });
   const services = [defineFeatureService({ name: "all", views: [view] })];
   const store = await openFeatureStore({ history: join(directory, "history"), services, online });

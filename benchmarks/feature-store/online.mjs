@@ -53,8 +53,8 @@ async function load(store, raw) {
 }
 
 const directory = mkdtempSync(join(tmpdir(), "millwright-benchmark-"));
-const lmdb = open({ path: join(directory, "online.lmdb") });
-const bare = open({ path: join(directory, "bare.lmdb"), encoding: "binary" });
+const lmdb = open({ path: join(directory, "online.lmdb"), overlappingSync: false });
+const bare = open({ path: join(directory, "bare.lmdb"), encoding: "binary", overlappingSync: false });
 const keyed = await openFeatureStore({
   history: join(directory, "keyed"),
   services,

@@ -1,6 +1,10 @@
 import { createRequire } from "node:module";
 import { DatabaseSync } from "../../packages/feature-store/node_modules/@photostructure/sqlite/dist/index.mjs";
-import { openLmdbOnlineStore } from "../../packages/feature-store/dist/drivers/lmdb.js";
+import {
+  type LmdbDatabase,
+  type LmdbRootDatabase,
+  openLmdbOnlineStore,
+} from "../../packages/feature-store/dist/drivers/lmdb.js";
 import { openMemoryKeyedOnlineStore } from "../../packages/feature-store/dist/drivers/memory-keyed.js";
 import { openRedisOnlineStore } from "../../packages/feature-store/dist/drivers/redis.js";
 import { openSqliteOnlineStore } from "../../packages/feature-store/dist/drivers/sqlite.js";
@@ -20,6 +24,7 @@ export const keyedStore = (name: string, store: KeyedOnlineStore, fails: Failure
     readNow: [() => ["group", "ann"], fails, few],
     update: [() => ["group", ["ann"], () => Uint8Array.of(1), { signal }], {}, few],
     scan: [() => ["group", { signal }], {}, few],
+    ...(store.purge === undefined ? {} : { purge: [() => ["group", "ann", { signal }], {}, few] }),
   });
 
 /** The methods of a source of features that takes one service, `plans`. */
@@ -35,9 +40,30 @@ const redis = {
   },
 };
 
+async function openOverlapping(folder: string): Promise<unknown> {
+  const root = open({ path: `${folder}/overlapping.lmdb`, overlappingSync: true });
+  try {
+    return openLmdbOnlineStore(root);
+  } finally {
+    await root.close();
+  }
+}
+
+/** A file as it is once another process was killed while it flushed. */
+function panicking(root: ReturnType<typeof open>): LmdbRootDatabase {
+  const refused = Object.assign(new Error("Commit failed (see commitError for details)"), {
+    commitError: Promise.resolve(Object.assign(new Error("MDB_PANIC: Update of meta page failed"), { code: -30_795 })),
+  });
+  const openDB: LmdbRootDatabase["openDB"] = (options) =>
+    Object.assign(root.openDB(options) as unknown as LmdbDatabase, {
+      transaction: async () => await Promise.reject(refused),
+    });
+  return { openDB, getStats: () => root.getStats() };
+}
+
 /** The drivers of keyed online stores. */
 export async function keyedStores(folder: string): Promise<AsyncDisposable & { readonly subjects: Subjects }> {
-  const root = open({ path: `${folder}/online.lmdb` });
+  const root = open({ path: `${folder}/online.lmdb`, overlappingSync: false });
   const connection = new DatabaseSync(`${folder}/online.db`);
   const other = new DatabaseSync(`${folder}/online.db`);
   const sqlite = openSqliteOnlineStore(connection, { busyTimeoutMs: 5 });
@@ -54,7 +80,16 @@ export async function keyedStores(folder: string): Promise<AsyncDisposable & { r
     subjects: {
       openMemoryKeyedOnlineStore: well(openMemoryKeyedOnlineStore),
       ...keyedStore("openMemoryKeyedOnlineStore", openMemoryKeyedOnlineStore()),
-      openLmdbOnlineStore: well(openLmdbOnlineStore, () => [root, { name: "features", flush: "system" }], {}, few),
+      openLmdbOnlineStore: well(
+        openLmdbOnlineStore,
+        () => [root, { name: "features", flush: "system" }],
+        {
+          FEATURE_STORE_LMDB_OVERLAPPING: async () => await openOverlapping(folder),
+          FEATURE_STORE_LMDB_PANIC: async () =>
+            await openLmdbOnlineStore(panicking(root), { name: "panic" }).update("a", ["x"], () => null),
+        },
+        few,
+      ),
       ...keyedStore("openLmdbOnlineStore", openLmdbOnlineStore(root, { flush: "system" })),
       openSqliteOnlineStore: well(
         openSqliteOnlineStore,

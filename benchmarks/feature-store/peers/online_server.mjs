@@ -42,7 +42,7 @@ async function openOnline() {
     await client.connect();
     return openRedisOnlineStore(client);
   }
-  const lmdb = ofPackage("lmdb").open({ path: join(directory, "online.lmdb") });
+  const lmdb = ofPackage("lmdb").open({ path: join(directory, "online.lmdb"), overlappingSync: false });
   return openLmdbOnlineStore(lmdb, { flush: "system" });
 }
 

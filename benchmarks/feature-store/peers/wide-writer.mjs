@@ -18,9 +18,12 @@ await mkdir(online, { recursive: true });
 const duckdb = await openDuckDb();
 const BY_HAND_ROWS = 8_192;
 
+const openLmdb = (name) =>
+  require("lmdb").open({ path: join(online, name), encoding: "binary", overlappingSync: false });
+
 /** What a program would do that knew the layout: the numbers of each entity side by side under its id. */
 function byHand() {
-  const database = require("lmdb").open({ path: join(online, "bare.lmdb"), encoding: "binary" });
+  const database = openLmdb("bare.lmdb");
   let paths;
   let ready = [];
   const blobsOf = async function* (path) {
@@ -92,7 +95,7 @@ async function timed(calls, work) {
 async function openStore() {
   if (kind === "log") return { store: await openLogOnlineStore(join(online, "log")), file: undefined };
   if (kind === "lmdb") {
-    const file = require("lmdb").open({ path: join(online, "online.lmdb") });
+    const file = openLmdb("online.lmdb");
     return { store: openLmdbOnlineStore(file), file };
   }
   const file = new (require("@photostructure/sqlite").DatabaseSync)(join(online, "online.db"));

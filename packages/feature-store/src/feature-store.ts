@@ -19,6 +19,8 @@ import type { BackfillOptions, BackfillResult } from "./ingestion/backfill.ts";
 import { type Catalog, openCatalog } from "./catalog/catalog.ts";
 import type { CompactOptions, CompactResult } from "./history/compaction.ts";
 import type { Entity, FeatureView } from "./definition/definition.ts";
+import type { ForgetOptions } from "./erasure/forget.ts";
+import { openForgotten } from "./erasure/forgotten.ts";
 import type { GivenRows } from "./definition/given-rows.ts";
 import type { RowFor } from "./definition/row-type.ts";
 import type { ErasureReceipt } from "./erasure/receipt.ts";
@@ -104,11 +106,12 @@ export interface FeatureStore extends FeatureSource, AsyncDisposable {
   /** Who uses which definitions, and which version of each service counts. */
   readonly catalog: Catalog;
   /**
-   * Takes all that is known of an entity away: its rows in the history of every view, those put aside, online rows, and training sets in the history's folder
-   * that have it. Other entities are left as they are. What comes in meanwhile may stay: stop what sends it, and where the call fails, make it again.
+   * Takes all that is known of an entity away: its rows in the history of every view, those put aside, online rows, and training sets that the store wrote and
+   * that have it, wherever they are. Other entities are left as they are. Rows of up to now that come again are left out, unless `remember` is false. Where the call fails,
+   * make it again; what it did not cover is listed under `left` of the receipt. Takes long: files are written anew, and the online store is cleaned up.
    * Throws `FEATURE_STORE_DEFINITION_UNKNOWN` where no view is of the entity, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`.
    */
-  forget(entity: string | Entity, keys: SourceRow, options?: CallOptions): Promise<ErasureReceipt>;
+  forget(entity: string | Entity, keys: SourceRow, options?: ForgetOptions): Promise<ErasureReceipt>;
   /**
    * Writes rows to a view's history, all or none, once: files as `await duckdb.scan(path)`, batches one after another, a batch, or a list of plain rows.
    * Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_GATE_REFUSED`.
@@ -222,7 +225,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   };
   try {
     const segments = createSegmentCache({ limitBytes: segmentMemoryBytes, keepsFiles: segmentFiles });
-    const source: HistorySource = { duckdb, directory, segments, log: historyLogs(directory, clock) };
+    const forgotten = openForgotten(directory);
+    const source: HistorySource = { duckdb, directory, segments, forgotten, log: historyLogs(directory, clock) };
     return await openParts(options, { services, views, gates, catalog, source, clock }, closeOwn);
   } catch (error) {
     await closeOwn();
@@ -271,8 +275,8 @@ async function openParts(
   const hasOnline = online !== undefined;
   const events = createFeatureEvents(log);
   const targetOf = async (view: FeatureView): Promise<IngestTarget> => {
-    const { duckdb } = source;
-    return { duckdb, log: await source.log(view.id), view, clock, events, gate: gates.get(view) };
+    const { duckdb, forgotten } = source;
+    return { duckdb, log: await source.log(view.id), view, clock, events, gate: gates.get(view), forgotten };
   };
   const own = { views, source, targetOf, ids: ids ?? createIdSource(clock) };
   const journals = await openJournals({ ...own, online: state, hasOnline });

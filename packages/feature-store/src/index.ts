@@ -138,4 +138,5 @@ export {
   type StatisticsRange,
   takeBaseline,
 } from "./inspection/feature-statistics.ts";
-export type { ErasedPlace, ErasureReceipt } from "./erasure/receipt.ts";
+export type { ForgetOptions } from "./erasure/forget.ts";
+export type { ErasedPlace, ErasureReceipt, LeftPlace } from "./erasure/receipt.ts";

@@ -13,7 +13,7 @@ import { backfillRows, type BackfillOptions, type BackfillResult } from "./inges
 import { compactHistory, type CompactOptions, type CompactResult } from "./history/compaction.ts";
 import { type Entity, type FeatureView, viewDigest } from "./definition/definition.ts";
 import { batchesOfGiven, batchOfGiven, type GivenRows } from "./definition/given-rows.ts";
-import { forgetEntity } from "./erasure/forget.ts";
+import { forgetEntity, type ForgetOptions } from "./erasure/forget.ts";
 import type { ErasureReceipt } from "./erasure/receipt.ts";
 import type { FeatureService } from "./definition/service-definition.ts";
 import { otherDefinition, unknownView } from "./errors.ts";
@@ -204,7 +204,7 @@ export class OpenedStore implements FeatureStore {
     return total;
   }
 
-  async forget(entity: string | Entity, keys: SourceRow, options: CallOptions = {}): Promise<ErasureReceipt> {
+  async forget(entity: string | Entity, keys: SourceRow, options: ForgetOptions = {}): Promise<ErasureReceipt> {
     this.#check(options.signal);
     const targetOf = (view: FeatureView): Promise<IngestTarget> => this.#target(view, options);
     const name = typeof entity === "string" ? entity : entity.name;
@@ -213,7 +213,9 @@ export class OpenedStore implements FeatureStore {
 
   async put(view: View, rows: Batch | readonly SourceRow[], options: PutOptions = {}): Promise<PutResult> {
     this.#check(options.signal);
-    return await this.#parts.records.put(this.#view(view), rows, options);
+    const found = this.#view(view);
+    const { batch, forgotten } = this.#remembered(found, `The rows put into the view "${found.name}"`, rows);
+    return { ...(await this.#parts.records.put(found, batch, options)), ...forgotten };
   }
 
   async update(view: View, keys: SourceRow, patch: SourceRow, options: UpdateOptions = {}): Promise<FeatureRecord> {
@@ -244,12 +246,10 @@ export class OpenedStore implements FeatureStore {
   async push(view: View, rows: Batch | readonly SourceRow[], { signal }: CallOptions = {}): Promise<PushResult> {
     this.#check(signal);
     const found = this.#view(view);
-    const where = `The rows pushed to the view "${found.name}"`;
-    const batch = batchOfGiven(where, found, rows);
-    checkBatch(where, sourceSchema(found), batch);
+    const { batch, forgotten } = this.#remembered(found, `The rows pushed to the view "${found.name}"`, rows);
     const taken = onlineRows(found, batch);
     const arrival = await this.#parts.online.add(found, taken, signal);
-    return { rows: taken.length, skippedRows: batch.length - taken.length, ...arrival };
+    return { rows: taken.length, skippedRows: batch.length - taken.length, ...forgotten, ...arrival };
   }
 
   async materialize(view: View, options: MaterializeOptions = {}): Promise<MaterializeResult> {
@@ -281,6 +281,19 @@ export class OpenedStore implements FeatureStore {
   #check(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (this.#isClosed) throw closed("The feature store");
+  }
+
+  /** The rows without those of entities that were forgotten after they happened, and how many those are. */
+  #remembered(
+    view: FeatureView,
+    where: string,
+    rows: Batch | readonly SourceRow[],
+  ): { readonly batch: Batch; readonly forgotten: Pick<PushResult, "forgottenRows"> } {
+    const given = batchOfGiven(where, view, rows);
+    checkBatch(where, sourceSchema(view), given);
+    const batch = this.#parts.source.forgotten.without(view, given);
+    const forgottenRows = given.length - batch.length;
+    return { batch, forgotten: forgottenRows === 0 ? {} : { forgottenRows } };
   }
 
   /** Where rows of a view go. What was put before comes before, where ranks are equal. */

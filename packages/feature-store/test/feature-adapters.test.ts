@@ -31,7 +31,7 @@ describe("log", () => {
 describe("lmdb", () => {
   testAdapter("LMDB", () =>
     storeAdapter(async (folder) => {
-      const root = open({ path: join(folder, "online.lmdb") });
+      const root = open({ path: join(folder, "online.lmdb"), overlappingSync: false });
       return { online: openLmdbOnlineStore(root), close: () => root.close() };
     }),
   );

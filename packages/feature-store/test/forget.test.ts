@@ -1,10 +1,12 @@
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createManualClock } from "@millwright/contracts";
-import { batchOf, column } from "@millwright/data";
+import { batchOf, column, datasetOf } from "@millwright/data";
+import { DatabaseSync } from "@photostructure/sqlite";
 import { open } from "lmdb";
 import { expect, test } from "vitest";
 import { openLmdbOnlineStore } from "../src/drivers/lmdb.ts";
+import { openSqliteOnlineStore } from "../src/drivers/sqlite.ts";
 import { openLogOnlineStore } from "../src/drivers/log.ts";
 import {
   count,
@@ -57,7 +59,7 @@ const labels = batchOf({ user: both, when: both.map(() => at(NOW - HOUR / 2)) })
 const others = batchOf({ user: ["bob"], when: [at(NOW - HOUR / 2)] });
 
 /** Puts the canary and another user into every layer. */
-async function plant(store: FeatureStore): Promise<TrainingSetPin> {
+async function plant(store: FeatureStore, elsewhere: string): Promise<TrainingSetPin> {
   await store.put(
     profile,
     both.map((name) => record(name, NOW - 3 * HOUR)),
@@ -76,6 +78,12 @@ async function plant(store: FeatureStore): Promise<TrainingSetPin> {
   const set = await store.history("all", { labels, labelTime: "when" });
   const pin = await set.pin();
   await (await store.history("all", { labels: others, labelTime: "when" })).pin();
+  for (const [name, of] of [
+    ["mine", labels],
+    ["others", others],
+  ] as const) {
+    await store.history("all", { labels: of, labelTime: "when", path: join(elsewhere, `${name}.parquet`) });
+  }
   await store.warm("all");
   return pin;
 }
@@ -106,6 +114,32 @@ const vectors = async (store: FeatureStore, name: string): Promise<unknown> => {
 const joined = async (store: FeatureStore, of: typeof labels): Promise<unknown> =>
   await columnsOfDataset(await store.history("all", { labels: of, labelTime: "when" }));
 
+/** Sends all again that was there before, by every door: it is left out and counted. */
+async function comesBack(store: FeatureStore): Promise<void> {
+  const both = { rows: 1, forgottenRows: 1 };
+  expect(await store.put(profile, [record(CANARY, NOW - HOUR), record("bob", NOW - 3 * HOUR)])).toMatchObject(both);
+  expect(await store.push(profile, [record(CANARY, NOW), record("bob", NOW - 3 * HOUR)])).toMatchObject(both);
+  const old = clicksOf([CANARY, "bob"], 7000, 1);
+  expect(await store.ingest(clicks, batches(old), { batchId: "again" })).toMatchObject({ ...both, skippedRows: 0 });
+  expect(await store.ingest(clicks, batches(old), { batchId: "again" })).toMatchObject({ added: false, ...both });
+  const late = datasetOf([clicksOf([CANARY, "bob"], 7001, 2)]);
+  expect(await store.backfill(clicks, late, { id: "old" })).toMatchObject({ ...both, skippedRows: 0 });
+  expect(await store.ingest(clicks, batches(clicksOf([CANARY], 7002, -1)))).toMatchObject({
+    rows: 0,
+    forgottenRows: 1,
+    quarantinedRows: 0,
+  });
+  const records = [CANARY, "bob"].map((user, offset) => ({
+    offset,
+    record: { user, at: at(NOW - 7003 * HOUR), ms: 3 },
+  }));
+  async function* stream() {
+    yield* records;
+  }
+  expect(await store.consume(clicks, stream(), { source: "old" })).toMatchObject(both);
+  for (const view of [profile, clicks]) await store.materialize(view);
+}
+
 interface Setting {
   readonly folder: string;
   openOnline(): Promise<OnlineStore | KeyedOnlineStore>;
@@ -120,9 +154,11 @@ async function forgetPlanted({ folder, openOnline }: Setting): Promise<readonly 
     return { online, store: await openFeatureStore({ history, services, online, clock, gates }) };
   };
   const { store, online } = await reopen();
-  const pin = await plant(store);
+  const elsewhere = join(folder, "of my own");
+  await mkdir(elsewhere);
+  const pin = await plant(store, elsewhere);
   const before = await holding(folder);
-  for (const layer of [/ds=/, /_quarantine/, /_datasets\/all-/, /_datasets\/labels-/, /online/]) {
+  for (const layer of [/ds=/, /_quarantine/, /_datasets\/all-/, /_datasets\/labels-/, /online/, /mine/]) {
     expect(
       before.filter((path) => layer.test(path)),
       String(layer),
@@ -133,9 +169,13 @@ async function forgetPlanted({ folder, openOnline }: Setting): Promise<readonly 
   const receipt = await store.forget("user", { user: CANARY });
   await expect(store.replay(pin)).rejects.toMatchObject({ code: "FEATURE_STORE_PIN_DIFFERS" });
   expect(JSON.stringify(receipt)).not.toContain(CANARY);
+  expect(receipt.left.filter(({ what }) => what !== "outside")).toEqual([]);
+  expect(receipt.left.length).toBeGreaterThan(3);
+  for (const { reason, remedy } of receipt.left) expect(Math.min(reason.length, remedy.length)).toBeGreaterThan(10);
   expect(new Set(receipt.places.map(({ what }) => what))).toEqual(
     new Set(["history", "segment", "quarantine", "training-set", "online"]),
   );
+  expect(await readdir(elsewhere)).toEqual(["others.parquet"]);
   expect(await vectors(store, CANARY)).toEqual(never);
   expect([await vectors(store, "bob"), await joined(store, others)]).toEqual(known);
   const left = await joined(store, labels);
@@ -153,7 +193,12 @@ async function forgetPlanted({ folder, openOnline }: Setting): Promise<readonly 
   for (const view of [profile, clicks]) await again.store.materialize(view, { upToMs: NOW - HOUR });
   expect(await vectors(again.store, CANARY)).toEqual(never);
   expect(await vectors(again.store, "bob")).toEqual(known[0]);
-  await again.store.put(profile, [record(CANARY, NOW - HOUR)]);
+  await comesBack(again.store);
+  expect(await vectors(again.store, CANARY)).toEqual(never);
+  expect(await holding(folder)).toEqual([]);
+  // Who comes again is somebody new.
+  await clock.advance(HOUR);
+  await again.store.put(profile, [record(CANARY, NOW + HOUR / 2)]);
   expect((await again.store.get(profile, { user: CANARY })).status).toBe("present");
   await again.store[Symbol.asyncDispose]();
   await again.online[Symbol.asyncDispose]();
@@ -166,13 +211,20 @@ test("FS-32: an entity in every layer is forgotten in one call: no byte of its k
   expect(await forgetPlanted({ folder: directory.path, openOnline })).toEqual([]);
 });
 
-test("of a keyed store the entry goes, for all views of the entity; its file's free pages are the engine's", async () => {
+test("FS-32: of a keyed store in LMDB the entry goes, for all views of the entity, and its bytes out of pages that are free or were renewed", async () => {
   await using directory = await temporaryDirectory();
-  const root = open({ path: join(directory.path, "online.lmdb") });
+  const root = open({ path: join(directory.path, "online.lmdb"), overlappingSync: false });
   const openOnline = async () => openLmdbOnlineStore(root, { flush: "system" });
-  const left = await forgetPlanted({ folder: directory.path, openOnline });
-  expect(left.filter((path) => !path.startsWith("online.lmdb"))).toEqual([]);
+  expect(await forgetPlanted({ folder: directory.path, openOnline })).toEqual([]);
   await root.close();
+});
+
+test("FS-32: of a keyed store in SQLite as well, and out of the write-ahead log", async () => {
+  await using directory = await temporaryDirectory();
+  const connection = new DatabaseSync(join(directory.path, "online.db"));
+  const openOnline = async () => openSqliteOnlineStore(connection, { flush: "system" });
+  expect(await forgetPlanted({ folder: directory.path, openOnline })).toEqual([]);
+  connection.close();
 });
 
 test("what cannot be forgotten is told", async () => {
@@ -185,4 +237,7 @@ test("what cannot be forgotten is told", async () => {
   await expect(store.forget(user, { user: 5 })).rejects.toMatchObject({ code: "FEATURE_STORE_COLUMN_TYPE" });
   await expect(store.forget(user, { user: "ann" }, { signal: AbortSignal.abort() })).rejects.toThrow("aborted");
   expect((await store.forget(user, { user: "ann" })).places).toEqual([]);
+  expect(await store.forget(user, { user: "eve" }, { remember: false })).not.toHaveProperty("untilMs");
+  await store.put(profile, [record("ann", 1), record("eve", 1)]);
+  expect((await columnsOfDataset(await store.scan(profile)))["user"]).toEqual(["eve"]);
 });

@@ -12,7 +12,10 @@ opened.folder = mkdtempSync(join(tmpdir(), "millwright-features-test-"));
 
 vi.mock("../src/drivers/memory.ts", () => ({
   openMemoryOnlineStore: () => {
-    const root: RootDatabase = open({ path: join(opened.folder, `${opened.roots.length}.lmdb`) });
+    const root: RootDatabase = open({
+      path: join(opened.folder, `${opened.roots.length}.lmdb`),
+      overlappingSync: false,
+    });
     opened.roots.push(root);
     return openLmdbOnlineStore(root, { flush: "system" });
   },

@@ -2,7 +2,7 @@ import { DatabaseSync } from "@photostructure/sqlite";
 import { open, type RootDatabase } from "lmdb";
 import { join } from "node:path";
 import { expect, expectTypeOf, test } from "vitest";
-import { openLmdbOnlineStore, type LmdbRootDatabase } from "../src/drivers/lmdb.ts";
+import { type LmdbDatabase, openLmdbOnlineStore, type LmdbRootDatabase } from "../src/drivers/lmdb.ts";
 import { openMemoryKeyedOnlineStore } from "../src/drivers/memory-keyed.ts";
 import { openSqliteOnlineStore, type SqliteConnection } from "../src/drivers/sqlite.ts";
 import { keyedOnlineStoreContract } from "../src/testing/index.ts";
@@ -17,7 +17,7 @@ for (const { name, appliesTo, run } of keyedOnlineStoreContract) {
   });
   test(`lmdb: ${name}`, async ({ skip }) => {
     await using directory = await temporaryDirectory();
-    const root = open({ path: join(directory.path, "online.lmdb") });
+    const root = open({ path: join(directory.path, "online.lmdb"), overlappingSync: false });
     try {
       await using store = openLmdbOnlineStore(root);
       if (appliesTo?.(store) === false) skip("the store has not what the case is about");
@@ -49,7 +49,7 @@ test("what was kept on disk is there when the file is opened again, long keys to
   const long = "k".repeat(3000);
   const reopen = {
     lmdb: () => {
-      const root = open({ path: join(directory.path, "online.lmdb") });
+      const root = open({ path: join(directory.path, "online.lmdb"), overlappingSync: false });
       return { store: openLmdbOnlineStore(root), close: () => root.close() };
     },
     sqlite: () => {
@@ -84,10 +84,40 @@ test("a SQLite file that another connection is writing to is busy, in words, and
   for (const each of [connection, other]) each.close();
 });
 
+test("an LMDB file whose flushes overlap is refused, and one that takes itself for broken is told with the mend", async () => {
+  await using directory = await temporaryDirectory();
+  const refused = { code: "FEATURE_STORE_LMDB_OVERLAPPING", remedy: expect.stringContaining("overlappingSync: false") };
+  // On Windows they do not by default.
+  for (const options of process.platform === "win32" ? [{ overlappingSync: true }] : [{}, { overlappingSync: true }]) {
+    const root = open({ path: join(directory.path, "overlapping.lmdb"), ...options });
+    expect(() => openLmdbOnlineStore(root)).toThrow(expect.objectContaining(refused));
+    await root.close();
+  }
+  const root = open({ path: join(directory.path, "online.lmdb"), overlappingSync: false });
+  // As LMDB says it: at the commit, with the reason beside it; and at once.
+  const reason = Object.assign(new Error("MDB_PANIC: Update of meta page failed"), { code: -30_795 });
+  const late = Object.assign(new Error("Commit failed (see commitError for details)"), {
+    commitError: Promise.resolve(reason),
+  });
+  for (const error of [reason, late]) {
+    const openDB = (options: Parameters<LmdbRootDatabase["openDB"]>[0]): LmdbDatabase =>
+      Object.assign(root.openDB(options) as unknown as LmdbDatabase, {
+        transaction: async () => await Promise.reject(error),
+      });
+    await using store = openLmdbOnlineStore({ openDB, getStats: () => root.getStats() }, { name: "panic" });
+    await expect(store.update("a", ["x"], () => null)).rejects.toMatchObject({
+      code: "FEATURE_STORE_LMDB_PANIC",
+      remedy: expect.stringContaining("open it again"),
+      cause: reason,
+    });
+  }
+  await root.close();
+});
+
 test("a full disk is told in words, and nothing is half written", async ({ skip }) => {
   await using disk = await mountSmallDisk(2048);
   if (disk === undefined) return skip("a small disk takes Linux and its administrator");
-  const root = open({ path: join(disk.directory, "online.lmdb") });
+  const root = open({ path: join(disk.directory, "online.lmdb"), overlappingSync: false });
   const connection = new DatabaseSync(join(disk.directory, "online.db"));
   for (const store of [openLmdbOnlineStore(root), openSqliteOnlineStore(connection)]) {
     await store.update("a", ["x"], () => Uint8Array.of(1));

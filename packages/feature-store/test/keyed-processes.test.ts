@@ -75,7 +75,7 @@ const kinds: Record<string, (directory: string) => { online: FeatureStoreOptions
     resident: () => ({ online: openMemoryOnlineStore(), close: async () => {} }),
     memory: () => ({ online: openMemoryKeyedOnlineStore(), close: async () => {} }),
     lmdb: (directory) => {
-      const root = open({ path: join(directory, "online.lmdb") });
+      const root = open({ path: join(directory, "online.lmdb"), overlappingSync: false });
       return { online: openLmdbOnlineStore(root, { flush: "system" }), close: () => root.close() };
     },
     sqlite: (directory) => {

@@ -63,7 +63,7 @@ const kinds: Record<string, OpenKind> = {
   "keyed, in memory": () => ({ online: openMemoryKeyedOnlineStore(), close: async () => {} }),
   "keyed, with waiting": () => ({ online: withoutNow(openMemoryKeyedOnlineStore()), close: async () => {} }),
   lmdb: (directory) => {
-    const root = open({ path: `${directory}/online.lmdb` });
+    const root = open({ path: `${directory}/online.lmdb`, overlappingSync: false });
     return { online: openLmdbOnlineStore(root), close: () => root.close() };
   },
   sqlite: (directory) => {

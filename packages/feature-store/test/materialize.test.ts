@@ -240,7 +240,7 @@ test("FS-24: a run into LMDB that was killed is gone on with by another process,
   await using duckdb = await openDuckDb();
   const now = 100 * DAY;
   const random = createRandom(25);
-  const lmdb = openLmdb({ path: `${directory.path}/online.lmdb` });
+  const lmdb = openLmdb({ path: `${directory.path}/online.lmdb`, overlappingSync: false });
   await using online = openLmdbOnlineStore(lmdb);
   const history = `${directory.path}/history`;
   await using store = await openFeatureStore({

@@ -12,11 +12,12 @@ import {
   type FeatureType,
   openFeatureStore,
 } from "../src/index.ts";
-import { FIRST_SECTION, withSection } from "../src/keyed/entity-blob.ts";
+import { withSection, withSectionsOf } from "../src/keyed/entity-blob.ts";
+import { encodeProgress, NO_PROGRESS } from "../src/keyed/entity-progress.ts";
 import { plainEntries } from "../src/keyed/plain-entries.ts";
 import { encodeSection, NO_ROWS } from "../src/keyed/row-section.ts";
 import { onlineRows } from "../src/online/online-rows.ts";
-import { layoutOf } from "../src/online/row-layout.ts";
+import { layoutOf, markOf } from "../src/online/row-layout.ts";
 import { columnsOf, temporaryDirectory } from "./rows.ts";
 
 const HOUR = 3_600_000;
@@ -49,7 +50,12 @@ test("entries made from columns are, byte for byte, those made row by row: of ev
   );
   const view = defineFeatureView({ name: "wide", entity, eventTime: "at", createdTime: "made", features });
   const layout = layoutOf(view);
-  const head = { floorUs: -12.5, generation: 77 };
+  const said = { floorUs: -12.5, generation: 77 };
+  const mark = markOf("progress");
+  const progresses = [
+    undefined,
+    { mark, bytes: encodeProgress({ ...NO_PROGRESS, seenBatches: [[0, 41]], loadedUs: 12 })! },
+  ];
   for (const nullShare of [0, 0.3, 1]) {
     const rows = 1_300;
     const some = (make: () => ValueInput): ValueInput[] =>
@@ -69,18 +75,27 @@ test("entries made from columns are, byte for byte, those made row by row: of ev
       expires: columnOfType("timestamp", some(MAKERS.timestamp)),
       deleted: columnOfType("bool", some(MAKERS.bool)),
     };
-    const entries = plainEntries(layout, batch, columns, head);
-    const wanted = onlineRows(view, batch, columns).map((row) =>
-      withSection(undefined, layout.mark, encodeSection(layout, { ...NO_ROWS, ...head, rows: [row] })),
+    const sections = onlineRows(view, batch, columns).map((row) =>
+      encodeSection(layout, { ...NO_ROWS, ...said, rows: [row] }),
     );
-    expect(entries).toHaveLength(rows);
-    for (const [index, entry] of entries.entries()) expect(Buffer.from(entry).equals(wanted[index]!)).toBe(true);
+    const elsewhere = withSection(undefined, markOf("other"), new Uint8Array([1, 2, 3]))!;
+    const before = withSection(withSection(undefined, layout.mark, sections[0]!)!, markOf("other"), new Uint8Array(9))!;
+    for (const progress of progresses) {
+      const withBoth = (current: Uint8Array | undefined, section: Uint8Array | null): Uint8Array => {
+        const bytes = withSection(current, layout.mark, section)!;
+        return progress === undefined ? bytes : withSection(bytes, progress.mark, progress.bytes)!;
+      };
+      const entries = plainEntries(layout, batch, columns, { ...said, progress });
+      expect(entries).toHaveLength(rows);
+      for (const [index, entry] of entries.entries()) {
+        expect(Buffer.from(entry).equals(withBoth(undefined, sections[index]!))).toBe(true);
+        for (const current of [elsewhere, before]) {
+          const whole = withSectionsOf(current, entry);
+          expect(Buffer.from(whole).equals(withBoth(current, sections[index]!))).toBe(true);
+        }
+      }
+    }
   }
-  const section = encodeSection(layout, {
-    ...NO_ROWS,
-    rows: [{ key: "", timeUs: 0, createdUs: null, inputs: [], values: [] }],
-  })!;
-  expect(Buffer.from(withSection(undefined, layout.mark, section)!.subarray(FIRST_SECTION)).equals(section)).toBe(true);
 });
 
 const thing = defineEntity({ name: "thing", keys: { kind: "utf8", id: "int32" } });

@@ -144,3 +144,15 @@ export function entityKeysOf(keys: Readonly<Record<string, KeyType>>, batch: Bat
     return key;
   });
 }
+
+/** The texts of the keys that a text of `entityKeysOf` was made of. */
+export function keyTexts(key: string, count: number): string[] {
+  if (count === 1) return [key];
+  const texts: string[] = [];
+  for (let at = 0; texts.length < count;) {
+    const start = key.indexOf(":", at) + 1;
+    at = start + Number(key.slice(at, start - 1));
+    texts.push(key.slice(start, at));
+  }
+  return texts;
+}

@@ -11,7 +11,13 @@ import {
 import { readPlaces, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
 import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../keyed/dynamodb-items.ts";
 import { onlineRefused } from "../keyed/keyed-errors.ts";
-import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import {
+  notSynchronous,
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type Unpurged,
+} from "../keyed/keyed-store.ts";
 import { type OptimisticPart, updateOptimistically } from "../keyed/optimistic-update.ts";
 import { sideBySide } from "../keyed/side-by-side.ts";
 
@@ -54,6 +60,12 @@ export async function openDynamoDbOnlineStore(
   await prepareTable(at, signal);
   return createStore(at, buckets);
 }
+
+const BACKUPS: Unpurged = {
+  path: "backups, point-in-time recovery and streams of the DynamoDB table",
+  reason: "they keep what a table held before, up to 35 days, and backups until they are deleted",
+  remedy: "Delete backups that were made before, and let point-in-time recovery pass its period.",
+};
 
 function createStore(at: DynamoDbTable, buckets: number): KeyedOnlineStore {
   const underway = new Set<Promise<unknown>>();
@@ -102,6 +114,10 @@ function createStore(at: DynamoDbTable, buckets: number): KeyedOnlineStore {
         }
         check(signal);
       }
+    },
+    async purge(_group, _key, { signal } = {}) {
+      check(signal);
+      return [BACKUPS];
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { closed, systemClock, type Clock } from "@millwright/contracts";
-import { onlineFailure } from "../keyed/keyed-errors.ts";
+import { type CallOptions, closed, systemClock, type Clock } from "@millwright/contracts";
+import { onlineFailure, overlappingFlushes } from "../keyed/keyed-errors.ts";
+import { purgeLmdb } from "../keyed/lmdb-purge.ts";
 import {
   changesOf,
   copyOf,
@@ -8,6 +9,7 @@ import {
   type KeyedChange,
   type KeyedEntry,
   type KeyedOnlineStore,
+  type Unpurged,
 } from "../keyed/keyed-store.ts";
 
 /** What is used of a database of the package `lmdb`. */
@@ -20,6 +22,7 @@ export interface LmdbDatabase {
     readonly start: string;
     readonly end: string;
     readonly exclusiveStart: boolean;
+    readonly reverse?: boolean;
     readonly limit: number;
   }): Iterable<{ readonly key: string; readonly value: Uint8Array }>;
   transaction<Result>(action: () => Result): Promise<Result>;
@@ -35,14 +38,20 @@ export interface LmdbRootDatabase {
     readonly encoding: "binary";
     readonly keyEncoding: "ordered-binary";
   }): LmdbDatabase;
+  /** With `lastPageNumber`, the last page of the file. */
+  getStats(): object;
+  /** Where the file is. */
+  readonly path?: string | undefined;
+  /** Whether flushes of commits overlap with later transactions; where it is not there, they do not. */
+  readonly overlappingSync?: boolean | undefined;
 }
 
 export interface LmdbOnlineStoreOptions {
   /** The database inside the file that the entries stand in; of a file with several, each has its own. Default: `"millwright-online"`. */
   readonly name?: string | undefined;
   /**
-   * When a write counts as kept: `"disk"`, when the disk has it, so that it outlasts a power failure; `"system"`, when the operating system
-   * has it, so that it outlasts this process. Default: `"disk"`.
+   * When a write counts as kept: `"disk"`, when the disk has it, so that it outlasts a power failure; `"system"`, when LMDB has committed it, so that it
+   * outlasts this process, and only where the file was opened with `noSync` the power failure not. Default: `"disk"`.
    */
   readonly flush?: "disk" | "system" | undefined;
   /** Tells how old the state is that `readNow` sees. Default: the machine's. */
@@ -58,22 +67,36 @@ const SNAPSHOT_MS = 1;
 
 /**
  * Keeps entries in an LMDB file: memory-mapped, shared by any number of processes of one machine, of which one writes at a time while all
- * read. The caller opens the file with the package `lmdb`, and closes it: `openLmdbOnlineStore(open({ path: "features.lmdb" }))`.
+ * read. The caller opens the file with the package `lmdb`, and closes it: `openLmdbOnlineStore(open({ path: "features.lmdb", overlappingSync: false }))`.
  *
- * `readNow` may see the state of up to a millisecond ago. Where the disk is full, calls throw `FEATURE_STORE_WRITE_FAILED`.
+ * `overlappingSync: false` is needed: by default the package flushes a commit while later transactions go on, under a mutex that the processes share. Where one
+ * is killed in a flush, the next that takes the mutex for a transaction of its own takes the file for broken (`MDB_PANIC`), and writes no more until it opens
+ * the file again. Without it each commit is on the disk before the next begins.
+ *
+ * `readNow` may see the state of up to a millisecond ago. Throws `FEATURE_STORE_LMDB_OVERLAPPING`; where the disk is full, calls throw
+ * `FEATURE_STORE_WRITE_FAILED`, and `FEATURE_STORE_LMDB_PANIC` where the file is to be opened again.
  */
 export function openLmdbOnlineStore(root: LmdbRootDatabase, options: LmdbOnlineStoreOptions = {}): KeyedOnlineStore {
   const { name = "millwright-online", flush = "disk", clock = systemClock } = options;
   if (typeof (root as Partial<LmdbRootDatabase> | undefined)?.openDB !== "function") {
     throw new TypeError(
-      'openLmdbOnlineStore takes what `open` of the package "lmdb" returns (`npm install lmdb`): openLmdbOnlineStore(open({ path: "features.lmdb" })).',
+      'openLmdbOnlineStore takes what `open` of the package "lmdb" returns (`npm install lmdb`): openLmdbOnlineStore(open({ path: "features.lmdb", overlappingSync: false })).',
     );
   }
-  const database = root.openDB({ name, encoding: "binary", keyEncoding: "ordered-binary" });
-  return createStore({ database, name, toDisk: flush === "disk", clock });
+  if (root.overlappingSync === true) throw overlappingFlushes();
+  return createStore({ root, database: openDatabase(root, name), name, toDisk: flush === "disk", clock });
+}
+
+function openDatabase(root: LmdbRootDatabase, name: string): LmdbDatabase {
+  try {
+    return root.openDB({ name, encoding: "binary", keyEncoding: "ordered-binary" });
+  } catch (error) {
+    throw onlineFailure(`the LMDB database "${name}"`, error);
+  }
 }
 
 interface Target {
+  readonly root: LmdbRootDatabase;
   readonly database: LmdbDatabase;
   readonly name: string;
   readonly toDisk: boolean;
@@ -98,10 +121,7 @@ function createStore(target: Target): KeyedOnlineStore {
     async read(group, keys, { signal } = {}) {
       check(signal);
       renew();
-      return keys.map((key) => {
-        const bytes = readEntry(database, group, key);
-        return bytes === undefined ? undefined : copyOf(bytes);
-      });
+      return keys.map((key) => copyOfEntry(database, group, key));
     },
     readNow(group, key) {
       if (isClosed) throw closed("The online store");
@@ -132,11 +152,33 @@ function createStore(target: Target): KeyedOnlineStore {
         start = found.at(-1)!.key;
       }
     },
+    async purge(group, key, { signal } = {}) {
+      check(signal);
+      return await purgeEntry(target, group, key, { signal, underway });
+    },
     async [Symbol.asyncDispose]() {
       isClosed = true;
       await Promise.allSettled(underway);
     },
   };
+}
+
+/** @param options.underway What closing the store waits for. */
+async function purgeEntry(
+  target: Target,
+  group: string,
+  key: string,
+  { underway, signal }: CallOptions & { readonly underway: Set<Promise<void>> },
+): Promise<readonly Unpurged[]> {
+  const stored = storedKey(group, key);
+  const purging = purgeLmdb(target, { stored, texts: [stored, key], signal });
+  const done = purging.then(ignore, ignore);
+  underway.add(done);
+  try {
+    return await purging;
+  } finally {
+    underway.delete(done);
+  }
 }
 
 async function writeEntries(
@@ -203,6 +245,8 @@ function namedPrefix(group: string): string {
   return prefix;
 }
 
+const storedKey = (group: string, key: string): string =>
+  key.length <= LONGEST_KEY ? `${prefixOf(group)}=${key}` : hashedKey(group, key);
 const hashedKey = (group: string, key: string): string => `${prefixOf(group)}#${digestOf(key)}`;
 
 /** @returns bytes that are good until the next call on the database, of a length that only `length` tells. */
@@ -217,6 +261,11 @@ function readEntry(database: LmdbDatabase, group: string, key: string): Uint8Arr
   return entry.key === key ? entry.bytes : undefined;
 }
 
+function copyOfEntry(database: LmdbDatabase, group: string, key: string): Uint8Array | undefined {
+  const bytes = readEntry(database, group, key);
+  return bytes === undefined ? undefined : copyOf(bytes);
+}
+
 let lastBuffer: Uint8Array | undefined;
 let lastBytes: Uint8Array = new Uint8Array(0);
 
@@ -228,7 +277,7 @@ function exactBytes(buffer: Uint8Array): Uint8Array {
 }
 
 function writeEntry(database: LmdbDatabase, group: string, key: string, bytes: Uint8Array | null): void {
-  const stored = key.length <= LONGEST_KEY ? `${prefixOf(group)}=${key}` : hashedKey(group, key);
+  const stored = storedKey(group, key);
   if (bytes === null) database.remove(stored);
   else database.put(stored, key.length <= LONGEST_KEY ? bytes : longValue(key, bytes));
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { abortable, type CallOptions, closed } from "@millwright/contracts";
-import { notSynchronous, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import { notSynchronous, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
@@ -61,6 +61,13 @@ export async function openPostgresOnlineStore(
   return createStore(rows, await abortable(rows.prepare(), signal));
 }
 
+const SERVER_FILES: Unpurged = {
+  path: "the files of the PostgreSQL server",
+  reason:
+    "dead rows stand in the table until it is vacuumed, and in the write-ahead log, its archive and replicas for longer",
+  remedy: "Run VACUUM FULL on the table, and let archived logs and base backups of before expire.",
+};
+
 function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
   const underway = new Set<Promise<unknown>>();
   let isClosed = false;
@@ -74,15 +81,7 @@ function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
       check(signal);
       const parts = partsOf([...new Set(keys)]);
       const found = await abortable(Promise.all(parts.map((part) => rows.read(group, part))), signal);
-      const all = new Map(found.flatMap((part) => [...part]));
-      const given = new Set<string>();
-      return keys.map((key) => {
-        const bytes = all.get(key)?.bytes;
-        // Who asks twice gets two copies.
-        if (bytes === undefined || !given.has(key)) given.add(key);
-        else return new Uint8Array(bytes);
-        return bytes;
-      });
+      return bytesOf(keys, new Map(found.flatMap((part) => [...part])));
     },
     readNow() {
       throw notSynchronous();
@@ -113,11 +112,26 @@ function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
         after = page.last;
       }
     },
+    async purge(_group, _key, { signal } = {}) {
+      check(signal);
+      return [SERVER_FILES];
+    },
     async [Symbol.asyncDispose]() {
       isClosed = true;
       await Promise.allSettled(underway);
     },
   };
+}
+
+/** The bytes of each key; who asks twice gets two copies. */
+function bytesOf(keys: readonly string[], found: ReadonlyMap<string, Kept>): (Uint8Array | undefined)[] {
+  const given = new Set<string>();
+  return keys.map((key) => {
+    const bytes = found.get(key)?.bytes;
+    if (bytes === undefined || !given.has(key)) given.add(key);
+    else return new Uint8Array(bytes);
+    return bytes;
+  });
 }
 
 /** An entry with its version, which no other entry ever had or will have. */

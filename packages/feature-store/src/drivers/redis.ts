@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { abortable, type CallOptions, closed } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
-import { notSynchronous, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import {
+  notSynchronous,
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type Unpurged,
+} from "../keyed/keyed-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
@@ -65,6 +71,12 @@ export async function openRedisOnlineStore(
   return createStore({ commands, prefix, buckets }, durable);
 }
 
+const SERVER_FILES: Unpurged = {
+  path: "the files of the Redis server",
+  reason: "its append-only file and its snapshot have what was written before, until the server writes them anew",
+  remedy: "Send BGREWRITEAOF where the append-only file is on, and BGSAVE where there is a snapshot, to each server.",
+};
+
 interface Place {
   readonly commands: RedisCommands;
   readonly prefix: string;
@@ -113,6 +125,10 @@ function createStore(place: Place, durable: boolean): KeyedOnlineStore {
         }
         check(signal);
       }
+    },
+    async purge(_group, _key, { signal } = {}) {
+      check(signal);
+      return [SERVER_FILES];
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;

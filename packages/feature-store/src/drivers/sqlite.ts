@@ -1,6 +1,13 @@
 import { closed } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
-import { changesOf, spanOf, type KeyedChange, type KeyedEntry, type KeyedOnlineStore } from "../keyed/keyed-store.ts";
+import {
+  changesOf,
+  spanOf,
+  type KeyedChange,
+  type KeyedEntry,
+  type KeyedOnlineStore,
+  type Unpurged,
+} from "../keyed/keyed-store.ts";
 
 /** What is used of a prepared statement. */
 export interface SqliteStatement {
@@ -63,6 +70,8 @@ export function openSqliteOnlineStore(
   try {
     connection.exec(`PRAGMA busy_timeout = ${Math.ceil(busyTimeoutMs)}`);
     connection.exec("PRAGMA journal_mode = WAL");
+    // What is deleted or replaced is overwritten with zeros.
+    connection.exec("PRAGMA secure_delete = ON");
     connection.exec(`PRAGMA synchronous = ${flush === "disk" ? "FULL" : "NORMAL"}`);
     // Texts are kept as bytes, so that they may hold any character.
     connection.exec(`CREATE TABLE IF NOT EXISTS ${table} (
@@ -104,11 +113,29 @@ function createStore(connection: SqliteConnection, table: string): KeyedOnlineSt
         after = page.last;
       }
     },
+    async purge(_group, _key, { signal } = {}) {
+      check(signal);
+      await commits.settle();
+      return emptyLog(connection, table);
+    },
     async [Symbol.asyncDispose]() {
       isClosed = true;
       await commits.settle();
     },
   };
+}
+
+/** Moves the write-ahead log, which has pages from before deletes, into the file, where they are overwritten. */
+function emptyLog(connection: SqliteConnection, table: string): Unpurged[] {
+  const found = connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { readonly busy: number } | undefined;
+  if (found?.busy === 0) return [];
+  return [
+    {
+      path: `the write-ahead log of the SQLite table "${table}"`,
+      reason: "another connection reads or writes, so the log could not be emptied",
+      remedy: "Forget the entity again, or close the connections that have the file open: the last one empties it.",
+    },
+  ];
 }
 
 interface Rows {

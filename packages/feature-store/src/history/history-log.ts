@@ -29,6 +29,8 @@ export interface HistoryBatch {
   readonly rows: number;
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
+  /** Rows left out because their entity had been forgotten after they happened. */
+  readonly forgottenRows?: number | undefined;
   readonly parts: readonly HistoryPart[];
   /** How the rows came. Absent in version 1. */
   readonly origin?: "ingest" | "put" | "compaction" | undefined;
@@ -100,6 +102,8 @@ export interface HistoryLog {
   claim(): Promise<number>;
   /** @returns false when a batch of this id is there already. */
   commit(batch: HistoryDraft): Promise<boolean>;
+  /** Deletes what writers that died left. */
+  deleteLeftovers(): Promise<void>;
   /** Puts one entry in the place of all of a snapshot's. @returns false when another one came between. */
   fold(snapshot: HistorySnapshot, batches: readonly HistoryBatch[]): Promise<boolean>;
 }
@@ -153,9 +157,11 @@ export async function openHistoryLog(
     for (const name of names) await rm(join(entries, name), { force: true });
     return true;
   };
-  await deleteLeftovers(directory, clock.nowMs(), async () => (await snapshot()).batches);
+  const clean = (): Promise<void> => deleteLeftovers(directory, clock.nowMs(), async () => (await snapshot()).batches);
+  await clean();
   return {
     directory,
+    deleteLeftovers: clean,
     snapshot,
     batches: async () => (await snapshot()).batches,
     find: async (id) => (await snapshot()).batches.find((batch) => batch.id === id),

@@ -1,12 +1,13 @@
 import type { Batch, CallOptions } from "@millwright/contracts";
 import { asFloat64, columnOf } from "@millwright/data";
-import { identifier } from "@millwright/duckdb";
+import { identifier, literal } from "@millwright/duckdb";
 import { compileAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
 import { historySql, namingFile, type HistorySource } from "./history-sql.ts";
 import { BATCH_NUMBERS } from "../ingestion/ingest.ts";
 import { onlineRows, type RowColumns } from "../online/online-rows.ts";
 import type { OnlineRow } from "../online/online-store.ts";
+import { keyTexts } from "../definition/source-columns.ts";
 
 const ANY_TIME = { firstUs: Number.NEGATIVE_INFINITY, lastUs: Number.POSITIVE_INFINITY };
 
@@ -17,6 +18,8 @@ export interface HistoryRowsOptions extends CallOptions {
   readonly batches?: ReadonlySet<number> | undefined;
   /** Only rows of entities that have rows in these batches. Default: of all. */
   readonly entitiesOf?: ReadonlySet<number> | undefined;
+  /** Only rows of these entities. Default: of all. */
+  readonly keys?: readonly string[] | undefined;
   /** Whether the rows of an entity come together. Default: false; they come by time. */
   readonly byEntity?: boolean | undefined;
   /** Most rows a batch. Default: DuckDB's. */
@@ -49,7 +52,7 @@ export async function historyRows(
 export async function historyColumns(
   source: HistorySource,
   view: FeatureView,
-  { upToUs, latenessUs, batches, entitiesOf, byEntity = false, batchRows, signal }: HistoryRowsOptions,
+  { upToUs, latenessUs, batches, entitiesOf, keys: only, byEntity = false, batchRows, signal }: HistoryRowsOptions,
 ): Promise<HistoryColumns> {
   const floorUs = upToUs - latenessUs - compileAggregates(view).longestUs;
   const range = { firstUs: upToUs - latenessUs, lastUs: upToUs - 1 };
@@ -57,8 +60,9 @@ export async function historyColumns(
   const keys = Object.keys(view.entity.keys).map(identifier).join(", ");
   const some = entitiesOf && (await historySql(source, view, { range: ANY_TIME, batches: entitiesOf }));
   const rows = some === undefined ? all : `SELECT a.* FROM (${all}) AS a SEMI JOIN (${some.sql}) AS b USING (${keys})`;
+  const wanted = only === undefined ? rows : `SELECT * FROM (${rows}) WHERE ${areEntitiesSql(view, only)}`;
   const first = byEntity ? `${entityOrder(view)}, ` : "";
-  const sql = `SELECT * FROM (${neededSql(view, rows, floorUs)}) ORDER BY ${first}"_time", "_sequence"`;
+  const sql = `SELECT * FROM (${neededSql(view, wanted, floorUs)}) ORDER BY ${first}"_time", "_sequence"`;
   return { floorUs, batches: walk(source, view, sql, { signal, ...(batchRows === undefined ? {} : { batchRows }) }) };
 }
 
@@ -67,6 +71,15 @@ function entityOrder({ entity }: FeatureView): string {
   const texts = Object.keys(entity.keys).map((name) => `CAST(${identifier(name)} AS VARCHAR)`);
   // Of several keys each stands behind its length.
   return texts.length === 1 ? texts[0]! : texts.map((text) => `CAST(length(${text}) AS VARCHAR), ${text}`).join(", ");
+}
+
+/** SQL that is true of the rows of entities, by the texts that stand for them. */
+function areEntitiesSql({ entity }: FeatureView, keys: readonly string[]): string {
+  if (keys.length === 0) return "FALSE";
+  const names = Object.keys(entity.keys);
+  const lists = keys.map((key) => `(${keyTexts(key, names.length).map(literal).join(", ")})`);
+  const texts = names.map((name) => `CAST(${identifier(name)} AS VARCHAR)`);
+  return `(${texts.join(", ")}) IN (${lists.join(", ")})`;
 }
 
 /** Rows on their way online, and where in its batch each stands. */

@@ -4,6 +4,7 @@ import { hasCode } from "@millwright/contracts";
 import { identifier, literal, type DuckDb } from "@millwright/duckdb";
 import { compileAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
+import type { Forgotten } from "../erasure/forgotten.ts";
 import { historyCorrupt } from "../errors.ts";
 import { type CountedPart, countedParts, type HistoryBatch, type HistoryLog, type HistoryPart } from "./history-log.ts";
 import { BATCH_NUMBERS } from "../ingestion/ingest.ts";
@@ -17,6 +18,8 @@ export interface HistorySource {
   readonly directory: string;
   /** Sorted rows that are kept in memory. */
   readonly segments: SegmentCache;
+  /** Whose older rows are left out. */
+  readonly forgotten: Forgotten;
   log(view: string): Promise<HistoryLog>;
 }
 

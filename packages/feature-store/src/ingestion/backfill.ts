@@ -41,6 +41,8 @@ export interface BackfillResult {
   readonly addedParts: number;
   readonly rows: number;
   readonly skippedRows: number;
+  /** Rows left out because their entity was forgotten after they happened; absent where there are none. */
+  readonly forgottenRows?: number | undefined;
   readonly quarantinedRows: number;
   /** False where `onEstimate` ended it. */
   readonly done: boolean;
@@ -80,6 +82,7 @@ export async function backfillRows(
   const known = new Set((await log.batches()).map((batch) => batch.id));
   const left = parts.filter(({ batchId }) => !known.has(batchId));
   const total = { ...nothing, parts: parts.length };
+  let forgottenRows = 0;
   const write = async ({ batchId, sql }: Part): Promise<void> => {
     signal?.throwIfAborted();
     const result: IngestResult = await ingestRows(
@@ -91,13 +94,14 @@ export async function backfillRows(
       total.addedParts++;
       total.rows += result.rows;
       total.skippedRows += result.skippedRows;
+      forgottenRows += result.forgottenRows ?? 0;
       total.quarantinedRows += result.quarantinedRows;
     }
     onProgress?.({ doneParts: parts.length - left.length + ++done, totalParts: parts.length, rows: total.rows });
   };
   let done = 0;
   await atOnce(left, parallelism, write);
-  return { ...total, id, estimate, done: true };
+  return { ...total, ...(forgottenRows === 0 ? {} : { forgottenRows }), id, estimate, done: true };
 }
 
 async function estimateOf(

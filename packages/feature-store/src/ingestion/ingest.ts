@@ -13,6 +13,7 @@ import type { FeatureView } from "../definition/definition.ts";
 import { batchConflict, definitionChanged } from "../errors.ts";
 import type { FeatureEvents } from "../feature-events.ts";
 import type { Gate } from "../definition/gate.ts";
+import type { Forgotten } from "../erasure/forgotten.ts";
 import { type GateCheck, type GateOutcome, openGate, VERDICTS } from "./gate-check.ts";
 import type { BatchValidity, HistoryBatch, HistoryDraft, HistoryLog, StreamRange } from "../history/history-log.ts";
 import { commitOrDiscard, writeHistoryParts, type WrittenParts } from "../history/history-parts.ts";
@@ -41,6 +42,8 @@ export interface IngestResult {
   readonly skippedRows: number;
   /** Rows that the view's gate put aside. With `rows` and `skippedRows` they are all that were given. */
   readonly quarantinedRows: number;
+  /** Rows left out because their entity was forgotten after they happened; absent where there are none. */
+  readonly forgottenRows?: number | undefined;
   /** What the view's gate found; undefined where there is none. */
   readonly validity?: BatchValidity | undefined;
 }
@@ -65,6 +68,8 @@ export interface IngestTarget {
   readonly events: FeatureEvents;
   /** What rows must be. Default: anything goes. */
   readonly gate?: Gate | undefined;
+  /** Whose rows are left out. Default: nobody's. */
+  readonly forgotten?: Forgotten | undefined;
 }
 
 /** Writes rows to the history, all or none. Throws `FEATURE_STORE_BATCH_CONFLICT`, `FEATURE_STORE_COLUMN_MISSING`, `FEATURE_STORE_COLUMN_TYPE`, `FEATURE_STORE_GATE_REFUSED`. */
@@ -102,7 +107,8 @@ async function writeBatch(
   const number = await log.claim();
   const hasFailedRules = outcome !== undefined || source.system?.some(({ name }) => name === FAILED_RULES) === true;
   const system = systemValues(view, source, writtenUs);
-  const rows: StagedRows = { table: table.sql, number, outcome, hasFailedRules, system };
+  const forgotten = target.forgotten?.sqlOf(view);
+  const rows: StagedRows = { table: table.sql, number, outcome, hasFailedRules, system, forgotten };
   const rowsByDay = await countDays(duckdb, view, rows, signal);
   const sql = storedSql(view, rows, [...rowsByDay.keys()]);
   await using written = await writeHistoryParts(target, sql, { number, rowsByDay, signal });
@@ -151,6 +157,8 @@ interface StagedRows {
   /** What the gate found. */
   readonly outcome: GateOutcome | undefined;
   readonly hasFailedRules: boolean;
+  /** SQL that is true of rows that are left out because their entity was forgotten. */
+  readonly forgotten: string | undefined;
 }
 
 interface DraftFacts {
@@ -173,13 +181,15 @@ async function draftOf(
   const isFlawed = outcome !== undefined && Object.values(outcome.failures).some((count) => count > 0);
   const quarantine = isFlawed ? await written.addAside(asideSql(view, rows)) : undefined;
   const quarantinedRows = quarantine?.rows ?? 0;
+  const forgottenRows = rows.forgotten === undefined ? 0 : await countRows(duckdb, forgottenSql(view, rows));
   return {
     id,
     digest,
     number,
     schema,
     rows: stored,
-    skippedRows: given - stored - quarantinedRows,
+    skippedRows: given - stored - quarantinedRows - forgottenRows,
+    ...(forgottenRows === 0 ? {} : { forgottenRows }),
     parts: written.parts,
     origin: source.origin,
     hasMarks: source.system !== undefined || view.deleted !== undefined,
@@ -191,7 +201,7 @@ async function draftOf(
       : {
           validity: {
             checkedRows: outcome.checkedRows,
-            warnedRows: isFlawed ? await countWarned(duckdb, view, rows) : 0,
+            warnedRows: isFlawed ? await countRows(duckdb, warnedSql(view, rows)) : 0,
             quarantinedRows,
             failures: outcome.failures,
           },
@@ -221,13 +231,17 @@ function alreadyThere(view: FeatureView, present: HistoryBatch, digest: Digest):
   return resultOf(present, false);
 }
 
-const resultOf = ({ id, digest, rows, skippedRows, validity }: HistoryDraft, added: boolean): IngestResult => ({
+const resultOf = (
+  { id, digest, rows, skippedRows, forgottenRows, validity }: HistoryDraft,
+  added: boolean,
+): IngestResult => ({
   batchId: id,
   digest,
   added,
   rows,
   skippedRows,
   quarantinedRows: validity?.quarantinedRows ?? 0,
+  ...(forgottenRows === undefined ? {} : { forgottenRows }),
   ...(validity === undefined ? {} : { validity }),
 });
 
@@ -250,17 +264,25 @@ async function* checkedRows(
   if (count === 0) yield emptyBatch(columns);
 }
 
-/** Which rows have a place in the history. */
-function presentSql(view: FeatureView): string {
+/** Which rows have a key and a time. */
+function namedSql(view: FeatureView): string {
   const keys = Object.keys(view.entity.keys).map(identifier);
   return [...keys.map((column) => `${column} IS NOT NULL`), `isfinite(${identifier(view.eventTime)})`].join(" AND ");
 }
 
+/** Which rows have a place in the history. */
+const presentSql = (view: FeatureView, { forgotten }: StagedRows): string =>
+  forgotten === undefined ? namedSql(view) : `${namedSql(view)} AND NOT ${forgotten}`;
+
+const forgottenSql = (view: FeatureView, { table, forgotten = "FALSE" }: StagedRows): string =>
+  `SELECT * FROM ${table} WHERE ${namedSql(view)} AND ${forgotten}`;
+
 /** Which rows are stored: those that have a place in the history and that no gate puts aside. */
-function goodSql(view: FeatureView, { outcome }: StagedRows): string {
+function goodSql(view: FeatureView, rows: StagedRows): string {
+  const { outcome } = rows;
   const isGood =
     outcome === undefined ? "TRUE" : `${VERDICT} < ${VERDICTS.quarantined} AND ${outcome.quarantinedBy.length === 0}`;
-  return `${presentSql(view)} AND ${isGood}`;
+  return `${presentSql(view, rows)} AND ${isGood}`;
 }
 
 /** How many rows of each day are stored. */
@@ -298,18 +320,23 @@ function storedSql(view: FeatureView, rows: StagedRows, days: readonly string[] 
     FROM ${table} WHERE ${goodSql(view, rows)} ORDER BY "ds", ${keys.join(", ")}, ${time}, rowid`;
 }
 
-/** How many of the stored rows broke a rule. */
-async function countWarned(duckdb: DuckDb, view: FeatureView, rows: StagedRows): Promise<number> {
-  const sql = `SELECT CAST(count(*) AS DOUBLE) AS "rows" FROM (${storedSql(view, rows)}) WHERE ${FAILED_RULES} IS NOT NULL`;
-  for await (const batch of duckdb.query(sql)) return asFloat64(columnOf(batch, "rows"))[0] ?? 0;
+/** The stored rows that broke a rule. */
+const warnedSql = (view: FeatureView, rows: StagedRows): string =>
+  `SELECT * FROM (${storedSql(view, rows)}) WHERE ${FAILED_RULES} IS NOT NULL`;
+
+async function countRows(duckdb: DuckDb, sql: string): Promise<number> {
+  for await (const batch of duckdb.query(`SELECT CAST(count(*) AS DOUBLE) AS "rows" FROM (${sql})`)) {
+    return asFloat64(columnOf(batch, "rows"))[0] ?? 0;
+  }
   return 0;
 }
 
 /** The rows that a gate puts aside, with the reasons. */
-function asideSql(view: FeatureView, { table, outcome }: StagedRows): string {
+function asideSql(view: FeatureView, rows: StagedRows): string {
+  const { table, outcome } = rows;
   const own = sourceSchema(view).map(({ name }) => identifier(name));
   const ofAll = (outcome?.quarantinedBy ?? []).map(literal);
   const where = ofAll.length > 0 ? "TRUE" : `${VERDICT} = ${VERDICTS.quarantined}`;
   const reasons = `concat_ws(',', ${[FAILED_RULES, ...ofAll].join(", ")})`;
-  return `SELECT ${own.join(", ")}, ${reasons} AS ${FAILED_RULES} FROM ${table} WHERE ${presentSql(view)} AND ${where} ORDER BY rowid`;
+  return `SELECT ${own.join(", ")}, ${reasons} AS ${FAILED_RULES} FROM ${table} WHERE ${presentSql(view, rows)} AND ${where} ORDER BY rowid`;
 }

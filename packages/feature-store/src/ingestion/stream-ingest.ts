@@ -44,6 +44,8 @@ export interface ConsumeResult {
   /** Rows stored. */
   readonly rows: number;
   readonly quarantinedRows: number;
+  /** Rows left out because their entity was forgotten after they happened; absent where there are none. */
+  readonly forgottenRows?: number | undefined;
   readonly deadLetters: number;
   /** Records that came before: with an offset that is committed, in this call or an earlier one. */
   readonly skippedRecords: number;
@@ -122,6 +124,7 @@ async function writeGroup(
     if (result?.added === true) {
       tally.rows += result.rows;
       tally.quarantinedRows += result.quarantinedRows;
+      if (result.forgottenRows !== undefined) tally.forgottenRows = (tally.forgottenRows ?? 0) + result.forgottenRows;
       tally.deadLetters += letters.length;
       tally.batches++;
       tally.offset = stream.lastOffset;

@@ -11,9 +11,11 @@ import { formatTooNew } from "../errors.ts";
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 16;
-/** Where the section of an entity that has one begins, and where its length stands. */
-export const FIRST_SECTION: number = HEADER_BYTES + ENTRY_BYTES;
+/** Where the length of the first section stands, and where the second begins. */
 export const SECTION_LENGTH_AT: number = HEADER_BYTES + 12;
+export const SECOND_SECTION_AT: number = HEADER_BYTES + ENTRY_BYTES + 8;
+/** Where the first of so many sections begins. */
+export const firstSection = (sections: number): number => HEADER_BYTES + sections * ENTRY_BYTES;
 
 /** The first 8 bytes of the SHA-256 of a view's id. */
 export interface SectionMark {
@@ -73,6 +75,12 @@ export function createBlobReader(): BlobReader {
   return reader;
 }
 
+/** What stands under a mark. */
+export interface Section {
+  readonly mark: SectionMark;
+  readonly bytes: Uint8Array;
+}
+
 /**
  * An entity's bytes with another section of one view in the place of what was there.
  * @param section Null to take it out.
@@ -83,10 +91,22 @@ export function withSection(
   mark: SectionMark,
   section: Uint8Array | null,
 ): Uint8Array | null {
-  const others = current === undefined ? [] : otherSections(current, mark);
+  const others = current === undefined ? [] : sectionsIn(current).filter((each) => !isSame(each.mark, mark));
   const sections = section === null ? others : [...others, { mark, bytes: section }];
-  if (sections.length === 0) return null;
-  let at = HEADER_BYTES + sections.length * ENTRY_BYTES;
+  return sections.length === 0 ? null : join(sections);
+}
+
+/** An entity's bytes with all sections of an entry in the place of what was there of them. */
+export function withSectionsOf(current: Uint8Array, entry: Uint8Array): Uint8Array {
+  const added = sectionsIn(entry);
+  const others = sectionsIn(current).filter(({ mark }) => !added.some((each) => isSame(each.mark, mark)));
+  return join([...others, ...added]);
+}
+
+const isSame = (one: SectionMark, other: SectionMark): boolean => one.low === other.low && one.high === other.high;
+
+function join(sections: readonly Section[]): Uint8Array {
+  let at = firstSection(sections.length);
   const bytes = new Uint8Array(sections.reduce((sum, each) => sum + each.bytes.length, at));
   const view = new DataView(bytes.buffer);
   view.setUint8(0, FORMAT_VERSION);
@@ -103,21 +123,14 @@ export function withSection(
   return bytes;
 }
 
-function otherSections(
-  current: Uint8Array,
-  mark: SectionMark,
-): { readonly mark: SectionMark; readonly bytes: Uint8Array }[] {
+function sectionsIn(current: Uint8Array): Section[] {
   const view = new DataView(current.buffer, current.byteOffset, current.length);
-  const found: { readonly mark: SectionMark; readonly bytes: Uint8Array }[] = [];
-  const sections = view.getUint16(2, true);
-  for (let index = 0; index < sections; index++) {
+  return Array.from({ length: view.getUint16(2, true) }, (_, index) => {
     const entry = HEADER_BYTES + index * ENTRY_BYTES;
-    const each = { low: view.getUint32(entry, true), high: view.getUint32(entry + 4, true) };
-    if (each.low === mark.low && each.high === mark.high) continue;
+    const mark = { low: view.getUint32(entry, true), high: view.getUint32(entry + 4, true) };
     const start = view.getUint32(entry + 8, true);
     const length = view.getUint32(entry + 12, true);
     if (start + length > current.length) throw new RangeError("a section reaches past the end");
-    found.push({ mark: each, bytes: current.subarray(start, start + length) });
-  }
-  return found;
+    return { mark, bytes: current.subarray(start, start + length) };
+  });
 }

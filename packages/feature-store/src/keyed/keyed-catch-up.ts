@@ -1,15 +1,24 @@
-import type { Clock } from "@millwright/contracts";
+import type { CallOptions, Clock } from "@millwright/contracts";
 import { catchUp, type CatchUpTarget } from "../online/catch-up.ts";
-import { hasRow, progressTo } from "./entity-progress.ts";
+import { type EntityProgress, hasRow, NO_PROGRESS, progressTo, withoutSettled } from "./entity-progress.ts";
 import type { HistoryBatch } from "../history/history-log.ts";
-import { historyRows, type PendingRows } from "../history/history-rows.ts";
+import { historyRows, type HistoryRowsOptions, type PendingRows } from "../history/history-rows.ts";
 import { type HistorySource, readingHistory } from "../history/history-sql.ts";
 import type { HeldView } from "./keyed-held.ts";
-import { type KeyedLoad, loadKeyed, type LoadOptions } from "./keyed-materialize.ts";
-import { addPlain } from "./plain-load.ts";
+import { loadKeyed, type LoadResult } from "./keyed-materialize.ts";
+import { type Added, plainAdded } from "./plain-load.ts";
+import { type KeyedLoad, type LoadOptions, numbersOf } from "./write-loaded.ts";
 import type { KeyedOnlineStore } from "./keyed-store.ts";
-import type { CatchUpOptions, Loaded, ReloadOptions } from "../online/online.ts";
+import type { KeyedView } from "./keyed-view.ts";
+import type { CatchUpOptions, Loaded } from "../online/online.ts";
+import { rangesHave } from "../online/number-ranges.ts";
 import type { OnlineCursorRecord, OnlineRow } from "../online/online-store.ts";
+
+export interface KeyedReload extends CallOptions {
+  readonly load: KeyedLoad;
+  readonly upToUs: number;
+  readonly flush: () => Promise<void>;
+}
 
 interface CatchUpParts {
   readonly source: HistorySource;
@@ -48,6 +57,9 @@ export async function catchUpKeyed(
   return { keptRows: 0, upToMs: nowMs, ...found };
 }
 
+/** Entities that are asked for by name in one query. */
+const LATE_AT_ONCE = 500;
+
 interface PieceOptions {
   /** What is known once the piece is there. */
   readonly record: OnlineCursorRecord;
@@ -56,76 +68,139 @@ interface PieceOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Adds rows of the history, each in one step with what its entity knows of the batches; rows that the entity has already stay away. */
 async function writePiece(
   store: KeyedOnlineStore,
-  { keyed }: HeldView,
+  { keyed, waiting, forgotten }: HeldView,
   piece: PendingRows,
   { record, listed, floorUs, signal }: PieceOptions,
 ): Promise<void> {
-  // Of a plain view a row may come twice, and nothing is noted beside it.
+  const { numbers, places } = piece;
+  const { byKey, rowAt, entryOf } = addedOf(keyed, piece, { record, floorUs });
+  const keys = [...byKey.keys()];
+  const isSettled = (id: string): boolean =>
+    [...listed.values()].some((batch) => batch.id === id && rangesHave(record.seenBatches, batch.number)) &&
+    !waiting.isWaiting(id);
+  const next = createNext(record, isSettled);
+  const untilUs = forgotten.reader(keyed.view);
+  const change = (position: number, current: Uint8Array | undefined): Uint8Array | null | undefined => {
+    const key = keys[position]!;
+    const indexes = byKey.get(key)!;
+    const progress = keyed.progressOf(key, current);
+    const { removedUs = Number.NEGATIVE_INFINITY } = progress;
+    const goneUs = Math.max(removedUs, untilUs(key));
+    if (goneUs === Number.NEGATIVE_INFINITY && listed.get(numbers[indexes[0]!]!)!.origin !== "put") {
+      const entry = entryOf(key, indexes, current);
+      if (entry !== undefined) return entry;
+    }
+    const fresh: OnlineRow[] = [];
+    const calls = new Set<string>();
+    for (const index of indexes) {
+      const batch = listed.get(numbers[index]!)!;
+      if (hasRow(progress, batch, places[index]!)) continue;
+      const row = rowAt(key, index);
+      if (row.timeUs <= goneUs) continue;
+      fresh.push(row);
+      if (batch.origin === "put") calls.add(batch.id);
+    }
+    if (fresh.length === 0) return undefined;
+    const after = keyed.adding(keyed.rowsOf(key, current), fresh, floorUs);
+    return keyed.withRows(current, after, next(progress, calls));
+  };
+  if (keys.length > 0) await store.update(keyed.group, keys, change, { signal });
+}
+
+function addedOf(
+  keyed: KeyedView,
+  piece: PendingRows,
+  { record, floorUs }: Pick<PieceOptions, "record" | "floorUs">,
+): Added {
   if (keyed.isPlain && piece.columns !== undefined) {
-    await addPlain(store, keyed, piece.columns, { floorUs, signal });
-    return;
+    return plainAdded(keyed, piece.columns, { floorUs, progress: progressTo(NO_PROGRESS, record) });
   }
-  const { rows, numbers, places } = piece;
+  const { rows } = piece;
   const byKey = new Map<string, number[]>();
   rows.forEach(({ key }, index) => {
     const known = byKey.get(key);
     if (known === undefined) byKey.set(key, [index]);
     else known.push(index);
   });
-  const keys = [...byKey.keys()];
-  const change = (position: number, current: Uint8Array | undefined): Uint8Array | null | undefined => {
-    const key = keys[position]!;
-    const progress = keyed.progressOf(key, current);
-    const fresh: OnlineRow[] = [];
-    const calls = new Set<string>();
-    for (const index of byKey.get(key)!) {
-      const batch = listed.get(numbers[index]!)!;
-      if (hasRow(progress, batch, places[index]!)) continue;
-      fresh.push(rows[index]!);
-      if (batch.origin === "put") calls.add(batch.id);
-    }
-    if (fresh.length === 0) return undefined;
+  return { byKey, rowAt: (_, index) => rows[index]!, entryOf: () => undefined };
+}
+
+/** @returns what an entity knows once rows are there, among them some of batches of calls. */
+function createNext(
+  record: OnlineCursorRecord,
+  isSettled: (batch: string) => boolean,
+): (progress: EntityProgress, calls: ReadonlySet<string>) => EntityProgress {
+  const work = (progress: EntityProgress, calls: ReadonlySet<string>): EntityProgress => {
     const marks = Array.from(calls, (markedBatch) => ({ markedBatch }));
-    const after = keyed.adding(keyed.rowsOf(key, current), fresh, floorUs);
-    return keyed.withRows(current, after, progressTo(progress, record, marks));
+    return withoutSettled(progressTo(progress, record, marks), isSettled);
   };
-  if (keys.length > 0) await store.update(keyed.group, keys, change, { signal });
+  let last = NO_PROGRESS;
+  let after = work(last, new Set());
+  return (progress, calls) => {
+    if (calls.size > 0 || progress.marks.length > 0) return work(progress, calls);
+    // Entities that came in together mostly know the same.
+    if (progress !== last) [last, after] = [progress, work(progress, calls)];
+    return after;
+  };
 }
 
 /** Loads what happened before a time anew, and notes which batches that were. */
-export async function reloadKeyed(
-  load: KeyedLoad,
-  held: HeldView,
-  { upToUs, flush, signal }: Pick<ReloadOptions, "flush" | "signal"> & { readonly upToUs: number },
-): Promise<Loaded> {
+export async function reloadKeyed({ load, upToUs, flush, signal }: KeyedReload, held: HeldView): Promise<Loaded> {
   const { source } = load;
   const { view } = held.keyed;
-  const listed = async (): Promise<readonly HistoryBatch[]> => await (await source.log(view.id)).batches();
-  const options: LoadOptions = { upToUs, batches: numbersOf(await listed()), signal };
-  const { rows, keptRows } = await readingHistory(() => loadKeyed(load, view, options));
+  const listing = async (): Promise<readonly HistoryBatch[]> => await (await source.log(view.id)).batches();
+  const loading = async (options: Omit<LoadOptions, "upToUs" | "signal">): Promise<LoadResult> =>
+    await readingHistory(() => loadKeyed(load, view, { ...options, upToUs, signal }));
+  let listed = await listing();
+  const first = await loading({ listed });
+  await loadLate(loading, listing, first.late);
   return await held.turns.alone(async () => {
     // What came into the history meanwhile is little. Rows of it that wait to be added are in it already.
     await flush();
-    const all = await listed();
-    const batches = numbersOf(all);
-    const added = new Set([...batches].filter((number) => !options.batches.has(number)));
-    const later = { ...options, batches, entitiesOf: added };
-    if (added.size > 0) await readingHistory(() => loadKeyed(load, view, later));
+    const before = numbersOf(listed);
+    listed = await listing();
+    const added = new Set([...numbersOf(listed)].filter((number) => !before.has(number)));
+    if (added.size > 0) {
+      const { late } = await loading({ listed, entitiesOf: added });
+      await loadLate(loading, listing, late);
+    }
     const laterRows = added.size === 0 ? 0 : await countRows(load, held, { upToUs, batches: added, signal });
     const cursor = await held.cursor.read({ signal });
-    const pending = cursor.pending(all).length;
-    await held.cursor.note(cursor.after(all), { signal });
-    held.reloaded = { ids: new Set(all.map(({ id }) => id)), upToUs };
-    return { rows: rows + laterRows, keptRows, batches: pending, upToMs: upToUs / 1000 };
+    const batches = cursor.pending(listed).length;
+    await held.cursor.note(cursor.after(listed), { signal });
+    const rows = first.rows + laterRows;
+    return { rows, keptRows: first.keptRows, batches, upToMs: upToUs / 1000 };
   }, signal);
+}
+
+/** Loads entities that had rows of batches which came after those that were listed, until none is left. */
+async function loadLate(
+  loading: (options: Omit<LoadOptions, "upToUs" | "signal">) => Promise<LoadResult>,
+  listing: () => Promise<readonly HistoryBatch[]>,
+  found: ReadonlySet<string>,
+): Promise<void> {
+  let known = 0;
+  for (let late = found; late.size > 0;) {
+    const listed = await listing();
+    const left = new Set<string>();
+    const all = [...late];
+    for (let at = 0; at < all.length; at += LATE_AT_ONCE) {
+      const keys = all.slice(at, at + LATE_AT_ONCE);
+      // Looked for twice in the same batches, and in no journal either time.
+      for (const key of (await loading({ listed, keys, isLast: listed.length === known })).late) left.add(key);
+    }
+    known = listed.length;
+    late = left;
+  }
 }
 
 async function countRows(
   { source, latenessMs }: KeyedLoad,
   { keyed }: HeldView,
-  options: LoadOptions,
+  options: Omit<HistoryRowsOptions, "latenessUs">,
 ): Promise<number> {
   return await readingHistory(async () => {
     let count = 0;
@@ -134,5 +209,3 @@ async function countRows(
     return count;
   });
 }
-
-const numbersOf = (batches: readonly HistoryBatch[]): Set<number> => new Set(batches.map(({ number }) => number));

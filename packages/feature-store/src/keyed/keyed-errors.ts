@@ -1,6 +1,9 @@
 import { FeatureStoreError } from "../errors.ts";
 
-/** What a keyed store's refusal to write means: a full disk, or another writer that holds it. Any other error is passed on. */
+/** LMDB's number for an environment that takes itself for broken. */
+const MDB_PANIC = -30_795;
+
+/** What a keyed store's refusal to write means: a full disk, another writer that holds it, or one that was killed. Any other error is passed on. */
 export function onlineFailure(where: string, error: unknown): unknown {
   const known = error as { readonly code?: unknown; readonly errcode?: unknown; readonly message?: unknown } | null;
   const message = String(known?.message ?? error);
@@ -14,6 +17,7 @@ export function onlineFailure(where: string, error: unknown): unknown {
       cause: error,
     });
   }
+  if (known?.code === MDB_PANIC || message.includes("MDB_PANIC")) return panic(where, error);
   // 28 is the operating system's number for a full disk, −30792 LMDB's for a full map.
   const isFull = result === 13 || known?.code === 28 || known?.code === "ENOSPC" || known?.code === -30_792;
   if (!isFull && !/no space left on device|MDB_MAP_FULL|^OOM /i.test(message)) return error;
@@ -28,6 +32,27 @@ export function onlineFailure(where: string, error: unknown): unknown {
     },
   );
 }
+
+const panic = (where: string, cause: unknown): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_LMDB_PANIC",
+    `LMDB takes no more writes to ${where} from this process: another one was killed while it flushed, which LMDB takes for damage (MDB_PANIC).`,
+    {
+      category: "transient",
+      remedy:
+        "Close the file and open it again: what was committed is there. Open it with `overlappingSync: false` in every process.",
+      retryable: false,
+      cause,
+    },
+  );
+
+/** An LMDB file that was opened so that the death of one process may stop the writes of others. */
+export const overlappingFlushes = (): FeatureStoreError =>
+  new FeatureStoreError(
+    "FEATURE_STORE_LMDB_OVERLAPPING",
+    "The LMDB file was opened with flushes that overlap with later transactions: where a process is killed in one, others may no longer be able to write (MDB_PANIC).",
+    { category: "user", remedy: "Open it with `open({ path, overlappingSync: false })`, in every process." },
+  );
 
 export const onlineCorrupt = (group: string, key: string, problem: string): FeatureStoreError =>
   new FeatureStoreError(

@@ -11,10 +11,12 @@ import type { FeatureView } from "../definition/definition.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import { keyedNumbers } from "./keyed-numbers.ts";
 import { catchUpKeyed, reloadKeyed } from "./keyed-catch-up.ts";
-import { holdView, writeRows, type HeldView } from "./keyed-held.ts";
+import { progressWith, withoutSettled } from "./entity-progress.ts";
+import { holdView, type MarkedRows, writeRows, type HeldView } from "./keyed-held.ts";
+import type { HistoryBatch } from "../history/history-log.ts";
 import { boundaryOf } from "./keyed-materialize.ts";
 import { emptyColumns, readKeyed } from "./keyed-read.ts";
-import { notSynchronous, type KeyedOnlineStore } from "./keyed-store.ts";
+import { notSynchronous, type KeyedOnlineStore, type Unpurged } from "./keyed-store.ts";
 import { createKeyedView, type KeyedView } from "./keyed-view.ts";
 import type {
   Arrival,
@@ -33,6 +35,7 @@ import { freshnessMeter } from "../online/read-vectors.ts";
 import type { FeatureService } from "../definition/service-definition.ts";
 import { createKeyedTurns } from "../online/turns.ts";
 import type { ViewNumbers } from "../online/vector-reader.ts";
+import { openWaitingPuts } from "../online/waiting-puts.ts";
 
 export interface KeyedOnlineOptions {
   readonly views: ReadonlyMap<string, FeatureView>;
@@ -61,10 +64,14 @@ class KeyedOnline implements Online {
   #generation = 0;
 
   constructor(options: KeyedOnlineOptions) {
-    const { views, store, latenessMs, meter } = options;
+    const { views, source, store, latenessMs, meter } = options;
     this.#options = options;
     this.#views = new Map(
-      [...views.values()].map((view) => [view.id, holdView(store, createKeyedView(view, latenessMs))]),
+      [...views.values()].map((view) => {
+        const waiting = openWaitingPuts(source.directory, view);
+        const { forgotten } = source;
+        return [view.id, holdView(store, createKeyedView(view, latenessMs), { waiting, forgotten })];
+      }),
     );
     this.#ages = freshnessMeter(meter);
     this.#onDemand = createOnDemand({ clock: options.clock });
@@ -100,14 +107,7 @@ class KeyedOnline implements Online {
     const held = this.#of(view);
     return await held.marked(mark, () =>
       held.turns.among(async () => {
-        // Its batch may have been loaded while this call waited.
-        const { ids, upToUs = 0 } = held.reloaded ?? {};
-        const isThere = mark !== undefined && ids?.has(mark.markedBatch) === true;
-        const fresh = isThere ? rows.filter(({ timeUs }) => timeUs >= upToUs) : rows;
-        const newestUs = await writeRows(this.#options.store, held, fresh, {
-          mark: isThere ? undefined : mark,
-          signal,
-        });
+        const newestUs = await addRows(this.#options, held, rows, { mark, signal });
         if (mark !== undefined) await held.cursor.note(mark);
         return this.#arrival(held, rows, newestUs);
       }, signal),
@@ -143,7 +143,7 @@ class KeyedOnline implements Online {
         const change = options.decide(newest);
         const mark = await options.before(change);
         const isApplied = await held.marked(mark, async () => {
-          const done = await this.#applied(held.keyed, key, newest, change);
+          const done = await this.#applied(held.keyed, key, newest, { ...change, mark });
           if (done && mark !== undefined) await held.cursor.note(mark);
           return done;
         });
@@ -172,9 +172,12 @@ class KeyedOnline implements Online {
     const held = this.#of(view);
     return await this.#loading(view.id, async () => {
       this.#generation = Math.max(this.#generation + 1, Math.round(clock.nowMs() * 1000));
-      const load = { keyed: held.keyed, store, source, latenessMs, generation: this.#generation };
+      const { keyed, waiting } = held;
+      const outdated = (await held.cursor.read({ signal })).seen;
+      const { forgotten } = source;
+      const load = { keyed, waiting, forgotten, outdated, store, source, latenessMs, generation: this.#generation };
       const upToUs = await boundaryOf(load, Math.round(upToMs * 1000), signal);
-      return await reloadKeyed(load, held, { upToUs, flush, signal });
+      return await reloadKeyed({ load, upToUs, flush, signal }, held);
     });
   }
 
@@ -198,6 +201,14 @@ class KeyedOnline implements Online {
     );
   }
 
+  async purge(view: FeatureView, key: string, { signal }: CallOptions): Promise<readonly Unpurged[]> {
+    const { store } = this.#options;
+    const { group } = this.#of(view).keyed;
+    if (store.purge !== undefined) return await store.purge(group, key, { signal });
+    const { durable, shared } = store.capabilities;
+    return durable || shared ? [unknownRest(group)] : [];
+  }
+
   async settle(): Promise<void> {}
 
   #of(view: FeatureView): HeldView {
@@ -214,19 +225,68 @@ class KeyedOnline implements Online {
     keyed: KeyedView,
     key: string,
     decidedOn: OnlineRow | undefined,
-    { row, removes = false }: OnlineChange,
+    { row, removedUs, mark }: OnlineChange & { readonly mark: OnlineMark | undefined },
   ): Promise<boolean> {
     let isApplied = true;
     await this.#options.store.update(keyed.group, [key], (_, current) => {
       const kept = keyed.rowsOf(key, current);
       isApplied = isSameRow(keyed.newest(key, kept), decidedOn);
-      if (!isApplied || (row === undefined && !removes)) return undefined;
-      if (removes && row === undefined && current === undefined) return undefined;
-      const left = removes ? { ...kept, rows: [], others: [] } : kept;
-      return keyed.withRows(current, row === undefined ? left : keyed.adding(left, [row]));
+      if (!isApplied || (row === undefined && removedUs === undefined)) return undefined;
+      const before = keyed.progressOf(key, current);
+      const progress = mark === undefined ? before : progressWith(before, mark);
+      // What is known of the history stays without rows too: nothing brings them back from there.
+      const left = removedUs === undefined ? kept : { ...kept, rows: [], others: [] };
+      const known = removedUs === undefined ? progress : { ...progress, removedUs };
+      return keyed.withRows(current, row === undefined ? left : keyed.adding(left, [row]), known);
     });
     return isApplied;
   }
+}
+
+const unknownRest = (group: string): Unpurged => ({
+  path: `online/${group}`,
+  reason: "the store does not say what deleted entries leave behind in it",
+  remedy: "Look into what its engine offers, or load the views into a new store and delete this one.",
+});
+
+/** @returns the newest time that stood there before. */
+async function addRows(
+  { store, source }: KeyedOnlineOptions,
+  held: HeldView,
+  rows: readonly OnlineRow[],
+  { mark, signal }: MarkedRows,
+): Promise<number> {
+  const { newestUs, unsure, crowded } = await writeRows(store, held, rows, { mark, signal });
+  if (mark === undefined || unsure.size + crowded.length === 0) return newestUs;
+  const batches = await (await source.log(held.keyed.view.id)).batches();
+  if (unsure.size > 0) {
+    const number = batches.find(({ id }) => id === mark.markedBatch)?.number ?? -1;
+    const left = rows.filter(({ key }) => unsure.has(key));
+    await writeRows(store, held, left, { mark, number, signal });
+  }
+  if (crowded.length > 0) await forgetSettled(store, held, { keys: crowded, batches, signal });
+  return newestUs;
+}
+
+/** Takes out of what entities know the batches of calls of which nothing comes again: neither from a journal nor out of the history. */
+async function forgetSettled(
+  store: KeyedOnlineStore,
+  { keyed, cursor, waiting }: HeldView,
+  {
+    keys,
+    batches,
+    signal,
+  }: CallOptions & { readonly keys: readonly string[]; readonly batches: readonly HistoryBatch[] },
+): Promise<void> {
+  const pending = new Set((await cursor.read({ signal })).pending(batches));
+  const settled = new Set(batches.filter((batch) => !pending.has(batch)).map(({ id }) => id));
+  const isSettled = (batch: string): boolean => settled.has(batch) && !waiting.isWaiting(batch);
+  const change = (index: number, current: Uint8Array | undefined): Uint8Array | null | undefined => {
+    const before = keyed.progressOf(keys[index]!, current);
+    const after = withoutSettled(before, isSettled);
+    return after === before ? undefined : keyed.withRows(current, keyed.rowsOf(keys[index]!, current), after);
+  };
+  await store.update(keyed.group, keys, change, { signal });
 }
 
 const isSameRow = (one: OnlineRow | undefined, other: OnlineRow | undefined): boolean =>

@@ -43,6 +43,19 @@ export interface KeyedOnlineStore extends AsyncDisposable {
   update(group: string, keys: readonly string[], change: KeyedChange, options?: CallOptions): Promise<void>;
   /** Every entry of a group that is there from beginning to end once, in pages and in no order; entries changed meanwhile as before or after. */
   scan(group: string, options?: CallOptions): AsyncIterable<readonly KeyedEntry[]>;
+  /**
+   * Takes what is left of a deleted entry out of the store's files, where the engine has not overwritten it yet. May take long: it is for erasure alone.
+   * @returns where something of it may still be; empty where nothing is. Default: what is left, and where, is not known.
+   */
+  purge?(group: string, key: string, options?: CallOptions): Promise<readonly Unpurged[]>;
+}
+
+/** A place that may still have bytes of a deleted entry. */
+export interface Unpurged {
+  readonly path: string;
+  readonly reason: string;
+  /** What takes them away, as a sentence. */
+  readonly remedy: string;
 }
 
 /** Bytes nobody else can change; `slice` of Node's `Buffer` would give the same ones. */

@@ -1,7 +1,7 @@
 import type { Schema } from "@millwright/contracts";
 import { compileAggregates, type AggregateResults, type CompiledAggregates } from "../online/aggregates.ts";
 import type { FeatureView } from "../definition/definition.ts";
-import { type BlobReader, createBlobReader, type SectionMark, withSection } from "./entity-blob.ts";
+import { type BlobReader, createBlobReader, type Section, type SectionMark, withSection } from "./entity-blob.ts";
 import { decodeProgress, encodeProgress, type EntityProgress, NO_PROGRESS } from "./entity-progress.ts";
 import { onlineCorrupt } from "./keyed-errors.ts";
 import type { OnlineRecord, OnlineRow, OnlineValue } from "../online/online-store.ts";
@@ -36,12 +36,16 @@ export interface KeyedView {
   rowsOf(key: string, bytes: Uint8Array | undefined): EntityRows;
   /** Which load from the history an entity went through last; −1 where nothing is kept of it. */
   generationOf(key: string, bytes: Uint8Array): number;
-  /** What of the history the entity has. Nothing is known of it where the view is plain: its rows may come twice. */
+  /** What of the history the entity has. Entries with the same bytes of it, one after the other, give the same object. */
   progressOf(key: string, bytes: Uint8Array | undefined): EntityProgress;
-  /** The entity's bytes with other rows of this view, and other progress where that is given; null where nothing is left. */
+  /** The section that says so; undefined where there is nothing to say. */
+  progressSection(progress: EntityProgress): Section | undefined;
+  /** Whether anything of this view is in an entry: rows, or progress. */
+  hasAny(key: string, bytes: Uint8Array): boolean;
+  /** Whether nothing but what is kept of this view is in an entry. */
+  isAlone(key: string, bytes: Uint8Array): boolean;
+  /** The entity's bytes with other rows of this view, and other progress where that is given, which stays without rows too; null where nothing is left. */
   withRows(current: Uint8Array | undefined, rows: EntityRows, progress?: EntityProgress): Uint8Array | null;
-  /** As `withRows`, of a plain view, with rows that are encoded already. */
-  withSection(current: Uint8Array, section: Uint8Array): Uint8Array | null;
   /**
    * What is to be kept after rows were added. Throws `FEATURE_STORE_VALUE_RANGE`.
    * @param floorUs Of the rows before it, only those that count may be among them. Default: no time is.
@@ -86,13 +90,15 @@ export function createKeyedView(view: FeatureView, latenessMs: number): KeyedVie
     isPlain,
     defaults: Object.keys(view.features).map((name) => view.defaults[name] ?? null),
     keySchema: keySchema(view),
-    ...entryReader(view, layout, isPlain),
-    withRows(current, rows, progress) {
-      const section = encodeSection(layout, rows);
-      const bytes = withSection(current, layout.mark, section);
-      return isPlain ? bytes : withProgress(bytes, progressMark, section === null ? NO_PROGRESS : progress);
+    ...entryReader(view, layout),
+    progressSection(progress) {
+      const bytes = encodeProgress(progress);
+      return bytes === null ? undefined : { mark: progressMark, bytes };
     },
-    withSection: (current, section) => withSection(current, layout.mark, section),
+    withRows(current, rows, progress) {
+      const bytes = withSection(current, layout.mark, encodeSection(layout, rows));
+      return withProgress(bytes, progressMark, progress);
+    },
     adding(before, rows, floorUs = Number.NEGATIVE_INFINITY) {
       if (isPlain) {
         return kept([...before.rows, ...rows], { ...before, floorUs: Math.max(before.floorUs, floorUs) });
@@ -125,11 +131,11 @@ const progressMarkOf = ({ id }: FeatureView): SectionMark => markOf(`progress/${
 function entryReader(
   view: FeatureView,
   layout: RowLayout,
-  isPlain: boolean,
-): Pick<KeyedView, "rowsOf" | "generationOf" | "progressOf"> {
+): Pick<KeyedView, "rowsOf" | "generationOf" | "progressOf" | "hasAny" | "isAlone"> {
   const group = view.entity.name;
   const progressMark = progressMarkOf(view);
   const reader = createBlobReader();
+  const progressIn = createProgressReader(reader, progressMark);
   const where = (key: string): string => `The online entry "${key}" of "${group}"`;
   const inEntry = <Result>(key: string, bytes: Uint8Array, work: (section: number) => Result): Result => {
     try {
@@ -139,20 +145,33 @@ function entryReader(
       throw entryError(error, group, key);
     }
   };
+  const ownSections = (at: number): number => (at < 0 ? 0 : 1) + (reader.find(progressMark) < 0 ? 0 : 1);
   return {
     rowsOf(key, bytes) {
       if (bytes === undefined) return NO_ROWS;
       return inEntry(key, bytes, (at) => (at < 0 ? NO_ROWS : decodeSection(layout, key, reader.view, at)));
     },
     generationOf: (key, bytes) => inEntry(key, bytes, (at) => (at < 0 ? -1 : generationAt(reader.view, at))),
-    progressOf: (key, bytes) =>
-      isPlain || bytes === undefined ? NO_PROGRESS : inEntry(key, bytes, () => progressIn(reader, progressMark)),
+    progressOf: (key, bytes) => (bytes === undefined ? NO_PROGRESS : inEntry(key, bytes, progressIn)),
+    hasAny: (key, bytes) => inEntry(key, bytes, (at) => ownSections(at) > 0),
+    isAlone: (key, bytes) => inEntry(key, bytes, (at) => reader.sections === ownSections(at)),
   };
 }
 
-function progressIn(reader: BlobReader, mark: SectionMark): EntityProgress {
-  const at = reader.find(mark);
-  return at < 0 ? NO_PROGRESS : decodeProgress(reader.view, at);
+/** Reads the progress in the open entry. Entities that came in together mostly have the same. */
+function createProgressReader(reader: BlobReader, mark: SectionMark): () => EntityProgress {
+  let lastBytes = new Uint8Array(0);
+  let last = NO_PROGRESS;
+  return () => {
+    const at = reader.find(mark);
+    if (at < 0) return NO_PROGRESS;
+    const { view } = reader;
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + at, 4 + view.getUint32(at, true));
+    if (bytes.length === lastBytes.length && bytes.every((byte, index) => byte === lastBytes[index])) return last;
+    last = decodeProgress(view, at);
+    lastBytes = bytes.slice();
+    return last;
+  };
 }
 
 /** The entity's bytes with other progress, where that is given. */

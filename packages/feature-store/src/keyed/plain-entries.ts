@@ -1,13 +1,12 @@
 import type { Batch, BytesColumn, Column } from "@millwright/contracts";
 import { asFloat64, column, columnOf, toArray } from "@millwright/data";
-import { FIRST_SECTION, SECTION_LENGTH_AT, withSection } from "./entity-blob.ts";
+import { firstSection, SECOND_SECTION_AT, type Section, SECTION_LENGTH_AT, withSection } from "./entity-blob.ts";
 import { DELETED, encodeSection, HAS_NULLS, NO_ROWS, SECTION_BYTES, TEXT_BYTES_AT } from "./row-section.ts";
 import type { RowColumns } from "../online/online-rows.ts";
 import { ROW_BYTES, type RowLayout } from "../online/row-layout.ts";
 
 /** Rows that are written column after column before the next ones: their entries fit in the processor's cache together. */
 const BLOCK_ROWS = 512;
-const ROW_AT = FIRST_SECTION + SECTION_BYTES;
 
 /** A feature's values, and where they go. */
 interface Slot {
@@ -19,53 +18,65 @@ interface Slot {
   readonly width: number;
 }
 
+/** What all entries say of the history. */
+export interface PlainHead {
+  readonly floorUs: number;
+  readonly generation: number;
+  /** What stands behind the row in each. */
+  readonly progress: Section | undefined;
+}
+
 /**
- * Entries of a view without windows as `withSection(undefined, …)` of one row each makes them, straight from columns. They lie side by side in one
- * memory of their own.
- * @param head What all of them say of the history.
+ * Entries of a view without windows as `withSection` of one row each, and then of its progress, makes them, straight from columns. They lie side by side in
+ * one memory of their own.
  * @returns one a row, in order.
  */
-export function plainEntries(
-  layout: RowLayout,
-  batch: Batch,
-  columns: RowColumns,
-  head: { readonly floorUs: number; readonly generation: number },
-): Uint8Array[] {
-  const slots = slotsOf(layout, batch);
+export function plainEntries(layout: RowLayout, batch: Batch, columns: RowColumns, head: PlainHead): Uint8Array[] {
+  const tail = head.progress?.bytes ?? NO_BYTES;
+  const sectionAt = firstSection(head.progress === undefined ? 1 : 2);
+  const rowAt = sectionAt + SECTION_BYTES;
+  const slots = slotsOf(layout, batch, rowAt);
   const texts = slots.filter(({ column: { type } }) => type === "utf8");
-  const starts = startsOf(ROW_AT + layout.shape.stride, texts, batch.length);
+  const fixed = rowAt + layout.shape.stride;
+  const starts = startsOf(fixed + tail.length, texts, batch.length);
   const bytes = new Uint8Array(starts[batch.length]!);
   const view = new DataView(bytes.buffer);
-  const template = templateOf(layout, head);
+  const template = templateOf(layout, head).subarray(0, rowAt);
   const times = timesOf(columns);
   for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
-    const block = { bytes, view, starts, from, to: Math.min(from + BLOCK_ROWS, batch.length) };
+    const block = { bytes, view, starts, sectionAt, tail, from, to: Math.min(from + BLOCK_ROWS, batch.length) };
     for (let row = block.from; row < block.to; row++) {
       bytes.set(template, starts[row]);
-      times(view, starts[row]! + ROW_AT, row);
+      times(view, starts[row]! + rowAt, row);
+      bytes.set(tail, starts[row + 1]! - tail.length);
     }
     for (const slot of slots) writeSlot(block, slot);
-    if (texts.length > 0) writeTexts(block, texts, ROW_AT + layout.shape.stride);
+    if (texts.length > 0) writeTexts(block, texts, fixed);
     for (const slot of slots) if (slot.column.validity !== undefined) markNulls(block, slot);
   }
   return Array.from({ length: batch.length }, (_, row) => bytes.subarray(starts[row], starts[row + 1]));
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 interface Block {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   /** Where each row's entry starts, and then where they end. */
   readonly starts: Uint32Array;
+  /** Where in each the section of its row begins. */
+  readonly sectionAt: number;
+  readonly tail: Uint8Array;
   readonly from: number;
   readonly to: number;
 }
 
-function slotsOf({ view, offsets, shape }: RowLayout, batch: Batch): Slot[] {
+function slotsOf({ view, offsets, shape }: RowLayout, batch: Batch, rowAt: number): Slot[] {
   return Object.keys(view.features).map((name, index) => {
     const found = columnOf(batch, name);
     return {
       column: found.type === "dictionary" ? column("utf8", toArray(found)) : found,
-      at: ROW_AT + shape.valuesAt + offsets[index]!,
+      at: rowAt + shape.valuesAt + offsets[index]!,
       bit: shape.inputs + index,
       width: offsets[index + 1]! - offsets[index]!,
     };
@@ -88,11 +99,12 @@ const isNullAt = ({ validity }: Column, row: number): boolean =>
 const lengthAt = (text: BytesColumn, row: number): number =>
   isNullAt(text, row) ? 0 : text.offsets[row + 1]! - text.offsets[row]!;
 
-/** What stands before each entry's row. */
-function templateOf(layout: RowLayout, head: { readonly floorUs: number; readonly generation: number }): Uint8Array {
+/** An entry without texts, of which all but the row holds for each. */
+function templateOf(layout: RowLayout, { floorUs, generation, progress }: PlainHead): Uint8Array {
   const row = { key: "", timeUs: 0, createdUs: null, inputs: [], values: [] };
-  const section = encodeSection(layout, { ...NO_ROWS, ...head, rows: [row] });
-  return withSection(undefined, layout.mark, section)!.slice(0, ROW_AT);
+  const section = encodeSection(layout, { ...NO_ROWS, floorUs, generation, rows: [row] });
+  const entry = withSection(undefined, layout.mark, section)!;
+  return progress === undefined ? entry : withSection(entry, progress.mark, progress.bytes)!;
 }
 
 /** What stands in a row before its features. */
@@ -138,7 +150,11 @@ function writeSlot({ view, starts, from, to }: Block, { column: { type, values }
 }
 
 /** Puts the texts behind each row, and says where. */
-function writeTexts({ bytes, view, starts, from, to }: Block, texts: readonly Slot[], textsAt: number): void {
+function writeTexts(
+  { bytes, view, starts, sectionAt, tail, from, to }: Block,
+  texts: readonly Slot[],
+  textsAt: number,
+): void {
   for (let row = from; row < to; row++) {
     const start = starts[row]!;
     let length = 0;
@@ -150,19 +166,23 @@ function writeTexts({ bytes, view, starts, from, to }: Block, texts: readonly Sl
       bytes.set(values.subarray(offsets[row], offsets[row]! + size), start + textsAt + length);
       length += size;
     }
-    view.setUint32(start + SECTION_LENGTH_AT, starts[row + 1]! - start - FIRST_SECTION, true);
-    view.setUint32(start + FIRST_SECTION + TEXT_BYTES_AT, length, true);
+    const end = textsAt + length;
+    view.setUint32(start + SECTION_LENGTH_AT, end - sectionAt, true);
+    view.setUint32(start + sectionAt + TEXT_BYTES_AT, length, true);
+    if (tail.length > 0) view.setUint32(start + SECOND_SECTION_AT, end, true);
   }
 }
 
 /** What lies under a null is no value. */
-function markNulls({ bytes, view, starts, from, to }: Block, { column: nullable, at, bit, width }: Slot): void {
-  const mask = ROW_AT + ROW_BYTES + (bit >> 3);
+function markNulls({ bytes, view, starts, sectionAt, from, to }: Block, slot: Slot): void {
+  const { column: nullable, at, bit, width } = slot;
+  const rowAt = sectionAt + SECTION_BYTES;
+  const mask = rowAt + ROW_BYTES + (bit >> 3);
   for (let row = from; row < to; row++) {
     if (!isNullAt(nullable, row)) continue;
     const start = starts[row]!;
     bytes.fill(0, start + at, start + at + width);
     view.setUint8(start + mask, view.getUint8(start + mask) | (1 << (bit & 7)));
-    view.setUint8(start + ROW_AT + 24, view.getUint8(start + ROW_AT + 24) | HAS_NULLS);
+    view.setUint8(start + rowAt + 24, view.getUint8(start + rowAt + 24) | HAS_NULLS);
   }
 }

@@ -4,9 +4,10 @@ import type { CallOptions, IdSource } from "@millwright/contracts";
 import type { FeatureView } from "../definition/definition.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { IngestTarget } from "../ingestion/ingest.ts";
+import type { OnlineMark } from "./online-store.ts";
 import { onlineRows } from "./online-rows.ts";
 import type { Online } from "./online.ts";
-import { openPutJournal, PUTS_FOLDER, type PutJournal } from "./put-journal.ts";
+import { openPutJournal, PUTS_FOLDER, type PutJournal, recoverJournals } from "./put-journal.ts";
 import type { PutRows } from "./put-rows.ts";
 
 /** The journals of a store's views. */
@@ -14,6 +15,8 @@ export interface Journals {
   of(view: FeatureView): Promise<PutJournal>;
   /** Writes what is in the journal of a view, or in all, to the history. */
   flush(view: FeatureView | undefined, options: CallOptions): Promise<void>;
+  /** Writes what processes that died since left in journals of a view to the history. */
+  recover(view: FeatureView): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,6 +53,10 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
       const wanted = view === undefined ? [...journals.values()] : [journals.get(view.id)];
       for (const journal of wanted) await (await journal)?.flush({ signal });
     },
+    async recover(view) {
+      const target = await options.targetOf(view);
+      await recoverJournals(target, (rows, mark) => recoverRows(options, view, rows, mark));
+    },
     async close() {
       for (const opened of journals.values()) {
         const journal = await opened;
@@ -63,17 +70,22 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
   };
 }
 
-async function openJournal(
-  { targetOf, ids, online, hasOnline }: JournalsOptions,
-  view: FeatureView,
-): Promise<PutJournal> {
-  return await openPutJournal(await targetOf(view), {
-    newId: () => ids.next(),
-    async recover(rows, mark) {
-      if (hasOnline && !(await online.isMarked(view, mark)))
-        await online.add(view, rowsOf(view, rows), undefined, mark);
-    },
+async function openJournal(options: JournalsOptions, view: FeatureView): Promise<PutJournal> {
+  return await openPutJournal(await options.targetOf(view), {
+    newId: () => options.ids.next(),
+    recover: (rows, mark) => recoverRows(options, view, rows, mark),
   });
+}
+
+async function recoverRows(
+  { source, online, hasOnline }: JournalsOptions,
+  view: FeatureView,
+  rows: PutRows,
+  mark: OnlineMark,
+): Promise<void> {
+  if (!hasOnline || (await online.isMarked(view, mark))) return;
+  const left = rowsOf(view, rows).filter(({ key, timeUs }) => timeUs > source.forgotten.untilUs(view, key));
+  await online.add(view, left, undefined, mark);
 }
 
 /** Rows as they are kept online. */

@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { open, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
@@ -108,6 +109,46 @@ function createLogFile(path: string, handle: FileHandle, start: number, toDisk: 
       await handle.close();
     },
   };
+}
+
+/**
+ * The whole records of a file from a place on, without waiting, while another process may append to it. What ends the file half written is left out.
+ * @returns the payloads, and where the next record will begin; undefined where there is no file.
+ */
+export function readRecordsNow(
+  path: string,
+  from: number,
+): { readonly payloads: readonly Uint8Array[]; readonly end: number } | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(descriptor).size - from));
+    let filled = 0;
+    for (let read = 1; read > 0 && filled < bytes.length; filled += read) {
+      read = readSync(descriptor, bytes, filled, bytes.length - filled, from + filled);
+    }
+    return wholeRecords(bytes.subarray(0, filled), from);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function wholeRecords(bytes: Buffer, from: number): { readonly payloads: readonly Uint8Array[]; readonly end: number } {
+  const payloads: Uint8Array[] = [];
+  let at = 0;
+  while (at + HEADER_BYTES <= bytes.length) {
+    const end = at + HEADER_BYTES + bytes.readUInt32LE(at);
+    const payload = bytes.subarray(at + HEADER_BYTES, end);
+    if (end > bytes.length || headerOf(payload).readUInt32LE(4) !== bytes.readUInt32LE(at + 4)) break;
+    payloads.push(payload);
+    at = end;
+  }
+  return { payloads, end: from + at };
 }
 
 function headerOf(payload: Uint8Array): Buffer {

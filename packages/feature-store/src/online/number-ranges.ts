@@ -36,3 +36,7 @@ export function rangesOfBoth(ranges: NumberRanges, added: NumberRanges): NumberR
 /** All numbers of the ranges. */
 export const numbersIn = (ranges: NumberRanges): number[] =>
   ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, step) => first + step));
+
+/** Whether all numbers of the second are in the first. */
+export const rangesCover = (ranges: NumberRanges, others: NumberRanges): boolean =>
+  others.every(([first, last]) => ranges.some(([from, to]) => from <= first && last <= to));

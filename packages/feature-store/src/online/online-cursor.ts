@@ -7,6 +7,8 @@ import type { OnlineCursorRecord, OnlineMark, OnlineRecord } from "./online-stor
  * that they speak of, and gives them back to `take` in their order.
  */
 export interface OnlineCursor {
+  /** The batches that are online or need not be. */
+  readonly seen: NumberRanges;
   /** Takes note of a record; those of other kinds say nothing to it. */
   take(record: OnlineRecord): void;
   /** Takes a mark back that could not be kept. */
@@ -65,6 +67,9 @@ export function createOnlineCursor(): OnlineCursor {
   let known: OnlineCursorRecord | undefined;
   const seen = (): NumberRanges => known?.seenBatches ?? [];
   return {
+    get seen() {
+      return seen();
+    },
     take(record) {
       if ("markedBatch" in record) marks.add(record);
       if (!("seenBatches" in record)) return;

@@ -1,6 +1,7 @@
 import type { CallOptions, FeatureRequest, FeatureVectors } from "@millwright/contracts";
 import type { FeatureView } from "../definition/definition.ts";
 import type { HistoryBatch } from "../history/history-log.ts";
+import type { Unpurged } from "../keyed/keyed-store.ts";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { OnlineMark, OnlineRow } from "./online-store.ts";
 import type { OnlineReading } from "./online-view.ts";
@@ -10,6 +11,8 @@ export interface PushResult {
   readonly rows: number;
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
+  /** Rows left out because their entity was forgotten after they happened; absent where there are none. */
+  readonly forgottenRows?: number | undefined;
   /** Rows that came later than `latenessMs` behind the newest row there was before. They count where windows still reach, but answers given may have missed them. */
   readonly lateRows: number;
   /** UTC milliseconds: the newest row's event time less `latenessMs`; undefined without rows. No answer for a time up to it changes, except by late rows. */
@@ -43,10 +46,11 @@ export interface MaterializeResult {
 /** How rows stand to those that were there before them. */
 export type Arrival = Pick<PushResult, "lateRows" | "watermarkMs">;
 
-/** What is done to an entity: it gets a row, loses all of them, or stays as it is. */
+/** What is done to an entity: it gets a row, loses all that it had, both, or stays as it is. */
 export interface OnlineChange {
   readonly row?: OnlineRow | undefined;
-  readonly removes?: boolean | undefined;
+  /** It loses the rows it had: when that was, in microseconds. */
+  readonly removedUs?: number | undefined;
 }
 
 export interface ChangeOptions extends CallOptions {
@@ -101,6 +105,8 @@ export interface Online {
   catchUp(view: FeatureView, options: CatchUpOptions): Promise<Loaded>;
   /** Takes away all that is kept of an entity. @returns what it stood under: the view, or the group of all its views; undefined where there was nothing. */
   forget(view: FeatureView, key: string, options: CallOptions): Promise<string | undefined>;
+  /** Takes what is left of a forgotten entity out of files. @returns what may still be there. */
+  purge(view: FeatureView, key: string, options: CallOptions): Promise<readonly Unpurged[]>;
   /** Waits for writes that go on in the background. */
   settle(): Promise<void>;
 }

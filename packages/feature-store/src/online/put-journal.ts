@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Batch, type CallOptions, type Schema, hasCode } from "@millwright/contracts";
@@ -26,7 +27,7 @@ export interface PutJournal {
 
 /** The folder below a view's that holds a folder a journal. */
 export const PUTS_FOLDER = "_puts";
-const LOG = "rows.log";
+export const LOG = "rows.log";
 
 interface OpenLog {
   readonly id: string;
@@ -37,7 +38,8 @@ interface OpenLog {
   calls: number;
 }
 
-const batchOf = (id: string): string => `puts/${id}`;
+/** The id of the batch that a journal's rows become. */
+export const batchOf = (id: string): string => `puts/${id}`;
 const markOf = (id: string, call: number): OnlineMark => ({ markedBatch: batchOf(id), calls: [[call, call]] });
 
 /**
@@ -51,6 +53,15 @@ export async function openPutJournal(
     recover,
   }: { readonly newId: () => string; readonly recover: (rows: PutRows, mark: OnlineMark) => Promise<void> },
 ): Promise<PutJournal> {
+  await recoverJournals(target, recover);
+  return createJournal(target, join(target.log.directory, PUTS_FOLDER), newId);
+}
+
+/** Brings what processes that died left in the journals of a view into the history. @param recover As in `openPutJournal`. */
+export async function recoverJournals(
+  target: IngestTarget,
+  recover: (rows: PutRows, mark: OnlineMark) => Promise<void>,
+): Promise<void> {
   const root = join(target.log.directory, PUTS_FOLDER);
   for (const id of await readdir(root).catch(() => [])) {
     const left = await openLeft(root, id);
@@ -61,7 +72,6 @@ export async function openPutJournal(
     }
     await writeOut(target, left);
   }
-  return createJournal(target, root, newId);
 }
 
 function createJournal(target: IngestTarget, root: string, newId: () => string): PutJournal {
@@ -125,10 +135,14 @@ async function openNew(root: string, id: string): Promise<OpenLog> {
 
 /** @returns undefined where another process is at work with it, or is just bringing it into the history. */
 async function openLeft(root: string, id: string): Promise<OpenLog | undefined> {
+  // A folder without a log is one that its process is just making, and has claimed before there is a log.
+  if (!existsSync(join(root, id, LOG))) return undefined;
   try {
     return await openNew(root, id);
   } catch (error) {
     if (hasCode(error, "FEATURE_STORE_LOG_LOCKED")) return undefined;
+    // Its process has just written it out.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -144,7 +158,8 @@ async function writeOut(target: IngestTarget, log: OpenLog, signal?: AbortSignal
   await ingestPuts(target, online, batchOf(log.id), signal);
   await ingestPuts(target, offline, `${batchOf(log.id)}/history`, signal);
   await log.file.close();
-  await rm(log.directory, { recursive: true, force: true });
+  // Another process may look into it at this moment.
+  await rm(log.directory, { recursive: true, force: true, maxRetries: 5 });
   await log.unlock();
 }
 

@@ -55,6 +55,7 @@ export function longestTtl(view: FeatureView, { batch, expiresUs }: PutRows): nu
   const times = toArray(batch.columns[view.eventTime]!);
   return Math.max(0, ...expiresUs.map((us, row) => (us === null ? 0 : (us - Number(times[row])) / 1000)));
 }
+
 interface RowsText {
   readonly writtenUs: number;
   readonly columns: Readonly<Record<string, readonly ValueText[]>>;
@@ -83,6 +84,7 @@ export function encodeRows(view: FeatureView, rows: PutRows, call: number): Uint
   return Buffer.from(JSON.stringify(text));
 }
 
+/** Rows as they stand in a journal. A record that holds none is call −1. */
 export function decodeRows(view: FeatureView, payload: Uint8Array): PutRows & { readonly call: number } {
   const { columns, ...rest } = JSON.parse(Buffer.from(payload).toString("utf8")) as Partial<RowsText>;
   // The first record of a log says its format, and holds no rows.

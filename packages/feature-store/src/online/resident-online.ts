@@ -8,6 +8,7 @@ import {
 } from "@millwright/contracts";
 import { catchUp, type CatchUpTarget } from "./catch-up.ts";
 import type { FeatureView } from "../definition/definition.ts";
+import type { Unpurged } from "../keyed/keyed-store.ts";
 import type { FeatureService } from "../definition/service-definition.ts";
 import type { HistorySource } from "../history/history-sql.ts";
 import type { Arrival, CatchUpOptions, ChangeOptions, Loaded, Online, OnlineChange, ReloadOptions } from "./online.ts";
@@ -114,7 +115,7 @@ class ResidentOnline implements Online {
       signal?.throwIfAborted();
       const change = decide(held.state.newest(key));
       const mark = await before(change);
-      const records: OnlineRecord[] = change.removes === true ? [{ removedKey: key }] : [];
+      const records: OnlineRecord[] = change.removedUs !== undefined ? [{ removedKey: key }] : [];
       if (change.row !== undefined) records.push(change.row);
       if (mark !== undefined) records.push(mark);
       await marked(held, mark, () => this.#append(view, held, records));
@@ -193,6 +194,11 @@ class ResidentOnline implements Online {
         return held.state.size < before ? view.id : undefined;
       }, signal),
     );
+  }
+
+  /** What was appended went with the files that `forget` wrote anew. */
+  async purge(): Promise<readonly Unpurged[]> {
+    return [];
   }
 
   async settle(): Promise<void> {

@@ -20,6 +20,8 @@ export interface PutResult {
   readonly newest: number;
   /** Rows left out, for a null key or a null event time. */
   readonly skippedRows: number;
+  /** Rows left out because their entity was forgotten after they happened; absent where there are none. */
+  readonly forgottenRows?: number | undefined;
 }
 
 export interface UpdateOptions extends CallOptions {

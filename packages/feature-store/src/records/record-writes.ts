@@ -117,9 +117,9 @@ export async function deleteRecord(
     const isLater = newest === undefined || timeUs > newest.timeUs;
     if (hard && !isLater) throw deleteOutdated(view.name, timeUs / 1000, newest.timeUs / 1000);
     // Windows leave out what is before a delete, however late that comes: it stands online as in the history.
-    if (hasWindows) return hard ? { removes: true, row: marker } : { row: marker };
+    if (hasWindows) return hard ? { removedUs: timeUs, row: marker } : { row: marker };
     if (!isLater) return {};
-    return hard ? { removes: true } : { row: marker };
+    return hard ? { removedUs: timeUs } : { row: marker };
   };
   await online.change(view, key, { decide, before: mark, signal });
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type CallOptions, type Dataset, type DatasetRef, type Digest, hasCode } from "@millwright/contracts";
 import { datasetOf } from "@millwright/data";
 import { digestOf, type FeatureView } from "../definition/definition.ts";
+import { notePath } from "../erasure/known-paths.ts";
 import { type FeatureService } from "../definition/service-definition.ts";
 import { leakage, pinDiffers } from "../errors.ts";
 import type { HistoryBatch } from "../history/history-log.ts";
@@ -107,6 +108,7 @@ async function trainingFile(
 ): Promise<Dataset> {
   const path = options.path ?? (await defaultPath(source, service, options, batches));
   const made = options.path === undefined ? await scanWhole(source, path, options) : undefined;
+  if (options.path !== undefined) await notePath(await datasetsFolder(source), path);
   return made ?? (await writeTrainingSet(source, service, options, { path, batches: numbersOf(batches) }));
 }
 
@@ -173,6 +175,7 @@ export async function replayTrainingSet(
   }
   const write = async (): Promise<Dataset> => {
     const target = path ?? (await defaultPath(source, service, options, pinned));
+    if (path !== undefined) await notePath(await datasetsFolder(source), path);
     return await writeTrainingSet(source, service, options, { path: target, batches: numbersOf(pinned) });
   };
   const dataset = await write().catch((error: unknown) => {

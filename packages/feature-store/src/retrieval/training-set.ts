@@ -193,6 +193,8 @@ async function segmentsOf(
   batches: BatchNumbers,
 ): Promise<readonly SegmentReader[] | undefined> {
   if (engine === "asof" || asKnown !== undefined || !hasOnlyFeatures(view)) return undefined;
+  // Rows of an entity that another process forgot may be in memory here.
+  if (source.forgotten.hasNews()) source.segments.clear();
   const load = engine === "segments" ? "now" : "again";
   return await source.segments.find(source, view, { batches: batches[view.id] ?? new Set(), load, signal });
 }
