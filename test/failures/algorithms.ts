@@ -10,12 +10,18 @@ const town = column(
 );
 const y = x.map((value) => (value > 8 ? 1 : 0));
 const train = datasetOf([batchOf({ x, town, y, w: x })]);
-/** A fit that a wrong number would let go on for long is given up by its caller. */
-const soon = (): AbortSignal => {
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(ofTheCaller), 250).unref();
-  return controller.signal;
-};
+const signal = new AbortController().signal;
+/** A fit that a wrong number would let go on for long is given up by its caller; the first call, the good one, has all the time it needs. */
+function patience(): () => AbortSignal {
+  let isFirst = true;
+  return () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(ofTheCaller), isFirst ? 20_000 : 250).unref();
+    isFirst = false;
+    return controller.signal;
+  };
+}
+const [forTrees, forLinear] = [patience(), patience()];
 const base = { label: "y", task: "binary" } as const;
 
 export async function openTable(folder: string): Promise<FailureTable> {
@@ -27,7 +33,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       fitGbdt: well(
         algorithms.fitGbdt,
-        () => [train, { ...options, validation: train, earlyStopping: 2, seed: 1, signal: soon() }],
+        () => [train, { ...options, validation: train, earlyStopping: 2, seed: 1, signal: forTrees() }],
         {
           ALGORITHMS_COLUMN_UNFIT: () => algorithms.fitGbdt(train, { ...base, monotone: { town: 1 } }),
           ALGORITHMS_LABEL_UNFIT: () => algorithms.fitGbdt(train, { ...base, label: "x" }),
@@ -52,7 +58,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
             l1: 0.1,
             l2: 0.5,
             maxIterations: 30,
-            signal: soon(),
+            signal: forLinear(),
           },
         ],
         {
@@ -65,7 +71,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ),
       packFitted: well(
         algorithms.packFitted,
-        () => [fresh(), fitted, { name: "late", train, validation: train, output: "late", signal: soon() }],
+        () => [fresh(), fitted, { name: "late", train, validation: train, output: "late", signal }],
         {
           MODEL_TREES_INVALID: () =>
             algorithms.packFitted(
