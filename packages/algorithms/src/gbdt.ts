@@ -89,7 +89,7 @@ function createBooster(
     gradients: { gradient: new Float64Array(rows), hessian: isCurved ? new Float64Array(rows) : undefined },
     rules: rulesOf(options, monotone, binnings),
     space: {
-      pool: createHistogramPool(train.binned.offsets[binnings.length] as number),
+      pool: createHistogramPool(train.binned.offsets),
       order: new Int32Array(rows),
       spare: new Int32Array(rows),
       ordered: { gradient: new Float64Array(rows), hessian: new Float64Array(isCurved ? rows : 0) },
@@ -100,11 +100,11 @@ function createBooster(
 
 function scored(table: Table, binnings: readonly Binning[], base: number): Scored {
   const { rows, features } = table;
-  const bins = new Uint8Array(rows * features.length);
+  const bins = features.map(() => new Uint8Array(rows));
   const offsets = new Int32Array(features.length + 1);
   for (const [index, feature] of features.entries()) {
     const binning = binnings[index] as Binning;
-    writeBins(feature, binning, bins.subarray(index * rows, (index + 1) * rows));
+    writeBins(feature, binning, bins[index] as Uint8Array);
     offsets[index + 1] = (offsets[index] as number) + binning.bins;
   }
   return { table, binned: { rows, bins, offsets }, sums: new Float64Array(rows).fill(base) };
@@ -205,12 +205,16 @@ function addToSums(nodes: readonly BinnedNode[], { binned, sums }: Scored): void
   const routes = nodes.map((node) =>
     node.kind === "leaf"
       ? { value: node.value }
-      : { at: node.split.column * binned.rows, isLeft: leftBins(node.split, 255), left: node.left, right: node.right },
+      : {
+          bins: binned.bins[node.split.column]!,
+          isLeft: leftBins(node.split, 255),
+          left: node.left,
+          right: node.right,
+        },
   );
   for (let row = 0; row < sums.length; row += 1) {
     let route = routes[0]!;
-    while (route.isLeft !== undefined)
-      route = routes[route.isLeft[binned.bins[route.at + row]!] === 1 ? route.left : route.right]!;
+    while (route.isLeft !== undefined) route = routes[route.isLeft[route.bins[row]!] === 1 ? route.left : route.right]!;
     sums[row]! += route.value;
   }
 }

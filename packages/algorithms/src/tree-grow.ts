@@ -125,8 +125,8 @@ function fill(node: OpenNode, { table, gradients, columns, space }: Growing): vo
   fillHistogram(node.histogram, table, columns, rows, gradients.hessian !== undefined);
 }
 
-function search(node: OpenNode, { table, columns, rules, space }: Growing): void {
-  if (node.histogram !== undefined) node.split = bestSplit(node.histogram, table.offsets, columns, node, rules);
+function search(node: OpenNode, { columns, rules, space }: Growing): void {
+  if (node.histogram !== undefined) node.split = bestSplit(node.histogram, columns, node, rules);
   if (node.split === undefined) release(node, space);
 }
 
@@ -197,7 +197,7 @@ function rangesOf(node: NodeSums, split: Split, { monotone, l2 }: GrowRules): re
 
 /** Puts the rows that go left first, each side in the order it had. @returns where the right side begins. */
 function partition(table: BinnedRows, split: Split, { start, end }: OpenNode, { order, spare }: GrowSpace): number {
-  const bins = table.bins.subarray(split.column * table.rows, (split.column + 1) * table.rows);
+  const bins = table.bins[split.column] as Uint8Array;
   const isLeft = leftBins(split, (table.offsets[split.column + 1] as number) - (table.offsets[split.column] as number));
   let left = start;
   let right = 0;

@@ -3,13 +3,15 @@ export interface Histogram {
   /** Gradient and Hessian in turns. */
   readonly sums: Float64Array;
   readonly counts: Int32Array;
+  /** Views of each column's part: made once, since views are dear beside small nodes. */
+  readonly parts: readonly { readonly sums: Float64Array; readonly counts: Int32Array }[];
 }
 
 /** A table in bins. */
 export interface BinnedRows {
   readonly rows: number;
-  /** Column after column. */
-  readonly bins: Uint8Array;
+  /** One array a column. */
+  readonly bins: readonly Uint8Array[];
   /** Where each column's bins begin in a histogram; and, last, how many there are. */
   readonly offsets: Int32Array;
 }
@@ -28,18 +30,30 @@ export interface HistogramPool {
   give(histogram: Histogram): void;
 }
 
-export function createHistogramPool(bins: number): HistogramPool {
+/** @param offsets As those of the table. */
+export function createHistogramPool(offsets: Int32Array): HistogramPool {
   const free: Histogram[] = [];
   return {
     take() {
       const held = free.pop();
-      if (held === undefined) return { sums: new Float64Array(bins * 2), counts: new Int32Array(bins) };
+      if (held === undefined) return makeHistogram(offsets);
       held.sums.fill(0);
       held.counts.fill(0);
       return held;
     },
     give: (histogram) => void free.push(histogram),
   };
+}
+
+function makeHistogram(offsets: Int32Array): Histogram {
+  const bins = offsets[offsets.length - 1] as number;
+  const sums = new Float64Array(bins * 2);
+  const counts = new Int32Array(bins);
+  const parts = Array.from({ length: offsets.length - 1 }, (_, column) => {
+    const [from, to] = [offsets[column] as number, offsets[column + 1] as number];
+    return { sums: sums.subarray(from * 2, to * 2), counts: counts.subarray(from, to) };
+  });
+  return { sums, counts, parts };
 }
 
 /** Rows of a node: `order[start .. end)`, with their gradients at the same places of `ordered`. */
@@ -75,13 +89,8 @@ export function fillHistogram(
   isCurved: boolean,
 ): void {
   const parts = Array.from(columns, (column): ColumnSums => {
-    const from = table.offsets[column] as number;
-    const to = table.offsets[column + 1] as number;
-    return {
-      bins: table.bins.subarray(column * table.rows, (column + 1) * table.rows),
-      sums: histogram.sums.subarray(from * 2, to * 2),
-      counts: histogram.counts.subarray(from, to),
-    };
+    const { sums, counts } = histogram.parts[column]!;
+    return { bins: table.bins[column] as Uint8Array, sums, counts };
   });
   if (!isCurved) {
     for (const part of parts) addPlain(part.sums, part.counts, part.bins, node);

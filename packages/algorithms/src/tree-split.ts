@@ -69,7 +69,6 @@ interface Search {
 /** The split of largest gain, the earlier column and bin where two are equal; undefined where none fulfils the rules. */
 export function bestSplit(
   histogram: Histogram,
-  offsets: Int32Array,
   columns: Int32Array,
   node: NodeSums,
   rules: SplitRules,
@@ -78,11 +77,10 @@ export function bestSplit(
   let best = own + Math.max(rules.minGain, 1e-12 * Math.abs(own));
   let found: Split | undefined;
   for (const column of columns) {
-    const from = offsets[column] as number;
-    const to = offsets[column + 1] as number;
+    const { sums, counts } = histogram.parts[column]!;
     const search: Search = {
-      sums: histogram.sums.subarray(from * 2, to * 2),
-      counts: histogram.counts.subarray(from, to),
+      sums,
+      counts,
       node,
       rules,
       column,
