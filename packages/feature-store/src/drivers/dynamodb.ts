@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type CallOptions, closed } from "@millwright/contracts";
+import type { CallOptions } from "@millwright/contracts";
 import {
   calling,
   type AwsFailure,
@@ -11,13 +11,8 @@ import {
 import { readPlaces, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
 import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../keyed/dynamodb-items.ts";
 import { onlineRefused } from "../keyed/keyed-errors.ts";
-import {
-  notSynchronous,
-  type KeyedChange,
-  type KeyedEntry,
-  type KeyedOnlineStore,
-  type Unpurged,
-} from "../keyed/keyed-store.ts";
+import { type KeyedChange, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
+import { createRemoteStore } from "../keyed/remote-store.ts";
 import { type OptimisticPart, updateOptimistically } from "../keyed/optimistic-update.ts";
 import { sideBySide } from "../keyed/side-by-side.ts";
 
@@ -68,12 +63,6 @@ const BACKUPS: Unpurged = {
 };
 
 function createStore(at: DynamoDbTable, buckets: number): KeyedOnlineStore {
-  const underway = new Set<Promise<unknown>>();
-  let isClosed = false;
-  const check = (signal?: AbortSignal): void => {
-    signal?.throwIfAborted();
-    if (isClosed) throw closed("The online store");
-  };
   const readKeys = async (group: string, keys: readonly string[], signal?: AbortSignal) => {
     const places = keys.map((key) => placeOf(group, key, buckets));
     const found = await readPlaces(at, places, signal);
@@ -84,46 +73,24 @@ function createStore(at: DynamoDbTable, buckets: number): KeyedOnlineStore {
     });
     return byKey;
   };
-  return {
-    capabilities: { durable: true, shared: true, synchronous: false },
+  return createRemoteStore({
+    durable: true,
+    rest: BACKUPS,
     async read(group, keys, { signal } = {}) {
-      check(signal);
       const found = await readKeys(group, [...new Set(keys)], signal);
       // Who asks twice gets two copies.
       return keys.map((key) => (found.has(key) ? new Uint8Array(found.get(key)!.bytes) : undefined));
     },
-    readNow() {
-      throw notSynchronous();
-    },
-    async update(group, keys, change, { signal } = {}) {
-      check(signal);
-      const updating = updateEntries(at, { group, buckets, readKeys }, keys, change, signal);
-      underway.add(updating);
-      try {
-        await updating;
-      } finally {
-        underway.delete(updating);
-      }
-    },
-    async *scan(group, { signal } = {}) {
+    update: (group, keys, change, { signal } = {}) =>
+      updateEntries(at, { group, buckets, readKeys }, keys, change, signal),
+    async *scan(group, signal) {
       for (let bucket = 0; bucket < buckets; bucket++) {
         for await (const items of queryPages(at, partitionOf(group, bucket), signal)) {
-          check(signal);
-          const page = await entriesOf(at, items, signal);
-          if (page.length > 0) yield page;
+          yield await entriesOf(at, items, signal);
         }
-        check(signal);
       }
     },
-    async purge(_group, _key, { signal } = {}) {
-      check(signal);
-      return [BACKUPS];
-    },
-    async [Symbol.asyncDispose]() {
-      isClosed = true;
-      await Promise.allSettled(underway);
-    },
-  };
+  });
 }
 
 interface Group {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { abortable, type CallOptions, closed } from "@millwright/contracts";
-import { notSynchronous, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
+import { abortable, type CallOptions } from "@millwright/contracts";
+import type { KeyedEntry, KeyedOnlineStore, Unpurged } from "../keyed/keyed-store.ts";
+import { createRemoteStore } from "../keyed/remote-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
@@ -69,58 +70,32 @@ const SERVER_FILES: Unpurged = {
 };
 
 function createStore(rows: Rows, durable: boolean): KeyedOnlineStore {
-  const underway = new Set<Promise<unknown>>();
-  let isClosed = false;
-  const check = (signal?: AbortSignal): void => {
-    signal?.throwIfAborted();
-    if (isClosed) throw closed("The online store");
-  };
-  return {
-    capabilities: { durable, shared: true, synchronous: false },
+  return createRemoteStore({
+    durable,
+    rest: SERVER_FILES,
     async read(group, keys, { signal } = {}) {
-      check(signal);
       const parts = partsOf([...new Set(keys)]);
       const found = await abortable(Promise.all(parts.map((part) => rows.read(group, part))), signal);
       return bytesOf(keys, new Map(found.flatMap((part) => [...part])));
     },
-    readNow() {
-      throw notSynchronous();
-    },
     async update(group, keys, change, { signal } = {}) {
-      check(signal);
       const split = (distinct: readonly string[]): OptimisticPart<Kept>[] =>
         partsOf(distinct).map((part) => ({
           keys: part,
           read: () => rows.read(group, part),
           write: (changes) => rows.replace(group, changes),
         }));
-      const updating = updateOptimistically(keys, change, { split, signal });
-      underway.add(updating);
-      try {
-        await updating;
-      } finally {
-        underway.delete(updating);
-      }
+      await updateOptimistically(keys, change, { split, signal });
     },
-    async *scan(group, { signal } = {}) {
+    async *scan(group, signal) {
       for (let after: Uint8Array | undefined; ;) {
-        check(signal);
         const page = await abortable(rows.page(group, after), signal);
-        check(signal);
-        if (page.entries.length > 0) yield page.entries;
+        yield page.entries;
         if (page.entries.length < STATEMENT_ENTRIES) return;
         after = page.last;
       }
     },
-    async purge(_group, _key, { signal } = {}) {
-      check(signal);
-      return [SERVER_FILES];
-    },
-    async [Symbol.asyncDispose]() {
-      isClosed = true;
-      await Promise.allSettled(underway);
-    },
-  };
+  });
 }
 
 /** The bytes of each key; who asks twice gets two copies. */

@@ -1,13 +1,8 @@
 import { createHash } from "node:crypto";
-import { abortable, type CallOptions, closed } from "@millwright/contracts";
+import { abortable, type CallOptions } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
-import {
-  notSynchronous,
-  type KeyedChange,
-  type KeyedEntry,
-  type KeyedOnlineStore,
-  type Unpurged,
-} from "../keyed/keyed-store.ts";
+import { type KeyedChange, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
+import { createRemoteStore } from "../keyed/remote-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
@@ -84,16 +79,10 @@ interface Place {
 }
 
 function createStore(place: Place, durable: boolean): KeyedOnlineStore {
-  const underway = new Set<Promise<unknown>>();
-  let isClosed = false;
-  const check = (signal?: AbortSignal): void => {
-    signal?.throwIfAborted();
-    if (isClosed) throw closed("The online store");
-  };
-  return {
-    capabilities: { durable, shared: true, synchronous: false },
-    async read(group, keys, { signal } = {}) {
-      check(signal);
+  return createRemoteStore({
+    durable,
+    rest: SERVER_FILES,
+    async read(group, keys) {
       const found: (Uint8Array | undefined)[] = keys.map(() => undefined);
       const readPart = async ({ hash, indexes }: Part): Promise<void> => {
         const values = await readFields(place.commands, hash, keysAt(keys, indexes));
@@ -102,39 +91,19 @@ function createStore(place: Place, durable: boolean): KeyedOnlineStore {
       await Promise.all(partsOf(place, group, keys).map(readPart));
       return found;
     },
-    readNow() {
-      throw notSynchronous();
-    },
     async update(group, keys, change, { signal } = {}) {
-      check(signal);
-      const updating = updateKeys(place, group, keys, change, signal).catch((error: unknown) => {
-        throw onlineFailure(`the Redis keys "${place.prefix}*"`, error);
-      });
-      underway.add(updating);
       try {
-        await updating;
-      } finally {
-        underway.delete(updating);
+        await updateKeys(place, group, keys, change, signal);
+      } catch (error) {
+        throw onlineFailure(`the Redis keys "${place.prefix}*"`, error);
       }
     },
-    async *scan(group, { signal } = {}) {
+    async *scan(group) {
       for (let bucket = 0; bucket < place.buckets; bucket++) {
-        for await (const page of scanHash(place.commands, hashName(place, group, bucket))) {
-          check(signal);
-          yield page;
-        }
-        check(signal);
+        yield* scanHash(place.commands, hashName(place, group, bucket));
       }
     },
-    async purge(_group, _key, { signal } = {}) {
-      check(signal);
-      return [SERVER_FILES];
-    },
-    async [Symbol.asyncDispose]() {
-      isClosed = true;
-      await Promise.allSettled(underway);
-    },
-  };
+  });
 }
 
 /** Keys that one command asks for: those of one hash. */
