@@ -15,12 +15,42 @@ const fitted = await fitTransforms(
   datasetOf([cities]),
 );
 const hashed = await fitTransforms([{ kind: "hash", column: "city", buckets: 4 }], datasetOf([cities]));
+const trees = {
+  formatVersion: 1 as const,
+  features: [{ name: "km", kind: "number" as const }],
+  base: 0.5,
+  link: "logistic" as const,
+  trees: [
+    [
+      { feature: 0, threshold: 1.5, missingLeft: true, left: 1, right: 2, rows: 2, gain: 1 },
+      { value: 1, rows: 1 },
+      { value: -1, rows: 1 },
+    ],
+  ],
+};
+const line = {
+  formatVersion: 1 as const,
+  features: ["km"],
+  coefficients: [[0.5]],
+  intercepts: [1],
+  link: "logistic" as const,
+};
 const signal = new AbortController().signal;
 
 export async function openTable(folder: string): Promise<FailureTable> {
   let count = 0;
   const fresh = (): string => `${folder}/packed/${(count += 1)}`;
   const packed = await model.packModel(`${folder}/late/1`, { name: "late", format: "dense", ...dense });
+  const treePackage = await model.packModel(fresh(), {
+    name: "trees",
+    format: "trees",
+    ...model.writeTreeModel(trees),
+  });
+  const linePackage = await model.packModel(fresh(), {
+    name: "line",
+    format: "linear",
+    ...model.writeLinearModel(line),
+  });
   const runtimes = [model.denseRuntime()];
   const opened = await model.loadModel(packed, runtimes);
   const { prediction } = await opened.predict({ features });
@@ -47,6 +77,32 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       writeDenseModel: well(model.writeDenseModel, () => [layers, { input: "features", output: "prediction" }], {
         MODEL_LAYERS_INVALID: () => model.writeDenseModel([{ ...layers[0]!, bias: [1, 2, 3] }]),
+      }),
+      writeTreeModel: well(model.writeTreeModel, () => [trees, { output: "late" }], {
+        MODEL_TREES_INVALID: () => model.writeTreeModel({ ...trees, features: [] }),
+      }),
+      compileTrees: well(model.compileTrees, () => [trees], {
+        MODEL_TREES_INVALID: () => model.compileTrees({ ...trees, base: Number.NaN }),
+      }),
+      ...methods("compileTrees()", () => model.compileTrees(trees), {
+        predict: [() => [[Float64Array.of(1, 2)], new Float64Array(2)]],
+      }),
+      treeRuntime: well(model.treeRuntime),
+      ...methods("treeRuntime()", () => model.treeRuntime(), {
+        load: [() => [treePackage.directory, treePackage.manifest, { signal }], {}, 30],
+      }),
+      writeLinearModel: well(model.writeLinearModel, () => [line, { output: "late" }], {
+        MODEL_LINEAR_INVALID: () => model.writeLinearModel({ ...line, features: [] }),
+      }),
+      compileLinear: well(model.compileLinear, () => [line], {
+        MODEL_LINEAR_INVALID: () => model.compileLinear({ ...line, intercepts: [Number.NaN] }),
+      }),
+      ...methods("compileLinear()", () => model.compileLinear(line), {
+        predict: [() => [[Float64Array.of(1, 2)], new Float64Array(2)]],
+      }),
+      linearRuntime: well(model.linearRuntime),
+      ...methods("linearRuntime()", () => model.linearRuntime(), {
+        load: [() => [linePackage.directory, linePackage.manifest, { signal }], {}, 30],
       }),
       goldenRequest: well(model.goldenRequest, () => [{ features }, { prediction }, 1e-6]),
       denseRuntime: well(model.denseRuntime),

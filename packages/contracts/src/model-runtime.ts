@@ -18,5 +18,7 @@ export interface LoadedModel {
   predict(inputs: Tensors, options?: CallOptions): Tensors | Promise<Tensors>;
   /** Bytes it holds outside the JavaScript heap or in large arrays. */
   readonly memoryBytes: number;
+  /** The text that stands for a missing value in inputs of texts. Absent where none may be missing. */
+  readonly missingText?: string | undefined;
   dispose(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import {
   asFloat64,
   assertTransformable,
   batchOf,
+  column,
   compileTransforms,
   isNull,
   parseTransforms,
@@ -31,8 +32,9 @@ export interface ColumnInputs {
   readonly columns: Schema | undefined;
   /** Throws `DATA_SCHEMA_MISMATCH`, `MODEL_BATCH_MISMATCH` unless batches of the schema can be turned into inputs. */
   check(schema: Schema): void;
-  batch(batch: Batch): Tensors;
-  row(values: RowValues): Tensors;
+  /** @param missingText What a null becomes in an input of texts; without it such a null is refused. */
+  batch(batch: Batch, missingText?: string): Tensors;
+  row(values: RowValues, missingText?: string): Tensors;
 }
 
 /**
@@ -97,9 +99,9 @@ function transformedInputs(fitted: FittedTransforms, inputs: readonly TensorSpec
  */
 function namedInputs(inputs: readonly TensorSpec[]): ColumnInputs {
   const [only] = inputs;
-  const fromBatch = (batch: Batch): Tensors => {
+  const fromBatch = (batch: Batch, missingText?: string): Tensors => {
     if (inputs.every(({ name }) => Object.hasOwn(batch.columns, name))) {
-      return Object.fromEntries(inputs.map((spec) => [spec.name, columnTensor(spec, batch)]));
+      return Object.fromEntries(inputs.map((spec) => [spec.name, columnTensor(spec, batch, missingText)]));
     }
     if (inputs.length === 1 && only !== undefined) return { [only.name]: matrixTensor(only, batch) };
     throw columnsMismatch(Object.keys(batch.columns));
@@ -118,11 +120,17 @@ function namedInputs(inputs: readonly TensorSpec[]): ColumnInputs {
       if (!sideBySide && !inputs.every(({ name }) => names.includes(name))) throw columnsMismatch(names);
     },
     batch: fromBatch,
-    row: (values) =>
-      fromBatch(
-        batchOf(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, [value as ValueInput]]))),
-      ),
+    row: (values, missingText) => fromBatch(rowBatch(inputs, values), missingText),
   };
+}
+
+/** A batch of one row. A null has the type of its input, which nothing else tells. */
+function rowBatch(inputs: readonly TensorSpec[], values: RowValues): Batch {
+  const columnFor = (name: string, value: unknown): Column | readonly ValueInput[] => {
+    if (value != null) return [value as ValueInput];
+    return column(inputs.find((spec) => spec.name === name)?.dtype === "string" ? "utf8" : "float64", [null]);
+  };
+  return batchOf(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, columnFor(name, value)])));
 }
 
 /** Columns side by side, as one row-major matrix; nulls become NaN. */
@@ -146,7 +154,7 @@ function matrixTensor({ name, dtype, shape }: TensorSpec, batch: Batch): Tensor 
   return { dtype, shape: [batch.length, stride], data } as Tensor;
 }
 
-function columnTensor(spec: TensorSpec, batch: Batch): Tensor {
+function columnTensor(spec: TensorSpec, batch: Batch, missingText: string | undefined): Tensor {
   const column = batch.columns[spec.name] as Column;
   const { name, dtype, shape } = spec;
   if (shape.length > 2 || (shape.length === 2 && shape[1] !== 1)) {
@@ -155,18 +163,20 @@ function columnTensor(spec: TensorSpec, batch: Batch): Tensor {
       "Call predict with tensors.",
     );
   }
-  const data = columnData(spec, column);
+  const data = columnData(spec, column, missingText);
   return { dtype, shape: shape.length === 2 ? [batch.length, 1] : [batch.length], data } as Tensor;
 }
 
-function columnData({ name, dtype }: TensorSpec, column: Column): Tensor["data"] {
+function columnData({ name, dtype }: TensorSpec, column: Column, missingText?: string): Tensor["data"] {
   switch (dtype) {
     case "float32":
       return Float32Array.from(asFloat64(column));
     case "float64":
       return asFloat64(column);
     case "string":
-      return whole(name, column).map(String);
+      return (
+        missingText === undefined ? whole(name, column) : toArray(column).map((value) => value ?? missingText)
+      ).map(String);
     case "bool":
       return Uint8Array.from(whole(name, column), (value) => (value === true ? 1 : 0));
     case "int64":

@@ -8,8 +8,10 @@ export type ModelErrorCode =
   | "MODEL_GOLDEN_MISMATCH"
   | "MODEL_INPUT_MISMATCH"
   | "MODEL_LAYERS_INVALID"
+  | "MODEL_LINEAR_INVALID"
   | "MODEL_ONNX_UNSUPPORTED"
   | "MODEL_TRANSFORMS_UNFIT"
+  | "MODEL_TREES_INVALID"
   | "MODEL_WRITE_FAILED";
 
 export class ModelError extends MillwrightError<ModelErrorCode> {
@@ -75,6 +77,13 @@ export const layersInvalid = (problem: string): ModelError =>
       "Give each layer a kernel of inputs × units numbers, a bias of units numbers, and an activation that exists.",
   });
 
+export const linearInvalid = (problem: string): ModelError =>
+  new ModelError("MODEL_LINEAR_INVALID", `The coefficients do not make a model: ${problem}.`, {
+    category: "user",
+    remedy:
+      "Give named features, a finite coefficient of each for each output, and a finite intercept for each output.",
+  });
+
 export const onnxUnsupported = (what: string, problem: string, remedy: string): ModelError =>
   new ModelError("MODEL_ONNX_UNSUPPORTED", `${what} cannot be written as ONNX: ${problem}.`, {
     category: "user",
@@ -86,6 +95,12 @@ export const transformsUnfit = (name: string, problem: string, cause?: unknown):
     category: "user",
     remedy: "Pack a model with the transforms that it was trained on, as fitTransforms gave them.",
     cause,
+  });
+
+export const treesInvalid = (problem: string): ModelError =>
+  new ModelError("MODEL_TREES_INVALID", `The trees do not make a model: ${problem}.`, {
+    category: "user",
+    remedy: "Give named features, and trees whose nodes are leaves with a value or splits with two later nodes.",
   });
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {

@@ -5,7 +5,28 @@ export { type DirectoryModelSourceOptions, openDirectoryModelSource } from "./dr
 export { ModelError, type ModelErrorCode } from "./errors.ts";
 export { type GoldenDifference, type GoldenReport, checkGolden, goldenRequest, runGolden } from "./golden.ts";
 export type { RowValues } from "./batch-inputs.ts";
+export {
+  type CompiledLinear,
+  type LinearModel,
+  type LinearModelFiles,
+  type LinearModelOptions,
+  compileLinear,
+  linearRuntime,
+  writeLinearModel,
+} from "./linear-model.ts";
 export { type LoadModelOptions, type OpenedModel, loadModel } from "./load-model.ts";
 export { type PackModelOptions, packModel } from "./pack-model.ts";
 export { type ModelFileSource, filesIn } from "./package-files.ts";
+export {
+  type TreeFeature,
+  type TreeLeaf,
+  type TreeModel,
+  type TreeModelFiles,
+  type TreeModelOptions,
+  type TreeNode,
+  type TreeSplit,
+  writeTreeModel,
+} from "./tree-model.ts";
+export { type CompiledTrees, compileTrees } from "./tree-kernel.ts";
+export { treeRuntime } from "./tree-runtime.ts";
 export { verifyModel } from "./verify-model.ts";

@@ -59,14 +59,16 @@ export async function loadModel(
     await loaded.dispose();
     throw error;
   }
+  const { missingText } = loaded;
   return {
     digest,
     manifest,
     columns: inputs.columns,
     memoryBytes: loaded.memoryBytes,
+    missingText,
     predict: (tensors, options) => loaded.predict(tensors, options),
-    predictBatch: (batch, options) => loaded.predict(inputs.batch(batch), options),
-    predictRow: (values, options) => loaded.predict(inputs.row(values), options),
+    predictBatch: (batch, options) => loaded.predict(inputs.batch(batch, missingText), options),
+    predictRow: (values, options) => loaded.predict(inputs.row(values, missingText), options),
     dispose: () => loaded.dispose(),
     [Symbol.asyncDispose]: () => loaded.dispose(),
   };

@@ -1,4 +1,4 @@
-import type { CallOptions, FeatureSource, Tensors } from "@millwright/contracts";
+import type { CallOptions, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import { inputInvalid, requestInvalid } from "./errors.ts";
 import { stackRows } from "./json-tensors.ts";
@@ -99,13 +99,17 @@ function fromNamedInputs(served: ServedModel, instances: readonly unknown[]): Pr
           rows.map((row, index) => {
             if (!Object.hasOwn(row, spec.name))
               throw inputInvalid(spec.name, `row ${index} does not have it`, `Send ${describeSpec(spec)}.`);
-            return row[spec.name];
+            return row[spec.name] ?? missingOf(served, spec);
           }),
         ),
       ]),
     ),
   );
 }
+
+/** What a value that is not there becomes: the model's own text for it in an input of texts, else null, of which only some types make something. */
+const missingOf = ({ model }: ServedModel, { dtype }: TensorSpec): string | null =>
+  dtype === "string" ? (model.missingText ?? null) : null;
 
 async function fromEntities(
   served: ServedModel,

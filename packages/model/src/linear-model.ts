@@ -1,0 +1,171 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type LoadedModel,
+  type ModelManifest,
+  type ModelRuntime,
+  type ModelSignature,
+  modelCorrupt,
+} from "@millwright/contracts";
+import { numberInput, signatureText } from "./column-tensors.ts";
+import { linearInvalid } from "./errors.ts";
+
+/** Weighted sums of columns, JSON-safe. */
+export interface LinearModel {
+  readonly formatVersion: 1;
+  /** Names of columns of numbers. */
+  readonly features: readonly string[];
+  /** By output, and then by feature. */
+  readonly coefficients: readonly (readonly number[])[];
+  /** By output. */
+  readonly intercepts: readonly number[];
+  /** What becomes of the sums s: themselves, 1 / (1 + e^-s), or the softmax of all of them. */
+  readonly link: "identity" | "logistic" | "softmax";
+  /** For `softmax`: what each output is the probability of. */
+  readonly classes?: readonly string[] | undefined;
+}
+
+export interface LinearModelOptions {
+  /** The name of the output, float64 of shape [rows, outputs]. Default: `"prediction"`. */
+  readonly output?: string | undefined;
+}
+
+export interface LinearModelFiles {
+  /** `linear.json`: what `packModel` takes. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly signature: ModelSignature;
+}
+
+/** A package of the format `linear`: its file and signature, with a float64 input of shape [rows] for each feature. Throws `MODEL_LINEAR_INVALID`. */
+export function writeLinearModel(
+  model: LinearModel,
+  { output = "prediction" }: LinearModelOptions = {},
+): LinearModelFiles {
+  assertLinearModel(model);
+  const { features, coefficients, intercepts, link, classes } = model;
+  const text = JSON.stringify({ formatVersion: 1, features, coefficients, intercepts, link, classes });
+  return { files: { "linear.json": text }, signature: linearSignature(model, output) };
+}
+
+const linearSignature = ({ features, intercepts }: LinearModel, output: string): ModelSignature => ({
+  inputs: features.map((name) => ({ name, dtype: "float64", shape: [-1] })),
+  outputs: [{ name: output, dtype: "float64", shape: [-1, intercepts.length] }],
+});
+
+function assertLinearModel(model: LinearModel): void {
+  const problem = linearProblem(model);
+  if (problem !== undefined) throw linearInvalid(problem);
+}
+
+function linearProblem(model: unknown): string | undefined {
+  if (typeof model !== "object" || model === null) return "it is no object";
+  const { formatVersion, features, coefficients, intercepts, link, classes } = model as Record<string, unknown>;
+  if (formatVersion !== 1) return `its formatVersion is ${JSON.stringify(formatVersion)}, and this release reads 1`;
+  const named = (texts: unknown): texts is readonly string[] =>
+    Array.isArray(texts) &&
+    texts.every((text) => typeof text === "string" && text !== "") &&
+    new Set(texts).size === texts.length;
+  if (!named(features) || features.length === 0) return "it has no features with a name each";
+  const numbers = (list: unknown, length: number): boolean =>
+    Array.isArray(list) && list.length === length && list.every(Number.isFinite);
+  if (!Array.isArray(intercepts) || intercepts.length === 0 || !numbers(intercepts, intercepts.length))
+    return "it has no finite intercepts";
+  const fits =
+    Array.isArray(coefficients) &&
+    coefficients.length === intercepts.length &&
+    coefficients.every((row) => numbers(row, features.length));
+  if (!fits) return "it does not have a finite coefficient for each output and feature";
+  if (link !== "identity" && link !== "logistic" && link !== "softmax")
+    return "its link is not identity, logistic or softmax";
+  if (link === "softmax" ? named(classes) && classes.length === intercepts.length : classes === undefined)
+    return undefined;
+  return "its classes do not fit its outputs";
+}
+
+/** Answers of a linear model. */
+export interface CompiledLinear {
+  /** Row by row, one number an output, into `answers`. A missing number makes a missing answer. */
+  predict(columns: readonly Float64Array[], answers: Float64Array): void;
+}
+
+/** Makes a linear model ready to answer. Throws `MODEL_LINEAR_INVALID`. */
+export function compileLinear(model: LinearModel): CompiledLinear {
+  assertLinearModel(model);
+  const { coefficients, intercepts, link } = model;
+  const outputs = intercepts.length;
+  return {
+    predict(columns, answers) {
+      const rows = answers.length / outputs;
+      for (let output = 0; output < outputs; output += 1) {
+        const weights = coefficients[output] as readonly number[];
+        for (let row = 0; row < rows; row += 1) {
+          let sum = intercepts[output] as number;
+          for (let at = 0; at < weights.length; at += 1) sum += (weights[at] as number) * columns[at]![row]!;
+          answers[row * outputs + output] = link === "logistic" ? 1 / (1 + Math.exp(-sum)) : sum;
+        }
+      }
+      if (link === "softmax")
+        for (let row = 0; row < rows; row += 1) softmax(answers.subarray(row * outputs, (row + 1) * outputs));
+    },
+  };
+}
+
+/** Shifted by the largest, which keeps the exponentials finite. */
+function softmax(values: Float64Array): void {
+  const largest = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  let total = 0;
+  for (let at = 0; at < values.length; at += 1) {
+    const power = Math.exp((values[at] as number) - largest);
+    values[at] = power;
+    total += power;
+  }
+  for (let at = 0; at < values.length; at += 1) values[at]! /= total;
+}
+
+/**
+ * Serves packages of the format `linear` in TypeScript, and answers at once, without a promise. Numbers may come in any numeric type.
+ * Throws `PORT_MODEL_CORRUPT` at load, `MODEL_INPUT_MISMATCH` at predict.
+ */
+export function linearRuntime(): ModelRuntime {
+  return {
+    formats: ["linear"],
+    async load(directory, manifest, { signal } = {}) {
+      signal?.throwIfAborted();
+      return loadedLinear(directory, manifest, await readLinear(directory, signal));
+    },
+  };
+}
+
+async function readLinear(directory: string, signal: AbortSignal | undefined): Promise<LinearModel> {
+  let model: LinearModel;
+  try {
+    model = JSON.parse(await readFile(join(directory, "linear.json"), { encoding: "utf8", signal })) as LinearModel;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw modelCorrupt(directory, "linear.json cannot be read", error);
+  }
+  const problem = linearProblem(model);
+  if (problem !== undefined) throw modelCorrupt(directory, `linear.json cannot be used: ${problem}`);
+  return model;
+}
+
+function loadedLinear(directory: string, { signature }: ModelManifest, model: LinearModel): LoadedModel {
+  const output = signature.outputs[0]?.name ?? "prediction";
+  const wanted = linearSignature(model, output);
+  if (signatureText(wanted) !== signatureText(signature))
+    throw modelCorrupt(directory, `its signature is not ${JSON.stringify(wanted)}, which its columns take and give`);
+  const compiled = compileLinear(model);
+  const { features, intercepts } = model;
+  return {
+    memoryBytes: 0,
+    predict(inputs, { signal } = {}) {
+      signal?.throwIfAborted();
+      const rows = inputs[features[0] as string]?.data.length ?? 0;
+      const columns = features.map((name) => numberInput(inputs, name, rows));
+      const data = new Float64Array(rows * intercepts.length);
+      compiled.predict(columns, data);
+      return { [output]: { dtype: "float64", shape: [rows, intercepts.length], data } };
+    },
+    dispose: () => Promise.resolve(),
+  };
+}

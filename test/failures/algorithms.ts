@@ -1,0 +1,89 @@
+import * as algorithms from "../../packages/algorithms/dist/index.js";
+import { batchOf, column, datasetOf } from "../../packages/data/dist/index.js";
+import { ofTheCaller } from "./hostile-values.ts";
+import { type FailureTable, well } from "./subjects.ts";
+
+const x = Float64Array.from({ length: 60 }, (_, row) => row % 17);
+const town = column(
+  "utf8",
+  Array.from(x, (value) => (value > 12 ? null : `t${value % 5}`)),
+);
+const y = x.map((value) => (value > 8 ? 1 : 0));
+const train = datasetOf([batchOf({ x, town, y, w: x })]);
+const signal = new AbortController().signal;
+/** A fit that a wrong number would let go on for long is given up by its caller; the first call, the good one, has all the time it needs. */
+function patience(): () => AbortSignal {
+  let isFirst = true;
+  return () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(ofTheCaller), isFirst ? 20_000 : 250).unref();
+    isFirst = false;
+    return controller.signal;
+  };
+}
+const [forTrees, forLinear] = [patience(), patience()];
+const base = { label: "y", task: "binary" } as const;
+
+export async function openTable(folder: string): Promise<FailureTable> {
+  let count = 0;
+  const fresh = (): string => `${folder}/fitted/${(count += 1)}`;
+  const fitted = await algorithms.fitGbdt(train, { ...base, trees: 3, minLeafRows: 2 });
+  const options = { ...base, trees: 3, growth: "leaf", maxLeaves: 4, monotone: { x: 1 }, weight: "w", rowShare: 0.9 };
+  return {
+    subjects: {
+      fitGbdt: well(
+        algorithms.fitGbdt,
+        () => [train, { ...options, validation: train, earlyStopping: 2, seed: 1, signal: forTrees() }],
+        {
+          ALGORITHMS_COLUMN_UNFIT: () => algorithms.fitGbdt(train, { ...base, monotone: { town: 1 } }),
+          ALGORITHMS_LABEL_UNFIT: () => algorithms.fitGbdt(train, { ...base, label: "x" }),
+          ALGORITHMS_ROWS_UNFIT: () =>
+            algorithms.fitGbdt(datasetOf([batchOf({ x: new Float64Array(), y: new Float64Array() })]), base),
+          ALGORITHMS_WEIGHT_UNFIT: () =>
+            algorithms.fitGbdt(datasetOf([batchOf({ x: [1, 2], y: [0, 1], w: [1, -1] })]), { ...base, weight: "w" }),
+          DATA_COLUMN_MISSING: () => algorithms.fitGbdt(train, { ...base, features: ["none"] }),
+          RangeError: () => algorithms.fitGbdt(train, { ...base, maxBins: 256 }),
+        },
+        150,
+      ),
+      fitLinear: well(
+        algorithms.fitLinear,
+        () => [
+          train,
+          {
+            label: "y",
+            task: "binary",
+            features: ["x"],
+            weight: "w",
+            l1: 0.1,
+            l2: 0.5,
+            maxIterations: 30,
+            signal: forLinear(),
+          },
+        ],
+        {
+          ALGORITHMS_COLUMN_UNFIT: () => algorithms.fitLinear(train, base),
+          ALGORITHMS_NOT_CONVERGED: () => algorithms.fitLinear(train, { ...base, features: ["x", "w"] }),
+          ALGORITHMS_LABEL_UNFIT: () => algorithms.fitLinear(train, { ...base, label: "x", features: ["w"] }),
+          RangeError: () => algorithms.fitLinear(train, { ...base, l1: -1 }),
+        },
+        100,
+      ),
+      packFitted: well(
+        algorithms.packFitted,
+        () => [fresh(), fitted, { name: "late", train, validation: train, output: "late", signal }],
+        {
+          MODEL_TREES_INVALID: () =>
+            algorithms.packFitted(
+              fresh(),
+              { ...fitted, model: { ...fitted.model, base: Number.NaN } },
+              { name: "x", train },
+            ),
+        },
+        60,
+      ),
+    },
+    elsewhere: {},
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
