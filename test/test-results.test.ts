@@ -147,14 +147,16 @@ test(
     expect(files).toEqual(expect.arrayContaining(exempt));
     const nothing = mkdtempSync(join(root, ".millwright", "empty-path-"));
     try {
-      const local = runVitest(files, { PATH: nothing });
+      // Debian keeps PostgreSQL's programs off the PATH.
+      const places = { PATH: nothing, MILLWRIGHT_POSTGRES: nothing };
+      const local = runVitest(files, places);
       expect(local.code, local.lines.join("\n")).toBe(0);
       for (const file of files) {
         const reason = local.lines.find((line) => line.startsWith(`${file}: `));
         expect(reason, `the reason of ${file}`).toMatch(/MILLWRIGHT_[A-Z_]+/);
         expect(/CI=true/.test(reason ?? ""), reason).toBe(exempt.includes(file));
       }
-      const strict = runVitest([...files, "--retry=0", "--reporter=json"], { PATH: nothing, CI: "true" });
+      const strict = runVitest([...files, "--retry=0", "--reporter=json"], { ...places, CI: "true" });
       const report = JSON.parse(strict.lines.find((line) => line.startsWith("{")) ?? "{}") as {
         testResults: { name: string; status: string }[];
       };
