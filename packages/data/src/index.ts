@@ -38,7 +38,7 @@ export { DataError, type DataErrorCode } from "./errors.ts";
 export { asFloat64, writeFloat64 } from "./float64.ts";
 export { sliceBatch, sliceColumn, takeColumn, takeRows } from "./rows.ts";
 export { transferables } from "./transfer.ts";
-export { type JsonValue, toArray, toJsonRows, toRows, valueAt } from "./value.ts";
+export { toArray, toJsonRows, toRows, valueAt } from "./value.ts";
 export {
   type DistinctSketch,
   addNumbersToDistinct,

@@ -1,4 +1,11 @@
-import { type Batch, type BytesColumn, type Column, formatEventTime, type NumericColumn } from "@millwright/contracts";
+import {
+  type Batch,
+  type BytesColumn,
+  type Column,
+  formatEventTime,
+  type JsonValue,
+  type NumericColumn,
+} from "@millwright/contracts";
 import { columnOf } from "./batch.ts";
 import { hasBit } from "./bitmap.ts";
 import { isNull, isNumeric, type Value } from "./column.ts";
@@ -66,9 +73,6 @@ export function toRows(batch: Batch, names: readonly string[] = Object.keys(batc
     Object.fromEntries(columns.map(([name, values]) => [name, values[row] ?? null])),
   );
 }
-
-/** A value that JSON can hold. */
-export type JsonValue = null | number | string | boolean | readonly JsonValue[];
 
 /**
  * As `toRows`, for `JSON.stringify`: 64-bit integers are decimal text, timestamps ISO text in UTC with up to six decimals, dates `2024-01-31`, bytes base64,

@@ -7,16 +7,16 @@ import {
   type DynamoDbItem,
   type DynamoDbTable,
   type GivenItem,
-} from "../keyed/dynamodb-client.ts";
-import { readPlaces, wholeEntries, writeEntry } from "../keyed/dynamodb-entries.ts";
-import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../keyed/dynamodb-items.ts";
+} from "../remote/dynamodb-client.ts";
+import { readPlaces, wholeEntries, writeEntry } from "../remote/dynamodb-entries.ts";
+import { partitionOf, placeName, placeOf, placeOfItem, type Stamped, textOfItem } from "../remote/dynamodb-items.ts";
 import { onlineRefused } from "../keyed/keyed-errors.ts";
 import { type KeyedChange, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
-import { createRemoteStore } from "../keyed/remote-store.ts";
-import { type OptimisticPart, updateOptimistically } from "../keyed/optimistic-update.ts";
-import { sideBySide } from "../keyed/side-by-side.ts";
+import { createRemoteStore } from "../remote/remote-store.ts";
+import { type OptimisticPart, updateOptimistically } from "../remote/optimistic-update.ts";
+import { sideBySide } from "../remote/side-by-side.ts";
 
-export type { DynamoDbClient } from "../keyed/dynamodb-client.ts";
+export type { DynamoDbClient } from "../remote/dynamodb-client.ts";
 
 export interface DynamoDbOnlineStoreOptions extends CallOptions {
   /** The table the entries stand in, made where it is missing, and then paid by request. Default: `"millwright_online"`. */

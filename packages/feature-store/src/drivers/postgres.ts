@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { abortable, type CallOptions } from "@millwright/contracts";
 import type { KeyedEntry, KeyedOnlineStore, Unpurged } from "../keyed/keyed-store.ts";
-import { createRemoteStore } from "../keyed/remote-store.ts";
+import { createRemoteStore } from "../remote/remote-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
   type Standing,
   updateOptimistically,
-} from "../keyed/optimistic-update.ts";
-import { postgresFailure } from "../keyed/postgres-errors.ts";
+} from "../remote/optimistic-update.ts";
+import { postgresFailure } from "../remote/postgres-errors.ts";
 
 /** What is used of a `Pool` of the package `pg`. */
 export interface PostgresPool {

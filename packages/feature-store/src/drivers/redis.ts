@@ -2,16 +2,16 @@ import { createHash } from "node:crypto";
 import { abortable, type CallOptions } from "@millwright/contracts";
 import { onlineFailure } from "../keyed/keyed-errors.ts";
 import { type KeyedChange, type KeyedEntry, type KeyedOnlineStore, type Unpurged } from "../keyed/keyed-store.ts";
-import { createRemoteStore } from "../keyed/remote-store.ts";
+import { createRemoteStore } from "../remote/remote-store.ts";
 import {
   type OptimisticPart,
   type Replacement,
   type Standing,
   updateOptimistically,
-} from "../keyed/optimistic-update.ts";
-import { connectRedis, type RedisClient, type RedisCommands } from "../keyed/redis-commands.ts";
+} from "../remote/optimistic-update.ts";
+import { connectRedis, type RedisClient, type RedisCommands } from "../remote/redis-commands.ts";
 
-export type { IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "../keyed/redis-commands.ts";
+export type { IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "../remote/redis-commands.ts";
 
 export interface RedisOnlineStoreOptions extends CallOptions {
   /** What all keys of the store begin with. Default: `"millwright:"`. */

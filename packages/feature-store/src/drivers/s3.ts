@@ -4,11 +4,11 @@ import { dirname, join, resolve, sep } from "node:path";
 import type { CallOptions } from "@millwright/contracts";
 import { historyCorrupt, historyNotACopy, writeFailure } from "../errors.ts";
 import { countedParts, openHistoryLog } from "../history/history-log.ts";
-import { type Bucket, type CopiedFile, digestOfFile, openBucket, type S3Client } from "../history/s3-bucket.ts";
+import { type Bucket, type CopiedFile, digestOfFile, openBucket, type S3Client } from "../remote/s3-bucket.ts";
 import { onlineBusy } from "../keyed/keyed-errors.ts";
-import { sideBySide } from "../keyed/side-by-side.ts";
+import { sideBySide } from "../remote/side-by-side.ts";
 
-export type { S3Client } from "../history/s3-bucket.ts";
+export type { S3Client } from "../remote/s3-bucket.ts";
 
 export interface HistoryCopyOptions extends CallOptions {
   /** The folder of the history. */

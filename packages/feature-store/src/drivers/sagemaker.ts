@@ -16,7 +16,7 @@ import type { FeatureService } from "../definition/service-definition.ts";
 import { batchOfRows, checkBatch, entityKeysOf, type SourceRow, sourceSchema } from "../definition/source-columns.ts";
 import { unknownView } from "../errors.ts";
 import { keyOf } from "../records/record-key.ts";
-import { sideBySide } from "../keyed/side-by-side.ts";
+import { sideBySide } from "../remote/side-by-side.ts";
 import { createOnDemand } from "../online/on-demand.ts";
 import { withOnDemand } from "../online/on-demand-read.ts";
 import { servedStatus } from "../online/read-vectors.ts";

@@ -1,5 +1,5 @@
-import { createBackoff } from "../keyed/backoff.ts";
-import { awsFailure, type AwsFailure } from "../keyed/dynamodb-client.ts";
+import { createBackoff } from "../remote/backoff.ts";
+import { awsFailure, type AwsFailure } from "../remote/dynamodb-client.ts";
 import { onlineRefused, onlineUnreachable } from "../keyed/keyed-errors.ts";
 
 /** A feature of a record, as SageMaker has it: all values are texts. */

@@ -1,5 +1,5 @@
 import { closed } from "@millwright/contracts";
-import { type KeyedEntry, type KeyedOnlineStore, notSynchronous, type Unpurged } from "./keyed-store.ts";
+import { type KeyedEntry, type KeyedOnlineStore, notSynchronous, type Unpurged } from "../keyed/keyed-store.ts";
 
 /** What a store on a server does; whether it is closed and what is underway is seen to here. */
 export interface RemoteStore extends Pick<KeyedOnlineStore, "read" | "update"> {

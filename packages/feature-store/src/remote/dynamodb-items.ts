@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { entryTooLarge } from "./keyed-errors.ts";
+import { entryTooLarge } from "../keyed/keyed-errors.ts";
 import type { Standing } from "./optimistic-update.ts";
 import type { DynamoDbItem, GivenItem } from "./dynamodb-client.ts";
 

@@ -1,4 +1,4 @@
-import type { KeyedChange } from "./keyed-store.ts";
+import type { KeyedChange } from "../keyed/keyed-store.ts";
 
 /** What stands at a key. */
 export interface Standing {

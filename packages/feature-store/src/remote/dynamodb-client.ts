@@ -1,6 +1,6 @@
 import { FeatureStoreError } from "../errors.ts";
 import { createBackoff } from "./backoff.ts";
-import { onlineBusy, onlineRefused, onlineUnreachable } from "./keyed-errors.ts";
+import { onlineBusy, onlineRefused, onlineUnreachable } from "../keyed/keyed-errors.ts";
 
 /** A value as DynamoDB takes it, of the kinds that are used. */
 type GivenValue = { readonly B: Uint8Array } | { readonly N: string };

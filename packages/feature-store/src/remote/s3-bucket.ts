@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { formatTooNew } from "../errors.ts";
-import { awsFailure, type AwsFailure } from "../keyed/dynamodb-client.ts";
+import { awsFailure, type AwsFailure } from "./dynamodb-client.ts";
 
 interface S3CallOptions {
   readonly abortSignal?: AbortSignal;

@@ -1,5 +1,5 @@
 import { FeatureStoreError } from "../errors.ts";
-import { onlineBusy, onlineRefused, onlineUnreachable } from "./keyed-errors.ts";
+import { onlineBusy, onlineRefused, onlineUnreachable } from "../keyed/keyed-errors.ts";
 
 /** What the server or the connection to it said, by the codes of PostgreSQL (appendix A of its manual) and of the system. */
 export function postgresFailure(where: string, error: unknown): unknown {
