@@ -11,7 +11,7 @@ import { predictMatrix } from "./predict-matrix.ts";
 import { bestCheckpointPath } from "./run-checkpoints.ts";
 import type { RunSummary } from "./run-messages.ts";
 import type { Session } from "./run-session.ts";
-import { metricsOf } from "./training-loop.ts";
+import { metricsOf } from "./loop-metrics.ts";
 
 /** Writes the model package, unless the run is paused. */
 export async function finishRun(

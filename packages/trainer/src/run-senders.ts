@@ -4,7 +4,7 @@ import type { LoopOptions } from "./loop-options.ts";
 import type { EpochReport, RunMessage, TrainerMessage, Verdict } from "./run-messages.ts";
 import type { Session } from "./run-session.ts";
 import type { StopReason } from "./stop-conditions.ts";
-import { objectiveOf } from "./training-loop.ts";
+import { objectiveOf } from "./loop-metrics.ts";
 
 export const send = (context: WorkerContext, message: RunMessage): void =>
   context.send(message as unknown as JsonValue);

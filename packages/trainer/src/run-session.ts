@@ -8,7 +8,7 @@ import type { Optimization } from "./optimization.ts";
 import type { Prepared } from "./run-data.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 import type { TrainingCallback } from "./training-callback.ts";
-import { objectiveOf } from "./training-loop.ts";
+import { objectiveOf } from "./loop-metrics.ts";
 
 /** All that a run's process has, once the training can begin. */
 export interface Session {

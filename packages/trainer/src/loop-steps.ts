@@ -1,0 +1,130 @@
+import type { Tensor } from "./define-training.ts";
+import { lossNotFinite } from "./errors.ts";
+import { GradientStep } from "./gradient-step.ts";
+import { saveLoop } from "./loop-checkpoints.ts";
+import type { LoopState } from "./loop-state.ts";
+import { gather, type Matrix, orderOfEpoch } from "./minibatches.ts";
+import { stopAfterStep } from "./stop-conditions.ts";
+import { yieldToEvents } from "./yield-to-events.ts";
+
+const maxBusyMs = 100;
+
+/** The steps of a run's epochs. */
+export class LoopSteps {
+  readonly #loop: LoopState;
+  readonly #stepper: GradientStep;
+  /** The last step's loss, where it was not looked at. */
+  #unread: Tensor | undefined;
+  #busyMs = 0;
+  #rowsDone = 0;
+
+  constructor(loop: LoopState) {
+    const { tf, ready, seed, train, optimization = {} } = loop.options;
+    this.#loop = loop;
+    this.#stepper = new GradientStep(tf, ready, { optimization, seed, width: train.width });
+  }
+
+  get rowsPerSecond(): number {
+    return this.#busyMs === 0 ? 0 : (this.#rowsDone * 1_000) / this.#busyMs;
+  }
+
+  dispose(): void {
+    this.#unread?.dispose();
+    this.#unread = undefined;
+  }
+
+  /** @returns whether the epoch is over; else the run is to end within it. */
+  async runEpoch(): Promise<boolean> {
+    const loop = this.#loop;
+    const { train, batchSize, seed, signal, stopAsked } = loop.options;
+    const { position } = loop;
+    loop.epoch = position.epoch + 1;
+    const order = orderOfEpoch(train.rows, seed, position.epoch);
+    const batches = Math.ceil(train.rows / batchSize);
+    if (!position.begun) await loop.callbacks.call("onEpochStart");
+    position.begun = true;
+    let yieldedMs = loop.clock.monotonicMs();
+    while (position.batch < batches) {
+      if (signal.aborted) await this.#interrupted();
+      loop.stop(stopAsked?.());
+      if (position.stop !== undefined) return false;
+      await this.#runBatch(order, position.batch + 1 === batches);
+      if (loop.clock.monotonicMs() - yieldedMs < maxBusyMs) continue;
+      await yieldToEvents();
+      yieldedMs = loop.clock.monotonicMs();
+    }
+    return true;
+  }
+
+  async #runBatch(order: Int32Array, atEnd: boolean): Promise<void> {
+    const loop = this.#loop;
+    const { position, callbacks } = loop;
+    const { train, batchSize, checkpointSteps, lossEverySteps, onStep, stopWhen = {} } = loop.options;
+    const { batch } = position;
+    const start = batch * batchSize;
+    const end = Math.min(train.rows, start + batchSize);
+    const rows = end - start;
+    let skipped = false;
+    if (callbacks.has("onBatchStart"))
+      await callbacks.call("onBatchStart", { batch, rows, skip: () => (skipped = true) });
+    const startedMs = loop.clock.monotonicMs();
+    const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
+    if (!skipped) this.#step(gather(train, order, start, end));
+    const loss = position.step % lossEverySteps === 0 || atEnd || saves ? this.#readLoss() : undefined;
+    position.batch += 1;
+    position.step += 1;
+    if (loss !== undefined) {
+      position.lossSum += loss * rows;
+      position.lossRows += rows;
+    }
+    const nowMs = loop.clock.monotonicMs();
+    this.#busyMs += nowMs - startedMs;
+    this.#rowsDone += rows;
+    onStep(position.step, position.epoch + 1, loss, this.rowsPerSecond);
+    if (!skipped && callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", { batch, rows, loss });
+    loop.elapse(nowMs);
+    loop.stop(stopAfterStep(stopWhen, position));
+    if (saves) await saveLoop(loop);
+    else if (!atEnd && nowMs - loop.savedMs >= (loop.options.checkpointMs ?? Infinity)) await this.#saveUnplanned();
+  }
+
+  /** One step of the optimizer; what its loss is stays on the device. */
+  #step(rows: Pick<Matrix, "features" | "labels">): void {
+    const loop = this.#loop;
+    const { position } = loop;
+    loop.rate.apply(position);
+    this.#unread?.dispose();
+    this.#unread = this.#stepper.take(rows, position.step);
+    if (this.#unread !== undefined) return loop.average?.update("step", position.epoch + 1);
+    position.skipped += 1;
+    if (loop.options.optimization?.notFinite !== "stop") return;
+    loop.stop({
+      cause: "not-finite",
+      reason: `The loss of step ${position.step + 1} or its gradients are no numbers.`,
+    });
+  }
+
+  /**
+   * The loss of the last step, where it was taken. Throws `TRAINER_LOSS_NOT_FINITE`: a loss that no step looked at makes the weights, and with them
+   * the next loss looked at, no number either, and weights are saved only after a look.
+   */
+  #readLoss(): number | undefined {
+    if (this.#unread === undefined) return undefined;
+    const { epoch, step } = this.#loop.position;
+    const loss = this.#unread.dataSync()[0] ?? Number.NaN;
+    this.dispose();
+    if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch + 1, step + 1);
+    return loss;
+  }
+
+  async #interrupted(): Promise<never> {
+    await this.#saveUnplanned();
+    throw this.#loop.options.signal.reason as Error;
+  }
+
+  async #saveUnplanned(): Promise<void> {
+    // For its check alone: when a checkpoint is written by the clock must not change what the run reports.
+    this.#readLoss();
+    await saveLoop(this.#loop);
+  }
+}
