@@ -18,6 +18,7 @@ import {
   type WorkerFrame,
   type WorkerPhase,
 } from "./protocol.ts";
+import { clearTree } from "./tree-clearing.ts";
 
 export interface AttemptOptions {
   readonly command: readonly [string, ...string[]];
@@ -260,25 +261,6 @@ class Supervision implements Attempt {
       intervention: this.#intervention,
     };
   }
-}
-
-/** Ends what a process left behind: SIGTERM, then SIGKILL until nothing is there. */
-export async function clearTree(
-  root: number | undefined,
-  { mark, graceMs, clock }: Pick<AttemptOptions, "mark" | "graceMs" | "clock">,
-): Promise<void> {
-  const present = (): boolean => treeOf(root, mark).length > 0;
-  if (!posix || !(process.platform !== "linux" || present())) return;
-  signalTree(root, mark, "SIGTERM");
-  const untilMs = clock.monotonicMs() + Math.min(graceMs, 2_000);
-  while (present() && clock.monotonicMs() < untilMs) await clock.sleep(20);
-  if (process.platform !== "linux") await clock.sleep(Math.min(graceMs, 200));
-  const giveUpMs = clock.monotonicMs() + 5_000;
-  do {
-    signalTree(root, mark, "SIGKILL");
-    if (!present()) return;
-    await clock.sleep(20);
-  } while (clock.monotonicMs() < giveUpMs);
 }
 
 export const startAttempt = (options: AttemptOptions): Attempt => new Supervision(options);

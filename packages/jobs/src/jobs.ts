@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import {
@@ -10,7 +10,6 @@ import {
   createIdSource,
   type EventLog,
   type IdSource,
-  isFinalJobState,
   type JobHandle,
   type JobHistory,
   type JobLauncher,
@@ -20,7 +19,6 @@ import {
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
-import { clearTree } from "./attempt.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { eventsAlreadyWritten, writeFailure } from "./errors.ts";
 import { openEventJournal } from "./event-journal.ts";
@@ -29,10 +27,11 @@ import { readLogEvents } from "./log-file.ts";
 import { createJobRecord, type JobRecord, openJobRecord, readJobRecord } from "./job-record.ts";
 import type { LogLine, LogOptions } from "./job-logs.ts";
 import { checkSpec } from "./job-spec.ts";
-import { isAlive } from "./process-tree.ts";
+import { jobFolders, recover } from "./recovery.ts";
 import { createSlots } from "./slots.ts";
 import { createStateEvents } from "./state-events.ts";
-import { moveJob, SupervisedJob, type Supervisor } from "./supervised-job.ts";
+import { moveJob } from "./job-move.ts";
+import { SupervisedJob, type Supervisor } from "./supervised-job.ts";
 
 export interface JobsOptions extends CallOptions {
   /** A folder on a local disk that one launcher has for itself. It is made where there is none. */
@@ -281,29 +280,4 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
     throw error;
   }
   return jobs;
-}
-
-const jobFolders = async (directory: string): Promise<readonly string[]> =>
-  (await readdir(directory, { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => join(directory, name));
-
-/** Ends what a dead launcher left of a job, and records that the job was interrupted. */
-async function recover(directory: string, clock: Clock): Promise<void> {
-  const record = await openJobRecord(directory);
-  const last = record?.states.at(-1);
-  if (record === undefined || last === undefined) return;
-  try {
-    if (isFinalJobState(last.state) || last.state === "interrupted" || last.state === "pending") return;
-    const mark = record.states.findLast((line) => line.mark !== undefined)?.mark ?? "\0";
-    const root = record.process !== undefined && isAlive(record.process) ? record.process.pid : undefined;
-    await clearTree(root, { mark, graceMs: record.spec.limits?.graceMs ?? 2_000, clock });
-    const state = last.state === "stopping" ? "stopped" : "interrupted";
-    const reason = last.state === "stopping" ? (last.reason ?? "stopped") : "The launcher of this job died.";
-    const sequence = Math.max(last.sequence, (await readLogEvents(directory)).at(-1)?.sequence ?? 0) + 1;
-    const timeMs = clock.nowMs();
-    await record.append({ formatVersion: 1, kind: "state", sequence, state, timeMs, reason, attempts: last.attempts });
-  } finally {
-    await record.close();
-  }
 }

@@ -6,7 +6,6 @@ import {
   createRandom,
   hashSeed,
   isFinalJobState,
-  assertJobTransition,
   type IdSource,
   type JobEvent,
   type JobHandle,
@@ -20,6 +19,7 @@ import { type Attempt, type AttemptOptions, startAttempt } from "./attempt.ts";
 import { planAttempt } from "./attempt-plan.ts";
 import type { EventJournal } from "./event-journal.ts";
 import { handleOf } from "./job-handle.ts";
+import { moveJob } from "./job-move.ts";
 import { type LogLine, type LogOptions, walkLogs } from "./job-logs.ts";
 import type { JobRecord } from "./job-record.ts";
 import { type AttemptVerdict, cutReason, judge, readFailure, resultOf } from "./outcome.ts";
@@ -301,31 +301,4 @@ export class SupervisedJob implements JobHandle {
     await this.#journal.end();
     await this.#record.close();
   }
-}
-
-/** Appends one state to a job's record, then shows it. Throws `PORT_TRANSITION_ILLEGAL` and changes nothing. */
-export async function moveJob(
-  record: JobRecord,
-  journal: EventJournal,
-  clock: Clock,
-  state: JobState,
-  more: {
-    readonly attempts: number;
-    readonly reason?: string | undefined;
-    readonly mark?: string;
-    readonly result?: JobResult;
-  },
-): Promise<void> {
-  const last = record.states.at(-1);
-  if (last !== undefined) assertJobTransition(last.state, state, `The job "${record.spec.id}"`);
-  const timeMs = clock.nowMs();
-  const event: JobEvent = {
-    kind: "state",
-    state,
-    timeMs,
-    ...(more.reason === undefined ? {} : { reason: more.reason }),
-  };
-  await journal.pushState(event, (sequence) =>
-    record.append({ formatVersion: 1, kind: "state", sequence, state, timeMs, ...more }),
-  );
 }

@@ -1,0 +1,30 @@
+import { assertJobTransition, type Clock, type JobEvent, type JobResult, type JobState } from "@millwright/contracts";
+import type { EventJournal } from "./event-journal.ts";
+import type { JobRecord } from "./job-record.ts";
+
+/** Appends one state to a job's record, then shows it. Throws `PORT_TRANSITION_ILLEGAL` and changes nothing. */
+export async function moveJob(
+  record: JobRecord,
+  journal: EventJournal,
+  clock: Clock,
+  state: JobState,
+  more: {
+    readonly attempts: number;
+    readonly reason?: string | undefined;
+    readonly mark?: string;
+    readonly result?: JobResult;
+  },
+): Promise<void> {
+  const last = record.states.at(-1);
+  if (last !== undefined) assertJobTransition(last.state, state, `The job "${record.spec.id}"`);
+  const timeMs = clock.nowMs();
+  const event: JobEvent = {
+    kind: "state",
+    state,
+    timeMs,
+    ...(more.reason === undefined ? {} : { reason: more.reason }),
+  };
+  await journal.pushState(event, (sequence) =>
+    record.append({ formatVersion: 1, kind: "state", sequence, state, timeMs, ...more }),
+  );
+}
