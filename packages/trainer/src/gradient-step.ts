@@ -64,23 +64,17 @@ export class GradientStep {
    * One step; what its loss is stays on the device.
    * @returns undefined where the step was not taken, because its loss or gradients are no numbers and the options say not to.
    */
-  take(rows: Rows, step: number): Tensor | undefined {
+  async take(rows: Rows, step: number): Promise<Tensor | undefined> {
     const { clip, accumulate = 1, notFinite = "fail" } = this.#optimization;
     const tf = this.#tf;
     if (clip === undefined && accumulate === 1 && notFinite === "fail") return this.#takePlain(rows, step);
-    let taken = true;
-    const cost = tf.tidy(() => {
-      const { value, grads } = this.#gradientsOf(rows, step, accumulate);
-      if (notFinite !== "fail" && !this.#areNumbers(value, grads)) {
-        taken = false;
-        return value;
-      }
-      this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip));
-      return value;
-    });
-    if (taken) return cost;
-    cost.dispose();
-    return undefined;
+    const { value, grads } = tf.tidy(() => this.#gradientsOf(rows, step, accumulate));
+    const taken = notFinite === "fail" || (await this.#areNumbers(value, grads));
+    if (taken)
+      tf.tidy(() => this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip)));
+    else value.dispose();
+    tf.dispose(grads);
+    return taken ? value : undefined;
   }
 
   #takePlain({ features, labels }: Rows, step: number): Tensor {
@@ -133,7 +127,7 @@ export class GradientStep {
     return sum as { value: Scalar; grads: Gradients };
   }
 
-  #areNumbers(value: Tensor, grads: Gradients): boolean {
+  async #areNumbers(value: Tensor, grads: Gradients): Promise<boolean> {
     const tf = this.#tf;
     // Sums of what is left when finite numbers are taken out: 0 · x is no number where x is none.
     const zero = tf.tidy(() =>
@@ -142,7 +136,7 @@ export class GradientStep {
         ...Object.values(grads).map((gradient) => tf.sum(tf.mul(gradient, 0)).asScalar()),
       ]),
     );
-    const finite = Number.isFinite(zero.dataSync()[0] ?? Number.NaN);
+    const finite = Number.isFinite((await zero.data())[0] ?? Number.NaN);
     zero.dispose();
     return finite;
   }

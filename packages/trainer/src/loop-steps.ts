@@ -69,8 +69,8 @@ export class LoopSteps {
       await callbacks.call("onBatchStart", { batch, rows, skip: () => (skipped = true) });
     const startedMs = loop.clock.monotonicMs();
     const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
-    if (!skipped) this.#step(gather(train, order, start, end));
-    const loss = position.step % lossEverySteps === 0 || atEnd || saves ? this.#readLoss() : undefined;
+    if (!skipped) await this.#step(gather(train, order, start, end));
+    const loss = position.step % lossEverySteps === 0 || atEnd || saves ? await this.#readLoss() : undefined;
     position.batch += 1;
     position.step += 1;
     if (loss !== undefined) {
@@ -89,12 +89,12 @@ export class LoopSteps {
   }
 
   /** One step of the optimizer; what its loss is stays on the device. */
-  #step(rows: Pick<Matrix, "features" | "labels">): void {
+  async #step(rows: Pick<Matrix, "features" | "labels">): Promise<void> {
     const loop = this.#loop;
     const { position } = loop;
     loop.rate.apply(position);
     this.#unread?.dispose();
-    this.#unread = this.#stepper.take(rows, position.step);
+    this.#unread = await this.#stepper.take(rows, position.step);
     if (this.#unread !== undefined) return loop.average?.update("step", position.epoch + 1);
     position.skipped += 1;
     if (loop.options.optimization?.notFinite !== "stop") return;
@@ -108,10 +108,10 @@ export class LoopSteps {
    * The loss of the last step, where it was taken. Throws `TRAINER_LOSS_NOT_FINITE`: a loss that no step looked at makes the weights, and with them
    * the next loss looked at, no number either, and weights are saved only after a look.
    */
-  #readLoss(): number | undefined {
+  async #readLoss(): Promise<number | undefined> {
     if (this.#unread === undefined) return undefined;
     const { epoch, step } = this.#loop.position;
-    const loss = this.#unread.dataSync()[0] ?? Number.NaN;
+    const loss = (await this.#unread.data())[0] ?? Number.NaN;
     this.dispose();
     if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch + 1, step + 1);
     return loss;
@@ -124,7 +124,7 @@ export class LoopSteps {
 
   async #saveUnplanned(): Promise<void> {
     // For its check alone: when a checkpoint is written by the clock must not change what the run reports.
-    this.#readLoss();
+    await this.#readLoss();
     await saveLoop(this.#loop);
   }
 }
