@@ -16,6 +16,11 @@ export interface Dataset {
   readonly rows?: number | undefined;
   /** Walks the batches; leaving the loop early frees what was held. Batches are the caller's own: they are not reused. */
   batches(options?: BatchesOptions): AsyncIterable<Batch>;
+  /**
+   * The rows from `startRow` to `endRow` (exclusive, clamped) as a dataset of their own, for about the cost of reading them. Absent where they can only be reached by
+   * reading all before them.
+   */
+  slice?(startRow: number, endRow: number): Dataset;
   /** Digest of schema and content, independent of how rows fall into batches. Reads the data once; remembered after. */
   digest(options?: CallOptions): Promise<Digest>;
   /** What another process needs to open the same rows. Throws `PORT_UNSUPPORTED` where the rows are not in files. */

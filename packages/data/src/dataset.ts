@@ -34,6 +34,16 @@ export function datasetOf(batches: readonly Batch[], { schema }: DatasetOptions 
     schema: fields,
     rows: batches.reduce((rows, batch) => rows + batch.length, 0),
     walk: () => batches,
+    slice: (startRow, endRow) => datasetOf(sliceBatches(batches, startRow, endRow), { schema: fields }),
+  });
+}
+
+function sliceBatches(batches: readonly Batch[], startRow: number, endRow: number): readonly Batch[] {
+  let row = 0;
+  return batches.flatMap((batch) => {
+    const from = row;
+    row += batch.length;
+    return row <= startRow || from >= endRow ? [] : [sliceBatch(batch, startRow - from, endRow - from)];
   });
 }
 
@@ -46,19 +56,24 @@ export interface DatasetSource {
     readonly columns: readonly string[];
     readonly signal?: AbortSignal | undefined;
   }) => Iterable<Batch> | AsyncIterable<Batch>;
+  /** The dataset of the rows between two row numbers, where it can be had for the cost of those rows. Default: it cannot. */
+  readonly slice?: ((startRow: number, endRow: number) => Dataset) | undefined;
 }
 
 /**
  * A dataset over anything that can be walked again: it selects columns, cuts batches, heeds the signal, and keeps the digest once it is known.
  * `ref` throws `PORT_UNSUPPORTED`: the rows are in no files.
  */
-export function createDataset({ schema, rows, walk }: DatasetSource): Dataset {
+export function createDataset({ schema, rows, walk, slice }: DatasetSource): Dataset {
   let digest: Promise<Digest> | undefined;
   const names = schema.map(({ name }) => name);
   const dataset: Dataset = {
     schema,
     ...(rows === undefined ? {} : { rows }),
     batches: (options = {}) => cutBatches(walk, names, options),
+    ...(slice === undefined
+      ? {}
+      : { slice: (startRow: number, endRow: number) => slice(checkedRow(startRow), checkedRow(endRow)) }),
     async digest({ signal } = {}) {
       signal?.throwIfAborted();
       if (digest !== undefined) return abortable(digest, signal);
@@ -83,6 +98,12 @@ export function createDataset({ schema, rows, walk }: DatasetSource): Dataset {
     },
   };
   return dataset;
+}
+
+function checkedRow(row: number): number {
+  if (!(row >= 0 && (Number.isSafeInteger(row) || row === Infinity)))
+    throw new RangeError(`A row number must be a whole number from 0, not ${String(row)}.`);
+  return row;
 }
 
 async function* cutBatches(

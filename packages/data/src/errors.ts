@@ -8,6 +8,7 @@ export type DataErrorCode =
   | "DATA_COLUMN_TOO_LARGE"
   | "DATA_EXPECTATIONS_INVALID"
   | "DATA_FIT_EMPTY"
+  | "DATA_ITERATOR_DIVERGED"
   | "DATA_LENGTH_MISMATCH"
   | "DATA_MODEL_MONITOR_INVALID"
   | "DATA_PROFILE_INVALID"
@@ -73,6 +74,12 @@ export const fitEmpty = (column: string, needed: string): DataError =>
   new DataError("DATA_FIT_EMPTY", `The column "${column}" has no value from which to fit ${needed}.`, {
     category: "data",
     remedy: "Fit on rows that have values, drop the column, or impute a constant.",
+  });
+
+export const iteratorDiverged = (differences: readonly string[]): DataError =>
+  new DataError("DATA_ITERATOR_DIVERGED", `The state is of another iteration: ${differences.join("; ")}.`, {
+    category: "user",
+    remedy: "Iterate the same dataset with the same options, or without the state.",
   });
 
 export const lengthMismatch = (name: string, actual: number, wanted: number): DataError =>

@@ -252,3 +252,13 @@ export {
   dataReport,
 } from "./data-report.ts";
 export { type DataReportChange, type DataReportDiff, diffDataReports } from "./data-report-diff.ts";
+export { type DatasetIterator, iterateDataset } from "./iterator/iterate-dataset.ts";
+export type { IterateOptions, MappedBatch, ShuffleOptions } from "./iterator/iterator-options.ts";
+export type { IteratorState } from "./iterator/iterator-state.ts";
+export {
+  type RowOrder,
+  type RowOrderOptions,
+  type RowRange,
+  type RowWindow,
+  createRowOrder,
+} from "./iterator/row-order.ts";

@@ -66,6 +66,34 @@ export const datasetContract: readonly ContractCase<DatasetFixture>[] = [
     },
   },
   {
+    name: "slices, where there are some, have the rows between their ends, clamped, and their digest",
+    appliesTo: ({ dataset }) => dataset.slice !== undefined,
+    run: async ({ dataset, recut }) => {
+      const expected = await rows(dataset);
+      const columns = dataset.schema.map(({ name }) => name).toReversed();
+      for (const [start, end] of [
+        [0, 4],
+        [3, 8],
+        [7, 7],
+        [5, 1_000_000],
+        [1_000_000, 1_000_001],
+      ] as const) {
+        const slice = dataset.slice?.(start, end) as Dataset;
+        assert.deepEqual(slice.schema, dataset.schema);
+        assert.deepEqual(await rows(slice), expected.slice(start, end));
+        assert.deepEqual(
+          await rows(slice, { columns: columns.slice(0, 1), batchRows: 2 }),
+          (await rows(dataset, { columns: columns.slice(0, 1) })).slice(start, end),
+        );
+        if (slice.rows !== undefined) assert.equal(slice.rows, expected.slice(start, end).length);
+        const again = slice.slice?.(1, 3);
+        if (again !== undefined) assert.deepEqual(await rows(again), expected.slice(start, end).slice(1, 3));
+        if (recut.slice !== undefined) assert.equal(await recut.slice(start, end).digest(), await slice.digest());
+      }
+      assert.equal(await dataset.slice?.(0, 1_000_000).digest(), await dataset.digest());
+    },
+  },
+  {
     name: "the digest stays, and is that of the rows however they are cut",
     run: async ({ dataset, recut }) => {
       assert.deepEqual(await rows(recut), await rows(dataset));
