@@ -127,6 +127,7 @@ const datasets: Subjects = {
       },
     ],
     digest: [],
+    slice: [() => [1, 3], { RangeError: () => dataset.slice!(-1, 2) }],
     ref: [() => [], { PORT_UNSUPPORTED: () => dataset.ref() }],
   }),
   collect: well(
@@ -134,6 +135,34 @@ const datasets: Subjects = {
     () => [dataset, { columns: ["km"], signal }],
     missing(() => data.collect(dataset, { columns: ["miles"] })),
   ),
+  iterateDataset: well(
+    data.iterateDataset,
+    () => [
+      dataset,
+      {
+        columns: ["km"],
+        batchRows: 2,
+        shuffle: { seed: 2, bufferRows: 2, blockRows: 1 },
+        worker: { index: 0, count: 2 },
+        signal,
+      },
+    ],
+    {
+      DATA_ITERATOR_DIVERGED: () =>
+        data.iterateDataset(dataset, { epoch: 1, state: data.iterateDataset(dataset).state() }),
+      DATA_VERSION_UNSUPPORTED: () =>
+        data.iterateDataset(dataset, { state: { ...data.iterateDataset(dataset).state(), formatVersion: 2 as 1 } }),
+      RangeError: () => data.iterateDataset(dataset, { batchRows: 0 }),
+    },
+  ),
+  ...methods("iterateDataset()", () => data.iterateDataset(dataset), { next: [], return: [], state: [] }),
+  createRowOrder: well(data.createRowOrder, () => [{ rows: 10, seed: 1, epoch: 0, bufferRows: 4, blockRows: 2 }], {
+    RangeError: () => data.createRowOrder({ rows: 10, seed: 1, epoch: 0, bufferRows: 0 }),
+  }),
+  ...methods("createRowOrder()", () => data.createRowOrder({ rows: 10, seed: 1, epoch: 0, bufferRows: 4 }), {
+    windowAt: [() => [5]],
+    window: [() => [1]],
+  }),
   emptyBatch: well(data.emptyBatch, () => [schema, ["km"]]),
   mapDataset: well(
     data.mapDataset,

@@ -7,6 +7,8 @@ import { assertWhole } from "./compressed-file.ts";
 import type { Connections } from "./connections.ts";
 import { formatUnknown, fromDuckDb, schemaMismatch } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
+import { castField, list, emptySql, whereOf } from "./file-sql.ts";
+import { sliceOf } from "./row-range.ts";
 import { createSqlDataset } from "./sql-dataset.ts";
 import { describe, stream } from "./statements.ts";
 
@@ -59,7 +61,8 @@ export async function scanFiles(
   const query = { sql: readerSql(paths, format, options), params: [], where: whereOf(paths) };
   const schema = await describe(connections, query.sql, { where: query.where, signal: options.signal });
   const rows = counts?.reduce((sum, count) => sum + count, 0);
-  return createSqlDataset(connections, { query, schema, rows, parts: withRows });
+  const slice = options.unionByName === true ? undefined : sliceOf(withRows, schema);
+  return createSqlDataset(connections, { query, schema, rows, parts: withRows, slice });
 }
 
 /** Opens what another process wrote. `digest()` reads the rows and throws `DUCKDB_REF_CHANGED` where they are not those of the reference. */
@@ -75,23 +78,20 @@ export function openRefDataset(connections: Connections, ref: DatasetRef): Datas
       ? emptySql(schema)
       : `SELECT ${schema.map((field) => identifier(field.name)).join(", ")} FROM (${readerSql(paths, format, format === "parquet" ? {} : { schema })}) AS files`;
   const query = { sql, params: [], where: whereOf(paths) };
-  return createSqlDataset(connections, { query, schema, rows, parts, expected: ref.digest });
-}
-
-/** A query of the schema without a row. */
-export function emptySql(schema: Schema): string {
-  const columns = schema.map((field) => `CAST(NULL AS ${duckTypeOf(field).toString()}) AS ${identifier(field.name)}`);
-  return `SELECT ${columns.join(", ")} WHERE false`;
+  return createSqlDataset(connections, {
+    query,
+    schema,
+    rows,
+    parts,
+    expected: ref.digest,
+    slice: sliceOf(parts, schema),
+  });
 }
 
 export function formatOf(path: string): FileFormat {
   const format = ENDINGS.find(([ending]) => ending.test(path))?.[1];
   if (format === undefined) throw formatUnknown(path);
   return format;
-}
-
-function whereOf(paths: readonly string[]): string {
-  return paths.length === 1 ? paths[0]! : `one of ${paths.length} files from ${paths[0] ?? "nowhere"}`;
 }
 
 /** The files of a pattern in order of their names; a plain path stays as it is, even one with brackets that exists. */
@@ -145,8 +145,6 @@ async function parquetRows(
   }
 }
 
-const list = (paths: readonly string[]): string => `[${paths.map(literal).join(", ")}]`;
-
 /** The FROM part that reads the files. */
 function readerSql(paths: readonly string[], format: FileFormat, options: ScanOptions): string {
   const { schema, unionByName, nullText, quotedNull = true } = options;
@@ -186,9 +184,4 @@ function dialectOf(paths: readonly string[], { delimiter, quote = '"', header = 
 
 function columnSetting(field: Field): string {
   return `${literal(field.name)}: ${literal(duckTypeOf(field).toString())}`;
-}
-
-function castField(field: Field): string {
-  const type = duckTypeOf(field);
-  return `CAST(${identifier(field.name)} AS ${type.toString()}) AS ${identifier(field.name)}`;
 }

@@ -8,7 +8,7 @@ import {
 } from "@millwright/contracts";
 import { createDataset } from "@millwright/data";
 import type { Connections } from "./connections.ts";
-import { emptySql } from "./files.ts";
+import { emptySql } from "./file-sql.ts";
 import {
   groupBySql,
   joinSql,

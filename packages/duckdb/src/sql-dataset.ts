@@ -27,13 +27,15 @@ export interface SqlDatasetOptions {
   readonly rows?: number | undefined;
   /** The files that hold exactly these rows, where there are such. */
   readonly parts?: readonly DatasetPart[] | undefined;
+  /** The rows between two row numbers, where the query's files can be read from there. */
+  readonly slice?: ((startRow: number, endRow: number) => SqlDatasetOptions) | undefined;
   /** The digest that the rows must have. Default: whatever they have. */
   readonly expected?: Digest | undefined;
 }
 
 /** A dataset whose rows a query gives, anew at each walk. */
 export function createSqlDataset(connections: Connections, options: SqlDatasetOptions): Dataset {
-  const { query, schema, rows, parts, expected } = options;
+  const { query, schema, rows, parts, expected, slice } = options;
   let known: Promise<Digest> | undefined;
 
   const batches: Dataset["batches"] = ({ columns, batchRows = BATCH_ROWS, signal } = {}) => {
@@ -84,6 +86,9 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
     schema,
     ...(rows === undefined ? {} : { rows }),
     batches,
+    ...(slice === undefined
+      ? {}
+      : { slice: (startRow: number, endRow: number) => createSqlDataset(connections, slice(startRow, endRow)) }),
     digest: ({ signal } = {}) => handedOn(digest(signal)),
     ref: ({ signal } = {}) => handedOn(ref(signal)),
   };

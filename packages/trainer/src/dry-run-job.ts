@@ -10,7 +10,7 @@ import { resumeInexact } from "./errors.ts";
 import { finishRun } from "./finish-run.ts";
 import type { LoopOptions, LoopResult } from "./loop-options.ts";
 import { digestWeights } from "./model-state.ts";
-import { predictMatrix } from "./predict-matrix.ts";
+import { predictRows } from "./predict-matrix.ts";
 import { checkpointsIn, saveCheckpoint } from "./run-checkpoints.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
 import { costOf } from "./run-spending.ts";
@@ -99,7 +99,7 @@ export async function runDry(
   if (again !== undefined && again.digest !== tried.digest) throw resumeInexact(drySteps);
   const { validation } = session.prepared;
   const [, validationMs] = await timed(async () =>
-    validation === undefined ? undefined : predictMatrix(session.tfjs.tf, session.ready.model, validation),
+    validation === undefined ? undefined : predictRows(session.tfjs.tf, session.ready.model, validation),
   );
   const [{ modelDirectory }, packageMs] = await timed(() => finishRun(session, tried.result, definition));
   const [train = 0, ...others] = tried.stepsMs;

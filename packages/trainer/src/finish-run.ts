@@ -7,7 +7,7 @@ import type { LoopResult } from "./loop-options.ts";
 import type { Metrics } from "./metrics.ts";
 import { digestWeights } from "./model-state.ts";
 import { packTrained } from "./pack-trained.ts";
-import { predictMatrix } from "./predict-matrix.ts";
+import { predictRows } from "./predict-matrix.ts";
 import { bestCheckpointPath } from "./run-checkpoints.ts";
 import type { RunSummary } from "./run-messages.ts";
 import type { Session } from "./run-session.ts";
@@ -27,9 +27,9 @@ export async function finishRun(
     path: bestCheckpointPath(session.request.directory, one.step),
   }));
   const told = { ...rest, weightsDigest, ...(kept.length === 0 ? {} : { bestCheckpoints }) };
-  const sample = prepared.validation ?? prepared.train;
-  const predictions = await predictMatrix(tfjs.tf, ready.model, sample);
-  const metrics = metricsOf(task, sample, predictions);
+  const { sample } = prepared;
+  const { labels, predictions } = await predictRows(tfjs.tf, ready.model, prepared.judged);
+  const metrics = metricsOf(task, { labels }, predictions);
   if (result.outcome === "paused") return { ...told, metrics };
   context.phase("uploading");
   const packed = await packTrained({

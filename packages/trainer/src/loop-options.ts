@@ -6,6 +6,7 @@ import type { Checkpoint } from "./checkpoint-file.ts";
 import type { TrainingTask } from "./define-training.ts";
 import type { StoppingRule } from "./early-stopping.ts";
 import type { Matrix } from "./minibatches.ts";
+import { type EvaluationRows, evaluationRows, type TrainingRows, trainingRows } from "./input/training-rows.ts";
 import type { Optimization } from "./optimization.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
@@ -15,8 +16,8 @@ export interface LoopOptions {
   readonly tf: TensorFlow;
   readonly ready: ReadyModel;
   readonly task: TrainingTask;
-  readonly train: Matrix;
-  readonly validation: Matrix | undefined;
+  readonly train: TrainingRows | Matrix;
+  readonly validation: EvaluationRows | Matrix | undefined;
   readonly epochs: number;
   readonly batchSize: number;
   readonly seed: number;
@@ -49,6 +50,17 @@ export interface LoopOptions {
   readonly onStep: (step: number, epoch: number, loss: number | undefined, rowsPerSecond: number) => void;
   /** Called after each epoch with the path of its checkpoint; says whether to go on. */
   readonly onEpoch: (report: EpochReport, checkpoint: string | undefined) => Promise<"continue" | "pause" | "prune">;
+}
+
+/** Options with data that is walked. */
+export interface WalkedOptions extends LoopOptions {
+  readonly train: TrainingRows;
+  readonly validation: EvaluationRows | undefined;
+}
+
+export function walkedOptions(options: LoopOptions): WalkedOptions {
+  const { train, validation, seed } = options;
+  return { ...options, train: trainingRows(train, seed), validation: validation && evaluationRows(validation) };
 }
 
 export interface LoopResult {

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "@millwright/contracts";
 import { CallbackRunner } from "./callback-runner.ts";
 import type { CheckpointPart } from "./checkpoint-file.ts";
 import { loopControl } from "./loop-control.ts";
-import type { LoopOptions } from "./loop-options.ts";
+import { type LoopOptions, type WalkedOptions, walkedOptions } from "./loop-options.ts";
 import { initialPosition, type Position } from "./loop-position.ts";
 import { objectiveOf } from "./loop-metrics.ts";
 import { RunLearningRate } from "./run-learning-rate.ts";
@@ -11,7 +11,7 @@ import { AveragedWeights } from "./weight-averaging.ts";
 
 /** What the parts of a run's loop share. */
 export class LoopState {
-  readonly options: LoopOptions;
+  readonly options: WalkedOptions;
   readonly clock: Clock;
   readonly rate: RunLearningRate;
   readonly average: AveragedWeights | undefined;
@@ -30,7 +30,7 @@ export class LoopState {
 
   constructor(options: LoopOptions) {
     const { tf, ready, optimization = {}, callbacks = [] } = options;
-    this.options = options;
+    this.options = walkedOptions(options);
     this.clock = options.clock ?? systemClock;
     this.rate = new RunLearningRate(ready.optimizer, optimization.learningRate, objectiveOf(options));
     this.average =

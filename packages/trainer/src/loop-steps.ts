@@ -3,7 +3,7 @@ import { lossNotFinite } from "./errors.ts";
 import { GradientStep } from "./gradient-step.ts";
 import { saveLoop } from "./loop-checkpoints.ts";
 import type { LoopState } from "./loop-state.ts";
-import { gather, type Matrix, orderOfEpoch } from "./minibatches.ts";
+import type { StepRows } from "./input/training-rows.ts";
 import { stopAfterStep } from "./stop-conditions.ts";
 import { yieldToEvents } from "./yield-to-events.ts";
 
@@ -36,10 +36,9 @@ export class LoopSteps {
   /** @returns whether the epoch is over; else the run is to end within it. */
   async runEpoch(): Promise<boolean> {
     const loop = this.#loop;
-    const { train, batchSize, seed, signal, stopAsked } = loop.options;
+    const { train, batchSize, signal, stopAsked } = loop.options;
     const { position } = loop;
     loop.epoch = position.epoch + 1;
-    const order = orderOfEpoch(train.rows, seed, position.epoch);
     const batches = Math.ceil(train.rows / batchSize);
     if (!position.begun) await loop.callbacks.call("onEpochStart");
     position.begun = true;
@@ -48,7 +47,7 @@ export class LoopSteps {
       if (signal.aborted) await this.#interrupted();
       loop.stop(stopAsked?.());
       if (position.stop !== undefined) return false;
-      await this.#runBatch(order, position.batch + 1 === batches);
+      await this.#runBatch(position.batch + 1 === batches);
       if (loop.clock.monotonicMs() - yieldedMs < maxBusyMs) continue;
       await yieldToEvents();
       yieldedMs = loop.clock.monotonicMs();
@@ -56,7 +55,7 @@ export class LoopSteps {
     return true;
   }
 
-  async #runBatch(order: Int32Array, atEnd: boolean): Promise<void> {
+  async #runBatch(atEnd: boolean): Promise<void> {
     const loop = this.#loop;
     const { position, callbacks } = loop;
     const { train, batchSize, checkpointSteps, lossEverySteps, onStep, stopWhen = {} } = loop.options;
@@ -69,7 +68,10 @@ export class LoopSteps {
       await callbacks.call("onBatchStart", { batch, rows, skip: () => (skipped = true) });
     const startedMs = loop.clock.monotonicMs();
     const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
-    if (!skipped) await this.#step(gather(train, order, start, end));
+    if (!skipped) {
+      const given = train.batch(position.epoch, start, end);
+      await this.#step("labels" in given ? given : await given);
+    }
     const loss = position.step % lossEverySteps === 0 || atEnd || saves ? await this.#readLoss() : undefined;
     position.batch += 1;
     position.step += 1;
@@ -89,7 +91,7 @@ export class LoopSteps {
   }
 
   /** One step of the optimizer; what its loss is stays on the device. */
-  async #step(rows: Pick<Matrix, "features" | "labels">): Promise<void> {
+  async #step(rows: StepRows): Promise<void> {
     const loop = this.#loop;
     const { position } = loop;
     loop.rate.apply(position);

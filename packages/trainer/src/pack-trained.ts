@@ -12,6 +12,9 @@ import type { Matrix } from "./minibatches.ts";
 import { predictMatrix } from "./predict-matrix.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 
+/** Rows at the beginning of the data that answers are kept of. */
+export const goldenRows = 16;
+
 export interface TrainedModel {
   readonly tf: TensorFlow;
   readonly model: LayersModel;
@@ -25,8 +28,6 @@ export interface TrainedModel {
 
 const input = "features";
 const output = "prediction";
-const goldenRows = 16;
-
 /**
  * The largest difference allowed between TensorFlow.js, which sums in float32, and the plain runtime, which sums in float64: a dozen rounding
  * errors of 2^-24 for answers around 1, and in proportion for larger ones.

@@ -1,5 +1,6 @@
 import type { TensorFlow } from "@millwright/tfjs";
 import type { LayersModel, Tensor } from "./define-training.ts";
+import type { EvaluationRows } from "./input/training-rows.ts";
 import { yieldToEvents } from "./yield-to-events.ts";
 
 const rowsAtOnce = 8_192;
@@ -23,4 +24,21 @@ export async function predictMatrix(
     await yieldToEvents();
   }
   return predictions;
+}
+
+/** The model's answer for every row, and the row's label. Holds those two alone: 8 bytes a row. */
+export async function predictRows(
+  tf: TensorFlow,
+  model: LayersModel,
+  rows: EvaluationRows,
+): Promise<{ readonly labels: Float32Array; readonly predictions: Float32Array }> {
+  const labels = new Float32Array(rows.rows);
+  const predictions = new Float32Array(rows.rows);
+  let at = 0;
+  for await (const piece of rows.pieces()) {
+    labels.set(piece.labels, at);
+    predictions.set(await predictMatrix(tf, model, piece), at);
+    at += piece.rows;
+  }
+  return { labels, predictions };
 }

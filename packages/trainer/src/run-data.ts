@@ -4,7 +4,9 @@ import { type DuckDb, openDuckDb } from "@millwright/duckdb";
 import type { TrainingTask } from "./define-training.ts";
 import { dataEmpty } from "./errors.ts";
 import { checkLabel, loadMatrix } from "./load-matrix.ts";
-import type { Matrix } from "./minibatches.ts";
+import { type EvaluationRows, evaluationRows, trainingRows, type TrainingRows } from "./input/training-rows.ts";
+import { type Matrix } from "./minibatches.ts";
+import { goldenRows } from "./pack-trained.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 import { transformsOf } from "./run-transforms.ts";
 
@@ -14,8 +16,12 @@ export interface Prepared {
   /** Whether training rows were encoded without their own labels. */
   readonly outOfFold: boolean;
   readonly names: readonly string[];
-  readonly train: Matrix;
-  readonly validation: Matrix | undefined;
+  readonly train: TrainingRows;
+  readonly validation: EvaluationRows | undefined;
+  /** The rows that the finished model is judged by: those of validation where there are some. */
+  readonly judged: EvaluationRows;
+  /** The first of them, for golden requests. */
+  readonly sample: Matrix;
   readonly features: Profile;
 }
 
@@ -48,10 +54,17 @@ export async function prepareData(
     transforms,
     outOfFold: trainBatch !== undefined,
     names: compiled.names,
-    train,
-    validation,
+    train: trainingRows(train, request.seed),
+    validation: validation && evaluationRows(validation),
+    judged: evaluationRows(validation ?? train),
+    sample: firstRows(validation ?? train),
     features: profiler.profile(),
   };
+}
+
+function firstRows({ rows, width, features, labels }: Matrix): Matrix {
+  const kept = Math.min(rows, goldenRows);
+  return { rows: kept, width, features: features.slice(0, kept * width), labels: labels.slice(0, kept) };
 }
 
 async function openSet(

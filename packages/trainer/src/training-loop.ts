@@ -2,25 +2,25 @@ import type { Checkpoint } from "./checkpoint-file.ts";
 import { isOver, stepStopping } from "./early-stopping.ts";
 import { restoreLoop, saveLoop } from "./loop-checkpoints.ts";
 import { metricsOf } from "./loop-metrics.ts";
-import type { LoopOptions, LoopResult } from "./loop-options.ts";
+import type { LoopOptions, LoopResult, WalkedOptions } from "./loop-options.ts";
 import { LoopState } from "./loop-state.ts";
 import { LoopSteps } from "./loop-steps.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Matrix } from "./minibatches.ts";
+import type { EvaluationRows } from "./input/training-rows.ts";
 import { readWeights, writeWeights } from "./model-state.ts";
-import { predictMatrix } from "./predict-matrix.ts";
+import { predictRows } from "./predict-matrix.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
 import { stopAfterEpoch } from "./stop-conditions.ts";
 
 /** A training run's own loop: what it does next is a function of its options and its position alone. */
 export class TrainingLoop {
-  readonly #options: LoopOptions;
+  readonly #options: WalkedOptions;
   readonly #loop: LoopState;
   readonly #steps: LoopSteps;
 
   constructor(options: LoopOptions) {
-    this.#options = options;
     this.#loop = new LoopState(options);
+    this.#options = this.#loop.options;
     this.#steps = new LoopSteps(this.#loop);
   }
 
@@ -142,8 +142,9 @@ export class TrainingLoop {
     return average === undefined ? work() : average.within(work);
   }
 
-  async #validate(validation: Matrix): Promise<Metrics> {
+  async #validate(validation: EvaluationRows): Promise<Metrics> {
     const { tf, ready, task } = this.#options;
-    return metricsOf(task, validation, await predictMatrix(tf, ready.model, validation));
+    const { labels, predictions } = await predictRows(tf, ready.model, validation);
+    return metricsOf(task, { labels }, predictions);
   }
 }

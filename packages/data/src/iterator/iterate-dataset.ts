@@ -9,8 +9,6 @@ import { type ReadWindow, readWindows } from "./read-windows.ts";
 /** The batches of one epoch, as they are wanted for learning. Leaving its loop, or disposing it, frees what it holds. */
 export interface DatasetIterator<Item = Batch>
   extends AsyncIterableIterator<Item, undefined, undefined>, AsyncDisposable {
-  next(): Promise<IteratorResult<Item, undefined>>;
-  return(): Promise<IteratorResult<Item, undefined>>;
   /** What is left starts here: with it, an iterator of the same dataset and options gives the batch that this one would give next. */
   state(): IteratorState;
   [Symbol.asyncIterator](): DatasetIterator<Item>;
@@ -64,18 +62,23 @@ export function iterateDataset<Item = Batch>(
   let ended = false;
   const end = async (): Promise<{ readonly done: true; readonly value: undefined }> => {
     ended = true;
-    left.abort(new Error("The iterator was left."));
+    left.abort();
     await made[Symbol.asyncDispose]();
     return { done: true, value: undefined };
   };
   const iterator: DatasetIterator<Item> = {
     async next() {
       if (ended) return { done: true, value: undefined };
-      signal?.throwIfAborted();
-      const result = await made.next();
-      if (result.done === true) return end();
-      batches += count;
-      return result;
+      try {
+        signal?.throwIfAborted();
+        const result = await made.next();
+        if (result.done === true) return await end();
+        batches += count;
+        return result;
+      } catch (error) {
+        await end();
+        throw error;
+      }
     },
     return: end,
     state: () => ({ formatVersion: 1, epoch, batches, order }),
