@@ -111,6 +111,7 @@ async function datasets(open: duckdb.DuckDb, folder: string): Promise<Subjects> 
         { RangeError: () => walked(dataset.batches({ columns: ["none"] })) },
       ],
       digest: [() => [{ signal }]],
+      slice: [() => [0, 2], { RangeError: () => dataset.slice!(-1, 2) }],
       ref: [() => [{ signal }], { PORT_UNSUPPORTED: () => query.ref() }],
     }),
   };

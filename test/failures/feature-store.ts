@@ -100,6 +100,7 @@ async function pins(store: Store): Promise<Subjects> {
     ...methods("openFeatureStore().history()", () => set, {
       batches: [() => [{ columns: ["at"], batchRows: 2, signal }], {}, few],
       digest: [() => [{ signal }], {}, 5],
+      slice: [() => [0, 2], { RangeError: () => set.slice!(-1, 2) }],
       ref: [() => [{ signal }], {}, 5],
       pin: [() => [{ signal }], {}, few],
     }),
