@@ -36,6 +36,22 @@ const line = {
   link: "logistic" as const,
 };
 const signal = new AbortController().signal;
+/** The library's shape alone: what it answers is tested with the real one. */
+const libraryOf = (run: onnx.OnnxSession["run"]): onnx.OnnxLibrary => ({
+  InferenceSession: { create: () => Promise.resolve({ run, release: () => Promise.resolve() }) },
+  Tensor: class {
+    readonly type: string;
+    readonly data: unknown;
+    readonly dims: readonly number[];
+    constructor(type: string, data: unknown, dims: readonly number[]) {
+      this.type = type;
+      this.data = data;
+      this.dims = dims;
+    }
+  },
+});
+const library = libraryOf(({ features: given }) => Promise.resolve({ prediction: given! }));
+const refusing = libraryOf(() => Promise.reject(new Error("Got invalid dimensions.")));
 
 export async function openTable(folder: string): Promise<FailureTable> {
   let count = 0;
@@ -51,6 +67,13 @@ export async function openTable(folder: string): Promise<FailureTable> {
     format: "linear",
     ...model.writeLinearModel(line),
   });
+  const onnxPackage = await model.packModel(fresh(), {
+    name: "net",
+    format: "onnx",
+    ...onnx.writeOnnxModel({ layers }),
+  });
+  const onnxModel = await onnx.onnxRuntime(library).load(onnxPackage.directory, onnxPackage.manifest);
+  const onnxRefusing = await onnx.onnxRuntime(refusing).load(onnxPackage.directory, onnxPackage.manifest);
   const runtimes = [model.denseRuntime()];
   const opened = await model.loadModel(packed, runtimes);
   const { prediction } = await opened.predict({ features });
@@ -175,6 +198,24 @@ export async function openTable(folder: string): Promise<FailureTable> {
         corrupt(() => onnx.exportOnnx({ ...packed, directory: folder })),
         30,
       ),
+      describeOnnx: well(onnx.describeOnnx, () => [onnx.writeOnnxModel({ layers }).files["model.onnx"]], {
+        MODEL_ONNX_INVALID: () => onnx.describeOnnx(Uint8Array.of(8, 1)),
+      }),
+      onnxRuntime: well(onnx.onnxRuntime, () => [library, { threads: 1, executionProviders: ["cpu"], session: {} }]),
+      ...methods("onnxRuntime()", () => onnx.onnxRuntime(library), {
+        load: [
+          () => [onnxPackage.directory, onnxPackage.manifest, { signal }],
+          corrupt(() => onnx.onnxRuntime(library).load(folder, onnxPackage.manifest)),
+          30,
+        ],
+      }),
+      ...methods("onnxRuntime().load()", () => onnxModel, {
+        predict: [
+          () => [{ features }, { signal }],
+          { MODEL_INPUT_MISMATCH: () => onnxModel.predict({}), MODEL_ONNX_RUN_FAILED: () => onnxRefusing.predict({ features }) },
+        ],
+        dispose: [() => [], {}, 0],
+      }),
       onnxInputs: well(onnx.onnxInputs, () => [fitted, cities, { missingText: "?" }], {
         DATA_SCHEMA_MISMATCH: () => onnx.onnxInputs(fitted, scalars),
       }),

@@ -9,6 +9,8 @@ export type ModelErrorCode =
   | "MODEL_INPUT_MISMATCH"
   | "MODEL_LAYERS_INVALID"
   | "MODEL_LINEAR_INVALID"
+  | "MODEL_ONNX_INVALID"
+  | "MODEL_ONNX_RUN_FAILED"
   | "MODEL_ONNX_UNSUPPORTED"
   | "MODEL_TRANSFORMS_UNFIT"
   | "MODEL_TREES_INVALID"
@@ -83,6 +85,25 @@ export const linearInvalid = (problem: string): ModelError =>
     remedy:
       "Give named features, a finite coefficient of each for each output, and a finite intercept for each output.",
   });
+
+export const onnxInvalid = (problem: string, cause?: unknown): ModelError =>
+  new ModelError("MODEL_ONNX_INVALID", `The ONNX model cannot be used: ${problem}.`, {
+    category: "data",
+    remedy: "Export it again with tensors as inputs and outputs, and its weights within the file or beside it.",
+    cause,
+  });
+
+/** What ONNX Runtime says when it does not answer. */
+export const onnxRunFailed = (name: string, cause: unknown): ModelError =>
+  new ModelError(
+    "MODEL_ONNX_RUN_FAILED",
+    `ONNX Runtime did not answer with the model "${name}": ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      category: "data",
+      remedy: "Give it inputs as its signature says them; sizes that are named there may have to be equal.",
+      cause,
+    },
+  );
 
 export const onnxUnsupported = (what: string, problem: string, remedy: string): ModelError =>
   new ModelError("MODEL_ONNX_UNSUPPORTED", `${what} cannot be written as ONNX: ${problem}.`, {

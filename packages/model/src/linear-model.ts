@@ -52,7 +52,8 @@ const linearSignature = ({ features, intercepts }: LinearModel, output: string):
   outputs: [{ name: output, dtype: "float64", shape: [-1, intercepts.length] }],
 });
 
-function assertLinearModel(model: LinearModel): void {
+/** Throws `MODEL_LINEAR_INVALID` for what is no model. */
+export function assertLinearModel(model: LinearModel): void {
   const problem = linearProblem(model);
   if (problem !== undefined) throw linearInvalid(problem);
 }
@@ -136,7 +137,8 @@ export function linearRuntime(): ModelRuntime {
   };
 }
 
-async function readLinear(directory: string, signal: AbortSignal | undefined): Promise<LinearModel> {
+/** The model of `linear.json`. Throws `PORT_MODEL_CORRUPT`. */
+export async function readLinear(directory: string, signal: AbortSignal | undefined): Promise<LinearModel> {
   let model: LinearModel;
   try {
     model = JSON.parse(await readFile(join(directory, "linear.json"), { encoding: "utf8", signal })) as LinearModel;

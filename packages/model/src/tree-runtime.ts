@@ -21,13 +21,18 @@ export function treeRuntime(): ModelRuntime {
     formats: ["trees"],
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
-      const model = parseTreeModel(directory, await readTrees(directory, signal));
+      const model = await readTrees(directory, signal);
       return loadedTrees(model, compileTrees(model), outputOf(directory, manifest, model));
     },
   };
 }
 
-async function readTrees(directory: string, signal: AbortSignal | undefined): Promise<string> {
+/** The trees of a package of the format `trees`. Throws `PORT_MODEL_CORRUPT`. */
+export async function readTrees(directory: string, signal: AbortSignal | undefined): Promise<TreeModel> {
+  return parseTreeModel(directory, await readText(directory, signal));
+}
+
+async function readText(directory: string, signal: AbortSignal | undefined): Promise<string> {
   try {
     return await readFile(join(directory, "trees.json"), { encoding: "utf8", signal });
   } catch (error) {

@@ -57,6 +57,10 @@ const double: Readonly<Record<Activation, Activate>> = {
   softsign: (graph, value) => graph.node("Div", [value, graph.node("Add", [graph.node("Abs", [value]), 1])]),
 };
 
+/** The activation of a float32, over its last axis where it is the softmax. */
+export const activateSingle = (graph: Graph, value: Value, activation: Activation): Value =>
+  activation === "softmax" ? graph.node("Softmax", [value], { axis: { int: -1 } }) : single[activation](graph, value);
+
 /** The layers, one after another, from float32 to the float32 named `output`. The layers must fit each other. */
 export function denseGraph(
   graph: Graph,

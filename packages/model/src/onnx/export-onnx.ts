@@ -2,28 +2,48 @@ import type { CallOptions, ResolvedModel } from "@millwright/contracts";
 import { storedTransforms } from "../batch-inputs.ts";
 import { readDenseLayers } from "../dense-runtime.ts";
 import { onnxUnsupported } from "../errors.ts";
-import { type OnnxModelFiles, type OnnxOptions, writeOnnxModel } from "./write-onnx.ts";
+import { readLinear } from "../linear-model.ts";
+import { readTrees } from "../tree-runtime.ts";
+import { readLayersModel } from "./layers-model.ts";
+import { type OnnxModelFiles, type OnnxOptions, type OnnxParts, writeOnnxModel } from "./write-onnx.ts";
 
 /**
- * Writes a package of the format `dense`, with its transforms where it has them, as one ONNX file; inputs and output have the names of its
- * signature where `options` give no others. Throws as `writeOnnxModel`, `PORT_MODEL_CORRUPT`, and `MODEL_ONNX_UNSUPPORTED` for other formats.
+ * Writes a package of the format `dense`, `tfjs-layers`, `trees` or `linear`, with its transforms where it has them, as one ONNX file; inputs and output
+ * have the names of its signature where `options` give no others. Throws as `writeOnnxModel`, `PORT_MODEL_CORRUPT`, and `MODEL_ONNX_UNSUPPORTED` for
+ * other formats.
  */
 export async function exportOnnx(
-  { directory, manifest }: Pick<ResolvedModel, "directory" | "manifest">,
+  resolved: Pick<ResolvedModel, "directory" | "manifest">,
   { signal, ...options }: OnnxOptions & CallOptions = {},
 ): Promise<OnnxModelFiles> {
   signal?.throwIfAborted();
-  const { name, format, signature } = manifest;
-  if (format !== "dense")
-    throw onnxUnsupported(
-      `The model "${name}" of the format ${format}`,
-      "only dense networks are written as ONNX",
-      'Train it with `format: "dense"`, or export its transforms alone with `writeOnnxModel`.',
-    );
-  const layers = await readDenseLayers(directory, signal);
+  const { directory, manifest } = resolved;
+  const { name, signature } = manifest;
   const transforms = storedTransforms(directory, manifest);
   return writeOnnxModel(
-    { transforms, layers },
+    { transforms, ...(await readParts(resolved, signal)) },
     { name, input: signature.inputs[0]?.name, output: signature.outputs[0]?.name, ...options },
   );
+}
+
+async function readParts(
+  { directory, manifest: { name, format } }: Pick<ResolvedModel, "directory" | "manifest">,
+  signal: AbortSignal | undefined,
+): Promise<OnnxParts> {
+  switch (format) {
+    case "dense":
+      return { layers: await readDenseLayers(directory, signal) };
+    case "trees":
+      return { trees: await readTrees(directory, signal) };
+    case "linear":
+      return { linear: await readLinear(directory, signal) };
+    case "tfjs-layers":
+      return { network: await readLayersModel(directory, name, signal) };
+    default:
+      throw onnxUnsupported(
+        `The model "${name}" of the format ${format}`,
+        "dense, tfjs-layers, trees and linear are the formats that are written",
+        "Export its transforms alone with `writeOnnxModel`.",
+      );
+  }
 }

@@ -18,6 +18,7 @@ export type Attribute =
   | { readonly ints: readonly number[] }
   | { readonly float: number }
   | { readonly floats: readonly number[] }
+  | { readonly string: string }
   | { readonly strings: readonly string[] }
   | { readonly tensor: OnnxTensor };
 
@@ -90,6 +91,7 @@ function encodeAttribute(name: string, attribute: Attribute): Fields {
   const typed = (type: number, value: Fields): Fields => [...text(1, name), ...value, ...integer(20, type)];
   if ("float" in attribute) return typed(1, float(2, attribute.float));
   if ("int" in attribute) return typed(2, integer(3, attribute.int));
+  if ("string" in attribute) return typed(3, text(4, attribute.string));
   if ("tensor" in attribute) return typed(4, message(5, encodeTensor(attribute.tensor, name)));
   if ("floats" in attribute)
     return typed(
