@@ -212,7 +212,10 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...methods("onnxRuntime().load()", () => onnxModel, {
         predict: [
           () => [{ features }, { signal }],
-          { MODEL_INPUT_MISMATCH: () => onnxModel.predict({}), MODEL_ONNX_RUN_FAILED: () => onnxRefusing.predict({ features }) },
+          {
+            MODEL_INPUT_MISMATCH: () => onnxModel.predict({}),
+            MODEL_ONNX_RUN_FAILED: () => onnxRefusing.predict({ features }),
+          },
         ],
         dispose: [() => [], {}, 0],
       }),

@@ -203,6 +203,6 @@ function feedOf(library: OnnxLibrary, spec: TensorSpec, given: Tensor | undefine
 }
 
 function tensorOf(model: string, name: string, value: OnnxTensorValue | undefined): Tensor {
-  if (value === undefined) throw onnxRunFailed(model, new Error(`there is no output "${name}".`));
+  if (value === undefined) throw onnxRunFailed(model, `there is no output "${name}".`);
   return { dtype: value.type, shape: [...value.dims], data: value.data } as Tensor;
 }
