@@ -111,6 +111,7 @@ export type {
   RunId,
   TrialId,
 } from "./ids.ts";
+export type { JobFailureCause, JobRetries, JobRetryKind, JobSpot, PreviousAttempt } from "./job-failure.ts";
 export type {
   JobEvent,
   JobHandle,

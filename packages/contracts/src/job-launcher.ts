@@ -1,6 +1,7 @@
 import type { CallOptions } from "./call-options.ts";
 import type { ErrorCategory } from "./error.ts";
 import type { EventId } from "./ids.ts";
+import type { JobFailureCause, JobRetries, JobSpot } from "./job-failure.ts";
 import type { JobState } from "./job-state.ts";
 import type { JsonValue } from "./json.ts";
 
@@ -17,8 +18,10 @@ export interface JobSpec {
   readonly workingDirectory?: string | undefined;
   readonly limits?: JobLimits | undefined;
   readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
-  /** Times to start again after a failure whose category is `transient` or after an interruption. Default: 0. */
-  readonly retries?: number | undefined;
+  /** When it is started again; a number is short for `{ max }`. Default: 0. */
+  readonly retries?: number | JobRetries | undefined;
+  /** Runs on what may be taken away at any time. Default: an interruption uses up one of `retries`. */
+  readonly spot?: JobSpot | undefined;
   /** The trace that the job belongs to, as W3C Trace Context writes it: its process is told by `TRACEPARENT`, and its events and log lines carry it. */
   readonly traceparent?: string | undefined;
   /** What to read off the lines of the job, as metrics; at most 40. Default: nothing. */
@@ -43,7 +46,7 @@ export interface JobLimits {
   readonly wallTimeMs?: number | undefined;
   /** Resident memory of the process tree. */
   readonly memoryBytes?: number | undefined;
-  /** Between the stop frame and the kill. Default: 10,000. */
+  /** Between the stop frame and the kill, and from the notice of an interruption to the kill. Default: 10,000. */
   readonly graceMs?: number | undefined;
   /** A module that is silent for longer is taken as hung. Default: 60,000. */
   readonly heartbeatTimeoutMs?: number | undefined;
@@ -75,6 +78,8 @@ export interface JobResult {
   readonly failureReason?: string | undefined;
   /** What kind of failure it was; present where the job failed and the launcher can tell. */
   readonly failureCategory?: ErrorCategory | undefined;
+  /** What ended its last attempt; present where the job failed or was interrupted and the launcher can tell. */
+  readonly failureCause?: JobFailureCause | undefined;
   readonly attempts: number;
 }
 

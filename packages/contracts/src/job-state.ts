@@ -1,3 +1,5 @@
+import type { ErrorCategory } from "./error.ts";
+import type { JobFailureCause } from "./job-failure.ts";
 import { transitionIllegal } from "./port-errors.ts";
 
 /** SageMaker's primary and secondary training statuses in one line of states, in the house's spelling. */
@@ -36,7 +38,7 @@ export const jobTransitions: Readonly<Record<JobState, readonly JobState[]>> = {
     "max-runtime-exceeded",
     "max-wait-time-exceeded",
   ],
-  stopping: ["stopped", "failed", "max-runtime-exceeded"],
+  stopping: ["stopped", "failed", "max-runtime-exceeded", "max-wait-time-exceeded"],
   completed: [],
   failed: [],
   stopped: [],
@@ -59,6 +61,9 @@ export interface JobHistoryEntry {
   /** When it came into this state, UTC milliseconds. */
   readonly timeMs: number;
   readonly reason?: string | undefined;
+  /** Of the failure that brought it here, where one did. */
+  readonly category?: ErrorCategory | undefined;
+  readonly cause?: JobFailureCause | undefined;
 }
 
 /** Every state a job was in, the first first; JSON-safe. The last is the state it is in. */

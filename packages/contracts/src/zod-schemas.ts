@@ -172,6 +172,26 @@ const jobHistoryEntry = z.strictObject({
   ]),
   timeMs: z.number(),
   reason: z.string().optional(),
+  category: z.enum(["user", "transient", "capacity", "quota", "data", "bug"]).optional(),
+  cause: z
+    .enum([
+      "interrupted",
+      "killed",
+      "terminated",
+      "crashed",
+      "hung",
+      "memory-limit",
+      "heap-out-of-memory",
+      "kernel-out-of-memory",
+      "host-out-of-memory",
+      "gpu-out-of-memory",
+      "same-size",
+      "error",
+      "exit-code",
+      "protocol",
+      "not-started",
+    ])
+    .optional(),
 });
 const jobHistory = z.tuple([jobHistoryEntry], jobHistoryEntry);
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { JobSpec } from "@millwright/contracts";
-import type { AttemptOptions } from "./attempt.ts";
+import type { JobSpec, PreviousAttempt } from "@millwright/contracts";
+import type { AttemptOptions } from "./attempt-options.ts";
 import { createMask, safeEnvironment } from "./environment.ts";
 import { protocolVersion } from "./protocol.ts";
 
@@ -13,6 +13,9 @@ export interface AttemptSetting {
   /** The job's own folder, and its working directory where the spec names none. */
   readonly work: string;
   readonly parentEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly previous: PreviousAttempt | undefined;
+  readonly failedSize: number | undefined;
+  readonly noticeSignals: readonly string[];
 }
 
 type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase">;
@@ -23,10 +26,8 @@ const bootstrapPath = fileURLToPath(
 );
 
 /** What one attempt of a job runs, where, and with which environment and limits. */
-export function planAttempt(
-  spec: JobSpec,
-  { attempt, gpus, mark, work, parentEnvironment }: AttemptSetting,
-): AttemptPlan {
+export function planAttempt(spec: JobSpec, setting: AttemptSetting): AttemptPlan {
+  const { attempt, gpus, mark, work, parentEnvironment, failedSize } = setting;
   const { run, limits } = spec;
   const graceMs = limits?.graceMs ?? 10_000;
   const heartbeatTimeoutMs = limits?.heartbeatTimeoutMs ?? 60_000;
@@ -46,7 +47,8 @@ export function planAttempt(
     },
     metrics: spec.metrics ?? [],
     mask: createMask(spec.environment ?? {}),
-    start: startFrame(spec, attempt, work, graceMs, heartbeatTimeoutMs),
+    start: startFrame(spec, setting, graceMs, heartbeatTimeoutMs),
+    failedSize,
     mark,
     graceMs,
     heartbeatTimeoutMs,
@@ -56,23 +58,23 @@ export function planAttempt(
 
 function startFrame(
   { id, run }: JobSpec,
-  attempt: number,
-  directory: string,
+  { attempt, work, previous, noticeSignals }: AttemptSetting,
   graceMs: number,
   heartbeatTimeoutMs: number,
 ): AttemptPlan["start"] {
   if (!("module" in run)) return undefined;
-  const heartbeatMs = Math.min(5_000, Math.max(20, heartbeatTimeoutMs / 4));
   const { module, input } = run;
-  const frame = {
+  return {
     type: "start",
     protocol: protocolVersion,
     jobId: id,
     attempt,
     module,
-    directory,
-    heartbeatMs,
+    directory: work,
+    heartbeatMs: Math.min(5_000, Math.max(20, heartbeatTimeoutMs / 4)),
     graceMs,
-  } as const;
-  return input === undefined ? frame : { ...frame, input };
+    noticeSignals,
+    ...(previous === undefined ? {} : { previous }),
+    ...(input === undefined ? {} : { input }),
+  };
 }

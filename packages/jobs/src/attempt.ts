@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
-import type { Clock, JsonValue, MetricDefinition } from "@millwright/contracts";
-import type { Mask } from "./environment.ts";
-import type { EventJournal } from "./event-journal.ts";
+import type { JsonValue } from "@millwright/contracts";
+import type { Attempt, AttemptOptions } from "./attempt-options.ts";
 import { protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
 import { type LineSink, createLineSink } from "./line-sink.ts";
@@ -16,39 +15,9 @@ import {
   protocolVersion,
   type SupervisorFrame,
   type WorkerFrame,
-  type WorkerPhase,
 } from "./protocol.ts";
+import { LineTail, memoryKills } from "./supervision/out-of-memory.ts";
 import { clearTree } from "./tree-clearing.ts";
-
-export interface AttemptOptions {
-  readonly command: readonly [string, ...string[]];
-  readonly workingDirectory: string;
-  readonly environment: Readonly<Record<string, string>>;
-  /** What the module is told after its hello; absent for a command, which has no channel. */
-  readonly start: Extract<SupervisorFrame, { type: "start" }> | undefined;
-  readonly mark: string;
-  readonly graceMs: number;
-  readonly heartbeatTimeoutMs: number;
-  readonly memoryBytes: number | undefined;
-  readonly memoryPollMs: number;
-  readonly clock: Clock;
-  readonly journal: EventJournal;
-  readonly mask: Mask;
-  /** What is read off the lines. */
-  readonly metrics: readonly MetricDefinition[];
-  /** Called when the module is ready, with `training`, and for each phase it names. */
-  readonly onPhase: (phase: WorkerPhase) => void;
-}
-
-/** One process under supervision, from its start until nothing of its tree is left. */
-export interface Attempt {
-  /** Undefined where it could not be started. */
-  readonly identity: ProcessIdentity | undefined;
-  send(body: JsonValue): void;
-  /** A stop frame (or, for a command, SIGTERM), SIGTERM after half the grace time, SIGKILL after all of it. */
-  stop(reason: string): void;
-  readonly ending: Promise<Ending>;
-}
 
 const longestLine = 16_384;
 const posix = process.platform !== "win32";
@@ -68,6 +37,10 @@ class Supervision implements Attempt {
   #lastLifeMs: number;
   #reportedRssBytes = 0;
   #stopping = false;
+  #interruption: string | undefined;
+  #size: number | undefined;
+  readonly #tail = new LineTail();
+  readonly #memoryKills = memoryKills();
 
   constructor(options: AttemptOptions) {
     this.#options = options;
@@ -111,6 +84,19 @@ class Supervision implements Attempt {
     if (this.#stopping) return;
     this.#stopping = true;
     void this.#escalate(reason);
+  }
+
+  interrupt(reason: string, graceMs: number = this.#options.graceMs): void {
+    if (this.#stopping || this.#interruption !== undefined || this.#over.signal.aborted) return;
+    if (this.#channel === undefined) this.#signal("SIGTERM");
+    else this.#post({ type: "stop", reason, graceMs, interruption: true });
+    void this.#leaveWithin(reason, graceMs);
+  }
+
+  async #leaveWithin(reason: string, graceMs: number): Promise<void> {
+    if (this.#interruption !== undefined) return;
+    this.#interruption = reason;
+    if (!(await this.#overWithin(graceMs))) await this.#kill();
   }
 
   async #escalate(reason: string): Promise<void> {
@@ -188,6 +174,13 @@ class Supervision implements Attempt {
         const { type: _, value, ...metric } = frame;
         return journal.push({ kind: "metric", ...metric, value: Number(value), timeMs: clock.nowMs() });
       }
+      case "size":
+        return this.#takeSize(frame.size);
+      case "notice":
+        return void this.#leaveWithin(frame.reason, this.#options.graceMs);
+      case "interrupted":
+        this.#interruption ??= frame.reason;
+        return;
       case "result":
         this.#result ??= { value: frame.value };
         return;
@@ -196,10 +189,19 @@ class Supervision implements Attempt {
     }
   }
 
+  #takeSize(size: number): void {
+    const { failedSize } = this.#options;
+    this.#size = size;
+    if (failedSize !== undefined && size >= failedSize) this.#intervene({ kind: "same-size", size, failedSize });
+  }
+
   async #pump(stream: "stdout" | "stderr", source: Readable | null): Promise<void> {
     if (source === null) return;
     const { journal } = this.#options;
-    const splitter = createLineSplitter(longestLine, (line, cut) => this.#lines.take(stream, line, cut));
+    const splitter = createLineSplitter(longestLine, (line, cut) => {
+      this.#tail.push(line);
+      this.#lines.take(stream, line, cut);
+    });
     try {
       for await (const chunk of source) {
         splitter.push(chunk as Buffer);
@@ -224,7 +226,7 @@ class Supervision implements Attempt {
       if (nowMs - checkedMs > 2 * everyMs + 100) this.#lastLifeMs = Math.max(this.#lastLifeMs, nowMs - everyMs);
       checkedMs = nowMs;
       const silentMs = nowMs - this.#lastLifeMs;
-      const ended = this.#result !== undefined || this.#failure !== undefined;
+      const ended = (this.#result ?? this.#failure ?? this.#interruption) !== undefined;
       if (silentMs > heartbeatTimeoutMs && !ended) this.#intervene({ kind: "hung", silentMs });
     }
   }
@@ -235,6 +237,11 @@ class Supervision implements Attempt {
       const bytes = tree.length > 0 ? residentBytes(tree) : this.#reportedRssBytes;
       if (bytes > limitBytes) this.#intervene({ kind: "memory", bytes, limitBytes });
     }
+  }
+
+  #isMemoryKilled(signal: string | null): boolean | undefined {
+    const now = signal === "SIGKILL" || signal === null ? memoryKills() : undefined;
+    return now === undefined || this.#memoryKills === undefined ? undefined : now > this.#memoryKills;
   }
 
   async #finish(
@@ -259,6 +266,10 @@ class Supervision implements Attempt {
       result: this.#result,
       failure: this.#failure,
       intervention: this.#intervention,
+      interruption: this.#interruption,
+      lines: this.#tail.text,
+      memoryKilled: this.#isMemoryKilled(signal),
+      size: this.#size,
     };
   }
 }

@@ -7,6 +7,7 @@ export type JobsErrorCode =
   | "JOBS_NOT_A_WORKER"
   | "JOBS_DIRECTORY_TAKEN"
   | "JOBS_INPUT_MISSING"
+  | "JOBS_INTERRUPTED"
   | "JOBS_LINK_TAKEN"
   | "JOBS_PROTOCOL_INVALID"
   | "JOBS_RECORD_CORRUPT"
@@ -55,6 +56,13 @@ export const inputMissing = (name: string, path: string, cause: unknown): JobsEr
     category: "user",
     remedy: "Name a file or a folder that is there and that this process may read.",
     cause,
+  });
+
+export const interrupted = (reason: string): JobsError =>
+  new JobsError("JOBS_INTERRUPTED", reason, {
+    category: "transient",
+    remedy: "Save what the next attempt goes on from, and end with this error.",
+    retryable: true,
   });
 
 export const linkTaken = (path: string, target: string): JobsError =>

@@ -1,6 +1,25 @@
-import { assertJobTransition, type Clock, type JobEvent, type JobResult, type JobState } from "@millwright/contracts";
+import {
+  assertJobTransition,
+  type Clock,
+  type JobEvent,
+  type JobHistory,
+  type JobResult,
+  type JobState,
+} from "@millwright/contracts";
 import type { EventJournal } from "./event-journal.ts";
-import type { JobRecord } from "./job-record.ts";
+import type { JobRecord, StateLine } from "./job-record.ts";
+import type { FailedAttempt } from "./supervision/retry-policy.ts";
+
+/** What a launcher tells of the states. */
+export function historyOf(states: readonly StateLine[]): JobHistory {
+  const entries = states.map(({ state, timeMs, reason, failure }) => ({
+    state,
+    timeMs,
+    ...(reason === undefined ? {} : { reason }),
+    ...(failure === undefined ? {} : { category: failure.category, cause: failure.cause }),
+  }));
+  return entries as unknown as JobHistory;
+}
 
 /** Appends one state to a job's record, then shows it. Throws `PORT_TRANSITION_ILLEGAL` and changes nothing. */
 export async function moveJob(
@@ -12,6 +31,7 @@ export async function moveJob(
     readonly attempts: number;
     readonly reason?: string | undefined;
     readonly mark?: string;
+    readonly failure?: FailedAttempt | undefined;
     readonly result?: JobResult;
   },
 ): Promise<void> {

@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import type { JobResult, JobSpec, JobState } from "@millwright/contracts";
 import { recordCorrupt, writeFailure } from "./errors.ts";
 import type { ProcessIdentity } from "./process-tree.ts";
+import type { FailedAttempt } from "./supervision/retry-policy.ts";
 
 /** A line of `state.ndjson`: the job came into a state, or an attempt got its process. */
 export type RecordLine =
@@ -18,6 +19,8 @@ export type RecordLine =
       readonly attempts: number;
       /** What the environment of the attempt's processes carries, so that they are found again. */
       readonly mark?: string | undefined;
+      /** Of the attempt that ended with this state, where it failed. */
+      readonly failure?: FailedAttempt | undefined;
       /** How the job ended, in the line of its last state. */
       readonly result?: JobResult | undefined;
     }

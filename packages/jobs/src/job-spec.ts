@@ -1,6 +1,7 @@
 import { type JobSpec, readTraceparent } from "@millwright/contracts";
 import { moduleUnusable, specInvalid } from "./errors.ts";
 import { checkMetrics } from "./metric-reader.ts";
+import { checkRetries } from "./supervision/retry-policy.ts";
 
 const positive = (field: string, value: number | undefined): void => {
   if (value !== undefined && !(value > 0)) throw specInvalid(field, value, "a number above 0");
@@ -13,6 +14,15 @@ const isCommand = (command: unknown): boolean =>
   command.length > 0 &&
   Array.from(command as readonly unknown[]).every((each) => typeof each === "string" && !each.includes("\0"));
 
+function checkSpot(spot: JobSpec["spot"]): void {
+  if (spot === undefined) return;
+  const { maxRuntimeMs, maxWaitMs, priceRatio = 1 } = spot;
+  positive("spot.maxRuntimeMs", maxRuntimeMs ?? Number.NaN);
+  if (!(maxWaitMs >= maxRuntimeMs))
+    throw specInvalid("spot.maxWaitMs", maxWaitMs, `at least spot.maxRuntimeMs, ${maxRuntimeMs}`);
+  if (!(priceRatio >= 0 && priceRatio <= 1)) throw specInvalid("spot.priceRatio", priceRatio, "a number from 0 to 1");
+}
+
 /** Throws `JOBS_SPEC_INVALID`, `JOBS_MODULE_UNUSABLE`. */
 export function checkSpec(spec: JobSpec): void {
   if (typeof spec.id !== "string" || spec.id === "" || spec.id.length > 1_000)
@@ -22,7 +32,7 @@ export function checkSpec(spec: JobSpec): void {
       throw moduleUnusable(spec.run.module, "it is not a file URL");
   } else if (!isCommand(spec.run.command))
     throw specInvalid("run.command", spec.run.command, "a program and its arguments");
-  const { limits, resources, retries, causedBy, traceparent } = spec;
+  const { limits, resources, retries, spot, causedBy, traceparent } = spec;
   if (traceparent !== undefined && (typeof traceparent !== "string" || readTraceparent(traceparent) === undefined))
     throw specInvalid("traceparent", traceparent, "what W3C Trace Context calls so");
   if (causedBy !== undefined && (typeof causedBy !== "string" || causedBy === ""))
@@ -38,7 +48,6 @@ export function checkSpec(spec: JobSpec): void {
   positive("resources.cpus", resources?.cpus);
   const gpus = resources?.gpus ?? 0;
   if (!Number.isInteger(gpus) || gpus < 0) throw specInvalid("resources.gpus", gpus, "a whole number from 0");
-  if (retries !== undefined && (!Number.isInteger(retries) || retries < 0)) {
-    throw specInvalid("retries", retries, "a whole number from 0");
-  }
+  checkRetries(retries);
+  checkSpot(spot);
 }

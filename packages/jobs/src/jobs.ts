@@ -30,6 +30,7 @@ import { checkSpec } from "./job-spec.ts";
 import { jobFolders, recover } from "./recovery.ts";
 import { createSlots } from "./slots.ts";
 import { createStateEvents } from "./state-events.ts";
+import { checkNotice, type NoticeOptions, watchNotice } from "./supervision/interruption-notice.ts";
 import { moveJob } from "./job-move.ts";
 import { SupervisedJob, type Supervisor } from "./supervised-job.ts";
 
@@ -48,6 +49,8 @@ export interface JobsOptions extends CallOptions {
   readonly maxLogBytes?: number | undefined;
   /** Time between two looks at the memory of a job that has a limit. Default: 200. */
   readonly memoryPollMs?: number | undefined;
+  /** What tells that this machine is about to be taken away. Default: SIGTERM to the process of a module. */
+  readonly notice?: NoticeOptions | undefined;
   /** Of which a small safe part is given to jobs. Default: this process's environment. */
   readonly parentEnvironment?: Readonly<Record<string, string | undefined>> | undefined;
   /** Takes one `job.state-changed` for each state of each job. Default: nobody is told, until `writeEvents`. */
@@ -56,6 +59,11 @@ export interface JobsOptions extends CallOptions {
   readonly ids?: IdSource | undefined;
   /** Told where the event log fails. Default: nobody. */
   readonly logger?: Logger | undefined;
+}
+
+export interface InterruptOptions extends CallOptions {
+  /** Default: `limits.graceMs` of the job. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /** Runs jobs as child processes on this machine. */
@@ -73,6 +81,12 @@ export interface Jobs extends JobLauncher, AsyncDisposable {
    * aborted leaves the log the launcher's, and can be made again with it to tell the rest.
    */
   writeEvents(events: EventLog, options?: CallOptions): Promise<void>;
+  /**
+   * Interrupts the attempt of a job that runs, as if its machine were taken away: its signal aborts with `JOBS_INTERRUPTED` (a command is sent SIGTERM),
+   * and what still runs after `deadlineMs` is killed. Resolves when the attempt is gone, at once where there is none; whether the job is started again is
+   * its spec's to say. Throws `PORT_JOB_UNKNOWN`.
+   */
+  interrupt(id: string, reason: string, options?: InterruptOptions): Promise<void>;
   /** Interrupts the jobs that run, so that they can go on under the next launcher, and gives the directory back. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -95,6 +109,9 @@ class LocalJobs implements Jobs {
   #allTold = false;
 
   constructor(options: JobsOptions, supervisor: Supervisor, unlock: () => Promise<void>) {
+    supervisor.notice.onNotice((reason) => {
+      for (const job of this.#running) void job.interruptAttempt(reason, supervisor.noticeOptions.deadlineMs);
+    });
     this.#options = options;
     this.#supervisor = supervisor;
     this.#unlock = unlock;
@@ -151,12 +168,20 @@ class LocalJobs implements Jobs {
     this.#allTold = true;
   }
 
+  async interrupt(id: string, reason: string, { deadlineMs, signal }: InterruptOptions = {}): Promise<void> {
+    this.#check(signal);
+    if (deadlineMs !== undefined && !(deadlineMs >= 0))
+      throw new RangeError(`deadlineMs must be from 0, not ${deadlineMs}.`);
+    await abortable((await this.#find(id)).interruptAttempt(reason, deadlineMs), signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
   }
 
   async #close(): Promise<void> {
+    this.#supervisor.notice.close();
     await Promise.allSettled(this.#opening.values());
     await Promise.all([...this.#running].map((job) => job.interrupt("The launcher of this job was closed.")));
     await this.#unlock();
@@ -247,8 +272,9 @@ class LocalJobs implements Jobs {
  * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`, `JOBS_WRITE_FAILED`.
  */
 export async function openJobs(options: JobsOptions): Promise<Jobs> {
-  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock, signal } = options;
+  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock, notice = {}, signal } = options;
   signal?.throwIfAborted();
+  checkNotice(notice);
   if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw writeFailure(directory, error);
@@ -271,6 +297,8 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
     retryDelayMs: options.retryDelayMs ?? 1_000,
     memoryPollMs: options.memoryPollMs ?? 200,
     events: undefined,
+    notice: watchNotice(notice),
+    noticeOptions: notice,
   };
   const jobs = new LocalJobs(options, supervisor, unlock);
   try {

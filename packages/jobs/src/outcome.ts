@@ -1,12 +1,15 @@
 import { open } from "node:fs/promises";
-import type { ErrorCategory, JobResult, JobState, JsonValue } from "@millwright/contracts";
+import { constants } from "node:os";
+import type { ErrorCategory, JobFailureCause, JobResult, JobState, JsonValue } from "@millwright/contracts";
 import type { WorkerFailure } from "./protocol.ts";
+import { outOfMemoryIn } from "./supervision/out-of-memory.ts";
 
 /** Why the supervisor itself ended an attempt. */
 export type Intervention =
   | { readonly kind: "hung"; readonly silentMs: number }
   | { readonly kind: "memory"; readonly bytes: number; readonly limitBytes: number }
   | { readonly kind: "protocol"; readonly problem: string }
+  | { readonly kind: "same-size"; readonly size: number; readonly failedSize: number }
   | { readonly kind: "spawn"; readonly problem: string; readonly missing: boolean };
 
 /** How one attempt's process ended. */
@@ -17,57 +20,106 @@ export interface Ending {
   readonly result: { readonly value?: JsonValue | undefined } | undefined;
   readonly failure: WorkerFailure | undefined;
   readonly intervention: Intervention | undefined;
+  /** Why it was told to leave, if it was. */
+  readonly interruption?: string | undefined;
+  /** The newest of what it wrote to stdout and stderr. */
+  readonly lines?: string | undefined;
+  /** Whether the kernel killed a process for memory meanwhile; undefined where that cannot be known. */
+  readonly memoryKilled?: boolean | undefined;
+  /** What the module said of its size. */
+  readonly size?: number | undefined;
 }
 
 export type Verdict =
   | { readonly good: true; readonly value?: JsonValue | undefined }
-  | { readonly good: false; readonly category: ErrorCategory; readonly reason: string; readonly retryable: boolean };
+  | {
+      readonly good: false;
+      readonly category: ErrorCategory;
+      readonly cause: JobFailureCause;
+      readonly reason: string;
+      readonly retryable: boolean;
+    };
 
 /** sysexits.h's EX_TEMPFAIL: how a command says that trying again may help. */
 const temporaryFailureCode = 75;
 const crashSignals: readonly string[] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"];
 
-const bad = (category: ErrorCategory, reason: string, retryable = category === "transient"): Verdict => ({
-  good: false,
-  category,
-  reason,
-  retryable,
-});
+const bad = (
+  category: ErrorCategory,
+  cause: JobFailureCause,
+  reason: string,
+  retryable = category === "transient",
+): Verdict => ({ good: false, category, cause, reason, retryable });
 
 function judgeIntervention(intervention: Intervention): Verdict {
   switch (intervention.kind) {
     case "hung":
-      return bad("transient", `The module gave no sign of life for ${Math.round(intervention.silentMs)} ms.`);
+      return bad("transient", "hung", `The module gave no sign of life for ${Math.round(intervention.silentMs)} ms.`);
     case "memory":
       return bad(
         "capacity",
+        "memory-limit",
         `The processes held ${intervention.bytes} bytes of memory; the limit is ${intervention.limitBytes}.`,
       );
+    case "same-size":
+      return bad(
+        "capacity",
+        "same-size",
+        `An attempt of size ${intervention.failedSize} ran out of memory, and this one is no smaller: ${intervention.size}.`,
+      );
     case "protocol":
-      return bad("bug", intervention.problem);
+      return bad("bug", "protocol", intervention.problem);
     case "spawn":
-      return bad(intervention.missing ? "user" : "capacity", intervention.problem);
+      return bad(intervention.missing ? "user" : "capacity", "not-started", intervention.problem);
   }
 }
 
 /** Whether an attempt went well and, if not, what kind of failure it was. `written` is the beginning of `output/failure`, if there is one. */
 export function judge(ending: Ending, written: string | undefined): Verdict {
-  const { exitCode, exitSignal, result, failure, intervention } = ending;
+  const { exitCode, result, failure, intervention, interruption, lines = "" } = ending;
   if (intervention !== undefined) return judgeIntervention(intervention);
   if (result !== undefined) return { good: true, value: result.value };
-  if (failure !== undefined) {
-    const category = failure.category ?? "user";
-    return bad(category, written ?? failure.message, failure.retryable === true || category === "transient");
-  }
+  if (interruption !== undefined) return bad("transient", "interrupted", interruption);
+  if (failure !== undefined) return judgeFailure(failure, written, lines);
   if (exitCode === 0) return { good: true };
-  if (exitCode !== undefined) {
-    const category = exitCode === temporaryFailureCode ? "transient" : "user";
-    return bad(category, written ?? `The process ended with exit code ${exitCode}.`);
+  const signal = signalOf(ending);
+  if (signal !== undefined) return judgeSignal(signal, ending, written);
+  const memory = outOfMemoryIn(written ?? "") ?? outOfMemoryIn(lines);
+  const category = exitCode === temporaryFailureCode ? "transient" : memory === undefined ? "user" : "capacity";
+  const cause = category === "capacity" ? memory : undefined;
+  return bad(category, cause ?? "exit-code", written ?? `The process ended with exit code ${exitCode}.`);
+}
+
+function judgeFailure(failure: WorkerFailure, written: string | undefined, lines: string): Verdict {
+  const { category: told, message } = failure;
+  // An error that says nothing of its kind may still say that memory had run out; of one that says `capacity`, the lines may say which.
+  const memory = outOfMemoryIn(message) ?? (told === "capacity" ? outOfMemoryIn(lines) : undefined);
+  const category = told ?? (memory === undefined ? "user" : "capacity");
+  const cause = category === "capacity" ? (memory ?? "error") : "error";
+  return bad(category, cause, written ?? message, failure.retryable === true || category === "transient");
+}
+
+/** The signal that ended it: its own, or its child's where a shell says so with an exit code above 128. */
+function signalOf({ exitCode, exitSignal }: Ending): string | undefined {
+  if (exitCode === undefined) return exitSignal ?? "an unknown signal";
+  const number = exitCode - 128;
+  return ([...crashSignals, "SIGKILL", "SIGTERM"] as NodeJS.Signals[]).find(
+    (name) => constants.signals[name] === number,
+  );
+}
+
+function judgeSignal(signal: string, { lines = "", memoryKilled }: Ending, written: string | undefined): Verdict {
+  const memory = outOfMemoryIn(lines);
+  if (crashSignals.includes(signal)) {
+    const reason = written ?? `The process crashed with ${signal}.`;
+    return memory === undefined ? bad("bug", "crashed", reason) : bad("capacity", memory, reason);
   }
-  const signal = exitSignal ?? "an unknown signal";
-  if (crashSignals.includes(signal)) return bad("bug", written ?? `The process crashed with ${signal}.`);
-  const category = signal === "SIGKILL" ? "capacity" : "transient";
-  return bad(category, written ?? `The process was ended from outside with ${signal}.`);
+  if (signal !== "SIGKILL")
+    return bad("transient", "terminated", written ?? `The process was ended from outside with ${signal}.`);
+  if (memoryKilled === true)
+    return bad("capacity", "kernel-out-of-memory", written ?? "The kernel killed the process: memory had run out.");
+  const reason = written ?? "The process was ended from outside with SIGKILL.";
+  return bad(memoryKilled === undefined ? "capacity" : "transient", "killed", reason);
 }
 
 const reasonLength = 1_024;
@@ -100,6 +152,7 @@ export async function readFailure(path: string): Promise<string | undefined> {
 export type AttemptVerdict = Verdict & {
   readonly exitCode: number | undefined;
   readonly exitSignal: string | undefined;
+  readonly size: number | undefined;
 };
 
 /** What a job that ends in a state gives as its result. */
@@ -109,15 +162,15 @@ export function resultOf(
   reason: string | undefined,
   attempts: number,
 ): JobResult {
-  const category: ErrorCategory | undefined =
-    state === "failed" && verdict?.good === false ? verdict.category : undefined;
+  const failed = verdict?.good === false ? verdict : undefined;
   return {
     state,
     ...(verdict?.good === true && verdict.value !== undefined ? { value: verdict.value } : {}),
     ...(verdict?.exitCode === undefined ? {} : { exitCode: verdict.exitCode }),
     ...(verdict?.exitSignal === undefined ? {} : { exitSignal: verdict.exitSignal }),
     ...(reason === undefined ? {} : { failureReason: cutReason(reason) }),
-    ...(category === undefined ? {} : { failureCategory: category }),
+    ...(failed !== undefined && state === "failed" ? { failureCategory: failed.category } : {}),
+    ...(failed !== undefined && (state === "failed" || state === "interrupted") ? { failureCause: failed.cause } : {}),
     attempts,
   };
 }

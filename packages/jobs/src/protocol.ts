@@ -1,4 +1,4 @@
-import type { ErrorCategory, JsonValue } from "@millwright/contracts";
+import type { ErrorCategory, JsonValue, PreviousAttempt } from "@millwright/contracts";
 import { protocolInvalid } from "./errors.ts";
 
 /** The version of the frames below. Both sides must speak the same; what is added to it later is optional. */
@@ -20,7 +20,7 @@ export interface WorkerFailure {
   readonly stack?: string | undefined;
 }
 
-/** Frames from the job's process to its supervisor. `hello` is the first, `result` or `failure` the last. */
+/** Frames from the job's process to its supervisor. `hello` is the first, `result`, `failure` or `interrupted` the last. */
 export type WorkerFrame =
   | { readonly type: "hello"; readonly protocol: number; readonly pid: number; readonly node: string }
   | { readonly type: "heartbeat"; readonly rssBytes: number }
@@ -34,8 +34,14 @@ export type WorkerFrame =
       readonly step?: number | undefined;
       readonly epoch?: number | undefined;
     }
+  /** What the memory of this attempt grows with, in whatever unit. */
+  | { readonly type: "size"; readonly size: number }
+  /** The process itself was told that it has to leave: the supervisor kills it `graceMs` later, whatever it does. */
+  | { readonly type: "notice"; readonly reason: string }
   | { readonly type: "result"; readonly value?: JsonValue | undefined }
-  | { readonly type: "failure"; readonly error: WorkerFailure };
+  | { readonly type: "failure"; readonly error: WorkerFailure }
+  /** It had to leave, and can go on where it stopped. */
+  | { readonly type: "interrupted"; readonly reason: string };
 
 export type WorkerPhase = "downloading" | "training" | "uploading";
 
@@ -53,9 +59,19 @@ export type SupervisorFrame =
       readonly directory: string;
       readonly heartbeatMs: number;
       readonly graceMs: number;
+      /** How the attempt before this one failed. */
+      readonly previous?: PreviousAttempt | undefined;
+      /** Signals by which the process is told that it has to leave. Default: SIGTERM alone. */
+      readonly noticeSignals?: readonly string[] | undefined;
     }
   | { readonly type: "message"; readonly body: JsonValue }
-  | { readonly type: "stop"; readonly reason: string; readonly graceMs: number };
+  | {
+      readonly type: "stop";
+      readonly reason: string;
+      readonly graceMs: number;
+      /** Whether the job is to go on later. */
+      readonly interruption?: boolean | undefined;
+    };
 
 export const encodeFrame = (frame: WorkerFrame | SupervisorFrame): string => `${JSON.stringify(frame)}\n`;
 
@@ -84,8 +100,11 @@ const workerFrames: Readonly<Record<string, Readonly<Record<string, Check>>>> = 
   phase: { state: phase },
   message: { body: anything },
   metric: { name: text, value: number, step: place, epoch: place },
+  size: { size: count },
+  notice: { reason: text },
   result: {},
   failure: { error: failure },
+  interrupted: { reason: text },
 };
 
 const supervisorFrames: Readonly<Record<string, Readonly<Record<string, Check>>>> = {

@@ -93,6 +93,7 @@ function draftOf(
       state: state.state,
       ...(previous === undefined ? {} : { previous: previous.state }),
       ...(state.reason === undefined ? {} : { reason: state.reason }),
+      ...(state.failure === undefined ? {} : { category: state.failure.category, cause: state.failure.cause }),
       attempts: state.attempts,
       timeMs: state.timeMs,
     },

@@ -15,16 +15,29 @@ import {
   type JsonValue,
 } from "@millwright/contracts";
 import { mkdir, rm } from "node:fs/promises";
-import { type Attempt, type AttemptOptions, startAttempt } from "./attempt.ts";
+import { startAttempt } from "./attempt.ts";
+import type { Attempt, AttemptOptions } from "./attempt-options.ts";
 import { planAttempt } from "./attempt-plan.ts";
 import type { EventJournal } from "./event-journal.ts";
 import { handleOf } from "./job-handle.ts";
-import { moveJob } from "./job-move.ts";
+import { historyOf, moveJob } from "./job-move.ts";
 import { type LogLine, type LogOptions, walkLogs } from "./job-logs.ts";
 import type { JobRecord } from "./job-record.ts";
 import { type AttemptVerdict, cutReason, judge, readFailure, resultOf } from "./outcome.ts";
 import type { Slot, Slots } from "./slots.ts";
 import type { StateEvents } from "./state-events.ts";
+import { type Halt, watchDeadlines } from "./supervision/deadlines.ts";
+import type { InterruptionNotice, NoticeOptions } from "./supervision/interruption-notice.ts";
+import {
+  type FailedAttempt,
+  failuresOf,
+  isTriedAgain,
+  mayGoOn,
+  previousOf,
+  retriesOf,
+  retryDelayMs,
+  smallestFailedSize,
+} from "./supervision/retry-policy.ts";
 
 /** What all jobs of a launcher share. */
 export interface Supervisor {
@@ -36,11 +49,16 @@ export interface Supervisor {
   readonly memoryPollMs: number;
   /** Told of every state after it is durable; undefined while there is no log. */
   events: StateEvents | undefined;
+  readonly notice: InterruptionNotice;
+  readonly noticeOptions: NoticeOptions;
 }
 
-type Halt = { readonly kind: "stop" | "interrupt" | "wall-time"; readonly reason: string };
-
-const longestTimerMs = 2 ** 31 - 1;
+const isWaiting = (state: JobState): boolean => state === "pending" || state === "interrupted";
+const endStates = {
+  stop: "stopped",
+  "wall-time": "max-runtime-exceeded",
+  "wait-time": "max-wait-time-exceeded",
+} as const;
 /** How long the end of a job waits for an event log that does not answer. */
 const longestTellingMs = 5_000;
 
@@ -75,16 +93,13 @@ export class SupervisedJob implements JobHandle {
   }
 
   get history(): JobHistory {
-    const entries = this.#record.states.map(({ state, timeMs, reason }) =>
-      reason === undefined ? { state, timeMs } : { state, timeMs, reason },
-    );
-    return entries as unknown as JobHistory;
+    return historyOf(this.#record.states);
   }
 
   /** Whether the job would go on if it were run: it waits, or was interrupted with starts left. */
   get canGoOn(): boolean {
     if (this.state === "pending") return true;
-    return this.state === "interrupted" && this.#attempts <= (this.#record.spec.retries ?? 0);
+    return this.state === "interrupted" && mayGoOn(this.#record.spec, failuresOf(this.#record.states));
   }
 
   /** Runs the job to its end. Call it once, and only where `canGoOn`. */
@@ -135,6 +150,12 @@ export class SupervisedJob implements JobHandle {
     await this.#finished.catch(() => {});
   }
 
+  /** Ends the attempt that runs, if one does, as if its machine were taken away; resolves when it is gone. */
+  async interruptAttempt(reason: string, graceMs?: number): Promise<void> {
+    this.#attempt?.interrupt(reason, graceMs);
+    await this.#attempt?.ending;
+  }
+
   async result({ signal }: CallOptions = {}): Promise<JobResult> {
     signal?.throwIfAborted();
     return abortable(this.#finished, signal);
@@ -147,11 +168,12 @@ export class SupervisedJob implements JobHandle {
       state: this.state,
       attempts: this.#attempts,
       ...(last?.reason === undefined ? {} : { failureReason: last.reason }),
+      ...(last?.failure === undefined ? {} : { failureCause: last.failure.cause }),
     };
   }
 
   /** Moves are made one after another, each durable before it is seen. */
-  #move(state: JobState, more: { reason?: string | undefined; mark?: string; result?: JobResult } = {}): Promise<void> {
+  #move(state: JobState, more: Partial<Parameters<typeof moveJob>[4]> = {}): Promise<void> {
     const moved = this.#moving.then(() =>
       moveJob(this.#record, this.#journal, this.#supervisor.clock, state, { ...more, attempts: this.#attempts }),
     );
@@ -165,28 +187,42 @@ export class SupervisedJob implements JobHandle {
   #haltFor(halt: Halt): void {
     if (this.#halt !== undefined || isFinalJobState(this.state)) return;
     this.#halt = halt;
+    const waits = halt.kind === "wait-time" && isWaiting(this.state);
     // Said at once, so that who watches sees that the stop was heard; interruptions have no state in between.
-    if (halt.kind !== "interrupt") this.#move("stopping", { reason: halt.reason }).catch(() => {});
+    if (halt.kind !== "interrupt" && !waits) this.#move("stopping", { reason: halt.reason }).catch(() => {});
     this.#halting.abort();
-    this.#attempt?.stop(halt.reason);
+    if (halt.kind === "interrupt") this.#attempt?.interrupt(halt.reason);
+    else this.#attempt?.stop(halt.reason);
   }
 
   async #run(): Promise<JobResult> {
-    const timer = this.#watchWallTime();
+    const over = new AbortController();
+    const { clock } = this.#supervisor;
+    const { spec, states } = this.#record;
+    watchDeadlines(spec, {
+      clock,
+      history: () => this.history,
+      halt: (halt) => this.#haltFor(halt),
+      signal: over.signal,
+    });
     try {
       for (;;) {
         const verdict = await this.#try();
         if (this.#halt !== undefined) return await this.#endHalted(this.#halt, verdict);
         if (verdict === undefined) continue;
         if (verdict.good) return await this.#end("completed", verdict);
-        if (!verdict.retryable || this.#attempts > (this.#record.spec.retries ?? 0)) {
-          return await this.#end("failed", verdict);
-        }
-        await this.#move("interrupted", { reason: verdict.reason });
+        const { category, cause, retryable, size } = verdict;
+        const failure: FailedAttempt = { category, cause, retryable, ...(size === undefined ? {} : { size }) };
+        const goesOn = isTriedAgain(spec, [...failuresOf(states), failure]);
+        if (!goesOn && cause !== "interrupted") return await this.#end("failed", verdict);
+        const reason = cutReason(verdict.reason);
+        const result = goesOn ? undefined : resultOf("interrupted", verdict, reason, this.#attempts);
+        await this.#move("interrupted", { reason, failure, ...(result === undefined ? {} : { result }) });
+        if (result !== undefined) return result;
         await this.#backOff();
       }
     } finally {
-      clearTimeout(timer);
+      over.abort();
     }
   }
 
@@ -195,6 +231,7 @@ export class SupervisedJob implements JobHandle {
     const { resources } = this.#record.spec;
     let slot: Slot;
     try {
+      await this.#supervisor.notice.over(this.#halting.signal);
       slot = await this.#supervisor.slots.take(
         { cpus: resources?.cpus ?? 1, gpus: resources?.gpus ?? 0 },
         this.#halting.signal,
@@ -217,7 +254,7 @@ export class SupervisedJob implements JobHandle {
     const failurePath = join(work, "output", "failure");
     await mkdir(join(work, "output"), { recursive: true });
     await rm(failurePath, { force: true });
-    if (this.#halt !== undefined) return undefined;
+    if (this.#halt !== undefined || this.#supervisor.notice.standing !== undefined) return undefined;
     this.#attempts += 1;
     await this.#move("starting", { mark });
     if (this.#halt !== undefined) return undefined;
@@ -225,6 +262,8 @@ export class SupervisedJob implements JobHandle {
     const attempt = startAttempt(options);
     this.#attempt = attempt;
     for (const body of this.#unsent.splice(0)) attempt.send(body);
+    if (this.#supervisor.notice.standing !== undefined)
+      attempt.interrupt(this.#supervisor.notice.standing, this.#supervisor.noticeOptions.deadlineMs);
     if (attempt.identity !== undefined) {
       await this.#record.append({ formatVersion: 1, kind: "process", ...attempt.identity });
     }
@@ -232,13 +271,24 @@ export class SupervisedJob implements JobHandle {
     await this.#moving;
     const written = await readFailure(failurePath);
     const verdict = judge(ending, written === undefined ? undefined : options.mask(written));
-    return { ...verdict, exitCode: ending.exitCode, exitSignal: ending.exitSignal };
+    return { ...verdict, exitCode: ending.exitCode, exitSignal: ending.exitSignal, size: ending.size };
   }
 
   #optionsOf(slot: Slot, mark: string, work: string): AttemptOptions {
-    const { clock, parentEnvironment, memoryPollMs } = this.#supervisor;
+    const { clock, parentEnvironment, memoryPollMs, noticeOptions } = this.#supervisor;
+    const { spec, states } = this.#record;
+    const failures = failuresOf(states);
     return {
-      ...planAttempt(this.#record.spec, { attempt: this.#attempts, gpus: slot.gpus, mark, work, parentEnvironment }),
+      ...planAttempt(spec, {
+        attempt: this.#attempts,
+        gpus: slot.gpus,
+        mark,
+        work,
+        parentEnvironment,
+        previous: previousOf(states),
+        failedSize: smallestFailedSize(failures),
+        noticeSignals: noticeOptions.signals ?? ["SIGTERM"],
+      }),
       clock,
       memoryPollMs,
       journal: this.#journal,
@@ -251,39 +301,31 @@ export class SupervisedJob implements JobHandle {
 
   async #backOff(): Promise<void> {
     const random = createRandom(hashSeed(`${this.id}:${this.#attempts}`));
-    const ceilingMs = Math.min(30_000, this.#supervisor.retryDelayMs * 2 ** (this.#attempts - 1));
-    const delayMs = ceilingMs * (0.5 + 0.5 * random.next());
-    await this.#supervisor.clock.sleep(delayMs, { signal: this.#halting.signal }).catch(() => {});
-  }
-
-  #watchWallTime(): NodeJS.Timeout | undefined {
-    const limitMs = this.#record.spec.limits?.wallTimeMs;
-    if (limitMs === undefined) return undefined;
-    const startedMs = this.#record.states.find(({ state }) => state === "starting")?.timeMs;
-    const spentMs = startedMs === undefined ? 0 : this.#supervisor.clock.nowMs() - startedMs;
-    const reason = `The job took longer than ${limitMs} ms.`;
-    return setTimeout(
-      () => this.#haltFor({ kind: "wall-time", reason }),
-      Math.min(longestTimerMs, Math.max(0, limitMs - spentMs)),
-    );
+    const { spec, states } = this.#record;
+    const failures = failuresOf(states).filter(({ cause }) => spec.spot === undefined || cause !== "interrupted");
+    const { retryDelayMs: launcherMs, clock } = this.#supervisor;
+    const delayMs = retryDelayMs(retriesOf(spec), Math.max(1, failures.length), launcherMs, random.next());
+    await clock.sleep(delayMs, { signal: this.#halting.signal }).catch(() => {});
   }
 
   async #endHalted(halt: Halt, verdict: AttemptVerdict | undefined): Promise<JobResult> {
     await this.#moving;
     if (halt.kind === "interrupt") {
       if (verdict?.good === true) return this.#end("completed", verdict);
-      if (this.state !== "pending" && this.state !== "interrupted")
-        await this.#move("interrupted", { reason: halt.reason });
+      if (!isWaiting(this.state)) await this.#move("interrupted", { reason: halt.reason });
       return this.#storedResult();
     }
-    const state = halt.kind === "stop" ? "stopped" : "max-runtime-exceeded";
-    return this.#end(state, verdict, halt.reason);
+    if (halt.kind === "wait-time" && this.state !== "stopping" && !isWaiting(this.state))
+      await this.#move("stopping", { reason: halt.reason });
+    return this.#end(endStates[halt.kind], verdict, halt.reason);
   }
 
   async #end(state: JobState, verdict: AttemptVerdict | undefined, why?: string): Promise<JobResult> {
     const reason = why ?? (verdict?.good === false ? verdict.reason : undefined);
     const result = resultOf(state, verdict, reason, this.#attempts);
-    await this.#move(state, { result, ...(reason === undefined ? {} : { reason: cutReason(reason) }) });
+    const failed = state === "failed" && verdict?.good === false ? verdict : undefined;
+    const failure = failed && { category: failed.category, cause: failed.cause, retryable: failed.retryable };
+    await this.#move(state, { result, failure, ...(reason === undefined ? {} : { reason: cutReason(reason) }) });
     return result;
   }
 

@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
-import { type JsonValue, isMillwrightError } from "@millwright/contracts";
-import { notAWorker, protocolInvalid } from "./errors.ts";
+import { hasCode, isMillwrightError, type JsonValue, type PreviousAttempt } from "@millwright/contracts";
+import { interrupted, notAWorker, protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
 import { toJsonNumber } from "./metric-series.ts";
 import {
@@ -23,8 +23,13 @@ export interface WorkerContext {
   readonly input: JsonValue | undefined;
   /** A folder of the job's own that outlives its attempts: the place for checkpoints. */
   readonly directory: string;
-  /** Aborts when the job is to stop, or when its supervisor is gone. */
+  /**
+   * Aborts when the job is to stop, with an `AbortError`, or to leave and go on later, with `JOBS_INTERRUPTED`: on a notice of the launcher's, on SIGTERM
+   * to this process, or when its supervisor is gone. Save, then throw the reason: the process ends with code 75, and the job is `interrupted`.
+   */
   readonly signal: AbortSignal;
+  /** How the attempt before this one failed; undefined in the first, and after an interruption of the launcher. */
+  readonly previous: PreviousAttempt | undefined;
   /** Sends a message to whoever holds the job's handle. */
   send(body: JsonValue): void;
   /** Says a metric's value; it may be NaN or infinite. */
@@ -33,6 +38,11 @@ export interface WorkerContext {
   onMessage(listener: (body: JsonValue) => void): void;
   /** Says that the job lives: call it inside long synchronous work, which keeps the timer from doing so. */
   heartbeat(): void;
+  /**
+   * Says what the memory of this attempt grows with, such as the rows of a batch: one that runs out of memory is tried again only where it said so, and
+   * the next attempt ends at once unless it says less.
+   */
+  size(size: number): void;
   /** Moves the job to the state of that name. */
   phase(state: WorkerPhase): void;
 }
@@ -97,6 +107,7 @@ async function handshake(): Promise<WorkerChannel> {
   const start = await listening.started;
   if (start.protocol !== protocolVersion) throw protocolInvalid(`the supervisor speaks version ${start.protocol}`);
   listening.graceMs = start.graceMs;
+  heedSignals(start.noticeSignals ?? ["SIGTERM"], listening, (reason) => post({ type: "notice", reason }));
   const beat = (): void => post({ type: "heartbeat", rssBytes: process.memoryUsage.rss() });
   const timer = setInterval(beat, start.heartbeatMs);
   beat();
@@ -104,11 +115,16 @@ async function handshake(): Promise<WorkerChannel> {
     if (listening.over) return;
     listening.over = true;
     clearInterval(timer);
-    const exit = (): void => leave(frame.type === "result" ? 0 : 1);
+    const exit = (): void => leave(exitCodes[frame.type] ?? 1);
     if (socket.writable) socket.end(encodeFrame(frame), exit);
     else exit();
   };
-  const fail = (error: unknown): void => end({ type: "failure", error: failureOf(error) });
+  const fail = (error: unknown): void => {
+    const { reason } = listening.signal;
+    // What fails after the notice failed of it: the job goes on from what it has saved.
+    if (hasCode(reason, "JOBS_INTERRUPTED")) end({ type: "interrupted", reason: listening.notice });
+    else end({ type: "failure", error: failureOf(error) });
+  };
   return {
     start,
     fail,
@@ -116,7 +132,7 @@ async function handshake(): Promise<WorkerChannel> {
       return claimed;
     },
     async run(work) {
-      const { jobId, attempt, input, directory } = start;
+      const { jobId, attempt, input, directory, previous } = start;
       try {
         listening.signal.throwIfAborted();
         const value = await work({
@@ -124,11 +140,13 @@ async function handshake(): Promise<WorkerChannel> {
           attempt,
           input,
           directory,
+          previous,
           signal: listening.signal,
           heartbeat: beat,
           send: (body) => post({ type: "message", body }),
           metric: (name, measured, at) => post(metricFrame(name, measured, at)),
           onMessage: (listener) => listening.onMessage(listener),
+          size: (size) => post({ type: "size", size: checkedSize(size) }),
           phase: (state) => post({ type: "phase", state }),
         });
         end(value === undefined ? { type: "result" } : { type: "result", value });
@@ -137,6 +155,32 @@ async function handshake(): Promise<WorkerChannel> {
       }
     },
   };
+}
+
+/** sysexits.h: 75 is EX_TEMPFAIL, by which the job can go on. */
+const exitCodes: Readonly<Partial<Record<WorkerFrame["type"], number>>> = { result: 0, interrupted: 75 };
+
+function checkedSize(size: number): number {
+  if (!(size >= 0 && Number.isFinite(size)))
+    throw new RangeError(`The size of an attempt is a number from 0, not ${size}.`);
+  return size;
+}
+
+/** Takes signals to this process as notices; a SIGTERM after a stop does what it does everywhere. */
+function heedSignals(names: readonly string[], listening: Listening, tell: (reason: string) => void): void {
+  for (const name of names as readonly NodeJS.Signals[]) {
+    const heed = (): void => {
+      if (!listening.signal.aborted) {
+        const reason = `The process was sent ${name}.`;
+        listening.interrupt(reason);
+        tell(reason);
+      } else if (listening.notice === "") {
+        process.removeListener(name, heed);
+        process.kill(process.pid, name);
+      }
+    };
+    process.on(name, heed);
+  }
 }
 
 function metricFrame(...[name, value, { step, epoch } = {}]: Parameters<WorkerContext["metric"]>): WorkerFrame {
@@ -160,6 +204,9 @@ interface Listening {
   readonly started: Promise<StartFrame>;
   readonly signal: AbortSignal;
   onMessage(listener: (body: JsonValue) => void): void;
+  interrupt(reason: string): void;
+  /** Why the process was told to leave; empty while it was not. */
+  notice: string;
   graceMs: number;
   /** Whether the last frame was sent. */
   over: boolean;
@@ -174,8 +221,14 @@ function listen(socket: Socket): Listening {
   const listening: Listening = {
     started: new Promise((resolve) => (begin = resolve)),
     signal: controller.signal,
+    notice: "",
     graceMs: 10_000,
     over: false,
+    interrupt(reason) {
+      if (controller.signal.aborted) return;
+      listening.notice = reason;
+      controller.abort(interrupted(reason));
+    },
     onMessage(listener) {
       listeners.push(listener);
       for (const body of waiting.splice(0)) listener(body);
@@ -183,6 +236,7 @@ function listen(socket: Socket): Listening {
   };
   const take = (frame: SupervisorFrame): void => {
     if (frame.type === "start") begin(frame);
+    else if (frame.type === "stop" && frame.interruption === true) listening.interrupt(frame.reason);
     else if (frame.type === "stop") controller.abort(new DOMException(frame.reason, "AbortError"));
     else if (listeners.length === 0) waiting.push(frame.body);
     else for (const listener of listeners) listener(frame.body);
@@ -192,7 +246,7 @@ function listen(socket: Socket): Listening {
   const orphaned = (): void => {
     if (listening.over || alone) return;
     alone = true;
-    controller.abort(new DOMException("The supervisor of this job is gone.", "AbortError"));
+    listening.interrupt("The supervisor of this job is gone.");
     setTimeout(() => process.kill(process.pid, "SIGKILL"), listening.graceMs).unref();
   };
   socket.on("data", (chunk: Buffer) => splitter.push(chunk));

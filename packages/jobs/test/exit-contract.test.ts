@@ -11,6 +11,7 @@ test("TR-2: exit code 0 is completed, any other is failed with the first 1,024 c
   expect(failed).toEqual({
     state: "failed",
     exitCode: 3,
+    failureCause: "exit-code",
     failureReason: text.slice(0, 1_024),
     failureCategory: "user",
     attempts: 1,
