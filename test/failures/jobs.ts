@@ -15,7 +15,8 @@ const spec = (id: string): JobSpec => ({
   environment: { A: "b" },
   limits: { wallTimeMs: 5_000, graceMs: 50 },
   resources: { cpus: 1, gpus: 0 },
-  retries: 0,
+  retries: { max: 1, categories: { bug: 0 }, delayMs: 1, maxDelayMs: 2 },
+  spot: { maxRuntimeMs: 5_000, maxWaitMs: 6_000, priceRatio: 0.3 },
   traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
   metrics: [{ name: "loss", regex: "loss=(.*)" }],
 });
@@ -35,6 +36,9 @@ const frames: Subjects = {
     protocolInvalid(() => jobs.parseWorkerFrame("no JSON")),
   ),
   failureOf: well(failureOf, () => [new TypeError("no")]),
+  jobTimes: well(jobs.jobTimes, () => [[{ state: "pending", timeMs: 0 }], { priceRatio: 0.5, nowMs: 10 }], {
+    RangeError: () => jobs.jobTimes([], { priceRatio: 2 }),
+  }),
   runWorker: well(runWorker, () => [() => 1], { JOBS_NOT_A_WORKER: () => runWorker(() => 1) }),
   openWorkerChannel: well(openWorkerChannel, () => [], { JOBS_NOT_A_WORKER: () => openWorkerChannel() }),
 };
@@ -64,6 +68,13 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
       attach: [() => ["over", { signal }], unknown(() => open.attach("none"))],
       history: [() => ["over", { signal }], unknown(() => open.history("none"))],
       logs: [() => ["over", { tail: 1, follow: true, signal }], unknown(() => drained(open.logs("none")))],
+      interrupt: [
+        () => ["over", "enough", { deadlineMs: 10, signal }],
+        {
+          ...unknown(() => open.interrupt("none", "enough")),
+          RangeError: () => open.interrupt("over", "", { deadlineMs: -1 }),
+        },
+      ],
       writeEvents: [
         () => [log, { signal }],
         { JOBS_EVENTS_ALREADY_WRITTEN: () => open.writeEvents(storage.openMemoryEventLog()) },
@@ -108,7 +119,9 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...frames,
       openJobs: well(
         jobs.openJobs,
-        () => [{ ...options, directory: `${folder}/${(count += 1)}`, memoryPollMs: 100, signal }],
+        () => [
+          { ...options, directory: `${folder}/${(count += 1)}`, memoryPollMs: 100, notice: { pollMs: 1_000 }, signal },
+        ],
         {
           JOBS_DIRECTORY_IN_USE: () => jobs.openJobs(options),
           RangeError: () => jobs.openJobs({ ...options, maxCpus: 0 }),
@@ -150,6 +163,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await launched(open)),
     },
     elsewhere: {
+      JOBS_INTERRUPTED: "packages/jobs/test/interruption.test.ts",
       JOBS_RECORD_CORRUPT: "packages/jobs/test/crash.test.ts",
       JOBS_WRITE_FAILED: "packages/jobs/test/full-disk.test.ts",
     },

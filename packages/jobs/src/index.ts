@@ -1,6 +1,6 @@
 export { JobsError, type JobsErrorCode } from "./errors.ts";
 export type { LogLine, LogOptions } from "./job-logs.ts";
-export { type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
+export { type InterruptOptions, type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
 export { type MetricPoint, type MetricSeries, readMetrics } from "./metric-series.ts";
 export {
   type ProcessingContext,
@@ -21,5 +21,7 @@ export {
   type WorkerFrame,
   type WorkerPhase,
 } from "./protocol.ts";
+export type { NoticeOptions } from "./supervision/interruption-notice.ts";
+export { jobTimes, type JobTimes, type JobTimesOptions } from "./supervision/job-times.ts";
 export { runTraining, type TrainingOptions, type TrainingResult } from "./training.ts";
 export type { TrainingChannel, TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";

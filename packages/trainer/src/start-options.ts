@@ -4,6 +4,8 @@ import type {
   DatasetRef,
   Digest,
   JobLimits,
+  JobRetries,
+  JobSpot,
   JsonObject,
   RunTracker,
   Schema,
@@ -91,8 +93,13 @@ export interface StartOptions extends CallOptions {
   readonly experiment?: string | undefined;
   /** What will feed the model; its name and digest are kept in the manifest. */
   readonly featureService?: FeatureServiceOption | undefined;
-  /** Starts after an interruption or transient failure; each goes on from the last checkpoint. Default: 2. */
-  readonly retries?: number | undefined;
+  /**
+   * When it is started again; each start goes on from the last checkpoint. Default: 2, after interruptions, transient failures, and SIGKILL from outside
+   * where memory was not the reason.
+   */
+  readonly retries?: number | JobRetries | undefined;
+  /** Runs on a machine that may be taken away at any time: interruptions use up no retries. Default: it does not. */
+  readonly spot?: JobSpot | undefined;
   readonly limits?: JobLimits | undefined;
   /**
    * What the run may spend. A part is reserved before the process starts (throws `PORT_BUDGET_EXHAUSTED`), the next whenever it is used up; where

@@ -107,6 +107,7 @@ async function launchRun(
     id,
     run: { module: runModule, input: request as unknown as JsonValue },
     retries: options.retries ?? 2,
+    spot: options.spot,
     limits: options.limits,
     resources: options.resources,
     environment: options.environment,

@@ -215,7 +215,8 @@ class FollowedRun implements TrainingRun {
     } catch (error) {
       // Where it was a trial or tracker that threw, the process still runs.
       await job.stop("Following this run failed.");
-      const killed = job.state === "stopped";
+      // An interrupted run may go on: what it has done is not what failed.
+      const killed = job.state === "stopped" || job.state === "interrupted";
       await tracked?.end(killed ? "killed" : "failed").catch(() => {});
       this.#tell(killed ? "run.killed" : "run.failed", {
         reason: error instanceof Error ? error.message : String(error),

@@ -21,10 +21,15 @@ export interface Setting extends AsyncDisposable {
 export async function openSetting(): Promise<Setting> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-trainer-"));
   const jobs = await openJobs({ directory: join(directory, "jobs"), maxCpus: 4, retryDelayMs: 10 });
+  const trainer = createTrainer({ jobs, directory: join(directory, "runs") });
   return {
     directory,
     jobs,
-    trainer: createTrainer({ jobs, directory: join(directory, "runs") }),
+    trainer: {
+      ...trainer,
+      // A process that a test kills shall stay so.
+      start: (module, options) => trainer.start(module, { retries: 0, ...options }),
+    },
     async save(name, batch) {
       await using duckdb = await openDuckDb();
       const path = join(directory, `${name}.parquet`);
