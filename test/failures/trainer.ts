@@ -34,6 +34,13 @@ const metrics: Subjects = {
   regressionMetrics: well(trainer.regressionMetrics, () => [labels, predictions]),
   defineTraining: well(trainer.defineTraining, () => [{ params, build: () => undefined }]),
   defineCallback: well(trainer.defineCallback, () => [{ name: "count", state: { count: 0 } }]),
+  createRule: well(trainer.createRule, () => ["Overfit", { patience: 2 }], {
+    TRAINER_INPUT_INVALID: () => trainer.createRule("Overfit", { patience: 0 }),
+  }),
+  observeLoss: well(trainer.observeLoss, () => ["train", 0.5]),
+  observeTensor: well(trainer.observeTensor, () => ["weights", "kernel", labels, { shape: [2, 2] }], {
+    RangeError: () => trainer.observeTensor("weights", "kernel", []),
+  }),
   defaultPlan: well(trainer.defaultPlan, () => [[{ name: "km", type: "float64" }], "late", ["km"]]),
 };
 
@@ -131,6 +138,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "packages/trainer/test/resume.test.ts",
         ]),
       ),
+      TRAINER_RULE_FIRED: "packages/trainer/test/rule-actions.test.ts",
       TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
       TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",
       TRAINER_FORMAT_UNFIT: "packages/trainer/test/training.test.ts",

@@ -10,6 +10,7 @@ import type {
   TrainingTask,
 } from "./define-training.ts";
 import { modelUnfit, moduleInvalid, paramsInvalid } from "./errors.ts";
+import { checkRuleUses, type RuleUse } from "./debugger/rule-use.ts";
 import { checkCallbacks } from "./callback-runner.ts";
 import { checkOptimization, type Optimization } from "./optimization.ts";
 import type { TrainingCallback } from "./training-callback.ts";
@@ -72,15 +73,21 @@ export async function buildModel(
 /** How the module's model is trained, besides the model. Throws `TRAINER_INPUT_INVALID`, `TRAINER_MODULE_INVALID`. */
 export function trainingWays(
   module: string,
-  { callbacks = [], optimization = {} }: TrainingDefinition,
+  { callbacks = [], optimization = {}, rules = [] }: TrainingDefinition,
   context: BuildContext<unknown>,
-): { readonly callbacks: readonly TrainingCallback[]; readonly optimization: Optimization } {
+): {
+  readonly callbacks: readonly TrainingCallback[];
+  readonly optimization: Optimization;
+  readonly rules: readonly RuleUse[];
+} {
   const ways = {
     callbacks: typeof callbacks === "function" ? callbacks(context) : callbacks,
     optimization: typeof optimization === "function" ? optimization(context) : optimization,
+    rules: typeof rules === "function" ? rules(context) : rules,
   };
   checkCallbacks(module, ways.callbacks);
   checkOptimization(ways.optimization);
+  checkRuleUses(ways.rules, { own: true });
   return ways;
 }
 

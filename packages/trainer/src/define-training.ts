@@ -1,5 +1,6 @@
 import type { InferOutput, StandardSchema } from "@millwright/contracts";
 import type { NativeLoader, TensorFlow } from "@millwright/tfjs";
+import type { RuleUse } from "./debugger/rule-use.ts";
 import type { Optimization } from "./optimization.ts";
 import type { TrainingCallback } from "./training-callback.ts";
 
@@ -49,6 +50,11 @@ export interface TrainingDefinition<Schema extends StandardSchema = StandardSche
     | undefined;
   /** How steps are taken, or what makes it of the params. Default: the optimizer's step, plain. */
   readonly optimization?: Optimization | ((context: BuildContext<InferOutput<Schema>>) => Optimization) | undefined;
+  /** Rules that watch the training, or what makes them; those of the run's options come after them. Default: none. */
+  readonly rules?:
+    | readonly RuleUse[]
+    | ((context: BuildContext<InferOutput<Schema>>) => readonly RuleUse[])
+    | undefined;
   build(context: BuildContext<InferOutput<Schema>>): LayersModel | BuiltTraining | Promise<LayersModel | BuiltTraining>;
 }
 

@@ -16,6 +16,7 @@ export type TrainerErrorCode =
   | "TRAINER_PARAMS_INVALID"
   | "TRAINER_RESUME_DIVERGED"
   | "TRAINER_RESUME_INEXACT"
+  | "TRAINER_RULE_FIRED"
   | "TRAINER_RUN_FAILED"
   | "TRAINER_RUN_STOPPED"
   | "TRAINER_WRITE_FAILED";
@@ -140,6 +141,12 @@ export const resumeInexact = (steps: number): TrainerError =>
         "Keep what training depends on in a callback's state: what a loss, layer or callback remembers elsewhere is lost with its process.",
     },
   );
+
+export const ruleFired = (rule: string, message: string, step: number): TrainerError =>
+  new TrainerError("TRAINER_RULE_FIRED", `The rule ${rule} fired in step ${step}: ${message}`, {
+    category: "data",
+    remedy: "Mend what it found, or give the rule other parameters or actions; the last checkpoint is from before.",
+  });
 
 export const runFailed = (id: string, reason: string, category: ErrorCategory): TrainerError =>
   new TrainerError("TRAINER_RUN_FAILED", `The run ${id} failed: ${reason}`, {

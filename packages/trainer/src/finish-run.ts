@@ -21,12 +21,17 @@ export async function finishRun(
 ): Promise<RunSummary> {
   const { tfjs, ready, task, prepared, context } = session;
   const weightsDigest = await digestWeights(ready.model);
-  const { kept, ...rest } = result;
+  const { kept, firedRules, ...rest } = result;
   const bestCheckpoints = kept.map((one) => ({
     ...one,
     path: bestCheckpointPath(session.request.directory, one.step),
   }));
-  const told = { ...rest, weightsDigest, ...(kept.length === 0 ? {} : { bestCheckpoints }) };
+  const told = {
+    ...rest,
+    weightsDigest,
+    ...(kept.length === 0 ? {} : { bestCheckpoints }),
+    ...(firedRules.length === 0 ? {} : { firedRules }),
+  };
   const { sample } = prepared;
   const { labels, predictions } = await predictRows(tfjs.tf, ready.model, prepared.judged);
   const metrics = metricsOf(task, { labels }, predictions);

@@ -36,6 +36,11 @@ export function clipGradients(tf: TensorFlow, gradients: Gradients, clip: Gradie
 const mapped = (gradients: Gradients, change: (gradient: Tensor) => Tensor): Gradients =>
   Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [name, change(gradient)]));
 
+/** Sees a step's loss and gradients before they are clipped and applied. */
+export interface GradientWatch {
+  gradients(loss: Tensor, gradients: Readonly<Record<string, Tensor>>): void;
+}
+
 /** Steps of the optimizer, as a run's options want them. */
 export class GradientStep {
   readonly #tf: TensorFlow;
@@ -62,13 +67,16 @@ export class GradientStep {
 
   /**
    * One step; what its loss is stays on the device.
+   * @param watch Is shown the loss and the gradients.
    * @returns undefined where the step was not taken, because its loss or gradients are no numbers and the options say not to.
    */
-  async take(rows: Rows, step: number): Promise<Tensor | undefined> {
+  async take(rows: Rows, step: number, watch?: GradientWatch): Promise<Tensor | undefined> {
     const { clip, accumulate = 1, notFinite = "fail" } = this.#optimization;
     const tf = this.#tf;
-    if (clip === undefined && accumulate === 1 && notFinite === "fail") return this.#takePlain(rows, step);
+    if (clip === undefined && accumulate === 1 && notFinite === "fail" && watch === undefined)
+      return this.#takePlain(rows, step);
     const { value, grads } = tf.tidy(() => this.#gradientsOf(rows, step, accumulate));
+    watch?.gradients(value, grads);
     const taken = notFinite === "fail" || (await this.#areNumbers(value, grads));
     if (taken)
       tf.tidy(() => this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip)));

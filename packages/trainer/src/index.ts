@@ -61,3 +61,15 @@ export {
   defineCallback,
   type TrainingCallback,
 } from "./training-callback.ts";
+export { createRule, type RuleName, type RuleParameters } from "./debugger/create-rule.ts";
+export {
+  type Observation,
+  observeLoss,
+  type ObservedTensor,
+  type ObserveOptions,
+  observeTensor,
+  type TensorCollection,
+  type Tolerance,
+} from "./debugger/observation.ts";
+export type { RuleFinding, TrainingRule } from "./debugger/training-rule.ts";
+export type { BuiltInRuleUse, FiredRule, RuleAction, RuleUse } from "./debugger/rule-use.ts";

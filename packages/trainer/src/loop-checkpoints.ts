@@ -29,12 +29,34 @@ export async function restoreLoop(
   loop.position = own ? position : { ...position, stop: undefined, kept: [] };
   loop.average?.restore(parts, position.averaged);
   loop.callbacks.restore(callbacks, callbackFailures);
+  loop.rules?.restore(state["rules"], parts, own);
   loop.checkpoint = path;
+}
+
+/** A copy of all that the loop is to go on from. */
+export async function checkpointOfLoop(loop: LoopState): Promise<Checkpoint> {
+  const { position, rules } = loop;
+  const { ready, fingerprint } = loop.options;
+  position.averaged = loop.average?.count ?? 0;
+  const { states: callbacks, failures: callbackFailures } = loop.callbacks.save();
+  const state = {
+    fingerprint,
+    ...encodePosition({ position, callbacks, callbackFailures }),
+    ...(rules === undefined ? {} : { rules: rules.save() }),
+  };
+  const parts = [
+    ...(await readWeights(ready.model)),
+    ...(await readOptimizer(ready.optimizer)),
+    ...((await loop.average?.save()) ?? []),
+    ...((await rules?.parts()) ?? []),
+    ...loop.best,
+  ];
+  return { state, parts };
 }
 
 /** Writes a checkpoint of where the loop is. @param report Of the epoch that has just ended, where one has. */
 export async function saveLoop(loop: LoopState, report?: EpochReport): Promise<void> {
-  const { ready, save, fingerprint, keepBest } = loop.options;
+  const { save, keepBest } = loop.options;
   if (save === undefined) return;
   await loop.callbacks.call("onCheckpoint");
   const { position } = loop;
@@ -42,16 +64,7 @@ export async function saveLoop(loop: LoopState, report?: EpochReport): Promise<v
     const value = { trainLoss: report.trainLoss, ...report.metrics }[keepBest.metric] ?? Number.NaN;
     position.kept = rankCheckpoints(position.kept, { epoch: report.epoch, step: report.step, value }, keepBest);
   }
-  position.averaged = loop.average?.count ?? 0;
-  const { states: callbacks, failures: callbackFailures } = loop.callbacks.save();
-  const state = { fingerprint, ...encodePosition({ position, callbacks, callbackFailures }) };
-  const averaged = (await loop.average?.save()) ?? [];
-  const parts = [
-    ...(await readWeights(ready.model)),
-    ...(await readOptimizer(ready.optimizer)),
-    ...averaged,
-    ...loop.best,
-  ];
-  loop.checkpoint = await save(position.step, { state, parts }, keepBest === undefined ? undefined : position.kept);
+  const checkpoint = await checkpointOfLoop(loop);
+  loop.checkpoint = await save(position.step, checkpoint, keepBest === undefined ? undefined : position.kept);
   loop.savedMs = loop.clock.monotonicMs();
 }

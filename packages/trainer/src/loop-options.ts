@@ -8,6 +8,8 @@ import type { StoppingRule } from "./early-stopping.ts";
 import type { Matrix } from "./minibatches.ts";
 import { type EvaluationRows, evaluationRows, type TrainingRows, trainingRows } from "./input/training-rows.ts";
 import type { Optimization } from "./optimization.ts";
+import type { Observation } from "./debugger/observation.ts";
+import type { FiredRule, RuleUse } from "./debugger/rule-use.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
 import type { CallbackFailure, TrainingCallback } from "./training-callback.ts";
@@ -25,6 +27,9 @@ export interface LoopOptions {
   readonly optimization?: Optimization | undefined;
   readonly callbacks?: readonly TrainingCallback[] | undefined;
   readonly stopWhen?: StopConditions | undefined;
+  readonly rules?: readonly RuleUse[] | undefined;
+  /** Whether tensors lie where reading them takes long. */
+  readonly onDevice?: boolean | undefined;
   /** What a checkpoint must have been made with to be gone on from. */
   readonly fingerprint: Readonly<Record<string, string>>;
   /** Checkpoints after so many steps, besides those after each epoch; undefined for none within epochs. */
@@ -44,6 +49,12 @@ export interface LoopOptions {
   readonly save?:
     | ((step: number, checkpoint: Checkpoint, kept?: readonly KeptCheckpoint[]) => Promise<string>)
     | undefined;
+  /** Keeps a checkpoint and what was observed when a rule fired. @returns their folder. */
+  readonly snapshot?:
+    | ((rule: string, taken: { readonly observation: Observation; readonly checkpoint: Checkpoint }) => Promise<string>)
+    | undefined;
+  /** Told when a rule has fired, once what it does is done. */
+  readonly onRule?: ((fired: FiredRule) => void) | undefined;
   /** Whether the run was asked to end. */
   readonly stopAsked?: (() => StopReason | undefined) | undefined;
   /** `loss` is undefined in steps where it was not looked at. */
@@ -74,5 +85,7 @@ export interface LoopResult {
   /** Best first; empty where none were to be kept. */
   readonly kept: readonly KeptCheckpoint[];
   readonly callbackFailures: readonly CallbackFailure[];
+  /** Rules that have fired. */
+  readonly firedRules: readonly FiredRule[];
   readonly rowsPerSecond: number;
 }

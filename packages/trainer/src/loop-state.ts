@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "@millwright/contracts";
 import { CallbackRunner } from "./callback-runner.ts";
 import type { CheckpointPart } from "./checkpoint-file.ts";
+import { RunRules } from "./debugger/run-rules.ts";
 import { loopControl } from "./loop-control.ts";
 import { type LoopOptions, type WalkedOptions, walkedOptions } from "./loop-options.ts";
 import { initialPosition, type Position } from "./loop-position.ts";
@@ -16,6 +17,8 @@ export class LoopState {
   readonly rate: RunLearningRate;
   readonly average: AveragedWeights | undefined;
   readonly callbacks: CallbackRunner;
+  /** Undefined where there are none. */
+  readonly rules: RunRules | undefined;
   position: Position = initialPosition();
   /** From 1: the one that runs, or has just ended. */
   epoch = 1;
@@ -29,12 +32,13 @@ export class LoopState {
   #beganMs = 0;
 
   constructor(options: LoopOptions) {
-    const { tf, ready, optimization = {}, callbacks = [] } = options;
+    const { tf, ready, optimization = {}, callbacks = [], rules = [] } = options;
     this.options = walkedOptions(options);
     this.clock = options.clock ?? systemClock;
     this.rate = new RunLearningRate(ready.optimizer, optimization.learningRate, objectiveOf(options));
     this.average =
       optimization.average === undefined ? undefined : new AveragedWeights(tf, ready.model, optimization.average);
+    this.rules = rules.length === 0 ? undefined : new RunRules(rules, options);
     this.callbacks = new CallbackRunner(callbacks, loopControl(this));
   }
 

@@ -4,6 +4,10 @@ import { GradientStep } from "./gradient-step.ts";
 import { saveLoop } from "./loop-checkpoints.ts";
 import type { LoopState } from "./loop-state.ts";
 import type { StepRows } from "./input/training-rows.ts";
+import { actOnRules } from "./loop-rules.ts";
+import type { Optimization } from "./optimization.ts";
+import type { DueRule } from "./debugger/run-rules.ts";
+import type { StepWatch } from "./debugger/tensor-watch.ts";
 import { stopAfterStep } from "./stop-conditions.ts";
 import { yieldToEvents } from "./yield-to-events.ts";
 
@@ -19,7 +23,10 @@ export class LoopSteps {
   #rowsDone = 0;
 
   constructor(loop: LoopState) {
-    const { tf, ready, seed, train, optimization = {} } = loop.options;
+    const { tf, ready, seed, train, optimization: given = {} } = loop.options;
+    // A rule that ends the run where gradients are no numbers keeps the weights of the step before.
+    const guards = loop.rules?.guardsSteps === true && given.notFinite !== "stop";
+    const optimization: Optimization = guards ? { ...given, notFinite: "skip" } : given;
     this.#loop = loop;
     this.#stepper = new GradientStep(tf, ready, { optimization, seed, width: train.width });
   }
@@ -68,11 +75,13 @@ export class LoopSteps {
       await callbacks.call("onBatchStart", { batch, rows, skip: () => (skipped = true) });
     const startedMs = loop.clock.monotonicMs();
     const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
+    let dues: readonly DueRule[] = [];
     if (!skipped) {
       const given = train.batch(position.epoch, start, end);
-      await this.#step("labels" in given ? given : await given);
+      dues = await this.#learn("labels" in given ? given : await given);
     }
-    const loss = position.step % lossEverySteps === 0 || atEnd || saves ? await this.#readLoss() : undefined;
+    const looks = position.step % lossEverySteps === 0 || atEnd || saves;
+    const loss = looks ? await this.#readLossAfter(dues) : undefined;
     position.batch += 1;
     position.step += 1;
     if (loss !== undefined) {
@@ -85,18 +94,45 @@ export class LoopSteps {
     onStep(position.step, position.epoch + 1, loss, this.rowsPerSecond);
     if (!skipped && callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", { batch, rows, loss });
     loop.elapse(nowMs);
+    await actOnRules(loop, dues);
     loop.stop(stopAfterStep(stopWhen, position));
     if (saves) await saveLoop(loop);
     else if (!atEnd && nowMs - loop.savedMs >= (loop.options.checkpointMs ?? Infinity)) await this.#saveUnplanned();
   }
 
+  /** A step. @returns what the rules say of it. */
+  async #learn(rows: StepRows): Promise<readonly DueRule[]> {
+    const { rules, position, clock } = this.#loop;
+    const watch = rules?.begin(position.step, rows);
+    let taken = false;
+    try {
+      await this.#step(rows, watch);
+      taken = this.#unread !== undefined;
+    } finally {
+      if (!taken) watch?.dispose();
+    }
+    if (rules === undefined) return [];
+    if (!taken) return rules.exploded(position.step, clock.nowMs());
+    return watch === undefined ? [] : rules.observe(position.step, watch, clock.nowMs());
+  }
+
+  /** The loss; where it is none, what the rules said is told before the run ends with that. */
+  async #readLossAfter(dues: readonly DueRule[]): Promise<number | undefined> {
+    try {
+      return await this.#readLoss();
+    } catch (error) {
+      await actOnRules(this.#loop, dues);
+      throw error;
+    }
+  }
+
   /** One step of the optimizer; what its loss is stays on the device. */
-  async #step(rows: StepRows): Promise<void> {
+  async #step(rows: StepRows, watch?: StepWatch): Promise<void> {
     const loop = this.#loop;
     const { position } = loop;
     loop.rate.apply(position);
     this.#unread?.dispose();
-    this.#unread = await this.#stepper.take(rows, position.step);
+    this.#unread = await this.#stepper.take(rows, position.step, watch);
     if (this.#unread !== undefined) return loop.average?.update("step", position.epoch + 1);
     position.skipped += 1;
     if (loop.options.optimization?.notFinite !== "stop") return;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import type { KeptCheckpoint } from "./best-checkpoints.ts";
 import {
   type Checkpoint,
@@ -9,6 +9,8 @@ import {
   replaceCheckpoint,
   writeCheckpoint,
 } from "./checkpoint-file.ts";
+import type { Observation } from "./debugger/observation.ts";
+import { writeFailure } from "./errors.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 
 export const checkpointsIn = (directory: string): string => join(directory, "checkpoints");
@@ -55,3 +57,32 @@ export async function saveCheckpoint(
   }
   return { folder, path };
 }
+
+/**
+ * Keeps what was observed when a rule fired, with a checkpoint that `resumeFrom` takes. Throws `TRAINER_WRITE_FAILED`.
+ * @returns their folder.
+ */
+export async function saveSnapshot(
+  directory: string,
+  rule: string,
+  { observation, checkpoint }: { readonly observation: Observation; readonly checkpoint: Checkpoint },
+): Promise<string> {
+  const folder = join(directory, "snapshots", `${rule.replaceAll(/[^\w.-]/g, "_")}-${observation.step}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(
+      join(folder, "observation.json"),
+      JSON.stringify({ formatVersion: 1, ...observation }, plainNumbers),
+    );
+  } catch (error) {
+    throw writeFailure(folder, error);
+  }
+  await writeCheckpoint(folder, observation.step, checkpoint);
+  return folder;
+}
+
+/** JSON has no NaN, and writes typed arrays as objects. */
+const plainNumbers = (_key: string, value: unknown): unknown => {
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  return ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value;
+};

@@ -1,5 +1,6 @@
 import type { DatasetRef, Digest, JsonObject } from "@millwright/contracts";
 import type { FittedTransforms, TransformPlan } from "@millwright/data";
+import type { BuiltInRuleUse, FiredRule } from "./debugger/rule-use.ts";
 import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
@@ -38,6 +39,8 @@ export interface TrainingRequest {
     readonly everyMs?: number | null;
     readonly best?: { readonly metric: string | null; readonly keep: number } | null;
   } | null;
+  /** Those of the options. */
+  readonly rules?: readonly BuiltInRuleUse[] | undefined;
   readonly resumeFrom: string | null;
   /** Whether each epoch waits for a verdict. */
   readonly awaitVerdict: boolean;
@@ -101,6 +104,7 @@ export type RunMessage =
       /** Told again after a restart; no verdict is awaited. */
       readonly again: boolean;
     } & EpochReport)
+  | ({ readonly kind: "rule" } & FiredRule)
   | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
   | { readonly kind: "error"; readonly error: ToldError };
 
@@ -131,6 +135,7 @@ export interface RunSummary {
   readonly outcome: RunOutcome;
   readonly stop?: StopReason | undefined;
   readonly callbackFailures?: readonly CallbackFailure[] | undefined;
+  readonly firedRules?: readonly FiredRule[] | undefined;
   readonly bestCheckpoints?: readonly BestCheckpoint[] | undefined;
   readonly metrics: Metrics;
   readonly epochs: readonly EpochReport[];

@@ -38,6 +38,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     stopping: earlyStopping === undefined ? null : stoppingOf(earlyStopping),
     stopWhen: options.stopWhen ?? null,
     checkpoints: checkpoints === false ? null : checkpointsOf(checkpoints),
+    rules: options.rules ?? [],
     resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
     awaitVerdict: trial !== undefined,
     progressEveryMs: options.progressEveryMs ?? 500,

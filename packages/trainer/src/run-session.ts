@@ -3,6 +3,7 @@ import type { WorkerContext } from "@millwright/jobs/worker";
 import type { Tfjs } from "@millwright/tfjs";
 import type { ReadyModel } from "./build-model.ts";
 import type { TrainingTask } from "./define-training.ts";
+import type { RuleUse } from "./debugger/rule-use.ts";
 import type { LoopOptions } from "./loop-options.ts";
 import type { Optimization } from "./optimization.ts";
 import type { Prepared } from "./run-data.ts";
@@ -20,11 +21,14 @@ export interface Session {
   readonly prepared: Prepared;
   readonly callbacks: readonly TrainingCallback[];
   readonly optimization: Optimization;
+  /** Those of the module. */
+  readonly rules: readonly RuleUse[];
 }
 
 /** What a loop is told of a session, besides where it sends what. */
 export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "onEpoch"> {
   const { request, task, tfjs, ready, prepared, context, callbacks, optimization } = session;
+  const rules = rulesOf(session);
   const { stopping, stopWhen, checkpoints } = request;
   const objective = objectiveOf({ task, validation: prepared.validation });
   const best = checkpoints?.best ?? undefined;
@@ -40,6 +44,8 @@ export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "o
     signal: context.signal,
     callbacks,
     optimization,
+    rules,
+    onDevice: tfjs.device === "gpu",
     stopping: stopping === null ? undefined : { ...stopping, metric: stopping.metric ?? objective },
     stopWhen: stopWhen ?? undefined,
     fingerprint: fingerprintOf(session),
@@ -50,15 +56,18 @@ export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "o
   };
 }
 
+const rulesOf = ({ request, rules }: Session): readonly RuleUse[] => [...rules, ...(request.rules ?? [])];
+
+/** Rules that change how training goes on. */
+const changing = (session: Session): readonly string[] =>
+  rulesOf(session)
+    .filter(({ actions = [] }) => actions.some((action) => typeof action === "object"))
+    .map((use) => JSON.stringify({ ...use, rule: typeof use.rule === "string" ? use.rule : use.rule.name }));
+
 /** Everything that decides a step's bits, as text. */
-function fingerprintOf({
-  request,
-  tfjs,
-  prepared,
-  ready,
-  callbacks,
-  optimization,
-}: Session): Readonly<Record<string, string>> {
+function fingerprintOf(session: Session): Readonly<Record<string, string>> {
+  const { request, tfjs, prepared, ready, callbacks, optimization } = session;
+  const rules = changing(session);
   return {
     seed: String(request.seed),
     params: JSON.stringify(request.params),
@@ -70,6 +79,7 @@ function fingerprintOf({
     transforms: `${digestOfJson(prepared.transforms)}${prepared.outOfFold ? ", out of fold" : ""}`,
     optimizer: ready.optimizer.getClassName(),
     ...(callbacks.length === 0 ? {} : { callbacks: callbacks.map(({ name }) => name).join(", ") }),
+    ...(rules.length === 0 ? {} : { rules: rules.join(", ") }),
     ...(Object.keys(optimization).length === 0 ? {} : { optimization: JSON.stringify(optimization) }),
   };
 }

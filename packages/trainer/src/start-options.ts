@@ -12,6 +12,7 @@ import type {
   TrialHandle,
 } from "@millwright/contracts";
 import { compileTransforms, type FittedTransforms, type TransformPlan, type TransformStep } from "@millwright/data";
+import { type BuiltInRuleUse, checkRuleUses } from "./debugger/rule-use.ts";
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import type { ProgressTarget } from "./progress-line.ts";
@@ -72,6 +73,8 @@ export interface StartOptions extends CallOptions {
   readonly stopWhen?: StopConditions | undefined;
   /** A checkpoint is written after each epoch, and as these say; false for none. The newest two are kept. */
   readonly checkpoints?: CheckpointOptions | false | undefined;
+  /** Rules that watch the training, and what is done where one fires; after those of the module. Default: none. */
+  readonly rules?: readonly BuiltInRuleUse[] | undefined;
   /** The `checkpoints` folder of another run to go on from. Default: that of the trial, else none. */
   readonly resumeFrom?: string | undefined;
   /** Most rows of each dataset, evenly spread over it. Default: all. */
@@ -150,6 +153,7 @@ export function checkOptions({
   earlyStopping = {},
   stopWhen = {},
   budget,
+  rules = [],
   name = "model",
   id = "id",
 }: StartOptions): void {
@@ -171,6 +175,7 @@ export function checkOptions({
   finite("earlyStopping.minDelta", earlyStopping.minDelta ?? 0);
   finite("earlyStopping.baseline", earlyStopping.baseline ?? 0);
   if (budget !== undefined) checkBudget(budget);
+  checkRuleUses(rules, { own: false });
   whole("stopWhen.steps", stopWhen.steps ?? 1);
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
   finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));

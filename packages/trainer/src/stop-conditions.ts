@@ -13,8 +13,8 @@ export interface StopConditions {
 
 /** Why a run ended as `"stopped"`. */
 export interface StopReason {
-  /** `request`: `finish` was called; `budget`: there was none left; `callback`: one called `stop`; `not-finite`: the loss was no number. */
-  readonly cause: "steps" | "time" | "metric" | "request" | "budget" | "callback" | "not-finite";
+  /** `request`: `finish` was called; `budget`: there was none left; `callback`: one called `stop`; `not-finite`: the loss was no number; `rule`: one fired whose action is `stop`. */
+  readonly cause: "steps" | "time" | "metric" | "request" | "budget" | "callback" | "not-finite" | "rule";
   readonly reason: string;
 }
 

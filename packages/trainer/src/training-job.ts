@@ -8,7 +8,7 @@ import { runDry } from "./dry-run-job.ts";
 import { tellError } from "./errors.ts";
 import { finishRun } from "./finish-run.ts";
 import type { LoopOptions } from "./loop-options.ts";
-import { checkpointOf, saveCheckpoint } from "./run-checkpoints.ts";
+import { checkpointOf, saveCheckpoint, saveSnapshot } from "./run-checkpoints.ts";
 import { prepareData } from "./run-data.ts";
 import type { RunSummary, TrainingRequest } from "./run-messages.ts";
 import { progressSender, send, trainerLine } from "./run-senders.ts";
@@ -47,6 +47,8 @@ async function runSession(session: Session, definition: TrainingDefinition): Pro
   const loop = new TrainingLoop({
     ...loopOptionsOf(session),
     save: request.checkpoints === null ? undefined : saver(session),
+    snapshot: snapshotTaker(session),
+    onRule: (fired) => send(context, { kind: "rule", ...fired }),
     onStep: progressSender(session),
     ...trainerLine(session),
   });
@@ -75,6 +77,10 @@ function saver({ request, context }: Session): NonNullable<LoopOptions["save"]> 
     send(context, { kind: "checkpoint", step, path });
     return folder;
   };
+}
+
+function snapshotTaker({ request }: Session): NonNullable<LoopOptions["snapshot"]> {
+  return (rule, { observation, checkpoint }) => saveSnapshot(request.directory, rule, { observation, checkpoint });
 }
 
 await runWorker(train);

@@ -1,8 +1,9 @@
 import type { Checkpoint } from "./checkpoint-file.ts";
 import { isOver, stepStopping } from "./early-stopping.ts";
 import { restoreLoop, saveLoop } from "./loop-checkpoints.ts";
-import { metricsOf } from "./loop-metrics.ts";
+import { lossOf, metricsOf } from "./loop-metrics.ts";
 import type { LoopOptions, LoopResult, WalkedOptions } from "./loop-options.ts";
+import { actOnRules } from "./loop-rules.ts";
 import { LoopState } from "./loop-state.ts";
 import { LoopSteps } from "./loop-steps.ts";
 import type { Metrics } from "./metrics.ts";
@@ -17,6 +18,8 @@ export class TrainingLoop {
   readonly #options: WalkedOptions;
   readonly #loop: LoopState;
   readonly #steps: LoopSteps;
+  /** Of the epoch that has just ended, where rules ask for them. */
+  #losses: { readonly train: number; readonly validation: number } | undefined;
 
   constructor(options: LoopOptions) {
     this.#loop = new LoopState(options);
@@ -58,6 +61,7 @@ export class TrainingLoop {
     } finally {
       this.#steps.dispose();
       average?.dispose();
+      this.#loop.rules?.dispose();
     }
   }
 
@@ -74,6 +78,11 @@ export class TrainingLoop {
         return "stopped";
       }
       const report = await this.#endEpoch();
+      if (this.#losses !== undefined) {
+        const dues = loop.rules?.observeEpoch(report.step, this.#losses, loop.clock.nowMs());
+        this.#losses = undefined;
+        await actOnRules(loop, dues);
+      }
       loop.stop(stopAfterEpoch(stopWhen, { trainLoss: report.trainLoss, ...report.metrics }));
       await loop.callbacks.call("onEpochEnd", report);
       await saveLoop(loop, report);
@@ -108,6 +117,7 @@ export class TrainingLoop {
       checkpoint,
       kept,
       callbackFailures: callbacks.failures,
+      firedRules: this.#loop.rules?.fired ?? [],
       rowsPerSecond: this.#steps.rowsPerSecond,
     };
   }
@@ -119,8 +129,9 @@ export class TrainingLoop {
     const epoch = position.epoch + 1;
     loop.average?.update("epoch", epoch);
     const report = await this.#withFinalWeights(async () => {
-      const metrics = validation === undefined ? {} : await this.#validate(validation);
+      const { metrics, loss } = validation === undefined ? { metrics: {} } : await this.#validate(validation);
       const trainLoss = position.lossSum / position.lossRows;
+      if (loss !== undefined) this.#losses = { train: trainLoss, validation: loss };
       if (stopping !== undefined) {
         const { state, improved } = stepStopping(position.stopping, epoch, { trainLoss, ...metrics }, stopping);
         position.stopping = state;
@@ -142,9 +153,13 @@ export class TrainingLoop {
     return average === undefined ? work() : average.within(work);
   }
 
-  async #validate(validation: EvaluationRows): Promise<Metrics> {
+  async #validate(
+    validation: EvaluationRows,
+  ): Promise<{ readonly metrics: Metrics; readonly loss?: number | undefined }> {
     const { tf, ready, task } = this.#options;
     const { labels, predictions } = await predictRows(tf, ready.model, validation);
-    return metricsOf(task, { labels }, predictions);
+    const metrics = metricsOf(task, { labels }, predictions);
+    if (this.#loop.rules?.wantsValidation !== true) return { metrics };
+    return { metrics, loss: await lossOf(tf, ready, labels, predictions) };
   }
 }

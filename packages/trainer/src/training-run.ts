@@ -16,6 +16,7 @@ import {
 } from "@millwright/contracts";
 import { EventHistory } from "./event-history.ts";
 import { heardError, inputInvalid, runFailed, runStopped, type ToldError } from "./errors.ts";
+import type { FiredRule } from "./debugger/rule-use.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ProgressLine } from "./progress-line.ts";
 import type { BestCheckpoint, EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
@@ -45,6 +46,8 @@ export interface TrainingResult {
   readonly bestCheckpoints?: readonly BestCheckpoint[] | undefined;
   /** Exceptions in callbacks whose `failures` are `"report"`; absent where there were none. */
   readonly callbackFailures?: readonly CallbackFailure[] | undefined;
+  /** Rules that have fired, first first; absent where none has. */
+  readonly firedRules?: readonly FiredRule[] | undefined;
   /** Rows learned from a second, by the training steps alone. */
   readonly rowsPerSecond: number;
 }
@@ -55,7 +58,7 @@ export interface TrainingRun {
   /** The run's folder: `checkpoints/`, `model/`. */
   readonly directory: string;
   /**
-   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, and at the end `run.finished`, `run.failed` or `run.killed`, from the
+   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, `run.rule-fired`, and at the end `run.finished`, `run.failed` or `run.killed`, from the
    * beginning of the run, in their order. Of `run.progress` at least the last 1,000 are kept: who asks late, or reads slowly, misses older ones.
    */
   events(options?: CallOptions): AsyncIterable<MillwrightEvent>;
@@ -95,6 +98,7 @@ class FollowedRun implements TrainingRun {
   readonly #options: FollowOptions;
   readonly #events = new EventHistory();
   readonly #epochs = new Set<number>();
+  readonly #rules = new Set<string>();
   readonly #finished: Promise<TrainingResult>;
   #wakers: (() => void)[] = [];
   #ended = false;
@@ -244,12 +248,27 @@ class FollowedRun implements TrainingRun {
         return this.#tell("run.progress", data);
       case "checkpoint":
         return this.#tell("run.checkpointed", data);
+      case "rule":
+        return this.#takeRule(message);
       case "error":
         this.#error = message.error;
         return;
       case "epoch":
         return this.#takeEpoch(message);
     }
+  }
+
+  /** A rule that has fired; a run that goes on from before fires it again. */
+  #takeRule(message: Extract<RunMessage, { kind: "rule" }>): void {
+    const { kind: _kind, ...data } = message;
+    const { rule, step, actions } = message;
+    const key = `${rule} ${step}`;
+    if (this.#rules.has(key)) return;
+    this.#rules.add(key);
+    this.#tell("run.rule-fired", JSON.parse(JSON.stringify(data)) as EventData);
+    this.#options.tracked?.logMetrics([{ name: `rule.${rule}`, value: 1, step }]);
+    if (actions.includes("mark"))
+      this.#options.tracked?.logParams({ [`rule.${rule}`]: `step ${step}: ${message.message}` });
   }
 
   async #takeEpoch(message: Extract<RunMessage, { kind: "epoch" }>): Promise<void> {
