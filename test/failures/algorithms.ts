@@ -28,7 +28,16 @@ export async function openTable(folder: string): Promise<FailureTable> {
   let count = 0;
   const fresh = (): string => `${folder}/fitted/${(count += 1)}`;
   const fitted = await algorithms.fitGbdt(train, { ...base, trees: 3, minLeafRows: 2 });
-  const options = { ...base, trees: 3, growth: "leaf", maxLeaves: 4, monotone: { x: 1 }, weight: "w", rowShare: 0.9 };
+  const options = {
+    ...base,
+    trees: 3,
+    growth: "leaf",
+    maxLeaves: 4,
+    monotone: { x: 1 },
+    weight: "w",
+    rowShare: 0.9,
+    threads: 1,
+  };
   return {
     subjects: {
       fitGbdt: well(
@@ -43,6 +52,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
             algorithms.fitGbdt(datasetOf([batchOf({ x: [1, 2], y: [0, 1], w: [1, -1] })]), { ...base, weight: "w" }),
           DATA_COLUMN_MISSING: () => algorithms.fitGbdt(train, { ...base, features: ["none"] }),
           RangeError: () => algorithms.fitGbdt(train, { ...base, maxBins: 256 }),
+          "ALGORITHMS_LABEL_UNFIT: an amount that a loss does not take": () =>
+            algorithms.fitGbdt(train, { label: "y", task: "regression", loss: "gamma" }),
         },
         150,
       ),

@@ -2,17 +2,24 @@ import type { CallOptions, Dataset } from "@millwright/contracts";
 import { columnUnfit } from "./errors.ts";
 
 export interface GbdtOptions extends CallOptions {
-  /** The column to predict, without missing values: 0 and 1 or booleans for `binary`, numbers for `regression`. */
+  /** The column to predict, without missing values: 0 and 1 or booleans for `binary`, texts or integers for `multiclass`, numbers for `regression`. */
   readonly label: string;
-  /** `binary`: log loss, and the prediction is the probability of 1. `regression`: squared error. */
-  readonly task: "binary" | "regression";
+  /** `binary`: log loss, and the prediction is the probability of 1. `multiclass`: log loss of the softmax, and a probability of each class. `regression`: see `loss`. */
+  readonly task: "binary" | "multiclass" | "regression";
+  /**
+   * For `regression`. `squared`: the squared error. The others predict e to the sum of the trees: `poisson` for counts, `gamma` for amounts above 0,
+   * `tweedie` for amounts of which many are 0. Default: `"squared"`.
+   */
+  readonly loss?: "gamma" | "poisson" | "squared" | "tweedie" | undefined;
+  /** For `tweedie`: the variance is as the mean to this power, from 1.01 to 1.99. Default: 1.5. */
+  readonly tweediePower?: number | undefined;
   /** Columns to learn from. Default: all but label and weight. */
   readonly features?: readonly string[] | undefined;
   /** Integer or boolean columns whose values are names, not amounts. Text columns always are. Default: none. */
   readonly categorical?: readonly string[] | undefined;
   /** A column of weights, 0 or more. Default: each row counts once. */
   readonly weight?: string | undefined;
-  /** Trees at most, from 1 to 100,000. Default: 100. */
+  /** Rounds at most, from 1 to 100,000: a tree each, and for `multiclass` a tree a class. Default: 100. */
   readonly trees?: number | undefined;
   /** Each tree counts this much, above 0 and at most 1. Default: 0.1. */
   readonly learningRate?: number | undefined;
@@ -40,19 +47,22 @@ export interface GbdtOptions extends CallOptions {
   readonly monotone?: Readonly<Record<string, -1 | 0 | 1>> | undefined;
   /** Rows that no tree is grown from: the model keeps the trees that were best on them. Default: none. */
   readonly validation?: Dataset | undefined;
-  /** Trees in a row without a better loss on the validation rows after which the fit ends, from 1. Default: it never ends early. */
+  /** Rounds in a row without a better loss on the validation rows after which the fit ends, from 1. Default: it never ends early. */
   readonly earlyStopping?: number | undefined;
+  /** Threads that the columns are shared out among, this one included: from 1 to 64. The bits are the same. Default: 1. */
+  readonly threads?: number | undefined;
   /** For the drawing of rows and columns. Default: 0. */
   readonly seed?: number | undefined;
-  /** Called after each tree. */
+  /** Called after each round. */
   readonly onProgress?: ((progress: GbdtProgress) => void) | undefined;
 }
 
 export interface GbdtProgress {
-  /** From 1. */
+  /** Rounds so far, from 1. */
   readonly trees: number;
+  /** Of all trees of the round. */
   readonly leaves: number;
-  /** Log loss in nats, or root mean square error; absent without validation rows. */
+  /** Log loss in nats, root mean square error, or mean deviance; absent without validation rows. */
   readonly validationLoss?: number | undefined;
 }
 
@@ -70,6 +80,8 @@ export const gbdtDefaults = {
   seed: 0,
 } as const;
 
+const losses = ["squared", "poisson", "gamma", "tweedie"] as const;
+
 /** By option: least, most, and whether it is a whole number. Where the least is 0, a share must be above it. */
 const ranges: Readonly<Record<string, readonly [number, number, "number" | "share" | "whole"]>> = {
   trees: [1, 100_000, "whole"],
@@ -84,15 +96,20 @@ const ranges: Readonly<Record<string, readonly [number, number, "number" | "shar
   rowShare: [0, 1, "share"],
   columnShare: [0, 1, "share"],
   earlyStopping: [1, 100_000, "whole"],
+  tweediePower: [1.01, 1.99, "number"],
+  threads: [1, 64, "whole"],
   seed: [-(2 ** 53), 2 ** 53, "whole"],
 };
 
 /** Throws a RangeError for an option out of range, a TypeError for one of another type. */
 export function assertGbdtOptions(options: GbdtOptions): void {
-  const { label, task, growth = "leaf", onProgress } = options;
+  const { label, task, loss, growth = "leaf", onProgress } = options;
   if (typeof label !== "string") throw new TypeError("The label must be the name of a column.");
-  if (task !== "binary" && task !== "regression")
-    throw new RangeError(`The task must be binary or regression, not ${JSON.stringify(task)}.`);
+  if (task !== "binary" && task !== "multiclass" && task !== "regression")
+    throw new RangeError(`The task must be binary, multiclass or regression, not ${JSON.stringify(task)}.`);
+  if (loss !== undefined && !(losses as readonly unknown[]).includes(loss))
+    throw new RangeError(`The loss must be one of ${losses.join(", ")}, not ${JSON.stringify(loss)}.`);
+  if (loss !== undefined && task !== "regression") throw new RangeError("A loss is chosen for regression alone.");
   if (growth !== "leaf" && growth !== "depth")
     throw new RangeError(`The growth must be leaf or depth, not ${JSON.stringify(growth)}.`);
   if (onProgress !== undefined && typeof onProgress !== "function")

@@ -98,7 +98,7 @@ async function goldenOf(
   const batch = await firstRows(train, names, signal);
   const columns = featureColumns(batch, features);
   const numbers = columns.map((column, index) => numbersOf(column, features[index]));
-  const outputs = fitted.algorithm === "gbdt" ? 1 : fitted.model.intercepts.length;
+  const outputs = fitted.algorithm === "gbdt" ? (fitted.model.classes?.length ?? 1) : fitted.model.intercepts.length;
   const answers = new Float64Array(batch.length * outputs);
   (fitted.algorithm === "gbdt" ? compileTrees(fitted.model) : compileLinear(fitted.model)).predict(numbers, answers);
   const inputs = Object.fromEntries(columns.map((column) => [column.name, tensorOf(column)]));

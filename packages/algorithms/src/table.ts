@@ -27,8 +27,13 @@ export interface Table {
   readonly weights: Float64Array | undefined;
 }
 
-/** Reads all rows into memory. Throws `ALGORITHMS_…`, and `DATA_COLUMN_MISSING` for a name that the dataset lacks. */
-export async function readTable(dataset: Dataset, role: string, options: TableOptions): Promise<Table> {
+/** Reads all rows into memory. `known` are the classes of the training rows, which no other rows may have others than. Throws `ALGORITHMS_…`, and `DATA_COLUMN_MISSING` for a name that the dataset lacks. */
+export async function readTable(
+  dataset: Dataset,
+  role: string,
+  options: TableOptions,
+  known?: readonly string[],
+): Promise<Table> {
   const { label, weight, signal } = options;
   const names = featureNames(dataset.schema, options);
   const columns = [...new Set([...names, label, ...(weight === undefined ? [] : [weight])])];
@@ -37,7 +42,7 @@ export async function readTable(dataset: Dataset, role: string, options: TableOp
   const features = names.map((name) => featureColumn(name, columnOf(batch, name), options));
   const weights = weight === undefined ? undefined : weightsOf(weight, columnOf(batch, weight));
   if (weights?.every((value) => value === 0)) throw rowsUnfit(role, "all weights are 0");
-  return { rows: batch.length, features, ...labelsOf(label, columnOf(batch, label), options.task), weights };
+  return { rows: batch.length, features, ...labelsOf(label, columnOf(batch, label), options.task, known), weights };
 }
 
 /** The columns to learn from: those named, or all but label and weight. */
@@ -79,11 +84,18 @@ function featureColumn(
   throw columnUnfit(name, `its type is ${type}`, "Make numbers or texts of it, or leave it out of the features.");
 }
 
-function labelsOf(name: string, column: Column, task: TableOptions["task"]): Pick<Table, "classes" | "labels"> {
-  return task === "multiclass" ? classLabels(name, column) : { labels: numberLabels(name, column, task), classes: [] };
+function labelsOf(
+  name: string,
+  column: Column,
+  task: TableOptions["task"],
+  known?: readonly string[],
+): Pick<Table, "classes" | "labels"> {
+  return task === "multiclass"
+    ? classLabels(name, column, known)
+    : { labels: numberLabels(name, column, task), classes: [] };
 }
 
-function classLabels(name: string, column: Column): Pick<Table, "classes" | "labels"> {
+function classLabels(name: string, column: Column, known?: readonly string[]): Pick<Table, "classes" | "labels"> {
   if (column.type === "list" || column.type === "binary")
     throw labelUnfit(name, `its type is ${column.type}`, "Give texts or integers.");
   const values = toArray(column);
@@ -93,7 +105,14 @@ function classLabels(name: string, column: Column): Pick<Table, "classes" | "lab
   if (row >= 0) throw labelUnfit(name, `row ${row} has no class`, "Give a text or an integer in each row.");
   const texts = values.map(String);
   const inOrder = (a: string, b: string): number => Number(a) - Number(b) || (a < b ? -1 : 1);
-  const classes = [...new Set(texts)].toSorted(inOrder);
+  const classes = known ?? [...new Set(texts)].toSorted(inOrder);
+  const stranger = texts.findIndex((text) => !classes.includes(text));
+  if (stranger >= 0)
+    throw labelUnfit(
+      name,
+      `row ${stranger} has "${texts[stranger]}", a class without training rows`,
+      "Leave such rows out of the validation rows.",
+    );
   const positions = new Map(classes.map((text, index) => [text, index]));
   return { classes, labels: Float64Array.from(texts, (text) => positions.get(text) as number) };
 }

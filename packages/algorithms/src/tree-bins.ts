@@ -91,23 +91,23 @@ function categoryBinning(texts: readonly (string | undefined)[], most: number): 
   return { kind: "category", bins: categories.length + 1, categories };
 }
 
-/** Writes the bin of each row. */
-export function writeBins(column: FeatureColumn, binning: Binning, target: Uint8Array): void {
+/** Writes the bin of each row, four bytes apart from `lane` on. */
+export function writeBins(column: FeatureColumn, binning: Binning, target: Uint8Array, lane: number): void {
   if (column.kind === "category") {
     const categories = binning.kind === "category" ? binning.categories : [];
     const bins = new Map(categories.map((text, index) => [text, index + 1]));
     column.texts.forEach((text, row) => {
-      target[row] = text === undefined ? 0 : (bins.get(text) ?? 0);
+      target[row * 4 + lane] = text === undefined ? 0 : (bins.get(text) ?? 0);
     });
     return;
   }
-  if (binning.kind === "number") writeNumberBins(column.values, binning.edges, target);
+  if (binning.kind === "number") writeNumberBins(column.values, binning.edges, target, lane);
 }
 
 const cells = 1024;
 
 /** Looks for each number's place among the edges of its own cell: cells are equally wide, and those of lower cells are lower. */
-function writeNumberBins(values: Float64Array, edges: Float64Array, target: Uint8Array): void {
+function writeNumberBins(values: Float64Array, edges: Float64Array, target: Uint8Array, lane: number): void {
   const least = edges[0] ?? 0;
   const width = ((edges.at(-1) ?? 0) - least) / cells;
   const perUnit = width > 0 && Number.isFinite(1 / width) ? 1 / width : 0;
@@ -129,6 +129,6 @@ function writeNumberBins(values: Float64Array, edges: Float64Array, target: Uint
       if (value > (edges[middle] as number)) low = middle + 1;
       else high = middle;
     }
-    target[row] = low + 1;
+    target[row * 4 + lane] = low + 1;
   }
 }

@@ -1,12 +1,5 @@
-import {
-  type BinnedRows,
-  type Gradients,
-  type Histogram,
-  type HistogramPool,
-  fillHistogram,
-  orderGradients,
-  subtractHistogram,
-} from "./tree-histogram.ts";
+import type { BinnedRows, Histogram, HistogramPool } from "./tree-histogram.ts";
+import type { TreeKernel } from "./tree-kernel.ts";
 import { type NodeSums, type Split, type SplitRules, type Sums, bestSplit, valueOf } from "./tree-split.ts";
 
 /** A tree over bins. */
@@ -30,10 +23,12 @@ export interface GrowRules extends SplitRules {
 /** Memory that all trees of a fit share. */
 export interface GrowSpace {
   readonly pool: HistogramPool;
+  readonly kernel: TreeKernel;
+  /** By row: first and second derivative of the loss in turns. */
+  readonly gradients: Float64Array;
   /** Rows, in the order of the leaves once a tree is grown. */
   readonly order: Int32Array;
-  readonly spare: Int32Array;
-  readonly ordered: { readonly gradient: Float64Array; readonly hessian: Float64Array };
+  readonly ordered: Float64Array;
 }
 
 interface OpenNode extends NodeSums {
@@ -55,13 +50,12 @@ export interface GrownTree {
 /** Grows one tree from the first `rows` rows of `space.order`, by these columns. The order of additions is fixed, so the same call gives the same bits. */
 export function growTree(
   table: BinnedRows,
-  gradients: Gradients,
   rows: number,
   columns: Int32Array,
   rules: GrowRules,
   space: GrowSpace,
 ): GrownTree {
-  const growing: Growing = { table, gradients, columns, rules, space, nodes: [] };
+  const growing: Growing = { table, columns, rules, space, nodes: [] };
   const closed: OpenNode[] = [];
   const open: OpenNode[] = [plant(growing, rows)];
   for (let leaves = 1; open.length > 0;) {
@@ -92,7 +86,6 @@ function takeBest(open: OpenNode[]): OpenNode {
 /** A tree that grows. */
 interface Growing {
   readonly table: BinnedRows;
-  readonly gradients: Gradients;
   readonly columns: Int32Array;
   readonly rules: GrowRules;
   readonly space: GrowSpace;
@@ -100,8 +93,8 @@ interface Growing {
 }
 
 function plant(growing: Growing, rows: number): OpenNode {
-  const { space, gradients, rules } = growing;
-  const sums = totalOf(space.order, rows, gradients);
+  const { space, rules } = growing;
+  const sums = totalOf(space, rows);
   const root = add(growing, { ...sums, start: 0, end: rows, depth: 0, lower: -Infinity, upper: Infinity }, rules.l2);
   if (canDivide(root, rules)) fill(root, growing);
   search(root, growing);
@@ -118,15 +111,16 @@ function add({ nodes, rules }: Growing, node: Omit<OpenNode, "at">, l2: number):
 const canDivide = ({ depth, rows }: OpenNode, { maxDepth, minRows }: GrowRules): boolean =>
   depth < maxDepth && rows >= 2 * minRows;
 
-function fill(node: OpenNode, { table, gradients, columns, space }: Growing): void {
-  node.histogram = space.pool.take();
-  const rows = { order: space.order, start: node.start, end: node.end, ordered: space.ordered };
-  orderGradients(rows, gradients);
-  fillHistogram(node.histogram, table, columns, rows, gradients.hessian !== undefined);
+function fill(node: OpenNode, { table, columns, space }: Growing): void {
+  const { pool, kernel, order, ordered, gradients } = space;
+  node.histogram = pool.take();
+  const rows = { order, start: node.start, end: node.end, ordered };
+  kernel.gather(gradients, rows);
+  kernel.fill(node.histogram, table, columns, rows);
 }
 
 function search(node: OpenNode, { columns, rules, space }: Growing): void {
-  if (node.histogram !== undefined) node.split = bestSplit(node.histogram, columns, node, rules);
+  if (node.histogram !== undefined) node.split = bestSplit(node.histogram, columns, node, rules, space.kernel);
   if (node.split === undefined) release(node, space);
 }
 
@@ -151,7 +145,7 @@ function divide(node: OpenNode, split: Split, growing: Growing): readonly OpenNo
     large.histogram = node.histogram;
     node.histogram = undefined;
     if (large.histogram !== undefined && small.histogram !== undefined)
-      subtractHistogram(large.histogram, small.histogram);
+      space.kernel.subtract(large.histogram, small.histogram);
   } else release(node, space);
   for (const child of [left, right]) {
     if (canDivide(child, rules)) search(child, growing);
@@ -160,15 +154,15 @@ function divide(node: OpenNode, split: Split, growing: Growing): readonly OpenNo
   return [left, right];
 }
 
-function totalOf(order: Int32Array, rows: number, { gradient, hessian }: Gradients): Sums {
-  let sum = 0;
-  let curvature = hessian === undefined ? rows : 0;
+function totalOf({ order, gradients }: GrowSpace, rows: number): Sums {
+  let gradient = 0;
+  let hessian = 0;
   for (let place = 0; place < rows; place += 1) {
     const row = order[place] as number;
-    sum += gradient[row] as number;
-    if (hessian !== undefined) curvature += hessian[row] as number;
+    gradient += gradients[row * 2] as number;
+    hessian += gradients[row * 2 + 1] as number;
   }
-  return { gradient: sum, hessian: curvature, rows };
+  return { gradient, hessian, rows };
 }
 
 const differenceOf = (node: NodeSums, left: Sums): Sums => ({
@@ -195,23 +189,11 @@ function rangesOf(node: NodeSums, split: Split, { monotone, l2 }: GrowRules): re
   return direction > 0 ? [below, above] : [above, below];
 }
 
-/** Puts the rows that go left first, each side in the order it had. @returns where the right side begins. */
-function partition(table: BinnedRows, split: Split, { start, end }: OpenNode, { order, spare }: GrowSpace): number {
-  const bins = table.bins[split.column] as Uint8Array;
-  const isLeft = leftBins(split, (table.offsets[split.column + 1] as number) - (table.offsets[split.column] as number));
-  let left = start;
-  let right = 0;
-  for (let place = start; place < end; place += 1) {
-    const row = order[place]!;
-    // Both sides are written and one counts: no branch, which half of the rows would surprise.
-    const goesLeft = isLeft[bins[row]!]!;
-    order[left] = row;
-    spare[right] = row;
-    left += goesLeft;
-    right += 1 - goesLeft;
-  }
-  order.set(spare.subarray(0, right), left);
-  return left;
+/** Puts the rows that go left first. @returns where the right side begins. */
+function partition(table: BinnedRows, split: Split, { start, end }: OpenNode, { kernel, order }: GrowSpace): number {
+  const { column } = split;
+  const bins = (table.offsets[column + 1] as number) - (table.offsets[column] as number);
+  return kernel.part(table, column, leftBins(split, bins), { order, start, end });
 }
 
 /** By bin: 1 where it goes left. */

@@ -1,4 +1,5 @@
-import type { Histogram } from "./tree-histogram.ts";
+import type { Histogram, HistogramPart } from "./tree-histogram.ts";
+import type { ScanRange, TreeKernel } from "./tree-kernel.ts";
 
 /** What a split must fulfil. */
 export interface SplitRules {
@@ -56,8 +57,8 @@ const scoreOf = (gradient: number, hessian: number, l2: number, value: number): 
 
 /** What is looked through: one column's part of a node's histogram. */
 interface Search {
-  readonly sums: Float64Array;
-  readonly counts: Int32Array;
+  readonly part: HistogramPart;
+  readonly kernel: TreeKernel;
   readonly node: NodeSums;
   readonly rules: SplitRules;
   readonly column: number;
@@ -72,21 +73,14 @@ export function bestSplit(
   columns: Int32Array,
   node: NodeSums,
   rules: SplitRules,
+  kernel: TreeKernel,
 ): Split | undefined {
   const own = scoreOf(node.gradient, node.hessian, rules.l2, valueIn(node, node.gradient, node.hessian, rules.l2));
   let best = own + Math.max(rules.minGain, 1e-12 * Math.abs(own));
   let found: Split | undefined;
   for (const column of columns) {
-    const { sums, counts } = histogram.parts[column]!;
-    const search: Search = {
-      sums,
-      counts,
-      node,
-      rules,
-      column,
-      best,
-      found: undefined,
-    };
+    const part = histogram.parts[column]!;
+    const search: Search = { part, kernel, node, rules, column, best, found: undefined };
     if (rules.isCategory[column] === true) searchCategories(search);
     else searchNumbers(search);
     if (search.found !== undefined) ({ best, found } = search);
@@ -99,8 +93,8 @@ const valueIn = ({ lower, upper }: NodeSums, gradient: number, hessian: number, 
 
 /** Missing values right, and then left; where the node has none, they go with the greater part of the rows. */
 function searchNumbers(search: Search): void {
-  const { counts, node } = search;
-  const missing = counts[0] as number;
+  const { part, node } = search;
+  const missing = part.counts[0] as number;
   scanNumbers(search, false);
   if (missing > 0) {
     scanNumbers(search, true);
@@ -111,38 +105,50 @@ function searchNumbers(search: Search): void {
 }
 
 function scanNumbers(search: Search, missingLeft: boolean): void {
-  const { sums, counts, node, rules, column } = search;
-  const { l2, minRows, minHessian, isMonotone } = rules;
-  let gradient = missingLeft ? (sums[0] as number) : 0;
-  let hessian = missingLeft ? (sums[1] as number) : 0;
-  let rows = missingLeft ? (counts[0] as number) : 0;
-  let bin = -1;
-  let best = search.best;
-  let left: Sums | undefined;
-  // After the last bin only missing values are left for the right.
-  const last = missingLeft || counts[0] === 0 ? counts.length - 1 : counts.length;
-  for (let at = 1; at < last; at += 1) {
-    gradient += sums[at * 2]!;
-    hessian += sums[at * 2 + 1]!;
-    rows += counts[at]!;
-    if (rows < minRows || hessian < minHessian) continue;
-    if (node.rows - rows < minRows) break;
-    const otherHessian = node.hessian - hessian;
-    if (otherHessian < minHessian) break;
-    // Where the bin is empty here, the bin before it says the same.
-    if (counts[at] === 0) continue;
-    const otherGradient = node.gradient - gradient;
-    const score = isMonotone
-      ? constrainedScore(search, { gradient, hessian, rows }, l2)
-      : (gradient * gradient) / (hessian + l2) + (otherGradient * otherGradient) / (otherHessian + l2);
-    if (!(score > best)) continue;
-    best = score;
-    bin = at;
-    left = { gradient, hessian, rows };
+  const { part, node, rules, column, kernel } = search;
+  const { sums, counts } = part;
+  const { l2, minRows, minHessian } = rules;
+  const range: ScanRange = {
+    from: 1,
+    // After the last bin only missing values are left for the right.
+    to: missingLeft || counts[0] === 0 ? counts.length - 1 : counts.length,
+    gradient: missingLeft ? (sums[0] as number) : 0,
+    hessian: missingLeft ? (sums[1] as number) : 0,
+    rows: missingLeft ? (counts[0] as number) : 0,
+  };
+  if (rules.isMonotone) {
+    scanMonotone(search, range, missingLeft);
+    return;
   }
-  if (left === undefined) return;
-  search.best = best;
-  search.found = { column, bin, members: undefined, missingLeft, gain: best, l2, left };
+  const { gradient, hessian, rows } = node;
+  const bin = kernel.scan(part, range, { gradient, hessian, rows, l2, minRows, minHessian }, search.best);
+  if (bin === 0) return;
+  const { found } = kernel;
+  const gain = found[2]!;
+  search.best = gain;
+  const left = { gradient: found[0]!, hessian: found[1]!, rows: found[3]! };
+  search.found = { column, bin, members: undefined, missingLeft, gain, l2, left };
+}
+
+/** As the kernel's scan, where values must keep to ranges and an order. */
+function scanMonotone(search: Search, range: ScanRange, missingLeft: boolean): void {
+  const { part, node, rules, column } = search;
+  const { sums, counts } = part;
+  const { l2, minRows, minHessian } = rules;
+  let { gradient, hessian, rows } = range;
+  for (let bin = range.from; bin < range.to; bin += 1) {
+    gradient += sums[bin * 2]!;
+    hessian += sums[bin * 2 + 1]!;
+    rows += counts[bin]!;
+    if (rows < minRows || hessian < minHessian) continue;
+    if (node.rows - rows < minRows || node.hessian - hessian < minHessian) break;
+    if (counts[bin] === 0) continue;
+    const left = { gradient, hessian, rows };
+    const score = constrainedScore(search, left, l2);
+    if (!(score > search.best)) continue;
+    search.best = score;
+    search.found = { column, bin, members: undefined, missingLeft, gain: score, l2, left };
+  }
 }
 
 /** The score of a split with its values cut to the node's range; −∞ where they break the column's constraint. */
@@ -161,7 +167,8 @@ function constrainedScore({ node, rules, column }: Search, left: Sums, l2: numbe
  * two-way grouping, from both ends, with the smoothing and the stronger L2 by which LightGBM keeps rare ones in check.
  */
 function searchCategories(search: Search): void {
-  const { counts, sums, rules } = search;
+  const { part, rules } = search;
+  const { counts, sums } = part;
   const present: number[] = [];
   for (let bin = 0; bin < counts.length; bin += 1) if ((counts[bin] as number) > 0) present.push(bin);
   if (present.length < 2) return;
@@ -182,7 +189,8 @@ function searchCategories(search: Search): void {
 
 /** Tries the first, the first two, … of the bins on the left, and the rest on the right, where at least `leastRows` rows are left. */
 function growGroup(search: Search, bins: readonly number[], l2: number, leastRows: number): void {
-  const { sums, counts, node, rules, column } = search;
+  const { part, node, rules, column } = search;
+  const { sums, counts } = part;
   const { minRows, minHessian } = rules;
   const left = { gradient: 0, hessian: 0, rows: 0 };
   let tried = 0;

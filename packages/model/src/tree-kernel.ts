@@ -1,10 +1,11 @@
+import { activations } from "./activation.ts";
 import { type TreeModel, type TreeNode, assertTreeModel, isSplit } from "./tree-model.ts";
 
 /** Trees in flat arrays: the nodes of all trees one after another. */
 export interface CompiledTrees {
   readonly memoryBytes: number;
   /**
-   * One number a row into `answers`: the base, and then each tree's leaf in order, through the link.
+   * One number an output into `answers`, row by row: the base, and then each of its trees' leaves in order, through the link.
    * @param columns One of at least as many rows for each feature: numbers, or positions of categories; NaN where missing.
    */
   predict(columns: readonly Float64Array[], answers: Float64Array): void;
@@ -33,14 +34,37 @@ export function compileTrees(model: TreeModel): CompiledTrees {
   return {
     memoryBytes,
     predict(columns, answers) {
-      answers.fill(model.base);
       // Tree by tree: a tree's nodes stay in the cache, and each row's sum has the order of the trees.
+      if (model.link === "softmax") {
+        predictClasses(flat, model.bases ?? [], columns, answers);
+        return;
+      }
+      answers.fill(model.base);
       for (const root of flat.roots) addTree(flat, root, columns, answers);
       if (model.link === "logistic") {
         for (let row = 0; row < answers.length; row += 1) answers[row] = 1 / (1 + Math.exp(-(answers[row] as number)));
+      } else if (model.link === "exponential") {
+        for (let row = 0; row < answers.length; row += 1) answers[row] = Math.exp(answers[row] as number);
       }
     },
   };
+}
+
+function predictClasses(
+  flat: FlatTrees,
+  bases: readonly number[],
+  columns: readonly Float64Array[],
+  answers: Float64Array,
+): void {
+  const outputs = bases.length;
+  const sums = new Float64Array(answers.length / outputs);
+  for (const [output, base] of bases.entries()) {
+    sums.fill(base);
+    for (let tree = output; tree < flat.roots.length; tree += outputs)
+      addTree(flat, flat.roots[tree] as number, columns, sums);
+    for (let row = 0; row < sums.length; row += 1) answers[row * outputs + output] = sums[row] as number;
+  }
+  for (let at = 0; at < answers.length; at += outputs) activations.softmax(answers, at, at + outputs);
 }
 
 function addTree(flat: FlatTrees, root: number, columns: readonly Float64Array[], sums: Float64Array): void {

@@ -36,18 +36,23 @@ export type TreeNode = TreeLeaf | TreeSplit;
 
 /** A sum of decision trees, JSON-safe but for a threshold of Infinity. */
 export interface TreeModel {
-  readonly formatVersion: 1;
+  /** 2 for the links `exponential` and `softmax`, which releases that read 1 do not know. */
+  readonly formatVersion: 1 | 2;
   readonly features: readonly TreeFeature[];
-  /** What the sum begins with. */
+  /** What the sum begins with; 0 where there are `bases`. */
   readonly base: number;
-  /** What becomes of the sum s: itself, or 1 / (1 + e^-s). */
-  readonly link: "identity" | "logistic";
+  /** What becomes of the sum s: itself, 1 / (1 + e^-s), e^s, or the softmax of one sum a class. */
+  readonly link: "exponential" | "identity" | "logistic" | "softmax";
+  /** For `softmax`: what each class's sum begins with. */
+  readonly bases?: readonly number[] | undefined;
+  /** For `softmax`: what each output is the probability of. Of k classes, tree t adds to the sum of class t mod k. */
+  readonly classes?: readonly string[] | undefined;
   /** Each with its root first. */
   readonly trees: readonly (readonly TreeNode[])[];
 }
 
 export interface TreeModelOptions {
-  /** The name of the output, float64 of shape [rows, 1]. Default: `"prediction"`. */
+  /** The name of the output, float64 of shape [rows, 1], or [rows, classes]. Default: `"prediction"`. */
   readonly output?: string | undefined;
 }
 
@@ -65,9 +70,9 @@ export const isSplit = (node: TreeNode): node is TreeSplit => "left" in node;
  */
 export function writeTreeModel(model: TreeModel, { output = "prediction" }: TreeModelOptions = {}): TreeModelFiles {
   assertTreeModel(model);
-  const { features, base, link, trees } = model;
+  const { formatVersion, features, base, bases, link, classes, trees } = model;
   // Infinity becomes null.
-  const text = JSON.stringify({ formatVersion: 1, features, base, link, trees });
+  const text = JSON.stringify({ formatVersion, features, base, bases, link, classes, trees });
   return { files: { "trees.json": text }, signature: treeSignature(model, output) };
 }
 
@@ -78,12 +83,16 @@ export function assertTreeModel(model: TreeModel): void {
 }
 
 /** The signature of a package with these trees. */
-export function treeSignature({ features }: Pick<TreeModel, "features">, output: string): ModelSignature {
+export function treeSignature(model: Pick<TreeModel, "classes" | "features">, output: string): ModelSignature {
+  const { features } = model;
   return {
     inputs: features.map(({ name, kind }) => ({ name, dtype: kind === "number" ? "float64" : "string", shape: [-1] })),
-    outputs: [{ name: output, dtype: "float64", shape: [-1, 1] }],
+    outputs: [{ name: output, dtype: "float64", shape: [-1, treeOutputs(model)] }],
   };
 }
+
+/** How many numbers a row is answered with. */
+export const treeOutputs = ({ classes }: Pick<TreeModel, "classes">): number => classes?.length ?? 1;
 
 /** The trees of `trees.json`. Throws `PORT_MODEL_CORRUPT`. */
 export function parseTreeModel(what: string, text: string): TreeModel {
@@ -103,21 +112,41 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 function treeModelProblem(model: unknown): string | undefined {
   if (!isObject(model)) return "it is no object";
-  const { formatVersion, features, base, link, trees } = model;
-  if (formatVersion !== 1) return `its formatVersion is ${JSON.stringify(formatVersion)}, and this release reads 1`;
+  const { formatVersion, features, base, trees } = model;
+  if (formatVersion !== 1 && formatVersion !== 2)
+    return `its formatVersion is ${JSON.stringify(formatVersion)}, and this release reads 1 and 2`;
   if (!Array.isArray(features) || features.length === 0) return "it has no features";
   const badFeature = features.findIndex((feature) => !isFeature(feature));
   if (badFeature >= 0) return `feature ${badFeature} is neither a named number nor a named category with its texts`;
   const names = (features as readonly TreeFeature[]).map(({ name }) => name);
   if (new Set(names).size < names.length) return "two features have one name";
   if (!Number.isFinite(base)) return "its base is no number";
-  if (link !== "identity" && link !== "logistic") return "its link is neither identity nor logistic";
+  const badLink = linkProblem(model);
+  if (badLink !== undefined) return badLink;
   if (!Array.isArray(trees)) return "it has no list of trees";
+  const { classes } = model as { readonly classes?: readonly string[] };
+  if (trees.length % (classes?.length ?? 1) !== 0) return "it does not have as many trees for each class";
   for (const [index, tree] of trees.entries()) {
     const problem = treeProblem(tree, features as readonly TreeFeature[]);
     if (problem !== undefined) return `tree ${index}: ${problem}`;
   }
   return undefined;
+}
+
+function linkProblem(model: Readonly<Record<string, unknown>>): string | undefined {
+  const { formatVersion, link, bases, classes } = model;
+  const links = formatVersion === 1 ? ["identity", "logistic"] : ["exponential", "softmax"];
+  if (!links.includes(link as string)) return `its link is not ${links.join(" or ")}, those of its formatVersion`;
+  if (link !== "softmax") {
+    return bases === undefined && classes === undefined ? undefined : "it has classes, and its link is not softmax";
+  }
+  const named =
+    Array.isArray(classes) &&
+    classes.length > 1 &&
+    classes.every((text) => typeof text === "string" && text !== "") &&
+    new Set(classes).size === classes.length;
+  const fits = named && Array.isArray(bases) && bases.length === classes.length && bases.every(Number.isFinite);
+  return fits ? undefined : "it does not have two classes or more with a name and a base each";
 }
 
 function isFeature(feature: unknown): boolean {

@@ -9,7 +9,7 @@ import {
 } from "@millwright/contracts";
 import { numberInput, signatureText, textInput } from "./column-tensors.ts";
 import { type CompiledTrees, compileTrees } from "./tree-kernel.ts";
-import { type TreeFeature, type TreeModel, parseTreeModel, treeSignature } from "./tree-model.ts";
+import { type TreeFeature, type TreeModel, parseTreeModel, treeOutputs, treeSignature } from "./tree-model.ts";
 
 /**
  * Serves packages of the format `trees` in TypeScript, without whatever trained them, and answers at once, without a promise. Numbers may come in
@@ -49,7 +49,9 @@ function outputOf(directory: string, { signature }: ModelManifest, model: TreeMo
   throw modelCorrupt(directory, `its signature is not ${JSON.stringify(wanted)}, which its trees take and give`);
 }
 
-function loadedTrees({ features }: TreeModel, compiled: CompiledTrees, output: string): LoadedModel {
+function loadedTrees(model: TreeModel, compiled: CompiledTrees, output: string): LoadedModel {
+  const { features } = model;
+  const outputs = treeOutputs(model);
   const positions = features.map(positionsOf);
   return {
     memoryBytes: compiled.memoryBytes,
@@ -61,9 +63,9 @@ function loadedTrees({ features }: TreeModel, compiled: CompiledTrees, output: s
       const columns = features.map((feature, index) =>
         columnOf(inputs, feature, rows, positions[index] as ReadonlyMap<string, number>),
       );
-      const data = new Float64Array(rows);
+      const data = new Float64Array(rows * outputs);
       compiled.predict(columns, data);
-      return { [output]: { dtype: "float64", shape: [rows, 1], data } };
+      return { [output]: { dtype: "float64", shape: [rows, outputs], data } };
     },
     dispose: () => Promise.resolve(),
   };
