@@ -117,12 +117,25 @@ export async function openTable(folder: string): Promise<FailureTable> {
   return {
     subjects: {
       ...frames,
+      discoverGpus: well(jobs.discoverGpus, () => [{ nvidiaSmi: ["/nowhere/nvidia-smi"], timeoutMs: 5_000, signal }]),
       openJobs: well(
         jobs.openJobs,
         () => [
-          { ...options, directory: `${folder}/${(count += 1)}`, memoryPollMs: 100, notice: { pollMs: 1_000 }, signal },
+          {
+            ...options,
+            directory: `${folder}/${(count += 1)}`,
+            memoryPollMs: 100,
+            notice: { pollMs: 1_000 },
+            gpuHeartbeatMs: 9_000,
+            signal,
+          },
         ],
         {
+          JOBS_GPU_UNKNOWN: async () => {
+            // What nvidia-smi would say of a machine with one device.
+            const nvidiaSmi = ["sh", "-c", "echo '0, GPU-a, A100, 40960, Disabled'"] as const;
+            await jobs.openJobs({ ...options, gpus: ["7"], leases: storage.openMemoryLeaseStore(), nvidiaSmi });
+          },
           JOBS_DIRECTORY_IN_USE: () => jobs.openJobs(options),
           RangeError: () => jobs.openJobs({ ...options, maxCpus: 0 }),
         },

@@ -117,6 +117,7 @@ export type {
   JobHandle,
   JobLauncher,
   JobLimits,
+  JobResources,
   JobResult,
   JobSpec,
   MetricDefinition,

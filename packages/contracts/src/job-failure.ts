@@ -14,6 +14,10 @@ export type JobFailureCause =
   | "hung"
   /** Over `limits.memoryBytes`. */
   | "memory-limit"
+  /** Over its share of a device's memory, or over `limits.gpuMemoryBytes`. */
+  | "gpu-memory-limit"
+  /** The lease of its devices was lost: they may be another job's. */
+  | "devices-lost"
   /** V8 had no more room in its heap. */
   | "heap-out-of-memory"
   /** The machine or the cgroup had no more memory, and the kernel killed the process. */

@@ -17,7 +17,7 @@ export interface JobSpec {
   readonly environment?: Readonly<Record<string, string>> | undefined;
   readonly workingDirectory?: string | undefined;
   readonly limits?: JobLimits | undefined;
-  readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
+  readonly resources?: JobResources | undefined;
   /** When it is started again; a number is short for `{ max }`. Default: 0. */
   readonly retries?: number | JobRetries | undefined;
   /** Runs on what may be taken away at any time. Default: an interruption uses up one of `retries`. */
@@ -28,6 +28,18 @@ export interface JobSpec {
   readonly metrics?: readonly MetricDefinition[] | undefined;
   /** The event that the job is launched because of: the cause of its first one. */
   readonly causedBy?: EventId | undefined;
+}
+
+/** What a job has for itself while it runs. Of `gpus`, `gpuMemoryBytes` and `gpuIds` a spec names one at most. */
+export interface JobResources {
+  /** Default: 1. */
+  readonly cpus?: number | undefined;
+  /** Whole devices; or, between 0 and 1, a share of one device, whose others are other jobs'. Default: 0. */
+  readonly gpus?: number | undefined;
+  /** A share of one device that has at least this much memory. */
+  readonly gpuMemoryBytes?: number | undefined;
+  /** These very devices, whole: each by its index, its UUID (`GPU-…`), or the id of a MIG instance (`MIG-…`). */
+  readonly gpuIds?: readonly string[] | undefined;
 }
 
 /** SageMaker's metric definition: numbers that are read off the lines of a job. */
@@ -46,6 +58,8 @@ export interface JobLimits {
   readonly wallTimeMs?: number | undefined;
   /** Resident memory of the process tree. */
   readonly memoryBytes?: number | undefined;
+  /** Device memory of the process tree, all devices together, where the launcher can see it. */
+  readonly gpuMemoryBytes?: number | undefined;
   /** Between the stop frame and the kill, and from the notice of an interruption to the kill. Default: 10,000. */
   readonly graceMs?: number | undefined;
   /** A module that is silent for longer is taken as hung. Default: 60,000. */

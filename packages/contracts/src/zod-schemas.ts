@@ -181,6 +181,8 @@ const jobHistoryEntry = z.strictObject({
       "crashed",
       "hung",
       "memory-limit",
+      "gpu-memory-limit",
+      "devices-lost",
       "heap-out-of-memory",
       "kernel-out-of-memory",
       "host-out-of-memory",

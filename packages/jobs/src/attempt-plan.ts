@@ -4,11 +4,12 @@ import type { JobSpec, PreviousAttempt } from "@millwright/contracts";
 import type { AttemptOptions } from "./attempt-options.ts";
 import { createMask, safeEnvironment } from "./environment.ts";
 import { protocolVersion } from "./protocol.ts";
+import type { Slot } from "./slots.ts";
 
 export interface AttemptSetting {
   /** From 1. */
   readonly attempt: number;
-  readonly gpus: readonly string[];
+  readonly slot: Pick<Slot, "gpus" | "environment">;
   readonly mark: string;
   /** The job's own folder, and its working directory where the spec names none. */
   readonly work: string;
@@ -18,7 +19,7 @@ export interface AttemptSetting {
   readonly noticeSignals: readonly string[];
 }
 
-type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase">;
+type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase" | "lost">;
 
 // Compiled or not, the process runs the compiled bootstrap: Node cannot run the other everywhere.
 const bootstrapPath = fileURLToPath(
@@ -27,7 +28,7 @@ const bootstrapPath = fileURLToPath(
 
 /** What one attempt of a job runs, where, and with which environment and limits. */
 export function planAttempt(spec: JobSpec, setting: AttemptSetting): AttemptPlan {
-  const { attempt, gpus, mark, work, parentEnvironment, failedSize } = setting;
+  const { attempt, slot, mark, work, parentEnvironment, failedSize } = setting;
   const { run, limits } = spec;
   const graceMs = limits?.graceMs ?? 10_000;
   const heartbeatTimeoutMs = limits?.heartbeatTimeoutMs ?? 60_000;
@@ -36,7 +37,7 @@ export function planAttempt(spec: JobSpec, setting: AttemptSetting): AttemptPlan
     workingDirectory: spec.workingDirectory ?? work,
     environment: {
       ...safeEnvironment(parentEnvironment),
-      ...(gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus.join(",") }),
+      ...slot.environment,
       ...(spec.traceparent === undefined ? {} : { TRACEPARENT: spec.traceparent }),
       ...spec.environment,
       MILLWRIGHT_JOB_ID: spec.id,
@@ -58,7 +59,7 @@ export function planAttempt(spec: JobSpec, setting: AttemptSetting): AttemptPlan
 
 function startFrame(
   { id, run }: JobSpec,
-  { attempt, work, previous, noticeSignals }: AttemptSetting,
+  { attempt, work, slot, previous, noticeSignals }: AttemptSetting,
   graceMs: number,
   heartbeatTimeoutMs: number,
 ): AttemptPlan["start"] {
@@ -68,13 +69,14 @@ function startFrame(
     type: "start",
     protocol: protocolVersion,
     jobId: id,
-    attempt,
     module,
+    attempt,
     directory: work,
     heartbeatMs: Math.min(5_000, Math.max(20, heartbeatTimeoutMs / 4)),
     graceMs,
     noticeSignals,
     ...(previous === undefined ? {} : { previous }),
+    ...(slot.gpus.length === 0 ? {} : { gpus: slot.gpus }),
     ...(input === undefined ? {} : { input }),
   };
 }

@@ -72,6 +72,7 @@ class Supervision implements Attempt {
     if (options.start === undefined && this.identity !== undefined) options.onPhase("training");
     if (this.#channel !== undefined) void this.#watchHeartbeat();
     if (options.memoryBytes !== undefined) void this.#watchMemory(options.memoryBytes);
+    this.#watchDevices(options.lost);
     this.ending = this.#finish(exited, closed, pumps);
   }
 
@@ -242,6 +243,13 @@ class Supervision implements Attempt {
   #isMemoryKilled(signal: string | null): boolean | undefined {
     const now = signal === "SIGKILL" || signal === null ? memoryKills() : undefined;
     return now === undefined || this.#memoryKills === undefined ? undefined : now > this.#memoryKills;
+  }
+
+  #watchDevices(lost: AbortSignal | undefined): void {
+    if (lost === undefined) return;
+    const fence = (): void => this.#intervene({ kind: "devices", problem: String(lost.reason) });
+    if (lost.aborted) return fence();
+    lost.addEventListener("abort", fence, { once: true, signal: this.#over.signal });
   }
 
   async #finish(

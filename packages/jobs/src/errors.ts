@@ -3,6 +3,7 @@ import { MillwrightError } from "@millwright/contracts";
 export type JobsErrorCode =
   | "JOBS_DIRECTORY_IN_USE"
   | "JOBS_EVENTS_ALREADY_WRITTEN"
+  | "JOBS_GPU_UNKNOWN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
   | "JOBS_DIRECTORY_TAKEN"
@@ -30,6 +31,12 @@ export const eventsAlreadyWritten = (directory: string): JobsError =>
   new JobsError("JOBS_EVENTS_ALREADY_WRITTEN", `The launcher of "${directory}" writes its events to a log already.`, {
     category: "user",
     remedy: "Give it one log: by the option events of openJobs, or by one call of writeEvents.",
+  });
+
+export const gpuUnknown = (name: string, known: readonly string[]): JobsError =>
+  new JobsError("JOBS_GPU_UNKNOWN", `No device of this machine is "${name}".`, {
+    category: "user",
+    remedy: known.length === 0 ? "nvidia-smi tells of none." : `Those there are: ${known.join(", ")}.`,
   });
 
 export const moduleUnusable = (module: string, problem: string, cause?: unknown): JobsError =>
@@ -90,6 +97,14 @@ export const resourcesImpossible = (what: string, asked: number, available: numb
     category: "user",
     remedy: "Ask for less, or open the launcher with more.",
   });
+
+/** @param why Why the launcher has none, if it has none. */
+export const gpusImpossible = (asked: string, has: readonly string[], why = "it was opened with none"): JobsError =>
+  new JobsError(
+    "JOBS_RESOURCES_IMPOSSIBLE",
+    `The job asks for ${asked}, and the launcher has ${has.length === 0 ? `no GPU: ${why}` : has.join(", ")}.`,
+    { category: "user", remedy: "Ask for less, or open the launcher with more." },
+  );
 
 export const specInvalid = (field: string, value: unknown, rule: string): JobsError =>
   new JobsError("JOBS_SPEC_INVALID", `"${field}" of the job is ${JSON.stringify(value) ?? String(value)}.`, {

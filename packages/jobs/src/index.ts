@@ -1,3 +1,5 @@
+export type { LentGpu } from "./devices/grant.ts";
+export { discoverGpus, type DiscoverGpusOptions, type GpuDevice, type GpuDiscovery } from "./devices/nvidia-smi.ts";
 export { JobsError, type JobsErrorCode } from "./errors.ts";
 export type { LogLine, LogOptions } from "./job-logs.ts";
 export { type InterruptOptions, type Jobs, type JobsOptions, openJobs } from "./jobs.ts";

@@ -1,4 +1,5 @@
 import { type JobSpec, readTraceparent } from "@millwright/contracts";
+import { checkGpuResources } from "./devices/gpu-request.ts";
 import { moduleUnusable, specInvalid } from "./errors.ts";
 import { checkMetrics } from "./metric-reader.ts";
 import { checkRetries } from "./supervision/retry-policy.ts";
@@ -43,11 +44,18 @@ export function checkSpec(spec: JobSpec): void {
   checkMetrics(spec.metrics ?? []);
   positive("limits.wallTimeMs", limits?.wallTimeMs);
   positive("limits.memoryBytes", limits?.memoryBytes);
+  positive("limits.gpuMemoryBytes", limits?.gpuMemoryBytes);
   positive("limits.graceMs", limits?.graceMs);
   positive("limits.heartbeatTimeoutMs", limits?.heartbeatTimeoutMs);
   positive("resources.cpus", resources?.cpus);
-  const gpus = resources?.gpus ?? 0;
-  if (!Number.isInteger(gpus) || gpus < 0) throw specInvalid("resources.gpus", gpus, "a whole number from 0");
+  checkGpuResources(resources ?? {});
   checkRetries(retries);
   checkSpot(spot);
+}
+
+/** Throws `JOBS_SPEC_INVALID` where the spec makes devices visible by itself, which may be lent to other jobs. */
+export function checkOwnDevices({ environment = {} }: JobSpec): void {
+  const { CUDA_VISIBLE_DEVICES: named = "-1" } = environment;
+  if (named === "" || named === "-1") return;
+  throw specInvalid("environment.CUDA_VISIBLE_DEVICES", named, "left out: ask for devices by `resources`");
 }

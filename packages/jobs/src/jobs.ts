@@ -19,6 +19,7 @@ import {
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
+import { type DeviceOptions, openDevices } from "./devices/open-placement.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { eventsAlreadyWritten, writeFailure } from "./errors.ts";
 import { openEventJournal } from "./event-journal.ts";
@@ -26,7 +27,7 @@ import type { NumberedEvent } from "./event-window.ts";
 import { readLogEvents } from "./log-file.ts";
 import { createJobRecord, type JobRecord, openJobRecord, readJobRecord } from "./job-record.ts";
 import type { LogLine, LogOptions } from "./job-logs.ts";
-import { checkSpec } from "./job-spec.ts";
+import { checkOwnDevices, checkSpec } from "./job-spec.ts";
 import { jobFolders, recover } from "./recovery.ts";
 import { createSlots } from "./slots.ts";
 import { createStateEvents } from "./state-events.ts";
@@ -34,13 +35,11 @@ import { checkNotice, type NoticeOptions, watchNotice } from "./supervision/inte
 import { moveJob } from "./job-move.ts";
 import { SupervisedJob, type Supervisor } from "./supervised-job.ts";
 
-export interface JobsOptions extends CallOptions {
+export interface JobsOptions extends DeviceOptions {
   /** A folder on a local disk that one launcher has for itself. It is made where there is none. */
   readonly directory: string;
   /** CPUs that jobs share; a job that names none takes one. Default: the machine's. */
   readonly maxCpus?: number | undefined;
-  /** Devices that jobs share, as `CUDA_VISIBLE_DEVICES` names them; each is one job's at a time. Default: none. */
-  readonly gpus?: readonly string[] | undefined;
   /** Before the first retry; doubled for each further one up to 30 s, less up to half of it at random. Default: 1,000. */
   readonly retryDelayMs?: number | undefined;
   /** Most bytes of a job's newest lines and messages kept in memory for who walks its events. Default: 8 MiB. */
@@ -120,8 +119,8 @@ class LocalJobs implements Jobs {
   async launch(spec: JobSpec, { signal }: CallOptions = {}): Promise<JobHandle> {
     this.#check(signal);
     checkSpec(spec);
-    const { cpus = 1, gpus = 0 } = spec.resources ?? {};
-    this.#supervisor.slots.check({ cpus, gpus });
+    if (this.#supervisor.exclusiveDevices) checkOwnDevices(spec);
+    this.#supervisor.slots.check(spec.resources ?? {});
     const job = (await this.#once(
       spec.id,
       async () => (await this.#read(spec.id)) ?? (await this.#create(spec)),
@@ -269,13 +268,15 @@ class LocalJobs implements Jobs {
 /**
  * Opens the jobs of a directory. Jobs that ran when their launcher died are found here: what is left of their processes is ended, and they are
  * recorded as `interrupted` (as `stopped` where they were stopping). The next `launch` or `attach` of such a job starts it again where it has
- * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_RECORD_CORRUPT`, `JOBS_WRITE_FAILED`.
+ * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_GPU_UNKNOWN`, `JOBS_RECORD_CORRUPT`, `JOBS_WRITE_FAILED`.
  */
 export async function openJobs(options: JobsOptions): Promise<Jobs> {
-  const { directory, maxCpus = availableParallelism(), gpus = [], clock = systemClock, notice = {}, signal } = options;
+  const { directory, maxCpus = availableParallelism(), clock = systemClock, notice = {}, signal } = options;
+  const { parentEnvironment = process.env } = options;
   signal?.throwIfAborted();
   checkNotice(notice);
   if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
+  const devices = await openDevices(options, clock, parentEnvironment["CUDA_VISIBLE_DEVICES"]);
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw writeFailure(directory, error);
   });
@@ -292,8 +293,9 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
   const supervisor: Supervisor = {
     clock,
     ids: options.ids ?? createIdSource(clock),
-    slots: createSlots(maxCpus, gpus),
-    parentEnvironment: options.parentEnvironment ?? process.env,
+    slots: createSlots(maxCpus, devices.placement, devices.unplaced),
+    exclusiveDevices: devices.exclusive,
+    parentEnvironment,
     retryDelayMs: options.retryDelayMs ?? 1_000,
     memoryPollMs: options.memoryPollMs ?? 200,
     events: undefined,

@@ -10,6 +10,7 @@ export type Intervention =
   | { readonly kind: "memory"; readonly bytes: number; readonly limitBytes: number }
   | { readonly kind: "protocol"; readonly problem: string }
   | { readonly kind: "same-size"; readonly size: number; readonly failedSize: number }
+  | { readonly kind: "devices"; readonly problem: string }
   | { readonly kind: "spawn"; readonly problem: string; readonly missing: boolean };
 
 /** How one attempt's process ended. */
@@ -67,6 +68,8 @@ function judgeIntervention(intervention: Intervention): Verdict {
         "same-size",
         `An attempt of size ${intervention.failedSize} ran out of memory, and this one is no smaller: ${intervention.size}.`,
       );
+    case "devices":
+      return bad("transient", "devices-lost", intervention.problem);
     case "protocol":
       return bad("bug", "protocol", intervention.problem);
     case "spawn":

@@ -35,12 +35,37 @@ function statOf(pid: number | string): ProcessStat | undefined {
   }
 }
 
-function everyProcess(): readonly ProcessStat[] {
+/** Empty where there is no /proc. */
+export function everyProcess(): readonly ProcessStat[] {
   try {
     return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (statOf(name) ?? []) : []));
   } catch {
     return [];
   }
+}
+
+/** Whether that very process stands still: by SIGSTOP, a terminal, or a debugger. */
+export function isStopped({ pid, startTicks }: ProcessIdentity): boolean {
+  const stat = statOf(pid);
+  return stat !== undefined && stat.startTicks === startTicks && (stat.state === "T" || stat.state === "t");
+}
+
+/** The named variables of the environment that a process was started with; undefined where it may not be read. */
+export function environmentOf(
+  pid: number,
+  names: readonly string[],
+): Readonly<Record<string, string | undefined>> | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch {
+    return undefined;
+  }
+  if (!text.includes(names[0] as string)) return undefined;
+  const variables = text.split("\0");
+  return Object.fromEntries(
+    names.map((name) => [name, variables.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)]),
+  );
 }
 
 const isDead = (stat: ProcessStat): boolean => stat.state === "Z" || stat.state === "X";

@@ -1,4 +1,5 @@
 import type { ErrorCategory, JsonValue, PreviousAttempt } from "@millwright/contracts";
+import type { LentGpu } from "./devices/grant.ts";
 import { protocolInvalid } from "./errors.ts";
 
 /** The version of the frames below. Both sides must speak the same; what is added to it later is optional. */
@@ -63,6 +64,8 @@ export type SupervisorFrame =
       readonly previous?: PreviousAttempt | undefined;
       /** Signals by which the process is told that it has to leave. Default: SIGTERM alone. */
       readonly noticeSignals?: readonly string[] | undefined;
+      /** The devices that are lent to the job; absent where it asked for none. */
+      readonly gpus?: readonly LentGpu[] | undefined;
     }
   | { readonly type: "message"; readonly body: JsonValue }
   | {
@@ -94,6 +97,14 @@ const failure: Check = (value) => {
   return "name" in value && text(value.name) && "message" in value && text(value.message);
 };
 
+const lentGpu: Check = (value) =>
+  typeof value === "object" &&
+  value !== null &&
+  "id" in value &&
+  text(value.id) &&
+  "share" in value &&
+  count(value.share);
+
 const workerFrames: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   hello: { protocol: whole, pid: whole, node: text },
   heartbeat: { rssBytes: count },
@@ -116,6 +127,7 @@ const supervisorFrames: Readonly<Record<string, Readonly<Record<string, Check>>>
     directory: text,
     heartbeatMs: count,
     graceMs: count,
+    gpus: (value) => value === undefined || (Array.isArray(value) && value.every(lentGpu)),
   },
   message: { body: anything },
   stop: { reason: text, graceMs: count },

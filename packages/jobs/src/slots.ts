@@ -1,64 +1,98 @@
+import type { JobResources } from "@millwright/contracts";
+import type { GpuGrant, LentGpu } from "./devices/grant.ts";
+import { wantsGpus } from "./devices/gpu-request.ts";
+import type { GpuPlacement } from "./devices/placement.ts";
 import { resourcesImpossible } from "./errors.ts";
 
 export interface Slot {
-  /** The devices that are this job's alone. */
-  readonly gpus: readonly string[];
-  release(): void;
+  /** The devices that are lent to this job. */
+  readonly gpus: readonly LentGpu[];
+  /** How its processes are told of them. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Aborts when the devices may be somebody else's: the job must end at once. Its reason is a text. */
+  readonly lost: AbortSignal | undefined;
+  release(): Promise<void>;
 }
 
 export interface Slots {
   /** Waits for its turn: first come, first served, so that a large job is not starved by small ones. Throws `JOBS_RESOURCES_IMPOSSIBLE`. */
-  take(request: { readonly cpus: number; readonly gpus: number }, signal: AbortSignal): Promise<Slot>;
+  take(resources: JobResources, signal: AbortSignal): Promise<Slot>;
   /** Throws `JOBS_RESOURCES_IMPOSSIBLE` where no waiting would help. */
-  check(request: { readonly cpus: number; readonly gpus: number }): void;
+  check(resources: JobResources): void;
 }
 
-export function createSlots(cpus: number, gpus: readonly string[]): Slots {
-  let freeCpus = cpus;
-  const freeGpus = [...gpus];
-  const queue: { readonly cpus: number; readonly gpus: number; readonly start: (slot: Slot) => void }[] = [];
-  const slotOf = (taken: { readonly cpus: number; readonly gpus: number }): Slot => {
-    freeCpus -= taken.cpus;
-    const mine = freeGpus.splice(0, taken.gpus);
-    let released = false;
-    return {
-      gpus: mine,
-      release() {
-        if (released) return;
-        released = true;
-        freeCpus += taken.cpus;
-        freeGpus.push(...mine);
-        serve();
-      },
+/** @param gpus Whose devices jobs wait for before they wait for CPUs. @param unplaced What a job is told that asks for no device. */
+export function createSlots(cpus: number, gpus: GpuPlacement, unplaced: Readonly<Record<string, string>>): Slots {
+  const processors = createProcessors(cpus);
+  return {
+    check(resources) {
+      const asked = resources.cpus ?? 1;
+      if (asked > cpus) throw resourcesImpossible("CPUs", asked, cpus);
+      if (wantsGpus(resources)) gpus.check(resources);
+    },
+    async take(resources, signal) {
+      this.check(resources);
+      const grant = wantsGpus(resources) ? await gpus.take(resources, signal) : undefined;
+      try {
+        const giveBack = await processors.take(resources.cpus ?? 1, signal);
+        return slotOf(grant, giveBack, unplaced);
+      } catch (error) {
+        await grant?.release();
+        throw error;
+      }
+    },
+  };
+}
+
+function slotOf(grant: GpuGrant | undefined, giveBack: () => void, unplaced: Readonly<Record<string, string>>): Slot {
+  return {
+    gpus: grant?.lent ?? [],
+    environment: grant?.environment ?? unplaced,
+    lost: grant?.lost,
+    async release() {
+      giveBack();
+      await grant?.release();
+    },
+  };
+}
+
+interface Processors {
+  /** @returns what gives them back. */
+  take(count: number, signal: AbortSignal): Promise<() => void>;
+}
+
+function createProcessors(total: number): Processors {
+  let free = total;
+  const queue: { readonly count: number; readonly start: (giveBack: () => void) => void }[] = [];
+  const lend = (count: number): (() => void) => {
+    free -= count;
+    let lent = true;
+    return () => {
+      if (lent) free += count;
+      lent = false;
+      serve();
     };
   };
   const serve = (): void => {
-    for (let first = queue[0]; first !== undefined; first = queue[0]) {
-      if (first.cpus > freeCpus || first.gpus > freeGpus.length) return;
+    for (let first = queue[0]; first !== undefined && first.count <= free; first = queue[0]) {
       queue.shift();
-      first.start(slotOf(first));
+      first.start(lend(first.count));
     }
   };
-  const check: Slots["check"] = (request) => {
-    if (request.cpus > cpus) throw resourcesImpossible("CPUs", request.cpus, cpus);
-    if (request.gpus > gpus.length) throw resourcesImpossible("GPUs", request.gpus, gpus.length);
-  };
   return {
-    check,
-    take: (request, signal) =>
+    take: (count, signal) =>
       new Promise((resolve, reject) => {
         signal.throwIfAborted();
-        check(request);
         const stop = (): void => {
           queue.splice(queue.indexOf(entry), 1);
           reject(signal.reason as Error);
           serve();
         };
         const entry = {
-          ...request,
-          start: (slot: Slot) => {
+          count,
+          start: (giveBack: () => void) => {
             signal.removeEventListener("abort", stop);
-            resolve(slot);
+            resolve(giveBack);
           },
         };
         signal.addEventListener("abort", stop, { once: true });

@@ -44,6 +44,8 @@ export interface Supervisor {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly slots: Slots;
+  /** Whether a job sees the devices that are lent to it and no others. */
+  readonly exclusiveDevices: boolean;
   readonly parentEnvironment: Readonly<Record<string, string | undefined>>;
   readonly retryDelayMs: number;
   readonly memoryPollMs: number;
@@ -232,19 +234,17 @@ export class SupervisedJob implements JobHandle {
     let slot: Slot;
     try {
       await this.#supervisor.notice.over(this.#halting.signal);
-      slot = await this.#supervisor.slots.take(
-        { cpus: resources?.cpus ?? 1, gpus: resources?.gpus ?? 0 },
-        this.#halting.signal,
-      );
+      slot = await this.#supervisor.slots.take(resources ?? {}, this.#halting.signal);
     } catch (error) {
       if (this.#halt !== undefined) return undefined;
       throw error;
     }
     try {
-      return await this.#attemptWith(slot);
+      // Devices that were lost while the job waited for CPUs are waited for anew.
+      return slot.lost?.aborted === true ? undefined : await this.#attemptWith(slot);
     } finally {
       this.#attempt = undefined;
-      slot.release();
+      await slot.release();
     }
   }
 
@@ -281,7 +281,7 @@ export class SupervisedJob implements JobHandle {
     return {
       ...planAttempt(spec, {
         attempt: this.#attempts,
-        gpus: slot.gpus,
+        slot,
         mark,
         work,
         parentEnvironment,
@@ -289,6 +289,7 @@ export class SupervisedJob implements JobHandle {
         failedSize: smallestFailedSize(failures),
         noticeSignals: noticeOptions.signals ?? ["SIGTERM"],
       }),
+      lost: slot.lost,
       clock,
       memoryPollMs,
       journal: this.#journal,

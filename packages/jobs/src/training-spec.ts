@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { JobSpec, JsonValue } from "@millwright/contracts";
 import { checkInputs, type DirectoryJobOptions } from "./directory-job.ts";
+import { visibleGpus } from "./devices/gpu-request.ts";
 import { specInvalid } from "./errors.ts";
 import type { JobInput } from "./job-files.ts";
 import type { ChannelConfiguration, TrainingFolders, TrainingSetting } from "./training-container.ts";
@@ -125,6 +126,6 @@ export function settingOf(spec: TrainingSpec, folders: TrainingFolders): Trainin
     currentHost: spec.currentHost ?? hosts[0],
     instanceType: spec.instanceType ?? "local",
     cpus: Math.ceil(resources?.cpus ?? 1),
-    gpus: resources?.gpus ?? 0,
+    gpus: visibleGpus(resources),
   };
 }

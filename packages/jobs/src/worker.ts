@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import { hasCode, isMillwrightError, type JsonValue, type PreviousAttempt } from "@millwright/contracts";
+import type { LentGpu } from "./devices/grant.ts";
 import { interrupted, notAWorker, protocolInvalid } from "./errors.ts";
 import { createLineSplitter } from "./line-splitter.ts";
 import { toJsonNumber } from "./metric-series.ts";
@@ -23,6 +24,8 @@ export interface WorkerContext {
   readonly input: JsonValue | undefined;
   /** A folder of the job's own that outlives its attempts: the place for checkpoints. */
   readonly directory: string;
+  /** The devices, or shares of devices, that are the job's alone while it runs; none where it asked for none. */
+  readonly gpus: readonly LentGpu[];
   /**
    * Aborts when the job is to stop, with an `AbortError`, or to leave and go on later, with `JOBS_INTERRUPTED`: on a notice of the launcher's, on SIGTERM
    * to this process, or when its supervisor is gone. Save, then throw the reason: the process ends with code 75, and the job is `interrupted`.
@@ -132,7 +135,7 @@ async function handshake(): Promise<WorkerChannel> {
       return claimed;
     },
     async run(work) {
-      const { jobId, attempt, input, directory, previous } = start;
+      const { jobId, attempt, input, directory, gpus = [], previous } = start;
       try {
         listening.signal.throwIfAborted();
         const value = await work({
@@ -141,6 +144,7 @@ async function handshake(): Promise<WorkerChannel> {
           input,
           directory,
           previous,
+          gpus,
           signal: listening.signal,
           heartbeat: beat,
           send: (body) => post({ type: "message", body }),

@@ -39,6 +39,17 @@ const supervisorFrames: readonly SupervisorFrame[] = [
     heartbeatMs: 5,
     graceMs: 9,
   },
+  {
+    type: "start",
+    protocol: 1,
+    jobId: "a",
+    attempt: 1,
+    module: "file:///a.js",
+    directory: "/d",
+    heartbeatMs: 5,
+    graceMs: 9,
+    gpus: [{ id: "GPU-a", share: 0.5, memoryBytes: 1_024, fences: { "gpu/GPU-a/0": 3 } }],
+  },
   { type: "message", body: 0 },
   { type: "stop", reason: "enough", graceMs: 10 },
 ];

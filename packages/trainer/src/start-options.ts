@@ -4,6 +4,7 @@ import type {
   DatasetRef,
   Digest,
   JobLimits,
+  JobResources,
   JobRetries,
   JobSpot,
   JsonObject,
@@ -110,7 +111,7 @@ export interface StartOptions extends CallOptions {
    */
   readonly budget?: BudgetOptions | undefined;
   /** CPUs and GPUs the launcher reserves. */
-  readonly resources?: { readonly cpus?: number | undefined; readonly gpus?: number | undefined } | undefined;
+  readonly resources?: JobResources | undefined;
   /** Environment of the run's process. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** Default: `process.stderr` where it is a terminal; false for nothing. */

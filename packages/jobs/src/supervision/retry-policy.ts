@@ -22,6 +22,7 @@ export interface FailedAttempt {
 const kinds: readonly JobRetryKind[] = ["transient", "capacity", "quota", "data", "bug", "interruption", "killed"];
 const outOfMemory: ReadonlySet<JobFailureCause> = new Set([
   "memory-limit",
+  "gpu-memory-limit",
   "heap-out-of-memory",
   "kernel-out-of-memory",
   "host-out-of-memory",
