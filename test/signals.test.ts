@@ -39,6 +39,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",
   "storage: Migration.down": "called by `revert`, within the transaction that its signal rolls back",
   "storage: WriteScope.emit": "called within `write`, whose signal rolls back the whole transaction",
+  "tfjs: WebGpuAdapter.requestDevice": "WebGPU's own signature",
+  "tfjs: WebGpuEntry.requestAdapter": "WebGPU's own signature",
   "trainer: TrainingDefinition.build": "called in the process of the run, which is ended as a whole",
 };
 

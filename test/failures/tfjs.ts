@@ -29,7 +29,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
         40,
       ),
       recogniseLoadFailure: well(tfjs.recogniseLoadFailure, () => [new Error("no")]),
-      plainDenseLayers: well(tfjs.plainDenseLayers, () => [model]),
+      plainDenseLayers: well(tfjs.plainDenseLayers, () => [model, { signal }]),
+      ...methods("openTfjs()", () => opened, { check: [() => []] }),
       selfTest: well(tfjs.selfTest, () => [tf, { signal }], {}, 8),
       saveLayersModel: well(
         tfjs.saveLayersModel,
@@ -59,6 +60,9 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...methods("tfjsRuntime().load()", load, { dispose: [] }),
     },
     elsewhere: {
+      TFJS_DEVICE_FAILED: "packages/tfjs/test/webgpu.integration.test.ts",
+      TFJS_DEVICE_LOST: "packages/tfjs/test/webgpu.integration.test.ts",
+      TFJS_READ_REFUSED: "packages/tfjs/test/webgpu.integration.test.ts",
       TFJS_KERNEL_REFUSED: "packages/tfjs/test/kernels.test.ts",
       TFJS_SELF_TEST_FAILED: "packages/tfjs/test/self-test.test.ts",
       TFJS_WRITE_FAILED: "packages/tfjs/test/save-full-disk.test.ts",

@@ -1,3 +1,4 @@
+import type { CallOptions } from "@millwright/contracts";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 
 /** A dense layer as plain numbers; fits `DenseLayer` of `@millwright/model`. */
@@ -34,17 +35,29 @@ interface Draft {
 
 type Layer = LayersModel["layers"][number];
 
+/** The values of each of the model's weights. */
+type Weights = ReadonlyMap<Layer["weights"][number], Float64Array>;
+
 /**
  * The model as a chain of dense layers, for serving without TensorFlow.js: dense, activation and ReLU layers as they are, batch normalization
  * folded into the dense layer before it, dropout and flattening of rows left out.
  * @returns `undefined` where the model is anything else: no chain, another kind of layer, an activation that a plain network does not have.
  */
-export function plainDenseLayers(model: LayersModel): readonly PlainDenseLayer<PlainActivation>[] | undefined {
+export async function plainDenseLayers(
+  model: LayersModel,
+  { signal }: CallOptions = {},
+): Promise<readonly PlainDenseLayer<PlainActivation>[] | undefined> {
+  signal?.throwIfAborted();
   const [input] = model.inputs;
   const isChain = model.inputs.length === 1 && model.outputs.length === 1 && model.layers.every(isSingle);
   if (!isChain || input?.shape.length !== 2) return undefined;
+  const values = await Promise.all(model.weights.map((weight) => weight.read().data()));
+  signal?.throwIfAborted();
+  const weights: Weights = new Map(
+    model.weights.map((weight, index) => [weight, Float64Array.from(values[index] ?? [])]),
+  );
   const drafts: Draft[] = [];
-  for (const layer of model.layers) if (!append(drafts, layer)) return undefined;
+  for (const layer of model.layers) if (!append(drafts, layer, weights)) return undefined;
   if (drafts.length === 0) return undefined;
   return drafts.map(({ kernel, bias, activation }) => ({
     kernel: Float32Array.from(kernel),
@@ -60,7 +73,7 @@ const isSingle = (layer: Layer): boolean =>
   (layer.inboundNodes[0]?.inboundLayers.length ?? 0) <= 1;
 
 /** Takes the layer into the chain; false where it does not fit one. */
-function append(drafts: Draft[], layer: Layer): boolean {
+function append(drafts: Draft[], layer: Layer, weights: Weights): boolean {
   switch (layer.getClassName()) {
     case "InputLayer":
     case "Dropout":
@@ -71,13 +84,13 @@ function append(drafts: Draft[], layer: Layer): boolean {
     case "Flatten":
       return !Array.isArray(layer.outputShape[0]) && rankOf(layer.input) === 2;
     case "Dense":
-      return appendDense(drafts, layer);
+      return appendDense(drafts, layer, weights);
     case "Activation":
       return setActivation(drafts, configured(layer, "activation"));
     case "ReLU":
       return configured(layer, "maxValue") == null && setActivation(drafts, "relu");
     case "BatchNormalization":
-      return foldNormalization(drafts, layer);
+      return foldNormalization(drafts, layer, weights);
     default:
       return false;
   }
@@ -87,16 +100,16 @@ const rankOf = (tensor: Layer["input"]): number => (Array.isArray(tensor) ? -1 :
 
 const configured = (layer: Layer, key: string): unknown => (layer.getConfig() as Record<string, unknown>)[key];
 
-const numbers = (layer: Layer, name: string): Float64Array | undefined => {
+const numbers = (layer: Layer, name: string, weights: Weights): Float64Array | undefined => {
   const found = layer.weights.find(({ originalName }) => originalName.split("/").at(-1) === name);
-  return found === undefined ? undefined : Float64Array.from(found.read().dataSync<"float32">());
+  return found === undefined ? undefined : weights.get(found);
 };
 
-function appendDense(drafts: Draft[], layer: Layer): boolean {
-  const kernel = numbers(layer, "kernel");
+function appendDense(drafts: Draft[], layer: Layer, weights: Weights): boolean {
+  const kernel = numbers(layer, "kernel", weights);
   const units = configured(layer, "units") as number;
   if (kernel === undefined) return false;
-  const bias = numbers(layer, "bias") ?? new Float64Array(units);
+  const bias = numbers(layer, "bias", weights) ?? new Float64Array(units);
   drafts.push({ inputs: kernel.length / units, kernel, bias, activation: "linear" });
   return setActivation(drafts, configured(layer, "activation") ?? "linear");
 }
@@ -111,13 +124,13 @@ function setActivation(drafts: readonly Draft[], activation: unknown): boolean {
 }
 
 /** Batch normalization y = γ·(x − μ)/√(σ² + ε) + β is a scale and a shift of each unit, as long as no activation stands between. */
-function foldNormalization(drafts: readonly Draft[], layer: Layer): boolean {
+function foldNormalization(drafts: readonly Draft[], layer: Layer, weights: Weights): boolean {
   const last = drafts.at(-1);
-  const mean = numbers(layer, "moving_mean");
-  const variance = numbers(layer, "moving_variance");
+  const mean = numbers(layer, "moving_mean", weights);
+  const variance = numbers(layer, "moving_variance", weights);
   if (last === undefined || last.activation !== "linear" || mean === undefined || variance === undefined) return false;
-  const gamma = numbers(layer, "gamma");
-  const beta = numbers(layer, "beta");
+  const gamma = numbers(layer, "gamma", weights);
+  const beta = numbers(layer, "beta", weights);
   const epsilon = configured(layer, "epsilon") as number;
   const scale = variance.map((value, unit) => (gamma?.[unit] ?? 1) / Math.sqrt(value + epsilon));
   const units = scale.length;

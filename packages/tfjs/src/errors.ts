@@ -2,9 +2,12 @@ import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contra
 import type { DeviceProbe } from "./probe.ts";
 
 export type TfjsErrorCode =
+  | "TFJS_DEVICE_FAILED"
+  | "TFJS_DEVICE_LOST"
   | "TFJS_DEVICE_UNAVAILABLE"
   | "TFJS_SELF_TEST_FAILED"
   | "TFJS_KERNEL_REFUSED"
+  | "TFJS_READ_REFUSED"
   | "TFJS_DIRECTORY_OCCUPIED"
   | "TFJS_INPUT_MISMATCH"
   | "TFJS_TENSOR_UNSUPPORTED"
@@ -37,6 +40,40 @@ export const deviceUnavailable = (asked: string, probes: readonly DeviceProbe[])
       probes,
     },
   );
+
+const firstLine = (text: string): string =>
+  (text.split("\n", 1)[0] ?? "").trim().replace(/\.$/, "") || "no reason was given";
+
+/** @param reason Of WebGPU: `destroyed` or `unknown`. */
+export const deviceLost = (reason: string, message: string): TfjsError =>
+  new TfjsError("TFJS_DEVICE_LOST", `The WebGPU device was lost (${reason}): ${firstLine(message)}.`, {
+    category: "transient",
+    remedy: "Open TensorFlow.js anew, in a process of its own, and go on from the last checkpoint.",
+    retryable: true,
+  });
+
+/** @param kind WebGPU's class of the error: `GPUOutOfMemoryError`, `GPUInternalError`, `GPUValidationError`. */
+export function deviceFailed(kind: string, message: string): TfjsError {
+  const said = `The WebGPU device failed (${kind}): ${firstLine(message)}.`;
+  if (kind === "GPUOutOfMemoryError") {
+    const remedy = "Use a smaller batch or model, or a device with more memory.";
+    return new TfjsError("TFJS_DEVICE_FAILED", said, { category: "capacity", remedy });
+  }
+  if (kind === "GPUInternalError") {
+    const remedy = "Go on from the last checkpoint; where it comes again, update the driver or use another device.";
+    return new TfjsError("TFJS_DEVICE_FAILED", said, { category: "transient", remedy, retryable: true });
+  }
+  return new TfjsError("TFJS_DEVICE_FAILED", said, {
+    category: "user",
+    remedy: "Keep each tensor below the device's limits (a smaller batch or layer), or use another device.",
+  });
+}
+
+export const readRefused = (): TfjsError =>
+  new TfjsError("TFJS_READ_REFUSED", "WebGPU cannot read a tensor at once.", {
+    category: "user",
+    remedy: "Read it with `await tensor.data()` in place of `dataSync()`, `arraySync()` or `print()`.",
+  });
 
 export const selfTestFailed = (backend: string, family: string, problem: string): TfjsError =>
   new TfjsError("TFJS_SELF_TEST_FAILED", `The backend "${backend}" computes ${family} wrongly: ${problem}.`, {

@@ -1,25 +1,24 @@
-import { createRequire } from "node:module";
-import { dirname, join, sep } from "node:path";
-import util from "node:util";
-import { type CallOptions, isMillwrightError } from "@millwright/contracts";
-import { deviceUnavailable } from "./errors.ts";
-import { mendJs, mendWasm } from "./kernels/register.ts";
-import { briefly, type Device, type DeviceProbe, failedProbe, recogniseLoadFailure } from "./probe.ts";
+import type { CallOptions } from "@millwright/contracts";
+import { addConv3dTransposeGradient } from "./conv3d-transpose-gradient.ts";
+import { deviceUnavailable, type TfjsError } from "./errors.ts";
+import { type NativeLoader, openNative } from "./open-native.ts";
+import { openJs, openWasm } from "./open-scripted.ts";
+import { openWebGpu, type WebGpuLoader } from "./open-webgpu.ts";
+import type { Opened, Trying } from "./opening.ts";
+import { type Device, type DeviceProbe, failedProbe } from "./probe.ts";
 import { refuseUnsupportedGradients } from "./refuse.ts";
-import { selfTest } from "./self-test.ts";
-import { importTensorFlow, type TensorFlow } from "./tensorflow.ts";
-
-/** Imports a native package: `() => import("@tensorflow/tfjs-node-gpu")`. */
-export type NativeLoader = () => Promise<unknown>;
+import type { TensorFlow } from "./tensorflow.ts";
 
 export interface OpenTfjsOptions extends CallOptions {
   /**
-   * Where to compute. `auto`: the first of a GPU, the native library on the CPU, WASM, JavaScript that works. Any other value is taken at its
-   * word: where it cannot be had, opening fails. Default: `"auto"`.
+   * Where to compute. `auto`: the first that works of CUDA, WebGPU on a real GPU, the native library on the CPU, WASM, JavaScript. `gpu`: the first
+   * of CUDA and WebGPU on a real GPU. Any other value is taken at its word: where it cannot be had, opening fails. Default: `"auto"`.
    */
   readonly device?: "auto" | Device | undefined;
-  /** The native packages, tried in order. Default: none, so that only `wasm` and `js` can be had. */
+  /** The native packages, tried in order. Default: none. */
   readonly native?: NativeLoader | readonly NativeLoader[] | undefined;
+  /** The package `webgpu`. Default: none, so that without a native package only `wasm` and `js` can be had. */
+  readonly webgpu?: WebGpuLoader | undefined;
   /** Whether to check one training step of each layer family against stored answers before use. Default: true. */
   readonly selfTest?: boolean | undefined;
 }
@@ -28,19 +27,21 @@ export interface OpenTfjsOptions extends CallOptions {
 export interface Tfjs {
   /** The functions and layers of TensorFlow.js; tensors of one `tf` never mix with those of another. */
   readonly tf: TensorFlow;
+  /** The one in use: `gpu` for CUDA. */
   readonly device: Device;
-  /** TensorFlow.js's own name: `tensorflow`, `wasm`, `cpu`. */
+  /** TensorFlow.js's own name: `tensorflow`, `webgpu`, `wasm`, `cpu`. */
   readonly backend: string;
   /** Every device that was tried, in order; the last is the one in use. */
   readonly probes: readonly DeviceProbe[];
   /** Versions and settings that decide the results: for a model's provenance. */
   readonly environment: Readonly<Record<string, string>>;
-}
-
-interface Opened {
-  readonly probe: DeviceProbe;
-  readonly tf?: TensorFlow;
-  readonly environment?: Readonly<Record<string, string>>;
+  /** What the device has failed of, once it has; all it gives from then on is worth nothing. */
+  readonly failure: TfjsError | undefined;
+  /**
+   * To be called after each step: failures of a WebGPU device are thrown by no call of TensorFlow.js but a read. Costs nothing.
+   * Throws `TFJS_DEVICE_LOST`, `TFJS_DEVICE_FAILED`.
+   */
+  check(): void;
 }
 
 /**
@@ -51,173 +52,78 @@ interface Opened {
 export async function openTfjs({
   device = "auto",
   native = [],
+  webgpu,
   selfTest: test = true,
   signal,
 }: OpenTfjsOptions = {}): Promise<Tfjs> {
   const loaders = typeof native === "function" ? [native] : native;
   const probes: DeviceProbe[] = [];
-  for (const attempt of attempts(device, loaders)) {
+  for (const attempt of attempts(device, loaders, webgpu)) {
     signal?.throwIfAborted();
     const opened = await attempt({ test, signal });
     signal?.throwIfAborted();
     probes.push(opened.probe);
-    if (opened.probe.ok && opened.tf !== undefined) {
-      refuseUnsupportedGradients(opened.tf);
-      return {
-        tf: opened.tf,
-        device: opened.probe.device,
-        backend: opened.tf.getBackend(),
-        probes,
-        environment: { node: process.versions.node, tfjs: opened.tf.version_core, ...opened.environment },
-      };
-    }
+    if (opened.probe.ok && opened.tf !== undefined) return taken({ ...opened, tf: opened.tf }, probes);
   }
   throw deviceUnavailable(device, probes);
 }
 
-/** How a device that can be had is tried. */
-interface Trying extends CallOptions {
-  readonly test: boolean;
+function taken(
+  { tf, probe, environment, watch }: Opened & { readonly tf: TensorFlow },
+  probes: readonly DeviceProbe[],
+): Tfjs {
+  addConv3dTransposeGradient(tf);
+  refuseUnsupportedGradients(tf);
+  return {
+    tf,
+    device: probe.device,
+    backend: tf.getBackend(),
+    probes,
+    environment: { node: process.versions.node, tfjs: tf.version_core, ...environment },
+    get failure() {
+      return watch?.failure;
+    },
+    check() {
+      if (watch?.failure !== undefined) throw watch.failure;
+    },
+  };
 }
 
 type Attempt = (trying: Trying) => Promise<Opened>;
 
 /** What to try for the device asked for, in order. */
-function attempts(device: "auto" | Device, loaders: readonly NativeLoader[]): readonly Attempt[] {
+function attempts(
+  device: "auto" | Device,
+  loaders: readonly NativeLoader[],
+  webgpu: WebGpuLoader | undefined,
+): readonly Attempt[] {
   const natively = (wanted: "gpu" | "cpu"): Attempt[] =>
     loaders.length === 0
       ? [() => Promise.resolve({ probe: failedProbe(wanted, "native-not-given", "no native package was passed in") })]
       : loaders.map((load) => (trying) => openNative(load, wanted, trying));
+  const byWebGpu =
+    (wanted: "webgpu" | "webgpu-software"): Attempt =>
+    (trying) =>
+      webgpu === undefined
+        ? Promise.resolve({ probe: failedProbe(wanted, "webgpu-not-given", "the package webgpu was not passed in") })
+        : openWebGpu(webgpu, wanted, trying);
   switch (device) {
     case "gpu":
+      return [...natively("gpu"), byWebGpu("webgpu")];
+    case "webgpu":
+    case "webgpu-software":
+      return [byWebGpu(device)];
     case "cpu":
-      return natively(device);
+      return natively("cpu");
     case "wasm":
       return [openWasm];
     case "js":
       return [openJs];
     case "auto":
-      return [...natively("gpu"), ...natively("cpu"), openWasm, openJs];
+      return [...natively("gpu"), byWebGpu("webgpu"), ...natively("cpu"), openWasm, openJs];
     default:
-      throw new TypeError(`The device must be "auto", "gpu", "cpu", "wasm" or "js", not ${JSON.stringify(device)}.`);
+      throw new TypeError(
+        `The device must be "auto", "gpu", "webgpu", "webgpu-software", "cpu", "wasm" or "js", not ${JSON.stringify(device)}.`,
+      );
   }
 }
-
-/** What of tfjs-node's backend tells where it computes. */
-interface NativeBackend {
-  readonly isGPUPackage?: boolean;
-  readonly isUsingGpuDevice?: boolean;
-  readonly binding?: { readonly TF_Version?: string };
-}
-
-async function openNative(load: NativeLoader, device: "gpu" | "cpu", trying: Trying): Promise<Opened> {
-  restoreUtilFunctions();
-  try {
-    const loaded = (await load()) as { readonly default?: unknown };
-    const tf = [loaded, loaded.default].find(isTensorFlow);
-    if (tf === undefined) {
-      return { probe: failedProbe(device, "load-failed", "what was loaded is not a TensorFlow.js package") };
-    }
-    const refused = await switchTo(tf, "tensorflow", device);
-    if (refused !== undefined) return { probe: refused };
-    const backend = tf.backend() as NativeBackend;
-    const version = backend.binding?.TF_Version ?? "unknown";
-    const said = `TensorFlow ${version}, isGPUPackage ${backend.isGPUPackage === true}, isUsingGpuDevice ${backend.isUsingGpuDevice === true}`;
-    if (device === "gpu" && backend.isUsingGpuDevice !== true)
-      return { probe: failedProbe("gpu", "gpu-not-visible", said) };
-    return await tested(tf, device, said, { tensorflow: version }, trying);
-  } catch (error) {
-    return { probe: failedProbe(device, recogniseLoadFailure(error), briefly(error)) };
-  }
-}
-
-const isTensorFlow = (value: unknown): value is TensorFlow =>
-  typeof value === "object" &&
-  value !== null &&
-  "setBackend" in value &&
-  typeof value.setBackend === "function" &&
-  "layers" in value;
-
-/** tfjs-node 4.22.0 calls two functions that Node 23 took out of `util`; the module's object is shared, so they can be put back. */
-function restoreUtilFunctions(): void {
-  const module = util as unknown as Record<string, unknown>;
-  module["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
-  module["isArray"] ??= Array.isArray;
-}
-
-const openWasm: Attempt = async (trying) => {
-  try {
-    const tf = await importTensorFlow();
-    await import("@tensorflow/tfjs-backend-cpu");
-    const wasm = await import("@tensorflow/tfjs-backend-wasm");
-    const binaries = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"));
-    if (tf.findBackend("wasm") == null) wasm.setWasmPaths(join(binaries, sep));
-    // The kernels borrowed from the JavaScript backend run on its instance.
-    await quietJsBackend(tf);
-    const refused = await switchTo(tf, "wasm", "wasm");
-    if (refused !== undefined) return { probe: refused };
-    const mended = mendWasm(tf);
-    const simd = await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT");
-    const environment = { tfjsBackendWasm: wasm.version_wasm, simd: String(simd), mendedKernels: mended.join(" ") };
-    return await tested(tf, "wasm", `WASM ${wasm.version_wasm}, one thread, SIMD ${String(simd)}`, environment, trying);
-  } catch (error) {
-    return { probe: failedProbe("wasm", "load-failed", briefly(error)) };
-  }
-};
-
-const openJs: Attempt = async (trying) => {
-  try {
-    const tf = await importTensorFlow();
-    const { version_cpu } = await import("@tensorflow/tfjs-backend-cpu");
-    await quietJsBackend(tf);
-    const refused = await switchTo(tf, "cpu", "js");
-    if (refused !== undefined) return { probe: refused };
-    const mended = mendJs(tf);
-    const environment = { tfjsBackendCpu: version_cpu, mendedKernels: mended.join(" ") };
-    return await tested(tf, "js", `JavaScript ${version_cpu}`, environment, trying);
-  } catch (error) {
-    return { probe: failedProbe("js", "load-failed", briefly(error)) };
-  }
-};
-
-/** Makes the JavaScript backend's instance, and keeps it from advertising tfjs-node on the console at its first use. */
-async function quietJsBackend(tf: TensorFlow): Promise<void> {
-  const before = tf.findBackend("cpu");
-  if (before == null) await tf.setBackend("cpu");
-  const backend = tf.findBackend("cpu") as { firstUse?: boolean } | null;
-  if (backend !== null) backend.firstUse = false;
-}
-
-/** Both signs are needed: with threads forced on, `setBackend("wasm")` leaves TensorFlow.js on another backend. */
-async function switchTo(tf: TensorFlow, backend: string, device: Device): Promise<DeviceProbe | undefined> {
-  const accepted = await tf.setBackend(backend);
-  await tf.ready();
-  const now = tf.getBackend();
-  if (accepted && now === backend) return undefined;
-  return failedProbe(
-    device,
-    "backend-refused",
-    `setBackend("${backend}") gave ${accepted}, and the backend is "${now}"`,
-  );
-}
-
-async function tested(
-  tf: TensorFlow,
-  device: Device,
-  detail: string,
-  environment: Readonly<Record<string, string>>,
-  { test, signal }: Trying,
-): Promise<Opened> {
-  const failure = test
-    ? await selfTest(tf, { signal }).then(
-        () => undefined,
-        (error: unknown) => error,
-      )
-    : undefined;
-  if (failure !== undefined) return { probe: failedProbe(device, "self-test-failed", withoutRemedy(failure)) };
-  return { probe: { device, ok: true, detail }, tf, environment };
-}
-
-/** The probe has a remedy of its own. */
-const withoutRemedy = (error: unknown): string =>
-  briefly(isMillwrightError(error) ? error.message.replace(error.remedy, "").trimEnd() : error);

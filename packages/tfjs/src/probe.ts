@@ -1,11 +1,16 @@
-/** Where TensorFlow.js can compute: CUDA, the native library on the CPU, WebAssembly (one thread, SIMD), plain JavaScript. */
-export type Device = "gpu" | "cpu" | "wasm" | "js";
+/**
+ * Where TensorFlow.js can compute: CUDA, WebGPU on a real GPU, the native library on the CPU, WebAssembly (one thread, SIMD), plain JavaScript; and,
+ * only where it is asked for by name, WebGPU on an adapter that computes on the CPU, for tests.
+ */
+export type Device = "gpu" | "webgpu" | "cpu" | "wasm" | "js" | "webgpu-software";
 
 /** Why a device cannot be used. */
 export type ProbeReason =
   /** No `native` function was passed to `openTfjs`. */
   | "native-not-given"
-  /** The native package is not installed. */
+  /** No `webgpu` function was passed to `openTfjs`. */
+  | "webgpu-not-given"
+  /** The package is not installed. */
   | "package-missing"
   /** It is installed, but its compiled addon is not: its install script did not run. */
   | "addon-missing"
@@ -15,6 +20,12 @@ export type ProbeReason =
   | "node-incompatible"
   /** It works, but on the CPU: no GPU, or no driver or CUDA library that fits. */
   | "gpu-not-visible"
+  /** WebGPU finds no adapter: no GPU, or no driver of it that WebGPU can work with. */
+  | "adapter-missing"
+  /** WebGPU finds no other adapter than one that computes on the CPU. */
+  | "adapter-software"
+  /** The adapter gives no device. */
+  | "device-refused"
   /** TensorFlow.js did not switch to the backend. */
   | "backend-refused"
   /** It computes something wrongly. */
@@ -39,6 +50,7 @@ const install = "npm install --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0";
 /** What to do about each reason, as a sentence. */
 export const remedies: Readonly<Record<ProbeReason, string>> = {
   "native-not-given": 'Pass the native package in: openTfjs({ native: () => import("@tensorflow/tfjs-node-gpu") }).',
+  "webgpu-not-given": 'Pass the package webgpu in: openTfjs({ webgpu: () => import("webgpu") }).',
   "package-missing": `Install the native package (${install}) and build its addon, as docs/tfjs.md shows.`,
   "addon-missing":
     "The native package was installed without its install script: build its addon against a TensorFlow library, as docs/tfjs.md shows.",
@@ -48,9 +60,22 @@ export const remedies: Readonly<Record<ProbeReason, string>> = {
     "Use Node 20 or 22, or load the native package through openTfjs, which mends it, before anything else imports it.",
   "gpu-not-visible":
     "Check that nvidia-smi lists a GPU, that CUDA_VISIBLE_DEVICES does not hide it, and that the CUDA libraries fit the TensorFlow library; the addon must be that of @tensorflow/tfjs-node-gpu.",
+  "adapter-missing":
+    "Install a Vulkan driver for the GPU (NVIDIA's own, or Mesa 23 and later) and libvulkan1, let this process read /dev/dri or /dev/nvidia*, and see with vulkaninfo that it is found.",
+  "adapter-software":
+    'Install the Vulkan driver of the GPU; to test on the CPU all the same, ask for the device "webgpu-software".',
+  "device-refused": "Update the Vulkan driver, and check that the GPU's memory is not used up.",
   "backend-refused": "Check that all @tensorflow packages are of version 4.22.0.",
   "self-test-failed": "Use another device, and check that all @tensorflow packages are of version 4.22.0.",
   "load-failed": "See the detail; reinstall the package if its files are damaged.",
+};
+
+/** What is to be done about the package `webgpu`, where it differs. */
+const webGpuRemedies: Partial<Record<ProbeReason, string>> = {
+  "package-missing": "Install the package webgpu (npm install webgpu@0.6.2).",
+  "library-missing":
+    "Install the version 0.6.2 of the package webgpu, which needs GLIBC 2.34 and GLIBCXX 3.4.30 (Debian 12, Ubuntu 22.04 and later).",
+  "load-failed": 'See the detail; pass in the package webgpu itself: openTfjs({ webgpu: () => import("webgpu") }).',
 };
 
 /** A failed probe of a device. */
@@ -59,10 +84,10 @@ export const failedProbe = (device: Device, reason: ProbeReason, detail: string)
   ok: false,
   reason,
   detail,
-  remedy: remedies[reason],
+  remedy: (device.startsWith("webgpu") ? webGpuRemedies[reason] : undefined) ?? remedies[reason],
 });
 
-/** Why loading a native package failed, told from what it threw. Codes and messages are those of tfjs-node 4.22.0 on Node 20 to 25. */
+/** Why loading a native package failed, told from what it threw. Codes and messages are those of tfjs-node 4.22.0 and webgpu 0.6.2 on Node 20 to 25. */
 export function recogniseLoadFailure(error: unknown): ProbeReason {
   const { code, message } =
     error instanceof Error
@@ -70,7 +95,7 @@ export function recogniseLoadFailure(error: unknown): ProbeReason {
       : { code: undefined, message: String(error) };
   if (message.includes("tfjs_binding.node) can not be found")) return "addon-missing";
   // A module that the native package itself fails to find is not a missing package.
-  const missing = /Cannot find (?:package|module) '(@tensorflow\/tfjs-node(?:-gpu)?)'/.exec(message);
+  const missing = /Cannot find (?:package|module) '(@tensorflow\/tfjs-node(?:-gpu)?|webgpu)'/.exec(message);
   if ((code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") && missing !== null) return "package-missing";
   if (code === "ERR_DLOPEN_FAILED" || message.includes("cannot open shared object file")) return "library-missing";
   if (/(?:isNullOrUndefined|isArray)\) is not a function/.test(message)) return "node-incompatible";

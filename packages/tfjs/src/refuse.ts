@@ -22,7 +22,10 @@ function guard(
   } as GradConfig);
 }
 
-/** Guards the gradients that TensorFlow.js 4.22.0 has for no backend: dilated convolutions, depthwise ones too, and cumulative sums over an axis but the last. */
+/**
+ * Guards the gradients that TensorFlow.js 4.22.0 has for no backend (dilated convolutions, depthwise ones too, and cumulative sums over an axis but the
+ * last), and the one that two backends get wrong and that is not mended: nearest-neighbour resizing with half-pixel centres.
+ */
 export function refuseUnsupportedGradients(tf: TensorFlow): void {
   for (const kernel of ["Conv2D", "DepthwiseConv2dNative"]) {
     guard(tf, kernel, ({ dilations }) => {
@@ -36,6 +39,15 @@ export function refuseUnsupportedGradients(tf: TensorFlow): void {
       );
     });
   }
+  guard(tf, "ResizeNearestNeighbor", ({ halfPixelCenters }) => {
+    const backend = tf.getBackend();
+    if (halfPixelCenters !== true || (backend !== "tensorflow" && backend !== "webgpu")) return;
+    throw kernelRefused(
+      "ResizeNearestNeighbor (gradient)",
+      `the backend "${backend}" computes it without the half-pixel centres it is asked for`,
+      "Resize without half-pixel centres, or bilinearly.",
+    );
+  });
   guard(tf, "Cumsum", ({ axis }, rank) => {
     if (axis === rank - 1 || axis === -1) return;
     throw kernelRefused(

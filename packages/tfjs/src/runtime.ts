@@ -7,7 +7,7 @@ import type {
   Tensors,
 } from "@millwright/contracts";
 import { modelCorrupt } from "@millwright/contracts";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { DataTypeMap, Tensor } from "@tensorflow/tfjs-core";
 import type { LayersModel } from "@tensorflow/tfjs-layers";
 import { inputMismatch, tensorUnsupported } from "./errors.ts";
 import { loadLayersModel } from "./layers-model-files.ts";
@@ -16,7 +16,7 @@ import type { TensorFlow } from "./tensorflow.ts";
 
 /**
  * Serves packages of the format `tfjs-layers`. The signature's inputs and outputs are the model's, in the model's order. Answers at once,
- * without a promise. Throws, at predict, `TFJS_INPUT_MISMATCH` and `TFJS_TENSOR_UNSUPPORTED`.
+ * without a promise, but on WebGPU, which has no other way. Throws, at predict, `TFJS_INPUT_MISMATCH` and `TFJS_TENSOR_UNSUPPORTED`.
  */
 export function tfjsRuntime(tfjs: Tfjs): ModelRuntime {
   return {
@@ -52,12 +52,18 @@ function loaded(tf: TensorFlow, model: LayersModel, { signature }: ModelManifest
     memoryBytes,
     predict(inputs, { signal } = {}) {
       signal?.throwIfAborted();
-      let outputs: Tensors = {};
-      tf.tidy(() => {
+      const answers = tf.tidy(() => {
         const given = signature.inputs.map((spec) => toTensor(tf, spec, inputs[spec.name]));
         const answer = model.predict(given.length === 1 ? (given[0] as Tensor) : given);
-        outputs = fromTensors(signature.outputs, Array.isArray(answer) ? answer : [answer]);
+        return Array.isArray(answer) ? answer : [answer];
       });
+      if (tf.getBackend() === "webgpu") return awaited(tf, signature.outputs, answers);
+      const outputs = fromTensors(
+        signature.outputs,
+        answers,
+        answers.map((answer) => answer.dataSync()),
+      );
+      tf.dispose(answers);
       return outputs;
     },
     dispose() {
@@ -104,11 +110,23 @@ function toTensor(tf: TensorFlow, spec: TensorSpec, given: PlainTensor | undefin
   }
 }
 
-function fromTensors(specs: readonly TensorSpec[], answers: readonly Tensor[]): Tensors {
+async function awaited(tf: TensorFlow, specs: readonly TensorSpec[], answers: Tensor[]): Promise<Tensors> {
+  try {
+    return fromTensors(specs, answers, await Promise.all(answers.map((answer) => answer.data())));
+  } finally {
+    tf.dispose(answers);
+  }
+}
+
+function fromTensors(
+  specs: readonly TensorSpec[],
+  answers: readonly Tensor[],
+  values: readonly DataTypeMap[keyof DataTypeMap][],
+): Tensors {
   return Object.fromEntries(
     specs.map(({ name }, index) => {
       const answer = answers[index] as Tensor;
-      return [name, { dtype: answer.dtype, shape: answer.shape, data: answer.dataSync() } as PlainTensor];
+      return [name, { dtype: answer.dtype, shape: answer.shape, data: values[index] } as PlainTensor];
     }),
   );
 }

@@ -54,7 +54,7 @@ test("a trained chain of dense, normalization, activation and dropout layers giv
       ],
     }),
   );
-  const layers = plainDenseLayers(model);
+  const layers = await plainDenseLayers(model);
   expect(layers?.map(({ activation, bias }) => [activation, bias.length])).toEqual([
     ["relu", 6],
     ["tanh", 5],
@@ -65,7 +65,7 @@ test("a trained chain of dense, normalization, activation and dropout layers giv
   answer(layers ?? [], input).forEach((value, index) => expect(value).toBeCloseTo(wanted[index] ?? NaN, 5));
 });
 
-test("what is no such chain is not turned into one", () => {
+test("what is no such chain is not turned into one", async () => {
   const { layers } = tf;
   const input = tf.input({ shape: [4] });
   const left = layers.dense({ units: 2 }).apply(input) as typeof input;
@@ -87,6 +87,6 @@ test("what is no such chain is not turned into one", () => {
     ],
   });
   for (const model of [branched, skipping, convolution, afterActivation, unknown, twice]) {
-    expect(plainDenseLayers(model)).toBeUndefined();
+    expect(await plainDenseLayers(model)).toBeUndefined();
   }
 });

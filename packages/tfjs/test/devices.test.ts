@@ -29,8 +29,11 @@ test.each(Object.entries(seen))("a native package that fails is told apart: %s",
   const thrown: unknown = await opening.catch((caught: unknown) => caught);
   expect(hasCode(thrown, "TFJS_DEVICE_UNAVAILABLE")).toBe(true);
   const { probes, message, remedy, category } = thrown as TfjsError;
-  expect(probes).toMatchObject([{ device: "gpu", ok: false, reason }]);
-  expect(probes[0]?.remedy).toBe(remedy);
+  expect(probes).toMatchObject([
+    { device: "gpu", ok: false, reason },
+    { device: "webgpu", ok: false, reason: "webgpu-not-given" },
+  ]);
+  expect(remedy).toBe(`${probes[0]?.remedy} ${probes[1]?.remedy}`);
   expect(message).toContain(reason);
   expect(category).toBe<ErrorCategory>("user");
 });
@@ -45,7 +48,10 @@ test("CommonJS says that a package is missing in its own words", () => {
 test("asking for the GPU without a native package fails at once, and says what to pass", async () => {
   await expect(openTfjs({ device: "gpu" })).rejects.toMatchObject({
     code: "TFJS_DEVICE_UNAVAILABLE",
-    probes: [{ device: "gpu", ok: false, reason: "native-not-given" }],
+    probes: [
+      { device: "gpu", ok: false, reason: "native-not-given" },
+      { device: "webgpu", ok: false, reason: "webgpu-not-given" },
+    ],
     message: expect.stringContaining('native: () => import("@tensorflow/tfjs-node-gpu")') as string,
   });
 });
@@ -58,6 +64,7 @@ test("auto falls back to WASM and keeps why", async () => {
   expect(probes.map((probe) => [probe.device, probe.reason])).toEqual([
     ["gpu", "addon-missing"],
     ["gpu", "package-missing"],
+    ["webgpu", "webgpu-not-given"],
     ["cpu", "addon-missing"],
     ["cpu", "package-missing"],
     ["wasm", undefined],

@@ -60,7 +60,10 @@ describe("the native package named by MILLWRIGHT_TFJS_NODE_FOLDER", () => {
     } else {
       await expect(openTfjs({ device: "gpu", native })).rejects.toMatchObject({
         code: "TFJS_DEVICE_UNAVAILABLE",
-        probes: [{ device: "gpu", reason: "gpu-not-visible" }],
+        probes: [
+          { device: "gpu", reason: "gpu-not-visible" },
+          { device: "webgpu", reason: "webgpu-not-given" },
+        ],
       });
     }
   });

@@ -1,6 +1,6 @@
 import type { InferOutput, StandardSchema } from "@millwright/contracts";
-import type { NativeLoader, TensorFlow } from "@millwright/tfjs";
 import type { RuleUse } from "./debugger/rule-use.ts";
+import type { NativeLoader, TensorFlow, WebGpuLoader } from "@millwright/tfjs";
 import type { Optimization } from "./optimization.ts";
 import type { TrainingCallback } from "./training-callback.ts";
 
@@ -41,8 +41,10 @@ export interface TrainingDefinition<Schema extends StandardSchema = StandardSche
   readonly params: Schema;
   /** Default: `"binary"`. */
   readonly task?: TrainingTask | undefined;
-  /** Native packages to try for the device: `() => import("@tensorflow/tfjs-node-gpu")`. Default: none, so WASM. */
+  /** Native packages to try for the device: `() => import("@tensorflow/tfjs-node-gpu")`. Default: none. */
   readonly native?: NativeLoader | readonly NativeLoader[] | undefined;
+  /** The package for WebGPU: `() => import("webgpu")`. Default: none; with neither, WASM. */
+  readonly webgpu?: WebGpuLoader | undefined;
   /** Called along the run, in their order, or what makes them. Default: none. */
   readonly callbacks?:
     | readonly TrainingCallback[]

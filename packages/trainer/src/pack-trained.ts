@@ -37,7 +37,7 @@ const toleranceOf = (answers: Float32Array): number => 1e-5 * Math.max(1, ...ans
 /** Writes the run's model package. Throws `TRAINER_FORMAT_UNFIT`. */
 export async function packTrained(trained: TrainedModel): Promise<ResolvedModel> {
   const { request, model, provenance, transforms, profile } = trained;
-  const layers = request.format === "tfjs-layers" ? undefined : plainDenseLayers(model);
+  const layers = request.format === "tfjs-layers" ? undefined : await plainDenseLayers(model);
   if (layers === undefined && request.format === "dense")
     throw formatUnfit(model.layers.map((layer) => layer.getClassName()));
   const scratch = await mkdtemp(join(tmpdir(), "millwright-trainer-"));

@@ -1,6 +1,7 @@
 import type { DatasetRef, Digest, JsonObject } from "@millwright/contracts";
 import type { FittedTransforms, TransformPlan } from "@millwright/data";
 import type { BuiltInRuleUse, FiredRule } from "./debugger/rule-use.ts";
+import type { Device } from "@millwright/tfjs";
 import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
@@ -24,7 +25,7 @@ export interface TrainingRequest {
   readonly seed: number;
   readonly maxRows: number | null;
   readonly verifyData: boolean;
-  readonly device: "auto" | "gpu" | "cpu" | "wasm" | "js";
+  readonly device: "auto" | Device;
   readonly format: "auto" | "dense" | "tfjs-layers";
   readonly stopping: {
     readonly metric: string | null;

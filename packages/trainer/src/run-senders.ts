@@ -9,11 +9,13 @@ import { objectiveOf } from "./loop-metrics.ts";
 export const send = (context: WorkerContext, message: RunMessage): void =>
   context.send(message as unknown as JsonValue);
 
-export function progressSender({ request, context, prepared }: Session): LoopOptions["onStep"] {
+/** Throws, after the step in which it did, where the device has failed. */
+export function progressSender({ request, context, prepared, tfjs }: Session): LoopOptions["onStep"] {
   const batches = Math.ceil(prepared.train.rows / request.batchSize);
   const steps = batches * request.epochs;
   let sentMs = -Infinity;
   return (step, epoch, loss, rowsPerSecond) => {
+    tfjs.check();
     const nowMs = systemClock.monotonicMs();
     if (nowMs - sentMs < request.progressEveryMs) return;
     sentMs = nowMs;

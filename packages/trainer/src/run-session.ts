@@ -52,7 +52,7 @@ export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "o
     checkpointSteps: checkpoints?.everySteps ?? undefined,
     checkpointMs: checkpoints?.everyMs ?? undefined,
     keepBest: best === undefined ? undefined : { keep: best.keep, metric: best.metric ?? objective },
-    lossEverySteps: tfjs.device === "gpu" ? 20 : 1,
+    lossEverySteps: tfjs.backend === "webgpu" || tfjs.device === "gpu" ? 20 : 1,
   };
 }
 

@@ -14,6 +14,7 @@ import type {
 } from "@millwright/contracts";
 import { compileTransforms, type FittedTransforms, type TransformPlan, type TransformStep } from "@millwright/data";
 import { type BuiltInRuleUse, checkRuleUses } from "./debugger/rule-use.ts";
+import type { Device } from "@millwright/tfjs";
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import type { ProgressTarget } from "./progress-line.ts";
@@ -82,8 +83,11 @@ export interface StartOptions extends CallOptions {
   readonly maxRows?: number | undefined;
   /** Reads the data twice to check that it has the digest of its reference. Default: false. */
   readonly verifyData?: boolean | undefined;
-  /** Default: `"auto"`: a native package of the module's that works, else WASM. */
-  readonly device?: "auto" | "gpu" | "cpu" | "wasm" | "js" | undefined;
+  /**
+   * `gpu`: CUDA or WebGPU, whichever of the module's packages gives a real GPU first, or the run fails with what each said. Default: `"auto"`: a GPU, else
+   * the native package on the CPU, else WASM.
+   */
+  readonly device?: "auto" | Device | undefined;
   /** Default: `"auto"`: `dense` where the network is a chain of dense layers, else `tfjs-layers`. */
   readonly format?: "auto" | "dense" | "tfjs-layers" | undefined;
   /** The model's name. Default: `"model"`. */

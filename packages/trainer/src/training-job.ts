@@ -1,7 +1,7 @@
 // The module that a run's process runs.
 import type { JsonValue } from "@millwright/contracts";
 import { runWorker, type WorkerContext } from "@millwright/jobs/worker";
-import { openTfjs } from "@millwright/tfjs";
+import { openTfjs, type Tfjs } from "@millwright/tfjs";
 import { buildModel, checkParams, importDefinition, trainingWays } from "./build-model.ts";
 import type { TrainingDefinition } from "./define-training.ts";
 import { runDry } from "./dry-run-job.ts";
@@ -17,11 +17,14 @@ import { TrainingLoop } from "./training-loop.ts";
 
 async function train(context: WorkerContext): Promise<JsonValue> {
   const request = context.input as unknown as TrainingRequest;
+  let opened: Tfjs | undefined;
   try {
     const definition = await importDefinition(request.module);
     const params = await checkParams(definition, request.params);
     const task = definition.task ?? "binary";
-    const tfjs = await openTfjs({ device: request.device, native: definition.native });
+    const { native, webgpu } = definition;
+    const tfjs = await openTfjs({ device: request.device, native, webgpu, signal: context.signal });
+    opened = tfjs;
     const prepared = await prepareData(request, task, context.signal);
     const build = async (): Promise<Session> => {
       const { names } = prepared;
@@ -35,7 +38,9 @@ async function train(context: WorkerContext): Promise<JsonValue> {
     const done =
       dry === undefined ? runSession(session, definition) : runDry(session, definition, { dry, rebuild: build });
     return (await done) as unknown as JsonValue;
-  } catch (error) {
+  } catch (thrown) {
+    // Whatever is thrown once the device has failed comes of that.
+    const error = opened?.failure ?? thrown;
     const told = tellError(error);
     if (told !== undefined && !context.signal.aborted) send(context, { kind: "error", error: told });
     throw error;

@@ -87,7 +87,7 @@ const segmentSum: ArrayKernel = ({ attrs, values, shape, dtype }) => {
 type Shape5 = [number, number, number, number, number];
 
 /** Where the windows lie; of 3-D pooling where the input has five axes. */
-function poolWindows(tf: TensorFlow, attrs: Readonly<Record<string, Attribute>>, input: number[]): PoolWindows {
+export function poolWindows(tf: TensorFlow, attrs: Readonly<Record<string, Attribute>>, input: number[]): PoolWindows {
   const strides = attrs["strides"];
   const filterSize = attrs["filterSize"];
   const pad = attrs["pad"] as Padding;
@@ -178,7 +178,13 @@ const borrowedByWasm = [
   "MaxPool3D",
 ];
 
-const replace = (tf: TensorFlow, kernelName: string, backendName: string, kernelFunc: KernelFunc): void => {
+/** Puts a kernel in the place of the backend's own, if it has one. */
+export const replaceKernel = (
+  tf: TensorFlow,
+  kernelName: string,
+  backendName: string,
+  kernelFunc: KernelFunc,
+): void => {
   // Registering over a kernel warns on the console.
   if (tf.getKernel(kernelName, backendName) != null) tf.unregisterKernel(kernelName, backendName);
   tf.registerKernel({ kernelName, backendName, kernelFunc });
@@ -189,8 +195,8 @@ const replace = (tf: TensorFlow, kernelName: string, backendName: string, kernel
  * @returns the names of the kernels replaced or added.
  */
 export function mendWasm(tf: TensorFlow): readonly string[] {
-  for (const [name, kernel] of Object.entries(kernels)) replace(tf, name, "wasm", asKernel(tf, kernel));
-  for (const name of borrowedByWasm) replace(tf, name, "wasm", borrowKernel(tf, name));
+  for (const [name, kernel] of Object.entries(kernels)) replaceKernel(tf, name, "wasm", asKernel(tf, kernel));
+  for (const name of borrowedByWasm) replaceKernel(tf, name, "wasm", borrowKernel(tf, name));
   return [...Object.keys(kernels), ...borrowedByWasm];
 }
 
@@ -199,6 +205,6 @@ export function mendWasm(tf: TensorFlow): readonly string[] {
  * @returns the names of the kernels replaced.
  */
 export function mendJs(tf: TensorFlow): readonly string[] {
-  for (const [name, kernel] of Object.entries(kernels)) replace(tf, name, "cpu", asKernel(tf, kernel));
+  for (const [name, kernel] of Object.entries(kernels)) replaceKernel(tf, name, "cpu", asKernel(tf, kernel));
   return Object.keys(kernels);
 }
