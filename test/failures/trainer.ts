@@ -41,6 +41,21 @@ const metrics: Subjects = {
   observeTensor: well(trainer.observeTensor, () => ["weights", "kernel", labels, { shape: [2, 2] }], {
     RangeError: () => trainer.observeTensor("weights", "kernel", []),
   }),
+  chromeTrace: well(trainer.chromeTrace, () => [[{ phase: "data", step: 1, startMs: 0, durationMs: 2 }], "late", 1]),
+  formatProfile: well(trainer.formatProfile, () => [
+    {
+      wallMs: 2,
+      phases: {},
+      stepMs: { count: 1, mean: 2, p50: 2, p95: 2, max: 2 },
+      asynchronous: false,
+      system: {},
+      findings: [],
+    },
+  ]),
+  profilerFindings: well(trainer.profilerFindings, () => [
+    { samples: [{ timeMs: 0, cpuPercent: 99, gpus: [{ utilizationPercent: 1, memoryPercent: 1 }] }], stepsMs: [1, 2] },
+    { CPUBottleneck: { patience: 1 } },
+  ]),
   defaultPlan: well(trainer.defaultPlan, () => [[{ name: "km", type: "float64" }], "late", ["km"]]),
 };
 

@@ -21,7 +21,7 @@ export async function finishRun(
 ): Promise<RunSummary> {
   const { tfjs, ready, task, prepared, context } = session;
   const weightsDigest = await digestWeights(ready.model);
-  const { kept, firedRules, ...rest } = result;
+  const { kept, firedRules, profiler: _profiler, ...rest } = result;
   const bestCheckpoints = kept.map((one) => ({
     ...one,
     path: bestCheckpointPath(session.request.directory, one.step),

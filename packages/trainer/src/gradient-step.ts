@@ -3,6 +3,7 @@ import type { ReadyModel } from "./build-model.ts";
 import type { Optimizer, Tensor } from "./define-training.ts";
 import type { Matrix } from "./minibatches.ts";
 import type { GradientClipping, Optimization } from "./optimization.ts";
+import type { Phase } from "./profiler/step-profiler.ts";
 import { seedStep } from "./seeding.ts";
 
 type Rows = Pick<Matrix, "features" | "labels">;
@@ -41,6 +42,15 @@ export interface GradientWatch {
   gradients(loss: Tensor, gradients: Readonly<Record<string, Tensor>>): void;
 }
 
+export interface GradientStepOptions {
+  readonly optimization: Optimization;
+  readonly seed: number;
+  /** Inputs of a row. */
+  readonly width: number;
+  /** Told when a phase of a step is over. */
+  readonly lap?: ((phase: Phase) => void) | undefined;
+}
+
 /** Steps of the optimizer, as a run's options want them. */
 export class GradientStep {
   readonly #tf: TensorFlow;
@@ -48,21 +58,15 @@ export class GradientStep {
   readonly #optimization: Optimization;
   readonly #seed: number;
   readonly #width: number;
+  readonly #lap: (phase: Phase) => void;
 
-  constructor(
-    tf: TensorFlow,
-    ready: ReadyModel,
-    {
-      optimization,
-      seed,
-      width,
-    }: { readonly optimization: Optimization; readonly seed: number; readonly width: number },
-  ) {
+  constructor(tf: TensorFlow, ready: ReadyModel, { optimization, seed, width, lap = () => {} }: GradientStepOptions) {
     this.#tf = tf;
     this.#ready = ready;
     this.#optimization = optimization;
     this.#seed = seed;
     this.#width = width;
+    this.#lap = lap;
   }
 
   /**
@@ -82,6 +86,7 @@ export class GradientStep {
       tf.tidy(() => this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip)));
     else value.dispose();
     tf.dispose(grads);
+    this.#lap("optimizer");
     return taken ? value : undefined;
   }
 
@@ -92,8 +97,18 @@ export class GradientStep {
     return tf.tidy(() => {
       const x = tf.tensor2d(features, [labels.length, this.#width]);
       const y = tf.tensor2d(labels, [labels.length, 1]);
-      const cost = optimizer.minimize(() => this.#cost(x, y), true, this.#variables());
-      return cost ?? tf.scalar(Number.NaN);
+      const variables = this.#variables() ?? [];
+      if (optimizer.minimize !== tf.Optimizer.prototype.minimize) {
+        // One of the module's own, which may do more than the two halves of the original.
+        const cost = optimizer.minimize(() => this.#cost(x, y), true, variables);
+        this.#lap("optimizer");
+        return cost ?? tf.scalar(Number.NaN);
+      }
+      const { value, grads } = optimizer.computeGradients(() => this.#cost(x, y), variables);
+      this.#lap("backward");
+      optimizer.applyGradients(variables.map(({ name }) => ({ name, tensor: grads[name] as Tensor })));
+      this.#lap("optimizer");
+      return value;
     });
   }
 
@@ -120,6 +135,7 @@ export class GradientStep {
         ]);
         const y = tf.tensor2d(rows.labels.subarray(start, end), [end - start, 1]);
         const { value, grads } = tf.variableGrads(() => this.#cost(x, y), this.#variables());
+        this.#lap("backward");
         if (share === 1) return { value, grads: { ...grads } as Gradients };
         const weigh = (name: string, gradient: Tensor): Tensor => {
           const weighed = tf.mul(gradient, share);
@@ -153,6 +169,8 @@ export class GradientStep {
     const { model, loss } = this.#ready;
     const predictions = model.apply(x, { training: true }) as Tensor;
     const penalties = model.calculateLosses();
-    return penalties.reduce((sum, penalty) => this.#tf.add(sum, penalty), loss(y, predictions)).asScalar();
+    const cost = penalties.reduce((sum, penalty) => this.#tf.add(sum, penalty), loss(y, predictions)).asScalar();
+    this.#lap("forward");
+    return cost;
   }
 }

@@ -73,3 +73,13 @@ export {
 } from "./debugger/observation.ts";
 export type { RuleFinding, TrainingRule } from "./debugger/training-rule.ts";
 export type { BuiltInRuleUse, FiredRule, RuleAction, RuleUse } from "./debugger/rule-use.ts";
+export {
+  type ProfiledRun,
+  type ProfilerFinding,
+  profilerFindings,
+  type ProfilerRuleName,
+  type ProfilerRuleParameters,
+  type SystemSample,
+} from "./profiler/profiler-rules.ts";
+export { chromeTrace, formatProfile, type RunProfile, type Spread } from "./profiler/run-profile.ts";
+export type { Phase, PhaseSpan } from "./profiler/step-profiler.ts";

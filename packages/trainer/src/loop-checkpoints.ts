@@ -67,4 +67,5 @@ export async function saveLoop(loop: LoopState, report?: EpochReport): Promise<v
   const checkpoint = await checkpointOfLoop(loop);
   loop.checkpoint = await save(position.step, checkpoint, keepBest === undefined ? undefined : position.kept);
   loop.savedMs = loop.clock.monotonicMs();
+  loop.profiler.lap("checkpoint");
 }

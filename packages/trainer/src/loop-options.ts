@@ -10,6 +10,7 @@ import { type EvaluationRows, evaluationRows, type TrainingRows, trainingRows } 
 import type { Optimization } from "./optimization.ts";
 import type { Observation } from "./debugger/observation.ts";
 import type { FiredRule, RuleUse } from "./debugger/rule-use.ts";
+import type { StepProfiler } from "./profiler/step-profiler.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
 import type { CallbackFailure, TrainingCallback } from "./training-callback.ts";
@@ -28,6 +29,8 @@ export interface LoopOptions {
   readonly callbacks?: readonly TrainingCallback[] | undefined;
   readonly stopWhen?: StopConditions | undefined;
   readonly rules?: readonly RuleUse[] | undefined;
+  /** Newest stretches of time that are kept for a trace. Default: 0. */
+  readonly traceSpans?: number | undefined;
   /** Whether tensors lie where reading them takes long. */
   readonly onDevice?: boolean | undefined;
   /** What a checkpoint must have been made with to be gone on from. */
@@ -88,4 +91,5 @@ export interface LoopResult {
   /** Rules that have fired. */
   readonly firedRules: readonly FiredRule[];
   readonly rowsPerSecond: number;
+  readonly profiler: StepProfiler;
 }

@@ -6,6 +6,7 @@ import { loopControl } from "./loop-control.ts";
 import { type LoopOptions, type WalkedOptions, walkedOptions } from "./loop-options.ts";
 import { initialPosition, type Position } from "./loop-position.ts";
 import { objectiveOf } from "./loop-metrics.ts";
+import { StepProfiler } from "./profiler/step-profiler.ts";
 import { RunLearningRate } from "./run-learning-rate.ts";
 import type { StopReason } from "./stop-conditions.ts";
 import { AveragedWeights } from "./weight-averaging.ts";
@@ -17,6 +18,7 @@ export class LoopState {
   readonly rate: RunLearningRate;
   readonly average: AveragedWeights | undefined;
   readonly callbacks: CallbackRunner;
+  readonly profiler: StepProfiler;
   /** Undefined where there are none. */
   readonly rules: RunRules | undefined;
   position: Position = initialPosition();
@@ -39,6 +41,7 @@ export class LoopState {
     this.average =
       optimization.average === undefined ? undefined : new AveragedWeights(tf, ready.model, optimization.average);
     this.rules = rules.length === 0 ? undefined : new RunRules(rules, options);
+    this.profiler = new StepProfiler(this.clock, options.traceSpans);
     this.callbacks = new CallbackRunner(callbacks, loopControl(this));
   }
 
@@ -46,6 +49,7 @@ export class LoopState {
     this.savedMs = this.clock.monotonicMs();
     this.#beganMs = this.savedMs - this.position.elapsedMs;
     this.epoch = this.position.epoch + 1;
+    this.profiler.begin(this.position.step);
   }
 
   elapse(nowMs: number): void {

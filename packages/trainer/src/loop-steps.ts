@@ -28,7 +28,12 @@ export class LoopSteps {
     const guards = loop.rules?.guardsSteps === true && given.notFinite !== "stop";
     const optimization: Optimization = guards ? { ...given, notFinite: "skip" } : given;
     this.#loop = loop;
-    this.#stepper = new GradientStep(tf, ready, { optimization, seed, width: train.width });
+    this.#stepper = new GradientStep(tf, ready, {
+      optimization,
+      seed,
+      width: train.width,
+      lap: (phase) => loop.profiler.lap(phase),
+    });
   }
 
   get rowsPerSecond(): number {
@@ -57,6 +62,7 @@ export class LoopSteps {
       await this.#runBatch(position.batch + 1 === batches);
       if (loop.clock.monotonicMs() - yieldedMs < maxBusyMs) continue;
       await yieldToEvents();
+      loop.profiler.lap("other");
       yieldedMs = loop.clock.monotonicMs();
     }
     return true;
@@ -64,7 +70,7 @@ export class LoopSteps {
 
   async #runBatch(atEnd: boolean): Promise<void> {
     const loop = this.#loop;
-    const { position, callbacks } = loop;
+    const { position, callbacks, profiler } = loop;
     const { train, batchSize, checkpointSteps, lossEverySteps, onStep, stopWhen = {} } = loop.options;
     const { batch } = position;
     const start = batch * batchSize;
@@ -73,17 +79,23 @@ export class LoopSteps {
     let skipped = false;
     if (callbacks.has("onBatchStart"))
       await callbacks.call("onBatchStart", { batch, rows, skip: () => (skipped = true) });
+    profiler.lap("callbacks");
+    profiler.beginStep();
     const startedMs = loop.clock.monotonicMs();
     const saves = checkpointSteps !== undefined && (position.step + 1) % checkpointSteps === 0 && !atEnd;
     let dues: readonly DueRule[] = [];
     if (!skipped) {
       const given = train.batch(position.epoch, start, end);
-      dues = await this.#learn("labels" in given ? given : await given);
+      const taken = "labels" in given ? given : await given;
+      profiler.lap("data");
+      dues = await this.#learn(taken);
     }
     const looks = position.step % lossEverySteps === 0 || atEnd || saves;
     const loss = looks ? await this.#readLossAfter(dues) : undefined;
     position.batch += 1;
     position.step += 1;
+    profiler.lap("sync");
+    profiler.endStep(position.step);
     if (loss !== undefined) {
       position.lossSum += loss * rows;
       position.lossRows += rows;
@@ -92,9 +104,11 @@ export class LoopSteps {
     this.#busyMs += nowMs - startedMs;
     this.#rowsDone += rows;
     onStep(position.step, position.epoch + 1, loss, this.rowsPerSecond);
+    profiler.lap("other");
     if (!skipped && callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", { batch, rows, loss });
+    profiler.lap("callbacks");
     loop.elapse(nowMs);
-    await actOnRules(loop, dues);
+    if (dues.length > 0) await actOnRules(loop, dues);
     loop.stop(stopAfterStep(stopWhen, position));
     if (saves) await saveLoop(loop);
     else if (!atEnd && nowMs - loop.savedMs >= (loop.options.checkpointMs ?? Infinity)) await this.#saveUnplanned();
@@ -104,6 +118,7 @@ export class LoopSteps {
   async #learn(rows: StepRows): Promise<readonly DueRule[]> {
     const { rules, position, clock } = this.#loop;
     const watch = rules?.begin(position.step, rows);
+    if (watch !== undefined) this.#loop.profiler.lap("rules");
     let taken = false;
     try {
       await this.#step(rows, watch);
@@ -113,7 +128,10 @@ export class LoopSteps {
     }
     if (rules === undefined) return [];
     if (!taken) return rules.exploded(position.step, clock.nowMs());
-    return watch === undefined ? [] : rules.observe(position.step, watch, clock.nowMs());
+    if (watch === undefined) return [];
+    const dues = await rules.observe(position.step, watch, clock.nowMs());
+    this.#loop.profiler.lap("rules");
+    return dues;
   }
 
   /** The loss; where it is none, what the rules said is told before the run ends with that. */
@@ -133,7 +151,11 @@ export class LoopSteps {
     loop.rate.apply(position);
     this.#unread?.dispose();
     this.#unread = await this.#stepper.take(rows, position.step, watch);
-    if (this.#unread !== undefined) return loop.average?.update("step", position.epoch + 1);
+    if (this.#unread !== undefined) {
+      if (loop.average === undefined) return;
+      loop.average.update("step", position.epoch + 1);
+      return loop.profiler.lap("optimizer");
+    }
     position.skipped += 1;
     if (loop.options.optimization?.notFinite !== "stop") return;
     loop.stop({

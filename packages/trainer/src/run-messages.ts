@@ -5,6 +5,7 @@ import type { Device } from "@millwright/tfjs";
 import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RunProfile } from "./profiler/run-profile.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
 import type { CallbackFailure } from "./training-callback.ts";
 
@@ -42,6 +43,7 @@ export interface TrainingRequest {
   } | null;
   /** Those of the options. */
   readonly rules?: readonly BuiltInRuleUse[] | undefined;
+  readonly profile?: { readonly traceSpans: number } | null | undefined;
   readonly resumeFrom: string | null;
   /** Whether each epoch waits for a verdict. */
   readonly awaitVerdict: boolean;
@@ -150,6 +152,7 @@ export interface RunSummary {
   /** SHA-256 over all weights, in the model's order: equal for runs that are equal bit for bit. */
   readonly weightsDigest: string;
   readonly checkpoint?: string | undefined;
+  readonly profile?: RunProfile | undefined;
   /** Of the training steps alone, of this attempt. */
   readonly rowsPerSecond: number;
 }

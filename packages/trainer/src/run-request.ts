@@ -39,6 +39,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     stopWhen: options.stopWhen ?? null,
     checkpoints: checkpoints === false ? null : checkpointsOf(checkpoints),
     rules: options.rules ?? [],
+    profile: options.profile === false ? null : { traceSpans: options.profile?.traceSpans ?? 0 },
     resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
     awaitVerdict: trial !== undefined,
     progressEveryMs: options.progressEveryMs ?? 500,

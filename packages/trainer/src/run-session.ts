@@ -45,6 +45,7 @@ export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "o
     callbacks,
     optimization,
     rules,
+    traceSpans: request.profile?.traceSpans,
     onDevice: tfjs.device === "gpu",
     stopping: stopping === null ? undefined : { ...stopping, metric: stopping.metric ?? objective },
     stopWhen: stopWhen ?? undefined,

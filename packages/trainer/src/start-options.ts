@@ -77,6 +77,11 @@ export interface StartOptions extends CallOptions {
   readonly checkpoints?: CheckpointOptions | false | undefined;
   /** Rules that watch the training, and what is done where one fires; after those of the module. Default: none. */
   readonly rules?: readonly BuiltInRuleUse[] | undefined;
+  /**
+   * What the run's time goes to is in `result.profile`; false for not. `traceSpans` keeps so many of the newest stretches of it as a Chrome trace,
+   * in the run's `profile` folder. Default: `{}`, without a trace.
+   */
+  readonly profile?: { readonly traceSpans?: number | undefined } | false | undefined;
   /** The `checkpoints` folder of another run to go on from. Default: that of the trial, else none. */
   readonly resumeFrom?: string | undefined;
   /** Most rows of each dataset, evenly spread over it. Default: all. */
@@ -159,6 +164,7 @@ export function checkOptions({
   stopWhen = {},
   budget,
   rules = [],
+  profile = {},
   name = "model",
   id = "id",
 }: StartOptions): void {
@@ -181,6 +187,7 @@ export function checkOptions({
   finite("earlyStopping.baseline", earlyStopping.baseline ?? 0);
   if (budget !== undefined) checkBudget(budget);
   checkRuleUses(rules, { own: false });
+  if (profile !== false) whole("profile.traceSpans", profile.traceSpans ?? 1);
   whole("stopWhen.steps", stopWhen.steps ?? 1);
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
   finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));

@@ -13,6 +13,7 @@ import { prepareData } from "./run-data.ts";
 import type { RunSummary, TrainingRequest } from "./run-messages.ts";
 import { progressSender, send, trainerLine } from "./run-senders.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
+import { startProfiling } from "./run-profiling.ts";
 import { TrainingLoop } from "./training-loop.ts";
 
 async function train(context: WorkerContext): Promise<JsonValue> {
@@ -73,7 +74,14 @@ async function runSession(session: Session, definition: TrainingDefinition): Pro
   // A kill may have come between a checkpoint and the news of it.
   for (const report of loop.reports)
     send(context, { kind: "epoch", ...report, value: null, checkpoint: null, again: true });
-  return finishRun(session, await loop.run(), definition);
+  const profiling = request.profile === null ? undefined : startProfiling(session);
+  try {
+    const result = await loop.run();
+    const profile = await profiling?.end(result.profiler);
+    return { ...(await finishRun(session, result, definition)), ...(profile === undefined ? {} : { profile }) };
+  } finally {
+    profiling?.stop();
+  }
 }
 
 function saver({ request, context }: Session): NonNullable<LoopOptions["save"]> {

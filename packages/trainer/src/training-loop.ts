@@ -50,6 +50,7 @@ export class TrainingLoop {
     this.#loop.begin();
     try {
       await callbacks.call("onFitStart");
+      this.#loop.profiler.lap("callbacks");
       const outcome = await this.#runEpochs();
       const bestEpoch = this.#takeFinalWeights(outcome);
       await callbacks.call("onFitEnd", { outcome });
@@ -82,11 +83,14 @@ export class TrainingLoop {
         const dues = loop.rules?.observeEpoch(report.step, this.#losses, loop.clock.nowMs());
         this.#losses = undefined;
         await actOnRules(loop, dues);
+        loop.profiler.lap("rules");
       }
       loop.stop(stopAfterEpoch(stopWhen, { trainLoss: report.trainLoss, ...report.metrics }));
       await loop.callbacks.call("onEpochEnd", report);
+      loop.profiler.lap("callbacks");
       await saveLoop(loop, report);
       const verdict = await this.#options.onEpoch(report, loop.checkpoint);
+      loop.profiler.lap("other");
       if (verdict !== "continue") return verdict === "pause" ? "paused" : "pruned";
     }
     return "completed";
@@ -119,6 +123,7 @@ export class TrainingLoop {
       callbackFailures: callbacks.failures,
       firedRules: this.#loop.rules?.fired ?? [],
       rowsPerSecond: this.#steps.rowsPerSecond,
+      profiler: this.#loop.profiler,
     };
   }
 
@@ -144,6 +149,7 @@ export class TrainingLoop {
     Object.assign(position, { epoch, batch: 0, lossSum: 0, lossRows: 0, skipped: 0, begun: false });
     loop.rate.endEpoch(position, { trainLoss: report.trainLoss, ...report.metrics });
     loop.elapse(loop.clock.monotonicMs());
+    loop.profiler.lap("validation");
     return report;
   }
 

@@ -18,6 +18,7 @@ import { EventHistory } from "./event-history.ts";
 import { heardError, inputInvalid, runFailed, runStopped, type ToldError } from "./errors.ts";
 import type { FiredRule } from "./debugger/rule-use.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RunProfile } from "./profiler/run-profile.ts";
 import type { ProgressLine } from "./progress-line.ts";
 import type { BestCheckpoint, EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
 import type { Spending } from "./run-spending.ts";
@@ -48,6 +49,8 @@ export interface TrainingResult {
   readonly callbackFailures?: readonly CallbackFailure[] | undefined;
   /** Rules that have fired, first first; absent where none has. */
   readonly firedRules?: readonly FiredRule[] | undefined;
+  /** What the time of the last attempt went to; absent where it was not to be. */
+  readonly profile?: RunProfile | undefined;
   /** Rows learned from a second, by the training steps alone. */
   readonly rowsPerSecond: number;
 }
