@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ModelVersion } from "@millwright/contracts";
-import { filesIn, packModel } from "@millwright/model";
+import type { ModelVersion, ResolvedModel } from "@millwright/contracts";
+import { filesIn, type ModelFileSource, packModel, type TreeModel, writeTreeModel } from "@millwright/model";
 import { openSqliteEventLog } from "@millwright/storage";
 import { type Production, endpoint, rollbackOn } from "./production.ts";
 import type { CanaryReport } from "./report-data.ts";
@@ -16,21 +16,36 @@ interface DenseNetwork {
   readonly layers: readonly { readonly units: number }[];
 }
 
-/**
- * Registers a candidate that is bad on purpose: the champion with its last layer's weights negated, so that it calls the late flights punctual. Its package is sound, its golden requests are
- * its own: nothing but its answers gives it away.
- */
-export async function registerBadCandidate({ registry, directory, signal }: TrainingBench): Promise<ModelVersion> {
-  const champion = await registry.resolve("late@champion", { signal });
-  const files = await filesIn(champion.directory);
-  const weights = Buffer.from(await readFile(join(champion.directory, "weights.bin")));
-  const network = JSON.parse(await readFile(join(champion.directory, "network.json"), "utf8")) as DenseNetwork;
+/** The files of a model that calls the late flights punctual, where the champion's calls them late: what goes through its logistic function has the other sign. */
+async function invertedFiles({
+  directory,
+  manifest,
+}: ResolvedModel): Promise<Readonly<Record<string, ModelFileSource>>> {
+  if (manifest.format === "trees") {
+    const model = JSON.parse(await readFile(join(directory, "trees.json"), "utf8")) as TreeModel;
+    const trees = model.trees.map((tree) =>
+      tree.map((node) => ("value" in node ? { ...node, value: -node.value } : node)),
+    );
+    return writeTreeModel({ ...model, base: -model.base, trees }).files;
+  }
+  const weights = Buffer.from(await readFile(join(directory, "weights.bin")));
+  const network = JSON.parse(await readFile(join(directory, "network.json"), "utf8")) as DenseNetwork;
   const { units } = network.layers.at(-1) ?? { units: 0 };
   const inputs = network.layers.at(-2)?.units ?? network.inputs;
   // The last layer's kernel and bias stand at the end of the file.
   for (let at = weights.length - 4 * (inputs + 1) * units; at < weights.length; at += 4) {
     weights.writeFloatLE(-weights.readFloatLE(at), at);
   }
+  return { "weights.bin": weights };
+}
+
+/**
+ * Registers a candidate that is bad on purpose: the champion with its sign turned. Its package is sound, its golden requests are its own: nothing but its
+ * answers gives it away.
+ */
+export async function registerBadCandidate({ registry, directory, signal }: TrainingBench): Promise<ModelVersion> {
+  const champion = await registry.resolve("late@champion", { signal });
+  const files = await filesIn(champion.directory);
   const { manifest } = champion;
   const target = join(directory, "bad-candidate");
   await rm(target, { recursive: true, force: true });
@@ -39,7 +54,7 @@ export async function registerBadCandidate({ registry, directory, signal }: Trai
     format: manifest.format,
     files: {
       ...Object.fromEntries(Object.entries(files).filter(([path]) => path !== "manifest.json")),
-      "weights.bin": weights,
+      ...(await invertedFiles(champion)),
     },
     signature: manifest.signature,
     transforms: manifest.transforms,

@@ -7,7 +7,8 @@ export type FlightDelaysErrorCode =
   | "FLIGHT_DELAYS_FOLDER_FOREIGN"
   | "FLIGHT_DELAYS_FOLDER_IN_USE"
   | "FLIGHT_DELAYS_FOLDER_UNUSABLE"
-  | "FLIGHT_DELAYS_MODEL_NOT_BETTER";
+  | "FLIGHT_DELAYS_MODEL_NOT_BETTER"
+  | "FLIGHT_DELAYS_TREES_FAILED";
 
 export class FlightDelaysError extends MillwrightError<FlightDelaysErrorCode> {
   override readonly name = "FlightDelaysError";
@@ -37,6 +38,12 @@ export const featuresLeak = (different: number, closestMinutes: number): FlightD
     `${different} feature values differ from those computed from the raw flights, and the newest outcome used was known ${closestMinutes} minutes before its departure.`,
     { category: "bug", remedy: "Do not train on these features; look at each view's event time." },
   );
+
+export const treesFailed = (state: string, reason: string): FlightDelaysError =>
+  new FlightDelaysError("FLIGHT_DELAYS_TREES_FAILED", `The job that fits the trees has ${state}: ${reason}`, {
+    category: "bug",
+    remedy: "Look at the job's log below jobs/ in the working folder.",
+  });
 
 export const folderForeign = (folder: string, entry: string): FlightDelaysError =>
   new FlightDelaysError(

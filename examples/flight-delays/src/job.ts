@@ -9,10 +9,11 @@ import { loadJune } from "./june.ts";
 import { periods } from "./periods.ts";
 import { type ReplayClock, openProduction } from "./production.ts";
 import { compareWithHistory, replayJune, summarizeReplay } from "./replay.ts";
-import type { RegistryReport, ReportData, TrainingReport } from "./report-data.ts";
+import type { ModelReport, RegistryReport, ReportData, TrainingReport } from "./report-data.ts";
 import type { Stages } from "./stages.ts";
 import { count } from "./terminal.ts";
-import { type TrainingBench, evaluate, fitOn, trainFinal, tune } from "./training.ts";
+import { type TrainingBench, baselinesOf, evaluate, fitOn, trainNetwork, trainTrees } from "./training.ts";
+import { type Tuned, tune } from "./tuning.ts";
 import { watchReport } from "./watch.ts";
 import { lateFlights } from "./definitions.ts";
 
@@ -46,7 +47,7 @@ export async function runJob(job: Job, stages: Stages): Promise<Omit<ReportData,
   const tuned = await stages.run("tune", "Search hyperparameters", async () =>
     tune(job, await fitOn(await readSet(job, "train"))),
   );
-  const trained = await stages.run("train", "Train the model and measure it on May", () =>
+  const trained = await stages.run("train", "Train both models and measure them on May", () =>
     trainAndMeasure(job, tuned, sizes),
   );
   const registry = await stages.run("register", "Register, approve, and make it the champion", () =>
@@ -75,41 +76,48 @@ interface Trained {
   readonly modelDirectory: string;
 }
 
+/** Trains a network and boosted trees, and keeps the one with the lower log loss on May. */
 async function trainAndMeasure(
   job: Job,
-  tuned: Pick<TrainingReport, "trials" | "best">,
+  tuned: Tuned,
   sizes: { readonly train: number; readonly validation: number },
 ): Promise<Trained> {
-  const train = await readSet(job, "train");
-  const result = await trainFinal(job, await fitOn(train), tuned.best);
-  const { modelDirectory, digest } = result;
-  if (modelDirectory === undefined || digest === undefined)
-    throw new Error("The training run was paused and has no model.");
-  const constantRate = await meanOfLate(job);
-  const { model, baselines } = await evaluate(job, await verifyModel(modelDirectory), {
-    dataset: await readSet(job, "validation"),
-    constantRate,
-  });
-  job.terminal.line(
-    `   on May: AUC ${model.auc.toFixed(4)}, log loss ${model.logLoss.toFixed(4)}, calibration error ${model.calibrationError.toFixed(4)}`,
-  );
+  const { terminal } = job;
+  const network = await trainNetwork(job, await fitOn(await readSet(job, "train")), tuned.best.network);
+  if (network.modelDirectory === undefined) throw new Error("The training run was paused and has no model.");
+  const directories = { network: network.modelDirectory, trees: await trainTrees(job, tuned.best.trees) };
+  const may = await readSet(job, "validation");
+  const measured: ModelReport[] = [];
+  for (const name of ["network", "trees"] as const) {
+    const quality = await evaluate(job, await verifyModel(directories[name]), may);
+    measured.push({ name, quality });
+    const { auc, logLoss, calibrationError } = quality;
+    terminal.line(
+      `   ${name} on May: AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)}, calibration error ${calibrationError.toFixed(4)}`,
+    );
+  }
+  const baselines = await baselinesOf(job, may, await meanOfLate(job));
   for (const { name, auc, logLoss } of baselines)
-    job.terminal.line(`   ${name}: AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)}`);
-  const epochs = result.epochs.map(({ epoch, metrics }) => ({
+    terminal.line(`   ${name}: AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)}`);
+  const models = measured.toSorted((a, b) => a.quality.logLoss - b.quality.logLoss);
+  const [chosen] = models as [ModelReport, ModelReport];
+  const epochs = network.epochs.map(({ epoch, metrics }) => ({
     epoch,
     logLoss: metrics["logLoss"] as number,
     auc: metrics["auc"] as number,
   }));
-  const report = {
+  const report: TrainingReport = {
     trainRows: sizes.train,
     validationRows: sizes.validation,
     features: lateFlights.featureNames.length,
-    ...tuned,
+    trials: tuned.trials,
+    best: { network: { ...tuned.best.network }, trees: { ...tuned.best.trees } },
     epochs,
-    model,
+    model: chosen.quality,
+    models,
     baselines,
   };
-  return { report, modelDirectory };
+  return { report, modelDirectory: directories[chosen.name] };
 }
 
 async function meanOfLate(job: Job): Promise<number> {

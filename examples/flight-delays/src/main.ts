@@ -54,6 +54,7 @@ async function withJob<Result>(
   return await work({
     duckdb,
     database,
+    jobs,
     registry,
     store,
     trainer,
@@ -87,7 +88,7 @@ async function workIn(options: Options, terminal: Terminal, signal: AbortSignal)
   const { output, rows, effort } = options;
   await openFolder(output);
   await using jobs = await openJobs({ directory: join(output, "jobs") });
-  const key = digestOfJson({ rows: rows ?? null, effort, service: lateFlights.digest, layout: 1 });
+  const key = digestOfJson({ rows: rows ?? null, effort, service: lateFlights.digest, layout: 2 });
   const stages = await openStages(output, key, terminal, { keepFinished: options.serve, spare: "jobs" });
   try {
     await runStages(options, stages, { jobs, terminal, signal });

@@ -5,7 +5,6 @@ import {
   createManualClock,
   createRandom,
 } from "@millwright/contracts";
-import { denseRuntime } from "@millwright/model";
 import {
   type Monitor,
   type PrometheusMeter,
@@ -20,7 +19,7 @@ import {
 } from "@millwright/monitor";
 import { type ModelServer, openModelServer } from "@millwright/serving";
 import { openSqliteEventLog } from "@millwright/storage";
-import type { TrainingBench } from "./training.ts";
+import { runtimes, type TrainingBench } from "./training.ts";
 
 export const endpoint = "late";
 /** Alerts on a candidate that take it back. */
@@ -64,7 +63,7 @@ export async function openProduction(
   });
   const server = await openModelServer({
     source: registry,
-    runtimes: [denseRuntime()],
+    runtimes: runtimes(),
     features: store,
     endpoints: { [endpoint]: { variants: { main: { model: "late@champion", weight: 1 } } } },
     predictions: monitor,

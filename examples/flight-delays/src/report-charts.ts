@@ -44,12 +44,13 @@ function drawTrials({ training }: ReportData): Promise<string> {
     height: 160,
     data: {
       values: training.trials
-        .filter(({ value }) => value !== undefined)
-        .map(({ number, state, value }) => ({ number, state, value })),
+        .map(({ study, state, value }, at) => ({ at, study, state, value }))
+        .filter(({ value }) => value !== undefined),
     },
     mark: { type: "point", filled: true, size: 70 },
     encoding: {
-      x: { field: "number", type: "quantitative", title: "trial" },
+      x: { field: "at", type: "quantitative", title: "trial" },
+      shape: { field: "study", type: "nominal", title: null },
       y: { field: "value", type: "quantitative", title: "log loss", scale: { zero: false } },
       color: {
         field: "state",

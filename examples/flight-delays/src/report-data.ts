@@ -36,6 +36,7 @@ export interface LeakageReport {
 }
 
 export interface TrialReport {
+  readonly study: string;
   readonly number: number;
   readonly state: string;
   readonly value?: number | undefined;
@@ -43,15 +44,22 @@ export interface TrialReport {
   readonly epochs: number;
 }
 
+export interface ModelReport {
+  readonly name: "network" | "trees";
+  readonly quality: Quality;
+}
+
 export interface TrainingReport {
   readonly trainRows: number;
   readonly validationRows: number;
   readonly features: number;
   readonly trials: readonly TrialReport[];
-  readonly best: TrialReport["params"];
+  readonly best: Readonly<Record<string, TrialReport["params"]>>;
   readonly epochs: readonly { readonly epoch: number; readonly logLoss: number; readonly auc: number }[];
-  /** On the whole of May. */
+  /** Of the model that was chosen, on the whole of May. */
   readonly model: Quality;
+  /** Each kind of model on the whole of May, the one that was chosen first. */
+  readonly models: readonly ModelReport[];
   readonly baselines: readonly { readonly name: string; readonly auc: number; readonly logLoss: number }[];
 }
 

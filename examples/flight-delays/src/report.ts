@@ -119,26 +119,28 @@ const moment = (timeMs: number): string => `${new Date(timeMs).toISOString().sli
 const text = (value: string): string => value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function trialTable({ training }: ReportData): string {
-  const rows = training.trials.map(({ number, state, value, epochs, params }) => [
-    String(number),
+  const rows = training.trials.map(({ study, number, state, value, epochs, params }) => [
+    `${text(study)} ${number}`,
     state,
     value === undefined ? "" : value.toFixed(4),
     String(epochs),
     text(JSON.stringify(params)),
   ]);
-  return `<details><summary>All trials</summary>${table(["trial", "state", "log loss", "epochs", "parameters"], rows)}</details>`;
+  return `<details><summary>All trials</summary>${table(["trial", "state", "log loss", "reports", "parameters"], rows)}</details>`;
 }
 
-function qualityTable({ training: { model, baselines } }: ReportData): string {
+function qualityTable({ training: { models, baselines } }: ReportData): string {
   return table(
     ["on May", "AUC", "log loss", "calibration error"],
     [
-      [
-        "<b>the model</b>",
-        `<b>${model.auc.toFixed(4)}</b>`,
-        `<b>${model.logLoss.toFixed(4)}</b>`,
-        model.calibrationError.toFixed(4),
-      ],
+      ...models.map(({ name, quality }, at) =>
+        [
+          at === 0 ? `the ${name}, which was chosen` : `the ${name}`,
+          quality.auc.toFixed(4),
+          quality.logLoss.toFixed(4),
+          quality.calibrationError.toFixed(4),
+        ].map((cell) => (at === 0 ? `<b>${cell}</b>` : cell)),
+      ),
       ...baselines.map(({ name, auc, logLoss }) => [text(name), auc.toFixed(4), logLoss.toFixed(4), ""]),
     ],
   );

@@ -1,31 +1,35 @@
 import { join } from "node:path";
-import type { Dataset, DatasetRef, ResolvedModel, Tensors } from "@millwright/contracts";
+import type { Dataset, DatasetRef, ModelRuntime, ResolvedModel, Tensors } from "@millwright/contracts";
 import { type FittedTransforms, type TransformPlan, asFloat64, columnOf, fitTransforms } from "@millwright/data";
 import { literal } from "@millwright/duckdb";
-import { denseRuntime, loadModel } from "@millwright/model";
+import type { Jobs } from "@millwright/jobs";
+import { denseRuntime, loadModel, treeRuntime } from "@millwright/model";
 import type { Registry } from "@millwright/registry";
 import type { Database } from "@millwright/storage";
 import type { Trainer, TrainingResult } from "@millwright/trainer";
-import { float, int, medianPruner, openStudy } from "@millwright/tuner";
 import { lateFlights } from "./definitions.ts";
 import type { Workshop } from "./features.ts";
 import { qualityOf } from "./quality.ts";
-import type { TrainingReport, TrialReport } from "./report-data.ts";
+import type { ModelReport, TrainingReport } from "./report-data.ts";
 import { count } from "./terminal.ts";
+import { fitTrees, type TreesParams } from "./trees.ts";
 
-const trainingModule = new URL("./late-flight.train.js", import.meta.url);
-const batchSize = 1024;
+export const trainingModule = new URL("./late-flight.train.js", import.meta.url);
+export const batchSize = 1024;
 
 /** How much is spent on the search and on the final model. */
 export interface Effort {
   readonly trials: number;
   readonly trialRows: number;
   readonly trialEpochs: number;
+  readonly trialTrees: number;
   readonly finalRows: number;
   readonly finalEpochs: number;
+  readonly finalTrees: number;
 }
 
 export interface TrainingBench extends Workshop {
+  readonly jobs: Jobs;
   readonly trainer: Trainer;
   readonly database: Database;
   readonly registry: Registry;
@@ -58,81 +62,24 @@ export async function sampleOf(
   return (await duckdb.scan(path, { signal })).ref();
 }
 
-/** Searches the network's size, learning rate and dropout on a part of the data. */
-export async function tune(
-  bench: TrainingBench,
-  transforms: FittedTransforms,
-): Promise<Pick<TrainingReport, "trials" | "best">> {
-  const { database, trainer, effort, signal, terminal, registry } = bench;
-  const train = await sampleOf(bench, "train", effort.trialRows);
-  const validation = await sampleOf(bench, "validation", Math.ceil(effort.trialRows / 3));
-  await using study = await openStudy({
-    name: "late",
-    space: {
-      units: int(16, 64, { step: 16 }),
-      learningRate: float(3e-4, 1e-2, { log: true }),
-      dropout: float(0, 0.3, { step: 0.05 }),
-    },
-    direction: "minimize",
-    pruner: medianPruner({ startupTrials: 4 }),
-    database,
-    seed: 2001,
-    // Nobody else works in this folder: what a run that was killed had under way is soon begun again.
-    leaseMs: 3_000,
-  });
-  await study.optimize(
-    async (trial) => {
-      const run = await trainer.start(trainingModule, {
-        params: trial.params,
-        data: { train, validation },
-        label: "late",
-        transforms,
-        epochs: effort.trialEpochs,
-        batchSize,
-        checkpoints: false,
-        trial,
-        tracker: registry,
-        experiment: "late",
-        progress: false,
-        signal,
-      });
-      return (await run.result({ signal })).metrics["logLoss"] as number;
-    },
-    {
-      trials: effort.trials,
-      parallelism: 2,
-      signal,
-      onTrial: ({ number, state, value, reason }) =>
-        terminal.line(
-          `   trial ${number}: ${state}${value === undefined ? ` (${reason})` : `, log loss ${value.toFixed(4)}`}`,
-        ),
-    },
-  );
-  const trials = (await study.trials()).map(({ number, state, value, params, intermediates }): TrialReport => ({
-    number,
-    state,
-    value: value ?? intermediates.at(-1)?.[1],
-    params,
-    epochs: intermediates.length,
-  }));
-  return { trials, best: (await study.best()).params };
+export interface NetworkParams {
+  readonly units: number;
+  readonly learningRate: number;
+  readonly dropout: number;
 }
 
-/** Trains the final model with the best parameters; started again after an interruption it goes on from its last checkpoint. */
-export async function trainFinal(
+/** Trains the final network with the best parameters; started again after an interruption it goes on from its last checkpoint. */
+export async function trainNetwork(
   bench: TrainingBench,
   transforms: FittedTransforms,
-  best: TrialReport["params"],
+  best: NetworkParams,
 ): Promise<TrainingResult> {
   const { trainer, effort, signal, registry } = bench;
   const { digest, name } = lateFlights;
   const run = await trainer.start(trainingModule, {
     id: "final",
-    params: best,
-    data: {
-      train: await sampleOf(bench, "train", effort.finalRows),
-      validation: await sampleOf(bench, "validation", Math.ceil(effort.finalRows / 6)),
-    },
+    params: { ...best },
+    data: await finalSets(bench),
     label: "late",
     transforms,
     epochs: effort.finalEpochs,
@@ -148,41 +95,74 @@ export async function trainFinal(
   return run.result({ signal });
 }
 
-/** The one output of the model, a value a row. */
-export const probabilitiesOf = (outputs: Tensors): Float32Array => Object.values(outputs)[0]?.data as Float32Array;
+const finalSets = async (
+  bench: TrainingBench,
+): Promise<{ readonly train: DatasetRef; readonly validation: DatasetRef }> => ({
+  train: await sampleOf(bench, "train", bench.effort.finalRows),
+  validation: await sampleOf(bench, "validation", Math.ceil(bench.effort.finalRows / 6)),
+});
 
-/** The model and two honest baselines on every flight of a period. */
+/** Fits the final trees with the best parameters. @returns the package's directory. */
+export async function trainTrees(bench: TrainingBench, best: TreesParams): Promise<string> {
+  const { effort } = bench;
+  const { modelDirectory } = await fitTrees(bench, {
+    name: "final-trees",
+    ...(await finalSets(bench)),
+    params: best,
+    trees: effort.finalTrees,
+    packed: true,
+  });
+  return modelDirectory;
+}
+
+/** The runtimes of both kinds of model. */
+export const runtimes = (): readonly ModelRuntime[] => [denseRuntime(), treeRuntime()];
+
+/** The one output of the model, a value a row. */
+export const probabilitiesOf = (outputs: Tensors): ArrayLike<number> =>
+  Object.values(outputs)[0]?.data as ArrayLike<number>;
+
+/** A model on every flight of a period. */
 export async function evaluate(
   { terminal, signal }: Workshop,
   model: ResolvedModel,
-  { dataset, constantRate }: { readonly dataset: Dataset; readonly constantRate: number },
-): Promise<Pick<TrainingReport, "model" | "baselines">> {
-  await using loaded = await loadModel(model, [denseRuntime()], { signal });
+  dataset: Dataset,
+): Promise<ModelReport["quality"]> {
+  await using loaded = await loadModel(model, runtimes(), { signal });
   const probabilities: number[] = [];
-  const shares: number[] = [];
   const labels: number[] = [];
   for await (const batch of dataset.batches({ signal })) {
     const outputs = await loaded.predictBatch(batch, { signal });
-    for (const value of probabilitiesOf(outputs)) probabilities.push(value);
+    for (const value of Array.from(probabilitiesOf(outputs))) probabilities.push(value);
+    for (const value of asFloat64(columnOf(batch, "late"))) labels.push(value);
+    terminal.progress(`${count(labels.length)} flights`);
+  }
+  return qualityOf(probabilities, labels);
+}
+
+/** Two honest baselines on the same flights. */
+export async function baselinesOf(
+  { signal }: Workshop,
+  dataset: Dataset,
+  constantRate: number,
+): Promise<TrainingReport["baselines"]> {
+  const shares: number[] = [];
+  const labels: number[] = [];
+  for await (const batch of dataset.batches({ columns: ["late", "origin__late_24h"], signal })) {
     for (const value of asFloat64(columnOf(batch, "late"))) labels.push(value);
     // Of an airport without a flight in the last day nothing is known: the constant rate.
     for (const value of asFloat64(columnOf(batch, "origin__late_24h")))
       shares.push(Number.isNaN(value) ? constantRate : value);
-    terminal.progress(`${count(labels.length)} flights`);
   }
-  const quality = qualityOf(probabilities, labels);
   const baseline = (name: string, scores: readonly number[]) => {
     const { auc, logLoss } = qualityOf(scores, labels);
     return { name, auc, logLoss };
   };
-  return {
-    model: quality,
-    baselines: [
-      baseline(
-        "always the training period's rate",
-        labels.map(() => constantRate),
-      ),
-      baseline("the origin's share late in the last 24 hours", shares),
-    ],
-  };
+  return [
+    baseline(
+      "always the training period's rate",
+      labels.map(() => constantRate),
+    ),
+    baseline("the origin's share late in the last 24 hours", shares),
+  ];
 }

@@ -53,11 +53,17 @@ test("what it learnt is better than both baselines, and knows nothing of the fut
   expect(leakage).toMatchObject({ labels: 500, values: 500 * 36, different: 0 });
   expect(leakage.closestMinutes).toBeGreaterThan(0);
   expect(training.trials).toHaveLength(12);
+  expect(training.trials.filter(({ study }) => study === "late-trees")).toHaveLength(4);
   for (const { state, value, epochs } of training.trials) {
     expect(["completed", "pruned"]).toContain(state);
     expect(value).toBeGreaterThan(0);
     expect(epochs).toBe(state === "completed" ? 3 : Math.min(3, epochs));
   }
+  // Both kinds were trained, and the better one was taken.
+  expect(training.models.map(({ name }) => name).toSorted()).toEqual(["network", "trees"]);
+  const [chosen, other] = training.models;
+  expect(training.model).toEqual(chosen?.quality);
+  expect(chosen!.quality.logLoss).toBeLessThanOrEqual(other!.quality.logLoss);
   expect(training.baselines).toHaveLength(2);
   for (const { auc, logLoss } of training.baselines) {
     expect(training.model.auc).toBeGreaterThan(auc + 0.03);

@@ -10,7 +10,7 @@ export function refusals(): void {
     { args: ["--rows", "many"], says: "--rows many" },
     { args: ["--rows", "1e9.5"], says: "--rows 1e9.5" },
     { args: ["--port", "70000"], says: "--port 70000 is not a port." },
-    { args: ["--trials", "0"], says: "--trials 0 is not a whole number from 1 to 100." },
+    { args: ["--trials", "0"], says: "--trials 0 is not a whole number from 2 to 100." },
     { args: ["--row", "20000"], says: "--row" },
     { args: ["output"], says: "output" },
   ]) {

@@ -43,15 +43,20 @@ export const sample: ReportData = {
     validationRows: 3_000,
     features: 24,
     trials: [0, 1, 2, 3].map((number) => ({
+      study: hostile,
       number,
       state: number === 2 ? "pruned" : "completed",
       value: 0.5 - number / 100,
       params: { units: 16, activation: hostile },
       epochs: 3,
     })),
-    best: { units: 16 },
+    best: { network: { units: 16 } },
     epochs: [1, 2, 3].map((epoch) => ({ epoch, logLoss: 0.5 - epoch / 100, auc: 0.65 + epoch / 100 })),
     model: quality,
+    models: [
+      { name: "trees", quality },
+      { name: "network", quality },
+    ],
     baselines: [{ name: hostile, auc: 0.5, logLoss: 0.52 }],
   },
   registry: {
