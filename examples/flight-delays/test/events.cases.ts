@@ -127,7 +127,9 @@ export function eventLog({ copy }: { copy(name: string): Promise<string> }): voi
     // The bad candidate is the champion with its signs turned: its run is the one that trained the champion, on datasets that are named.
     const [finished, started] = chain.slice(-2);
     expect(started?.subject).toBe(finished?.subject);
-    expect(started?.data.made).toEqual([{ kind: "run", id: started?.subject, name: expect.stringMatching(/^final(-trees)?$/) }]);
+    expect(started?.data.made).toEqual([
+      { kind: "run", id: started?.subject, name: expect.stringMatching(/^final(-trees)?$/) },
+    ]);
     expect(started?.data.from).toEqual([
       { kind: "dataset", id: expect.stringMatching(/^sha256:/), name: "train" },
       { kind: "dataset", id: expect.stringMatching(/^sha256:/), name: "validation" },
