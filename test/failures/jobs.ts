@@ -55,6 +55,7 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
   await open.writeEvents(log);
   return {
     readMetrics: well(jobs.readMetrics, () => [over, { signal }]),
+    readTelemetry: well(jobs.readTelemetry, () => [over, { signal }]),
     ...methods("openJobs()", () => open, {
       launch: [
         () => [spec(ids.next()), { signal }],
@@ -127,6 +128,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
             memoryPollMs: 100,
             notice: { pollMs: 1_000 },
             gpuHeartbeatMs: 9_000,
+            telemetryMs: 5_000,
             signal,
           },
         ],

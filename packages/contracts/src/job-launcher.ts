@@ -79,6 +79,15 @@ export type JobEvent =
       readonly epoch?: number | undefined;
       readonly timeMs: number;
     }
+  /** Whether something can be measured: of a device or a value that cannot, there are no metrics, and no 0 stands for them. */
+  | {
+      readonly kind: "telemetry";
+      /** `system`, a device (`system/gpu_0`), or the name of a metric. */
+      readonly source: string;
+      readonly state: "available" | "unavailable";
+      readonly reason?: string | undefined;
+      readonly timeMs: number;
+    }
   /** What the module sent through the protocol. */
   | { readonly kind: "message"; readonly body: JsonValue; readonly timeMs: number };
 

@@ -23,8 +23,8 @@ export interface AttemptOptions {
   readonly mask: Mask;
   /** What is read off the lines. */
   readonly metrics: readonly MetricDefinition[];
-  /** Aborts when the job's devices may be somebody else's; its reason is a text. */
-  readonly lost: AbortSignal | undefined;
+  /** Aborts when the job must end at once: its reason is the intervention. */
+  readonly endAtOnce: AbortSignal;
   /** Called when the module is ready, with `training`, and for each phase it names. */
   readonly onPhase: (phase: WorkerPhase) => void;
 }

@@ -19,7 +19,7 @@ export interface AttemptSetting {
   readonly noticeSignals: readonly string[];
 }
 
-type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase" | "lost">;
+type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase" | "endAtOnce">;
 
 // Compiled or not, the process runs the compiled bootstrap: Node cannot run the other everywhere.
 const bootstrapPath = fileURLToPath(

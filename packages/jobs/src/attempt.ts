@@ -72,7 +72,7 @@ class Supervision implements Attempt {
     if (options.start === undefined && this.identity !== undefined) options.onPhase("training");
     if (this.#channel !== undefined) void this.#watchHeartbeat();
     if (options.memoryBytes !== undefined) void this.#watchMemory(options.memoryBytes);
-    this.#watchDevices(options.lost);
+    this.#endAtOnce(options.endAtOnce);
     this.ending = this.#finish(exited, closed, pumps);
   }
 
@@ -245,11 +245,10 @@ class Supervision implements Attempt {
     return now === undefined || this.#memoryKills === undefined ? undefined : now > this.#memoryKills;
   }
 
-  #watchDevices(lost: AbortSignal | undefined): void {
-    if (lost === undefined) return;
-    const fence = (): void => this.#intervene({ kind: "devices", problem: String(lost.reason) });
-    if (lost.aborted) return fence();
-    lost.addEventListener("abort", fence, { once: true, signal: this.#over.signal });
+  #endAtOnce(signal: AbortSignal): void {
+    const end = (): void => this.#intervene(signal.reason as Intervention);
+    if (signal.aborted) return end();
+    signal.addEventListener("abort", end, { once: true, signal: this.#over.signal });
   }
 
   async #finish(

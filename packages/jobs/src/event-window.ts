@@ -35,7 +35,7 @@ export class EventWindow {
       const oldest = this.#items[this.#head] as NumberedEvent;
       this.#head += 1;
       this.#bytes -= costOf(oldest.event);
-      if (oldest.event.kind === "state") this.#oldStates.push(oldest);
+      if (oldest.event.kind === "state" || oldest.event.kind === "telemetry") this.#oldStates.push(oldest);
       else if (oldest.event.kind === "metric") this.#keepMetric(oldest);
       else this.#dropped += 1;
     }
@@ -51,7 +51,7 @@ export class EventWindow {
     this.#oldMetrics += 1;
     if (this.#oldMetrics <= mostOldMetrics) return;
     let place = 0;
-    this.#oldStates = this.#oldStates.filter(({ event }) => event.kind === "state" || (place += 1) % 2 === 1);
+    this.#oldStates = this.#oldStates.filter(({ event }) => event.kind !== "metric" || (place += 1) % 2 === 1);
     this.#oldMetrics = Math.ceil(place / 2);
     this.#dropped += place - this.#oldMetrics;
   }

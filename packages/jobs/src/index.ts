@@ -25,5 +25,6 @@ export {
 } from "./protocol.ts";
 export type { NoticeOptions } from "./supervision/interruption-notice.ts";
 export { jobTimes, type JobTimes, type JobTimesOptions } from "./supervision/job-times.ts";
+export { type JobTelemetrySeries, readTelemetry, type TelemetryState } from "./telemetry-series.ts";
 export { runTraining, type TrainingOptions, type TrainingResult } from "./training.ts";
 export type { TrainingChannel, TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";

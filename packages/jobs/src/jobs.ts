@@ -19,6 +19,7 @@ import {
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
+import { createTelemetry } from "./devices/job-telemetry.ts";
 import { type DeviceOptions, openDevices } from "./devices/open-placement.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { eventsAlreadyWritten, writeFailure } from "./errors.ts";
@@ -33,7 +34,8 @@ import { createSlots } from "./slots.ts";
 import { createStateEvents } from "./state-events.ts";
 import { checkNotice, type NoticeOptions, watchNotice } from "./supervision/interruption-notice.ts";
 import { moveJob } from "./job-move.ts";
-import { SupervisedJob, type Supervisor } from "./supervised-job.ts";
+import { SupervisedJob } from "./supervised-job.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 export interface JobsOptions extends DeviceOptions {
   /** A folder on a local disk that one launcher has for itself. It is made where there is none. */
@@ -295,6 +297,7 @@ export async function openJobs(options: JobsOptions): Promise<Jobs> {
     ids: options.ids ?? createIdSource(clock),
     slots: createSlots(maxCpus, devices.placement, devices.unplaced),
     exclusiveDevices: devices.exclusive,
+    watch: (slot, limits, journal) => createTelemetry(devices.telemetry, { slot, limits, journal }),
     parentEnvironment,
     retryDelayMs: options.retryDelayMs ?? 1_000,
     memoryPollMs: options.memoryPollMs ?? 200,

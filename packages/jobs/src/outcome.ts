@@ -10,6 +10,7 @@ export type Intervention =
   | { readonly kind: "memory"; readonly bytes: number; readonly limitBytes: number }
   | { readonly kind: "protocol"; readonly problem: string }
   | { readonly kind: "same-size"; readonly size: number; readonly failedSize: number }
+  | { readonly kind: "gpu-memory"; readonly bytes: number; readonly limitBytes: number }
   | { readonly kind: "devices"; readonly problem: string }
   | { readonly kind: "spawn"; readonly problem: string; readonly missing: boolean };
 
@@ -67,6 +68,12 @@ function judgeIntervention(intervention: Intervention): Verdict {
         "capacity",
         "same-size",
         `An attempt of size ${intervention.failedSize} ran out of memory, and this one is no smaller: ${intervention.size}.`,
+      );
+    case "gpu-memory":
+      return bad(
+        "capacity",
+        "gpu-memory-limit",
+        `The processes held ${intervention.bytes} bytes of device memory; the limit is ${intervention.limitBytes}.`,
       );
     case "devices":
       return bad("transient", "devices-lost", intervention.problem);

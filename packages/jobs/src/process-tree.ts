@@ -128,6 +128,23 @@ export function residentBytes(tree: readonly ProcessIdentity[]): number {
   return total;
 }
 
+const ticksPerSecond = 100;
+
+/** Processor time of each process in seconds: user's and system's. The kernel tells it in hundredths on every architecture. */
+export function processorSeconds(tree: readonly ProcessIdentity[]): ReadonlyMap<number, number> {
+  const seconds = new Map<number, number>();
+  for (const { pid } of tree) {
+    try {
+      const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+      seconds.set(pid, (Number(fields[11]) + Number(fields[12])) / ticksPerSecond);
+    } catch {
+      // It ended between the two readings.
+    }
+  }
+  return seconds;
+}
+
 /** Sends the signal to every process of the tree that still runs. Where there is no /proc: to the root's process group, or the root. */
 export function signalTree(root: number | undefined, mark: string | undefined, signal: NodeJS.Signals): void {
   if (process.platform === "linux") {

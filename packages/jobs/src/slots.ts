@@ -9,7 +9,7 @@ export interface Slot {
   readonly gpus: readonly LentGpu[];
   /** How its processes are told of them. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Aborts when the devices may be somebody else's: the job must end at once. Its reason is a text. */
+  /** Aborts when the devices may be somebody else's: the job must end at once. Its reason is the intervention. */
   readonly lost: AbortSignal | undefined;
   release(): Promise<void>;
 }

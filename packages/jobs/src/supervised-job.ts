@@ -2,11 +2,9 @@ import { join } from "node:path";
 import {
   abortable,
   type CallOptions,
-  type Clock,
   createRandom,
   hashSeed,
   isFinalJobState,
-  type IdSource,
   type JobEvent,
   type JobHandle,
   type JobHistory,
@@ -24,10 +22,8 @@ import { historyOf, moveJob } from "./job-move.ts";
 import { type LogLine, type LogOptions, walkLogs } from "./job-logs.ts";
 import type { JobRecord } from "./job-record.ts";
 import { type AttemptVerdict, cutReason, judge, readFailure, resultOf } from "./outcome.ts";
-import type { Slot, Slots } from "./slots.ts";
-import type { StateEvents } from "./state-events.ts";
+import type { Slot } from "./slots.ts";
 import { type Halt, watchDeadlines } from "./supervision/deadlines.ts";
-import type { InterruptionNotice, NoticeOptions } from "./supervision/interruption-notice.ts";
 import {
   type FailedAttempt,
   failuresOf,
@@ -38,22 +34,7 @@ import {
   retryDelayMs,
   smallestFailedSize,
 } from "./supervision/retry-policy.ts";
-
-/** What all jobs of a launcher share. */
-export interface Supervisor {
-  readonly clock: Clock;
-  readonly ids: IdSource;
-  readonly slots: Slots;
-  /** Whether a job sees the devices that are lent to it and no others. */
-  readonly exclusiveDevices: boolean;
-  readonly parentEnvironment: Readonly<Record<string, string | undefined>>;
-  readonly retryDelayMs: number;
-  readonly memoryPollMs: number;
-  /** Told of every state after it is durable; undefined while there is no log. */
-  events: StateEvents | undefined;
-  readonly notice: InterruptionNotice;
-  readonly noticeOptions: NoticeOptions;
-}
+import type { Supervisor } from "./supervisor.ts";
 
 const isWaiting = (state: JobState): boolean => state === "pending" || state === "interrupted";
 const endStates = {
@@ -258,23 +239,27 @@ export class SupervisedJob implements JobHandle {
     this.#attempts += 1;
     await this.#move("starting", { mark });
     if (this.#halt !== undefined) return undefined;
-    const options = this.#optionsOf(slot, mark, work);
+    const telemetry = this.#supervisor.watch(slot, this.#record.spec.limits, this.#journal);
+    const endAtOnce = AbortSignal.any(slot.lost === undefined ? [telemetry.over] : [telemetry.over, slot.lost]);
+    const options = { ...this.#optionsOf(slot, mark, work), endAtOnce };
     const attempt = startAttempt(options);
     this.#attempt = attempt;
     for (const body of this.#unsent.splice(0)) attempt.send(body);
     if (this.#supervisor.notice.standing !== undefined)
       attempt.interrupt(this.#supervisor.notice.standing, this.#supervisor.noticeOptions.deadlineMs);
     if (attempt.identity !== undefined) {
+      telemetry.start(attempt.identity.pid);
       await this.#record.append({ formatVersion: 1, kind: "process", ...attempt.identity });
     }
     const ending = await attempt.ending;
+    telemetry.stop();
     await this.#moving;
     const written = await readFailure(failurePath);
     const verdict = judge(ending, written === undefined ? undefined : options.mask(written));
     return { ...verdict, exitCode: ending.exitCode, exitSignal: ending.exitSignal, size: ending.size };
   }
 
-  #optionsOf(slot: Slot, mark: string, work: string): AttemptOptions {
+  #optionsOf(slot: Slot, mark: string, work: string): Omit<AttemptOptions, "endAtOnce"> {
     const { clock, parentEnvironment, memoryPollMs, noticeOptions } = this.#supervisor;
     const { spec, states } = this.#record;
     const failures = failuresOf(states);
@@ -289,7 +274,6 @@ export class SupervisedJob implements JobHandle {
         failedSize: smallestFailedSize(failures),
         noticeSignals: noticeOptions.signals ?? ["SIGTERM"],
       }),
-      lost: slot.lost,
       clock,
       memoryPollMs,
       journal: this.#journal,

@@ -37,6 +37,7 @@ export async function openGpuSetting(machine: FakeMachine) {
     leaseFolder,
     marks,
     leases,
+    answers,
     nvidiaSmi: [process.execPath, fileURLToPath(fixture("fake-nvidia-smi.js")), answers] as const,
     answer: (other: FakeMachine) => writeFile(answers, JSON.stringify(other)),
     /** Everything that nvidia-smi was asked, in the order it was. */

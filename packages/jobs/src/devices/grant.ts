@@ -1,4 +1,5 @@
 import { type Clock, hasCode, type Lease } from "@millwright/contracts";
+import type { Intervention } from "../outcome.ts";
 import { identify } from "../process-tree.ts";
 import { sharesOfDevice } from "./gpu-request.ts";
 import type { GpuDevice } from "./nvidia-smi.ts";
@@ -17,6 +18,8 @@ export interface LentGpu {
   readonly share: number;
   /** The share's part of the device's memory, where that is known. CUDA holds no process to it. */
   readonly memoryBytes?: number | undefined;
+  /** Of a MIG instance, the device that it is a part of. */
+  readonly partOf?: string | undefined;
   /** By the name of each lease its fence: greater than that of every earlier holder. Absent where devices are not leased. */
   readonly fences?: Readonly<Record<string, number>> | undefined;
 }
@@ -26,7 +29,7 @@ export interface GpuGrant {
   readonly lent: readonly LentGpu[];
   /** What its processes are told by. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Aborts when somebody else may have the devices; its reason is a text. */
+  /** Aborts when somebody else may have the devices; its reason is the intervention. */
   readonly lost: AbortSignal;
   release(): Promise<void>;
 }
@@ -67,12 +70,13 @@ export function grantOf(lentDevices: readonly LentDevice[], options: GrantOption
   };
 }
 
-function lentGpu({ device: { id, memoryBytes }, leases }: LentDevice, shared: boolean): LentGpu {
+function lentGpu({ device: { id, memoryBytes, partOf }, leases }: LentDevice, shared: boolean): LentGpu {
   const share = leases.length / sharesOfDevice;
   return {
     id,
     share,
     ...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes * share) }),
+    ...(partOf === undefined ? {} : { partOf }),
     ...(shared ? { fences: Object.fromEntries(leases.map(({ name, fence }) => [name, fence])) } : {}),
   };
 }
@@ -115,6 +119,10 @@ async function keep(
   released: AbortSignal,
 ): Promise<void> {
   let heldMs = sinceMs;
+  const lose = (how: string): void => {
+    const intervention: Intervention = { kind: "devices", problem: `The lease of its GPU ${how}` };
+    lost.abort(intervention);
+  };
   /** Until the next beat, or until it would be too late. */
   const waitMs = (): number => Math.max(ttlMs / 8, Math.min(ttlMs / 3, heldMs + 0.75 * ttlMs - clock.monotonicMs()));
   for (;;) {
@@ -125,9 +133,8 @@ async function keep(
     if (released.aborted) return;
     if (failures.length === 0) heldMs = askedMs;
     const gone = failures.find((failure) => hasCode(failure, "PORT_LEASE_LOST"));
-    if (gone !== undefined) return lost.abort(`The lease of its GPU went to another holder. ${messageOf(gone)}`);
-    if (clock.monotonicMs() >= heldMs + 0.75 * ttlMs)
-      return lost.abort(`The lease of its GPU could not be renewed. ${messageOf(failures[0])}`);
+    if (gone !== undefined) return lose(`went to another holder. ${messageOf(gone)}`);
+    if (clock.monotonicMs() >= heldMs + 0.75 * ttlMs) return lose(`could not be renewed. ${messageOf(failures[0])}`);
   }
 }
 

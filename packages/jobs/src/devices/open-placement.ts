@@ -2,6 +2,8 @@ import { hostname } from "node:os";
 import type { CallOptions, Clock, LeaseStore } from "@millwright/contracts";
 import { gpuUnknown } from "../errors.ts";
 import { deviceOf } from "./gpu-request.ts";
+import { createGpuSampler } from "./gpu-sampler.ts";
+import type { TelemetryOptions } from "./job-telemetry.ts";
 import { discoverGpus, type GpuDevice, type GpuDiscovery } from "./nvidia-smi.ts";
 import { createGpuPlacement, type GpuPlacement } from "./placement.ts";
 
@@ -21,6 +23,13 @@ export interface DeviceOptions extends CallOptions {
   readonly gpuHeartbeatMs?: number | undefined;
   /** The program that is asked for devices and their telemetry; it is never told to set or reset anything. Default: `["nvidia-smi"]`. */
   readonly nvidiaSmi?: readonly [string, ...string[]] | undefined;
+  /** The program that writes the kernel's log, where the driver tells its errors (XID). Default: `["dmesg"]`, which not everybody may call. */
+  readonly kernelLog?: readonly [string, ...string[]] | undefined;
+  /**
+   * Time between two measurements of a job's processes and devices, which come as metrics named `system/…`; doubled after 500 of them, and again. 0: none.
+   * Default: 15,000.
+   */
+  readonly telemetryMs?: number | undefined;
 }
 
 /** The devices of a launcher. */
@@ -28,6 +37,7 @@ export interface OpenedDevices {
   readonly placement: GpuPlacement;
   /** Whether a job sees the devices that are lent to it and no others. */
   readonly exclusive: boolean;
+  readonly telemetry: TelemetryOptions;
   /** What a job is told that asks for no device. */
   readonly unplaced: Readonly<Record<string, string>>;
 }
@@ -41,16 +51,20 @@ export async function openDevices(
   const { gpus = [], leases, gpuHeartbeatMs: heartbeatMs = 15_000, signal } = options;
   if (!(heartbeatMs > 0 && Number.isFinite(heartbeatMs)))
     throw new RangeError(`gpuHeartbeatMs must be above 0, not ${heartbeatMs}.`);
+  const { telemetryMs = 15_000, nvidiaSmi = ["nvidia-smi"], kernelLog = ["dmesg"] } = options;
+  if (!(telemetryMs >= 0 && Number.isFinite(telemetryMs)))
+    throw new RangeError(`telemetryMs must be 0 or more, not ${telemetryMs}.`);
   const names: unknown = gpus;
   if (names !== "auto" && !(Array.isArray(names) && names.every((name) => typeof name === "string" && name !== "")))
     throw new TypeError('gpus must be "auto" or the names of devices.');
   const exclusive = gpus === "auto" || (leases !== undefined && gpus.length > 0);
-  const discovery = exclusive ? await discoverGpus({ nvidiaSmi: options.nvidiaSmi, signal }) : undefined;
+  const discovery = exclusive ? await discoverGpus({ nvidiaSmi, signal }) : undefined;
   const devices = gpus === "auto" ? visibleOf(discovery, visible) : namedOf(discovery, gpus);
   const why = discovery?.state === "unavailable" ? discovery.reason : undefined;
   return {
     placement: createGpuPlacement({ devices, why, leases, leaseKeyOf, heartbeatMs, clock }),
     exclusive,
+    telemetry: { sampler: createGpuSampler(nvidiaSmi, kernelLog, clock), clock, everyMs: telemetryMs },
     unplaced: exclusive ? { CUDA_VISIBLE_DEVICES: "", NVIDIA_VISIBLE_DEVICES: "void" } : {},
   };
 }
