@@ -1,5 +1,5 @@
 import { onnxUnsupported } from "../errors.ts";
-import { isSplit, type TreeFeature, type TreeModel, type TreeSplit } from "../tree-model.ts";
+import { isSplit, type TreeFeature, type TreeModel, treeOutputs, type TreeSplit } from "../tree-model.ts";
 import type { Graph, Value } from "./graph.ts";
 
 /** The columns that trees of ONNX compare with a number, and where each split finds its own. */
@@ -16,7 +16,8 @@ interface Columns {
  */
 export function treeGraph(graph: Graph, model: TreeModel, missingText: string): Value {
   const columns = columnsOf(graph, model, missingText);
-  const { base, link } = model;
+  const { base, bases = [base], link } = model;
+  const outputs = treeOutputs(model);
   const trees = model.trees.length === 0 ? [[{ value: 0, rows: 0 }]] : model.trees;
   const nodes = trees.flatMap((tree, treeId) => tree.map((node, nodeId) => ({ treeId, nodeId, node })));
   const splits = nodes.map(({ node }) => (isSplit(node) ? node : undefined));
@@ -31,8 +32,8 @@ export function treeGraph(graph: Graph, model: TreeModel, missingText: string): 
     {
       aggregate_function: { string: "SUM" },
       post_transform: { string: "NONE" },
-      n_targets: { int: 1 },
-      base_values_as_tensor: doubles([base]),
+      n_targets: { int: outputs },
+      base_values_as_tensor: doubles(bases),
       nodes_treeids: ints(nodes.map(({ treeId }) => treeId)),
       nodes_nodeids: ints(nodes.map(({ nodeId }) => nodeId)),
       nodes_modes: { strings: splits.map((split) => (split === undefined ? "LEAF" : "BRANCH_LEQ")) },
@@ -43,13 +44,20 @@ export function treeGraph(graph: Graph, model: TreeModel, missingText: string): 
       nodes_missing_value_tracks_true: ints(splits.map((split) => (split?.missingLeft === true ? 1 : 0))),
       target_treeids: ints(leaves.map(({ treeId }) => treeId)),
       target_nodeids: ints(leaves.map(({ nodeId }) => nodeId)),
-      target_ids: ints(leaves.map(() => 0)),
+      target_ids: ints(leaves.map(({ treeId }) => treeId % outputs)),
       target_weights_as_tensor: doubles(leaves.map(({ value }) => value)),
     },
     { domain: "ai.onnx.ml" },
   );
-  return link === "logistic" ? graph.node("Sigmoid", [sum]) : sum;
+  return linked[link](graph, sum);
 }
+
+const linked: Readonly<Record<TreeModel["link"], (graph: Graph, sum: Value) => Value>> = {
+  identity: (_, sum) => sum,
+  logistic: (graph, sum) => graph.node("Sigmoid", [sum]),
+  exponential: (graph, sum) => graph.node("Exp", [sum]),
+  softmax: (graph, sum) => graph.node("Softmax", [sum], { axis: { int: 1 } }),
+};
 
 /** Columns of categories hold 0 for left and 1 for right. */
 const thresholdOf = (split: TreeSplit | undefined, { features }: TreeModel): number => {

@@ -3,7 +3,7 @@ import { compileTransforms, type FittedStep, type FittedTransforms, transformSch
 import { checkedInputs, type DenseLayer } from "../dense-network.ts";
 import { layersInvalid, onnxUnsupported } from "../errors.ts";
 import { assertLinearModel, type LinearModel } from "../linear-model.ts";
-import { assertTreeModel, type TreeModel } from "../tree-model.ts";
+import { assertTreeModel, type TreeModel, treeOutputs } from "../tree-model.ts";
 import { denseGraph, type Precision } from "./dense-graph.ts";
 import { createGraph, type Graph } from "./graph.ts";
 import { linearGraph } from "./linear-graph.ts";
@@ -105,7 +105,7 @@ function treePlan(trees: TreeModel, { output = "prediction", missingText = "" }:
   const inputs = trees.features.map(({ name, kind }) => columnPort(name, kind === "number" ? "float64" : "string"));
   return {
     inputs,
-    output: { name: output, type: "float32", width: 1 },
+    output: { name: output, type: "float32", width: treeOutputs(trees) },
     build: (graph) => void graph.node("Identity", [treeGraph(graph, trees, missingText)], {}, { as: output }),
   };
 }
