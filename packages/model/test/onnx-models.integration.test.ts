@@ -71,9 +71,9 @@ test(
     for (const link of ["identity", "logistic", "exponential", "softmax"] as const) {
       const trees = Array.from({ length: 39 }, () => randomTree(random, 6));
       const several = link === "softmax" ? { base: 0, bases: [0.25, -1, 2], classes: ["a", "b", "c"] } : {};
+      const formatVersion = link === "identity" || link === "logistic" ? 1 : 2;
       const model: TreeModel = { formatVersion, features, base: 0.25, link, trees, ...several };
       const outputs = link === "softmax" ? 3 : 1;
-      const formatVersion = link === "identity" || link === "logistic" ? 1 : 2;
       const packed = await packModel(join(root, link), { name: "late", format: "trees", ...writeTreeModel(model) });
       const exported = await exportOnnx(packed);
       const inputs = Object.fromEntries(
