@@ -274,6 +274,13 @@ const transforms: Subjects = {
   compileTransforms: well(data.compileTransforms, () => [fitted]),
   ...methods("compileTransforms()", () => data.compileTransforms(fitted), {
     batch: [() => [batch], missing(() => data.compileTransforms(fitted).batch(other))],
+    write: [
+      () => [batch, new Float32Array(200), 1],
+      {
+        ...missing(() => data.compileTransforms(fitted).write(other, new Float32Array(200))),
+        RangeError: () => data.compileTransforms(fitted).write(batch, new Float32Array(1)),
+      },
+    ],
     row: [
       () => [{ km: 1, city: "a" }],
       {

@@ -147,6 +147,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "PARAMS_INVALID",
         ].map((code) => [`TRAINER_${code}`, "packages/trainer/test/failures.test.ts"]),
       ),
+      TRAINER_DATA_UNREADABLE: "packages/trainer/test/streamed-rows.test.ts",
       ...Object.fromEntries(
         ["RESUME_DIVERGED", "RUN_FAILED", "RUN_STOPPED"].map((code) => [
           `TRAINER_${code}`,

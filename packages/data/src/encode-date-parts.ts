@@ -60,5 +60,6 @@ export function encodeDateParts(step: DateParts): StepEncoder {
       if (each.type === other) throw columnType(column, each.type, `a ${unit === "day" ? "date" : "timestamp"}`);
       encoder.writeColumn(each, target, at, width);
     },
+    writeRows: undefined,
   };
 }

@@ -11,14 +11,47 @@ export interface StepEncoder {
   writeText(text: string | null, target: Float32Array, at: number): void;
   /** Row `i` goes to `target[at + i·width ..]`. */
   writeColumn(column: Column, target: Float32Array, at: number, width: number): void;
+  /** The same for the rows from `start` to `end`, the first of which goes to `at`; absent where a column is only read as a whole. */
+  readonly writeRows?:
+    | ((column: Column, rows: RowsOf, target: Float32Array, at: number, width: number) => void)
+    | undefined;
+}
+
+export interface RowsOf {
+  readonly start: number;
+  readonly end: number;
 }
 
 export type NumberWriter = StepEncoder["writeNumber"];
 
+/** Writes many numbers, the first to `at`, each `width` after the one before. */
+export type NumbersWriter = (
+  values: Float64Array,
+  count: number,
+  target: Float32Array,
+  at: number,
+  width: number,
+) => void;
+
 const blockRows = 2048;
 
 /** The encoder of a step that sees numbers alone. */
-export function numberEncoder(step: FittedStep, names: readonly string[], writeNumber: NumberWriter): StepEncoder {
+export function numberEncoder(
+  step: FittedStep,
+  names: readonly string[],
+  writeNumber: NumberWriter,
+  writeNumbers: NumbersWriter = (values, count, target, at, width) => {
+    for (let row = 0; row < count; row += 1) writeNumber(values[row] as number, target, at + row * width);
+  },
+): StepEncoder {
+  const block = new Float64Array(blockRows);
+  const writeRows: StepEncoder["writeRows"] = (column, { start, end }, target, at, width) => {
+    for (let row = start; row < end; row += blockRows) {
+      const count = Math.min(blockRows, end - row);
+      writeFloat64(column, block.subarray(0, count), row);
+      writeNumbers(block, count, target, at + (row - start) * width, width);
+    }
+  };
   return {
     names,
     writeNumber,
@@ -27,13 +60,9 @@ export function numberEncoder(step: FittedStep, names: readonly string[], writeN
     },
     writeColumn(column, target, at, width) {
       expectKind(step, column);
-      const block = new Float64Array(Math.min(blockRows, column.length));
-      for (let start = 0; start < column.length; start += blockRows) {
-        writeFloat64(column, block, start);
-        const rows = Math.min(blockRows, column.length - start);
-        for (let row = 0; row < rows; row += 1) writeNumber(block[row] as number, target, at + (start + row) * width);
-      }
+      writeRows(column, { start: 0, end: column.length }, target, at, width);
     },
+    writeRows,
   };
 }
 

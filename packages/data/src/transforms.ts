@@ -1,6 +1,7 @@
-import type { Batch, Tensor } from "@millwright/contracts";
+import type { Batch, Column, Tensor } from "@millwright/contracts";
 import { columnOf } from "./batch.ts";
 import { createStepEncoder } from "./encode-step.ts";
+import { expectKind, type StepEncoder } from "./step-encoder.ts";
 import { columnMissing, valueInvalid } from "./errors.ts";
 import type { FittedStep, FittedTransforms } from "./transform-plan.ts";
 
@@ -20,6 +21,8 @@ export interface CompiledTransforms {
   readonly columns: readonly string[];
   /** Throws `DATA_COLUMN_MISSING`, `DATA_COLUMN_TYPE`. Further columns are not looked at. */
   batch(batch: Batch): TransformedBatch;
+  /** The same, into memory that is there: the batch's first row goes to row `firstRow` of `target`. Throws a RangeError where it has no room. */
+  write(batch: Batch, target: Float32Array, firstRow?: number): void;
   /**
    * One row from plain values: numbers, bigints, booleans, texts, Dates for timestamps (and for the dates of `dateParts`); null and undefined where there is none.
    * Writes `width` numbers to `target` from `at` on. Throws `DATA_COLUMN_MISSING` for an absent key, `DATA_VALUE_INVALID`.
@@ -42,8 +45,18 @@ export function compileTransforms(fitted: FittedTransforms): CompiledTransforms 
     columns: [...new Set(steps.map(({ step }) => step.column))],
     batch(batch) {
       const data = new Float32Array(batch.length * width);
-      for (const { step, encoder, at } of steps) encoder.writeColumn(columnOf(batch, step.column), data, at, width);
+      writeSteps(steps, batch, { target: data, from: 0, width });
       return { dtype: "float32", shape: [batch.length, width], data, names };
+    },
+    write(batch, target, firstRow = 0) {
+      const from = firstRow * width;
+      const end = from + batch.length * width;
+      if (!(Number.isSafeInteger(from) && from >= 0 && end <= target.length))
+        throw new RangeError(
+          `Rows ${firstRow} to ${firstRow + batch.length} of ${width} numbers do not fit in ${target.length}.`,
+        );
+      target.fill(0, from, end);
+      writeSteps(steps, batch, { target, from, width });
     },
     row(values, target = new Float32Array(width), at = 0) {
       target.fill(0, at, at + width);
@@ -57,6 +70,38 @@ export function compileTransforms(fitted: FittedTransforms): CompiledTransforms 
       return target;
     },
   };
+}
+
+interface PlacedStep {
+  readonly step: FittedStep;
+  readonly encoder: StepEncoder;
+  readonly at: number;
+}
+
+/** So few that the rows they are written to stay in the cache from column to column. */
+const blockNumbers = 32_768;
+
+function writeSteps(
+  steps: readonly PlacedStep[],
+  batch: Batch,
+  { target, from, width }: { readonly target: Float32Array; readonly from: number; readonly width: number },
+): void {
+  const inBlocks: { readonly placed: PlacedStep; readonly column: Column }[] = [];
+  for (const placed of steps) {
+    const column = columnOf(batch, placed.step.column);
+    if (placed.encoder.writeRows === undefined) {
+      placed.encoder.writeColumn(column, target, from + placed.at, width);
+      continue;
+    }
+    expectKind(placed.step, column);
+    inBlocks.push({ placed, column });
+  }
+  const rows = Math.max(64, Math.min(2_048, Math.floor(blockNumbers / width)));
+  for (let start = 0; start < batch.length; start += rows) {
+    const end = Math.min(batch.length, start + rows);
+    for (const { placed, column } of inBlocks)
+      placed.encoder.writeRows?.(column, { start, end }, target, from + start * width + placed.at, width);
+  }
 }
 
 function textOf(value: unknown): string | null {

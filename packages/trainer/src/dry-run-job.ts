@@ -8,6 +8,7 @@ import type { TrainingDefinition } from "./define-training.ts";
 import { type DryRunReport, type DryRunRequest, drySteps } from "./dry-run-report.ts";
 import { resumeInexact } from "./errors.ts";
 import { finishRun } from "./finish-run.ts";
+import type { InputRequest } from "./input/input-plan.ts";
 import type { LoopOptions, LoopResult } from "./loop-options.ts";
 import { digestWeights } from "./model-state.ts";
 import { predictRows } from "./predict-matrix.ts";
@@ -124,6 +125,10 @@ interface Measured {
   readonly packageBytes: number;
 }
 
+/** What rows take in memory that were not read: all of them where they are kept, else what a stream may hold. */
+const rowBytesOf = ({ mode, memoryBytes }: InputRequest, rows: number, width: number): number =>
+  Math.min(4 * rows * (width + 1), mode === "matrix" ? Infinity : memoryBytes);
+
 /** From what a few batches took to what all take: everything is in proportion to steps, rows or checkpoints. */
 function estimateOf(
   { request, prepared, ready }: Session,
@@ -150,7 +155,8 @@ function estimateOf(
     steps,
     timeMs,
     trainingMs,
-    memoryBytes: process.resourceUsage().maxRSS * 1_024 + 4 * missingRows * (train.width + 1) + bestBytes,
+    memoryBytes:
+      process.resourceUsage().maxRSS * 1_024 + rowBytesOf(request.input, missingRows, train.width) + bestBytes,
     checkpointBytes: checkpointBytes === null ? null : checkpointBytes + bestBytes,
     packageBytes,
     cost: costOf(timeMs, dry.perHour ?? undefined),

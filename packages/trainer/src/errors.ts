@@ -4,6 +4,7 @@ export type TrainerErrorCode =
   | "TRAINER_CALLBACK_FAILED"
   | "TRAINER_CHECKPOINT_CORRUPT"
   | "TRAINER_CHECKPOINT_UNSUPPORTED"
+  | "TRAINER_DATA_UNREADABLE"
   | "TRAINER_DATA_EMPTY"
   | "TRAINER_FEATURES_MISMATCH"
   | "TRAINER_FORMAT_UNFIT"
@@ -54,6 +55,14 @@ export const dataEmpty = (role: string): TrainerError =>
   new TrainerError("TRAINER_DATA_EMPTY", `The ${role} data has no rows.`, {
     category: "data",
     remedy: "Check the query or split that made it.",
+  });
+
+export const readingFailed = (problem: string, cause?: unknown): TrainerError =>
+  new TrainerError("TRAINER_DATA_UNREADABLE", `The rows could not be read while the run went on: ${problem}.`, {
+    category: "transient",
+    remedy: "Check that the files are still there and whole; the run goes on from its last checkpoint.",
+    retryable: true,
+    cause,
   });
 
 export const featuresForeign = (service: string, columns: readonly string[], known: readonly string[]): TrainerError =>

@@ -49,6 +49,7 @@ export {
   type StartOptions,
   type TrainingData,
 } from "./start-options.ts";
+export type { InputOptions } from "./input/input-plan.ts";
 export type { BudgetOptions } from "./run-spending.ts";
 export type { StopConditions, StopReason } from "./stop-conditions.ts";
 export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";

@@ -1,7 +1,8 @@
-import type { Batch, CallOptions, Column, Dataset, Schema } from "@millwright/contracts";
-import { asFloat64, type CompiledTransforms, columnOf, type OutOfFoldTransforms } from "@millwright/data";
+import type { Batch, CallOptions, Dataset, Schema } from "@millwright/contracts";
+import { type CompiledTransforms, columnOf, type OutOfFoldTransforms } from "@millwright/data";
 import type { TrainingTask } from "./define-training.ts";
-import { dataEmpty, labelInvalid, labelUnknown } from "./errors.ts";
+import { dataEmpty, labelUnknown } from "./errors.ts";
+import { labelsOf } from "./input/labels.ts";
 import type { Matrix } from "./minibatches.ts";
 
 export interface LoadMatrixOptions extends CallOptions {
@@ -51,22 +52,11 @@ export async function loadMatrix(
   return target.matrix();
 }
 
-async function countRows(dataset: Dataset, label: string, signal: AbortSignal | undefined): Promise<number> {
+export async function countRows(dataset: Dataset, label: string, signal: AbortSignal | undefined): Promise<number> {
   if (dataset.rows !== undefined) return dataset.rows;
   let rows = 0;
   for await (const batch of dataset.batches({ columns: [label], signal })) rows += batch.length;
   return rows;
-}
-
-function labelsOf(column: Column, name: string, task: TrainingTask, firstRow: number): Float64Array {
-  const values = asFloat64(column);
-  for (const [row, value] of values.entries()) {
-    if (task === "binary" ? value !== 0 && value !== 1 : !Number.isFinite(value)) {
-      const shown = Number.isNaN(value) ? "null or NaN" : value;
-      throw labelInvalid(name, firstRow + row, shown, task === "binary" ? "0 or 1" : "a finite number");
-    }
-  }
-  return values;
 }
 
 /** A matrix whose rows come in batches; its size is known or doubled. */

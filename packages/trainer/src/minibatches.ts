@@ -1,4 +1,5 @@
-import { createRandom, hashSeed } from "@millwright/contracts";
+import { createRowOrder } from "@millwright/data";
+import type { ShuffleOrder } from "./input/input-plan.ts";
 
 /** Rows as a row-major matrix, with one label each. */
 export interface Matrix {
@@ -9,18 +10,21 @@ export interface Matrix {
   readonly labels: Float32Array;
 }
 
-/** The rows in the order of an epoch: a pure function of seed and epoch (Fisher–Yates, Durstenfeld 1964), so that a resumed run needs no state. */
-export function orderOfEpoch(rows: number, seed: number, epoch: number): Int32Array {
-  const random = createRandom(hashSeed(`order:${epoch}`, seed));
-  const order = new Int32Array(rows);
-  for (let row = 0; row < rows; row += 1) order[row] = row;
-  for (let last = rows - 1; last > 0; last -= 1) {
-    const other = random.integer(last + 1);
-    const moved = order[last] as number;
-    order[last] = order[other] as number;
-    order[other] = moved;
+/**
+ * The rows in the order of an epoch, that of `createRowOrder`: a pure function of seed and epoch, so that a resumed run needs no state.
+ * @param shuffle Default: all rows among each other.
+ */
+export function orderOfEpoch(rows: number, seed: number, epoch: number, shuffle?: ShuffleOrder): Int32Array {
+  const order = createRowOrder({ rows, seed, epoch, bufferRows: Infinity, ...shuffle });
+  const all = new Int32Array(rows);
+  for (let index = 0; index < order.windows; index += 1) {
+    const { start, ranges, order: within } = order.window(index);
+    const read = new Int32Array(ranges.reduce((sum, range) => sum + range.end - range.start, 0));
+    let at = 0;
+    for (const range of ranges) for (let row = range.start; row < range.end; row += 1) read[at++] = row;
+    for (let place = 0; place < read.length; place += 1) all[start + place] = read[within?.[place] ?? place] as number;
   }
-  return order;
+  return all;
 }
 
 /** Copies the rows `order[start .. end)` one after another. */

@@ -4,6 +4,7 @@ import type { BuiltInRuleUse, FiredRule } from "./debugger/rule-use.ts";
 import type { Device } from "@millwright/tfjs";
 import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
+import type { InputRequest } from "./input/input-plan.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
@@ -25,6 +26,7 @@ export interface TrainingRequest {
   readonly batchSize: number;
   readonly seed: number;
   readonly maxRows: number | null;
+  readonly input: InputRequest;
   readonly verifyData: boolean;
   readonly device: "auto" | Device;
   readonly format: "auto" | "dense" | "tfjs-layers";
@@ -81,6 +83,8 @@ export type RunMessage =
       readonly pid: number;
       readonly device: string;
       readonly trainRows: number;
+      /** How its rows come to the steps. */
+      readonly input: "matrix" | "stream";
       readonly validationRows: number;
       readonly inputs: number;
       readonly weights: number;

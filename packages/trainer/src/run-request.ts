@@ -1,4 +1,5 @@
 import type { DatasetRef, RunId } from "@millwright/contracts";
+import { inputRequestOf } from "./input/input-plan.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 import { defaultPlan, featureNamesOf, type StartOptions } from "./start-options.ts";
 
@@ -32,6 +33,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     batchSize: options.batchSize ?? 1_024,
     seed: options.seed ?? 1,
     maxRows: options.maxRows ?? null,
+    input: inputRequestOf(options.input),
     verifyData: options.verifyData ?? false,
     device: options.device ?? "auto",
     format: options.format ?? "auto",

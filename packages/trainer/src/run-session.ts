@@ -77,6 +77,7 @@ function fingerprintOf(session: Session): Readonly<Record<string, string>> {
     batchSize: String(request.batchSize),
     rows: String(prepared.train.rows),
     data: request.train.digest,
+    ...(prepared.order === undefined ? {} : { shuffle: JSON.stringify(prepared.order) }),
     transforms: `${digestOfJson(prepared.transforms)}${prepared.outOfFold ? ", out of fold" : ""}`,
     optimizer: ready.optimizer.getClassName(),
     ...(callbacks.length === 0 ? {} : { callbacks: callbacks.map(({ name }) => name).join(", ") }),

@@ -18,6 +18,7 @@ import type { Device } from "@millwright/tfjs";
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import type { ProgressTarget } from "./progress-line.ts";
+import type { InputOptions } from "./input/input-plan.ts";
 import { type BudgetOptions, checkBudget } from "./run-spending.ts";
 import type { StopConditions } from "./stop-conditions.ts";
 
@@ -86,6 +87,8 @@ export interface StartOptions extends CallOptions {
   readonly resumeFrom?: string | undefined;
   /** Most rows of each dataset, evenly spread over it. Default: all. */
   readonly maxRows?: number | undefined;
+  /** Where rows are kept: in memory, or in their files. Default: in memory where they take at most 2 GiB there. */
+  readonly input?: InputOptions | undefined;
   /** Reads the data twice to check that it has the digest of its reference. Default: false. */
   readonly verifyData?: boolean | undefined;
   /**
@@ -165,6 +168,7 @@ export function checkOptions({
   budget,
   rules = [],
   profile = {},
+  input = {},
   name = "model",
   id = "id",
 }: StartOptions): void {
@@ -174,6 +178,7 @@ export function checkOptions({
   whole("epochs", epochs);
   whole("batchSize", batchSize);
   whole("maxRows", maxRows);
+  checkInput(input);
   if (checkpoints !== undefined && checkpoints !== false) {
     whole("checkpoints.everySteps", checkpoints.everySteps ?? 1);
     whole("checkpoints.everyMs", checkpoints.everyMs ?? 1);
@@ -196,6 +201,14 @@ export function checkOptions({
     throw inputInvalid("id", id, "1 to 120 letters, digits, dots, dashes and underscores");
   }
   if (name === "") throw inputInvalid("name", name, "a text");
+}
+
+function checkInput({ mode = "auto", memoryBytes = 2 ** 20, shuffleRows = 1 }: InputOptions): void {
+  if (!["auto", "matrix", "stream"].includes(mode)) throw inputInvalid("input.mode", mode, "auto, matrix or stream");
+  if (!(Number.isSafeInteger(memoryBytes) && memoryBytes >= 2 ** 20))
+    throw inputInvalid("input.memoryBytes", memoryBytes, "a whole number from 1,048,576");
+  if (!(Number.isSafeInteger(shuffleRows) && shuffleRows >= 1))
+    throw inputInvalid("input.shuffleRows", shuffleRows, "a whole number from 1");
 }
 
 /** The columns that a feature service gives, where they are known. */

@@ -26,7 +26,7 @@ async function train(context: WorkerContext): Promise<JsonValue> {
     const { native, webgpu } = definition;
     const tfjs = await openTfjs({ device: request.device, native, webgpu, signal: context.signal });
     opened = tfjs;
-    const prepared = await prepareData(request, task, context.signal);
+    await using prepared = await prepareData(request, task, context.signal);
     const build = async (): Promise<Session> => {
       const { names } = prepared;
       const { seed } = request;
@@ -65,6 +65,7 @@ async function runSession(session: Session, definition: TrainingDefinition): Pro
     pid: process.pid,
     device: tfjs.device,
     trainRows: prepared.train.rows,
+    input: prepared.input,
     validationRows: prepared.validation?.rows ?? 0,
     inputs: prepared.names.length,
     weights: ready.model.countParams(),

@@ -1,3 +1,4 @@
+import type { ShuffleOrder } from "./input-plan.ts";
 import type { Matrix } from "../minibatches.ts";
 import { gather, orderOfEpoch } from "../minibatches.ts";
 
@@ -22,7 +23,7 @@ export interface EvaluationRows {
 }
 
 /** Rows of a matrix, in orders made of the seed. What are such rows already is given back. */
-export function trainingRows(given: Matrix | TrainingRows, seed: number): TrainingRows {
+export function trainingRows(given: Matrix | TrainingRows, seed: number, shuffle?: ShuffleOrder): TrainingRows {
   if ("batch" in given) return given;
   const matrix = given;
   let last: { readonly epoch: number; readonly order: Int32Array } | undefined;
@@ -30,7 +31,7 @@ export function trainingRows(given: Matrix | TrainingRows, seed: number): Traini
     rows: matrix.rows,
     width: matrix.width,
     batch(epoch, start, end) {
-      if (last?.epoch !== epoch) last = { epoch, order: orderOfEpoch(matrix.rows, seed, epoch) };
+      if (last?.epoch !== epoch) last = { epoch, order: orderOfEpoch(matrix.rows, seed, epoch, shuffle) };
       return gather(matrix, last.order, start, end);
     },
   };
