@@ -13,17 +13,16 @@ import { services as beyond } from "./feature-services.ts";
 import { gate, numbers, streams } from "./feature-streams.ts";
 import { type FailureTable, type Failures, methods, type Subjects, well } from "./subjects.ts";
 
-const { batchOf } = data;
 const signal = new AbortController().signal;
 const clock = createManualClock(10_000);
 const at = (ms: number): Date => new Date(ms);
 const row = { user: "ann", at: at(9_000), plan: "free", credit: 3n };
 const keys = { user: "ann" };
-const entities = batchOf({ user: ["ann"] });
-const request = batchOf({ amount: data.column("float64", [3]) });
-const labels = batchOf({ user: ["ann"], at: [at(9_500)], amount: data.column("float64", [3]) });
+const entities = data.batchOf({ user: ["ann"] });
+const request = data.batchOf({ amount: data.column("float64", [3]) });
+const labels = data.batchOf({ user: ["ann"], at: [at(9_500)], amount: data.column("float64", [3]) });
 const labelled = { labels, labelTime: "at" };
-const clicked = batchOf({ user: ["ann"], at: [at(9_000)], ms: data.column("float64", [5]) });
+const clicked = data.batchOf({ user: ["ann"], at: [at(9_000)], ms: data.column("float64", [5]) });
 const few = 25;
 
 const viewUnknown = (call: () => unknown): Failures => ({ FEATURE_STORE_VIEW_UNKNOWN: call });
@@ -82,7 +81,7 @@ function reads(folder: string, store: Store): Subjects {
   });
 }
 
-async function* batches(...all: readonly ReturnType<typeof batchOf>[]): AsyncGenerator<(typeof all)[number]> {
+async function* batches(...all: readonly ReturnType<typeof data.batchOf>[]): AsyncGenerator<(typeof all)[number]> {
   yield* all;
 }
 
@@ -229,7 +228,7 @@ function comparisons(store: Store): Subjects {
 
 /** Counts alone: they say the same from both sides. */
 const counts = features.defineFeatureService({ name: "counts", views: [clicks] });
-const countLabels = { labels: batchOf({ user: ["ann"], at: [at(9_500)] }), labelTime: "at" };
+const countLabels = { labels: data.batchOf({ user: ["ann"], at: [at(9_500)] }), labelTime: "at" };
 
 const shownBy: Readonly<Record<string, string>> = {
   BODY_INVALID: "fastify-refusals",
