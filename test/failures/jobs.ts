@@ -108,6 +108,8 @@ const training = (directory: string) => ({
   hosts: ["algo-1"] as const,
   currentHost: "algo-1",
   instanceType: "local",
+  spot: { maxRuntimeMs: 5_000, maxWaitMs: 5_000 },
+  checkpointSync: { directory: `${directory}-kept`, everyMs: 1_000 },
   limits: { wallTimeMs: 5_000 },
 });
 

@@ -68,7 +68,14 @@ export interface JobLimits {
 
 /** What a job says while it goes on. */
 export type JobEvent =
-  | { readonly kind: "state"; readonly state: JobState; readonly timeMs: number; readonly reason?: string | undefined }
+  | {
+      readonly kind: "state";
+      readonly state: JobState;
+      readonly timeMs: number;
+      readonly reason?: string | undefined;
+      /** What ended the attempt that ended with this state, where one failed. */
+      readonly cause?: JobFailureCause | undefined;
+    }
   | { readonly kind: "log"; readonly stream: "stdout" | "stderr"; readonly line: string; readonly timeMs: number }
   /** A number that was read off a line, or that the module said; it may be NaN or infinite. */
   | {

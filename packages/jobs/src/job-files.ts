@@ -76,7 +76,8 @@ export async function keepShard(folder: string, index: number, count: number): P
   for (const [place, path] of paths.entries()) if (place % count !== index) await rm(path);
 }
 
-const pathsBelow = async (folder: string): Promise<readonly string[]> =>
+/** The paths of every file below a folder, sorted; none where there is no folder. */
+export const pathsBelow = async (folder: string): Promise<readonly string[]> =>
   (await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))

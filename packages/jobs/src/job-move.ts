@@ -43,6 +43,7 @@ export async function moveJob(
     state,
     timeMs,
     ...(more.reason === undefined ? {} : { reason: more.reason }),
+    ...(more.failure === undefined ? {} : { cause: more.failure.cause }),
   };
   await journal.pushState(event, (sequence) =>
     record.append({ formatVersion: 1, kind: "state", sequence, state, timeMs, ...more }),

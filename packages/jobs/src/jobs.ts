@@ -231,9 +231,10 @@ class LocalJobs implements Jobs {
   async #read(id: string): Promise<SupervisedJob | undefined> {
     const record = await openJobRecord(join(this.#options.directory, folderOf(id)));
     if (record === undefined) return undefined;
-    const states = record.states.map(({ sequence, state, timeMs, reason }): NumberedEvent => {
+    const states = record.states.map(({ sequence, state, timeMs, reason, failure }): NumberedEvent => {
       const why = reason === undefined ? {} : { reason };
-      return { sequence, event: { kind: "state", state, timeMs, ...why } };
+      const cause = failure === undefined ? {} : { cause: failure.cause };
+      return { sequence, event: { kind: "state", state, timeMs, ...why, ...cause } };
     });
     const earlier = [...states, ...(await readLogEvents(record.directory))];
     const journal = this.#journalOf(

@@ -4,6 +4,7 @@ import { checkInputs, type DirectoryJobOptions } from "./directory-job.ts";
 import { visibleGpus } from "./devices/gpu-request.ts";
 import { specInvalid } from "./errors.ts";
 import type { JobInput } from "./job-files.ts";
+import type { CheckpointSyncOptions } from "./supervision/checkpoint-sync.ts";
 import type { ChannelConfiguration, TrainingFolders, TrainingSetting } from "./training-container.ts";
 
 /** Data of a training job, copied to `input/data/<channel>`: SageMaker's File mode. */
@@ -32,7 +33,7 @@ export type TrainingProgram =
 /** A training job under SageMaker's container contract. */
 export interface TrainingSpec extends Pick<
   JobSpec,
-  "id" | "environment" | "limits" | "resources" | "retries" | "metrics"
+  "id" | "environment" | "limits" | "resources" | "retries" | "spot" | "metrics"
 > {
   readonly run: TrainingProgram;
   /** A folder for this job alone: what is `/opt/ml` in SageMaker's container, and `training.json`. */
@@ -51,6 +52,8 @@ export interface TrainingSpec extends Pick<
   readonly currentHost?: string | undefined;
   /** For `resourceconfig.json`. Default: `local`. */
   readonly instanceType?: string | undefined;
+  /** Where `checkpoints/` is copied to while the job runs, and filled from where it is empty when the job begins. Default: nowhere. */
+  readonly checkpointSync?: CheckpointSyncOptions | undefined;
   /** Writes `model.tar.gz` and, where there are any other outputs, `output.tar.gz` into the directory when the job completed. Default: false. */
   readonly archive?: boolean | undefined;
 }
@@ -70,6 +73,10 @@ export function checkTraining(spec: TrainingSpec, artifacts: DirectoryJobOptions
   if (typeof directory !== "string" || directory === "") throw specInvalid("directory", directory, "a folder");
   if (linkedAs === "") throw specInvalid("linkedAs", linkedAs, "an absolute path");
   checkInputs("channels", channels, artifacts);
+  const { directory: kept = "checkpoints", everyMs = 1 } = spec.checkpointSync ?? {};
+  if (typeof kept !== "string" || kept === "") throw specInvalid("checkpointSync.directory", kept, "a folder");
+  if (!(everyMs >= 1 && everyMs < 2 ** 31))
+    throw specInvalid("checkpointSync.everyMs", everyMs, "a number from 1, below 2^31");
   if (hosts.length === 0 || new Set(hosts).size !== hosts.length)
     throw specInvalid("hosts", hosts, "at least one name, and no name twice");
   if (spec.currentHost !== undefined && !hosts.includes(spec.currentHost))

@@ -5,6 +5,7 @@ import {
   digestOfJson,
   isFinalJobState,
   type JobEvent,
+  type JobHistoryEntry,
   type JobLauncher,
   type JobResult,
   type JobSpec,
@@ -26,6 +27,8 @@ import { directoryTaken, linkTaken, writeFailure } from "./errors.ts";
 import { filesBelow, type JobFiles, keepShard, makeEmpty, readJson, stageInput, writeJson } from "./job-files.ts";
 import type { MetricSeries } from "./metric-series.ts";
 import { cutReason, readFailure } from "./outcome.ts";
+import { type CheckpointSyncReport, restoreCheckpoints, startCheckpointSync } from "./supervision/checkpoint-sync.ts";
+import { jobTimes, type JobTimes } from "./supervision/job-times.ts";
 import { writeArchive } from "./tar.ts";
 import {
   configurationFiles,
@@ -59,6 +62,10 @@ export interface TrainingResult extends JobResult {
   readonly archives?: { readonly model: string; readonly outputData?: string | undefined } | undefined;
   /** What the job said of its metrics: by its module, and in its lines by `metrics` of the spec. */
   readonly metrics: MetricSeries;
+  /** How its time was spent, in all attempts: SageMaker's training time, billable time and savings among it. */
+  readonly times: JobTimes;
+  /** What was copied of its checkpoints by this call, if `checkpointSync` asks for it. */
+  readonly checkpointSync?: CheckpointSyncReport | undefined;
   readonly endedAtMs: number;
 }
 
@@ -93,13 +100,13 @@ export async function runTraining(
   const setting = settingOf(spec, trainingFolders(resolve(spec.linkedAs ?? root)));
   const staged = await stageOnce(root, identity, () => stage(trainingFolders(root), spec, setting, options));
   const unlink = await link(spec.linkedAs, root);
-  let followed: Followed;
+  let followed: FollowedTraining;
   try {
     followed = await run(launcher, spec, setting, root, options);
   } finally {
     await unlink();
   }
-  const { result: verdict, metrics } = followed;
+  const { result: verdict, metrics, times, checkpointSync } = followed;
   const made = await collect(root, spec, verdict, signal);
   const code = staged.code ?? (await codeDigest(spec.run as JobSpec["run"]));
   const { channels } = staged;
@@ -111,6 +118,8 @@ export async function runTraining(
     channels,
     ...made,
     metrics,
+    times,
+    ...(checkpointSync === undefined ? {} : { checkpointSync }),
     endedAtMs: clock.nowMs(),
   };
   // A job that was interrupted goes on under the next call.
@@ -182,6 +191,11 @@ async function link(path: string | undefined, root: string): Promise<() => Promi
   };
 }
 
+interface FollowedTraining extends Followed {
+  readonly times: JobTimes;
+  readonly checkpointSync?: CheckpointSyncReport | undefined;
+}
+
 /** Runs the job to its end, and takes its failure from where SageMaker's scripts write it. */
 async function run(
   launcher: JobLauncher,
@@ -189,14 +203,32 @@ async function run(
   setting: TrainingSetting,
   root: string,
   { signal, onEvent }: TrainingOptions,
-): Promise<Followed> {
+): Promise<FollowedTraining> {
+  const { checkpoints } = trainingFolders(root);
+  const { checkpointSync: wanted, spot } = spec;
+  if (wanted !== undefined) await restoreCheckpoints(checkpoints, resolve(wanted.directory));
   const job = await launcher.launch(jobOf(spec, setting), { signal });
+  const sync = wanted && startCheckpointSync(checkpoints, { ...wanted, directory: resolve(wanted.directory) });
   let startedAtMs = 0;
+  const states: JobHistoryEntry[] = [];
   const watch = (event: JobEvent): void => {
-    if (event.kind === "state" && event.state === "starting") startedAtMs = event.timeMs;
+    if (event.kind === "state") {
+      const { state, timeMs, cause } = event;
+      states.push({ state, timeMs, cause });
+      if (state === "starting") startedAtMs = timeMs;
+      if (state === "interrupted") void sync?.now();
+    }
     onEvent?.(event);
   };
-  const followed = await follow(job, { signal, onEvent: watch });
+  let ended: Followed;
+  let checkpointSync: CheckpointSyncReport | undefined;
+  try {
+    ended = await follow(job, { signal, onEvent: watch });
+  } finally {
+    checkpointSync = await sync?.end();
+  }
+  const times = jobTimes(states, { priceRatio: spot?.priceRatio });
+  const followed = { ...ended, times, checkpointSync };
   const { result } = followed;
   if (result.state !== "failed" || (result.exitCode ?? 0) === 0) return followed;
   const path = join(root, "output", "failure");
@@ -209,7 +241,7 @@ async function run(
 }
 
 function jobOf(spec: TrainingSpec, setting: TrainingSetting): JobSpec {
-  const { id, run: program, environment, limits, resources, retries, metrics } = spec;
+  const { id, run: program, environment, limits, resources, retries, spot, metrics } = spec;
   const { folders, channels } = setting;
   const told = {
     TRAINING_JOB_ARN: `arn:aws:sagemaker:local:000000000000:training-job/${id}`,
@@ -218,7 +250,7 @@ function jobOf(spec: TrainingSpec, setting: TrainingSetting): JobSpec {
     ...environment,
     ...trainingEnvironment(setting),
   };
-  const shared = { id, environment: told, limits, resources, retries, metrics };
+  const shared = { id, environment: told, limits, resources, retries, spot, metrics };
   if ("module" in program) {
     const { model, outputData, checkpoints, data } = folders;
     const context: TrainingContext = {
