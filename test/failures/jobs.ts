@@ -23,6 +23,53 @@ const spec = (id: string): JobSpec => ({
 
 const protocolInvalid = (call: () => unknown) => ({ JOBS_PROTOCOL_INVALID: call });
 
+const price = { perHour: { usd: 1 }, priceRatio: 0.5 };
+const past = [
+  { state: "pending", timeMs: 0 },
+  { state: "completed", timeMs: 1 },
+] as const;
+const costed = { history: past, ...price, idleMs: 1, done: { epochs: 1 }, tenants: { acme: 1 } };
+const range = (call: () => unknown) => ({ RangeError: call });
+
+const costs: Subjects = {
+  costsOf: well(
+    jobs.costsOf,
+    () => [[costed]],
+    range(() => jobs.costsOf([{ ...costed, idleMs: -1 }])),
+  ),
+  trainingSlis: well(
+    jobs.trainingSlis,
+    () => [[{ ...costed, id: "a", name: "late", production: true }]],
+    range(() => jobs.trainingSlis([{ ...costed, id: "a", name: "late", idleMs: -1 }])),
+  ),
+  jobHistories: well(jobs.jobHistories, () => [[]]),
+  estimateTraining: well(
+    jobs.estimateTraining,
+    () => [{ ...price, run: { timeMs: 1 }, scale: 2, machines: 1, lostShare: 0.1 }],
+    range(() => jobs.estimateTraining({ ...price, run: { histories: [] } })),
+  ),
+  estimateTuning: well(
+    jobs.estimateTuning,
+    () => [{ ...price, run: { timeMs: 1 }, trials: 3, parallelism: 2, shares: [0.5] }],
+    range(() => jobs.estimateTuning({ ...price, run: { timeMs: 1 }, trials: -1 })),
+  ),
+  estimateBatch: well(
+    jobs.estimateBatch,
+    () => [{ ...price, rows: 10, rowsPerSecond: 1, startMs: 1, machines: 1, lostShare: 0 }],
+    range(() => jobs.estimateBatch({ ...price, rows: 10, rowsPerSecond: 0 })),
+  ),
+  estimateDeployment: well(
+    jobs.estimateDeployment,
+    () => [{ ...price, hours: 2, requestsPerSecond: [1], capacityPerSecond: 1, minMachines: 1, maxMachines: 2 }],
+    range(() => jobs.estimateDeployment({ ...price, hours: 2, requestsPerSecond: [], capacityPerSecond: 1 })),
+  ),
+  halvingShare: well(
+    jobs.halvingShare,
+    () => [3, 3],
+    range(() => jobs.halvingShare(0, 3)),
+  ),
+};
+
 const frames: Subjects = {
   encodeFrame: well(jobs.encodeFrame, () => [stop]),
   parseSupervisorFrame: well(
@@ -121,6 +168,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       ...frames,
       discoverGpus: well(jobs.discoverGpus, () => [{ nvidiaSmi: ["/nowhere/nvidia-smi"], timeoutMs: 5_000, signal }]),
+      ...costs,
       openJobs: well(
         jobs.openJobs,
         () => [

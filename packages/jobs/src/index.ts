@@ -1,5 +1,27 @@
 export type { LentGpu } from "./devices/grant.ts";
 export { discoverGpus, type DiscoverGpusOptions, type GpuDevice, type GpuDiscovery } from "./devices/nvidia-smi.ts";
+export {
+  type BatchPlan,
+  type CostEstimate,
+  type DeploymentPlan,
+  estimateBatch,
+  estimateDeployment,
+  estimateTraining,
+  estimateTuning,
+  halvingShare,
+  type RunTimes,
+  type TrainingPlan,
+  type TuningPlan,
+} from "./costs/cost-estimates.ts";
+export { type CostRecord, costsOf, type JobCosts } from "./costs/job-costs.ts";
+export { jobHistories, type ToldJob } from "./costs/job-histories.ts";
+export {
+  type DurationSli,
+  type TrainingPage,
+  type TrainingRecord,
+  type TrainingSlis,
+  trainingSlis,
+} from "./costs/training-slis.ts";
 export { JobsError, type JobsErrorCode } from "./errors.ts";
 export type { LogLine, LogOptions } from "./job-logs.ts";
 export { type InterruptOptions, type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
@@ -26,5 +48,6 @@ export {
 export type { NoticeOptions } from "./supervision/interruption-notice.ts";
 export { jobTimes, type JobTimes, type JobTimesOptions } from "./supervision/job-times.ts";
 export { type JobTelemetrySeries, readTelemetry, type TelemetryState } from "./telemetry-series.ts";
+export type { CheckpointSyncOptions, CheckpointSyncReport } from "./supervision/checkpoint-sync.ts";
 export { runTraining, type TrainingOptions, type TrainingResult } from "./training.ts";
 export type { TrainingChannel, TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";
