@@ -13,6 +13,7 @@ import type { LoopOptions, LoopResult } from "./loop-options.ts";
 import { digestWeights } from "./model-state.ts";
 import { predictRows } from "./predict-matrix.ts";
 import { checkpointsIn, saveCheckpoint } from "./run-checkpoints.ts";
+import { openRunWorkers } from "./parallel/run-workers.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
 import { costOf } from "./run-spending.ts";
 import { TrainingLoop } from "./training-loop.ts";
@@ -33,7 +34,7 @@ const median = (values: readonly number[]): number =>
 /** Checkpoints of each step have a folder of their own: none is deleted for being old. */
 const folderOf = ({ request }: Session, step: number): string => join(request.directory, `step-${step}`);
 
-async function tryLoop(session: Session, from?: string): Promise<Tried> {
+async function tryLoop(session: Session, definition: TrainingDefinition, from?: string): Promise<Tried> {
   const stepsMs: number[] = [];
   const savesMs: number[] = [];
   let sinceMs = 0;
@@ -46,8 +47,9 @@ async function tryLoop(session: Session, from?: string): Promise<Tried> {
     sinceMs += tookMs;
     return folder;
   };
+  await using workers = await openRunWorkers(session, definition, { alone: true });
   const loop = new TrainingLoop({
-    ...loopOptionsOf(session),
+    ...loopOptionsOf(session, workers),
     epochs: drySteps + 1,
     stopping: undefined, // what is compared are the weights of the last step
     stopWhen: { steps: drySteps },
@@ -92,10 +94,10 @@ export async function runDry(
   { dry, rebuild }: { readonly dry: DryRunRequest; readonly rebuild: () => Promise<Session> },
 ): Promise<DryRunReport> {
   const start = process.uptime() * 1_000;
-  const tried = await tryLoop(session);
+  const tried = await tryLoop(session, definition);
   const saves = tried.savesMs.length > 0;
   const [again, resumeMs] = await timed(async () =>
-    saves ? tryLoop(await rebuild(), checkpointsIn(folderOf(session, 1))) : undefined,
+    saves ? tryLoop(await rebuild(), definition, checkpointsIn(folderOf(session, 1))) : undefined,
   );
   if (again !== undefined && again.digest !== tried.digest) throw resumeInexact(drySteps);
   const { validation } = session.prepared;

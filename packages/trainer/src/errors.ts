@@ -14,12 +14,14 @@ export type TrainerErrorCode =
   | "TRAINER_LOSS_NOT_FINITE"
   | "TRAINER_MODEL_UNFIT"
   | "TRAINER_MODULE_INVALID"
+  | "TRAINER_PARALLEL_UNFIT"
   | "TRAINER_PARAMS_INVALID"
   | "TRAINER_RESUME_DIVERGED"
   | "TRAINER_RESUME_INEXACT"
   | "TRAINER_RULE_FIRED"
   | "TRAINER_RUN_FAILED"
   | "TRAINER_RUN_STOPPED"
+  | "TRAINER_WORKERS_LOST"
   | "TRAINER_WRITE_FAILED";
 
 export class TrainerError extends MillwrightError<TrainerErrorCode> {
@@ -127,6 +129,12 @@ export const moduleInvalid = (module: string, problem: string): TrainerError =>
     remedy: "Let it export defineTraining({ params, build }) as its default, compiled to JavaScript.",
   });
 
+export const parallelUnfit = (problem: string): TrainerError =>
+  new TrainerError("TRAINER_PARALLEL_UNFIT", `The model cannot be learned by several workers: ${problem}.`, {
+    category: "user",
+    remedy: "Train it without the option workers, or without that layer.",
+  });
+
 export const paramsInvalid = (issues: readonly StandardIssue[]): TrainerError =>
   new TrainerError("TRAINER_PARAMS_INVALID", `The params do not pass: ${issues.map(describeIssue).join("; ")}.`, {
     category: "user",
@@ -169,6 +177,18 @@ export const runStopped = (id: string, state: string, reason: string): TrainerEr
     category: "user",
     remedy: "resumeFrom goes on from its last checkpoint.",
   });
+
+export const workersLost = (left: number, minimum: number, reason: string): TrainerError =>
+  new TrainerError(
+    "TRAINER_WORKERS_LOST",
+    `${left === 1 ? "One worker is" : `${left} workers are`} left, of at least ${minimum}: ${reason}`,
+    {
+      category: "transient",
+      remedy:
+        "The next attempt goes on from the last checkpoint with all of them; a lower workers.minimum goes on with fewer.",
+      retryable: true,
+    },
+  );
 
 function describeIssue({ message, path = [] }: StandardIssue): string {
   const keys = path.map((part) => String(typeof part === "object" ? part.key : part));

@@ -7,8 +7,23 @@ import type { Phase } from "./profiler/step-profiler.ts";
 import { seedStep } from "./seeding.ts";
 
 type Rows = Pick<Matrix, "features" | "labels">;
-type Gradients = Record<string, Tensor>;
+/** By the name of the variable. */
+export type Gradients = Record<string, Tensor>;
 type Scalar = ReturnType<TensorFlow["scalar"]>;
+
+/** The caller disposes of the tensors. */
+export interface SourcedGradients {
+  /** The batch's mean loss. */
+  readonly value: Scalar;
+  readonly grads: Gradients;
+  /** Gives the model what learning changes besides: moving statistics. Called where the step is taken. */
+  settle(): void;
+}
+
+/** Where the gradients of a batch come from, where they are not computed here alone. */
+export interface GradientSource {
+  of(rows: Rows, step: number): Promise<SourcedGradients>;
+}
 
 /** The optimizer's learning rate now; undefined for one that has none, as a module's own may. */
 export function learningRateOf(optimizer: Optimizer): number | undefined {
@@ -42,11 +57,21 @@ export interface GradientWatch {
   gradients(loss: Tensor, gradients: Readonly<Record<string, Tensor>>): void;
 }
 
+/** The loss of rows, with the model's own penalties, as a step makes it small. */
+export function costOf(tf: TensorFlow, { model, loss }: ReadyModel, x: Tensor, y: Tensor): Scalar {
+  const predictions = model.apply(x, { training: true }) as Tensor;
+  const penalties = model.calculateLosses();
+  return penalties.reduce((sum, penalty) => tf.add(sum, penalty), loss(y, predictions)).asScalar();
+}
+
 export interface GradientStepOptions {
   readonly optimization: Optimization;
   readonly seed: number;
-  /** Inputs of a row. */
   readonly width: number;
+  /** Most rows learned from at once. Default: as `optimization.accumulate` says. */
+  readonly pieceRows?: number | undefined;
+  /** Default: gradients are computed here. */
+  readonly source?: GradientSource | undefined;
   /** Told when a phase of a step is over. */
   readonly lap?: ((phase: Phase) => void) | undefined;
 }
@@ -58,14 +83,22 @@ export class GradientStep {
   readonly #optimization: Optimization;
   readonly #seed: number;
   readonly #width: number;
+  readonly #pieceRows: number;
+  readonly #source: GradientSource | undefined;
   readonly #lap: (phase: Phase) => void;
 
-  constructor(tf: TensorFlow, ready: ReadyModel, { optimization, seed, width, lap = () => {} }: GradientStepOptions) {
+  constructor(
+    tf: TensorFlow,
+    ready: ReadyModel,
+    { optimization, seed, width, pieceRows = Infinity, source, lap = () => {} }: GradientStepOptions,
+  ) {
     this.#tf = tf;
     this.#ready = ready;
     this.#optimization = optimization;
     this.#seed = seed;
     this.#width = width;
+    this.#pieceRows = pieceRows;
+    this.#source = source;
     this.#lap = lap;
   }
 
@@ -76,15 +109,31 @@ export class GradientStep {
    */
   async take(rows: Rows, step: number, watch?: GradientWatch): Promise<Tensor | undefined> {
     const { clip, accumulate = 1, notFinite = "fail" } = this.#optimization;
-    const tf = this.#tf;
-    if (clip === undefined && accumulate === 1 && notFinite === "fail" && watch === undefined)
+    if (this.#source !== undefined) {
+      const found = await this.#source.of(rows, step);
+      this.#lap("backward"); // and forward: workers do not say when they turn
+      return this.#apply(found, watch);
+    }
+    const size = Math.min(Math.ceil(rows.labels.length / accumulate), this.#pieceRows);
+    if (clip === undefined && size >= rows.labels.length && notFinite === "fail" && watch === undefined)
       return this.#takePlain(rows, step);
-    const { value, grads } = tf.tidy(() => this.#gradientsOf(rows, step, accumulate));
+    const { value, grads } = this.#tf.tidy(() => this.#gradientsOf(rows, step, size));
+    return this.#apply({ value, grads, settle: () => {} }, watch);
+  }
+
+  /** @returns the loss; undefined where the step was not taken. */
+  async #apply(
+    { value, grads, settle }: SourcedGradients,
+    watch: GradientWatch | undefined,
+  ): Promise<Tensor | undefined> {
+    const { clip, notFinite = "fail" } = this.#optimization;
+    const tf = this.#tf;
     watch?.gradients(value, grads);
     const taken = notFinite === "fail" || (await this.#areNumbers(value, grads));
-    if (taken)
+    if (taken) {
+      settle();
       tf.tidy(() => this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip)));
-    else value.dispose();
+    } else value.dispose();
     tf.dispose(grads);
     this.#lap("optimizer");
     return taken ? value : undefined;
@@ -118,10 +167,9 @@ export class GradientStep {
   }
 
   /** Gradients of the batch's mean loss: each part's weigh as many rows as it has. */
-  #gradientsOf(rows: Rows, step: number, parts: number): { readonly value: Scalar; readonly grads: Gradients } {
+  #gradientsOf(rows: Rows, step: number, size: number): { readonly value: Scalar; readonly grads: Gradients } {
     const tf = this.#tf;
     const total = rows.labels.length;
-    const size = Math.ceil(total / parts);
     let sum: { value: Scalar; grads: Gradients } | undefined;
     for (let start = 0, part = 0; start < total; start += size, part += 1) {
       const before = sum;
@@ -166,10 +214,7 @@ export class GradientStep {
   }
 
   #cost(x: Tensor, y: Tensor): Scalar {
-    const { model, loss } = this.#ready;
-    const predictions = model.apply(x, { training: true }) as Tensor;
-    const penalties = model.calculateLosses();
-    const cost = penalties.reduce((sum, penalty) => this.#tf.add(sum, penalty), loss(y, predictions)).asScalar();
+    const cost = costOf(this.#tf, this.#ready, x, y);
     this.#lap("forward");
     return cost;
   }

@@ -40,6 +40,9 @@ export type {
   WarmupSchedule,
 } from "./learning-rate.ts";
 export type { GradientClipping, Optimization, WeightAveraging } from "./optimization.ts";
+export type { WorkersReport } from "./parallel/run-workers.ts";
+export type { WorkerChange } from "./parallel/worker-group.ts";
+export type { WorkersOptions } from "./parallel/workers-option.ts";
 export type { ProgressTarget } from "./progress-line.ts";
 export type { BestCheckpoint, EpochReport, RunOutcome } from "./run-messages.ts";
 export {

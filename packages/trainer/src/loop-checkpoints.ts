@@ -24,7 +24,7 @@ export async function restoreLoop(
   writeWeights(tf, ready.model, parts);
   await writeOptimizer(tf, ready.optimizer, parts);
   loop.best = parts.filter(({ name }) => name.startsWith("best/"));
-  const rowsDone = (batch: number): number => Math.min(train.rows, batch * batchSize);
+  const rowsDone = (batch: number): number => Math.min(train.rows, batch * batchSize); // of checkpoints from before batches could shrink
   const { position, callbacks, callbackFailures } = decodePosition(state, rowsDone);
   loop.position = own ? position : { ...position, stop: undefined, kept: [] };
   loop.average?.restore(parts, position.averaged);

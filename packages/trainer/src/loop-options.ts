@@ -4,6 +4,7 @@ import type { KeptCheckpoint } from "./best-checkpoints.ts";
 import type { ReadyModel } from "./build-model.ts";
 import type { Checkpoint } from "./checkpoint-file.ts";
 import type { TrainingTask } from "./define-training.ts";
+import type { GradientSource } from "./gradient-step.ts";
 import type { StoppingRule } from "./early-stopping.ts";
 import type { Matrix } from "./minibatches.ts";
 import { type EvaluationRows, evaluationRows, type TrainingRows, trainingRows } from "./input/training-rows.ts";
@@ -33,6 +34,12 @@ export interface LoopOptions {
   readonly traceSpans?: number | undefined;
   /** Whether tensors lie where reading them takes long. */
   readonly onDevice?: boolean | undefined;
+  /** Most rows learned from at once, whatever the optimization says. Default: as it says. */
+  readonly pieceRows?: number | undefined;
+  /** Default: this process computes gradients alone. */
+  readonly gradients?: GradientSource | undefined;
+  /** The part of the batch size that an epoch's batches have, asked when it begins; learning rates have the same part of theirs. Default: 1. */
+  readonly batchShare?: (() => number) | undefined;
   /** What a checkpoint must have been made with to be gone on from. */
   readonly fingerprint: Readonly<Record<string, string>>;
   /** Checkpoints after so many steps, besides those after each epoch; undefined for none within epochs. */

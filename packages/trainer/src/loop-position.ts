@@ -12,6 +12,8 @@ export interface Position {
   epoch: number;
   /** Batches of the current epoch that are over. */
   batch: number;
+  /** Rows of the current epoch's batches, where they are not as many as the options say. */
+  batchRows: number | undefined;
   /** Whether the current epoch's beginning has been told. */
   begun: boolean;
   step: number;
@@ -39,6 +41,7 @@ export interface Position {
 export const initialPosition = (): Position => ({
   epoch: 0,
   batch: 0,
+  batchRows: undefined,
   begun: false,
   step: 0,
   lossSum: 0,

@@ -37,7 +37,10 @@ export class LoopState {
     const { tf, ready, optimization = {}, callbacks = [], rules = [] } = options;
     this.options = walkedOptions(options);
     this.clock = options.clock ?? systemClock;
-    this.rate = new RunLearningRate(ready.optimizer, optimization.learningRate, objectiveOf(options));
+    this.rate = new RunLearningRate(ready.optimizer, optimization.learningRate, {
+      objective: objectiveOf(options),
+      batchSize: options.batchSize,
+    });
     this.average =
       optimization.average === undefined ? undefined : new AveragedWeights(tf, ready.model, optimization.average);
     this.rules = rules.length === 0 ? undefined : new RunRules(rules, options);

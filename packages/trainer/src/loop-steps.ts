@@ -23,7 +23,7 @@ export class LoopSteps {
   #rowsDone = 0;
 
   constructor(loop: LoopState) {
-    const { tf, ready, seed, train, optimization: given = {} } = loop.options;
+    const { tf, ready, seed, train, optimization: given = {}, pieceRows, gradients: source } = loop.options;
     // A rule that ends the run where gradients are no numbers keeps the weights of the step before.
     const guards = loop.rules?.guardsSteps === true && given.notFinite !== "stop";
     const optimization: Optimization = guards ? { ...given, notFinite: "skip" } : given;
@@ -32,6 +32,8 @@ export class LoopSteps {
       optimization,
       seed,
       width: train.width,
+      pieceRows,
+      source,
       lap: (phase) => loop.profiler.lap(phase),
     });
   }
@@ -48,11 +50,14 @@ export class LoopSteps {
   /** @returns whether the epoch is over; else the run is to end within it. */
   async runEpoch(): Promise<boolean> {
     const loop = this.#loop;
-    const { train, batchSize, signal, stopAsked } = loop.options;
+    const { train, signal, stopAsked } = loop.options;
     const { position } = loop;
     loop.epoch = position.epoch + 1;
-    const batches = Math.ceil(train.rows / batchSize);
-    if (!position.begun) await loop.callbacks.call("onEpochStart");
+    if (!position.begun) {
+      position.batchRows = this.#batchRows();
+      await loop.callbacks.call("onEpochStart");
+    }
+    const batches = Math.ceil(train.rows / (position.batchRows ?? loop.options.batchSize));
     position.begun = true;
     let yieldedMs = loop.clock.monotonicMs();
     while (position.batch < batches) {
@@ -68,11 +73,18 @@ export class LoopSteps {
     return true;
   }
 
+  /** Of the epoch that begins. */
+  #batchRows(): number | undefined {
+    const { batchSize, batchShare } = this.#loop.options;
+    const share = batchShare?.() ?? 1;
+    return share === 1 ? undefined : Math.max(1, Math.round(batchSize * share));
+  }
+
   async #runBatch(atEnd: boolean): Promise<void> {
     const loop = this.#loop;
     const { position, callbacks, profiler } = loop;
-    const { train, batchSize, checkpointSteps, lossEverySteps, onStep, stopWhen = {} } = loop.options;
-    const { batch } = position;
+    const { train, checkpointSteps, lossEverySteps, onStep, stopWhen = {} } = loop.options;
+    const { batch, batchRows: batchSize = loop.options.batchSize } = position;
     const start = batch * batchSize;
     const end = Math.min(train.rows, start + batchSize);
     const rows = end - start;

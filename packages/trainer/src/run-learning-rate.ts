@@ -12,13 +12,19 @@ export class RunLearningRate {
   readonly #schedule: LearningRateSchedule | undefined;
   readonly #objective: string;
   readonly #base: number;
+  readonly #batchSize: number;
   #applied: number;
 
   /** Throws `TRAINER_INPUT_INVALID` where there is a schedule, and the optimizer has no learning rate. */
-  constructor(optimizer: Optimizer, schedule: LearningRateSchedule | undefined, objective: string) {
+  constructor(
+    optimizer: Optimizer,
+    schedule: LearningRateSchedule | undefined,
+    { objective, batchSize }: { readonly objective: string; readonly batchSize: number },
+  ) {
     this.#optimizer = optimizer;
     this.#schedule = schedule;
     this.#objective = objective;
+    this.#batchSize = batchSize;
     const base = learningRateOf(optimizer);
     if (base === undefined && schedule !== undefined)
       throw inputInvalid(
@@ -33,6 +39,11 @@ export class RunLearningRate {
   /** Of the step that is next at the position. */
   at(position: Position): number {
     if (position.learningRate !== undefined) return position.learningRate;
+    // Batches that have shrunk with their workers: the rate shrinks with them.
+    return this.#scheduled(position) * ((position.batchRows ?? this.#batchSize) / this.#batchSize);
+  }
+
+  #scheduled(position: Position): number {
     const schedule = this.#schedule;
     if (schedule === undefined) return this.#base;
     if (schedule.kind === "plateau") return position.plateau?.learningRate ?? this.#base;

@@ -8,6 +8,9 @@ import type { InputRequest } from "./input/input-plan.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
+import type { WorkersReport } from "./parallel/run-workers.ts";
+import type { WorkerChange } from "./parallel/worker-group.ts";
+import type { ResolvedWorkers } from "./parallel/workers-option.ts";
 import type { CallbackFailure } from "./training-callback.ts";
 
 /** What a run's process is given. */
@@ -55,6 +58,10 @@ export interface TrainingRequest {
   readonly trackedRunId: string | null;
   readonly featureService: { readonly name: string; readonly digest: Digest } | null;
   readonly createdTimeMs: number;
+  /** Absent or null for one worker, which learns from batches whole. */
+  readonly workers?: ResolvedWorkers | null | undefined;
+  /** Most rows learned from at once; absent or null for as many as the optimization says. */
+  readonly microBatch?: number | null | undefined;
   /** Present where the process is only to try. */
   readonly dryRun?: DryRunRequest | undefined;
 }
@@ -113,6 +120,7 @@ export type RunMessage =
     } & EpochReport)
   | ({ readonly kind: "rule" } & FiredRule)
   | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
+  | ({ readonly kind: "worker" } & WorkerChange)
   | { readonly kind: "error"; readonly error: ToldError };
 
 /** What the trainer answers to an epoch, where the run awaits it. */
@@ -157,6 +165,7 @@ export interface RunSummary {
   readonly weightsDigest: string;
   readonly checkpoint?: string | undefined;
   readonly profile?: RunProfile | undefined;
+  readonly workers?: WorkersReport | undefined;
   /** Of the training steps alone, of this attempt. */
   readonly rowsPerSecond: number;
 }

@@ -1,5 +1,6 @@
 import type { DatasetRef, RunId } from "@millwright/contracts";
 import { inputRequestOf } from "./input/input-plan.ts";
+import { resolveWorkers } from "./parallel/workers-option.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 import { defaultPlan, featureNamesOf, type StartOptions } from "./start-options.ts";
 
@@ -49,6 +50,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     trackedRunId: resolved.tracked?.id ?? null,
     featureService: service === undefined ? null : { name: service.name, digest: service.digest },
     createdTimeMs: resolved.nowMs,
+    workers: options.workers === undefined ? null : resolveWorkers(options.workers),
   };
 }
 

@@ -8,6 +8,8 @@ import type { LoopOptions } from "./loop-options.ts";
 import type { Optimization } from "./optimization.ts";
 import type { Prepared } from "./run-data.ts";
 import type { TrainingRequest } from "./run-messages.ts";
+import type { RunWorkers } from "./parallel/run-workers.ts";
+import { pieceRowsOf } from "./parallel/run-workers.ts";
 import type { TrainingCallback } from "./training-callback.ts";
 import { objectiveOf } from "./loop-metrics.ts";
 
@@ -26,7 +28,7 @@ export interface Session {
 }
 
 /** What a loop is told of a session, besides where it sends what. */
-export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "onEpoch"> {
+export function loopOptionsOf(session: Session, workers?: RunWorkers): Omit<LoopOptions, "onStep" | "onEpoch"> {
   const { request, task, tfjs, ready, prepared, context, callbacks, optimization } = session;
   const rules = rulesOf(session);
   const { stopping, stopWhen, checkpoints } = request;
@@ -53,6 +55,9 @@ export function loopOptionsOf(session: Session): Omit<LoopOptions, "onStep" | "o
     checkpointSteps: checkpoints?.everySteps ?? undefined,
     checkpointMs: checkpoints?.everyMs ?? undefined,
     keepBest: best === undefined ? undefined : { keep: best.keep, metric: best.metric ?? objective },
+    pieceRows: pieceRowsOf(session),
+    gradients: workers?.gradients,
+    batchShare: workers?.batchShare,
     lossEverySteps: tfjs.backend === "webgpu" || tfjs.device === "gpu" ? 20 : 1,
   };
 }
@@ -83,5 +88,6 @@ function fingerprintOf(session: Session): Readonly<Record<string, string>> {
     ...(callbacks.length === 0 ? {} : { callbacks: callbacks.map(({ name }) => name).join(", ") }),
     ...(rules.length === 0 ? {} : { rules: rules.join(", ") }),
     ...(Object.keys(optimization).length === 0 ? {} : { optimization: JSON.stringify(optimization) }),
+    ...(request.workers == null ? {} : { shards: `${request.workers.shards}, ${request.workers.reduction}` }),
   };
 }

@@ -17,6 +17,7 @@ import { type BuiltInRuleUse, checkRuleUses } from "./debugger/rule-use.ts";
 import type { Device } from "@millwright/tfjs";
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
+import { resolveWorkers, type WorkersOptions } from "./parallel/workers-option.ts";
 import type { ProgressTarget } from "./progress-line.ts";
 import type { InputOptions } from "./input/input-plan.ts";
 import { type BudgetOptions, checkBudget } from "./run-spending.ts";
@@ -122,7 +123,12 @@ export interface StartOptions extends CallOptions {
    * there is none left, the run ends with its package. Default: no limit.
    */
   readonly budget?: BudgetOptions | undefined;
-  /** CPUs and GPUs the launcher reserves. */
+  /**
+   * Workers on this machine that learn from each batch together: as many as the number says, or as the options do. Any number of them makes the same weights, to
+   * the bit. Default: none, and batches are learned from whole.
+   */
+  readonly workers?: number | WorkersOptions | undefined;
+  /** CPUs and GPUs the launcher reserves. Default: a CPU for each worker. */
   readonly resources?: JobResources | undefined;
   /** Environment of the run's process. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
@@ -171,6 +177,8 @@ export function checkOptions({
   input = {},
   name = "model",
   id = "id",
+  workers,
+  resources,
 }: StartOptions): void {
   const whole = (field: string, value: number): void => {
     if (!Number.isInteger(value) || value < 1) throw inputInvalid(field, value, "a whole number from 1");
@@ -196,6 +204,12 @@ export function checkOptions({
   whole("stopWhen.steps", stopWhen.steps ?? 1);
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
   finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));
+  if (workers !== undefined) {
+    const { count } = resolveWorkers(workers);
+    const { gpus = 0 } = resources ?? {};
+    if (gpus >= 1 && gpus < count)
+      throw inputInvalid("resources.gpus", gpus, `0, a share of one, or one for each of ${count} workers`);
+  }
   if (!Number.isInteger(seed)) throw inputInvalid("seed", seed, "a whole number");
   if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,119}$/.test(id)) {
     throw inputInvalid("id", id, "1 to 120 letters, digits, dots, dashes and underscores");

@@ -109,7 +109,7 @@ async function launchRun(
     retries: options.retries ?? 2,
     spot: options.spot,
     limits: options.limits,
-    resources: options.resources,
+    resources: { cpus: request.workers?.count, ...options.resources },
     environment: options.environment,
     causedBy: tracked?.eventId ?? options.trial?.eventId,
   });

@@ -12,6 +12,7 @@ import { checkpointOf, saveCheckpoint, saveSnapshot } from "./run-checkpoints.ts
 import { prepareData } from "./run-data.ts";
 import type { RunSummary, TrainingRequest } from "./run-messages.ts";
 import { progressSender, send, trainerLine } from "./run-senders.ts";
+import { divideGpus, openRunWorkers } from "./parallel/run-workers.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
 import { startProfiling } from "./run-profiling.ts";
 import { TrainingLoop } from "./training-loop.ts";
@@ -24,6 +25,7 @@ async function train(context: WorkerContext): Promise<JsonValue> {
     const params = await checkParams(definition, request.params);
     const task = definition.task ?? "binary";
     const { native, webgpu } = definition;
+    const gpus = divideGpus(request, definition);
     const tfjs = await openTfjs({ device: request.device, native, webgpu, signal: context.signal });
     opened = tfjs;
     await using prepared = await prepareData(request, task, context.signal);
@@ -37,7 +39,7 @@ async function train(context: WorkerContext): Promise<JsonValue> {
     const session = await build();
     const { dryRun: dry } = request;
     const done =
-      dry === undefined ? runSession(session, definition) : runDry(session, definition, { dry, rebuild: build });
+      dry === undefined ? runSession(session, definition, gpus) : runDry(session, definition, { dry, rebuild: build });
     return (await done) as unknown as JsonValue;
   } catch (thrown) {
     // Whatever is thrown once the device has failed comes of that.
@@ -48,10 +50,18 @@ async function train(context: WorkerContext): Promise<JsonValue> {
   }
 }
 
-async function runSession(session: Session, definition: TrainingDefinition): Promise<RunSummary> {
+async function runSession(
+  session: Session,
+  definition: TrainingDefinition,
+  gpus: readonly string[],
+): Promise<RunSummary> {
   const { request, context, tfjs, prepared, ready } = session;
+  await using workers = await openRunWorkers(session, definition, {
+    gpus,
+    onChange: (change) => send(context, { kind: "worker", ...change }),
+  });
   const loop = new TrainingLoop({
-    ...loopOptionsOf(session),
+    ...loopOptionsOf(session, workers),
     save: request.checkpoints === null ? undefined : saver(session),
     snapshot: snapshotTaker(session),
     onRule: (fired) => send(context, { kind: "rule", ...fired }),
@@ -79,7 +89,13 @@ async function runSession(session: Session, definition: TrainingDefinition): Pro
   try {
     const result = await loop.run();
     const profile = await profiling?.end(result.profiler);
-    return { ...(await finishRun(session, result, definition)), ...(profile === undefined ? {} : { profile }) };
+    const report = workers?.report();
+    const summary = await finishRun(session, result, definition);
+    return {
+      ...summary,
+      ...(profile === undefined ? {} : { profile }),
+      ...(report === undefined ? {} : { workers: report }),
+    };
   } finally {
     profiling?.stop();
   }

@@ -19,6 +19,7 @@ import { heardError, inputInvalid, runFailed, runStopped, type ToldError } from 
 import type { FiredRule } from "./debugger/rule-use.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
+import type { WorkersReport } from "./parallel/run-workers.ts";
 import type { ProgressLine } from "./progress-line.ts";
 import type { BestCheckpoint, EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
 import type { Spending } from "./run-spending.ts";
@@ -51,6 +52,8 @@ export interface TrainingResult {
   readonly firedRules?: readonly FiredRule[] | undefined;
   /** What the time of the last attempt went to; absent where it was not to be. */
   readonly profile?: RunProfile | undefined;
+  /** Where several learned together. */
+  readonly workers?: WorkersReport | undefined;
   /** Rows learned from a second, by the training steps alone. */
   readonly rowsPerSecond: number;
 }
@@ -61,7 +64,7 @@ export interface TrainingRun {
   /** The run's folder: `checkpoints/`, `model/`. */
   readonly directory: string;
   /**
-   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, `run.rule-fired`, and at the end `run.finished`, `run.failed` or `run.killed`, from the
+   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, `run.rule-fired`, `run.worker-changed`, and at the end `run.finished`, `run.failed` or `run.killed`, from the
    * beginning of the run, in their order. Of `run.progress` at least the last 1,000 are kept: who asks late, or reads slowly, misses older ones.
    */
   events(options?: CallOptions): AsyncIterable<MillwrightEvent>;
@@ -253,6 +256,8 @@ class FollowedRun implements TrainingRun {
         return this.#tell("run.checkpointed", data);
       case "rule":
         return this.#takeRule(message);
+      case "worker":
+        return this.#tell("run.worker-changed", data);
       case "error":
         this.#error = message.error;
         return;
