@@ -1,7 +1,14 @@
-import { createIdSource, createManualClock, createRandom, type JobSpec } from "../../packages/contracts/dist/index.js";
+import {
+  createIdSource,
+  createManualClock,
+  createRandom,
+  type JobHandle,
+  type JobSpec,
+} from "../../packages/contracts/dist/index.js";
 import * as jobs from "../../packages/jobs/dist/index.js";
 import { failureOf, openWorkerChannel, runWorker } from "../../packages/jobs/dist/worker.js";
 import * as storage from "../../packages/storage/dist/index.js";
+import { openRemoteTable } from "./jobs-remote.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -163,9 +170,11 @@ const training = (directory: string) => ({
 export async function openTable(folder: string): Promise<FailureTable> {
   const options = { directory: `${folder}/jobs`, maxCpus: 8, gpus: ["0"], retryDelayMs: 1, maxEventBytes: 1_000_000 };
   const open = await jobs.openJobs(options);
+  const remote = await openRemoteTable(folder);
   let count = 0;
   return {
     subjects: {
+      ...remote.subjects,
       ...frames,
       discoverGpus: well(jobs.discoverGpus, () => [{ nvidiaSmi: ["/nowhere/nvidia-smi"], timeoutMs: 5_000, signal }]),
       ...costs,
@@ -229,9 +238,14 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     elsewhere: {
       JOBS_INTERRUPTED: "packages/jobs/test/interruption.test.ts",
+      JOBS_CLUSTER_REFUSED: "packages/jobs/test/remote-http.test.ts",
+      JOBS_CLUSTER_UNREACHABLE: "packages/jobs/test/remote-http.test.ts",
       JOBS_RECORD_CORRUPT: "packages/jobs/test/crash.test.ts",
       JOBS_WRITE_FAILED: "packages/jobs/test/full-disk.test.ts",
     },
-    [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await remote[Symbol.asyncDispose]();
+      await open[Symbol.asyncDispose]();
+    },
   };
 }

@@ -1,6 +1,8 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type JobsErrorCode =
+  | "JOBS_CLUSTER_REFUSED"
+  | "JOBS_CLUSTER_UNREACHABLE"
   | "JOBS_DIRECTORY_IN_USE"
   | "JOBS_EVENTS_ALREADY_WRITTEN"
   | "JOBS_GPU_UNKNOWN"
@@ -19,6 +21,24 @@ export type JobsErrorCode =
 export class JobsError extends MillwrightError<JobsErrorCode> {
   override readonly name = "JobsError";
 }
+
+export const clusterRefused = (cluster: string, status: number | string, text: string): JobsError =>
+  new JobsError(
+    "JOBS_CLUSTER_REFUSED",
+    `${cluster} refuses (${status}): ${text === "" ? "it does not say why" : text}`,
+    {
+      category: /quota/i.test(text) ? "quota" : "user",
+      remedy: "Read what the cluster says: give the launcher the rights, the names and the limits that it asks for.",
+    },
+  );
+
+export const clusterUnreachable = (cluster: string, problem: string, cause?: unknown): JobsError =>
+  new JobsError("JOBS_CLUSTER_UNREACHABLE", `${cluster} does not answer: ${problem}.`, {
+    category: "transient",
+    remedy: "Look whether it runs and whether its address is right; jobs that were submitted go on without us.",
+    retryable: true,
+    cause,
+  });
 
 export const directoryInUse = (directory: string, pid: number): JobsError =>
   new JobsError("JOBS_DIRECTORY_IN_USE", `The process ${pid} already runs the jobs of "${directory}".`, {

@@ -4,8 +4,8 @@ import { lineOf, LogFile } from "./log-file.ts";
 
 /** The events of one job: a bounded part in memory for walkers, and a bounded part of logs and messages on disk. */
 export interface EventJournal {
-  /** Takes a log line or message. */
-  push(event: JobEvent): void;
+  /** Takes a log line or message. @param at Where in a job's output it was read. */
+  push(event: JobEvent, at?: string): void;
   /** Makes a state durable through `persist`, then shows it; events pushed meanwhile come after it. */
   pushState(event: JobEvent, persist: (sequence: number) => Promise<void>): Promise<void>;
   /** Resolves when there is room for more: whoever pushes much waits for it. */
@@ -37,7 +37,7 @@ class JobEventJournal implements EventJournal {
   readonly #log: LogFile;
   readonly #wakers: (() => void)[] = [];
   /** Events that came while a state was being made durable. */
-  #held: JobEvent[] | undefined;
+  #held: (readonly [JobEvent, string | undefined])[] | undefined;
   #next = 0;
   #ended = false;
 
@@ -47,23 +47,23 @@ class JobEventJournal implements EventJournal {
     for (const { sequence, event } of earlier) this.#show(sequence, event);
   }
 
-  push(event: JobEvent): void {
-    if (this.#held !== undefined) this.#held.push(event);
+  push(event: JobEvent, at?: string): void {
+    if (this.#held !== undefined) this.#held.push([event, at]);
     else {
-      this.#keep(event);
+      this.#keep(event, at);
       this.#wake();
     }
   }
 
   async pushState(event: JobEvent, persist: (sequence: number) => Promise<void>): Promise<void> {
-    const waiting: JobEvent[] = [];
+    const waiting: (readonly [JobEvent, string | undefined])[] = [];
     this.#held = waiting;
     try {
       await persist(this.#next);
       this.#show(this.#next, event);
     } finally {
       this.#held = undefined;
-      for (const later of waiting) this.#keep(later);
+      for (const [later, at] of waiting) this.#keep(later, at);
       this.#wake();
     }
   }
@@ -105,8 +105,8 @@ class JobEventJournal implements EventJournal {
     this.#next = sequence + 1;
   }
 
-  #keep(event: JobEvent): void {
-    this.#log.write(lineOf({ sequence: this.#next, event }));
+  #keep(event: JobEvent, at: string | undefined): void {
+    this.#log.write(lineOf({ sequence: this.#next, event, at }));
     this.#show(this.#next, event);
   }
 

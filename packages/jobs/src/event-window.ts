@@ -4,6 +4,8 @@ import type { JobEvent } from "@millwright/contracts";
 export interface NumberedEvent {
   readonly sequence: number;
   readonly event: JobEvent;
+  /** Where in the output of a job that runs elsewhere it was read: after it, reading goes on. */
+  readonly at?: string | undefined;
 }
 
 const costOf = (event: JobEvent): number => {

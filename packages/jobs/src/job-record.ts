@@ -24,7 +24,18 @@ export type RecordLine =
       /** How the job ended, in the line of its last state. */
       readonly result?: JobResult | undefined;
     }
-  | ({ readonly formatVersion: 1; readonly kind: "process" } & ProcessIdentity);
+  | ({ readonly formatVersion: 1; readonly kind: "process" } & ProcessIdentity)
+  | ({ readonly formatVersion: 1; readonly kind: "remote" } & RemoteAttempt);
+
+/** An attempt that is, or is about to be, in a cluster. */
+export interface RemoteAttempt {
+  /** From 1. */
+  readonly attempt: number;
+  /** What its output carries before our own lines. */
+  readonly mark: string;
+  /** What the cluster calls it; absent until its answer is here. */
+  readonly reference?: string | undefined;
+}
 
 export type StateLine = Extract<RecordLine, { kind: "state" }>;
 
@@ -37,6 +48,8 @@ export interface JobRecord {
   readonly states: readonly StateLine[];
   /** Process of the last attempt, if it came so far. */
   readonly process: ProcessIdentity | undefined;
+  /** The last attempt that was, or was about to be, submitted to a cluster. */
+  readonly remote: RemoteAttempt | undefined;
   append(line: RecordLine): Promise<void>;
   close(): Promise<void>;
 }
@@ -172,8 +185,8 @@ const firstTimeOf = (lines: readonly RecordLine[]): number =>
 
 function parseLine(path: string, text: string): RecordLine {
   const value = parseVersioned(path, text);
-  if (!("kind" in value) || (value.kind !== "state" && value.kind !== "process")) {
-    throw recordCorrupt(path, "a line is neither a state nor a process");
+  if (!("kind" in value) || !["state", "process", "remote"].includes(String(value.kind))) {
+    throw recordCorrupt(path, "a line is neither a state nor a process nor an attempt in a cluster");
   }
   return value as RecordLine;
 }
@@ -186,8 +199,10 @@ function recordOf(
 ): JobRecord {
   const states: StateLine[] = [];
   let process: ProcessIdentity | undefined;
+  let remote: RemoteAttempt | undefined;
   const take = (line: RecordLine): void => {
-    if (line.kind === "process") process = { pid: line.pid, startTicks: line.startTicks };
+    if (line.kind === "remote") remote = line;
+    else if (line.kind === "process") process = { pid: line.pid, startTicks: line.startTicks };
     else {
       if (line.state === "starting") process = undefined;
       states.push(line);
@@ -213,6 +228,9 @@ function recordOf(
     states,
     get process() {
       return process;
+    },
+    get remote() {
+      return remote;
     },
     append(line) {
       const done = writing.then(() => write(line));

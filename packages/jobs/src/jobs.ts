@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -25,7 +24,7 @@ import { lockDirectory } from "./directory-lock.ts";
 import { eventsAlreadyWritten, writeFailure } from "./errors.ts";
 import { openEventJournal } from "./event-journal.ts";
 import type { NumberedEvent } from "./event-window.ts";
-import { readLogEvents } from "./log-file.ts";
+import { earlierEvents, folderOf } from "./job-folder.ts";
 import { createJobRecord, type JobRecord, openJobRecord, readJobRecord } from "./job-record.ts";
 import type { LogLine, LogOptions } from "./job-logs.ts";
 import { checkOwnDevices, checkSpec } from "./job-spec.ts";
@@ -91,12 +90,6 @@ export interface Jobs extends JobLauncher, AsyncDisposable {
   /** Interrupts the jobs that run, so that they can go on under the next launcher, and gives the directory back. */
   [Symbol.asyncDispose](): Promise<void>;
 }
-
-/** A name that every file system takes: what is readable of the id, and a digest that tells ids apart. */
-const folderOf = (id: string): string => {
-  const digest = createHash("sha256").update(id).digest("hex").slice(0, 16);
-  return `${id.replaceAll(/[^a-zA-Z0-9_-]+/g, "_").slice(0, 60)}-${digest}`;
-};
 
 class LocalJobs implements Jobs {
   readonly #options: JobsOptions;
@@ -231,16 +224,7 @@ class LocalJobs implements Jobs {
   async #read(id: string): Promise<SupervisedJob | undefined> {
     const record = await openJobRecord(join(this.#options.directory, folderOf(id)));
     if (record === undefined) return undefined;
-    const states = record.states.map(({ sequence, state, timeMs, reason, failure }): NumberedEvent => {
-      const why = reason === undefined ? {} : { reason };
-      const cause = failure === undefined ? {} : { cause: failure.cause };
-      return { sequence, event: { kind: "state", state, timeMs, ...why, ...cause } };
-    });
-    const earlier = [...states, ...(await readLogEvents(record.directory))];
-    const journal = this.#journalOf(
-      record,
-      earlier.toSorted((a, b) => a.sequence - b.sequence),
-    );
+    const journal = this.#journalOf(record, await earlierEvents(record));
     const job = new SupervisedJob(record, journal, this.#supervisor);
     if (job.canGoOn) return this.#goOn(job);
     await job.rest();

@@ -31,6 +31,7 @@ export class LogFile {
   }
 
   async #drain(): Promise<void> {
+    await Promise.resolve(); // what is written in one go comes to the disk in one go
     try {
       while (this.#waiting.length > 0) {
         const text = this.#waiting.join("");
@@ -73,15 +74,15 @@ export class LogFile {
 }
 
 /** An event as a line; a metric that JSON has no number for stands as a text. */
-export function lineOf({ sequence, event }: NumberedEvent): string {
+export function lineOf({ sequence, event, at }: NumberedEvent): string {
   const told = event.kind === "metric" ? { ...event, value: toJsonNumber(event.value) } : event;
-  return `${JSON.stringify({ sequence, event: told })}\n`;
+  return `${JSON.stringify({ sequence, event: told, at })}\n`;
 }
 
 function eventOf(line: string): NumberedEvent {
   const numbered = JSON.parse(line) as NumberedEvent;
-  const { sequence, event } = numbered;
-  return event.kind === "metric" ? { sequence, event: { ...event, value: Number(event.value) } } : numbered;
+  const { event } = numbered;
+  return event.kind === "metric" ? { ...numbered, event: { ...event, value: Number(event.value) } } : numbered;
 }
 
 /** The log lines and messages on disk, ordered; a line that a crash cut short is left out. */

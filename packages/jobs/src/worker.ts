@@ -1,20 +1,15 @@
-import { Socket } from "node:net";
 import { hasCode, isMillwrightError, type JsonValue, type PreviousAttempt } from "@millwright/contracts";
 import type { LentGpu } from "./devices/grant.ts";
 import { interrupted, notAWorker, protocolInvalid } from "./errors.ts";
-import { createLineSplitter } from "./line-splitter.ts";
 import { toJsonNumber } from "./metric-series.ts";
 import {
-  channelDescriptor,
-  encodeFrame,
-  maxFrameLength,
-  parseSupervisorFrame,
   protocolVersion,
   type SupervisorFrame,
   type WorkerFailure,
   type WorkerFrame,
   type WorkerPhase,
 } from "./protocol.ts";
+import { openLink, type WorkerLink } from "./worker-link.ts";
 
 /** What a job's module is given. */
 export interface WorkerContext {
@@ -99,17 +94,13 @@ export function failureOf(error: unknown): WorkerFailure {
 }
 
 async function handshake(): Promise<WorkerChannel> {
-  // In any other process the descriptor is somebody else's, or nobody's.
-  if (process.env["MILLWRIGHT_JOB_MARK"] === undefined) throw notAWorker();
-  const socket = new Socket({ fd: channelDescriptor, readable: true, writable: true });
-  const post = (frame: WorkerFrame): void => {
-    if (socket.writable) socket.write(encodeFrame(frame));
-  };
-  const listening = listen(socket);
-  post({ type: "hello", protocol: protocolVersion, pid: process.pid, node: process.version });
+  const link = openLink();
+  const listening = listen(link);
+  link.post({ type: "hello", protocol: protocolVersion, pid: process.pid, node: process.version });
   const start = await listening.started;
   if (start.protocol !== protocolVersion) throw protocolInvalid(`the supervisor speaks version ${start.protocol}`);
   listening.graceMs = start.graceMs;
+  const post = (frame: WorkerFrame): void => link.post(frame);
   heedSignals(start.noticeSignals ?? ["SIGTERM"], listening, (reason) => post({ type: "notice", reason }));
   const beat = (): void => post({ type: "heartbeat", rssBytes: process.memoryUsage.rss() });
   const timer = setInterval(beat, start.heartbeatMs);
@@ -118,9 +109,7 @@ async function handshake(): Promise<WorkerChannel> {
     if (listening.over) return;
     listening.over = true;
     clearInterval(timer);
-    const exit = (): void => leave(exitCodes[frame.type] ?? 1);
-    if (socket.writable) socket.end(encodeFrame(frame), exit);
-    else exit();
+    link.end(frame, () => leave(exitCodes[frame.type] ?? 1));
   };
   const fail = (error: unknown): void => {
     const { reason } = listening.signal;
@@ -216,7 +205,7 @@ interface Listening {
   over: boolean;
 }
 
-function listen(socket: Socket): Listening {
+function listen(link: WorkerLink): Listening {
   const controller = new AbortController();
   const waiting: JsonValue[] = [];
   const listeners: ((body: JsonValue) => void)[] = [];
@@ -245,7 +234,6 @@ function listen(socket: Socket): Listening {
     else if (listeners.length === 0) waiting.push(frame.body);
     else for (const listener of listeners) listener(frame.body);
   };
-  const splitter = createLineSplitter(maxFrameLength, (line) => take(parseSupervisorFrame(line)));
   // A supervisor that is gone cannot stop this process any more: it stops itself, and is killed by its own hand when it does not.
   const orphaned = (): void => {
     if (listening.over || alone) return;
@@ -253,8 +241,6 @@ function listen(socket: Socket): Listening {
     listening.interrupt("The supervisor of this job is gone.");
     setTimeout(() => process.kill(process.pid, "SIGKILL"), listening.graceMs).unref();
   };
-  socket.on("data", (chunk: Buffer) => splitter.push(chunk));
-  socket.on("end", orphaned);
-  socket.on("error", orphaned);
+  link.listen({ frame: take, gone: orphaned });
   return listening;
 }

@@ -1,0 +1,96 @@
+import {
+  createIdSource,
+  createManualClock,
+  createRandom,
+  type JobHandle,
+  type JobSpec,
+} from "../../packages/contracts/dist/index.js";
+import { openRayJobs, type RemoteJobs } from "../../packages/jobs/dist/drivers/ray.js";
+import { methods, type Subjects, well } from "./subjects.ts";
+
+interface RemoteTable {
+  readonly open: RemoteJobs;
+  readonly subjects: Subjects;
+}
+
+const signal = new AbortController().signal;
+const ids = createIdSource(createManualClock(0), createRandom(2));
+const spec = (id: string): JobSpec => ({ id, run: { command: ["true"] }, limits: { wallTimeMs: 5_000 }, retries: 0 });
+
+/** A cluster that refuses whatever it is asked, so that each job is over at once. */
+const refusing = {
+  url: "http://127.0.0.1:9",
+  pollMs: 5,
+  retryDelayMs: 1,
+  requestTimeoutMs: 1_000,
+  transport: async () => ({ status: 403, body: (async function* () {})() }),
+} as const;
+
+async function rayTable(folder: string): Promise<RemoteTable> {
+  const directory = `${folder}/ray`;
+  const open = await openRayJobs({ ...refusing, directory, directoryOnCluster: directory });
+  const job = await open.launch(spec("refused"));
+  await job.result();
+  let count = 0;
+  const options = () => ({
+    ...refusing,
+    directory: `${directory}-${(count += 1)}`,
+    runtimeEnv: {},
+    node: "node",
+    signal,
+  });
+  return {
+    open,
+    subjects: {
+      openRayJobs: {
+        ...well(openRayJobs, () => [options()], {
+          JOBS_DIRECTORY_IN_USE: () => openRayJobs({ ...refusing, directory }),
+          TypeError: () => openRayJobs({ directory, url: "no url" }),
+          RangeError: () => openRayJobs({ ...options(), pollMs: 0 }),
+        }),
+        rounds: 20,
+      },
+      ...remoteMethods("openRayJobs()", open, job),
+    },
+  };
+}
+
+/** What every launcher of a cluster has. */
+function remoteMethods(name: string, open: RemoteJobs, job: JobHandle): Subjects {
+  const unknown = (call: () => unknown) => ({ PORT_JOB_UNKNOWN: call });
+  return {
+    ...methods(name, () => open, {
+      launch: [
+        () => [spec(ids.next()), { signal }],
+        {
+          JOBS_SPEC_INVALID: () => open.launch({ ...spec(""), id: "" }),
+          JOBS_MODULE_UNUSABLE: () => open.launch({ id: "module", run: { module: "./no-url.js" } }),
+        },
+        12,
+      ],
+      attach: [() => ["refused", { signal }], unknown(() => open.attach("none"))],
+      history: [() => ["refused", { signal }], unknown(() => open.history("none"))],
+      logs: [
+        () => ["refused", { tail: 1, follow: true, signal }],
+        unknown(() => open.logs("none")[Symbol.asyncIterator]().next()),
+      ],
+    }),
+    ...methods(`${name}.launch()`, () => job, {
+      events: [() => [{ signal }]],
+      send: [() => [{ a: 1 }]],
+      stop: [() => ["enough", { signal }]],
+      result: [() => [{ signal }]],
+    }),
+  };
+}
+
+/** What the launchers of clusters are called with. */
+export async function openRemoteTable(folder: string): Promise<{ readonly subjects: Subjects } & AsyncDisposable> {
+  const tables = [await rayTable(folder)];
+  return {
+    subjects: Object.assign({}, ...tables.map(({ subjects }) => subjects)) as Subjects,
+    async [Symbol.asyncDispose]() {
+      for (const { open } of tables) await open[Symbol.asyncDispose]();
+    },
+  };
+}
