@@ -62,6 +62,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     elsewhere: {
       TFJS_DEVICE_FAILED: "packages/tfjs/test/webgpu.integration.test.ts",
       TFJS_DEVICE_LOST: "packages/tfjs/test/webgpu.integration.test.ts",
+      TFJS_PROVISION_FAILED: "packages/tfjs/test/command.test.ts",
       TFJS_READ_REFUSED: "packages/tfjs/test/webgpu.integration.test.ts",
       TFJS_KERNEL_REFUSED: "packages/tfjs/test/kernels.test.ts",
       TFJS_SELF_TEST_FAILED: "packages/tfjs/test/self-test.test.ts",

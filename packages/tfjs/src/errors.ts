@@ -7,6 +7,7 @@ export type TfjsErrorCode =
   | "TFJS_DEVICE_UNAVAILABLE"
   | "TFJS_SELF_TEST_FAILED"
   | "TFJS_KERNEL_REFUSED"
+  | "TFJS_PROVISION_FAILED"
   | "TFJS_READ_REFUSED"
   | "TFJS_DIRECTORY_OCCUPIED"
   | "TFJS_INPUT_MISMATCH"
@@ -68,6 +69,12 @@ export function deviceFailed(kind: string, message: string): TfjsError {
     remedy: "Keep each tensor below the device's limits (a smaller batch or layer), or use another device.",
   });
 }
+
+export const provisionFailed = (problem: string, remedy: string): TfjsError =>
+  new TfjsError("TFJS_PROVISION_FAILED", `The native addon could not be built: ${problem}.`, {
+    category: "user",
+    remedy,
+  });
 
 export const readRefused = (): TfjsError =>
   new TfjsError("TFJS_READ_REFUSED", "WebGPU cannot read a tensor at once.", {

@@ -51,9 +51,9 @@ const install = "npm install --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0";
 export const remedies: Readonly<Record<ProbeReason, string>> = {
   "native-not-given": 'Pass the native package in: openTfjs({ native: () => import("@tensorflow/tfjs-node-gpu") }).',
   "webgpu-not-given": 'Pass the package webgpu in: openTfjs({ webgpu: () => import("webgpu") }).',
-  "package-missing": `Install the native package (${install}) and build its addon, as docs/tfjs.md shows.`,
+  "package-missing": `Install the native package (${install}) and build its addon (npx millwright-tfjs provision).`,
   "addon-missing":
-    "The native package was installed without its install script: build its addon against a TensorFlow library, as docs/tfjs.md shows.",
+    "The native package was installed without its install script: build its addon against a TensorFlow library (npx millwright-tfjs provision).",
   "library-missing":
     "Put libtensorflow_cc.so.2 and libtensorflow_framework.so.2 into the native package's deps/lib, or on LD_LIBRARY_PATH.",
   "node-incompatible":

@@ -1,23 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { openTfjs, type TensorFlow } from "../src/index.ts";
+import { type Found, gradientChecks } from "./gradient-checks.ts";
 
-/** What `fixtures/gradient-checks.mjs` exports. */
-interface GradientChecks {
-  readonly functions: Readonly<Record<string, unknown>>;
-  readonly layers: Readonly<Record<string, unknown>>;
-  checkFunction(tf: TensorFlow, f: unknown): Promise<Found>;
-  checkLayers(tf: TensorFlow, parts: unknown): Promise<Found>;
-}
-
-interface Found {
-  /** The largest difference from finite differences, in parts of the largest component. */
-  readonly worst: number;
-  /** Whether the gradient is zero everywhere, which none of these is. */
-  readonly zero: boolean;
-}
-
-const fixture = new URL("./fixtures/gradient-checks.mjs", import.meta.url).href;
-const { functions, layers, checkFunction, checkLayers } = (await import(fixture)) as GradientChecks;
+const { functions, layers, checkFunction, checkLayers } = gradientChecks;
 
 describe.each(["wasm", "js"] as const)("on %s", (device) => {
   let tf: TensorFlow;

@@ -5,15 +5,14 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadLayersModel, openTfjs, saveLayersModel, selfTest, type Tfjs } from "../src/index.ts";
+import { type Found, gradientChecks } from "./gradient-checks.ts";
 
-/**
- * A folder with a node_modules in which a native package is installed and its addon built, as docs/tfjs.md shows. Where the variable is not set
- * these tests are skipped, in continuous integration too: no machine there is provisioned with a TensorFlow library.
- */
+/** A folder with a node_modules in which a native package is installed and its addon built. */
 const folder = process.env["MILLWRIGHT_TFJS_NODE_FOLDER"];
 const missing =
-  "no native TensorFlow.js: install @tensorflow/tfjs-node or @tensorflow/tfjs-node-gpu as docs/tfjs.md shows, and name that folder in " +
-  "MILLWRIGHT_TFJS_NODE_FOLDER (skipped with CI=true too: continuous integration has no TensorFlow library)";
+  "no native TensorFlow.js: npm install --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0, build its addon with millwright-tfjs provision, and name that " +
+  "folder in MILLWRIGHT_TFJS_NODE_FOLDER";
+const skipped = folder === undefined && process.env["CI"] !== "true";
 const names = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
 
 function native(): Promise<unknown> {
@@ -32,17 +31,17 @@ describe("the native package named by MILLWRIGHT_TFJS_NODE_FOLDER", () => {
   let root: string;
   let tfjs: Tfjs;
   beforeAll(async () => {
-    if (folder === undefined) return;
+    if (skipped) return;
     // TensorFlow writes what it finds on the machine to the standard error.
     process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
     root = await mkdtemp(join(tmpdir(), "millwright-native-"));
     tfjs = await openTfjs({ native });
   });
   afterAll(async () => {
-    if (folder !== undefined) await rm(root, { recursive: true, force: true });
+    if (!skipped) await rm(root, { recursive: true, force: true });
   });
   beforeEach(({ skip }) => {
-    if (folder === undefined) skip(missing);
+    skip(skipped, missing);
   });
 
   test("auto takes it, and says which device and library", () => {
@@ -73,6 +72,21 @@ describe("the native package named by MILLWRIGHT_TFJS_NODE_FOLDER", () => {
     await selfTest(tfjs.tf);
     await selfTest(tfjs.tf);
     expect(tfjs.tf.memory().numTensors).toBe(before);
+  });
+
+  test("every gradient is that of finite differences, or refused by name", { timeout: 600_000 }, async () => {
+    const { tf } = tfjs;
+    const { functions, layers, checkFunction, checkLayers } = gradientChecks;
+    const wrong: Record<string, Found | string> = {};
+    const check = async (name: string, work: () => Promise<Found>): Promise<void> => {
+      const before = tf.memory().numTensors;
+      const found = await work().catch((error: unknown) => (error as { code?: string }).code ?? String(error));
+      const left = tf.memory().numTensors - before;
+      if (typeof found === "string" || !(found.worst < 0.01) || found.zero || left > 0) wrong[name] = found;
+    };
+    for (const [name, f] of Object.entries(functions)) await check(name, () => checkFunction(tf, f));
+    for (const [name, parts] of Object.entries(layers)) await check(`layers: ${name}`, () => checkLayers(tf, parts));
+    expect(wrong).toEqual({ "resizeNearestNeighbor, half-pixel centres": "TFJS_KERNEL_REFUSED" });
   });
 
   test("it trains a convolution, and its files are read back", async () => {
