@@ -114,7 +114,9 @@ const everything = (count) => ({
   keepBest: { metric: "trainLoss", keep: 2 },
   checkpointSteps: Math.ceil(count / 2),
   save: async (step, checkpoint, kept) => (await saveCheckpoint(join(folder, "run"), step, checkpoint, kept)).folder,
-  callbacks: [{ name: "watcher", state: { last: 0 }, onBatchStart: () => {}, onBatchEnd: () => {}, onEpochEnd: () => {} }],
+  callbacks: [
+    { name: "watcher", state: { last: 0 }, onBatchStart: () => {}, onBatchEnd: () => {}, onEpochEnd: () => {} },
+  ],
 });
 
 const clock = () => ({ cpu: process.cpuUsage(), wall: performance.now() });
@@ -136,7 +138,10 @@ const contenders = { bare, fit, ours: ours(() => ({})), "ours, everything on": o
 if (python !== undefined && task.layers !== undefined) {
   writeFileSync(join(folder, "task.json"), JSON.stringify({ layers: task.layers }));
   const shapes = freshModel().weights.map(({ shape }) => shape);
-  writeFileSync(join(folder, "weights.bin"), Buffer.concat(makeWeights(shapes, 2).map((each) => Buffer.from(each.buffer))));
+  writeFileSync(
+    join(folder, "weights.bin"),
+    Buffer.concat(makeWeights(shapes, 2).map((each) => Buffer.from(each.buffer))),
+  );
   writeFileSync(join(folder, "features.bin"), Buffer.from(data.features.buffer));
   writeFileSync(join(folder, "labels.bin"), Buffer.from(data.labels.buffer));
   const can = (module) => spawnSync(python, ["-c", `import ${module}`]).status === 0;
@@ -176,7 +181,9 @@ try {
       lossesApart: apart[who],
     };
   });
-  console.log(JSON.stringify({ task: name, batch, steps, rounds, device: tf.getBackend(), node: process.version, rows }, null, 1));
+  console.log(
+    JSON.stringify({ task: name, batch, steps, rounds, device: tf.getBackend(), node: process.version, rows }, null, 1),
+  );
 } finally {
   rmSync(folder, { recursive: true });
 }

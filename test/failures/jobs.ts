@@ -1,10 +1,5 @@
-import {
-  createIdSource,
-  createManualClock,
-  createRandom,
-  type JobHandle,
-  type JobSpec,
-} from "../../packages/contracts/dist/index.js";
+import { writeFile } from "node:fs/promises";
+import { createIdSource, createManualClock, createRandom, type JobSpec } from "../../packages/contracts/dist/index.js";
 import * as jobs from "../../packages/jobs/dist/index.js";
 import { failureOf, openWorkerChannel, runWorker } from "../../packages/jobs/dist/worker.js";
 import * as storage from "../../packages/storage/dist/index.js";
@@ -230,6 +225,11 @@ export async function openTable(folder: string): Promise<FailureTable> {
               ...training(`${folder}/no-data`),
               channels: { train: { path: `${folder}/no-rows.csv` } },
             }),
+          JOBS_MANIFEST_INVALID: async () => {
+            await writeFile(`${folder}/manifest.json`, "{}");
+            const train = { path: `${folder}/manifest.json`, dataType: "ManifestFile" } as const;
+            await jobs.runTraining(open, { ...training(`${folder}/no-manifest`), channels: { train } });
+          },
           JOBS_LINK_TAKEN: () => jobs.runTraining(open, { ...training(`${folder}/linked`), linkedAs: folder }),
         }),
         rounds: 20,
@@ -240,6 +240,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
       JOBS_INTERRUPTED: "packages/jobs/test/interruption.test.ts",
       JOBS_CLUSTER_REFUSED: "packages/jobs/test/remote-http.test.ts",
       JOBS_CLUSTER_UNREACHABLE: "packages/jobs/test/remote-http.test.ts",
+      JOBS_CHANNEL_BROKEN: "packages/jobs/test/input-modes.test.ts",
+      JOBS_INPUT_MODE_UNSUPPORTED: "packages/jobs/test/input-modes.test.ts",
       JOBS_RECORD_CORRUPT: "packages/jobs/test/crash.test.ts",
       JOBS_WRITE_FAILED: "packages/jobs/test/full-disk.test.ts",
     },

@@ -4,12 +4,15 @@ export type JobsErrorCode =
   | "JOBS_CLUSTER_REFUSED"
   | "JOBS_CLUSTER_UNREACHABLE"
   | "JOBS_DIRECTORY_IN_USE"
+  | "JOBS_CHANNEL_BROKEN"
   | "JOBS_EVENTS_ALREADY_WRITTEN"
   | "JOBS_GPU_UNKNOWN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
   | "JOBS_DIRECTORY_TAKEN"
   | "JOBS_INPUT_MISSING"
+  | "JOBS_INPUT_MODE_UNSUPPORTED"
+  | "JOBS_MANIFEST_INVALID"
   | "JOBS_INTERRUPTED"
   | "JOBS_LINK_TAKEN"
   | "JOBS_PROTOCOL_INVALID"
@@ -91,6 +94,28 @@ export const interrupted = (reason: string): JobsError =>
     remedy: "Save what the next attempt goes on from, and end with this error.",
     retryable: true,
   });
+
+export const inputModeUnsupported = (mode: string, problem: string, cause?: unknown): JobsError =>
+  new JobsError("JOBS_INPUT_MODE_UNSUPPORTED", `A channel cannot be a ${mode} here: ${problem}.`, {
+    category: "user",
+    remedy: "Let the channel be a File.",
+    cause,
+  });
+
+export const manifestInvalid = (path: string, problem: string, remedy = "Mend the manifest."): JobsError =>
+  new JobsError("JOBS_MANIFEST_INVALID", `The manifest "${path}" cannot be used: ${problem}.`, {
+    category: "data",
+    remedy,
+  });
+
+export const channelBroken = (source: string, problem: string, cause?: unknown): JobsError =>
+  cause instanceof JobsError
+    ? cause
+    : new JobsError("JOBS_CHANNEL_BROKEN", `"${source}" could not be sent to the job: ${problem}.`, {
+        category: "data",
+        remedy: "Leave the files of a channel alone while the job runs, then run it under a new id.",
+        cause,
+      });
 
 export const linkTaken = (path: string, target: string): JobsError =>
   new JobsError("JOBS_LINK_TAKEN", `"${path}" is there already, and is no link to "${target}".`, {

@@ -34,7 +34,7 @@ export {
   type ProcessingSpec,
   runProcessing,
 } from "./processing.ts";
-export type { JobFile, JobFiles, JobInput } from "./job-files.ts";
+export type { JobFile, JobFiles, JobInput, LinkedFile } from "./job-files.ts";
 export {
   encodeFrame,
   parseSupervisorFrame,
@@ -50,4 +50,5 @@ export { jobTimes, type JobTimes, type JobTimesOptions } from "./supervision/job
 export { type JobTelemetrySeries, readTelemetry, type TelemetryState } from "./telemetry-series.ts";
 export type { CheckpointSyncOptions, CheckpointSyncReport } from "./supervision/checkpoint-sync.ts";
 export { runTraining, type TrainingOptions, type TrainingResult } from "./training.ts";
-export type { TrainingChannel, TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";
+export type { TrainingChannel } from "./channels/training-channel.ts";
+export type { TrainingContext, TrainingProgram, TrainingSpec } from "./training-spec.ts";

@@ -16,6 +16,16 @@ export interface JobFile {
 export interface JobFiles {
   readonly digest: Digest;
   readonly files: readonly JobFile[];
+  /** Of a training channel, what the job reads where it is: it was not read before, so it has no digest. */
+  readonly linked?: readonly LinkedFile[] | undefined;
+}
+
+/** A file that was left where it is. */
+export interface LinkedFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** When it was last written to before the job began, UTC milliseconds. */
+  readonly modifiedMs: number;
 }
 
 /** Where an input comes from: a file or a folder of this machine, which is copied, or an artifact. */

@@ -44,9 +44,9 @@ export interface TrainingSetting {
 /** One channel in `inputdataconfig.json`. */
 export interface ChannelConfiguration {
   readonly ContentType?: string;
-  readonly TrainingInputMode: "File";
+  readonly TrainingInputMode: "File" | "FastFile" | "Pipe";
   readonly S3DistributionType: "FullyReplicated" | "ShardedByS3Key";
-  readonly RecordWrapperType: "None";
+  readonly RecordWrapperType: "None" | "RecordIO";
 }
 
 const groupName = "homogeneousCluster";

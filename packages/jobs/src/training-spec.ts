@@ -1,19 +1,12 @@
 import { basename } from "node:path";
 import type { JobSpec, JsonValue } from "@millwright/contracts";
-import { checkInputs, type DirectoryJobOptions } from "./directory-job.ts";
+import type { ChannelShare } from "./channels/shares.ts";
+import { checkChannels, type TrainingChannel } from "./channels/training-channel.ts";
+import type { DirectoryJobOptions } from "./directory-job.ts";
 import { visibleGpus } from "./devices/gpu-request.ts";
 import { specInvalid } from "./errors.ts";
-import type { JobInput } from "./job-files.ts";
 import type { CheckpointSyncOptions } from "./supervision/checkpoint-sync.ts";
 import type { ChannelConfiguration, TrainingFolders, TrainingSetting } from "./training-container.ts";
-
-/** Data of a training job, copied to `input/data/<channel>`: SageMaker's File mode. */
-export type TrainingChannel = JobInput & {
-  /** What the files hold, for `inputdataconfig.json`. Default: not said. */
-  readonly contentType?: string | undefined;
-  /** Whether each host is given every file, or its share: of the files in the order of their paths, every `hosts.length`-th. Default: `FullyReplicated`. */
-  readonly distribution?: "FullyReplicated" | "ShardedByS3Key" | undefined;
-};
 
 /** What a training job runs. */
 export type TrainingProgram =
@@ -72,7 +65,7 @@ export function checkTraining(spec: TrainingSpec, artifacts: DirectoryJobOptions
   const { run: program, directory, channels = {}, hosts = ["algo-1"], hyperparameters = {}, linkedAs } = spec;
   if (typeof directory !== "string" || directory === "") throw specInvalid("directory", directory, "a folder");
   if (linkedAs === "") throw specInvalid("linkedAs", linkedAs, "an absolute path");
-  checkInputs("channels", channels, artifacts);
+  checkChannels(channels, artifacts);
   const { directory: kept = "checkpoints", everyMs = 1 } = spec.checkpointSync ?? {};
   if (typeof kept !== "string" || kept === "") throw specInvalid("checkpointSync.directory", kept, "a folder");
   if (!(everyMs >= 1 && everyMs < 2 ** 31))
@@ -114,13 +107,13 @@ export const scriptName = ({
 /** What the container is told, with everything that the spec leaves out. */
 export function settingOf(spec: TrainingSpec, folders: TrainingFolders): TrainingSetting {
   const { run: program, channels = {}, hosts = ["algo-1"], resources } = spec;
-  const configured = Object.entries(channels).map(([name, { contentType, distribution }]) => [
+  const configured = Object.entries(channels).map(([name, channel]) => [
     name,
     {
-      ...(contentType === undefined ? {} : { ContentType: contentType }),
-      TrainingInputMode: "File",
-      S3DistributionType: distribution ?? "FullyReplicated",
-      RecordWrapperType: "None",
+      ...(channel.contentType === undefined ? {} : { ContentType: channel.contentType }),
+      TrainingInputMode: channel.inputMode ?? "File",
+      S3DistributionType: channel.distribution ?? "FullyReplicated",
+      RecordWrapperType: channel.recordWrapper ?? "None",
     },
   ]);
   return {
@@ -136,3 +129,9 @@ export function settingOf(spec: TrainingSpec, folders: TrainingFolders): Trainin
     gpus: visibleGpus(resources),
   };
 }
+
+/** Which of the hosts this one is. */
+export const hostShare = ({ hosts, currentHost }: TrainingSetting): ChannelShare => ({
+  index: hosts.indexOf(currentHost),
+  count: hosts.length,
+});

@@ -12,6 +12,8 @@ import {
   type JsonValue,
   systemClock,
 } from "@millwright/contracts";
+import { openPipes } from "./channels/pipes.ts";
+import { stageChannel } from "./channels/staging.ts";
 import {
   codeDigest,
   type DirectoryJobOptions,
@@ -24,7 +26,7 @@ import {
 } from "./directory-job.ts";
 import { createMask } from "./environment.ts";
 import { directoryTaken, linkTaken, writeFailure } from "./errors.ts";
-import { filesBelow, type JobFiles, keepShard, makeEmpty, readJson, stageInput, writeJson } from "./job-files.ts";
+import { filesBelow, type JobFiles, makeEmpty, readJson, stageInput, writeJson } from "./job-files.ts";
 import type { MetricSeries } from "./metric-series.ts";
 import { cutReason, readFailure } from "./outcome.ts";
 import { type CheckpointSyncReport, restoreCheckpoints, startCheckpointSync } from "./supervision/checkpoint-sync.ts";
@@ -40,6 +42,7 @@ import {
 } from "./training-container.ts";
 import {
   checkTraining,
+  hostShare,
   identityOf,
   scriptName,
   settingOf,
@@ -82,8 +85,8 @@ interface Staged {
  * `checkpoints/` as the one before left it. Run again with the same spec, a job that has ended is not run again, and one that goes on is waited for.
  * On abort the job is stopped, and the call rejects with `signal.reason`.
  *
- * Throws `JOBS_SPEC_INVALID`, `JOBS_INPUT_MISSING`, `JOBS_DIRECTORY_TAKEN`, `JOBS_LINK_TAKEN`, `JOBS_WRITE_FAILED`, and what the launcher and the stores
- * throw.
+ * Throws `JOBS_SPEC_INVALID`, `JOBS_INPUT_MISSING`, `JOBS_INPUT_MODE_UNSUPPORTED`, `JOBS_MANIFEST_INVALID`, `JOBS_DIRECTORY_TAKEN`, `JOBS_LINK_TAKEN`,
+ * `JOBS_WRITE_FAILED`, and what the launcher and the stores throw.
  */
 export async function runTraining(
   launcher: JobLauncher,
@@ -102,7 +105,7 @@ export async function runTraining(
   const unlink = await link(spec.linkedAs, root);
   let followed: FollowedTraining;
   try {
-    followed = await run(launcher, spec, setting, root, options);
+    followed = await runWithPipes(launcher, spec, setting, root, options);
   } finally {
     await unlink();
   }
@@ -161,10 +164,7 @@ async function stage(
   const staged: Record<string, JobFiles> = {};
   for (const [name, channel] of Object.entries(channels)) {
     const folder = join(folders.data, name);
-    await stageInput(name, channel, folder, { artifacts, signal });
-    if (channel.distribution === "ShardedByS3Key")
-      await keepShard(folder, setting.hosts.indexOf(setting.currentHost), setting.hosts.length);
-    staged[name] = await filesBelow(folder);
+    staged[name] = await stageChannel(name, channel, folder, { artifacts, signal, share: hostShare(setting) });
   }
   for (const [name, value] of Object.entries(configurationFiles(setting)))
     await writeJson(join(folders.config, name), value);
@@ -196,19 +196,57 @@ interface FollowedTraining extends Followed {
   readonly checkpointSync?: CheckpointSyncReport | undefined;
 }
 
+/** Runs the job with the channels that come through FIFOs. A job whose channel broke has failed, whatever it made of what came. */
+async function runWithPipes(
+  launcher: JobLauncher,
+  spec: TrainingSpec,
+  setting: TrainingSetting,
+  root: string,
+  options: TrainingOptions,
+): Promise<FollowedTraining> {
+  const broken = new AbortController();
+  const pipes = await openPipes({
+    channels: spec.channels ?? {},
+    folder: trainingFolders(root).data,
+    stockFolder: join(root, "input", ".fifos"),
+    share: hostShare(setting),
+    artifacts: options.artifacts,
+    onFailure: (error) => broken.abort(error),
+  });
+  const onEvent = (event: JobEvent): void => {
+    if (event.kind === "state" && event.state === "interrupted") pipes.restart();
+    options.onEvent?.(event);
+  };
+  try {
+    const followed = await run(launcher, spec, setting, root, { ...options, onEvent, broken: broken.signal });
+    if (!broken.signal.aborted) return followed;
+    const failureReason = cutReason((broken.signal.reason as Error).message);
+    const { value: _, ...result } = followed.result;
+    return {
+      ...followed,
+      result: { ...result, state: "failed", failureReason, failureCategory: "data", failureCause: "error" },
+    };
+  } finally {
+    await pipes.close();
+  }
+}
+
 /** Runs the job to its end, and takes its failure from where SageMaker's scripts write it. */
 async function run(
   launcher: JobLauncher,
   spec: TrainingSpec,
   setting: TrainingSetting,
   root: string,
-  { signal, onEvent }: TrainingOptions,
+  { signal, onEvent, broken }: TrainingOptions & { readonly broken: AbortSignal },
 ): Promise<FollowedTraining> {
   const { checkpoints } = trainingFolders(root);
   const { checkpointSync: wanted, spot } = spec;
   if (wanted !== undefined) await restoreCheckpoints(checkpoints, resolve(wanted.directory));
   const job = await launcher.launch(jobOf(spec, setting), { signal });
   const sync = wanted && startCheckpointSync(checkpoints, { ...wanted, directory: resolve(wanted.directory) });
+  const stop = (): void => void job.stop((broken.reason as Error).message).catch(() => {});
+  if (broken.aborted) stop();
+  else broken.addEventListener("abort", stop, { once: true });
   let startedAtMs = 0;
   const states: JobHistoryEntry[] = [];
   const watch = (event: JobEvent): void => {
