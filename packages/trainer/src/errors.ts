@@ -14,6 +14,7 @@ export type TrainerErrorCode =
   | "TRAINER_LOSS_NOT_FINITE"
   | "TRAINER_MODEL_UNFIT"
   | "TRAINER_MODULE_INVALID"
+  | "TRAINER_OUT_OF_MEMORY"
   | "TRAINER_PARALLEL_UNFIT"
   | "TRAINER_PARAMS_INVALID"
   | "TRAINER_RESUME_DIVERGED"
@@ -127,6 +128,23 @@ export const moduleInvalid = (module: string, problem: string): TrainerError =>
   new TrainerError("TRAINER_MODULE_INVALID", `The training module ${module} cannot be used: ${problem}.`, {
     category: "user",
     remedy: "Let it export defineTraining({ params, build }) as its default, compiled to JavaScript.",
+  });
+
+// The launcher tells kinds of memory apart by these words.
+const memoryWords = {
+  limit: "The memory limit was passed",
+  heap: "JavaScript heap out of memory",
+  machine: "Cannot allocate memory (machine)",
+  wasm: "Cannot allocate memory (wasm)",
+  gpu: "CUDA or WebGPU out of memory",
+} as const;
+
+export const outOfMemory = (memory: keyof typeof memoryWords, said: string, cause?: unknown): TrainerError =>
+  new TrainerError("TRAINER_OUT_OF_MEMORY", `${memoryWords[memory]}: ${said}`, {
+    category: "capacity",
+    remedy:
+      "memoryGuard: true learns from batches in smaller parts, to the same step; or take smaller batches, fewer units, or another machine.",
+    cause,
   });
 
 export const parallelUnfit = (problem: string): TrainerError =>

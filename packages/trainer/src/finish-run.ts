@@ -83,6 +83,7 @@ async function provenanceOf(
       epochs: request.epochs,
       batchSize: request.batchSize,
       trainRows: prepared.train.rows,
+      ...(request.microBatch == null ? {} : { microBatch: request.microBatch }),
       ...(request.workers == null ? {} : { workers: request.workers.count, shards: request.workers.shards }),
     },
     metrics: Object.fromEntries(finite),

@@ -40,6 +40,8 @@ export type {
   WarmupSchedule,
 } from "./learning-rate.ts";
 export type { GradientClipping, Optimization, WeightAveraging } from "./optimization.ts";
+export type { MemoryDecision, MemoryGuardOptions, MemoryReport } from "./memory/memory-guard.ts";
+export type { MemoryKind } from "./memory/out-of-memory.ts";
 export type { WorkersReport } from "./parallel/run-workers.ts";
 export type { WorkerChange } from "./parallel/worker-group.ts";
 export type { WorkersOptions } from "./parallel/workers-option.ts";

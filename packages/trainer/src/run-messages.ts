@@ -6,6 +6,7 @@ import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { InputRequest } from "./input/input-plan.ts";
 import type { Metrics } from "./metrics.ts";
+import type { MemoryDecision, MemoryReport } from "./memory/memory-guard.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
 import type { WorkersReport } from "./parallel/run-workers.ts";
@@ -60,6 +61,8 @@ export interface TrainingRequest {
   readonly createdTimeMs: number;
   /** Absent or null for one worker, which learns from batches whole. */
   readonly workers?: ResolvedWorkers | null | undefined;
+  /** Absent or null for none. */
+  readonly memoryGuard?: { readonly smallest: number } | null | undefined;
   /** Most rows learned from at once; absent or null for as many as the optimization says. */
   readonly microBatch?: number | null | undefined;
   /** Present where the process is only to try. */
@@ -121,6 +124,7 @@ export type RunMessage =
   | ({ readonly kind: "rule" } & FiredRule)
   | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
   | ({ readonly kind: "worker" } & WorkerChange)
+  | ({ readonly kind: "memory"; readonly batchSize: number } & MemoryDecision)
   | { readonly kind: "error"; readonly error: ToldError };
 
 /** What the trainer answers to an epoch, where the run awaits it. */
@@ -166,6 +170,7 @@ export interface RunSummary {
   readonly checkpoint?: string | undefined;
   readonly profile?: RunProfile | undefined;
   readonly workers?: WorkersReport | undefined;
+  readonly memory?: MemoryReport | undefined;
   /** Of the training steps alone, of this attempt. */
   readonly rowsPerSecond: number;
 }

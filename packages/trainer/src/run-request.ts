@@ -15,6 +15,7 @@ interface Resolved {
 
 /** What a run's process is told of the options. */
 export function requestOf(module: string, options: StartOptions, resolved: Resolved): TrainingRequest {
+  const { memoryGuard = false } = options;
   const { label, params = {}, earlyStopping, checkpoints = {}, transforms, trial, featureService: service } = options;
   return {
     formatVersion: 1,
@@ -50,6 +51,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     trackedRunId: resolved.tracked?.id ?? null,
     featureService: service === undefined ? null : { name: service.name, digest: service.digest },
     createdTimeMs: resolved.nowMs,
+    memoryGuard: memoryGuard === false ? null : { smallest: memoryGuard === true ? 1 : (memoryGuard.smallest ?? 1) },
     workers: options.workers === undefined ? null : resolveWorkers(options.workers),
   };
 }

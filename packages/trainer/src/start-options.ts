@@ -17,6 +17,7 @@ import { type BuiltInRuleUse, checkRuleUses } from "./debugger/rule-use.ts";
 import type { Device } from "@millwright/tfjs";
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
+import { checkMemoryGuard, type MemoryGuardOptions } from "./memory/memory-guard.ts";
 import { resolveWorkers, type WorkersOptions } from "./parallel/workers-option.ts";
 import type { ProgressTarget } from "./progress-line.ts";
 import type { InputOptions } from "./input/input-plan.ts";
@@ -128,6 +129,12 @@ export interface StartOptions extends CallOptions {
    * the bit. Default: none, and batches are learned from whole.
    */
   readonly workers?: number | WorkersOptions | undefined;
+  /**
+   * Where memory runs out while training (the job's limit, JavaScript's heap, the machine's, WebAssembly's 4 GiB, a GPU's), the run goes on from its last checkpoint
+   * and learns from each batch in parts of half as many rows, as often as it takes; the batch, its step and its learning rate stay. It uses up no `retries`.
+   * Default: false, and the run fails with `TRAINER_OUT_OF_MEMORY`.
+   */
+  readonly memoryGuard?: boolean | MemoryGuardOptions | undefined;
   /** CPUs and GPUs the launcher reserves. Default: a CPU for each worker. */
   readonly resources?: JobResources | undefined;
   /** Environment of the run's process. */
@@ -178,6 +185,7 @@ export function checkOptions({
   name = "model",
   id = "id",
   workers,
+  memoryGuard = false,
   resources,
 }: StartOptions): void {
   const whole = (field: string, value: number): void => {
@@ -204,6 +212,7 @@ export function checkOptions({
   whole("stopWhen.steps", stopWhen.steps ?? 1);
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
   finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));
+  checkMemoryGuard(memoryGuard);
   if (workers !== undefined) {
     const { count } = resolveWorkers(workers);
     const { gpus = 0 } = resources ?? {};

@@ -15,6 +15,7 @@ import {
 import { tryRun } from "./dry-run.ts";
 import type { DryRunReport } from "./dry-run-report.ts";
 import { inputInvalid } from "./errors.ts";
+import { guardedRetries } from "./memory/memory-guard.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
 import { requestOf } from "./run-request.ts";
 import { openSpending, type Spending } from "./run-spending.ts";
@@ -106,7 +107,8 @@ async function launchRun(
   const job = await jobs.launch({
     id,
     run: { module: runModule, input: request as unknown as JsonValue },
-    retries: options.retries ?? 2,
+    retries:
+      request.memoryGuard == null ? (options.retries ?? 2) : guardedRetries(options.retries ?? 2, request.batchSize),
     spot: options.spot,
     limits: options.limits,
     resources: { cpus: request.workers?.count, ...options.resources },

@@ -12,6 +12,8 @@ import { checkpointOf, saveCheckpoint, saveSnapshot } from "./run-checkpoints.ts
 import { prepareData } from "./run-data.ts";
 import type { RunSummary, TrainingRequest } from "./run-messages.ts";
 import { progressSender, send, trainerLine } from "./run-senders.ts";
+import { memoryFailure } from "./memory/out-of-memory.ts";
+import { guardMemory } from "./memory/run-memory.ts";
 import { divideGpus, openRunWorkers } from "./parallel/run-workers.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
 import { startProfiling } from "./run-profiling.ts";
@@ -39,11 +41,13 @@ async function train(context: WorkerContext): Promise<JsonValue> {
     const session = await build();
     const { dryRun: dry } = request;
     const done =
-      dry === undefined ? runSession(session, definition, gpus) : runDry(session, definition, { dry, rebuild: build });
+      dry === undefined
+        ? runSession(await guardMemory(session), definition, gpus)
+        : runDry(session, definition, { dry, rebuild: build });
     return (await done) as unknown as JsonValue;
   } catch (thrown) {
     // Whatever is thrown once the device has failed comes of that.
-    const error = opened?.failure ?? thrown;
+    const error = opened?.failure ?? memoryFailure(thrown, opened);
     const told = tellError(error);
     if (told !== undefined && !context.signal.aborted) send(context, { kind: "error", error: told });
     throw error;
@@ -51,7 +55,7 @@ async function train(context: WorkerContext): Promise<JsonValue> {
 }
 
 async function runSession(
-  session: Session,
+  { session, report: memory }: Awaited<ReturnType<typeof guardMemory>>,
   definition: TrainingDefinition,
   gpus: readonly string[],
 ): Promise<RunSummary> {
@@ -95,6 +99,7 @@ async function runSession(
       ...summary,
       ...(profile === undefined ? {} : { profile }),
       ...(report === undefined ? {} : { workers: report }),
+      ...(memory === undefined ? {} : { memory }),
     };
   } finally {
     profiling?.stop();

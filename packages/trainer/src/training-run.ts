@@ -15,9 +15,11 @@ import {
   type TrialHandle,
 } from "@millwright/contracts";
 import { EventHistory } from "./event-history.ts";
-import { heardError, inputInvalid, runFailed, runStopped, type ToldError } from "./errors.ts";
+import { heardError, inputInvalid, outOfMemory, runFailed, runStopped, type ToldError } from "./errors.ts";
 import type { FiredRule } from "./debugger/rule-use.ts";
 import type { Metrics } from "./metrics.ts";
+import type { MemoryReport } from "./memory/memory-guard.ts";
+import { memoryOfCause } from "./memory/out-of-memory.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { WorkersReport } from "./parallel/run-workers.ts";
 import type { ProgressLine } from "./progress-line.ts";
@@ -52,6 +54,8 @@ export interface TrainingResult {
   readonly firedRules?: readonly FiredRule[] | undefined;
   /** What the time of the last attempt went to; absent where it was not to be. */
   readonly profile?: RunProfile | undefined;
+  /** Where there is a guard of memory. */
+  readonly memory?: MemoryReport | undefined;
   /** Where several learned together. */
   readonly workers?: WorkersReport | undefined;
   /** Rows learned from a second, by the training steps alone. */
@@ -203,6 +207,7 @@ class FollowedRun implements TrainingRun {
     const { job, tracked } = this.#options;
     try {
       for await (const event of job.events()) {
+        if (event.kind === "state" && event.state === "starting") this.#error = undefined; // of the attempt before
         if (event.kind === "message") await this.#take(event.body as unknown as RunMessage);
       }
       const result = resultOf(this.id, await job.result(), this.#error);
@@ -258,6 +263,8 @@ class FollowedRun implements TrainingRun {
         return this.#takeRule(message);
       case "worker":
         return this.#tell("run.worker-changed", data);
+      case "memory":
+        return this.#tell("run.micro-batch-halved", data);
       case "error":
         this.#error = message.error;
         return;
@@ -317,7 +324,9 @@ function resultOf(id: string, job: JobResult, told: ToldError | undefined): Trai
 export function jobFailure(id: string, job: JobResult, told: ToldError | undefined): Error {
   const reason = job.failureReason ?? "no reason was given";
   if (job.state !== "failed") return runStopped(id, job.state, reason);
-  return told === undefined ? runFailed(id, reason, job.failureCategory ?? "user") : heardError(told);
+  if (told !== undefined) return heardError(told);
+  const memory = memoryOfCause(job.failureCause);
+  return memory === undefined ? runFailed(id, reason, job.failureCategory ?? "user") : outOfMemory(memory, reason);
 }
 
 const numbers = (metrics: Metrics): Metrics =>
