@@ -1,5 +1,6 @@
 import * as algorithms from "../../packages/algorithms/dist/index.js";
 import { batchOf, column, datasetOf } from "../../packages/data/dist/index.js";
+import { autogradSubjects } from "./algorithms-autograd.ts";
 import { ofTheCaller } from "./hostile-values.ts";
 import { type FailureTable, well } from "./subjects.ts";
 
@@ -21,8 +22,17 @@ function patience(): () => AbortSignal {
     return controller.signal;
   };
 }
-const [forTrees, forLinear] = [patience(), patience()];
+const [forTrees, forLinear, forNetwork] = [patience(), patience(), patience()];
 const base = { label: "y", task: "binary" } as const;
+const costs = { falsePositive: 1, falseNegative: 5 };
+const compared = {
+  task: "binary",
+  labels: [0, 1, 1],
+  trainLabels: [0, 1],
+  model: { name: "a", answers: [0.1, 0.9, 0.6] },
+  linear: { name: "b", answers: [0.3, 0.6, 0.6] },
+  production: "none",
+} as const;
 
 export async function openTable(folder: string): Promise<FailureTable> {
   let count = 0;
@@ -79,6 +89,75 @@ export async function openTable(folder: string): Promise<FailureTable> {
           RangeError: () => algorithms.fitLinear(train, { ...base, l1: -1 }),
         },
         100,
+      ),
+      ...autogradSubjects,
+      fitCalibration: well(
+        algorithms.fitCalibration,
+        () => [{ scores: [0.2, 0.7, 0.4], labels: [0, 1, 1], weights: [1, 2, 1], method: "platt", outputs: 1 }],
+        {
+          ALGORITHMS_SCORES_UNFIT: () => algorithms.fitCalibration({ scores: [2], labels: [1], method: "platt" }),
+          RangeError: () => algorithms.fitCalibration({ scores: [1], labels: [1], method: "x" as "platt" }),
+        },
+      ),
+      reliabilityOf: well(
+        algorithms.reliabilityOf,
+        () => [{ scores: [0.2, 0.7, 0.4], labels: [0, 1, 1], weights: [1, 2, 1], bins: 3, binning: "mass" }],
+        {
+          ALGORITHMS_SCORES_UNFIT: () => algorithms.reliabilityOf({ scores: [], labels: [] }),
+          RangeError: () => algorithms.reliabilityOf({ scores: [0.5], labels: [1], bins: 0 }),
+        },
+      ),
+      chooseThreshold: well(
+        algorithms.chooseThreshold,
+        () => [{ scores: [0.2, 0.7, 0.4], labels: [0, 1, 1], costs: { falsePositive: 1, falseNegative: 5 } }],
+        {
+          ALGORITHMS_SCORES_UNFIT: () => algorithms.chooseThreshold({ scores: [0.5], labels: [3], costs }),
+          RangeError: () =>
+            algorithms.chooseThreshold({ scores: [0.5], labels: [1], costs: { ...costs, falsePositive: Number.NaN } }),
+        },
+      ),
+      baselineReport: well(
+        algorithms.baselineReport,
+        () => [{ ...compared, metric: "brier", confidence: 0.9, resamples: 100, method: "bca", seed: 1, signal }],
+        {
+          ALGORITHMS_BASELINE_MISSING: () =>
+            algorithms.baselineReport({ ...compared, linear: undefined as unknown as typeof compared.model }),
+          ALGORITHMS_SCORES_UNFIT: () =>
+            algorithms.baselineReport({ ...compared, model: { name: "a", answers: [0.1] } }),
+          RangeError: () => algorithms.baselineReport({ ...compared, confidence: 1 }),
+        },
+        100,
+      ),
+      baselineText: well(algorithms.baselineText, async () => [await algorithms.baselineReport(compared)], {
+        ALGORITHMS_BASELINE_MISSING: async () =>
+          algorithms.baselineText({
+            ...(await algorithms.baselineReport(compared)),
+            baselines: [] as unknown as algorithms.BaselineReport["baselines"],
+          }),
+      }),
+      fitMlp: well(
+        algorithms.fitMlp,
+        () => [
+          train,
+          {
+            ...base,
+            features: ["x", "town"],
+            hidden: [4],
+            epochs: 3,
+            batchRows: 20,
+            dropout: 0.1,
+            weight: "w",
+            validation: train,
+            earlyStopping: 2,
+            seed: 1,
+            signal: forNetwork(),
+          },
+        ],
+        {
+          ALGORITHMS_LABEL_UNFIT: () => algorithms.fitMlp(train, { ...base, label: "x" }),
+          RangeError: () => algorithms.fitMlp(train, { ...base, hidden: [0] }),
+        },
+        80,
       ),
       packFitted: well(
         algorithms.packFitted,

@@ -117,6 +117,32 @@ export async function openTable(folder: string): Promise<FailureTable> {
       writeLinearModel: well(model.writeLinearModel, () => [line, { output: "late" }], {
         MODEL_LINEAR_INVALID: () => model.writeLinearModel({ ...line, features: [] }),
       }),
+      compileDense: well(
+        model.compileDense,
+        () => [[{ kernel: [1, 2], bias: [0], activation: "relu" }], { simd: true }],
+        {
+          MODEL_LAYERS_INVALID: () => model.compileDense([]),
+        },
+      ),
+      ...methods("compileDense()", () => model.compileDense([{ kernel: [1, 2], bias: [0], activation: "relu" }]), {
+        run: [() => [Float32Array.of(1, 2), 1, new Float32Array(1)]],
+      }),
+      writeCalibration: well(
+        model.writeCalibration,
+        () => [{ formatVersion: 1, output: "p", map: { kind: "isotonic", scores: [0, 1], probabilities: [0.1, 0.9] } }],
+        {
+          MODEL_CALIBRATION_INVALID: () =>
+            model.writeCalibration({ formatVersion: 1, output: "p", map: { kind: "temperature", temperature: -1 } }),
+        },
+      ),
+      applyCalibration: well(
+        model.applyCalibration,
+        () => [{ kind: "platt", slope: 1, intercept: 0 }, Float64Array.of(0.2, 0.4), 1],
+        {
+          MODEL_CALIBRATION_INVALID: () =>
+            model.applyCalibration({ kind: "platt", slope: 1, intercept: 0 }, Float64Array.of(0.2, 0.4), 2),
+        },
+      ),
       compileLinear: well(model.compileLinear, () => [line], {
         MODEL_LINEAR_INVALID: () => model.compileLinear({ ...line, intercepts: [Number.NaN] }),
       }),

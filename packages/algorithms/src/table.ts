@@ -27,22 +27,38 @@ export interface Table {
   readonly weights: Float64Array | undefined;
 }
 
-/** Reads all rows into memory. `known` are the classes of the training rows, which no other rows may have others than. Throws `ALGORITHMS_…`, and `DATA_COLUMN_MISSING` for a name that the dataset lacks. */
+/** Rows with what is to be learned from them. */
+export interface Labelled extends Omit<Table, "features"> {
+  readonly names: readonly string[];
+  readonly batch: Batch;
+}
+
+/** Reads all rows into memory. `known` are the classes of the training rows, which no other rows may have others than. Throws as `readTable`. */
+export async function readLabelled(
+  dataset: Dataset,
+  role: string,
+  options: TableOptions,
+  known?: readonly string[],
+): Promise<Labelled> {
+  const { label, weight, signal } = options;
+  const names = featureNames(dataset.schema, options);
+  const columns = [...new Set([...names, label, ...(weight === undefined ? [] : [weight])])];
+  const batch = await collect(dataset, { columns, signal });
+  if (batch.length === 0) throw rowsUnfit(role, "there are none");
+  const weights = weight === undefined ? undefined : weightsOf(weight, columnOf(batch, weight));
+  if (weights?.every((value) => value === 0)) throw rowsUnfit(role, "all weights are 0");
+  return { rows: batch.length, names, batch, ...labelsOf(label, columnOf(batch, label), options.task, known), weights };
+}
+
+/** Reads all rows into memory. Throws `ALGORITHMS_…`, and `DATA_COLUMN_MISSING` for a name that the dataset lacks. */
 export async function readTable(
   dataset: Dataset,
   role: string,
   options: TableOptions,
   known?: readonly string[],
 ): Promise<Table> {
-  const { label, weight, signal } = options;
-  const names = featureNames(dataset.schema, options);
-  const columns = [...new Set([...names, label, ...(weight === undefined ? [] : [weight])])];
-  const batch = await collect(dataset, { columns, signal });
-  if (batch.length === 0) throw rowsUnfit(role, "there are none");
-  const features = names.map((name) => featureColumn(name, columnOf(batch, name), options));
-  const weights = weight === undefined ? undefined : weightsOf(weight, columnOf(batch, weight));
-  if (weights?.every((value) => value === 0)) throw rowsUnfit(role, "all weights are 0");
-  return { rows: batch.length, features, ...labelsOf(label, columnOf(batch, label), options.task, known), weights };
+  const { names, batch, ...labelled } = await readLabelled(dataset, role, options, known);
+  return { ...labelled, features: names.map((name) => featureColumn(name, columnOf(batch, name), options)) };
 }
 
 /** The columns to learn from: those named, or all but label and weight. */

@@ -1,5 +1,5 @@
 import { activations } from "./activation.ts";
-import type { DenseLayer } from "./dense-network.ts";
+import { type DenseLayer, checkedInputs } from "./dense-network.ts";
 import { createSimdMultiply } from "./simd-multiply.ts";
 
 /** A dense network ready to answer. Its working memory is its own: one call at a time. */
@@ -27,8 +27,9 @@ export interface CompileDenseOptions {
   readonly simd?: boolean | undefined;
 }
 
-/** Lays the layers out for speed. The layers must fit each other. */
+/** Makes a dense network ready to answer. Throws `MODEL_LAYERS_INVALID` where its layers do not fit each other. */
 export function compileDense(layers: readonly DenseLayer[], { simd = true }: CompileDenseOptions = {}): DenseKernel {
+  checkedInputs(layers);
   const { rows, memoryBytes, multiply } = (simd ? simdMultiplier(layers) : undefined) ?? plainMultiplier(layers);
   const stages = layers.map(({ bias, activation }) => ({ units: bias.length, activate: activations[activation] }));
   const inputs = inputsOf(layers[0]);

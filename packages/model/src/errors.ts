@@ -2,6 +2,7 @@ import { MillwrightError } from "@millwright/contracts";
 
 export type ModelErrorCode =
   | "MODEL_BATCH_MISMATCH"
+  | "MODEL_CALIBRATION_INVALID"
   | "MODEL_DIRECTORY_OCCUPIED"
   | "MODEL_FILE_PATH"
   | "MODEL_FORMAT_UNSUPPORTED"
@@ -22,6 +23,12 @@ export class ModelError extends MillwrightError<ModelErrorCode> {
 
 export const batchMismatch = (problem: string, remedy: string): ModelError =>
   new ModelError("MODEL_BATCH_MISMATCH", `The batch does not fit the model: ${problem}.`, { category: "user", remedy });
+
+export const calibrationInvalid = (problem: string): ModelError =>
+  new ModelError("MODEL_CALIBRATION_INVALID", `The calibration cannot be used: ${problem}.`, {
+    category: "user",
+    remedy: "Give what `fitCalibration` of @millwright/algorithms gives, for an output that it was fitted to.",
+  });
 
 export const directoryOccupied = (directory: string): ModelError =>
   new ModelError("MODEL_DIRECTORY_OCCUPIED", `The directory "${directory}" exists and is not empty.`, {

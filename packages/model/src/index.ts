@@ -1,4 +1,6 @@
 export { type Activation, activations } from "./activation.ts";
+export { type Calibration, type CalibrationMap, applyCalibration, writeCalibration } from "./calibration.ts";
+export { type CompileDenseOptions, type DenseKernel, compileDense } from "./dense-kernel.ts";
 export { type DenseLayer, type DenseModelFiles, type DenseModelOptions, writeDenseModel } from "./dense-network.ts";
 export { denseRuntime } from "./dense-runtime.ts";
 export { type DirectoryModelSourceOptions, openDirectoryModelSource } from "./drivers/directory.ts";

@@ -10,6 +10,7 @@ import type {
   Tensors,
 } from "@millwright/contracts";
 import { type RowValues, columnInputs } from "./batch-inputs.ts";
+import { withCalibration } from "./calibration.ts";
 import { formatUnsupported } from "./errors.ts";
 import { checkGolden } from "./golden.ts";
 
@@ -36,7 +37,7 @@ export interface OpenedModel extends LoadedModel, AsyncDisposable {
 }
 
 /**
- * Loads a package with the runtime that names its format, and asks it its golden requests.
+ * Loads a package with the runtime that names its format, with its calibration where it has one, and asks it its golden requests.
  * Throws `MODEL_FORMAT_UNSUPPORTED`, `MODEL_GOLDEN_MISMATCH`, `PORT_MODEL_CORRUPT`, what the runtime throws, and for a `schema` that does
  * not fit `DATA_SCHEMA_MISMATCH`, or `MODEL_BATCH_MISMATCH` where there are no transforms.
  */
@@ -52,11 +53,13 @@ export async function loadModel(
   }
   const inputs = columnInputs(directory, manifest);
   if (schema !== undefined) inputs.check(schema);
-  const loaded = await runtime.load(directory, manifest, { signal });
+  const bare = await runtime.load(directory, manifest, { signal });
+  let loaded = bare;
   try {
+    loaded = await withCalibration(bare, directory, manifest, signal);
     if (check) await checkGolden(loaded, manifest, { signal });
   } catch (error) {
-    await loaded.dispose();
+    await bare.dispose();
     throw error;
   }
   const { missingText } = loaded;
