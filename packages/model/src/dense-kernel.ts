@@ -8,7 +8,7 @@ export interface DenseKernel {
   readonly outputs: number;
   readonly memoryBytes: number;
   /**
-   * Answers `rows` rows. Sums in double precision; allocates nothing.
+   * Answers `rows` rows. Sums in double precision; allocates nothing. Throws a RangeError where the arrays are too short for them.
    * @param features [rows, inputs], row-major. @param answers [rows, outputs], written.
    */
   run(features: Float32Array | Float64Array, rows: number, answers: Float32Array): void;
@@ -39,6 +39,8 @@ export function compileDense(layers: readonly DenseLayer[], { simd = true }: Com
     outputs,
     memoryBytes,
     run(features, count, answers) {
+      if (!(count * inputs <= features.length && count * outputs <= answers.length))
+        throw new RangeError(`${count} rows take ${inputs} features each, and room for ${outputs} answers.`);
       for (let row = 0; row < count; row += 1) {
         let side: 0 | 1 = 0;
         const start = row * inputs;

@@ -1,5 +1,5 @@
 import { type Activation, activations } from "@millwright/model";
-import { type Variable, gradientOf, result } from "./variable.ts";
+import { type Variable, assertVariable, gradientOf, result } from "./variable.ts";
 
 const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
 /** Klambauer et al. (2017): λ and α. */
@@ -25,8 +25,9 @@ const derivatives: Readonly<Record<Exclude<Activation, "softmax">, (x: number, y
 export function activate(input: Variable, activation: Activation): Variable {
   if (typeof activation !== "string" || !Object.hasOwn(activations, activation))
     throw new RangeError(`There is no activation of that name. Known: ${Object.keys(activations).join(", ")}.`);
+  assertVariable("The input", input);
   const data = input.data.slice();
-  const width = activation === "softmax" ? (input.shape.at(-1) ?? 1) : data.length;
+  const width = (activation === "softmax" ? input.shape.at(-1) : data.length) || 1;
   for (let start = 0; start < data.length; start += width) activations[activation](data, start, start + width);
   return result(input.shape, data, [input], (gradient) => {
     const into = gradientOf(input);

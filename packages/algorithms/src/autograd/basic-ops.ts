@@ -1,8 +1,10 @@
 import type { Random } from "@millwright/contracts";
-import { type Variable, gradientOf, result, sizeOf, wantShape } from "./variable.ts";
+import { type Variable, assertVariable, gradientOf, result, sizeOf, wantShape } from "./variable.ts";
 
 /** Adds elementwise. `b` has the shape of `a`, or that of its last axis alone. */
 export function add(a: Variable, b: Variable): Variable {
+  assertVariable("a", a);
+  assertVariable("b", b);
   const width = b.data.length;
   const last = a.shape.at(-1);
   if (!(width === a.data.length && String(a.shape) === String(b.shape))) wantShape("b", b, [last ?? -1]);
@@ -16,6 +18,7 @@ export function add(a: Variable, b: Variable): Variable {
 
 /** Multiplies elementwise two tensors of one shape. */
 export function multiply(a: Variable, b: Variable): Variable {
+  assertVariable("a", a);
   wantShape("b", b, a.shape);
   const data = a.data.map((value, at) => value * b.data[at]!);
   return result(a.shape, data, [a, b], (gradient) => {
@@ -70,6 +73,7 @@ export const dense = (inputs: Variable, kernel: Variable, bias: Variable): Varia
 
 /** The same numbers in another shape. */
 export function reshape(input: Variable, shape: readonly number[]): Variable {
+  assertVariable("The input", input);
   if (sizeOf(shape) !== input.data.length)
     throw new RangeError(`[${input.shape.join(", ")}] cannot be given the shape [${shape.join(", ")}].`);
   return result([...shape], input.data.slice(), [input], (gradient) => {
@@ -78,8 +82,9 @@ export function reshape(input: Variable, shape: readonly number[]): Variable {
   });
 }
 
-/** Copies of rows and columns `from` to `to` of the axis before the last but one counted as `before` blocks of `step` numbers. */
+/** A copy of the places from `from` until before `to` of an axis. Throws a RangeError for places that there are not. */
 export function slice(input: Variable, axis: number, from: number, to: number): Variable {
+  assertVariable("The input", input);
   const { shape } = input;
   const size = shape[axis];
   if (size === undefined || !(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= size))
@@ -130,6 +135,7 @@ export function concatenate(inputs: readonly Variable[], axis: number): Variable
 
 /** Sets a share of the numbers, drawn anew, to 0 and scales the rest up by as much (Srivastava and others, 2014). @param rate From 0, below 1. */
 export function dropout(input: Variable, rate: number, random: Random): Variable {
+  assertVariable("The input", input);
   if (!(rate >= 0 && rate < 1)) throw new RangeError(`The rate of a dropout must be from 0 and below 1, not ${rate}.`);
   const factors = input.data.map(() => (random.next() < rate ? 0 : 1 / (1 - rate)));
   return multiply(

@@ -55,18 +55,24 @@ function slide(
   visit: (output: number, input: number, window: number) => void,
 ): void {
   for (let y = 0; y < down.outputs; y += 1) {
+    const [top, bottom] = within(down, y);
     for (let x = 0; x < across.outputs; x += 1) {
-      for (let j = 0; j < down.window; j += 1) {
+      const [left, right] = within(across, x);
+      for (let j = top; j < bottom; j += 1) {
         const row = y * down.stride + j * down.dilation - down.before;
-        if (row < 0 || row >= down.size) continue;
-        for (let i = 0; i < across.window; i += 1) {
+        for (let i = left; i < right; i += 1) {
           const column = x * across.stride + i * across.dilation - across.before;
-          if (column < 0 || column >= across.size) continue;
           visit(y * across.outputs + x, row * across.size + column, j * across.window + i);
         }
       }
     }
   }
+}
+
+/** The places of the window that are not on zeros: from, and until before. */
+function within({ size, window, stride, dilation, before }: Axis, output: number): readonly [number, number] {
+  const start = output * stride - before;
+  return [Math.max(0, Math.ceil(-start / dilation)), Math.min(window, Math.ceil((size - start) / dilation))];
 }
 
 /**

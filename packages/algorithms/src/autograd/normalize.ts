@@ -1,4 +1,4 @@
-import { type Variable, gradientOf, result, wantShape } from "./variable.ts";
+import { type Variable, assertVariable, gradientOf, result, wantShape } from "./variable.ts";
 
 /** How numbers are put into groups that share a mean and a variance. */
 interface Groups {
@@ -57,12 +57,14 @@ export const batchNormalize = (
   beta: Variable,
   epsilon = 1e-3,
 ): Variable & { readonly means: Float64Array; readonly variances: Float64Array } => {
+  assertVariable("The inputs", inputs);
   const width = inputs.shape.at(-1) ?? 1;
   return normalize(inputs, gamma, beta, epsilon, { count: width, groupOf: (at) => at % width });
 };
 
 /** Layer normalization (Ba, Kiros and Hinton, 2016): each row has mean 0 and variance 1 over the last axis. Default of epsilon: 0.001, as in Keras. */
 export const layerNormalize = (inputs: Variable, gamma: Variable, beta: Variable, epsilon = 1e-3): Variable => {
+  assertVariable("The inputs", inputs);
   const width = inputs.shape.at(-1) ?? 1;
   const { shape, data } = inputs;
   const groups = { count: data.length / width, groupOf: (at: number) => Math.floor(at / width) };

@@ -7,12 +7,29 @@ export interface Variable {
 }
 
 /** What stands behind a variable. */
-export interface Node extends Variable {
+export class Node implements Variable {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
   gradient: Float64Array;
   readonly needsGradient: boolean;
   readonly parents: readonly Node[];
   /** Adds to its parents' gradients, from its own. */
-  readonly back: (() => void) | undefined;
+  readonly back: ((gradient: Float64Array) => void) | undefined;
+
+  constructor(
+    shape: readonly number[],
+    data: Float64Array,
+    parents: readonly Node[],
+    back: ((gradient: Float64Array) => void) | undefined,
+    needsGradient: boolean,
+  ) {
+    this.shape = shape;
+    this.data = data;
+    this.gradient = none;
+    this.parents = parents;
+    this.back = back;
+    this.needsGradient = needsGradient;
+  }
 }
 
 const none = new Float64Array();
@@ -31,8 +48,9 @@ function leaf(shape: readonly number[], data: ArrayLike<number>, needsGradient: 
   if (data.length !== size)
     throw new RangeError(`The shape [${shape.join(", ")}] takes ${size} numbers, and ${data.length} are given.`);
   const own = data instanceof Float64Array ? data : Float64Array.from(data);
-  const gradient = needsGradient ? new Float64Array(size) : none;
-  return { shape: [...shape], data: own, gradient, needsGradient, parents: [], back: undefined };
+  const node = new Node([...shape], own, [], undefined, needsGradient);
+  if (needsGradient) node.gradient = new Float64Array(size);
+  return node;
 }
 
 /** A tensor that a gradient is wanted for. A Float64Array is used as it is, not copied. Throws a RangeError where shape and data do not fit. */
@@ -50,15 +68,7 @@ export function result(
 ): Variable {
   const parents = inputs as readonly Node[];
   const needsGradient = parents.some((parent) => parent.needsGradient);
-  const node: Node = {
-    shape,
-    data,
-    gradient: none,
-    needsGradient,
-    parents: needsGradient ? parents : [],
-    back: needsGradient ? () => back(node.gradient) : undefined,
-  };
-  return node;
+  return new Node(shape, data, needsGradient ? parents : [], needsGradient ? back : undefined, needsGradient);
 }
 
 /** Where to add an input's gradient; undefined where none is wanted. */
@@ -91,16 +101,25 @@ function inOrder(root: Node): readonly Node[] {
  * 1970). The loss is one number. Throws a RangeError where it is not.
  */
 export function backward(loss: Variable): void {
+  assertVariable("The loss", loss);
   if (loss.data.length !== 1)
     throw new RangeError(`A loss is one number, and this has the shape [${loss.shape.join(", ")}].`);
   const order = inOrder(loss as Node);
   for (const node of order) node.gradient = new Float64Array(node.data.length);
   (loss as Node).gradient[0] = 1;
-  for (const node of order.toReversed()) node.back?.();
+  for (const node of order.toReversed()) node.back?.(node.gradient);
+}
+
+/** Throws a TypeError for what neither `variable`, `constant` nor an operation gave. */
+export function assertVariable(name: string, value: Variable): void {
+  if (!(value instanceof Node))
+    throw new TypeError(`${name} must be a variable, a constant, or what an operation gives.`);
 }
 
 /** Throws a RangeError unless the shape is as wanted; −1 stands for any size. @returns the sizes. */
-export function wantShape(name: string, { shape }: Variable, wanted: readonly number[]): readonly number[] {
+export function wantShape(name: string, input: Variable, wanted: readonly number[]): readonly number[] {
+  assertVariable(name, input);
+  const { shape } = input;
   const fits =
     shape.length === wanted.length && shape.every((size, axis) => wanted[axis] === -1 || wanted[axis] === size);
   if (fits) return shape;
