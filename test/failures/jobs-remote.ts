@@ -6,7 +6,26 @@ import {
   type JobSpec,
 } from "../../packages/contracts/dist/index.js";
 import { openRayJobs, type RemoteJobs } from "../../packages/jobs/dist/drivers/ray.js";
+import { openInProcessJobs } from "../../packages/jobs/dist/drivers/in-process.js";
+import { openThreadJobs } from "../../packages/jobs/dist/drivers/worker-thread.js";
 import { methods, type Subjects, well } from "./subjects.ts";
+
+/** Launchers whose jobs share this process. */
+function sharedTable(folder: string): Subjects {
+  let count = 0;
+  const options = () => ({ directory: `${folder}/shared-${(count += 1)}`, maxCpus: 2, signal });
+  const table = (open: typeof openThreadJobs): Subjects[string] => ({
+    ...well(open, () => [options()], {
+      RangeError: () => open({ ...options(), maxCpus: 0 }),
+      JOBS_EXECUTOR_UNABLE: async () => {
+        await using jobs = await open(options());
+        await jobs.launch(spec("command"));
+      },
+    }),
+    rounds: 20,
+  });
+  return { openInProcessJobs: table(openInProcessJobs), openThreadJobs: table(openThreadJobs) };
+}
 
 interface RemoteTable {
   readonly open: RemoteJobs;
@@ -88,7 +107,7 @@ function remoteMethods(name: string, open: RemoteJobs, job: JobHandle): Subjects
 export async function openRemoteTable(folder: string): Promise<{ readonly subjects: Subjects } & AsyncDisposable> {
   const tables = [await rayTable(folder)];
   return {
-    subjects: Object.assign({}, ...tables.map(({ subjects }) => subjects)) as Subjects,
+    subjects: Object.assign(sharedTable(folder), ...tables.map(({ subjects }) => subjects)) as Subjects,
     async [Symbol.asyncDispose]() {
       for (const { open } of tables) await open[Symbol.asyncDispose]();
     },

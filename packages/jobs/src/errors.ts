@@ -6,6 +6,7 @@ export type JobsErrorCode =
   | "JOBS_DIRECTORY_IN_USE"
   | "JOBS_CHANNEL_BROKEN"
   | "JOBS_EVENTS_ALREADY_WRITTEN"
+  | "JOBS_EXECUTOR_UNABLE"
   | "JOBS_GPU_UNKNOWN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
@@ -42,6 +43,9 @@ export const clusterUnreachable = (cluster: string, problem: string, cause?: unk
     retryable: true,
     cause,
   });
+
+export const executorUnable = (executor: string, what: string, remedy: string): JobsError =>
+  new JobsError("JOBS_EXECUTOR_UNABLE", `${executor} cannot run ${what}.`, { category: "user", remedy });
 
 export const directoryInUse = (directory: string, pid: number): JobsError =>
   new JobsError("JOBS_DIRECTORY_IN_USE", `The process ${pid} already runs the jobs of "${directory}".`, {

@@ -24,7 +24,8 @@ export {
 } from "./costs/training-slis.ts";
 export { JobsError, type JobsErrorCode } from "./errors.ts";
 export type { LogLine, LogOptions } from "./job-logs.ts";
-export { type InterruptOptions, type Jobs, type JobsOptions, openJobs } from "./jobs.ts";
+export type { InterruptOptions, Jobs, JobsOptions } from "./jobs.ts";
+export { openJobs } from "./open-jobs.ts";
 export { type MetricPoint, type MetricSeries, readMetrics } from "./metric-series.ts";
 export {
   type ProcessingContext,

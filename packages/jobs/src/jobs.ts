@@ -1,12 +1,10 @@
-import { mkdir, rm } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   abortable,
   type CallOptions,
   type Clock,
   closed,
-  createIdSource,
   type EventLog,
   type IdSource,
   type JobHandle,
@@ -16,22 +14,18 @@ import {
   jobUnknown,
   type Logger,
   silentLogger,
-  systemClock,
 } from "@millwright/contracts";
-import { createTelemetry } from "./devices/job-telemetry.ts";
-import { type DeviceOptions, openDevices } from "./devices/open-placement.ts";
-import { lockDirectory } from "./directory-lock.ts";
-import { eventsAlreadyWritten, writeFailure } from "./errors.ts";
+import type { DeviceOptions } from "./devices/open-placement.ts";
+import { eventsAlreadyWritten } from "./errors.ts";
 import { openEventJournal } from "./event-journal.ts";
 import type { NumberedEvent } from "./event-window.ts";
 import { earlierEvents, folderOf } from "./job-folder.ts";
 import { createJobRecord, type JobRecord, openJobRecord, readJobRecord } from "./job-record.ts";
 import type { LogLine, LogOptions } from "./job-logs.ts";
 import { checkOwnDevices, checkSpec } from "./job-spec.ts";
-import { jobFolders, recover } from "./recovery.ts";
-import { createSlots } from "./slots.ts";
+import { jobFolders } from "./recovery.ts";
 import { createStateEvents } from "./state-events.ts";
-import { checkNotice, type NoticeOptions, watchNotice } from "./supervision/interruption-notice.ts";
+import type { NoticeOptions } from "./supervision/interruption-notice.ts";
 import { moveJob } from "./job-move.ts";
 import { SupervisedJob } from "./supervised-job.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -91,7 +85,7 @@ export interface Jobs extends JobLauncher, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-class LocalJobs implements Jobs {
+export class LocalJobs implements Jobs {
   readonly #options: JobsOptions;
   readonly #supervisor: Supervisor;
   readonly #unlock: () => Promise<void>;
@@ -114,6 +108,7 @@ class LocalJobs implements Jobs {
   async launch(spec: JobSpec, { signal }: CallOptions = {}): Promise<JobHandle> {
     this.#check(signal);
     checkSpec(spec);
+    this.#supervisor.executor.check(spec);
     if (this.#supervisor.exclusiveDevices) checkOwnDevices(spec);
     this.#supervisor.slots.check(spec.resources ?? {});
     const job = (await this.#once(
@@ -250,52 +245,4 @@ class LocalJobs implements Jobs {
       .finally(() => this.#running.delete(job));
     return job;
   }
-}
-
-/**
- * Opens the jobs of a directory. Jobs that ran when their launcher died are found here: what is left of their processes is ended, and they are
- * recorded as `interrupted` (as `stopped` where they were stopping). The next `launch` or `attach` of such a job starts it again where it has
- * retries left. Throws `JOBS_DIRECTORY_IN_USE`, `JOBS_GPU_UNKNOWN`, `JOBS_RECORD_CORRUPT`, `JOBS_WRITE_FAILED`.
- */
-export async function openJobs(options: JobsOptions): Promise<Jobs> {
-  const { directory, maxCpus = availableParallelism(), clock = systemClock, notice = {}, signal } = options;
-  const { parentEnvironment = process.env } = options;
-  signal?.throwIfAborted();
-  checkNotice(notice);
-  if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
-  const devices = await openDevices(options, clock, parentEnvironment["CUDA_VISIBLE_DEVICES"]);
-  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw writeFailure(directory, error);
-  });
-  const unlock = await lockDirectory(directory);
-  try {
-    for (const folder of await jobFolders(directory)) {
-      signal?.throwIfAborted();
-      await recover(folder, clock);
-    }
-  } catch (error) {
-    await unlock();
-    throw error;
-  }
-  const supervisor: Supervisor = {
-    clock,
-    ids: options.ids ?? createIdSource(clock),
-    slots: createSlots(maxCpus, devices.placement, devices.unplaced),
-    exclusiveDevices: devices.exclusive,
-    watch: (slot, limits, journal) => createTelemetry(devices.telemetry, { slot, limits, journal }),
-    parentEnvironment,
-    retryDelayMs: options.retryDelayMs ?? 1_000,
-    memoryPollMs: options.memoryPollMs ?? 200,
-    events: undefined,
-    notice: watchNotice(notice),
-    noticeOptions: notice,
-  };
-  const jobs = new LocalJobs(options, supervisor, unlock);
-  try {
-    if (options.events !== undefined) await jobs.writeEvents(options.events, { signal });
-  } catch (error) {
-    await jobs[Symbol.asyncDispose]();
-    throw error;
-  }
-  return jobs;
 }

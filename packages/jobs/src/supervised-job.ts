@@ -13,7 +13,6 @@ import {
   type JsonValue,
 } from "@millwright/contracts";
 import { mkdir, rm } from "node:fs/promises";
-import { startAttempt } from "./attempt.ts";
 import type { Attempt, AttemptOptions } from "./attempt-options.ts";
 import { planAttempt } from "./attempt-plan.ts";
 import type { EventJournal } from "./event-journal.ts";
@@ -242,7 +241,7 @@ export class SupervisedJob implements JobHandle {
     const telemetry = this.#supervisor.watch(slot, this.#record.spec.limits, this.#journal);
     const endAtOnce = AbortSignal.any(slot.lost === undefined ? [telemetry.over] : [telemetry.over, slot.lost]);
     const options = { ...this.#optionsOf(slot, mark, work), endAtOnce };
-    const attempt = startAttempt(options);
+    const attempt = this.#supervisor.executor.start(options);
     this.#attempt = attempt;
     for (const body of this.#unsent.splice(0)) attempt.send(body);
     if (this.#supervisor.notice.standing !== undefined)

@@ -1,5 +1,6 @@
 import type { Clock, IdSource, JobLimits } from "@millwright/contracts";
 import type { JobTelemetry } from "./devices/job-telemetry.ts";
+import type { Executor } from "./executor.ts";
 import type { EventJournal } from "./event-journal.ts";
 import type { Slot, Slots } from "./slots.ts";
 import type { StateEvents } from "./state-events.ts";
@@ -10,6 +11,7 @@ export interface Supervisor {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly slots: Slots;
+  readonly executor: Executor;
   /** What measures an attempt. */
   readonly watch: (slot: Slot, limits: JobLimits | undefined, journal: EventJournal) => JobTelemetry;
   /** Whether a job sees the devices that are lent to it and no others. */

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { notAWorker } from "./errors.ts";
+import { leave } from "./leave.ts";
 import { createLineSplitter } from "./line-splitter.ts";
 import {
   channelDescriptor,
@@ -22,8 +23,8 @@ export interface WorkerLinkListener {
 export interface WorkerLink {
   listen(listener: WorkerLinkListener): void;
   post(frame: WorkerFrame): void;
-  /** Sends the last frame. */
-  end(frame: WorkerFrame, done: () => void): void;
+  /** Sends the last frame, then leaves: with code 0 after a result, 75 after an interruption, else 1. */
+  end(frame: WorkerFrame, code: number): void;
 }
 
 /** The link that this process or thread was started with. Throws `JOBS_NOT_A_WORKER`. */
@@ -50,9 +51,9 @@ function openDescriptorLink(): WorkerLink {
     post(frame) {
       if (socket.writable) socket.write(encodeFrame(frame));
     },
-    end(frame, done) {
-      if (socket.writable) socket.end(encodeFrame(frame), done);
-      else done();
+    end(frame, code) {
+      if (socket.writable) socket.end(encodeFrame(frame), () => leave(code));
+      else leave(code);
     },
   };
 }
@@ -62,10 +63,10 @@ function openPortLink(): WorkerLink {
   return {
     listen: ({ frame }) => void parentPort?.on("message", (line: string) => frame(parseSupervisorFrame(line))),
     post: (frame) => parentPort?.postMessage(encodeFrame(frame)),
-    end(frame, done) {
+    end(frame, code) {
       parentPort?.postMessage(encodeFrame(frame));
       parentPort?.close();
-      done();
+      leave(code);
     },
   };
 }

@@ -1,6 +1,6 @@
 // The module that a run's process runs.
 import type { JsonValue } from "@millwright/contracts";
-import { runWorker, type WorkerContext } from "@millwright/jobs/worker";
+import type { WorkerContext } from "@millwright/jobs/worker";
 import { openTfjs, type Tfjs } from "@millwright/tfjs";
 import { buildModel, checkParams, importDefinition, trainingWays } from "./build-model.ts";
 import type { TrainingDefinition } from "./define-training.ts";
@@ -19,7 +19,8 @@ import { loopOptionsOf, type Session } from "./run-session.ts";
 import { startProfiling } from "./run-profiling.ts";
 import { TrainingLoop } from "./training-loop.ts";
 
-async function train(context: WorkerContext): Promise<JsonValue> {
+// oxlint-disable-next-line no-default-export -- what the module of a job exports
+export default async function train(context: WorkerContext): Promise<JsonValue> {
   const request = context.input as unknown as TrainingRequest;
   let opened: Tfjs | undefined;
   try {
@@ -117,5 +118,3 @@ function saver({ request, context }: Session): NonNullable<LoopOptions["save"]> 
 function snapshotTaker({ request }: Session): NonNullable<LoopOptions["snapshot"]> {
   return (rule, { observation, checkpoint }) => saveSnapshot(request.directory, rule, { observation, checkpoint });
 }
-
-await runWorker(train);

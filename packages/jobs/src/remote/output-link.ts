@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { createLineSplitter } from "../line-splitter.ts";
 import { maxFrameLength, parseSupervisorFrame } from "../protocol.ts";
+import { leave } from "../leave.ts";
 import type { WorkerLink } from "../worker-link.ts";
 
 /** Begins a frame among the lines of a job; what stands before it on its line is the job's own. */
@@ -28,9 +29,9 @@ export function openOutputLink(environment: NodeJS.ProcessEnv): WorkerLink | und
       over = () => clearInterval(reading);
     },
     post: (frame) => void process.stdout.write(lineOf(frame)),
-    end(frame, done) {
+    end(frame, code) {
       over();
-      process.stdout.write(lineOf(frame), () => done());
+      process.stdout.write(lineOf(frame), () => leave(code));
     },
   };
 }
