@@ -154,6 +154,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "packages/trainer/test/resume.test.ts",
         ]),
       ),
+      TRAINER_RUN_STALLED: "packages/trainer/test/hangs.test.ts",
+      TRAINER_WORKER_RECYCLED: "packages/trainer/test/leaks.test.ts",
       TRAINER_RULE_FIRED: "packages/trainer/test/rule-actions.test.ts",
       TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
       TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",

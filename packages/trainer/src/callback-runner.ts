@@ -42,10 +42,17 @@ interface Bound {
 export class CallbackRunner {
   readonly #bound: readonly Bound[];
   readonly #control: CallbackControl;
+  readonly #during: ((index?: number, hook?: CallbackHook) => void) | undefined;
   readonly #hooks: ReadonlySet<string>;
   #failures: CallbackFailure[] = [];
 
-  constructor(callbacks: readonly TrainingCallback[], control: CallbackControl) {
+  /** @param during Told which callback is in which hook, and that none is any more. */
+  constructor(
+    callbacks: readonly TrainingCallback[],
+    control: CallbackControl,
+    during?: (index?: number, hook?: CallbackHook) => void,
+  ) {
+    this.#during = during;
     this.#control = control;
     this.#bound = callbacks.map((callback) => ({ callback, run: runOf(control, callback) }));
     this.#hooks = new Set(
@@ -66,7 +73,8 @@ export class CallbackRunner {
   /** Throws `TRAINER_CALLBACK_FAILED`. */
   async call(hook: CallbackHook, argument?: unknown): Promise<void> {
     if (!this.#hooks.has(hook)) return;
-    for (const { callback, run } of this.#bound) {
+    for (const [index, { callback, run }] of this.#bound.entries()) {
+      this.#during?.(index, hook);
       try {
         const called = (callback[hook] as ((run: CallbackRun, argument: unknown) => unknown) | undefined)?.call(
           callback,
@@ -77,6 +85,8 @@ export class CallbackRunner {
       } catch (error) {
         if (callback.failures !== "report") throw callbackFailed(callback.name, hook, error);
         this.#report(callback.name, hook, error);
+      } finally {
+        this.#during?.();
       }
     }
   }

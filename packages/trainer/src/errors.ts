@@ -21,7 +21,9 @@ export type TrainerErrorCode =
   | "TRAINER_RESUME_INEXACT"
   | "TRAINER_RULE_FIRED"
   | "TRAINER_RUN_FAILED"
+  | "TRAINER_RUN_STALLED"
   | "TRAINER_RUN_STOPPED"
+  | "TRAINER_WORKER_RECYCLED"
   | "TRAINER_WORKERS_LOST"
   | "TRAINER_WRITE_FAILED";
 
@@ -189,6 +191,32 @@ export const runFailed = (id: string, reason: string, category: ErrorCategory): 
     remedy: "Mend the cause; resumeFrom goes on from its last checkpoint.",
     retryable: category === "transient",
   });
+
+export const runStalled = (
+  id: string,
+  { idleMs, step, bundle }: { readonly idleMs: number; readonly step: number; readonly bundle: string },
+  goesOn: boolean,
+): TrainerError =>
+  new TrainerError(
+    "TRAINER_RUN_STALLED",
+    `The run ${id} has stood still for ${Math.round(idleMs)} ms after step ${step}; what it was doing is in "${bundle}".`,
+    {
+      category: goesOn ? "transient" : "user",
+      remedy: "Look at its stack.txt, mend what waits there, or give hangs.afterMs more time.",
+      retryable: goesOn,
+    },
+  );
+
+export const workerRecycled = (measure: string, perStep: number, step: number): TrainerError =>
+  new TrainerError(
+    "TRAINER_WORKER_RECYCLED",
+    `The process was ended after step ${step}, at a checkpoint: its ${measure} had grown by ${Math.round(perStep)} a step.`,
+    {
+      category: "transient",
+      remedy: "Allow another retry, and dispose of the tensors that callbacks, losses and layers make.",
+      retryable: true,
+    },
+  );
 
 export const runStopped = (id: string, state: string, reason: string): TrainerError =>
   new TrainerError("TRAINER_RUN_STOPPED", `The run ${id} ended as ${state}: ${reason}`, {

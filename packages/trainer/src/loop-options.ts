@@ -11,10 +11,23 @@ import { type EvaluationRows, evaluationRows, type TrainingRows, trainingRows } 
 import type { Optimization } from "./optimization.ts";
 import type { Observation } from "./debugger/observation.ts";
 import type { FiredRule, RuleUse } from "./debugger/rule-use.ts";
-import type { StepProfiler } from "./profiler/step-profiler.ts";
+import type { Phase, StepProfiler } from "./profiler/step-profiler.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
+import type { LeakFinding } from "./watchdog/leak-watch.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
-import type { CallbackFailure, TrainingCallback } from "./training-callback.ts";
+import type { CallbackFailure, CallbackHook, TrainingCallback } from "./training-callback.ts";
+
+/** Watches a loop from outside. */
+export interface LoopWatch {
+  /** A phase is over. */
+  beat(phase: Phase): void;
+  /** @param index Of the callback that is in its hook; undefined when none is. */
+  during(index: number | undefined, hook?: CallbackHook): void;
+  /** A step is over. @returns what is found to grow. */
+  step(step: number, stepMs: number): LeakFinding | undefined;
+  /** Does what is to be done about a leak. @returns whether the process is to end at a checkpoint, and another to go on from it. */
+  leak(finding: LeakFinding): Promise<boolean>;
+}
 
 export interface LoopOptions {
   readonly tf: TensorFlow;
@@ -63,6 +76,7 @@ export interface LoopOptions {
   readonly snapshot?:
     | ((rule: string, taken: { readonly observation: Observation; readonly checkpoint: Checkpoint }) => Promise<string>)
     | undefined;
+  readonly watch?: LoopWatch | undefined;
   /** Told when a rule has fired, once what it does is done. */
   readonly onRule?: ((fired: FiredRule) => void) | undefined;
   /** Whether the run was asked to end. */

@@ -34,7 +34,7 @@ export class LoopState {
   #beganMs = 0;
 
   constructor(options: LoopOptions) {
-    const { tf, ready, optimization = {}, callbacks = [], rules = [] } = options;
+    const { tf, ready, optimization = {}, callbacks = [], rules = [], watch } = options;
     this.options = walkedOptions(options);
     this.clock = options.clock ?? systemClock;
     this.rate = new RunLearningRate(ready.optimizer, optimization.learningRate, {
@@ -44,8 +44,8 @@ export class LoopState {
     this.average =
       optimization.average === undefined ? undefined : new AveragedWeights(tf, ready.model, optimization.average);
     this.rules = rules.length === 0 ? undefined : new RunRules(rules, options);
-    this.profiler = new StepProfiler(this.clock, options.traceSpans);
-    this.callbacks = new CallbackRunner(callbacks, loopControl(this));
+    this.profiler = new StepProfiler(this.clock, options.traceSpans, watch && ((phase) => watch.beat(phase)));
+    this.callbacks = new CallbackRunner(callbacks, loopControl(this), watch && ((...place) => watch.during(...place)));
   }
 
   begin(): void {

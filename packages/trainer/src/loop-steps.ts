@@ -1,5 +1,5 @@
 import type { Tensor } from "./define-training.ts";
-import { lossNotFinite } from "./errors.ts";
+import { lossNotFinite, workerRecycled } from "./errors.ts";
 import { GradientStep } from "./gradient-step.ts";
 import { saveLoop } from "./loop-checkpoints.ts";
 import type { LoopState } from "./loop-state.ts";
@@ -9,6 +9,7 @@ import type { Optimization } from "./optimization.ts";
 import type { DueRule } from "./debugger/run-rules.ts";
 import type { StepWatch } from "./debugger/tensor-watch.ts";
 import { stopAfterStep } from "./stop-conditions.ts";
+import type { LeakFinding } from "./watchdog/leak-watch.ts";
 import { yieldToEvents } from "./yield-to-events.ts";
 
 const maxBusyMs = 100;
@@ -107,7 +108,8 @@ export class LoopSteps {
     position.batch += 1;
     position.step += 1;
     profiler.lap("sync");
-    profiler.endStep(position.step);
+    const stepMs = profiler.endStep(position.step);
+    const leak = loop.options.watch?.step(position.step, stepMs);
     if (loss !== undefined) {
       position.lossSum += loss * rows;
       position.lossRows += rows;
@@ -122,6 +124,7 @@ export class LoopSteps {
     loop.elapse(nowMs);
     if (dues.length > 0) await actOnRules(loop, dues);
     loop.stop(stopAfterStep(stopWhen, position));
+    if (leak !== undefined && (await loop.options.watch?.leak(leak)) === true) await this.#recycle(leak);
     if (saves) await saveLoop(loop);
     else if (!atEnd && nowMs - loop.savedMs >= (loop.options.checkpointMs ?? Infinity)) await this.#saveUnplanned();
   }
@@ -192,6 +195,11 @@ export class LoopSteps {
   async #interrupted(): Promise<never> {
     await this.#saveUnplanned();
     throw this.#loop.options.signal.reason as Error;
+  }
+
+  async #recycle({ measure, perStep, step }: LeakFinding): Promise<never> {
+    await this.#saveUnplanned();
+    throw workerRecycled(measure, perStep.slope, step);
   }
 
   async #saveUnplanned(): Promise<void> {

@@ -7,6 +7,9 @@ import type { ToldError } from "./errors.ts";
 import type { InputRequest } from "./input/input-plan.ts";
 import type { Metrics } from "./metrics.ts";
 import type { MemoryDecision, MemoryReport } from "./memory/memory-guard.ts";
+import type { HangNews } from "./watchdog/hang-thread.ts";
+import type { LeakFinding } from "./watchdog/leak-watch.ts";
+import type { RunWatching } from "./watchdog/watch-options.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
 import type { WorkersReport } from "./parallel/run-workers.ts";
@@ -50,6 +53,7 @@ export interface TrainingRequest {
   /** Those of the options. */
   readonly rules?: readonly BuiltInRuleUse[] | undefined;
   readonly profile?: { readonly traceSpans: number } | null | undefined;
+  readonly watching?: RunWatching | undefined;
   readonly resumeFrom: string | null;
   /** Whether each epoch waits for a verdict. */
   readonly awaitVerdict: boolean;
@@ -122,6 +126,8 @@ export type RunMessage =
       readonly again: boolean;
     } & EpochReport)
   | ({ readonly kind: "rule" } & FiredRule)
+  | ({ readonly kind: "leak"; readonly action: string; readonly bundle?: string | undefined } & LeakFinding)
+  | ({ readonly kind: "stalled"; readonly policy: string } & HangNews)
   | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
   | ({ readonly kind: "worker" } & WorkerChange)
   | ({ readonly kind: "memory"; readonly batchSize: number } & MemoryDecision)

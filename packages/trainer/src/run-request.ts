@@ -2,6 +2,7 @@ import type { DatasetRef, RunId } from "@millwright/contracts";
 import { inputRequestOf } from "./input/input-plan.ts";
 import { resolveWorkers } from "./parallel/workers-option.ts";
 import type { TrainingRequest } from "./run-messages.ts";
+import { watchingOf } from "./watchdog/watch-options.ts";
 import { defaultPlan, featureNamesOf, type StartOptions } from "./start-options.ts";
 
 interface Resolved {
@@ -44,6 +45,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     checkpoints: checkpoints === false ? null : checkpointsOf(checkpoints),
     rules: options.rules ?? [],
     profile: options.profile === false ? null : { traceSpans: options.profile?.traceSpans ?? 0 },
+    watching: watchingOf(options),
     resumeFrom: options.resumeFrom ?? trial?.checkpoint ?? null,
     awaitVerdict: trial !== undefined,
     progressEveryMs: options.progressEveryMs ?? 500,

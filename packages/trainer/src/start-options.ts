@@ -22,6 +22,7 @@ import { resolveWorkers, type WorkersOptions } from "./parallel/workers-option.t
 import type { ProgressTarget } from "./progress-line.ts";
 import type { InputOptions } from "./input/input-plan.ts";
 import { type BudgetOptions, checkBudget } from "./run-spending.ts";
+import { checkWatching, type HangWatching, type LeakWatching } from "./watchdog/watch-options.ts";
 import type { StopConditions } from "./stop-conditions.ts";
 
 /** A dataset whose rows lie in files, or a reference to one. */
@@ -85,6 +86,10 @@ export interface StartOptions extends CallOptions {
    * in the run's `profile` folder. Default: `{}`, without a trace.
    */
   readonly profile?: { readonly traceSpans?: number | undefined } | false | undefined;
+  /** Whether memory and tensors grow from step to step is watched; false for not. Default: `{}`. */
+  readonly leaks?: LeakWatching | false | undefined;
+  /** Whether the run stands still is watched from another thread; false for not. Default: `{}`. */
+  readonly hangs?: HangWatching | false | undefined;
   /** The `checkpoints` folder of another run to go on from. Default: that of the trial, else none. */
   readonly resumeFrom?: string | undefined;
   /** Most rows of each dataset, evenly spread over it. Default: all. */
@@ -182,6 +187,8 @@ export function checkOptions({
   rules = [],
   profile = {},
   input = {},
+  leaks = {},
+  hangs = {},
   name = "model",
   id = "id",
   workers,
@@ -208,6 +215,7 @@ export function checkOptions({
   finite("earlyStopping.baseline", earlyStopping.baseline ?? 0);
   if (budget !== undefined) checkBudget(budget);
   checkRuleUses(rules, { own: false });
+  checkWatching(leaks, hangs);
   if (profile !== false) whole("profile.traceSpans", profile.traceSpans ?? 1);
   whole("stopWhen.steps", stopWhen.steps ?? 1);
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);

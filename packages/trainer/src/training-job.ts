@@ -16,6 +16,7 @@ import { memoryFailure } from "./memory/out-of-memory.ts";
 import { guardMemory } from "./memory/run-memory.ts";
 import { divideGpus, openRunWorkers } from "./parallel/run-workers.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
+import { startWatching } from "./run-watching.ts";
 import { startProfiling } from "./run-profiling.ts";
 import { TrainingLoop } from "./training-loop.ts";
 
@@ -56,22 +57,27 @@ export default async function train(context: WorkerContext): Promise<JsonValue> 
 }
 
 async function runSession(
-  { session, report: memory }: Awaited<ReturnType<typeof guardMemory>>,
+  { session: given, report: memory }: Awaited<ReturnType<typeof guardMemory>>,
   definition: TrainingDefinition,
   gpus: readonly string[],
 ): Promise<RunSummary> {
+  await using watching = startWatching(given);
+  const { session } = watching;
   const { request, context, tfjs, prepared, ready } = session;
   await using workers = await openRunWorkers(session, definition, {
     gpus,
     onChange: (change) => send(context, { kind: "worker", ...change }),
   });
+  const line = trainerLine(session);
   const loop = new TrainingLoop({
     ...loopOptionsOf(session, workers),
     save: request.checkpoints === null ? undefined : saver(session),
+    watch: watching.watch,
     snapshot: snapshotTaker(session),
     onRule: (fired) => send(context, { kind: "rule", ...fired }),
     onStep: progressSender(session),
-    ...trainerLine(session),
+    ...line,
+    onEpoch: (...epoch) => watching.waiting(() => line.onEpoch(...epoch)),
   });
   const found = await checkpointOf(request);
   if (found !== undefined) await loop.restore(found, found.path, found.own);

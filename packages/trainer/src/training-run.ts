@@ -25,6 +25,7 @@ import type { WorkersReport } from "./parallel/run-workers.ts";
 import type { ProgressLine } from "./progress-line.ts";
 import type { BestCheckpoint, EpochReport, RunMessage, RunOutcome, RunSummary } from "./run-messages.ts";
 import type { Spending } from "./run-spending.ts";
+import { newestBundle } from "./watchdog/bundles.ts";
 import type { StopReason } from "./stop-conditions.ts";
 import type { CallbackFailure } from "./training-callback.ts";
 
@@ -68,7 +69,8 @@ export interface TrainingRun {
   /** The run's folder: `checkpoints/`, `model/`. */
   readonly directory: string;
   /**
-   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, `run.rule-fired`, `run.worker-changed`, and at the end `run.finished`, `run.failed` or `run.killed`, from the
+   * `run.started`, `run.progress`, `run.epoch`, `run.checkpointed`, `run.rule-fired`, `run.leak-suspected`, `run.stalled`, `run.worker-changed`, and at
+   * the end `run.finished`, `run.failed` or `run.killed`, from the
    * beginning of the run, in their order. Of `run.progress` at least the last 1,000 are kept: who asks late, or reads slowly, misses older ones.
    */
   events(options?: CallOptions): AsyncIterable<MillwrightEvent>;
@@ -179,6 +181,11 @@ class FollowedRun implements TrainingRun {
     if (this.#runs && !this.#ended) this.#options.job.send({ finish: { ...this.#asked } });
   }
 
+  async #resultOf(job: JobResult): Promise<TrainingResult> {
+    if (job.state === "completed") return completedResult(this.id, job);
+    throw jobFailure(this.id, job, this.#error, await newestBundle(this.directory, job.attempts));
+  }
+
   #changed(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const stop = (): void => reject(signal?.reason as Error);
@@ -210,7 +217,7 @@ class FollowedRun implements TrainingRun {
         if (event.kind === "state" && event.state === "starting") this.#error = undefined; // of the attempt before
         if (event.kind === "message") await this.#take(event.body as unknown as RunMessage);
       }
-      const result = resultOf(this.id, await job.result(), this.#error);
+      const result = await this.#resultOf(await job.result());
       tracked?.logMetrics(
         Object.entries(result.metrics).map(([name, value]) => ({
           name: `final.${name}`,
@@ -259,6 +266,10 @@ class FollowedRun implements TrainingRun {
         return this.#tell("run.progress", data);
       case "checkpoint":
         return this.#tell("run.checkpointed", data);
+      case "leak":
+        return this.#tell("run.leak-suspected", JSON.parse(JSON.stringify(data)) as EventData);
+      case "stalled":
+        return this.#tell("run.stalled", data as unknown as EventData);
       case "rule":
         return this.#takeRule(message);
       case "worker":
@@ -310,19 +321,17 @@ class FollowedRun implements TrainingRun {
 const finite = (metrics: Metrics): Record<string, JsonValue> =>
   Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
 
-function resultOf(id: string, job: JobResult, told: ToldError | undefined): TrainingResult {
-  if (job.state === "completed") {
-    const { format: _format, step: _step, callbackFailures = [], ...summary } = job.value as unknown as RunSummary;
-    const { modelDirectory, digest, checkpoint } = summary;
-    const failures = callbackFailures.length === 0 ? {} : { callbackFailures };
-    return { id, ...summary, modelDirectory, digest, checkpoint, ...failures, metrics: numbers(summary.metrics) };
-  }
-  throw jobFailure(id, job, told);
+function completedResult(id: string, job: JobResult): TrainingResult {
+  const { format: _format, step: _step, callbackFailures = [], ...summary } = job.value as unknown as RunSummary;
+  const { modelDirectory, digest, checkpoint } = summary;
+  const failures = callbackFailures.length === 0 ? {} : { callbackFailures };
+  return { id, ...summary, modelDirectory, digest, checkpoint, ...failures, metrics: numbers(summary.metrics) };
 }
 
 /** What a run whose job did not complete failed of. */
-export function jobFailure(id: string, job: JobResult, told: ToldError | undefined): Error {
-  const reason = job.failureReason ?? "no reason was given";
+export function jobFailure(id: string, job: JobResult, told: ToldError | undefined, bundle?: string): Error {
+  const seen = bundle === undefined ? "" : ` What the process was doing is in "${bundle}".`;
+  const reason = `${job.failureReason ?? "no reason was given"}${seen}`;
   if (job.state !== "failed") return runStopped(id, job.state, reason);
   if (told !== undefined) return heardError(told);
   const memory = memoryOfCause(job.failureCause);

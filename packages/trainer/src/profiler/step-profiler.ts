@@ -33,6 +33,7 @@ export interface PhaseSpan {
 export class StepProfiler {
   readonly #clock: Clock;
   readonly #spansKept: number;
+  readonly #onLap: ((phase: Phase) => void) | undefined;
   readonly #sums = new Map<Phase, number>();
   readonly #stepsMs: number[] = [];
   readonly #spans: PhaseSpan[] = [];
@@ -43,7 +44,8 @@ export class StepProfiler {
   #steps = 0;
 
   /** @param spansKept Newest stretches that are kept for a trace. */
-  constructor(clock: Clock, spansKept = 0) {
+  constructor(clock: Clock, spansKept = 0, onLap?: (phase: Phase) => void) {
+    this.#onLap = onLap;
     this.#clock = clock;
     this.#spansKept = spansKept;
   }
@@ -64,18 +66,21 @@ export class StepProfiler {
       if (this.#spans.length >= 2 * this.#spansKept) this.#spans.splice(0, this.#spans.length - this.#spansKept);
     }
     this.#lastMs = nowMs;
+    this.#onLap?.(phase);
   }
 
   beginStep(): void {
     this.#stepMs = this.#lastMs;
   }
 
-  /** The step is over, as far as learning goes. */
-  endStep(step: number): void {
+  /** The step is over, as far as learning goes. @returns what it took. */
+  endStep(step: number): number {
+    const stepMs = this.#lastMs - this.#stepMs;
     this.#step = step;
     this.#steps += 1;
-    this.#stepsMs.push(this.#lastMs - this.#stepMs);
+    this.#stepsMs.push(stepMs);
     if (this.#stepsMs.length >= 2 * stepsKept) this.#stepsMs.splice(0, this.#stepsMs.length - stepsKept);
+    return stepMs;
   }
 
   get spans(): readonly PhaseSpan[] {
