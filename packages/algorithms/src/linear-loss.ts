@@ -6,10 +6,42 @@ export interface LinearProblem {
   readonly labels: Float64Array;
   readonly weights: Float64Array | undefined;
   readonly outputs: number;
-  readonly kind: "logistic" | "softmax" | "squared";
+  readonly kind: "logistic" | "softmax" | "squared" | LogLink;
+  /** By parameter: where the search begins. */
+  readonly start: Float64Array;
   /** By parameter: each output's coefficients and then its intercept, whose penalties are 0. */
   readonly l1: Float64Array;
   readonly l2: Float64Array;
+}
+
+/** A loss of amounts whose mean is e to the sum. */
+export interface LogLink {
+  /** Half the deviance but for what the sum does not change, and its first and second derivative by the sum, at a label and a mean. */
+  readonly loss: (label: number, mean: number) => number;
+  readonly slope: (label: number, mean: number) => number;
+  readonly curvature: (label: number, mean: number) => number;
+}
+
+/** Tweedie's losses (Jørgensen, 1987), whose variance is as the mean to the `power`: 1 is Poisson's, 2 the gamma distribution's. */
+export function tweedieLink(power: number): LogLink {
+  if (power === 1)
+    return {
+      loss: (label, mean) => mean - label * Math.log(mean),
+      slope: (label, mean) => mean - label,
+      curvature: (_, mean) => mean,
+    };
+  if (power === 2)
+    return {
+      loss: (label, mean) => Math.log(mean) + label / mean,
+      slope: (label, mean) => 1 - label / mean,
+      curvature: (label, mean) => label / mean,
+    };
+  const [high, low] = [2 - power, 1 - power];
+  return {
+    loss: (label, mean) => mean ** high / high - (label * mean ** low) / low,
+    slope: (label, mean) => mean ** high - label * mean ** low,
+    curvature: (label, mean) => high * mean ** high - low * label * mean ** low,
+  };
 }
 
 /** Each row's sums by output, one output's rows after another's. */
@@ -35,7 +67,8 @@ export function objectiveAt(problem: LinearProblem, parameters: Float64Array): n
   for (let row = 0; row < rows; row += 1) {
     const weight = weights === undefined ? 1 : weights[row]!;
     const label = labels[row]!;
-    if (kind === "squared") total += (weight * (sums[row]! - label) ** 2) / 2;
+    if (typeof kind === "object") total += weight * kind.loss(label, Math.exp(sums[row]!));
+    else if (kind === "squared") total += (weight * (sums[row]! - label) ** 2) / 2;
     else if (kind === "logistic") {
       const away = label === 1 ? -sums[row]! : sums[row]!;
       total += weight * (Math.max(away, 0) + Math.log1p(Math.exp(-Math.abs(away))));
@@ -54,6 +87,7 @@ export function objectiveAt(problem: LinearProblem, parameters: Float64Array): n
 
 /** What the sums say: the prediction itself, or probabilities; in place of the sums. */
 export function predictionsOf({ rows, outputs, kind }: LinearProblem, sums: Float64Array): Float64Array {
+  if (typeof kind === "object") for (let row = 0; row < rows; row += 1) sums[row] = Math.exp(sums[row]!);
   if (kind === "logistic") for (let row = 0; row < rows; row += 1) sums[row] = 1 / (1 + Math.exp(-sums[row]!));
   if (kind !== "softmax") return sums;
   for (let row = 0; row < rows; row += 1) {
@@ -80,7 +114,9 @@ export function gradientAt(problem: LinearProblem, parameters: Float64Array, pre
     const own = output * rows;
     for (let row = 0; row < rows; row += 1) {
       const wanted = kind === "softmax" ? (labels[row] === output ? 1 : 0) : labels[row]!;
-      errors[row] = (predictions[own + row]! - wanted) * (weights === undefined ? 1 : weights[row]!);
+      const answer = predictions[own + row]!;
+      const slope = typeof kind === "object" ? kind.slope(wanted, answer) : answer - wanted;
+      errors[row] = slope * (weights === undefined ? 1 : weights[row]!);
     }
     for (const [index, column] of columns.entries()) gradient[output * width + index]! += dot(errors, column);
     gradient[output * width + columns.length]! += errors.reduce((sum, error) => sum + error, 0);
@@ -90,7 +126,7 @@ export function gradientAt(problem: LinearProblem, parameters: Float64Array, pre
 
 /** The second derivatives by the parameters of two outputs into their block of the Hessian. */
 export function fillHessianBlock(
-  { rows, columns, weights, outputs, kind }: LinearProblem,
+  { rows, columns, labels, weights, outputs, kind }: LinearProblem,
   predictions: Float64Array,
   one: number,
   other: number,
@@ -102,7 +138,8 @@ export function fillHessianBlock(
   for (let row = 0; row < rows; row += 1) {
     const p = predictions[one * rows + row]!;
     const q = predictions[other * rows + row]!;
-    const own = kind === "squared" ? 1 : p * ((one === other ? 1 : 0) - q);
+    let own = kind === "squared" ? 1 : p * ((one === other ? 1 : 0) - q);
+    if (typeof kind === "object") own = kind.curvature(labels[row]!, p);
     curvature[row] = own * (weights === undefined ? 1 : weights[row]!);
   }
   const ones = new Float64Array(rows).fill(1);

@@ -12,7 +12,7 @@ export interface NewtonOptions {
 const smallStep = 1e-9;
 
 /**
- * The parameters of least loss and penalties, by Newton's method, proximal where there is L1 (Lee, Sun and Saunders, 2014), from 0, halving steps that do not lower the objective.
+ * The parameters of least loss and penalties, by Newton's method, proximal where there is L1 (Lee, Sun and Saunders, 2014), from the problem's start, halving steps that do not lower the objective.
  * Throws `ALGORITHMS_NOT_CONVERGED`.
  */
 export async function minimize(
@@ -22,7 +22,7 @@ export async function minimize(
   readonly parameters: Float64Array;
   readonly iterations: number;
 }> {
-  let parameters: Float64Array = new Float64Array(problem.l1.length);
+  let parameters: Float64Array = problem.start.slice();
   let objective = objectiveAt(problem, parameters);
   for (let iteration = 1; iteration <= maxIterations; iteration += 1) {
     const step = await stepFrom(problem, parameters, signal);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Tensors, createRandom, hasCode } from "@millwright/contracts";
 import { batchOf, datasetOf } from "@millwright/data";
 import { applyCalibration, loadModel, treeRuntime, verifyModel, writeCalibration } from "@millwright/model";
+import { exportOnnx } from "@millwright/model/onnx";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { chooseThreshold, fitCalibration, fitGbdt, packFitted, reliabilityOf } from "../src/index.ts";
 
@@ -157,6 +158,8 @@ test("AM-13: a package with a calibration answers calibrated probabilities, and 
   );
   const { prediction } = (await model.predictRow({ x: x[900]! })) as Tensors;
   expect(prediction!.data[0]).toBe(answers[100]);
+
+  await expect(exportOnnx(packed)).rejects.toMatchObject({ code: "MODEL_ONNX_UNSUPPORTED" });
 
   const gone = {
     ...packed,

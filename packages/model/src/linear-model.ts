@@ -12,15 +12,16 @@ import { linearInvalid } from "./errors.ts";
 
 /** Weighted sums of columns, JSON-safe. */
 export interface LinearModel {
-  readonly formatVersion: 1;
+  /** 2 for the link `exponential`, which releases that read 1 do not know. */
+  readonly formatVersion: 1 | 2;
   /** Names of columns of numbers. */
   readonly features: readonly string[];
   /** By output, and then by feature. */
   readonly coefficients: readonly (readonly number[])[];
   /** By output. */
   readonly intercepts: readonly number[];
-  /** What becomes of the sums s: themselves, 1 / (1 + e^-s), or the softmax of all of them. */
-  readonly link: "identity" | "logistic" | "softmax";
+  /** What becomes of the sums s: themselves, 1 / (1 + e^-s), e^s, or the softmax of all of them. */
+  readonly link: "exponential" | "identity" | "logistic" | "softmax";
   /** For `softmax`: what each output is the probability of. */
   readonly classes?: readonly string[] | undefined;
 }
@@ -42,8 +43,8 @@ export function writeLinearModel(
   { output = "prediction" }: LinearModelOptions = {},
 ): LinearModelFiles {
   assertLinearModel(model);
-  const { features, coefficients, intercepts, link, classes } = model;
-  const text = JSON.stringify({ formatVersion: 1, features, coefficients, intercepts, link, classes });
+  const { formatVersion, features, coefficients, intercepts, link, classes } = model;
+  const text = JSON.stringify({ formatVersion, features, coefficients, intercepts, link, classes });
   return { files: { "linear.json": text }, signature: linearSignature(model, output) };
 }
 
@@ -61,7 +62,8 @@ export function assertLinearModel(model: LinearModel): void {
 function linearProblem(model: unknown): string | undefined {
   if (typeof model !== "object" || model === null) return "it is no object";
   const { formatVersion, features, coefficients, intercepts, link, classes } = model as Record<string, unknown>;
-  if (formatVersion !== 1) return `its formatVersion is ${JSON.stringify(formatVersion)}, and this release reads 1`;
+  if (formatVersion !== 1 && formatVersion !== 2)
+    return `its formatVersion is ${JSON.stringify(formatVersion)}, and this release reads 1 and 2`;
   const named = (texts: unknown): texts is readonly string[] =>
     Array.isArray(texts) &&
     texts.every((text) => typeof text === "string" && text !== "") &&
@@ -76,8 +78,8 @@ function linearProblem(model: unknown): string | undefined {
     coefficients.length === intercepts.length &&
     coefficients.every((row) => numbers(row, features.length));
   if (!fits) return "it does not have a finite coefficient for each output and feature";
-  if (link !== "identity" && link !== "logistic" && link !== "softmax")
-    return "its link is not identity, logistic or softmax";
+  const links = formatVersion === 1 ? ["identity", "logistic", "softmax"] : ["exponential"];
+  if (!links.includes(link as string)) return `its link is not ${links.join(" or ")}, those of its formatVersion`;
   if (link === "softmax" ? named(classes) && classes.length === intercepts.length : classes === undefined)
     return undefined;
   return "its classes do not fit its outputs";
@@ -102,7 +104,8 @@ export function compileLinear(model: LinearModel): CompiledLinear {
         for (let row = 0; row < rows; row += 1) {
           let sum = intercepts[output] as number;
           for (let at = 0; at < weights.length; at += 1) sum += (weights[at] as number) * columns[at]![row]!;
-          answers[row * outputs + output] = link === "logistic" ? 1 / (1 + Math.exp(-sum)) : sum;
+          answers[row * outputs + output] =
+            link === "logistic" ? 1 / (1 + Math.exp(-sum)) : link === "exponential" ? Math.exp(sum) : sum;
         }
       }
       if (link === "softmax")

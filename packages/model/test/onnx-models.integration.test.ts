@@ -117,6 +117,7 @@ test("linear models give ONNX Runtime what they give here, through every link", 
     { formatVersion: 1, features: ["a", "b"], link: "identity", ...one },
     { formatVersion: 1, features: ["a", "b"], link: "logistic", ...one },
     { formatVersion: 1, features: ["a", "b"], link: "softmax", classes: ["x", "y", "z"], ...three },
+    { formatVersion: 2, features: ["a", "b"], link: "exponential", coefficients: [[0.05, -0.25]], intercepts: [-1] },
   ];
   for (const model of models) {
     const packed = await packModel(join(root, `linear-${model.link}`), {

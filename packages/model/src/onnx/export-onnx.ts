@@ -1,5 +1,6 @@
 import type { CallOptions, ResolvedModel } from "@millwright/contracts";
 import { storedTransforms } from "../batch-inputs.ts";
+import { calibrationFile } from "../calibration.ts";
 import { readDenseLayers } from "../dense-runtime.ts";
 import { onnxUnsupported } from "../errors.ts";
 import { readLinear } from "../linear-model.ts";
@@ -10,7 +11,7 @@ import { type OnnxModelFiles, type OnnxOptions, type OnnxParts, writeOnnxModel }
 /**
  * Writes a package of the format `dense`, `tfjs-layers`, `trees` or `linear`, with its transforms where it has them, as one ONNX file; inputs and output
  * have the names of its signature where `options` give no others. Throws as `writeOnnxModel`, `PORT_MODEL_CORRUPT`, and `MODEL_ONNX_UNSUPPORTED` for
- * other formats.
+ * other formats and for calibrated answers.
  */
 export async function exportOnnx(
   resolved: Pick<ResolvedModel, "directory" | "manifest">,
@@ -18,7 +19,13 @@ export async function exportOnnx(
 ): Promise<OnnxModelFiles> {
   signal?.throwIfAborted();
   const { directory, manifest } = resolved;
-  const { name, signature } = manifest;
+  const { name, signature, files } = manifest;
+  if (files.some(({ path }) => path === calibrationFile))
+    throw onnxUnsupported(
+      `The model "${name}"`,
+      "its answers are calibrated",
+      "Export it without its calibration, and apply that to the answers.",
+    );
   const transforms = storedTransforms(directory, manifest);
   return writeOnnxModel(
     { transforms, ...(await readParts(resolved, signal)) },

@@ -16,5 +16,6 @@ export function linearGraph(graph: Graph, { features, coefficients, intercepts, 
   const added = graph.constant({ type: "float64", shape: [outputs], values: intercepts });
   const sums = graph.node("Add", [graph.node("MatMul", [columns, weights]), added]);
   if (link === "softmax") return graph.node("Softmax", [sums], { axis: { int: 1 } });
+  if (link === "exponential") return graph.node("Exp", [sums]);
   return link === "logistic" ? graph.node("Sigmoid", [sums]) : sums;
 }
