@@ -28,7 +28,14 @@ export async function openTestJobs(
   options: Partial<JobsOptions> = {},
 ): Promise<{ readonly jobs: Jobs } & AsyncDisposable> {
   const folder = await temporaryFolder();
-  const jobs = await openJobs({ directory: folder.path, maxCpus: 8, retryDelayMs: 10, ...options });
+  const jobs = await openJobs({
+    directory: folder.path,
+    maxCpus: 8,
+    retryDelayMs: 10,
+    // On a busy machine a test may take long enough to be measured.
+    telemetryMs: 0,
+    ...options,
+  });
   return {
     jobs,
     async [Symbol.asyncDispose]() {

@@ -7,6 +7,7 @@ import {
   type EventId,
   type EventType,
   type IdSource,
+  type JobEvent,
   type JobHandle,
   type JobResult,
   type JsonValue,
@@ -111,6 +112,8 @@ class FollowedRun implements TrainingRun {
   readonly #events = new EventHistory();
   readonly #epochs = new Set<number>();
   readonly #rules = new Set<string>();
+  /** How often each thing was measured. */
+  readonly #measurements = new Map<string, number>();
   readonly #finished: Promise<TrainingResult>;
   #wakers: (() => void)[] = [];
   #ended = false;
@@ -216,6 +219,7 @@ class FollowedRun implements TrainingRun {
       for await (const event of job.events()) {
         if (event.kind === "state" && event.state === "starting") this.#error = undefined; // of the attempt before
         if (event.kind === "message") await this.#take(event.body as unknown as RunMessage);
+        if (event.kind === "metric" && event.name.startsWith("system/")) this.#takeMeasurement(event);
       }
       const result = await this.#resultOf(await job.result());
       tracked?.logMetrics(
@@ -295,6 +299,13 @@ class FollowedRun implements TrainingRun {
     this.#options.tracked?.logMetrics([{ name: `rule.${rule}`, value: 1, step }]);
     if (actions.includes("mark"))
       this.#options.tracked?.logParams({ [`rule.${rule}`]: `step ${step}: ${message.message}` });
+  }
+
+  /** What the launcher measured of the run's process and devices: its steps are the measurements. */
+  #takeMeasurement({ name, value, timeMs }: Extract<JobEvent, { kind: "metric" }>): void {
+    const step = this.#measurements.get(name) ?? 0;
+    this.#measurements.set(name, step + 1);
+    this.#options.tracked?.logMetrics([{ name, value, step, timeMs }]);
   }
 
   async #takeEpoch(message: Extract<RunMessage, { kind: "epoch" }>): Promise<void> {

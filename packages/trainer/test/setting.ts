@@ -5,7 +5,7 @@ import type { Batch, DatasetRef } from "@millwright/contracts";
 import { createRandom } from "@millwright/contracts";
 import { batchOf } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
-import { type Jobs, openJobs } from "@millwright/jobs";
+import { type Jobs, type JobsOptions, openJobs } from "@millwright/jobs";
 import { createTrainer, type Trainer, type TrainingRun } from "@millwright/trainer";
 
 export const fixture = (name: string): URL => new URL(`./fixtures/${name}`, import.meta.url);
@@ -18,9 +18,16 @@ export interface Setting extends AsyncDisposable {
   save(name: string, batch: Batch): Promise<DatasetRef>;
 }
 
-export async function openSetting(): Promise<Setting> {
+export async function openSetting(more: Partial<JobsOptions> = {}): Promise<Setting> {
   const directory = await mkdtemp(join(tmpdir(), "millwright-trainer-"));
-  const jobs = await openJobs({ directory: join(directory, "jobs"), maxCpus: 4, retryDelayMs: 10 });
+  const jobs = await openJobs({
+    directory: join(directory, "jobs"),
+    maxCpus: 4,
+    retryDelayMs: 10,
+    // On a busy machine a test may take long enough to be measured.
+    telemetryMs: 0,
+    ...more,
+  });
   const trainer = createTrainer({ jobs, directory: join(directory, "runs") });
   return {
     directory,

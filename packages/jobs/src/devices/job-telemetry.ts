@@ -93,6 +93,9 @@ class AttemptTelemetry implements JobTelemetry {
       if (process.platform !== "linux") this.#tell("system", "unavailable", "There is no /proc on this machine.");
       return;
     }
+    const bytes = residentBytes(tree);
+    // Processes that are about to be gone have no memory any more: nothing is to be measured.
+    if (bytes === 0) return;
     this.#tell("system", "available");
     const seconds = processorSeconds(tree);
     const atMs = this.#options.clock.monotonicMs();
@@ -102,7 +105,7 @@ class AttemptTelemetry implements JobTelemetry {
     let used = 0;
     for (const [pid, total] of seconds) used += Math.max(0, total - (before.seconds.get(pid) ?? 0));
     this.#measure("cpu_utilization_percentage", (100_000 * used) / (atMs - before.atMs));
-    this.#measure("memory_usage_bytes", residentBytes(tree));
+    this.#measure("memory_usage_bytes", bytes);
   }
 
   async #measureDevices(): Promise<void> {
