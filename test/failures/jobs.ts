@@ -19,6 +19,7 @@ const spec = (id: string): JobSpec => ({
   resources: { cpus: 1, gpus: 0 },
   retries: { max: 1, categories: { bug: 0 }, delayMs: 1, maxDelayMs: 2 },
   spot: { maxRuntimeMs: 5_000, maxWaitMs: 6_000, priceRatio: 0.3 },
+  keepAliveMs: 0,
   traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
   metrics: [{ name: "loss", regex: "loss=(.*)" }],
 });
@@ -118,6 +119,7 @@ async function launched(open: jobs.Jobs): Promise<Subjects> {
       attach: [() => ["over", { signal }], unknown(() => open.attach("none"))],
       history: [() => ["over", { signal }], unknown(() => open.history("none"))],
       logs: [() => ["over", { tail: 1, follow: true, signal }], unknown(() => drained(open.logs("none")))],
+      warmPool: [() => ["over"]],
       interrupt: [
         () => ["over", "enough", { deadlineMs: 10, signal }],
         {

@@ -22,6 +22,11 @@ export interface JobSpec {
   readonly retries?: number | JobRetries | undefined;
   /** Runs on what may be taken away at any time. Default: an interruption uses up one of `retries`. */
   readonly spot?: JobSpot | undefined;
+  /**
+   * How long its process is kept after it completed, for another job of the same module, environment and resources; from 0 to 3,600,000. What the module
+   * keeps in variables is there for that job too. Only for modules. Default: 0, and each job has a process of its own.
+   */
+  readonly keepAliveMs?: number | undefined;
   /** The trace that the job belongs to, as W3C Trace Context writes it: its process is told by `TRACEPARENT`, and its events and log lines carry it. */
   readonly traceparent?: string | undefined;
   /** What to read off the lines of the job, as metrics; at most 40. Default: nothing. */

@@ -3,6 +3,7 @@ import type { Mask } from "./environment.ts";
 import type { EventJournal } from "./event-journal.ts";
 import type { Ending } from "./outcome.ts";
 import type { ProcessIdentity } from "./process-tree.ts";
+import type { WarmProcess } from "./supervision/warm-pool.ts";
 import type { SupervisorFrame, WorkerPhase } from "./protocol.ts";
 
 export interface AttemptOptions {
@@ -12,6 +13,10 @@ export interface AttemptOptions {
   /** What the module is told after its hello; absent for a command, which has no channel. */
   readonly start: Extract<SupervisorFrame, { type: "start" }> | undefined;
   readonly mark: string;
+  /** A process that waits for such a job, with the mark above. */
+  readonly warm?: WarmProcess | undefined;
+  /** Takes the process after a result; false where it must end. */
+  readonly keep?: ((process: WarmProcess) => boolean) | undefined;
   readonly graceMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly memoryBytes: number | undefined;

@@ -17,9 +17,14 @@ export interface AttemptSetting {
   readonly previous: PreviousAttempt | undefined;
   readonly failedSize: number | undefined;
   readonly noticeSignals: readonly string[];
+  /** Whether the process is one that another job has run in, and may wait for one more. */
+  readonly warm: { readonly again: boolean; readonly stayMark: string | undefined };
 }
 
-type AttemptPlan = Omit<AttemptOptions, "clock" | "memoryPollMs" | "journal" | "onPhase" | "endAtOnce">;
+type AttemptPlan = Omit<
+  AttemptOptions,
+  "clock" | "memoryPollMs" | "journal" | "onPhase" | "endAtOnce" | "warm" | "keep"
+>;
 
 // Compiled or not, the process runs the compiled bootstrap: Node cannot run the other everywhere.
 const bootstrapPath = fileURLToPath(
@@ -32,23 +37,29 @@ export function planAttempt(spec: JobSpec, setting: AttemptSetting): AttemptPlan
   const { run, limits } = spec;
   const graceMs = limits?.graceMs ?? 10_000;
   const heartbeatTimeoutMs = limits?.heartbeatTimeoutMs ?? 60_000;
+  const own = {
+    ...(spec.traceparent === undefined ? {} : { TRACEPARENT: spec.traceparent }),
+    ...spec.environment,
+    MILLWRIGHT_JOB_ID: spec.id,
+    MILLWRIGHT_JOB_ATTEMPT: String(attempt),
+    MILLWRIGHT_JOB_DIRECTORY: work,
+    MILLWRIGHT_JOB_OUTPUT: join(work, "output"),
+  };
+  const workingDirectory = spec.workingDirectory ?? work;
+  const again = setting.warm.again ? { workingDirectory, environment: own } : undefined;
+  const start = startFrame(spec, setting, graceMs, heartbeatTimeoutMs);
   return {
     command: "module" in run ? [process.execPath, bootstrapPath] : run.command,
-    workingDirectory: spec.workingDirectory ?? work,
+    workingDirectory,
     environment: {
       ...safeEnvironment(parentEnvironment),
       ...slot.environment,
-      ...(spec.traceparent === undefined ? {} : { TRACEPARENT: spec.traceparent }),
-      ...spec.environment,
-      MILLWRIGHT_JOB_ID: spec.id,
-      MILLWRIGHT_JOB_ATTEMPT: String(attempt),
-      MILLWRIGHT_JOB_DIRECTORY: work,
-      MILLWRIGHT_JOB_OUTPUT: join(work, "output"),
+      ...own,
       MILLWRIGHT_JOB_MARK: mark,
     },
     metrics: spec.metrics ?? [],
     mask: createMask(spec.environment ?? {}),
-    start: startFrame(spec, setting, graceMs, heartbeatTimeoutMs),
+    start: start === undefined || again === undefined ? start : { ...start, again },
     failedSize,
     mark,
     graceMs,
@@ -59,7 +70,7 @@ export function planAttempt(spec: JobSpec, setting: AttemptSetting): AttemptPlan
 
 function startFrame(
   { id, run }: JobSpec,
-  { attempt, work, slot, previous, noticeSignals }: AttemptSetting,
+  { attempt, work, slot, previous, noticeSignals, warm }: AttemptSetting,
   graceMs: number,
   heartbeatTimeoutMs: number,
 ): AttemptPlan["start"] {
@@ -76,6 +87,7 @@ function startFrame(
     graceMs,
     noticeSignals,
     ...(previous === undefined ? {} : { previous }),
+    ...(warm.stayMark === undefined ? {} : { stayMark: warm.stayMark }),
     ...(slot.gpus.length === 0 ? {} : { gpus: slot.gpus }),
     ...(input === undefined ? {} : { input }),
   };

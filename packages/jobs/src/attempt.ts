@@ -17,7 +17,7 @@ import {
   type WorkerFrame,
 } from "./protocol.ts";
 import { LineTail, memoryKills } from "./supervision/out-of-memory.ts";
-import { clearTree } from "./tree-clearing.ts";
+import { clearDescendants, clearTree } from "./tree-clearing.ts";
 
 const longestLine = 16_384;
 const posix = process.platform !== "win32";
@@ -39,22 +39,20 @@ class Supervision implements Attempt {
   #stopping = false;
   #interruption: string | undefined;
   #size: number | undefined;
+  /** Resolves when the process has given its result and stays. */
+  readonly #stayed: Promise<"stays">;
+  #stay: () => void = () => {};
+  #hangUp: () => void = () => {};
   readonly #tail = new LineTail();
   readonly #memoryKills = memoryKills();
 
   constructor(options: AttemptOptions) {
     this.#options = options;
+    this.#stayed = new Promise((resolve) => (this.#stay = () => resolve("stays")));
     this.#lines = createLineSink(options);
-    const [file, ...args] = options.command;
+    const [file] = options.command;
     this.#lastLifeMs = options.clock.monotonicMs();
-    this.#child = spawn(file, args, {
-      cwd: options.workingDirectory,
-      env: options.environment,
-      // A session and process group of its own: signals reach the whole tree, and the terminal's Ctrl-C does not.
-      detached: posix,
-      windowsHide: true,
-      stdio: ["ignore", "pipe", "pipe", options.start === undefined ? "ignore" : "pipe"],
-    });
+    this.#child = options.warm?.child ?? startProcess(options);
     const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
       this.#child.once("exit", (code, signal) => resolve({ code, signal }));
       this.#child.once("error", (error) => {
@@ -70,6 +68,7 @@ class Supervision implements Attempt {
     if (this.#channel !== undefined) this.#listen(this.#channel);
     const pumps = Promise.all([this.#pump("stdout", this.#child.stdout), this.#pump("stderr", this.#child.stderr)]);
     if (options.start === undefined && this.identity !== undefined) options.onPhase("training");
+    if (options.warm !== undefined) this.#begin();
     if (this.#channel !== undefined) void this.#watchHeartbeat();
     if (options.memoryBytes !== undefined) void this.#watchMemory(options.memoryBytes);
     this.#endAtOnce(options.endAtOnce);
@@ -147,8 +146,10 @@ class Supervision implements Attempt {
         this.#intervene({ kind: "protocol", problem: error instanceof Error ? error.message : String(error) });
       }
     });
-    channel.on("data", (chunk: Buffer) => splitter.push(chunk));
-    channel.on("error", () => {}); // the process ended; its exit says how
+    const push = (chunk: Buffer): void => splitter.push(chunk);
+    const ignore = (): void => {}; // the process ended; its exit says how
+    channel.on("data", push).on("error", ignore).resume();
+    this.#hangUp = () => void channel.off("data", push).pause();
   }
 
   #take(frame: WorkerFrame): void {
@@ -160,10 +161,7 @@ class Supervision implements Attempt {
           const problem = `The module speaks version ${frame.protocol} of the protocol, the supervisor ${protocolVersion}.`;
           return this.#intervene({ kind: "protocol", problem });
         }
-        this.#post(start);
-        for (const body of this.#unsent ?? []) this.#post({ type: "message", body });
-        this.#unsent = undefined;
-        return onPhase("training");
+        return this.#begin();
       case "heartbeat":
         this.#reportedRssBytes = frame.rssBytes;
         return;
@@ -184,10 +182,20 @@ class Supervision implements Attempt {
         return;
       case "result":
         this.#result ??= { value: frame.value };
+        if (frame.stays === true) this.#stay();
         return;
       case "failure":
         this.#failure ??= { ...frame.error, message: this.#options.mask(frame.error.message) };
     }
+  }
+
+  /** Hands the module its job. */
+  #begin(): void {
+    const { start, onPhase } = this.#options;
+    if (start !== undefined) this.#post(start);
+    for (const body of this.#unsent ?? []) this.#post({ type: "message", body });
+    this.#unsent = undefined;
+    onPhase("training");
   }
 
   #takeSize(size: number): void {
@@ -198,15 +206,22 @@ class Supervision implements Attempt {
 
   async #pump(stream: "stdout" | "stderr", source: Readable | null): Promise<void> {
     if (source === null) return;
-    const { journal } = this.#options;
+    const { journal, start } = this.#options;
+    let ended = false;
     const splitter = createLineSplitter(longestLine, (line, cut) => {
-      this.#tail.push(line);
-      this.#lines.take(stream, line, cut);
+      if (ended) return;
+      ended = start?.stayMark !== undefined && line.endsWith(start.stayMark);
+      const shown = ended ? line.slice(0, -(start?.stayMark ?? "").length) : line;
+      if (ended && shown === "") return;
+      this.#tail.push(shown);
+      this.#lines.take(stream, shown, cut);
     });
     try {
-      for await (const chunk of source) {
+      // A stream whose process stays is read on by the next attempt.
+      for await (const chunk of source.iterator({ destroyOnReturn: false })) {
         splitter.push(chunk as Buffer);
         this.#lines.flush();
+        if (ended) break;
         // Reading no further fills the pipe, and a full pipe slows the process down: its logs cannot exhaust this one's memory.
         await journal.room();
       }
@@ -256,7 +271,11 @@ class Supervision implements Attempt {
     closed: Promise<void>,
     pumps: Promise<unknown>,
   ): Promise<Ending> {
-    const { code, signal } = await exited;
+    const first = await Promise.race([exited, this.#stayed]);
+    const stays = first === "stays";
+    if (stays && (await this.#leaveProcess(pumps))) return this.#endingWith(undefined, undefined);
+    if (stays) void this.#kill();
+    const { code, signal } = stays ? await exited : first;
     if (this.#child.pid !== undefined) {
       await clearTree(this.#child.pid, this.#options);
       // The pipes close when the last process that holds them is gone.
@@ -267,6 +286,25 @@ class Supervision implements Attempt {
     this.#child.stderr?.destroy();
     this.#channel?.destroy();
     await pumps;
+    // A process that was to stay and could not was ended by this one: that says nothing of the job.
+    return stays ? this.#endingWith(undefined, undefined) : this.#endingWith(code, signal);
+  }
+
+  /** Leaves the process to the next job, without what it has started; false where it is to end. */
+  async #leaveProcess(pumps: Promise<unknown>): Promise<boolean> {
+    const { clock, keep, mark } = this.#options;
+    const halted = (): boolean => (this.#intervention ?? this.#interruption) !== undefined || this.#stopping;
+    const read = await Promise.race([pumps.then(() => true), clock.sleep(2_000).then(() => false)]);
+    if (!read || halted() || keep === undefined || this.identity === undefined) return false;
+    if (!(await clearDescendants(this.identity.pid, mark, clock)) || halted()) return false;
+    this.#over.abort();
+    this.#hangUp();
+    if (keep({ child: this.#child, identity: this.identity, mark })) return true;
+    signalTree(this.identity.pid, mark, "SIGKILL");
+    return false;
+  }
+
+  #endingWith(code: number | null | undefined, signal: string | null | undefined): Ending {
     return {
       exitCode: code ?? undefined,
       exitSignal: signal ?? undefined,
@@ -275,10 +313,22 @@ class Supervision implements Attempt {
       intervention: this.#intervention,
       interruption: this.#interruption,
       lines: this.#tail.text,
-      memoryKilled: this.#isMemoryKilled(signal),
+      memoryKilled: this.#isMemoryKilled(signal ?? null),
       size: this.#size,
     };
   }
+}
+
+function startProcess({ command, workingDirectory, environment, start }: AttemptOptions): ChildProcess {
+  const [file, ...args] = command;
+  return spawn(file, args, {
+    cwd: workingDirectory,
+    env: environment,
+    // A session and process group of its own: signals reach the whole tree, and the terminal's Ctrl-C does not.
+    detached: posix,
+    windowsHide: true,
+    stdio: ["ignore", "pipe", "pipe", start === undefined ? "ignore" : "pipe"],
+  });
 }
 
 export const startAttempt = (options: AttemptOptions): Attempt => new Supervision(options);

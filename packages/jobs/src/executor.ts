@@ -20,6 +20,7 @@ export function checkShared(spec: JobSpec, executor: string, able: readonly Abil
   };
   const elsewhere = "Leave it out, or run the job by openJobs, which gives it a process of its own.";
   if ("command" in run) refuse("a command", "Run a module, or commands by openJobs.");
+  if ((spec.keepAliveMs ?? 0) > 0) refuse("a job whose process is to be kept", elsewhere);
   if (workingDirectory !== undefined) refuse("a job with a `workingDirectory` of its own", elsewhere);
   if ((resources.gpus ?? resources.gpuMemoryBytes ?? resources.gpuIds) !== undefined && resources.gpus !== 0)
     refuse("a job with devices of its own", elsewhere);

@@ -47,6 +47,7 @@ export {
   type WorkerPhase,
 } from "./protocol.ts";
 export type { NoticeOptions } from "./supervision/interruption-notice.ts";
+export type { WarmPoolStatus } from "./supervision/warm-pool.ts";
 export { jobTimes, type JobTimes, type JobTimesOptions } from "./supervision/job-times.ts";
 export { type JobTelemetrySeries, readTelemetry, type TelemetryState } from "./telemetry-series.ts";
 export type { CheckpointSyncOptions, CheckpointSyncReport } from "./supervision/checkpoint-sync.ts";

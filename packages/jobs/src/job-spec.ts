@@ -15,6 +15,12 @@ const isCommand = (command: unknown): boolean =>
   command.length > 0 &&
   Array.from(command as readonly unknown[]).every((each) => typeof each === "string" && !each.includes("\0"));
 
+function checkKeepAlive({ keepAliveMs = 0, run }: JobSpec): void {
+  if (!(keepAliveMs >= 0 && keepAliveMs <= 3_600_000))
+    throw specInvalid("keepAliveMs", keepAliveMs, "a number from 0 to 3,600,000");
+  if (keepAliveMs > 0 && !("module" in run)) throw specInvalid("keepAliveMs", keepAliveMs, "0 for a command");
+}
+
 function checkSpot(spot: JobSpec["spot"]): void {
   if (spot === undefined) return;
   const { maxRuntimeMs, maxWaitMs, priceRatio = 1 } = spot;
@@ -51,6 +57,7 @@ export function checkSpec(spec: JobSpec): void {
   checkGpuResources(resources ?? {});
   checkRetries(retries);
   checkSpot(spot);
+  checkKeepAlive(spec);
 }
 
 /** Throws `JOBS_SPEC_INVALID` where the spec makes devices visible by itself, which may be lent to other jobs. */

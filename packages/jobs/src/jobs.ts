@@ -26,6 +26,7 @@ import { checkOwnDevices, checkSpec } from "./job-spec.ts";
 import { jobFolders } from "./recovery.ts";
 import { createStateEvents } from "./state-events.ts";
 import type { NoticeOptions } from "./supervision/interruption-notice.ts";
+import type { WarmPoolStatus } from "./supervision/warm-pool.ts";
 import { moveJob } from "./job-move.ts";
 import { SupervisedJob } from "./supervised-job.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -43,6 +44,8 @@ export interface JobsOptions extends DeviceOptions {
   readonly maxLogBytes?: number | undefined;
   /** Time between two looks at the memory of a job that has a limit. Default: 200. */
   readonly memoryPollMs?: number | undefined;
+  /** Most processes that wait for another job, those of `keepAliveMs`. Default: 4. */
+  readonly maxWarm?: number | undefined;
   /** What tells that this machine is about to be taken away. Default: SIGTERM to the process of a module. */
   readonly notice?: NoticeOptions | undefined;
   /** Of which a small safe part is given to jobs. Default: this process's environment. */
@@ -81,6 +84,8 @@ export interface Jobs extends JobLauncher, AsyncDisposable {
    * its spec's to say. Throws `PORT_JOB_UNKNOWN`.
    */
   interrupt(id: string, reason: string, options?: InterruptOptions): Promise<void>;
+  /** What became of the process of a job with `keepAliveMs`; undefined for others, and for those of launchers before. */
+  warmPool(id: string): WarmPoolStatus | undefined;
   /** Interrupts the jobs that run, so that they can go on under the next launcher, and gives the directory back. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -164,6 +169,10 @@ export class LocalJobs implements Jobs {
     await abortable((await this.#find(id)).interruptAttempt(reason, deadlineMs), signal);
   }
 
+  warmPool(id: string): WarmPoolStatus | undefined {
+    return this.#supervisor.warm.status(id);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
@@ -173,6 +182,7 @@ export class LocalJobs implements Jobs {
     this.#supervisor.notice.close();
     await Promise.allSettled(this.#opening.values());
     await Promise.all([...this.#running].map((job) => job.interrupt("The launcher of this job was closed.")));
+    await this.#supervisor.warm.close();
     await this.#unlock();
   }
 

@@ -11,6 +11,7 @@ import { type Jobs, type JobsOptions, LocalJobs } from "./jobs.ts";
 import { jobFolders, recover } from "./recovery.ts";
 import { createSlots } from "./slots.ts";
 import { checkNotice, watchNotice } from "./supervision/interruption-notice.ts";
+import { clearWarmPool, openWarmPool } from "./supervision/warm-pool.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 export type { Jobs, JobsOptions } from "./jobs.ts";
@@ -27,9 +28,10 @@ export function openJobs(options: JobsOptions): Promise<Jobs> {
 /** Opens a launcher whose attempts an executor runs. */
 export async function openJobsBy(options: JobsOptions, executor: Executor): Promise<Jobs> {
   const { directory, maxCpus = availableParallelism(), clock = systemClock, notice = {}, signal } = options;
-  const { parentEnvironment = process.env } = options;
+  const { parentEnvironment = process.env, maxWarm = 4 } = options;
   signal?.throwIfAborted();
   checkNotice(notice);
+  if (!(maxWarm >= 0)) throw new RangeError(`maxWarm must be from 0, not ${maxWarm}.`);
   if (!(maxCpus > 0)) throw new RangeError(`maxCpus must be above 0, not ${maxCpus}.`);
   const devices = await openDevices(options, clock, parentEnvironment["CUDA_VISIBLE_DEVICES"]);
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
@@ -37,6 +39,7 @@ export async function openJobsBy(options: JobsOptions, executor: Executor): Prom
   });
   const unlock = await lockDirectory(directory);
   try {
+    await clearWarmPool(directory, clock);
     for (const folder of await jobFolders(directory)) {
       signal?.throwIfAborted();
       await recover(folder, clock);
@@ -56,6 +59,7 @@ export async function openJobsBy(options: JobsOptions, executor: Executor): Prom
     retryDelayMs: options.retryDelayMs ?? 1_000,
     memoryPollMs: options.memoryPollMs ?? 200,
     events: undefined,
+    warm: openWarmPool({ directory, clock, maxWarm }),
     notice: watchNotice(notice),
     noticeOptions: notice,
   };

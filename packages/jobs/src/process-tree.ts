@@ -154,7 +154,7 @@ export function signalTree(root: number | undefined, mark: string | undefined, s
   if (root !== undefined) sendSignal(process.platform === "win32" ? root : -root, signal);
 }
 
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {

@@ -39,7 +39,12 @@ export type WorkerFrame =
   | { readonly type: "size"; readonly size: number }
   /** The process itself was told that it has to leave: the supervisor kills it `graceMs` later, whatever it does. */
   | { readonly type: "notice"; readonly reason: string }
-  | { readonly type: "result"; readonly value?: JsonValue | undefined }
+  | {
+      readonly type: "result";
+      readonly value?: JsonValue | undefined;
+      /** Whether the process stays, and takes another `start`. */
+      readonly stays?: boolean | undefined;
+    }
   | { readonly type: "failure"; readonly error: WorkerFailure }
   /** It had to leave, and can go on where it stopped. */
   | { readonly type: "interrupted"; readonly reason: string };
@@ -64,6 +69,15 @@ export type SupervisorFrame =
       readonly previous?: PreviousAttempt | undefined;
       /** Signals by which the process is told that it has to leave. Default: SIGTERM alone. */
       readonly noticeSignals?: readonly string[] | undefined;
+      /** After a result the process writes this as a line to stdout and stderr, and stays for another job. Default: it ends. */
+      readonly stayMark?: string | undefined;
+      /** Of a job that is not the process's first: where it runs, and the variables that are its own. */
+      readonly again?:
+        | {
+            readonly workingDirectory: string;
+            readonly environment: Readonly<Record<string, string>>;
+          }
+        | undefined;
       /** The devices that are lent to the job; absent where it asked for none. */
       readonly gpus?: readonly LentGpu[] | undefined;
     }

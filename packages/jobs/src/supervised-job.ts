@@ -21,7 +21,7 @@ import { historyOf, moveJob } from "./job-move.ts";
 import { type LogLine, type LogOptions, walkLogs } from "./job-logs.ts";
 import type { JobRecord } from "./job-record.ts";
 import { type AttemptVerdict, cutReason, judge, readFailure, resultOf } from "./outcome.ts";
-import type { Slot } from "./slots.ts";
+import { type AttemptPlace, takePlace } from "./supervision/attempt-place.ts";
 import { type Halt, watchDeadlines } from "./supervision/deadlines.ts";
 import {
   type FailedAttempt,
@@ -210,26 +210,25 @@ export class SupervisedJob implements JobHandle {
 
   /** One attempt, from waiting for its slot to the end of its process tree; undefined where it was halted before it began. */
   async #try(): Promise<AttemptVerdict | undefined> {
-    const { resources } = this.#record.spec;
-    let slot: Slot;
+    let place: AttemptPlace;
     try {
-      await this.#supervisor.notice.over(this.#halting.signal);
-      slot = await this.#supervisor.slots.take(resources ?? {}, this.#halting.signal);
+      place = await takePlace(this.#supervisor, this.#record.spec, this.#halting.signal);
     } catch (error) {
       if (this.#halt !== undefined) return undefined;
       throw error;
     }
     try {
       // Devices that were lost while the job waited for CPUs are waited for anew.
-      return slot.lost?.aborted === true ? undefined : await this.#attemptWith(slot);
+      return place.slot.lost?.aborted === true ? undefined : await this.#attemptAt(place);
     } finally {
       this.#attempt = undefined;
-      await slot.release();
+      await place.leave();
     }
   }
 
-  async #attemptWith(slot: Slot): Promise<AttemptVerdict | undefined> {
-    const mark = this.#supervisor.ids.next();
+  async #attemptAt(place: AttemptPlace): Promise<AttemptVerdict | undefined> {
+    const { slot, warm } = place;
+    const mark = warm?.mark ?? this.#supervisor.ids.next();
     const work = join(this.#record.directory, "work");
     const failurePath = join(work, "output", "failure");
     await mkdir(join(work, "output"), { recursive: true });
@@ -240,8 +239,9 @@ export class SupervisedJob implements JobHandle {
     if (this.#halt !== undefined) return undefined;
     const telemetry = this.#supervisor.watch(slot, this.#record.spec.limits, this.#journal);
     const endAtOnce = AbortSignal.any(slot.lost === undefined ? [telemetry.over] : [telemetry.over, slot.lost]);
-    const options = { ...this.#optionsOf(slot, mark, work), endAtOnce };
+    const options = { ...this.#optionsOf(place, mark, work), endAtOnce };
     const attempt = this.#supervisor.executor.start(options);
+    place.begun(attempt.identity?.pid);
     this.#attempt = attempt;
     for (const body of this.#unsent.splice(0)) attempt.send(body);
     if (this.#supervisor.notice.standing !== undefined)
@@ -258,7 +258,7 @@ export class SupervisedJob implements JobHandle {
     return { ...verdict, exitCode: ending.exitCode, exitSignal: ending.exitSignal, size: ending.size };
   }
 
-  #optionsOf(slot: Slot, mark: string, work: string): Omit<AttemptOptions, "endAtOnce"> {
+  #optionsOf({ slot, warm, keep }: AttemptPlace, mark: string, work: string): Omit<AttemptOptions, "endAtOnce"> {
     const { clock, parentEnvironment, memoryPollMs, noticeOptions } = this.#supervisor;
     const { spec, states } = this.#record;
     const failures = failuresOf(states);
@@ -272,7 +272,13 @@ export class SupervisedJob implements JobHandle {
         previous: previousOf(states),
         failedSize: smallestFailedSize(failures),
         noticeSignals: noticeOptions.signals ?? ["SIGTERM"],
+        warm: {
+          again: warm !== undefined,
+          stayMark: keep === undefined ? undefined : this.#supervisor.ids.next(),
+        },
       }),
+      warm,
+      keep,
       clock,
       memoryPollMs,
       journal: this.#journal,

@@ -5,6 +5,7 @@ import type { EventJournal } from "./event-journal.ts";
 import type { Slot, Slots } from "./slots.ts";
 import type { StateEvents } from "./state-events.ts";
 import type { InterruptionNotice, NoticeOptions } from "./supervision/interruption-notice.ts";
+import type { WarmPool } from "./supervision/warm-pool.ts";
 
 /** What all jobs of a launcher share. */
 export interface Supervisor {
@@ -21,6 +22,8 @@ export interface Supervisor {
   readonly memoryPollMs: number;
   /** Told of every state after it is durable; undefined while there is no log. */
   events: StateEvents | undefined;
+  /** Processes that wait for another job. */
+  readonly warm: WarmPool;
   readonly notice: InterruptionNotice;
   readonly noticeOptions: NoticeOptions;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "@millwright/contracts";
-import { signalTree, treeOf } from "./process-tree.ts";
+import { sendSignal, signalTree, treeOf } from "./process-tree.ts";
 
 const posix = process.platform !== "win32";
 
@@ -20,4 +20,16 @@ export async function clearTree(
     if (!present()) return;
     await clock.sleep(20);
   } while (clock.monotonicMs() < giveUpMs);
+}
+
+/** Kills what a process has started and left behind, and not the process. @returns whether nothing of it is left. */
+export async function clearDescendants(root: number, mark: string, clock: Clock): Promise<boolean> {
+  const giveUpMs = clock.monotonicMs() + 2_000;
+  for (;;) {
+    const left = treeOf(root, mark).filter(({ pid }) => pid !== root);
+    if (left.length === 0) return true;
+    if (clock.monotonicMs() > giveUpMs) return false;
+    for (const { pid } of left) sendSignal(pid, "SIGKILL");
+    await clock.sleep(20);
+  }
 }

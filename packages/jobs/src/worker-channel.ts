@@ -1,15 +1,10 @@
 import { hasCode, isMillwrightError, type JsonValue, type PreviousAttempt } from "@millwright/contracts";
 import type { LentGpu } from "./devices/grant.ts";
-import { interrupted, notAWorker, protocolInvalid } from "./errors.ts";
+import { notAWorker, protocolInvalid } from "./errors.ts";
 import { toJsonNumber } from "./metric-series.ts";
-import {
-  protocolVersion,
-  type SupervisorFrame,
-  type WorkerFailure,
-  type WorkerFrame,
-  type WorkerPhase,
-} from "./protocol.ts";
+import { protocolVersion, type WorkerFailure, type WorkerFrame, type WorkerPhase } from "./protocol.ts";
 import { openLink, type WorkerLink } from "./worker-link.ts";
+import { heedSignals, type Listening, listen, type StartFrame } from "./worker-listening.ts";
 
 /** What a job's module is given. */
 export interface WorkerContext {
@@ -47,8 +42,6 @@ export interface WorkerContext {
 
 /** What a module of a job exports as its default, or hands to `runWorker`. */
 export type WorkerFunction = (context: WorkerContext) => JsonValue | void | Promise<JsonValue | void>;
-
-type StartFrame = Extract<SupervisorFrame, { type: "start" }>;
 
 /** The process's end of the channel: there is one. */
 export interface WorkerChannel {
@@ -95,16 +88,19 @@ export function failureOf(error: unknown): WorkerFailure {
 
 /** Says hello over a link and waits for the start frame. */
 export async function openChannel(link: WorkerLink): Promise<WorkerChannel> {
+  const post = (frame: WorkerFrame): void => link.post(frame);
   const listening = listen(link);
-  link.post({ type: "hello", protocol: protocolVersion, pid: process.pid, node: process.version });
+  post({ type: "hello", protocol: protocolVersion, pid: process.pid, node: process.version });
   const start = await listening.started;
   if (start.protocol !== protocolVersion) throw protocolInvalid(`the supervisor speaks version ${start.protocol}`);
-  listening.graceMs = start.graceMs;
-  const post = (frame: WorkerFrame): void => link.post(frame);
   heedSignals(start.noticeSignals ?? ["SIGTERM"], listening, (reason) => post({ type: "notice", reason }));
   const beat = (): void => post({ type: "heartbeat", rssBytes: process.memoryUsage.rss() });
-  const timer = setInterval(beat, start.heartbeatMs);
-  beat();
+  let timer: NodeJS.Timeout | undefined;
+  const begin = ({ graceMs, heartbeatMs }: StartFrame): void => {
+    listening.graceMs = graceMs;
+    timer = setInterval(beat, heartbeatMs);
+    beat();
+  };
   const end = (frame: WorkerFrame): void => {
     if (listening.over) return;
     listening.over = true;
@@ -117,36 +113,79 @@ export async function openChannel(link: WorkerLink): Promise<WorkerChannel> {
     if (hasCode(reason, "JOBS_INTERRUPTED")) end({ type: "interrupted", reason: listening.notice });
     else end({ type: "failure", error: failureOf(error) });
   };
+  begin(start);
   return {
     start,
     fail,
     get used() {
       return claimed;
     },
-    async run(work) {
-      const { jobId, attempt, input, directory, gpus = [], previous } = start;
-      try {
-        listening.signal.throwIfAborted();
-        const value = await work({
-          jobId,
-          attempt,
-          input,
-          directory,
-          previous,
-          gpus,
-          signal: listening.signal,
-          heartbeat: beat,
-          send: (body) => post({ type: "message", body }),
-          metric: (name, measured, at) => post(metricFrame(name, measured, at)),
-          onMessage: (listener) => listening.onMessage(listener),
-          size: (size) => post({ type: "size", size: checkedSize(size) }),
-          phase: (state) => post({ type: "phase", state }),
-        });
-        end(value === undefined ? { type: "result" } : { type: "result", value });
-      } catch (error) {
-        fail(error);
-      }
-    },
+    run: (work) => runJob(work, start, { listening, post, beat, begin, rest: () => clearInterval(timer), end, fail }),
+  };
+}
+
+/** The channel's ways, for the jobs that run on it one after another. */
+interface JobWays {
+  readonly listening: Listening;
+  post(frame: WorkerFrame): void;
+  beat(): void;
+  /** Begins to give signs of life; `rest` ends it. */
+  begin(start: StartFrame): void;
+  rest(): void;
+  end(frame: WorkerFrame): void;
+  fail(error: unknown): void;
+}
+
+async function runJob(work: WorkerFunction, start: StartFrame, ways: JobWays): Promise<void> {
+  const { listening, end, fail } = ways;
+  try {
+    listening.signal.throwIfAborted();
+    const value = await work(contextOf(start, ways));
+    const told = value === undefined ? {} : { value };
+    const { stayMark } = start;
+    if (stayMark === undefined || listening.signal.aborted || listening.over) end({ type: "result", ...told });
+    else void stay(work, { type: "result", ...told, stays: true }, stayMark, ways).catch(fail);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Waits for the next job of this process, and runs it the same way. */
+async function stay(work: WorkerFunction, frame: WorkerFrame, mark: string, ways: JobWays): Promise<void> {
+  const { listening, post, begin, rest } = ways;
+  rest();
+  await Promise.all([writeOut(process.stdout, `${mark}\n`), writeOut(process.stderr, `${mark}\n`)]);
+  listening.renew();
+  post(frame);
+  const next = await listening.started;
+  process.chdir(next.again?.workingDirectory ?? next.directory);
+  for (const [name, value] of Object.entries(next.again?.environment ?? {})) process.env[name] = value;
+  begin(next);
+  await runJob(work, next, ways);
+}
+
+/** Resolves when the stream has taken the text, or is gone. */
+const writeOut = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
+  new Promise((resolve) => stream.write(text, () => resolve()));
+
+function contextOf(
+  { jobId, attempt, input, directory, gpus = [], previous }: StartFrame,
+  { listening, post, beat }: JobWays,
+): WorkerContext {
+  return {
+    jobId,
+    attempt,
+    input,
+    directory,
+    previous,
+    gpus,
+    signal: listening.signal,
+    heartbeat: beat,
+    send: (body) => post({ type: "message", body }),
+    metric: (name, measured, at) => post(metricFrame(name, measured, at)),
+    onMessage: (listener) => listening.onMessage(listener),
+    size: (size) => post({ type: "size", size: checkedSize(size) }),
+    phase: (state) => post({ type: "phase", state }),
   };
 }
 
@@ -159,23 +198,6 @@ function checkedSize(size: number): number {
   return size;
 }
 
-/** Takes signals to this process as notices; a SIGTERM after a stop does what it does everywhere. */
-function heedSignals(names: readonly string[], listening: Listening, tell: (reason: string) => void): void {
-  for (const name of names as readonly NodeJS.Signals[]) {
-    const heed = (): void => {
-      if (!listening.signal.aborted) {
-        const reason = `The process was sent ${name}.`;
-        listening.interrupt(reason);
-        tell(reason);
-      } else if (listening.notice === "") {
-        process.removeListener(name, heed);
-        process.kill(process.pid, name);
-      }
-    };
-    process.on(name, heed);
-  }
-}
-
 function metricFrame(...[name, value, { step, epoch } = {}]: Parameters<WorkerContext["metric"]>): WorkerFrame {
   if (typeof name !== "string" || name === "")
     throw new TypeError(`The name of a metric is a text, not ${String(name)}.`);
@@ -184,56 +206,4 @@ function metricFrame(...[name, value, { step, epoch } = {}]: Parameters<WorkerCo
   const place = (number: number | undefined): number | undefined => (Number.isFinite(number) ? number : undefined);
   type Told = Extract<WorkerFrame, { type: "metric" }>["value"];
   return { type: "metric", name, value: toJsonNumber(value) as Told, step: place(step), epoch: place(epoch) };
-}
-
-interface Listening {
-  readonly started: Promise<StartFrame>;
-  readonly signal: AbortSignal;
-  onMessage(listener: (body: JsonValue) => void): void;
-  interrupt(reason: string): void;
-  /** Why the process was told to leave; empty while it was not. */
-  notice: string;
-  graceMs: number;
-  /** Whether the last frame was sent. */
-  over: boolean;
-}
-
-function listen(link: WorkerLink): Listening {
-  const controller = new AbortController();
-  const waiting: JsonValue[] = [];
-  const listeners: ((body: JsonValue) => void)[] = [];
-  let alone = false;
-  let begin: (frame: StartFrame) => void;
-  const listening: Listening = {
-    started: new Promise((resolve) => (begin = resolve)),
-    signal: controller.signal,
-    notice: "",
-    graceMs: 10_000,
-    over: false,
-    interrupt(reason) {
-      if (controller.signal.aborted) return;
-      listening.notice = reason;
-      controller.abort(interrupted(reason));
-    },
-    onMessage(listener) {
-      listeners.push(listener);
-      for (const body of waiting.splice(0)) listener(body);
-    },
-  };
-  const take = (frame: SupervisorFrame): void => {
-    if (frame.type === "start") begin(frame);
-    else if (frame.type === "stop" && frame.interruption === true) listening.interrupt(frame.reason);
-    else if (frame.type === "stop") controller.abort(new DOMException(frame.reason, "AbortError"));
-    else if (listeners.length === 0) waiting.push(frame.body);
-    else for (const listener of listeners) listener(frame.body);
-  };
-  // A supervisor that is gone cannot stop this process any more: it stops itself, and is killed by its own hand when it does not.
-  const orphaned = (): void => {
-    if (listening.over || alone) return;
-    alone = true;
-    listening.interrupt("The supervisor of this job is gone.");
-    setTimeout(() => process.kill(process.pid, "SIGKILL"), listening.graceMs).unref();
-  };
-  link.listen({ frame: take, gone: orphaned });
-  return listening;
 }

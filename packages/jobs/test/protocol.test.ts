@@ -26,6 +26,10 @@ const workerFrames: readonly WorkerFrame[] = [
   { type: "metric", name: "loss", value: "NaN" },
   { type: "result" },
   { type: "result", value: [1] },
+  { type: "result", value: 1, stays: true },
+  { type: "size", size: 64 },
+  { type: "notice", reason: "The process was sent SIGTERM." },
+  { type: "interrupted", reason: "The process was sent SIGTERM." },
   { type: "failure", error: { name: "Error", message: "It broke.", category: "data", retryable: false } },
 ];
 const supervisorFrames: readonly SupervisorFrame[] = [
@@ -52,6 +56,21 @@ const supervisorFrames: readonly SupervisorFrame[] = [
   },
   { type: "message", body: 0 },
   { type: "stop", reason: "enough", graceMs: 10 },
+  { type: "stop", reason: "reclaimed", graceMs: 10, interruption: true },
+  {
+    type: "start",
+    protocol: 1,
+    jobId: "a",
+    attempt: 2,
+    module: "file:///a.js",
+    directory: "/d",
+    heartbeatMs: 5,
+    graceMs: 9,
+    previous: { category: "capacity", cause: "gpu-out-of-memory", reason: "CUDA out of memory", size: 64 },
+    noticeSignals: ["SIGTERM", "SIGUSR1"],
+    stayMark: "m",
+    again: { workingDirectory: "/d", environment: { A: "b" } },
+  },
 ];
 const wrong: readonly unknown[] = [
   {},
@@ -63,6 +82,10 @@ const wrong: readonly unknown[] = [
   { type: "hello", protocol: "1", pid: 7, node: "v" },
   { type: "heartbeat" },
   { type: "heartbeat", rssBytes: -1 },
+  { type: "size" },
+  { type: "size", size: -1 },
+  { type: "notice" },
+  { type: "interrupted", reason: 5 },
   { type: "phase", state: "completed" },
   { type: "message" },
   { type: "metric", name: "loss" },
