@@ -4,6 +4,7 @@ import * as jobs from "../../packages/jobs/dist/index.js";
 import { failureOf, openWorkerChannel, runWorker } from "../../packages/jobs/dist/worker.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { openRemoteTable } from "./jobs-remote.ts";
+import { openFetching } from "./jobs-fetch.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -168,6 +169,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const options = { directory: `${folder}/jobs`, maxCpus: 8, gpus: ["0"], retryDelayMs: 1, maxEventBytes: 1_000_000 };
   const open = await jobs.openJobs(options);
   const remote = await openRemoteTable(folder);
+  const fetching = await openFetching(folder);
   let count = 0;
   return {
     subjects: {
@@ -216,6 +218,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         ),
         rounds: 20,
       },
+      ...fetching.subjects,
       runTraining: {
         ...well(jobs.runTraining, async () => [open, training(`${folder}/training-${(count += 1)}`), { signal }], {
           JOBS_DIRECTORY_TAKEN: async () => {
@@ -239,6 +242,9 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await launched(open)),
     },
     elsewhere: {
+      JOBS_CACHE_FULL: "packages/jobs/test/fetcher.test.ts",
+      JOBS_FETCH_CORRUPT: "packages/jobs/test/fetcher.test.ts",
+      JOBS_FETCH_CHANGED: "packages/jobs/test/fetcher.test.ts",
       JOBS_INTERRUPTED: "packages/jobs/test/interruption.test.ts",
       JOBS_CLUSTER_REFUSED: "packages/jobs/test/remote-http.test.ts",
       JOBS_CLUSTER_UNREACHABLE: "packages/jobs/test/remote-http.test.ts",
@@ -249,6 +255,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     async [Symbol.asyncDispose]() {
       await remote[Symbol.asyncDispose]();
+      await fetching[Symbol.asyncDispose]();
       await open[Symbol.asyncDispose]();
     },
   };

@@ -1,12 +1,17 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type JobsErrorCode =
+  | "JOBS_CACHE_FULL"
   | "JOBS_CLUSTER_REFUSED"
   | "JOBS_CLUSTER_UNREACHABLE"
   | "JOBS_DIRECTORY_IN_USE"
   | "JOBS_CHANNEL_BROKEN"
   | "JOBS_EVENTS_ALREADY_WRITTEN"
   | "JOBS_EXECUTOR_UNABLE"
+  | "JOBS_FETCH_CHANGED"
+  | "JOBS_FETCH_CORRUPT"
+  | "JOBS_FETCH_FAILED"
+  | "JOBS_FETCH_REFUSED"
   | "JOBS_GPU_UNKNOWN"
   | "JOBS_MODULE_UNUSABLE"
   | "JOBS_NOT_A_WORKER"
@@ -46,6 +51,52 @@ export const clusterUnreachable = (cluster: string, problem: string, cause?: unk
 
 export const executorUnable = (executor: string, what: string, remedy: string): JobsError =>
   new JobsError("JOBS_EXECUTOR_UNABLE", `${executor} cannot run ${what}.`, { category: "user", remedy });
+export const cacheFull = (directory: string, bytes: number, maxBytes: number, takenBytes: number): JobsError =>
+  new JobsError(
+    "JOBS_CACHE_FULL",
+    `${bytes} bytes do not fit in the cache "${directory}": it may have ${maxBytes}, and files in use take ${takenBytes}.`,
+    { category: "capacity", remedy: "Give it more room, or dispose files that are no longer read.", retryable: true },
+  );
+
+export const fetchChanged = (url: string): JobsError =>
+  new JobsError("JOBS_FETCH_CHANGED", `What is at ${url} changed while it was fetched, again and again.`, {
+    category: "transient",
+    remedy: "Wait until it is written, or fetch an address whose content stays.",
+    retryable: true,
+  });
+
+export const fetchCorrupt = (url: string, wanted: string | undefined, found: string | undefined): JobsError =>
+  new JobsError(
+    "JOBS_FETCH_CORRUPT",
+    `What is at ${url} has the digest ${found ?? "of no whole file"}, not ${wanted ?? "one"}.`,
+    {
+      category: "data",
+      remedy: "Check the address and the digest: one of them is of another file.",
+    },
+  );
+
+export const fetchFailed = (url: string, attempts: number, cause: unknown): JobsError =>
+  new JobsError(
+    "JOBS_FETCH_FAILED",
+    `${url} could not be fetched: ${attempts} attempts in a row brought nothing, the last one because ${reasonOf(cause)}.`,
+    { category: "transient", remedy: "Do it again later: what is here already is kept.", retryable: true, cause },
+  );
+
+/** One attempt that brought nothing, before the next one. */
+export const fetchSetback = (problem: string): JobsError =>
+  new JobsError("JOBS_FETCH_FAILED", problem, { category: "transient", remedy: "Try again.", retryable: true });
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (cause instanceof JobsError) return cause.message.replace(/ Try again\.$/, "");
+  return cause.cause instanceof Error ? `${cause.message} (${cause.cause.message})` : cause.message;
+}
+
+export const fetchRefused = (url: string, status: number): JobsError =>
+  new JobsError("JOBS_FETCH_REFUSED", `The server answered ${status} to ${url}.`, {
+    category: "user",
+    remedy: "Check the address, and the headers that say who asks.",
+  });
 
 export const directoryInUse = (directory: string, pid: number): JobsError =>
   new JobsError("JOBS_DIRECTORY_IN_USE", `The process ${pid} already runs the jobs of "${directory}".`, {

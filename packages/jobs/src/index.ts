@@ -23,6 +23,17 @@ export {
   trainingSlis,
 } from "./costs/training-slis.ts";
 export { JobsError, type JobsErrorCode } from "./errors.ts";
+export { describeFile, type FileDescription } from "./fetch/describe-file.ts";
+export type {
+  FetchedFile,
+  FetcherOptions,
+  FetchOptions,
+  FetchProgress,
+  FetchRequest,
+  FileParts,
+} from "./fetch/fetch-request.ts";
+export { createFetcher, type Fetcher } from "./fetch/fetcher.ts";
+export type { HttpFetch, HttpResponse } from "./fetch/http-range.ts";
 export type { LogLine, LogOptions } from "./job-logs.ts";
 export type { InterruptOptions, Jobs, JobsOptions } from "./jobs.ts";
 export { openJobs } from "./open-jobs.ts";
