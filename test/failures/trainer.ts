@@ -95,6 +95,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const service = { name: "late_v1", digest: train.digest, featureNames: ["km"] };
   const run = await made.start(module, start);
   await run.result().catch(() => {});
+  const ended = await made.start(plain, { ...start, id: "ended" });
+  await ended.result();
   return {
     subjects: {
       ...metrics,
@@ -116,6 +118,15 @@ export async function openTable(folder: string): Promise<FailureTable> {
           50,
         ],
         // Each of its calls is a process of seconds.
+        reproduce: [
+          // A run of one epoch that has ended.
+          () => [ended.id, { seed: 1, signal }],
+          {
+            TRAINER_RECORD_MISSING: () => made.reproduce("never"),
+            TRAINER_INPUT_INVALID: () => made.reproduce(ended.id, { directory: folder }),
+          },
+          2,
+        ],
         dryRun: [
           () => [plain, { data: { train }, label: "late", device: "js", signal }],
           {

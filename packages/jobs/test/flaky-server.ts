@@ -20,6 +20,8 @@ export interface Faults {
   readonly ranges?: boolean;
   /** Whether it gives the digest of each answer. */
   readonly contentDigest?: boolean;
+  /** It takes requests, and never answers. */
+  readonly silent?: boolean;
   readonly delayMs?: number;
 }
 
@@ -96,6 +98,14 @@ interface Asked {
 
 /** One fault at most for an answer. */
 function faultOf({ faults, random, made }: Asked): FaultKind | undefined {
+  // Each that there may be comes once, whatever chance has.
+  const first = (["busy", "drop", "stall", "corrupt", "lie"] as const).find(
+    (kind) => (faults[kind] ?? 0) > 0 && made[kind] === 0,
+  );
+  if (first !== undefined && random.integer(2) === 0) {
+    made[first] += 1;
+    return first;
+  }
   let at = random.next();
   for (const kind of ["busy", "drop", "stall", "corrupt", "lie"] as const) {
     at -= faults[kind] ?? 0;
@@ -109,6 +119,7 @@ function faultOf({ faults, random, made }: Asked): FaultKind | undefined {
 async function answer(asked: Asked): Promise<void> {
   const { request, response, content, faults, random, sent } = asked;
   if (content === undefined) return void response.writeHead(404).end();
+  if (faults.silent === true) return;
   const fault = faultOf(asked);
   if (fault === "busy") return void response.writeHead(503, { "retry-after": "0" }).end();
   const etag = `"${createHash("sha256").update(content).digest("hex").slice(0, 16)}"`;

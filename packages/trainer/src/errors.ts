@@ -17,6 +17,7 @@ export type TrainerErrorCode =
   | "TRAINER_OUT_OF_MEMORY"
   | "TRAINER_PARALLEL_UNFIT"
   | "TRAINER_PARAMS_INVALID"
+  | "TRAINER_RECORD_MISSING"
   | "TRAINER_RESUME_DIVERGED"
   | "TRAINER_RESUME_INEXACT"
   | "TRAINER_RULE_FIRED"
@@ -68,6 +69,12 @@ export const readingFailed = (problem: string, cause?: unknown): TrainerError =>
     remedy: "Check that the files are still there and whole; the run goes on from its last checkpoint.",
     retryable: true,
     cause,
+  });
+
+export const recordMissing = (directory: string): TrainerError =>
+  new TrainerError("TRAINER_RECORD_MISSING", `"${directory}" has no record of a run that has ended.`, {
+    category: "user",
+    remedy: "Name a run that ended with a result, by its id or the folder that its `directory` says.",
   });
 
 export const featuresForeign = (service: string, columns: readonly string[], known: readonly string[]): TrainerError =>

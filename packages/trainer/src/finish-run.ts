@@ -56,12 +56,16 @@ function profileWith(features: Profile, predictions: Float32Array): Profile {
   return { rows: features.rows, columns: { ...features.columns, ...said.columns } };
 }
 
+/** Facts that a manifest has no place of their own for. */
+const environmentOf = (facts: Session["facts"]): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(facts).filter(([name]) => !/^(data\..*|seed|code\.module|options)$/.test(name)));
+
 async function provenanceOf(
   session: Session,
   metrics: Metrics,
   definition: TrainingDefinition,
 ): Promise<Parameters<typeof packTrained>[0]["provenance"]> {
-  const { request, tfjs, prepared } = session;
+  const { request, prepared } = session;
   const code = await readFile(fileURLToPath(request.module));
   const finite = Object.entries(metrics).filter(([, value]) => Number.isFinite(value));
   return {
@@ -71,10 +75,7 @@ async function provenanceOf(
     },
     code: digestOf(code),
     environment: {
-      ...tfjs.environment,
-      platform: `${process.platform}-${process.arch}`,
-      device: tfjs.device,
-      backend: tfjs.backend,
+      ...environmentOf(session.facts),
       task: definition.task ?? "binary",
     },
     seed: request.seed,

@@ -89,3 +89,6 @@ export {
 } from "./profiler/profiler-rules.ts";
 export { chromeTrace, formatProfile, type RunProfile, type Spread } from "./profiler/run-profile.ts";
 export type { Phase, PhaseSpan } from "./profiler/step-profiler.ts";
+export type { CodeVersion } from "./reproduce/code-facts.ts";
+export type { ReproduceOptions, ReproduceReport } from "./reproduce/reproduce-run.ts";
+export type { RecordDifference, RecordedResult } from "./reproduce/run-record.ts";

@@ -5,6 +5,7 @@ import type { Device } from "@millwright/tfjs";
 import type { DryRunRequest } from "./dry-run-report.ts";
 import type { ToldError } from "./errors.ts";
 import type { InputRequest } from "./input/input-plan.ts";
+import type { CodeVersion } from "./reproduce/code-facts.ts";
 import type { Metrics } from "./metrics.ts";
 import type { MemoryDecision, MemoryReport } from "./memory/memory-guard.ts";
 import type { HangNews } from "./watchdog/hang-thread.ts";
@@ -63,6 +64,8 @@ export interface TrainingRequest {
   readonly trackedRunId: string | null;
   readonly featureService: { readonly name: string; readonly digest: Digest } | null;
   readonly createdTimeMs: number;
+  /** Which code it has, where git is not to be asked. */
+  readonly code?: CodeVersion | null;
   /** Absent or null for one worker, which learns from batches whole. */
   readonly workers?: ResolvedWorkers | null | undefined;
   /** Absent or null for none. */

@@ -54,6 +54,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     featureService: service === undefined ? null : { name: service.name, digest: service.digest },
     createdTimeMs: resolved.nowMs,
     memoryGuard: memoryGuard === false ? null : { smallest: memoryGuard === true ? 1 : (memoryGuard.smallest ?? 1) },
+    code: options.code ?? null,
     workers: options.workers === undefined ? null : resolveWorkers(options.workers),
   };
 }

@@ -6,6 +6,7 @@ import type { TrainingTask } from "./define-training.ts";
 import type { RuleUse } from "./debugger/rule-use.ts";
 import type { LoopOptions } from "./loop-options.ts";
 import type { Optimization } from "./optimization.ts";
+import type { RunRecord } from "./reproduce/run-record.ts";
 import type { Prepared } from "./run-data.ts";
 import type { TrainingRequest } from "./run-messages.ts";
 import type { RunWorkers } from "./parallel/run-workers.ts";
@@ -23,6 +24,8 @@ export interface Session {
   readonly prepared: Prepared;
   readonly callbacks: readonly TrainingCallback[];
   readonly optimization: Optimization;
+  /** Everything that may decide what comes out. */
+  readonly facts: RunRecord["facts"];
   /** Those of the module. */
   readonly rules: readonly RuleUse[];
 }

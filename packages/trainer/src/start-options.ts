@@ -19,6 +19,7 @@ import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
 import { checkMemoryGuard, type MemoryGuardOptions } from "./memory/memory-guard.ts";
 import { resolveWorkers, type WorkersOptions } from "./parallel/workers-option.ts";
+import type { CodeVersion } from "./reproduce/code-facts.ts";
 import type { ProgressTarget } from "./progress-line.ts";
 import type { InputOptions } from "./input/input-plan.ts";
 import { type BudgetOptions, checkBudget } from "./run-spending.ts";
@@ -142,6 +143,8 @@ export interface StartOptions extends CallOptions {
   readonly memoryGuard?: boolean | MemoryGuardOptions | undefined;
   /** CPUs and GPUs the launcher reserves. Default: a CPU for each worker. */
   readonly resources?: JobResources | undefined;
+  /** Which code the module is of, for the run's record and the package. Default: what git says of the module's folder, where there is git. */
+  readonly code?: CodeVersion | undefined;
   /** Environment of the run's process. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** Default: `process.stderr` where it is a terminal; false for nothing. */

@@ -17,6 +17,7 @@ import type { DryRunReport } from "./dry-run-report.ts";
 import { inputInvalid } from "./errors.ts";
 import { guardedRetries } from "./memory/memory-guard.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
+import { reproduceRun, type ReproduceOptions, type ReproduceReport } from "./reproduce/reproduce-run.ts";
 import { requestOf } from "./run-request.ts";
 import { openSpending, type Spending } from "./run-spending.ts";
 import { checkFeatures, checkLabelOf, checkOptions, type StartOptions, type TrainingData } from "./start-options.ts";
@@ -45,6 +46,12 @@ export interface Trainer {
    * other weights.
    */
   dryRun(module: URL | string, options: StartOptions): Promise<DryRunReport>;
+  /**
+   * Does a run again, from the record that lies in its folder, and compares: on a CPU the same code, versions and data give a package of the same digest. Where
+   * it has another, the report lists what is not as it was. Throws `TRAINER_RECORD_MISSING`, and what a run's `result` throws.
+   * @param run Its id, or its folder.
+   */
+  reproduce(run: string, options?: ReproduceOptions): Promise<ReproduceReport>;
 }
 
 const runModule = new URL(
@@ -75,6 +82,7 @@ export function createTrainer({
       const { url, train, validation } = await check(module, options);
       return tryRun(url, options, { jobs, train, validation, ids, clock, runModule });
     },
+    reproduce: (run, options = {}) => reproduceRun(run, options, { jobs, root, ids, runModule }),
   };
 }
 

@@ -18,6 +18,7 @@ import { divideGpus, openRunWorkers } from "./parallel/run-workers.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
 import { startWatching } from "./run-watching.ts";
 import { startProfiling } from "./run-profiling.ts";
+import { factsOf, type RunRecord, writeRecord } from "./reproduce/run-record.ts";
 import { TrainingLoop } from "./training-loop.ts";
 
 // oxlint-disable-next-line no-default-export -- what the module of a job exports
@@ -33,12 +34,22 @@ export default async function train(context: WorkerContext): Promise<JsonValue> 
     const tfjs = await openTfjs({ device: request.device, native, webgpu, signal: context.signal });
     opened = tfjs;
     await using prepared = await prepareData(request, task, context.signal);
+    const facts = await factsOf(request, tfjs);
     const build = async (): Promise<Session> => {
       const { names } = prepared;
       const { seed } = request;
       const ready = await buildModel(tfjs.tf, definition, { params, names, seed });
       const building = { tf: tfjs.tf, params, inputs: names.length, names, seed };
-      return { request, context, task, tfjs, ready, prepared, ...trainingWays(request.module, definition, building) };
+      return {
+        request,
+        context,
+        task,
+        tfjs,
+        ready,
+        prepared,
+        facts,
+        ...trainingWays(request.module, definition, building),
+      };
     };
     const session = await build();
     const { dryRun: dry } = request;
@@ -79,6 +90,8 @@ async function runSession(
     ...line,
     onEpoch: (...epoch) => watching.waiting(() => line.onEpoch(...epoch)),
   });
+  const record: RunRecord = { formatVersion: 1, request, facts: session.facts };
+  await writeRecord(record);
   const found = await checkpointOf(request);
   if (found !== undefined) await loop.restore(found, found.path, found.own);
   send(context, {
@@ -102,6 +115,8 @@ async function runSession(
     const profile = await profiling?.end(result.profiler);
     const report = workers?.report();
     const summary = await finishRun(session, result, definition);
+    const { outcome, step, weightsDigest, digest } = summary;
+    await writeRecord({ ...record, result: { outcome, step, weightsDigest, digest } });
     return {
       ...summary,
       ...(profile === undefined ? {} : { profile }),

@@ -50,11 +50,11 @@ export async function keepWhole(folder: string, cached: CachedFile): Promise<voi
 }
 
 /** Says that this process uses the file, and that it was used now. @returns takes it back. */
-export async function pin(folder: string): Promise<() => Promise<void>> {
+export async function pin(folder: string, nowMs: number): Promise<() => Promise<void>> {
   const path = join(pinsIn(folder), `${process.pid}-${(pins += 1)}.json`);
   await mkdir(pinsIn(folder), { recursive: true });
   await writeFile(path, JSON.stringify(identify(process.pid)));
-  const now = new Date();
+  const now = new Date(nowMs);
   await utimes(wholeIn(folder), now, now);
   return () => rm(path, { force: true });
 }

@@ -106,7 +106,7 @@ async function fetchFile(
     const receivedBytes = cached === undefined ? await download(setting, { folder, url, request, options }) : 0;
     const whole = cached ?? (await readCached(folder));
     if (whole === undefined) throw fetchCorrupt(url, request.digest, undefined);
-    const release = await pin(folder);
+    const release = await pin(folder, clock.nowMs());
     const { digest, sizeBytes } = whole;
     return { path: dataIn(folder), digest, sizeBytes, receivedBytes, [Symbol.asyncDispose]: release };
   } finally {
