@@ -173,7 +173,9 @@ class AttemptTelemetry implements JobTelemetry {
       if (memory.state === "unavailable") this.#tell(source, "unavailable", memory.reason);
       else {
         this.#tell(source, "available");
-        const bytes = treeOf(root).reduce((sum, { pid }) => sum + (memory.bytes.get(pid) ?? 0), 0);
+        const tree = treeOf(root);
+        if (tree.length === 0) continue;
+        const bytes = tree.reduce((sum, { pid }) => sum + (memory.bytes.get(pid) ?? 0), 0);
         if (everyMs > 0) this.#measure("gpu_process_memory_bytes", bytes);
         const intervention: Intervention = { kind: "gpu-memory", bytes, limitBytes };
         if (bytes > limitBytes) this.#over.abort(intervention);
