@@ -120,8 +120,34 @@ function namedInputs(inputs: readonly TensorSpec[]): ColumnInputs {
       if (!sideBySide && !inputs.every(({ name }) => names.includes(name))) throw columnsMismatch(names);
     },
     batch: fromBatch,
-    row: (values, missingText) => fromBatch(rowBatch(inputs, values), missingText),
+    row: (values, missingText) =>
+      plainRow(inputs, values, missingText) ?? fromBatch(rowBatch(inputs, values), missingText),
   };
+}
+
+/**
+ * The inputs of a row whose values are numbers for floats and texts for strings, one for each input and no others: what columns would make of them.
+ * @returns undefined for any other row.
+ */
+function plainRow(
+  inputs: readonly TensorSpec[],
+  values: RowValues,
+  missingText: string | undefined,
+): Tensors | undefined {
+  if (Object.keys(values).length !== inputs.length) return undefined;
+  const tensors: Record<string, Tensor> = {};
+  for (const { name, dtype, shape } of inputs) {
+    if (!Object.hasOwn(values, name) || shape.length > 2 || (shape.length === 2 && shape[1] !== 1)) return undefined;
+    const value = values[name] ?? (dtype === "string" ? missingText : Number.NaN);
+    const one = shape.length === 2 ? [1, 1] : [1];
+    if (dtype === "float64" && typeof value === "number")
+      tensors[name] = { dtype, shape: one, data: Float64Array.of(value) };
+    else if (dtype === "float32" && typeof value === "number")
+      tensors[name] = { dtype, shape: one, data: Float32Array.of(value) };
+    else if (dtype === "string" && typeof value === "string") tensors[name] = { dtype, shape: one, data: [value] };
+    else return undefined;
+  }
+  return tensors;
 }
 
 /** A batch of one row. A null has the type of its input, which nothing else tells. */

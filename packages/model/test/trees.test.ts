@@ -79,6 +79,32 @@ test("columns and rows may hold nulls, of texts too", async () => {
   expect(row["prediction"]!.data[0]).toBe(answers[2]);
 });
 
+test("a row alone has the answer that it has in a batch, whatever its values are written as", async () => {
+  await using loaded = await loadModel(await packed(), [treeRuntime()]);
+  const rows = [
+    { hour: 7, town: "Bonn" },
+    { hour: 7, town: null },
+    { hour: null, town: "Köln" },
+    { hour: undefined, town: "Rom" },
+    { hour: 7n, town: "Ulm" },
+    { hour: true, town: "Ulm" },
+    { hour: 7, town: "Ulm", further: 1 },
+    { town: "Bonn", hour: -Infinity },
+  ];
+  for (const row of rows) {
+    const names = ["hour", "town"] as const;
+    const types = {
+      hour: typeof row.hour === "bigint" ? "int64" : typeof row.hour === "boolean" ? "bool" : "float64",
+      town: "utf8",
+    } as const;
+    const batch = batchOf(
+      Object.fromEntries(names.map((name) => [name, column(types[name], [row[name] ?? null] as never)])),
+    );
+    expect(await loaded.predictRow(row)).toEqual(await loaded.predictBatch(batch));
+  }
+  await expect((async () => loaded.predictRow({ hour: 7 }))()).rejects.toMatchObject({ code: "MODEL_BATCH_MISMATCH" });
+});
+
 test("a logistic link gives probabilities", () => {
   const odds = new Float64Array(1);
   compileTrees({ ...model, base: -110, link: "logistic" }).predict([Float64Array.of(1), Float64Array.of(1)], odds);
