@@ -141,7 +141,7 @@ test("DQ-13: what ONNX cannot express is refused by the step that it is, and the
     expect.objectContaining({ code: "DATA_SCHEMA_MISMATCH" }) as Error,
   );
   const { manifest, directory } = await pack();
-  await expect(exportOnnx({ directory, manifest: { ...manifest, format: "trees" } })).rejects.toMatchObject(
-    refused(/format trees/),
+  await expect(exportOnnx({ directory, manifest: { ...manifest, format: "tfjs-graph" } })).rejects.toMatchObject(
+    refused(/format tfjs-graph/),
   );
 });
