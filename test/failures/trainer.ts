@@ -171,6 +171,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
       TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",
       TRAINER_OUT_OF_MEMORY: "packages/trainer/test/memory-guard.test.ts",
+      TRAINER_PRECISION_UNSUPPORTED: "packages/trainer/test/precision.test.ts",
       TRAINER_PARALLEL_UNFIT: "packages/trainer/test/shards.test.ts",
       TRAINER_WORKERS_LOST: "packages/trainer/test/elastic.test.ts",
       TRAINER_FORMAT_UNFIT: "packages/trainer/test/training.test.ts",

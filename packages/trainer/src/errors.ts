@@ -17,6 +17,7 @@ export type TrainerErrorCode =
   | "TRAINER_OUT_OF_MEMORY"
   | "TRAINER_PARALLEL_UNFIT"
   | "TRAINER_PARAMS_INVALID"
+  | "TRAINER_PRECISION_UNSUPPORTED"
   | "TRAINER_RECORD_MISSING"
   | "TRAINER_RESUME_DIVERGED"
   | "TRAINER_RESUME_INEXACT"
@@ -167,6 +168,16 @@ export const paramsInvalid = (issues: readonly StandardIssue[]): TrainerError =>
     category: "user",
     remedy: "Give what the module's schema asks for.",
   });
+
+export const precisionUnsupported = (kind: string, backend: string): TrainerError =>
+  new TrainerError(
+    "TRAINER_PRECISION_UNSUPPORTED",
+    `The backend "${backend}" of TensorFlow.js does not train in ${kind}.`,
+    {
+      category: "user",
+      remedy: "Leave precision out, or let it be simulated: true to see what so many bits do to the training.",
+    },
+  );
 
 export const resumeDiverged = (differences: readonly string[]): TrainerError =>
   new TrainerError(

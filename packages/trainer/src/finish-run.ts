@@ -60,6 +60,11 @@ function profileWith(features: Profile, predictions: Float32Array): Profile {
 const environmentOf = (facts: Session["facts"]): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(facts).filter(([name]) => !/^(data\..*|seed|code\.module|options)$/.test(name)));
 
+function precisionText({ optimization: { precision } }: Session): string {
+  if (precision === undefined) return "float32";
+  return precision.simulated === true ? `${precision.kind}, simulated in float32` : precision.kind;
+}
+
 async function provenanceOf(
   session: Session,
   metrics: Metrics,
@@ -76,6 +81,7 @@ async function provenanceOf(
     code: digestOf(code),
     environment: {
       ...environmentOf(session.facts),
+      precision: precisionText(session),
       task: definition.task ?? "binary",
     },
     seed: request.seed,

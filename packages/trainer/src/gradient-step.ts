@@ -22,7 +22,8 @@ export interface SourcedGradients {
 
 /** Where the gradients of a batch come from, where they are not computed here alone. */
 export interface GradientSource {
-  of(rows: Rows, step: number): Promise<SourcedGradients>;
+  /** @param lossScale Factor of the loss while gradients are computed; what is given back is without it. */
+  of(rows: Rows, step: number, lossScale: number): Promise<SourcedGradients>;
 }
 
 /** The optimizer's learning rate now; undefined for one that has none, as a module's own may. */
@@ -107,29 +108,30 @@ export class GradientStep {
    * @param watch Is shown the loss and the gradients.
    * @returns undefined where the step was not taken, because its loss or gradients are no numbers and the options say not to.
    */
-  async take(rows: Rows, step: number, watch?: GradientWatch): Promise<Tensor | undefined> {
+  async take(rows: Rows, step: number, watch?: GradientWatch, lossScale?: number): Promise<Tensor | undefined> {
     const { clip, accumulate = 1, notFinite = "fail" } = this.#optimization;
     if (this.#source !== undefined) {
-      const found = await this.#source.of(rows, step);
+      const found = await this.#source.of(rows, step, lossScale ?? 1);
       this.#lap("backward"); // and forward: workers do not say when they turn
-      return this.#apply(found, watch);
+      return this.#apply(found, watch, lossScale !== undefined);
     }
     const size = Math.min(Math.ceil(rows.labels.length / accumulate), this.#pieceRows);
-    if (clip === undefined && size >= rows.labels.length && notFinite === "fail" && watch === undefined)
-      return this.#takePlain(rows, step);
-    const { value, grads } = this.#tf.tidy(() => this.#gradientsOf(rows, step, size));
-    return this.#apply({ value, grads, settle: () => {} }, watch);
+    const plain = clip === undefined && notFinite === "fail" && watch === undefined && lossScale === undefined;
+    if (plain && size >= rows.labels.length) return this.#takePlain(rows, step);
+    const { value, grads } = this.#tf.tidy(() => this.#gradientsOf(rows, step, { size, lossScale }));
+    return this.#apply({ value, grads, settle: () => {} }, watch, lossScale !== undefined);
   }
 
   /** @returns the loss; undefined where the step was not taken. */
   async #apply(
     { value, grads, settle }: SourcedGradients,
     watch: GradientWatch | undefined,
+    scaled: boolean,
   ): Promise<Tensor | undefined> {
     const { clip, notFinite = "fail" } = this.#optimization;
     const tf = this.#tf;
     watch?.gradients(value, grads);
-    const taken = notFinite === "fail" || (await this.#areNumbers(value, grads));
+    const taken = (notFinite === "fail" && !scaled) || (await this.#areNumbers(value, grads));
     if (taken) {
       settle();
       tf.tidy(() => this.#ready.optimizer.applyGradients(clip === undefined ? grads : clipGradients(tf, grads, clip)));
@@ -167,7 +169,11 @@ export class GradientStep {
   }
 
   /** Gradients of the batch's mean loss: each part's weigh as many rows as it has. */
-  #gradientsOf(rows: Rows, step: number, size: number): { readonly value: Scalar; readonly grads: Gradients } {
+  #gradientsOf(
+    rows: Rows,
+    step: number,
+    { size, lossScale = 1 }: { readonly size: number; readonly lossScale: number | undefined },
+  ): { readonly value: Scalar; readonly grads: Gradients } {
     const tf = this.#tf;
     const total = rows.labels.length;
     let sum: { value: Scalar; grads: Gradients } | undefined;
@@ -182,7 +188,7 @@ export class GradientStep {
           this.#width,
         ]);
         const y = tf.tensor2d(rows.labels.subarray(start, end), [end - start, 1]);
-        const { value, grads } = tf.variableGrads(() => this.#cost(x, y), this.#variables());
+        const { value, grads } = tf.variableGrads(() => this.#cost(x, y, lossScale), this.#variables());
         this.#lap("backward");
         if (share === 1) return { value, grads: { ...grads } as Gradients };
         const weigh = (name: string, gradient: Tensor): Tensor => {
@@ -196,7 +202,10 @@ export class GradientStep {
       if (before !== undefined) tf.dispose([before.value, ...Object.values(before.grads)]);
       sum = next;
     }
-    return sum as { value: Scalar; grads: Gradients };
+    const { value, grads } = sum as { value: Scalar; grads: Gradients };
+    if (lossScale === 1) return { value, grads };
+    const unscale = (tensor: Tensor): Tensor => tf.mul(tensor, 1 / lossScale);
+    return { value: unscale(value).asScalar(), grads: mapped(grads, unscale) };
   }
 
   async #areNumbers(value: Tensor, grads: Gradients): Promise<boolean> {
@@ -213,9 +222,9 @@ export class GradientStep {
     return finite;
   }
 
-  #cost(x: Tensor, y: Tensor): Scalar {
+  #cost(x: Tensor, y: Tensor, lossScale = 1): Scalar {
     const cost = costOf(this.#tf, this.#ready, x, y);
     this.#lap("forward");
-    return cost;
+    return lossScale === 1 ? cost : this.#tf.mul(cost, lossScale).asScalar();
   }
 }

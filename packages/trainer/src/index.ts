@@ -45,6 +45,8 @@ export type { MemoryKind } from "./memory/out-of-memory.ts";
 export type { WorkersReport } from "./parallel/run-workers.ts";
 export type { WorkerChange } from "./parallel/worker-group.ts";
 export type { WorkersOptions } from "./parallel/workers-option.ts";
+export type { LossScaleState, LossScaling } from "./precision/loss-scale.ts";
+export type { MixedPrecision } from "./precision/mixed-precision.ts";
 export type { ProgressTarget } from "./progress-line.ts";
 export type { BestCheckpoint, EpochReport, RunOutcome } from "./run-messages.ts";
 export {

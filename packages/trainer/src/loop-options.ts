@@ -12,6 +12,7 @@ import type { Optimization } from "./optimization.ts";
 import type { Observation } from "./debugger/observation.ts";
 import type { FiredRule, RuleUse } from "./debugger/rule-use.ts";
 import type { Phase, StepProfiler } from "./profiler/step-profiler.ts";
+import type { LossScaleState } from "./precision/loss-scale.ts";
 import type { EpochReport, RunOutcome } from "./run-messages.ts";
 import type { LeakFinding } from "./watchdog/leak-watch.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
@@ -111,6 +112,8 @@ export interface LoopResult {
   readonly callbackFailures: readonly CallbackFailure[];
   /** Rules that have fired. */
   readonly firedRules: readonly FiredRule[];
+  /** In the end, where the loss is scaled. */
+  readonly lossScale?: LossScaleState | undefined;
   readonly rowsPerSecond: number;
   readonly profiler: StepProfiler;
 }

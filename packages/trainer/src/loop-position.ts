@@ -1,6 +1,7 @@
 import type { JsonObject } from "@millwright/contracts";
 import type { KeptCheckpoint } from "./best-checkpoints.ts";
 import { initialStopping, type StoppingState } from "./early-stopping.ts";
+import type { LossScaleState } from "./precision/loss-scale.ts";
 import type { PlateauState } from "./reduce-on-plateau.ts";
 import type { EpochReport } from "./run-messages.ts";
 import type { StopReason } from "./stop-conditions.ts";
@@ -30,6 +31,7 @@ export interface Position {
   /** What a callback set it to. */
   learningRate: number | undefined;
   plateau: PlateauState | undefined;
+  lossScale: LossScaleState | undefined;
   /** Why it is to end. */
   stop: StopReason | undefined;
   /** Best first. */
@@ -52,6 +54,7 @@ export const initialPosition = (): Position => ({
   elapsedMs: 0,
   learningRate: undefined,
   plateau: undefined,
+  lossScale: undefined,
   stop: undefined,
   kept: [],
   averaged: 0,

@@ -8,11 +8,15 @@ import { actOnRules } from "./loop-rules.ts";
 import type { Optimization } from "./optimization.ts";
 import type { DueRule } from "./debugger/run-rules.ts";
 import type { StepWatch } from "./debugger/tensor-watch.ts";
+import { initialLossScale, type LossScaling, stepLossScale } from "./precision/loss-scale.ts";
+import { lossScalingOf } from "./precision/mixed-precision.ts";
 import { stopAfterStep } from "./stop-conditions.ts";
 import type { LeakFinding } from "./watchdog/leak-watch.ts";
 import { yieldToEvents } from "./yield-to-events.ts";
 
 const maxBusyMs = 100;
+/** Steps on end that may be left out for want of a loss scale. */
+const mostSkipped = 100;
 
 /** The steps of a run's epochs. */
 export class LoopSteps {
@@ -165,18 +169,29 @@ export class LoopSteps {
     const { position } = loop;
     loop.rate.apply(position);
     this.#unread?.dispose();
-    this.#unread = await this.#stepper.take(rows, position.step, watch);
+    const scaling = lossScalingOf(loop.options.optimization?.precision);
+    if (scaling !== undefined) position.lossScale ??= initialLossScale(scaling);
+    this.#unread = await this.#stepper.take(rows, position.step, watch, position.lossScale?.scale);
+    if (scaling !== undefined) this.#rescale(scaling, this.#unread !== undefined);
     if (this.#unread !== undefined) {
       if (loop.average === undefined) return;
       loop.average.update("step", position.epoch + 1);
       return loop.profiler.lap("optimizer");
     }
     position.skipped += 1;
-    if (loop.options.optimization?.notFinite !== "stop") return;
+    if (scaling !== undefined || loop.options.optimization?.notFinite !== "stop") return;
     loop.stop({
       cause: "not-finite",
       reason: `The loss of step ${position.step + 1} or its gradients are no numbers.`,
     });
+  }
+
+  /** Throws `TRAINER_LOSS_NOT_FINITE` where no scale is small enough. */
+  #rescale(scaling: LossScaling, taken: boolean): void {
+    const { position } = this.#loop;
+    const next = stepLossScale(position.lossScale ?? initialLossScale(scaling), taken, scaling);
+    position.lossScale = next;
+    if (next.skipped >= mostSkipped) throw lossNotFinite(Number.NaN, position.epoch + 1, position.step + 1);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { inputInvalid } from "./errors.ts";
 import type { LearningRateSchedule } from "./learning-rate.ts";
+import { checkPrecision, type MixedPrecision } from "./precision/mixed-precision.ts";
 
 /** Keeps gradients small. */
 export type GradientClipping =
@@ -33,6 +34,8 @@ export interface Optimization {
    * before; `"skip"` leaves the step out. The latter two look at every step, which makes a GPU wait. Default: `"fail"`.
    */
   readonly notFinite?: "fail" | "skip" | "stop" | undefined;
+  /** Default: float32 throughout. */
+  readonly precision?: MixedPrecision | undefined;
 }
 
 type Rule = readonly [
@@ -51,7 +54,9 @@ const aPositive = "a finite number above 0";
 const aWhole = "a whole number from 1";
 
 /** Throws `TRAINER_INPUT_INVALID`. */
-export function checkOptimization({ learningRate, clip, accumulate, average, notFinite }: Optimization): void {
+export function checkOptimization(optimization: Optimization): void {
+  const { learningRate, clip, accumulate, average, notFinite, precision } = optimization;
+  if (precision !== undefined) checkPrecision(precision);
   const rules: Rule[] = [["accumulate", accumulate, wholeFrom1, aWhole]];
   if (learningRate !== undefined) rules.push(...rulesOf(learningRate, "learningRate"));
   if (clip !== undefined) {

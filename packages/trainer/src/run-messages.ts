@@ -11,6 +11,7 @@ import type { MemoryDecision, MemoryReport } from "./memory/memory-guard.ts";
 import type { HangNews } from "./watchdog/hang-thread.ts";
 import type { LeakFinding } from "./watchdog/leak-watch.ts";
 import type { RunWatching } from "./watchdog/watch-options.ts";
+import type { LossScaleState } from "./precision/loss-scale.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { StopConditions, StopReason } from "./stop-conditions.ts";
 import type { WorkersReport } from "./parallel/run-workers.ts";
@@ -180,6 +181,7 @@ export interface RunSummary {
   readonly profile?: RunProfile | undefined;
   readonly workers?: WorkersReport | undefined;
   readonly memory?: MemoryReport | undefined;
+  readonly lossScale?: LossScaleState | undefined;
   /** Of the training steps alone, of this attempt. */
   readonly rowsPerSecond: number;
 }

@@ -15,6 +15,7 @@ import { progressSender, send, trainerLine } from "./run-senders.ts";
 import { memoryFailure } from "./memory/out-of-memory.ts";
 import { guardMemory } from "./memory/run-memory.ts";
 import { divideGpus, openRunWorkers } from "./parallel/run-workers.ts";
+import { usePrecision } from "./precision/mixed-precision.ts";
 import { loopOptionsOf, type Session } from "./run-session.ts";
 import { startWatching } from "./run-watching.ts";
 import { startProfiling } from "./run-profiling.ts";
@@ -40,16 +41,10 @@ export default async function train(context: WorkerContext): Promise<JsonValue> 
       const { seed } = request;
       const ready = await buildModel(tfjs.tf, definition, { params, names, seed });
       const building = { tf: tfjs.tf, params, inputs: names.length, names, seed };
-      return {
-        request,
-        context,
-        task,
-        tfjs,
-        ready,
-        prepared,
-        facts,
-        ...trainingWays(request.module, definition, building),
-      };
+      const ways = trainingWays(request.module, definition, building);
+      const { precision } = ways.optimization;
+      if (precision !== undefined) usePrecision(tfjs.tf, ready.model, precision);
+      return { request, context, task, tfjs, ready, prepared, facts, ...ways };
     };
     const session = await build();
     const { dryRun: dry } = request;

@@ -111,7 +111,7 @@ export class TrainingLoop {
 
   #result(outcome: RunOutcome, bestEpoch: number): LoopResult {
     const { position, checkpoint, callbacks } = this.#loop;
-    const { step, reports, stop, kept } = position;
+    const { step, reports, stop, kept, lossScale } = position;
     return {
       outcome,
       stop: outcome === "stopped" ? stop : undefined,
@@ -122,6 +122,7 @@ export class TrainingLoop {
       kept,
       callbackFailures: callbacks.failures,
       firedRules: this.#loop.rules?.fired ?? [],
+      ...(lossScale === undefined ? {} : { lossScale }),
       rowsPerSecond: this.#steps.rowsPerSecond,
       profiler: this.#loop.profiler,
     };

@@ -21,6 +21,7 @@ import type { FiredRule } from "./debugger/rule-use.ts";
 import type { Metrics } from "./metrics.ts";
 import type { MemoryReport } from "./memory/memory-guard.ts";
 import { memoryOfCause } from "./memory/out-of-memory.ts";
+import type { LossScaleState } from "./precision/loss-scale.ts";
 import type { RunProfile } from "./profiler/run-profile.ts";
 import type { WorkersReport } from "./parallel/run-workers.ts";
 import type { ProgressLine } from "./progress-line.ts";
@@ -58,6 +59,8 @@ export interface TrainingResult {
   readonly profile?: RunProfile | undefined;
   /** Where there is a guard of memory. */
   readonly memory?: MemoryReport | undefined;
+  /** Where the loss was scaled: what it ended with. */
+  readonly lossScale?: LossScaleState | undefined;
   /** Where several learned together. */
   readonly workers?: WorkersReport | undefined;
   /** Rows learned from a second, by the training steps alone. */

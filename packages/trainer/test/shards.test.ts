@@ -80,7 +80,7 @@ test("a model that carries something from batch to batch is refused for several 
   const learner = new ShardLearner(tf, { ...options.ready, model: counting }, setting);
   const slot = new Float32Array(learner.layout.length);
   const memory = { features: new Float32Array(8), labels: new Float32Array(4), slot: () => slot };
-  const task = { step: 0, rows: 4, shards: 1, position: 0, workers: 1, pieceRows: 4 };
+  const task = { step: 0, rows: 4, shards: 1, position: 0, workers: 1, pieceRows: 4, lossScale: 1 };
   await expect(learner.learn(task, memory)).rejects.toMatchObject({ code: "TRAINER_PARALLEL_UNFIT" });
 });
 

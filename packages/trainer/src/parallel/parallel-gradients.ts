@@ -17,10 +17,12 @@ export class ParallelGradients implements GradientSource {
     this.#layout = layout;
   }
 
-  async of(rows: Pick<Matrix, "features" | "labels">, step: number): Promise<SourcedGradients> {
-    const vector = await this.#group.learn(rows, step);
+  async of(rows: Pick<Matrix, "features" | "labels">, step: number, lossScale: number): Promise<SourcedGradients> {
+    const vector = await this.#group.learn(rows, step, lossScale);
     const tf = this.#tf;
     const { gradients, moving } = this.#layout;
+    const statisticsAt = vector.length - moving.reduce((sum, { size }) => sum + size, 0);
+    if (lossScale !== 1) for (let at = 0; at < statisticsAt; at += 1) vector[at] = (vector[at] as number) / lossScale;
     const tensorAt = ({ offset, size, weight }: VectorLayout["gradients"][number]): Tensor =>
       tf.tensor(vector.slice(offset, offset + size), weight.shape as number[], "float32");
     const grads: Gradients = Object.fromEntries(

@@ -6,6 +6,7 @@ import { cells, type ThreadData } from "./thread-cells.ts";
 
 const { spec, memory, control: shared, ring } = workerData as ThreadData;
 const control = new Int32Array(shared);
+const floats = new Float32Array(shared);
 const bell = new Int32Array(ring);
 const board = new Board(spec.board, memory);
 
@@ -23,7 +24,8 @@ for (let done = 0; ;) {
   const [kind = 0, step = 0, rows = 0, shards = 0, position = 0, workers = 1, pieceRows = 1] = control.subarray(
     cells.task,
   );
-  const task = { step, rows, shards, position, workers, pieceRows };
+  const lossScale = floats[cells.lossScale] ?? 1;
+  const task = { lossScale, step, rows, shards, position, workers, pieceRows };
   if (kind === 0) await replica.learn(task);
   else sumShards(task, board, stretchOf(spec.board.vector, position, workers));
   tell(cells.done, done);

@@ -1,7 +1,8 @@
 import { openTfjs } from "@millwright/tfjs";
 import type { Tensor } from "../define-training.ts";
-import { buildModel, checkParams, importDefinition } from "../build-model.ts";
+import { buildModel, checkParams, importDefinition, trainingWays } from "../build-model.ts";
 import { parallelUnfit } from "../errors.ts";
+import { usePrecision } from "../precision/mixed-precision.ts";
 import type { TrainingRequest } from "../run-messages.ts";
 import type { Board, BoardSize } from "./board.ts";
 import { ShardLearner, type ShardTask } from "./shard-learner.ts";
@@ -44,7 +45,10 @@ export async function openReplica(spec: ReplicaSpec, board: Board): Promise<Repl
   const { tf, backend } = await openTfjs({ device: spec.device, native, webgpu, selfTest: false });
   if (backend !== spec.backend)
     throw parallelUnfit(`a worker computes on "${backend}", and the first on "${spec.backend}"`);
-  const ready = await buildModel(tf, definition, { params, names: spec.names, seed: spec.seed });
+  const { names, seed } = spec;
+  const ready = await buildModel(tf, definition, { params, names, seed });
+  const { optimization } = trainingWays(spec.module, definition, { tf, params, inputs: names.length, names, seed });
+  if (optimization.precision !== undefined) usePrecision(tf, ready.model, optimization.precision);
   const learner = new ShardLearner(tf, ready, { seed: spec.seed, width: spec.names.length });
   const tensor = (data: Float32Array, shape: readonly number[]): Tensor => tf.tensor(data, [...shape], "float32");
   return {

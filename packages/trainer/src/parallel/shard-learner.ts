@@ -20,6 +20,8 @@ export interface ShardTask {
   readonly workers: number;
   /** Most rows learned from at once. */
   readonly pieceRows: number;
+  /** Factor of the loss, and with it of the gradients. */
+  readonly lossScale: number;
 }
 
 /** Where rows are read, and vectors are left. */
@@ -65,7 +67,7 @@ export class ShardLearner {
 
   async #learnShard(
     { index, start, end }: Shard,
-    { step, rows, shards, pieceRows }: ShardTask,
+    { step, rows, shards, pieceRows, lossScale }: ShardTask,
     { memory, base }: { readonly memory: ShardMemory; readonly base: readonly Tensor[] },
   ): Promise<void> {
     const sum = memory.slot(index);
@@ -78,13 +80,18 @@ export class ShardLearner {
         features: memory.features.subarray(from * this.#width, to * this.#width),
         labels: memory.labels.subarray(from, to),
       };
-      if (this.#checked) await this.#addGradients(part, (to - from) / rows, sum);
-      else await this.#whileChecking(() => this.#addGradients(part, (to - from) / rows, sum));
+      const add = (): Promise<void> => this.#addGradients(part, { share: (to - from) / rows, lossScale }, sum);
+      if (this.#checked) await add();
+      else await this.#whileChecking(add);
     }
   }
 
   /** Adds loss, gradients and moving statistics, weighed by the part's share of the batch. */
-  async #addGradients(rows: Pick<Matrix, "features" | "labels">, share: number, sum: Float32Array): Promise<void> {
+  async #addGradients(
+    rows: Pick<Matrix, "features" | "labels">,
+    { share, lossScale }: { readonly share: number; readonly lossScale: number },
+    sum: Float32Array,
+  ): Promise<void> {
     const tf = this.#tf;
     const { gradients, moving } = this.layout;
     const variables = gradients.map(({ weight }) => weight.read());
@@ -92,7 +99,7 @@ export class ShardLearner {
       const x = tf.tensor2d(rows.features, [rows.labels.length, this.#width]);
       const y = tf.tensor2d(rows.labels, [rows.labels.length, 1]);
       return tf.variableGrads(
-        () => costOf(tf, this.#ready, x, y),
+        () => tf.mul(costOf(tf, this.#ready, x, y), lossScale).asScalar(),
         variables as unknown as Parameters<typeof tf.variableGrads>[1],
       );
     });

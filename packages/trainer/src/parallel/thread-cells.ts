@@ -11,5 +11,5 @@ export interface ThreadData {
   readonly ring: SharedArrayBuffer;
 }
 
-/** Places of 32-bit cells. Tasks are numbered: `asked` is the newest, `done` the last that is over. */
-export const cells = { ready: 0, asked: 1, done: 2, task: 3, length: 10 } as const;
+/** Places of 32-bit cells. Tasks are numbered: `asked` is the newest, `done` the last that is over; `lossScale` is a float. */
+export const cells = { ready: 0, asked: 1, done: 2, task: 3, lossScale: 10, length: 11 } as const;

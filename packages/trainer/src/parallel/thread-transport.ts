@@ -45,8 +45,9 @@ class ThreadWorker implements RemoteWorker {
     return Atomics.load(this.#control, cells.done) === this.#asked ? "idle" : "busy";
   }
 
-  begin({ kind, step, rows, shards, position, workers, pieceRows }: WorkerTask): void {
+  begin({ kind, step, rows, shards, position, workers, pieceRows, lossScale }: WorkerTask): void {
     const control = this.#control;
+    new Float32Array(control.buffer)[cells.lossScale] = lossScale;
     control.set([kind === "learn" ? 0 : 1, step, rows, shards, position, workers, pieceRows], cells.task);
     this.#asked += 1;
     Atomics.store(control, cells.asked, this.#asked);

@@ -83,7 +83,7 @@ export class WorkerGroup {
    * The batch's vector, as a `ShardLearner` lays it out; it holds until the next step. A worker that is lost meanwhile is done without: its shards are learned from
    * here, in the same step. Throws `TRAINER_WORKERS_LOST`.
    */
-  async learn(rows: Pick<Matrix, "features" | "labels">, step: number): Promise<Float32Array> {
+  async learn(rows: Pick<Matrix, "features" | "labels">, step: number, lossScale = 1): Promise<Float32Array> {
     const { transport, ready, learner, workers } = this.#options;
     const { board } = transport;
     this.#step = step;
@@ -92,7 +92,7 @@ export class WorkerGroup {
     board.labels.set(rows.labels);
     await copyWeights(ready.model, board.weights);
     const team = [...this.#team];
-    const tasks = this.#tasks(rows.labels.length, step, team.length + 1);
+    const tasks = this.#tasks(rows.labels.length, { step, lossScale, workers: team.length + 1 });
     const [own] = tasks as [ShardTask];
     for (const [index, worker] of team.entries()) {
       const task = tasks[index + 1] as ShardTask;
@@ -110,7 +110,10 @@ export class WorkerGroup {
     return this.#addUp(team, own);
   }
 
-  #tasks(rows: number, step: number, workers: number): readonly ShardTask[] {
+  #tasks(
+    rows: number,
+    { step, lossScale, workers }: Pick<ShardTask, "step" | "lossScale" | "workers">,
+  ): readonly ShardTask[] {
     const { workers: options, pieceRows = Infinity } = this.#options;
     const shards = options.shards === "workers" ? workers : options.shards;
     const piece = Math.min(rows, pieceRows);
@@ -121,6 +124,7 @@ export class WorkerGroup {
       position,
       workers,
       pieceRows: piece,
+      lossScale,
     }));
   }
 
