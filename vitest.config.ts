@@ -23,6 +23,8 @@ const slowest: readonly string[] = [
   "packages/feature-store/test/keyed-engine.test.ts",
   "packages/feature-store/test/keyed-engine-lmdb.test.ts",
   "packages/feature-store/test/point-in-time.test.ts",
+  "packages/jobs/test/gpu-leases.test.ts",
+  "packages/jobs/test/gpu-placement.test.ts",
   "packages/jobs/test/supervision.test.ts",
   "packages/trainer/test/training.test.ts",
   "packages/storage/test/processes.test.ts",
