@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * for the disk stand apart from each other.
  */
 const slowest: readonly string[] = [
+  "packages/trainer/test/devices.integration.test.ts",
   "packages/feature-store/test/feast.integration.test.ts",
   "packages/feature-store/test/dynamodb-online-store.integration.test.ts",
   "packages/feature-store/test/feature-adapters.integration.test.ts",
@@ -18,6 +19,7 @@ const slowest: readonly string[] = [
   "packages/trainer/test/failures.test.ts",
   "examples/flight-delays/test/cancellation.test.ts",
   "packages/trainer/test/checkpoint-kill.test.ts",
+  "packages/tfjs/test/webgpu.integration.test.ts",
   "packages/jobs/test/crash.test.ts",
   "packages/feature-store/test/keyed-processes.test.ts",
   "packages/feature-store/test/keyed-engine.test.ts",
