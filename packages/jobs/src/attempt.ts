@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import type { EventEmitter } from "node:events";
 import type { Duplex, Readable } from "node:stream";
 import type { JsonValue } from "@millwright/contracts";
 import type { Attempt, AttemptOptions } from "./attempt-options.ts";
@@ -16,11 +17,12 @@ import {
   type SupervisorFrame,
   type WorkerFrame,
 } from "./protocol.ts";
+import { quiet, startProcess } from "./start-process.ts";
 import { LineTail, memoryKills } from "./supervision/out-of-memory.ts";
+import { endProcess } from "./supervision/warm-pool.ts";
 import { clearDescendants, clearTree } from "./tree-clearing.ts";
 
 const longestLine = 16_384;
-const posix = process.platform !== "win32";
 
 class Supervision implements Attempt {
   readonly identity: ProcessIdentity | undefined;
@@ -42,7 +44,7 @@ class Supervision implements Attempt {
   /** Resolves when the process has given its result and stays. */
   readonly #stayed: Promise<"stays">;
   #stay: () => void = () => {};
-  #hangUp: () => void = () => {};
+  readonly #listeners: (() => void)[] = [];
   readonly #tail = new LineTail();
   readonly #memoryKills = memoryKills();
 
@@ -54,15 +56,17 @@ class Supervision implements Attempt {
     this.#lastLifeMs = options.clock.monotonicMs();
     this.#child = options.warm?.child ?? startProcess(options);
     const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-      this.#child.once("exit", (code, signal) => resolve({ code, signal }));
-      this.#child.once("error", (error) => {
-        const missing = "code" in error && (error.code === "ENOENT" || error.code === "EACCES");
-        const problem = `"${file}" could not be started in "${options.workingDirectory}": ${error.message}`;
-        this.#intervention ??= { kind: "spawn", problem, missing };
+      this.#on(this.#child, "exit", (code, signal) =>
+        resolve({ code: code as number | null, signal: signal as string | null }),
+      );
+      this.#on(this.#child, "error", (error) => {
+        const { code, message } = error as NodeJS.ErrnoException;
+        const problem = `"${file}" could not be started in "${options.workingDirectory}": ${message}`;
+        this.#intervention ??= { kind: "spawn", problem, missing: code === "ENOENT" || code === "EACCES" };
         if (this.#child.pid === undefined) resolve({ code: null, signal: null });
       });
     });
-    const closed = new Promise<void>((resolve) => this.#child.once("close", () => resolve()));
+    const closed = new Promise<void>((resolve) => this.#on(this.#child, "close", () => resolve()));
     this.identity = this.#child.pid === undefined ? undefined : identify(this.#child.pid);
     this.#channel = (this.#child.stdio[channelDescriptor] as Duplex | null | undefined) ?? undefined;
     if (this.#channel !== undefined) this.#listen(this.#channel);
@@ -146,10 +150,9 @@ class Supervision implements Attempt {
         this.#intervene({ kind: "protocol", problem: error instanceof Error ? error.message : String(error) });
       }
     });
-    const push = (chunk: Buffer): void => splitter.push(chunk);
-    const ignore = (): void => {}; // the process ended; its exit says how
-    channel.on("data", push).on("error", ignore).resume();
-    this.#hangUp = () => void channel.off("data", push).pause();
+    this.#on(channel, "data", (chunk) => splitter.push(chunk as Buffer));
+    this.#on(channel, "error", () => {}); // the process ended; its exit says how
+    channel.resume();
   }
 
   #take(frame: WorkerFrame): void {
@@ -187,6 +190,11 @@ class Supervision implements Attempt {
       case "failure":
         this.#failure ??= { ...frame.error, message: this.#options.mask(frame.error.message) };
     }
+  }
+
+  #on(source: EventEmitter, name: string, listener: (...values: unknown[]) => void): void {
+    source.on(name, listener);
+    this.#listeners.push(() => void source.off(name, listener));
   }
 
   /** Hands the module its job. */
@@ -298,10 +306,13 @@ class Supervision implements Attempt {
     if (!read || halted() || keep === undefined || this.identity === undefined) return false;
     if (!(await clearDescendants(this.identity.pid, mark, clock)) || halted()) return false;
     this.#over.abort();
-    this.#hangUp();
-    if (keep({ child: this.#child, identity: this.identity, mark })) return true;
-    signalTree(this.identity.pid, mark, "SIGKILL");
-    return false;
+    const { identity } = this;
+    const child = this.#child;
+    quiet(child);
+    for (const remove of this.#listeners.splice(0)) remove();
+    this.#channel?.pause();
+    if (!keep({ child, identity, mark })) await endProcess({ child, identity, mark }, clock);
+    return true;
   }
 
   #endingWith(code: number | null | undefined, signal: string | null | undefined): Ending {
@@ -317,18 +328,6 @@ class Supervision implements Attempt {
       size: this.#size,
     };
   }
-}
-
-function startProcess({ command, workingDirectory, environment, start }: AttemptOptions): ChildProcess {
-  const [file, ...args] = command;
-  return spawn(file, args, {
-    cwd: workingDirectory,
-    env: environment,
-    // A session and process group of its own: signals reach the whole tree, and the terminal's Ctrl-C does not.
-    detached: posix,
-    windowsHide: true,
-    stdio: ["ignore", "pipe", "pipe", start === undefined ? "ignore" : "pipe"],
-  });
 }
 
 export const startAttempt = (options: AttemptOptions): Attempt => new Supervision(options);

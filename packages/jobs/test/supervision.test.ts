@@ -19,7 +19,12 @@ const onLinux = process.platform === "linux";
 test("TR-15: a child that crashes with SIGSEGV fails the job with a category, frees its slot and device, and leaves no zombie", async () => {
   await using opened = await openTestJobs({ maxCpus: 1, gpus: ["0"] });
   const crashed = await opened.jobs.launch(work("crash", { do: "segv" }, { resources: { gpus: 1 } }));
-  expect(await crashed.result()).toMatchObject({ state: "failed", exitSignal: "SIGSEGV", failureCategory: "bug" });
+  expect(await crashed.result()).toMatchObject({
+    state: "failed",
+    exitSignal: "SIGSEGV",
+    failureCategory: "bug",
+    failureCause: "crashed",
+  });
   expect(zombies()).toEqual([]);
   // Its slot and device are free for the next.
   const next = await opened.jobs.launch(work("next", { do: "environment" }, { resources: { gpus: 1 } }));

@@ -164,6 +164,19 @@ test("TR-25: a killed launcher leaves no kept process: it ends by itself, and wh
   expect(next.warmPool("kept")).toBe(undefined);
 });
 
+test("a process that is used again and again gathers no listeners", async () => {
+  const warnings: string[] = [];
+  const heed = (warning: Error): void => void warnings.push(warning.message);
+  process.on("warning", heed);
+  await using opened = await openTestJobs();
+  const pids = new Set<number>();
+  for (let count = 0; count < 14; count += 1) pids.add((await run(opened.jobs, warm(`job-${count}`))).pid);
+  await sleep(10);
+  process.off("warning", heed);
+  expect(pids.size).toBe(1);
+  expect(warnings).toEqual([]);
+});
+
 test("times to be kept that cannot be are refused", async () => {
   await using opened = await openTestJobs();
   for (const [run_, wrong] of [
