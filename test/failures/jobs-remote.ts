@@ -5,7 +5,9 @@ import {
   type JobHandle,
   type JobSpec,
 } from "../../packages/contracts/dist/index.js";
+import { openKubernetesJobs } from "../../packages/jobs/dist/drivers/kubernetes.js";
 import { openRayJobs, type RemoteJobs } from "../../packages/jobs/dist/drivers/ray.js";
+import { openSlurmJobs } from "../../packages/jobs/dist/drivers/slurm.js";
 import { openInProcessJobs } from "../../packages/jobs/dist/drivers/in-process.js";
 import { openThreadJobs } from "../../packages/jobs/dist/drivers/worker-thread.js";
 import { methods, type Subjects, well } from "./subjects.ts";
@@ -45,34 +47,84 @@ const refusing = {
   transport: async () => ({ status: 403, body: (async function* () {})() }),
 } as const;
 
-async function rayTable(folder: string): Promise<RemoteTable> {
-  const directory = `${folder}/ray`;
-  const open = await openRayJobs({ ...refusing, directory, directoryOnCluster: directory });
-  const job = await open.launch(spec("refused"));
+/** A launcher by its function, its options and the calls that it refuses. */
+async function tableOf<Options>(
+  name: string,
+  open: (options: Options) => Promise<RemoteJobs>,
+  optionsAt: (directory: string) => Options,
+  wrong: (directory: string) => Record<string, Options>,
+  folder: string,
+): Promise<RemoteTable> {
+  const directory = `${folder}/${name}`;
+  const opened = await open(optionsAt(directory));
+  const job = await opened.launch(spec("refused"));
   await job.result();
   let count = 0;
-  const options = () => ({
+  const fresh = (): string => `${directory}-${(count += 1)}`;
+  const fails = Object.entries(wrong(fresh())).map(([code, options]) => [code, () => open(options)] as const);
+  const inUse = { JOBS_DIRECTORY_IN_USE: () => open(optionsAt(directory)) };
+  return {
+    open: opened,
+    subjects: {
+      [name]: {
+        ...well(open as never, () => [optionsAt(fresh())], { ...inUse, ...Object.fromEntries(fails) }),
+        rounds: 20,
+      },
+      ...remoteMethods(`${name}()`, opened, job),
+    },
+  };
+}
+
+const rayTable = (folder: string): Promise<RemoteTable> => {
+  const optionsAt = (directory: string) => ({
     ...refusing,
-    directory: `${directory}-${(count += 1)}`,
+    directory,
+    directoryOnCluster: directory,
     runtimeEnv: {},
     node: "node",
     signal,
   });
-  return {
-    open,
-    subjects: {
-      openRayJobs: {
-        ...well(openRayJobs, () => [options()], {
-          JOBS_DIRECTORY_IN_USE: () => openRayJobs({ ...refusing, directory }),
-          TypeError: () => openRayJobs({ directory, url: "no url" }),
-          RangeError: () => openRayJobs({ ...options(), pollMs: 0 }),
-        }),
-        rounds: 20,
-      },
-      ...remoteMethods("openRayJobs()", open, job),
-    },
-  };
-}
+  const wrong = (directory: string) => ({
+    TypeError: { ...optionsAt(directory), url: "no url" },
+    RangeError: { ...optionsAt(directory), pollMs: 0 },
+  });
+  return tableOf("openRayJobs", openRayJobs, optionsAt, wrong, folder);
+};
+
+const kubernetesTable = (folder: string): Promise<RemoteTable> => {
+  const optionsAt = (directory: string) => ({
+    ...refusing,
+    directory,
+    directoryOnCluster: directory,
+    namespace: "training",
+    image: "node:24",
+    podSpec: {},
+    labels: {},
+    signal,
+  });
+  const wrong = (directory: string) => ({
+    TypeError: { ...optionsAt(directory), namespace: "Not a label" },
+    RangeError: { ...optionsAt(directory), ttlSecondsAfterFinished: 0 },
+  });
+  return tableOf("openKubernetesJobs", openKubernetesJobs, optionsAt, wrong, folder);
+};
+
+const slurmTable = (folder: string): Promise<RemoteTable> => {
+  const run = async () => ({ code: 1, stdout: "", stderr: "Access denied" });
+  const optionsAt = (directory: string) => ({
+    directory,
+    run,
+    pollMs: 5,
+    retryDelayMs: 1,
+    arguments: ["--partition=a"],
+    signal,
+  });
+  const wrong = (directory: string) => ({
+    TypeError: { ...optionsAt(directory), directoryOnCluster: "not/absolute" },
+    RangeError: { ...optionsAt(directory), requestTimeoutMs: 0 },
+  });
+  return tableOf("openSlurmJobs", openSlurmJobs, optionsAt, wrong, folder);
+};
 
 /** What every launcher of a cluster has. */
 function remoteMethods(name: string, open: RemoteJobs, job: JobHandle): Subjects {
@@ -105,7 +157,7 @@ function remoteMethods(name: string, open: RemoteJobs, job: JobHandle): Subjects
 
 /** What the launchers of clusters are called with. */
 export async function openRemoteTable(folder: string): Promise<{ readonly subjects: Subjects } & AsyncDisposable> {
-  const tables = [await rayTable(folder)];
+  const tables = await Promise.all([rayTable(folder), kubernetesTable(folder), slurmTable(folder)]);
   return {
     subjects: Object.assign(sharedTable(folder), ...tables.map(({ subjects }) => subjects)) as Subjects,
     async [Symbol.asyncDispose]() {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { freePorts } from "./free-ports.ts";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
 const found = spawnSync(python, ["-c", "import ray, aiohttp_cors"]).status === 0;
@@ -17,14 +17,6 @@ export interface RayServer extends AsyncDisposable {
   readonly url: string;
   /** What Ray says of its jobs. */
   jobs(): Promise<readonly { readonly submission_id: string; readonly entrypoint_num_cpus?: number }[]>;
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as { readonly port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
 }
 
 /** Ray's own processes are in the session of its starter, which is led by the process that we started. */

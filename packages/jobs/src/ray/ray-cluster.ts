@@ -4,6 +4,7 @@ import type { AttemptName, Cluster, ClusterAttempt, ClusterCause, ClusterStatus,
 import type { Http, HttpAnswer } from "../remote/http.ts";
 import { checkPlainGpus } from "../remote/plain-gpus.ts";
 import { isRecord, numberAt, textAt } from "../remote/json.ts";
+import { shellWord } from "../remote/shell-word.ts";
 import { linesAfter, logText } from "./log-text.ts";
 
 export interface RaySetting {
@@ -13,9 +14,6 @@ export interface RaySetting {
   readonly runtimeEnv: Readonly<Record<string, unknown>>;
   readonly entrypointResources: Readonly<Record<string, number>> | undefined;
 }
-
-/** A text as a POSIX shell takes it for one word. */
-export const shellWord = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** What Ray's kinds of errors mean for us, where the job itself cannot say more: what is not here is an interruption. */
 const failures: Readonly<Record<string, ClusterCause["failure"]>> = {

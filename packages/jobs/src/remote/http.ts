@@ -1,5 +1,6 @@
 import { type CallOptions, hasCode } from "@millwright/contracts";
 import { clusterRefused, clusterUnreachable } from "../errors.ts";
+import { textAt } from "./json.ts";
 import type { Transport, TransportResponse } from "./transport.ts";
 
 export type Headers = Readonly<Record<string, string>>;
@@ -25,6 +26,11 @@ export interface HttpRequest extends CallOptions {
   readonly statusOf?: ((answer: HttpAnswer) => number) | undefined;
 }
 
+export interface StreamRequest extends CallOptions {
+  /** Which statuses say that there is nothing. Default: 404. */
+  readonly absent?: readonly number[] | undefined;
+}
+
 /** An answer that was read whole. */
 export interface HttpAnswer {
   readonly status: number;
@@ -38,8 +44,8 @@ export interface Http {
   send(path: string, request?: HttpRequest): Promise<HttpAnswer>;
   /** The JSON of an answer from 200 to 299; undefined for a 404. Others throw `JOBS_CLUSTER_REFUSED`. */
   json(path: string, request?: HttpRequest): Promise<unknown>;
-  /** The body of an answer from 200 to 299 as it comes; nothing for a 404. Others throw `JOBS_CLUSTER_REFUSED`. */
-  stream(path: string, request?: CallOptions): AsyncIterable<Uint8Array>;
+  /** The body of an answer from 200 to 299 as it comes; nothing where there is none. Others throw `JOBS_CLUSTER_REFUSED`. */
+  stream(path: string, request?: StreamRequest): AsyncIterable<Uint8Array>;
   /** What an answer that is no success means. */
   refused(answer: HttpAnswer): Error;
 }
@@ -76,13 +82,13 @@ export function createHttp(options: HttpOptions): Http {
         throw clusterUnreachable(what, `its answer is not JSON: ${answer.text.slice(0, 200)}`, error);
       }
     },
-    async *stream(path, { signal } = {}) {
+    async *stream(path, { signal, absent = [404] } = {}) {
       try {
         const response = await ask(options, path, { signal });
         if (isOk(response.status)) yield* response.body;
         else {
           const answer = await readAnswer(what, response);
-          if (answer.status !== 404) throw refused(answer);
+          if (!absent.includes(answer.status)) throw refused(answer);
         }
       } catch (error) {
         throw failure(error, signal);
@@ -129,8 +135,16 @@ async function textOf(what: string, body: AsyncIterable<Uint8Array>): Promise<st
   return text + decoder.decode();
 }
 
-/** The end of it: Python tells the error after where it came from. */
-const shown = ({ text }: HttpAnswer): string => text.trim().slice(-600);
+/** A `message` of JSON, else the end of the text: Python tells the error after where it came from. */
+function shown({ text }: HttpAnswer): string {
+  let message: string | undefined;
+  try {
+    message = textAt(JSON.parse(text), "message");
+  } catch {
+    message = undefined;
+  }
+  return (message ?? text).trim().slice(-600);
+}
 
 /** A connection that several addresses refused is an error without a message. */
 function reasonOf(error: unknown): string {

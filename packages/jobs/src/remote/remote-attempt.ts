@@ -32,6 +32,8 @@ export interface RemoteAttemptOptions {
 }
 
 const slowestPollMs = 60_000;
+/** How long a job waits before its log says why. */
+const quietWaitMs = 10_000;
 
 /** One attempt in a cluster, from before it is submitted until it is over. */
 export class RemoteAttempt {
@@ -49,6 +51,8 @@ export class RemoteAttempt {
   /** When the module was last heard of, and how much had been read of it then. */
   #livedMs: number | undefined;
   #lives = -1;
+  #waitedFromMs: number | undefined;
+  #why: string | undefined;
 
   constructor(options: RemoteAttemptOptions) {
     this.#options = options;
@@ -136,15 +140,19 @@ export class RemoteAttempt {
     const { cluster, leaving, log, onRunning } = this.#options;
     const status = await cluster.look(this.#name, { signal: leaving });
     this.#told();
+    if (status.kind === "waiting") this.#tellWhy(status.why);
     const ended = status.kind === "ended" || status.kind === "unknown";
     if (status.kind !== "waiting") {
-      await onRunning();
+      // Of what was stopped before it was seen to run, only its output tells that it ran.
+      const doubtful = ended && this.#halted !== undefined;
+      if (!doubtful) await onRunning();
       try {
         await log.read(this.#name, ended, { signal: leaving });
       } catch (error) {
         // The output of a machine that is gone is gone with it; how the attempt ended is known all the same.
         if (!ended || !hasCode(error, "JOBS_CLUSTER_REFUSED")) throw error;
       }
+      if (doubtful && log.lives > 0) await onRunning();
     }
     if (ended) return status;
     if (status.kind === "running") this.#watch();
@@ -191,6 +199,15 @@ export class RemoteAttempt {
     // Woken once: from here on the next look comes in its time.
     if (this.#wake.signal.aborted) this.#wake = new AbortController();
     this.#options.leaving.throwIfAborted();
+  }
+
+  /** Says why the cluster lets it wait, once that has gone on for a while. */
+  #tellWhy(why: string | undefined): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#waitedFromMs ??= nowMs;
+    if (why === undefined || why === this.#why || nowMs - this.#waitedFromMs < quietWaitMs) return;
+    this.#why = why;
+    this.#options.onNote(note(`the job waits: ${why}`, this.#options.clock.nowMs()));
   }
 
   #tell(problem: string): void {
