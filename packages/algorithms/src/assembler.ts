@@ -75,10 +75,13 @@ export const pair: Readonly<Record<"add" | "divide" | "load" | "multiply" | "spl
   readonly replace: OfLane;
   /** The same lane of both operands. */
   readonly gather: OfLane;
+  /** A double of the memory in both lanes, `offset` bytes behind the address; below 128. */
+  readonly loadSplat: (offset: number) => Code;
 } = {
   load: [0xfd, 0x00, 3, 0],
   store: [0xfd, 0x0b, 3, 0],
   splat: [0xfd, 0x14],
+  loadSplat: (offset) => [0xfd, 0x0a, 3, offset],
   lane: (lane) => [0xfd, 0x21, lane],
   replace: (lane) => [0xfd, 0x22, lane],
   add: [0xfd, 0xf0, 0x01],

@@ -35,7 +35,8 @@ export function activate(input: Variable, activation: Activation): Variable {
     if (activation === "softmax") softmaxBack(data, gradient, width, into);
     else {
       const derivative = derivatives[activation];
-      for (let at = 0; at < data.length; at += 1) into[at]! += gradient[at]! * derivative(input.data[at]!, data[at]!);
+      const { data: x } = input;
+      for (let at = 0; at < data.length; at += 1) into[at]! += gradient[at]! * derivative(x[at]!, data[at]!);
     }
   });
 }

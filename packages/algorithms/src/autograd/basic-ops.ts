@@ -1,18 +1,23 @@
 import type { Random } from "@millwright/contracts";
+import { addProduct } from "./multiply.ts";
 import { type Variable, assertVariable, gradientOf, result, sizeOf, wantShape } from "./variable.ts";
 
 /** Adds elementwise. `b` has the shape of `a`, or that of its last axis alone. */
 export function add(a: Variable, b: Variable): Variable {
   assertVariable("a", a);
   assertVariable("b", b);
-  const width = b.data.length;
+  const width = b.data.length || 1;
   const last = a.shape.at(-1);
   if (!(width === a.data.length && String(a.shape) === String(b.shape))) wantShape("b", b, [last ?? -1]);
-  const data = a.data.map((value, at) => value + b.data[at % width]!);
+  const data = a.data.slice();
+  for (let start = 0; start < data.length; start += width)
+    for (let at = 0; at < width; at += 1) data[start + at]! += b.data[at]!;
   return result(a.shape, data, [a, b], (gradient) => {
     const [toA, toB] = [gradientOf(a), gradientOf(b)];
-    if (toA !== undefined) for (let at = 0; at < data.length; at += 1) toA[at]! += gradient[at]!;
-    if (toB !== undefined) for (let at = 0; at < data.length; at += 1) toB[at % width]! += gradient[at]!;
+    if (toA !== undefined) for (let at = 0; at < gradient.length; at += 1) toA[at]! += gradient[at]!;
+    if (toB === undefined) return;
+    for (let start = 0; start < gradient.length; start += width)
+      for (let at = 0; at < width; at += 1) toB[at]! += gradient[start + at]!;
   });
 }
 
@@ -33,38 +38,15 @@ export function multiplyMatrices(a: Variable, b: Variable): Variable {
   const [rows = 0, inner = 0] = wantShape("a", a, [-1, -1]);
   const [, columns = 0] = wantShape("b", b, [inner, -1]);
   const data = new Float64Array(rows * columns);
-  for (let row = 0; row < rows; row += 1)
-    for (let at = 0; at < inner; at += 1)
-      addScaled(data, row * columns, b.data, at * columns, columns, a.data[row * inner + at]!);
+  const left = { data: a.data, rows, columns: inner };
+  const right = { data: b.data, rows: inner, columns };
+  addProduct(data, left, right);
   return result([rows, columns], data, [a, b], (gradient) => {
     const [toA, toB] = [gradientOf(a), gradientOf(b)];
-    for (let row = 0; row < rows; row += 1) {
-      for (let at = 0; at < inner; at += 1) {
-        if (toA !== undefined) toA[row * inner + at]! += dot(gradient, row * columns, b.data, at * columns, columns);
-        if (toB !== undefined)
-          addScaled(toB, at * columns, gradient, row * columns, columns, a.data[row * inner + at]!);
-      }
-    }
+    const slopes = { data: gradient, rows, columns };
+    if (toA !== undefined) addProduct(toA, slopes, { data: b.data, rows: columns, columns: inner, isTurned: true });
+    if (toB !== undefined) addProduct(toB, { data: a.data, rows: inner, columns: rows, isTurned: true }, slopes);
   });
-}
-
-/** target[to ‥] += factor · source[from ‥] */
-function addScaled(
-  target: Float64Array,
-  to: number,
-  source: Float64Array,
-  from: number,
-  count: number,
-  factor: number,
-): void {
-  if (factor === 0) return;
-  for (let at = 0; at < count; at += 1) target[to + at]! += factor * source[from + at]!;
-}
-
-function dot(a: Float64Array, fromA: number, b: Float64Array, fromB: number, count: number): number {
-  let sum = 0;
-  for (let at = 0; at < count; at += 1) sum += a[fromA + at]! * b[fromB + at]!;
-  return sum;
 }
 
 /** inputs · kernel + bias, of [rows, inputs], [inputs, units] and [units]. */
