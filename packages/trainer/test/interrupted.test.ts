@@ -8,13 +8,13 @@ import { fixture, flights, openSetting, type Setting } from "./setting.ts";
 
 const onWindows = process.platform === "win32";
 
-/** 3 epochs of 20 steps, each of some 10 ms. */
+/** 3 epochs of 20 steps, each of some 30 ms. */
 async function optionsOf(setting: Setting): Promise<StartOptions> {
   const train = await setting.save("train", flights(1_000, 1));
   return {
     data: { train },
     label: "late",
-    params: { stepMs: 10 },
+    params: { stepMs: 30 },
     epochs: 3,
     batchSize: 50,
     seed: 5,
@@ -95,7 +95,7 @@ test(
     const wanted = await (await setting.trainer.start(fixture("slow.train.js"), options)).result();
     const random = createRandom(12);
     const run = await setting.trainer.start(fixture("slow.train.js"), { ...options, retries: { max: 3 } });
-    const steps = Array.from({ length: 2 }, () => 3 + random.integer(55)).toSorted((a, b) => a - b);
+    const steps = Array.from({ length: 2 }, () => 3 + random.integer(40)).toSorted((a, b) => a - b);
     await signalAt(run, "SIGKILL", steps);
     const result = await run.result();
     expect(result.weightsDigest).toBe(wanted.weightsDigest);
