@@ -9,7 +9,6 @@ import {
   get,
   i32,
   instantiate,
-  int,
   loop,
   pair,
   set,
