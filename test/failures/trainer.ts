@@ -117,6 +117,15 @@ export async function openTable(folder: string): Promise<FailureTable> {
           },
           50,
         ],
+        // Each of its calls is two processes of seconds.
+        verify: [
+          () => [plain, { data: { train }, label: "late", epochs: 1, device: "js", signal }],
+          {
+            TRAINER_INPUT_INVALID: () => made.verify(plain, { ...start, determinism: { tolerance: -1 } }),
+            TRAINER_LABEL_UNKNOWN: () => made.verify(plain, { ...start, label: "delay" }),
+          },
+          2,
+        ],
         // Each of its calls is a process of seconds.
         reproduce: [
           // A run of one epoch that has ended.
@@ -171,6 +180,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       TRAINER_CALLBACK_FAILED: "packages/trainer/test/callbacks.test.ts",
       TRAINER_RESUME_INEXACT: "packages/trainer/test/dry-run.test.ts",
       TRAINER_OUT_OF_MEMORY: "packages/trainer/test/memory-guard.test.ts",
+      TRAINER_DETERMINISM_BROKEN: "packages/trainer/test/determinism.test.ts",
       TRAINER_PRECISION_UNSUPPORTED: "packages/trainer/test/precision.test.ts",
       TRAINER_PARALLEL_UNFIT: "packages/trainer/test/shards.test.ts",
       TRAINER_WORKERS_LOST: "packages/trainer/test/elastic.test.ts",

@@ -6,6 +6,7 @@ export type TrainerErrorCode =
   | "TRAINER_CHECKPOINT_UNSUPPORTED"
   | "TRAINER_DATA_UNREADABLE"
   | "TRAINER_DATA_EMPTY"
+  | "TRAINER_DETERMINISM_BROKEN"
   | "TRAINER_FEATURES_MISMATCH"
   | "TRAINER_FORMAT_UNFIT"
   | "TRAINER_INPUT_INVALID"
@@ -77,6 +78,20 @@ export const recordMissing = (directory: string): TrainerError =>
     category: "user",
     remedy: "Name a run that ended with a result, by its id or the folder that its `directory` says.",
   });
+
+export const determinismBroken = (
+  level: string,
+  { weightDistance, metricDistance }: { readonly weightDistance: number; readonly metricDistance: number },
+): TrainerError =>
+  new TrainerError(
+    "TRAINER_DETERMINISM_BROKEN",
+    `Two runs with the same options were to be alike as "${level}" says, and are not: weights are up to ${weightDistance} apart, metrics up to ${metricDistance}.`,
+    {
+      category: "user",
+      remedy:
+        'Let chance come from the seed alone, and workers.reduction be "tree"; or declare a lower level: { tolerance } or "statistical".',
+    },
+  );
 
 export const featuresForeign = (service: string, columns: readonly string[], known: readonly string[]): TrainerError =>
   new TrainerError(

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { digestOf } from "@millwright/contracts";
 import { batchOf, type Profile, profileOf } from "@millwright/data";
 import type { TrainingDefinition } from "./define-training.ts";
+import { levelText } from "./determinism/determinism-level.ts";
 import type { LoopResult } from "./loop-options.ts";
 import type { Metrics } from "./metrics.ts";
 import { digestWeights } from "./model-state.ts";
@@ -82,6 +83,7 @@ async function provenanceOf(
     environment: {
       ...environmentOf(session.facts),
       precision: precisionText(session),
+      ...(request.determinism == null ? {} : { determinism: levelText(request.determinism) }),
       task: definition.task ?? "binary",
     },
     seed: request.seed,

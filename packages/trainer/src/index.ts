@@ -40,6 +40,7 @@ export type {
   WarmupSchedule,
 } from "./learning-rate.ts";
 export type { GradientClipping, Optimization, WeightAveraging } from "./optimization.ts";
+export type { DeterminismLevel, DeterminismReport } from "./determinism/determinism-level.ts";
 export type { MemoryDecision, MemoryGuardOptions, MemoryReport } from "./memory/memory-guard.ts";
 export type { MemoryKind } from "./memory/out-of-memory.ts";
 export type { WorkersReport } from "./parallel/run-workers.ts";

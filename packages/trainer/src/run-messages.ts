@@ -7,6 +7,7 @@ import type { ToldError } from "./errors.ts";
 import type { InputRequest } from "./input/input-plan.ts";
 import type { CodeVersion } from "./reproduce/code-facts.ts";
 import type { Metrics } from "./metrics.ts";
+import type { DeterminismLevel } from "./determinism/determinism-level.ts";
 import type { MemoryDecision, MemoryReport } from "./memory/memory-guard.ts";
 import type { HangNews } from "./watchdog/hang-thread.ts";
 import type { LeakFinding } from "./watchdog/leak-watch.ts";
@@ -69,6 +70,8 @@ export interface TrainingRequest {
   readonly code?: CodeVersion | null;
   /** Absent or null for one worker, which learns from batches whole. */
   readonly workers?: ResolvedWorkers | null | undefined;
+  /** What was declared; absent or null for nothing. */
+  readonly determinism?: DeterminismLevel | null | undefined;
   /** Absent or null for none. */
   readonly memoryGuard?: { readonly smallest: number } | null | undefined;
   /** Most rows learned from at once; absent or null for as many as the optimization says. */
@@ -181,6 +184,7 @@ export interface RunSummary {
   readonly profile?: RunProfile | undefined;
   readonly workers?: WorkersReport | undefined;
   readonly memory?: MemoryReport | undefined;
+  readonly determinism?: DeterminismLevel | undefined;
   readonly lossScale?: LossScaleState | undefined;
   /** Of the training steps alone, of this attempt. */
   readonly rowsPerSecond: number;

@@ -53,6 +53,7 @@ export function requestOf(module: string, options: StartOptions, resolved: Resol
     trackedRunId: resolved.tracked?.id ?? null,
     featureService: service === undefined ? null : { name: service.name, digest: service.digest },
     createdTimeMs: resolved.nowMs,
+    determinism: options.determinism ?? null,
     memoryGuard: memoryGuard === false ? null : { smallest: memoryGuard === true ? 1 : (memoryGuard.smallest ?? 1) },
     code: options.code ?? null,
     workers: options.workers === undefined ? null : resolveWorkers(options.workers),

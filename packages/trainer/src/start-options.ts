@@ -17,6 +17,7 @@ import { type BuiltInRuleUse, checkRuleUses } from "./debugger/rule-use.ts";
 import type { Device } from "@millwright/tfjs";
 import type { EarlyStopping } from "./early-stopping.ts";
 import { featuresForeign, featuresMissing, inputInvalid, labelUnknown } from "./errors.ts";
+import { checkLevel, type DeterminismLevel } from "./determinism/determinism-level.ts";
 import { checkMemoryGuard, type MemoryGuardOptions } from "./memory/memory-guard.ts";
 import { resolveWorkers, type WorkersOptions } from "./parallel/workers-option.ts";
 import type { CodeVersion } from "./reproduce/code-facts.ts";
@@ -141,6 +142,8 @@ export interface StartOptions extends CallOptions {
    * Default: false, and the run fails with `TRAINER_OUT_OF_MEMORY`.
    */
   readonly memoryGuard?: boolean | MemoryGuardOptions | undefined;
+  /** How alike runs with these options are to be: declared in the model's provenance, and checked by `verify`. Default: nothing is declared. */
+  readonly determinism?: DeterminismLevel | undefined;
   /** CPUs and GPUs the launcher reserves. Default: a CPU for each worker. */
   readonly resources?: JobResources | undefined;
   /** Which code the module is of, for the run's record and the package. Default: what git says of the module's folder, where there is git. */
@@ -196,6 +199,7 @@ export function checkOptions({
   id = "id",
   workers,
   memoryGuard = false,
+  determinism = "bitwise",
   resources,
 }: StartOptions): void {
   const whole = (field: string, value: number): void => {
@@ -224,6 +228,7 @@ export function checkOptions({
   whole("stopWhen.timeMs", stopWhen.timeMs ?? 1);
   finite("stopWhen.metric.reaches", stopWhen.metric?.reaches ?? (stopWhen.metric === undefined ? 0 : Number.NaN));
   checkMemoryGuard(memoryGuard);
+  checkLevel(determinism);
   if (workers !== undefined) {
     const { count } = resolveWorkers(workers);
     const { gpus = 0 } = resources ?? {};

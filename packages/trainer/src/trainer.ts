@@ -14,6 +14,8 @@ import {
 } from "@millwright/contracts";
 import { tryRun } from "./dry-run.ts";
 import type { DryRunReport } from "./dry-run-report.ts";
+import type { DeterminismReport } from "./determinism/determinism-level.ts";
+import { verifyDeterminism } from "./determinism/verify-run.ts";
 import { inputInvalid } from "./errors.ts";
 import { guardedRetries } from "./memory/memory-guard.ts";
 import { createProgressLine, type ProgressTarget } from "./progress-line.ts";
@@ -46,6 +48,12 @@ export interface Trainer {
    * other weights.
    */
   dryRun(module: URL | string, options: StartOptions): Promise<DryRunReport>;
+  /**
+   * Trains twice with these options, one run after the other, and compares them as `determinism` declares (by default `"bitwise"`). Trial, tracker, id, `resumeFrom`
+   * and budget are left alone, and nothing of the two is kept. Throws what `start` and a run's `result` throw, and `TRAINER_DETERMINISM_BROKEN` where the two are not
+   * as alike as declared.
+   */
+  verify(module: URL | string, options: StartOptions): Promise<DeterminismReport>;
   /**
    * Does a run again, from the record that lies in its folder, and compares: on a CPU the same code, versions and data give a package of the same digest. Where
    * it has another, the report lists what is not as it was. Throws `TRAINER_RECORD_MISSING`, and what a run's `result` throws.
@@ -81,6 +89,12 @@ export function createTrainer({
     async dryRun(module, options) {
       const { url, train, validation } = await check(module, options);
       return tryRun(url, options, { jobs, train, validation, ids, clock, runModule });
+    },
+    async verify(module, options) {
+      const checked = await check(module, options);
+      return verifyDeterminism(options, (plain, folder) =>
+        launchRun(checked, plain, { jobs, root: folder, clock, ids, spending: undefined }),
+      );
     },
     reproduce: (run, options = {}) => reproduceRun(run, options, { jobs, root, ids, runModule }),
   };

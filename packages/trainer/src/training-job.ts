@@ -117,6 +117,7 @@ async function runSession(
       ...(profile === undefined ? {} : { profile }),
       ...(report === undefined ? {} : { workers: report }),
       ...(memory === undefined ? {} : { memory }),
+      ...(request.determinism == null ? {} : { determinism: request.determinism }),
     };
   } finally {
     profiling?.stop();

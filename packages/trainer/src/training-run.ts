@@ -19,6 +19,7 @@ import { EventHistory } from "./event-history.ts";
 import { heardError, inputInvalid, outOfMemory, runFailed, runStopped, type ToldError } from "./errors.ts";
 import type { FiredRule } from "./debugger/rule-use.ts";
 import type { Metrics } from "./metrics.ts";
+import type { DeterminismLevel } from "./determinism/determinism-level.ts";
 import type { MemoryReport } from "./memory/memory-guard.ts";
 import { memoryOfCause } from "./memory/out-of-memory.ts";
 import type { LossScaleState } from "./precision/loss-scale.ts";
@@ -57,6 +58,8 @@ export interface TrainingResult {
   readonly firedRules?: readonly FiredRule[] | undefined;
   /** What the time of the last attempt went to; absent where it was not to be. */
   readonly profile?: RunProfile | undefined;
+  /** What was declared, where something was. */
+  readonly determinism?: DeterminismLevel | undefined;
   /** Where there is a guard of memory. */
   readonly memory?: MemoryReport | undefined;
   /** Where the loss was scaled: what it ended with. */

@@ -21,8 +21,10 @@ export async function guardMemory(
   const { memoryGuard } = request;
   if (memoryGuard == null) return { session, report: undefined };
   const { smallest } = memoryGuard;
+  // A run that is done again begins with what the first came to.
+  const rows = Math.min(request.microBatch ?? Infinity, rowsAtOnce(session));
   const guard = { directory: request.directory, smallest };
-  const { microBatch, decisions, made } = await decideMicroBatch(guard, context.previous, rowsAtOnce(session));
+  const { microBatch, decisions, made } = await decideMicroBatch(guard, context.previous, rows);
   // A size that cannot be halved is not told: trying it again would be no use.
   if (microBatch > smallest) context.size(microBatch);
   const report = memoryReport(request.batchSize, microBatch, decisions);
