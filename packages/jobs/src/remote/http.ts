@@ -1,5 +1,6 @@
 import { type CallOptions, hasCode } from "@millwright/contracts";
 import { clusterRefused, clusterUnreachable } from "../errors.ts";
+import { deadlineOf } from "./deadline.ts";
 import { textAt } from "./json.ts";
 import type { Transport, TransportResponse } from "./transport.ts";
 
@@ -63,8 +64,9 @@ export function createHttp(options: HttpOptions): Http {
   };
   const refused: Http["refused"] = (answer) => clusterRefused(what, answer.status, shown(answer));
   const send: Http["send"] = async (path, request = {}) => {
+    using deadline = deadlineOf(request.signal, options.timeoutMs);
     try {
-      return await readAnswer(what, await ask(options, path, request), request.statusOf);
+      return await readAnswer(what, await ask(options, path, request, deadline.signal), request.statusOf);
     } catch (error) {
       throw failure(error, request.signal);
     }
@@ -83,8 +85,9 @@ export function createHttp(options: HttpOptions): Http {
       }
     },
     async *stream(path, { signal, absent = [404] } = {}) {
+      using deadline = deadlineOf(signal, options.timeoutMs);
       try {
-        const response = await ask(options, path, { signal });
+        const response = await ask(options, path, {}, deadline.signal);
         if (isOk(response.status)) yield* response.body;
         else {
           const answer = await readAnswer(what, response);
@@ -98,18 +101,18 @@ export function createHttp(options: HttpOptions): Http {
 }
 
 async function ask(
-  { url, headers, transport, timeoutMs }: HttpOptions,
+  { url, headers, transport }: HttpOptions,
   path: string,
-  { method = "GET", body, contentType = "application/json", signal }: HttpRequest,
+  { method = "GET", body, contentType = "application/json" }: HttpRequest,
+  signal: AbortSignal,
 ): Promise<TransportResponse> {
-  const timeout = AbortSignal.timeout(timeoutMs);
   const content = body === undefined ? {} : { "content-type": contentType };
   return transport({
     url: `${url}${path}`,
     method,
     headers: { accept: "*/*", "user-agent": "millwright", ...content, ...(await headers?.()) },
     body: body === undefined ? undefined : JSON.stringify(body),
-    signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+    signal,
   });
 }
 

@@ -43,7 +43,8 @@ export class RemoteAttempt {
   #haltedMs = 0;
   #askedMs: number | undefined;
   #intervention: Intervention | undefined;
-  #wake = new AbortController();
+  #wake = (): void => {};
+  #hurried = false;
   #sending: Promise<void> = Promise.resolve();
   #unreachable = false;
   /** Whether a submission may have come through without an answer. */
@@ -95,7 +96,8 @@ export class RemoteAttempt {
     if (this.#listens) this.#post({ type: "stop", reason, graceMs: plan.graceSeconds * 1_000 });
     // Where the cluster can end only what has begun, our script sees that it need not begin.
     if (plan.folder !== undefined) this.#write(cancelName(this.#options.attempt), reason);
-    this.#wake.abort();
+    this.#hurried = true;
+    this.#wake();
   }
 
   get #listens(): boolean {
@@ -194,11 +196,17 @@ export class RemoteAttempt {
   }
 
   async #pause(durationMs: number): Promise<void> {
-    const signal = AbortSignal.any([this.#options.leaving, this.#wake.signal]);
-    await this.#options.clock.sleep(durationMs, { signal }).catch(() => {});
-    // Woken once: from here on the next look comes in its time.
-    if (this.#wake.signal.aborted) this.#wake = new AbortController();
-    this.#options.leaving.throwIfAborted();
+    const { clock, leaving } = this.#options;
+    const woken = new AbortController();
+    const wake = (): void => woken.abort();
+    this.#wake = wake;
+    // Hurried once by a halt, which may have come during a look: from there on the next look comes in its time.
+    if (this.#hurried) wake();
+    leaving.addEventListener("abort", wake, { once: true });
+    await clock.sleep(durationMs, { signal: woken.signal }).catch(() => {});
+    leaving.removeEventListener("abort", wake);
+    this.#hurried = false;
+    leaving.throwIfAborted();
   }
 
   /** Says why the cluster lets it wait, once that has gone on for a while. */

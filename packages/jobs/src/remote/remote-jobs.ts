@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -229,6 +230,7 @@ export async function openRemoteJobs(
     throw error;
   }
   const leaving = new AbortController();
+  setMaxListeners(0, leaving.signal); // each job that is followed listens
   const supervisor: RemoteSupervisor = {
     cluster,
     clock,

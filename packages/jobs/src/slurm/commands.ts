@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { deadlineOf } from "../remote/deadline.ts";
 import { clusterRefused, clusterUnreachable } from "../errors.ts";
 
 export interface CommandResult {
@@ -45,11 +46,10 @@ export interface SlurmCommands {
 export function createCommands(name: string, run: RunCommand, timeoutMs: number): SlurmCommands {
   return {
     async run(command, args, { input, signal }) {
-      const timeout = AbortSignal.timeout(timeoutMs);
-      const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+      using deadline = deadlineOf(signal, timeoutMs);
       let result: CommandResult;
       try {
-        result = await run(command, args, { input, signal: either });
+        result = await run(command, args, { input, signal: deadline.signal });
       } catch (error) {
         signal?.throwIfAborted();
         const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
