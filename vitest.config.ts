@@ -11,6 +11,7 @@ const slowest: readonly string[] = [
   "packages/feature-store/test/feast.integration.test.ts",
   "packages/feature-store/test/dynamodb-online-store.integration.test.ts",
   "packages/feature-store/test/feature-adapters.integration.test.ts",
+  "packages/jobs/test/ray.integration.test.ts",
   "packages/storage/test/crash.test.ts",
   "examples/flight-delays/test/job.test.ts",
   "packages/trainer/test/resume.test.ts",
