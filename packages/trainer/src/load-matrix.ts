@@ -17,6 +17,9 @@ export interface LoadMatrixOptions extends CallOptions {
   readonly onBatch?: ((batch: Batch) => void) | undefined;
 }
 
+/** So few that what is read of them is in the cache still when it is transformed. */
+const batchRows = 16_384;
+
 /** Throws `TRAINER_LABEL_UNKNOWN`. */
 export function checkLabel(schema: Schema, label: string): void {
   const names = schema.map(({ name }) => name);
@@ -32,7 +35,7 @@ export async function loadMatrix(
   transforms: CompiledTransforms,
   options: LoadMatrixOptions,
 ): Promise<Matrix> {
-  const { label, task, maxRows, transform = transforms.batch, onBatch, signal } = options;
+  const { label, task, maxRows, transform, onBatch, signal } = options;
   checkLabel(dataset.schema, label);
   const total = maxRows === undefined ? undefined : await countRows(dataset, label, signal);
   const target = new GrowingMatrix(
@@ -41,11 +44,16 @@ export async function loadMatrix(
   );
   const share = total === undefined || maxRows === undefined ? 1 : Math.min(1, maxRows / total);
   let row = 0;
-  for await (const batch of dataset.batches({ columns: [...new Set([...transforms.columns, label])], signal })) {
+  for await (const batch of dataset.batches({
+    columns: [...new Set([...transforms.columns, label])],
+    batchRows,
+    signal,
+  })) {
     onBatch?.(batch);
-    const { data } = transform(batch, row);
     const labels = labelsOf(columnOf(batch, label), label, task, row);
-    target.append(data, labels, row, share);
+    if (transform === undefined && share === 1)
+      target.write(labels, (features, firstRow) => transforms.write(batch, features, firstRow));
+    else target.append((transform ?? transforms.batch)(batch, row).data, labels, row, share);
     row += batch.length;
   }
   if (target.rows === 0) throw dataEmpty(options.role);
@@ -89,6 +97,14 @@ class GrowingMatrix {
       this.#labels[this.rows] = labels[row] as number;
       this.rows += 1;
     }
+  }
+
+  /** Takes rows that are written where they are to lie. */
+  write(labels: Float64Array, writeTo: (features: Float32Array, firstRow: number) => void): void {
+    this.#reserve(this.rows + labels.length);
+    writeTo(this.#features, this.rows);
+    this.#labels.set(labels, this.rows);
+    this.rows += labels.length;
   }
 
   #reserve(rows: number): void {

@@ -27,6 +27,17 @@ export function orderOfEpoch(rows: number, seed: number, epoch: number, shuffle?
   return all;
 }
 
+/** Rows of so many numbers are copied number by number: a view of each costs more than the numbers. */
+const fewNumbers = 96;
+
+/** Copies row `row` of one matrix to row `at` of another. */
+export function copyRow(from: Float32Array, row: number, to: Float32Array, at: number, width: number): void {
+  const start = row * width;
+  const target = at * width;
+  if (width > fewNumbers) to.set(from.subarray(start, start + width), target);
+  else for (let number = 0; number < width; number += 1) to[target + number] = from[start + number] as number;
+}
+
 /** Copies the rows `order[start .. end)` one after another. */
 export function gather(
   matrix: Matrix,
@@ -39,8 +50,7 @@ export function gather(
   const labels = new Float32Array(end - start);
   for (let position = start, at = 0; position < end; position += 1, at += 1) {
     const row = order[position] as number;
-    const from = row * width;
-    features.set(matrix.features.subarray(from, from + width), at * width);
+    copyRow(matrix.features, row, features, at, width);
     labels[at] = matrix.labels[row] as number;
   }
   return { features, labels };

@@ -40,7 +40,7 @@ export interface IterateOptions<Item = Batch> extends CallOptions {
   readonly take?: number | undefined;
   /** Batches that are made before they are asked for; 0 also leaves reading the next buffer to when it is needed. Default: 2. */
   readonly prefetch?: number | undefined;
-  /** Changes each batch; `openMapThreads` of @millwright/trainer makes one that does so in other threads. Default: nothing is changed. */
+  /** Changes each batch, in this thread or, by a promise of what a worker thread answers, in others. Default: nothing is changed. */
   readonly map?: ((batch: Batch, context: MappedBatch) => Item | Promise<Item>) | undefined;
   /** Batches that are changed at once; with as many made ahead. Results keep their order. Default: 1. */
   readonly parallel?: number | undefined;

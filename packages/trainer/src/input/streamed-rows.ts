@@ -1,4 +1,5 @@
 import { createRowOrder, type RowOrder, type RowWindow } from "@millwright/data";
+import { copyRow } from "../minibatches.ts";
 import type { ShuffleOrder } from "./input-plan.ts";
 import type { StepRows, TrainingRows } from "./training-rows.ts";
 
@@ -67,7 +68,7 @@ export class StreamedRows implements TrainingRows, AsyncDisposable {
     for (let place = start, to = at; place < end; place += 1, to += 1) {
       const within = place - window.start;
       const row = window.order?.[within] ?? within;
-      target.features.set(rows.features.subarray(row * width, (row + 1) * width), to * width);
+      copyRow(rows.features, row, target.features, to, width);
       target.labels[to] = rows.labels[row] as number;
     }
   }
