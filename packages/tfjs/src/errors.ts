@@ -56,9 +56,10 @@ export const deviceLost = (reason: string, message: string): TfjsError =>
 /** @param kind WebGPU's class of the error: `GPUOutOfMemoryError`, `GPUInternalError`, `GPUValidationError`. */
 export function deviceFailed(kind: string, message: string): TfjsError {
   const said = `The WebGPU device failed (${kind}): ${firstLine(message)}.`;
-  if (kind === "GPUOutOfMemoryError") {
-    const remedy = "Use a smaller batch or model, or a device with more memory.";
-    return new TfjsError("TFJS_DEVICE_FAILED", said, { category: "capacity", remedy });
+  if (kind === "GPUOutOfMemoryError" || /larger than the max|exceeds the max|too large/i.test(message)) {
+    const full = `The WebGPU device is out of memory (${kind}): ${firstLine(message)}.`;
+    const remedy = "Use a smaller batch or model, or a device with more memory, or one that takes larger tensors.";
+    return new TfjsError("TFJS_DEVICE_FAILED", full, { category: "capacity", remedy });
   }
   if (kind === "GPUInternalError") {
     const remedy = "Go on from the last checkpoint; where it comes again, update the driver or use another device.";
@@ -66,7 +67,7 @@ export function deviceFailed(kind: string, message: string): TfjsError {
   }
   return new TfjsError("TFJS_DEVICE_FAILED", said, {
     category: "user",
-    remedy: "Keep each tensor below the device's limits (a smaller batch or layer), or use another device.",
+    remedy: "Use another device; where it is a layer that it fails of, put others in its place.",
   });
 }
 

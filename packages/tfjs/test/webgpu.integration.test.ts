@@ -31,7 +31,7 @@ test("an adapter on the CPU is taken only where it is asked for by name, and the
 });
 
 test("what the device cannot do is thrown by the next check and by every read, where TensorFlow.js gives zeros", async () => {
-  const failure = failed("TFJS_DEVICE_FAILED", "user", false);
+  const failure = failed("TFJS_DEVICE_FAILED", "capacity", false);
   expect(await task("oversized")).toEqual({ before: "none", after: failure, read: failure, other: failure });
 });
 

@@ -55,7 +55,7 @@ export default async function train(context: WorkerContext): Promise<JsonValue> 
     return (await done) as unknown as JsonValue;
   } catch (thrown) {
     // Whatever is thrown once the device has failed comes of that.
-    const error = opened?.failure ?? memoryFailure(thrown, opened);
+    const error = memoryFailure(opened?.failure ?? thrown, opened);
     const told = tellError(error);
     if (told !== undefined && !context.signal.aborted) send(context, { kind: "error", error: told });
     throw error;

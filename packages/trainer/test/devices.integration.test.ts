@@ -123,3 +123,33 @@ test(
     expect(await stepsStarted(retried)).toEqual([0, 35]);
   },
 );
+
+test(
+  "a batch that is too large for the GPU fails as memory does, and is halved by the guard",
+  { timeout: 600_000 },
+  async (context) => {
+    need(context, webgpu);
+    await using setting = await openSetting();
+    const options: StartOptions = {
+      ...(await optionsOf(setting, webgpu)),
+      data: {
+        train: await setting.save("few", flights(256, 1)),
+        validation: await setting.save("fewer", flights(40, 2)),
+      },
+      // 128 rows of so many units are 205 MB, and the driver binds 134 MB.
+      params: { units: 400_000 },
+      epochs: 1,
+      batchSize: 128,
+    };
+    const failed = await start(setting, options);
+    await expect(failed.result()).rejects.toMatchObject({ code: "TRAINER_OUT_OF_MEMORY", category: "capacity" });
+    const guarded = await start(setting, { ...options, memoryGuard: true });
+    for await (const { type, data } of guarded.events()) {
+      if (type !== "run.micro-batch-halved") continue;
+      expect(data).toMatchObject({ memory: "gpu", before: 128, after: 64, batchSize: 128 });
+      // The halves would take a CPU minutes.
+      await guarded.stop();
+    }
+    await expect(guarded.result()).rejects.toMatchObject({ code: "TRAINER_RUN_STOPPED" });
+  },
+);

@@ -1,4 +1,4 @@
-import { isMillwrightError, type JobFailureCause } from "@millwright/contracts";
+import { hasCode, isMillwrightError, type JobFailureCause } from "@millwright/contracts";
 import type { Tfjs } from "@millwright/tfjs";
 import { outOfMemory } from "../errors.ts";
 
@@ -53,6 +53,9 @@ export function memoryOfError(error: unknown, { device, heapBytes }: MemoryPlace
 
 /** The error to fail with: its own kind where memory had run out, else the one that was thrown. */
 export function memoryFailure(error: unknown, tfjs: Pick<Tfjs, "tf" | "device"> | undefined): unknown {
+  // WebGPU's own, told as what they are by the package that watches the device.
+  if (hasCode(error, "TFJS_DEVICE_FAILED") && error.category === "capacity")
+    return outOfMemory("gpu", error.message.replace(error.remedy, "").trim(), error);
   if (tfjs === undefined || isMillwrightError(error)) return error;
   const { wasm: module } = tfjs.tf.backend() as { readonly wasm?: { readonly HEAPU8?: Uint8Array } };
   const kind = memoryOfError(error, { device: tfjs.device, heapBytes: module?.HEAPU8?.length ?? 0 });
