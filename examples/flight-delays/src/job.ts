@@ -1,3 +1,4 @@
+import { baselineText } from "@millwright/algorithms";
 import { collect, columnOf, asFloat64 } from "@millwright/data";
 import { verifyModel } from "@millwright/model";
 import { type Workshop, describeFlights, ingestOutcomes, proveNoLeakage, trainingSet } from "./features.ts";
@@ -15,6 +16,7 @@ import { count } from "./terminal.ts";
 import { type TrainingBench, baselinesOf, evaluate, fitOn, trainNetwork, trainTrees } from "./training.ts";
 import { type Tuned, tune } from "./tuning.ts";
 import { watchReport } from "./watch.ts";
+import { worthOf } from "./worth.ts";
 import { lateFlights } from "./definitions.ts";
 
 export interface Job extends TrainingBench {
@@ -83,7 +85,8 @@ async function trainAndMeasure(
   sizes: { readonly train: number; readonly validation: number },
 ): Promise<Trained> {
   const { terminal } = job;
-  const network = await trainNetwork(job, await fitOn(await readSet(job, "train")), tuned.best.network);
+  const transforms = await fitOn(await readSet(job, "train"));
+  const network = await trainNetwork(job, transforms, tuned.best.network);
   if (network.modelDirectory === undefined) throw new Error("The training run was paused and has no model.");
   const directories = { network: network.modelDirectory, trees: await trainTrees(job, tuned.best.trees) };
   const may = await readSet(job, "validation");
@@ -101,6 +104,8 @@ async function trainAndMeasure(
     terminal.line(`   ${name}: AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)}`);
   const models = measured.toSorted((a, b) => a.quality.logLoss - b.quality.logLoss);
   const [chosen] = models as [ModelReport, ModelReport];
+  const worth = await worthOf(job, await verifyModel(directories[chosen.name]), transforms);
+  for (const line of baselineText(worth).split("\n")) terminal.line(`   ${line}`);
   const epochs = network.epochs.map(({ epoch, metrics }) => ({
     epoch,
     logLoss: metrics["logLoss"] as number,
@@ -116,6 +121,7 @@ async function trainAndMeasure(
     model: chosen.quality,
     models,
     baselines,
+    worth,
   };
   return { report, modelDirectory: directories[chosen.name] };
 }

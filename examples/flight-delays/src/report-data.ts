@@ -1,3 +1,4 @@
+import type { BaselineReport } from "@millwright/algorithms";
 import type { Quality } from "./quality.ts";
 import type { StageTiming } from "./stages.ts";
 
@@ -61,6 +62,8 @@ export interface TrainingReport {
   /** Each kind of model on the whole of May, the one that was chosen first. */
   readonly models: readonly ModelReport[];
   readonly baselines: readonly { readonly name: string; readonly auc: number; readonly logLoss: number }[];
+  /** The chosen model beside cheaper ones on a part of May, with intervals of the difference. */
+  readonly worth: BaselineReport;
 }
 
 export interface RegistryReport {

@@ -55,6 +55,7 @@ function learningSections(data: ReportData, charts: ReportCharts): readonly stri
       "The model on May, which it never saw",
       `${count(training.model.rows)} flights.`,
       qualityTable(data),
+      worthTable(data),
       charts.epochs,
       charts.calibration,
     ),
@@ -144,6 +145,17 @@ function qualityTable({ training: { models, baselines } }: ReportData): string {
       ...baselines.map(({ name, auc, logLoss }) => [text(name), auc.toFixed(4), logLoss.toFixed(4), ""]),
     ],
   );
+}
+
+function worthTable({ training: { worth } }: ReportData): string {
+  const rows = worth.baselines.map(({ name, score, advantage, interval: { low, high }, verdict }) => [
+    text(name),
+    score.toFixed(4),
+    `${advantage.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)})`,
+    verdict,
+  ]);
+  const title = `against, on ${count(worth.rows)} of them`;
+  return table([title, "log loss", `better by (${100 * worth.confidence} % interval)`, "verdict"], rows);
 }
 
 function latencyTable({ replay: { inProcess, http } }: ReportData): string {

@@ -64,6 +64,10 @@ test("what it learnt is better than both baselines, and knows nothing of the fut
   const [chosen, other] = training.models;
   expect(training.model).toEqual(chosen?.quality);
   expect(chosen!.quality.logLoss).toBeLessThanOrEqual(other!.quality.logLoss);
+  expect(training.worth.baselines.map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual(
+    expect.arrayContaining(["trivial better", "trivial better"]) as string[],
+  );
+  expect(training.worth.baselines.map(({ kind }) => kind)).toEqual(["trivial", "trivial", "linear"]);
   expect(training.baselines).toHaveLength(2);
   for (const { auc, logLoss } of training.baselines) {
     expect(training.model.auc).toBeGreaterThan(auc + 0.03);

@@ -20,6 +20,10 @@ const quality: Quality = {
 };
 const percentiles = { p50: 0.4, p95: 0.9, p99: 2.1 };
 
+const interval = { low: 0.05, high: 0.09 };
+const worse = (kind: "linear" | "trivial") =>
+  ({ kind, name: hostile, score: 0.52, advantage: 0.07, interval, verdict: "better" }) as const;
+
 /** A report as the job would write it, with hostile text wherever text comes from outside. */
 export const sample: ReportData = {
   formatVersion: 1,
@@ -58,6 +62,19 @@ export const sample: ReportData = {
       { name: "network", quality },
     ],
     baselines: [{ name: hostile, auc: 0.5, logLoss: 0.52 }],
+    worth: {
+      formatVersion: 1,
+      task: "binary",
+      metric: "logLoss",
+      rows: 900,
+      confidence: 0.95,
+      method: "bca",
+      resamples: 2_000,
+      seed: 0,
+      model: { name: hostile, score: 0.45, interval },
+      baselines: [worse("trivial"), worse("trivial"), worse("linear")],
+      hasProduction: false,
+    },
   },
   registry: {
     version: hostile,
