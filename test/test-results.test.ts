@@ -144,8 +144,8 @@ test(
     expect(files.length).toBeGreaterThan(10);
     const nothing = mkdtempSync(join(root, ".millwright", "empty-path-"));
     try {
-      // Debian keeps PostgreSQL's programs off the PATH.
-      const places = { PATH: nothing, MILLWRIGHT_POSTGRES: nothing };
+      // Debian keeps PostgreSQL's programs and Slurm's servers off the PATH.
+      const places = { PATH: nothing, MILLWRIGHT_POSTGRES: nothing, MILLWRIGHT_SLURM: nothing };
       const local = runVitest(files, places);
       expect(local.code, local.lines.join("\n")).toBe(0);
       for (const file of files) {

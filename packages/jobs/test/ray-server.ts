@@ -21,13 +21,14 @@ export interface RayServer extends AsyncDisposable {
 
 /** Ray's own processes are in the session of its starter, which is led by the process that we started. */
 async function end(head: ChildProcess): Promise<void> {
+  if (head.pid === undefined) return; // it could not be started
   if (head.exitCode === null && head.signalCode === null) {
     const over = once(head, "exit");
     head.kill("SIGTERM");
     await Promise.race([over, new Promise((resolve) => setTimeout(resolve, 15_000))]);
   }
   try {
-    process.kill(-(head.pid ?? 0), "SIGKILL");
+    process.kill(-head.pid, "SIGKILL");
   } catch {
     // nothing is left
   }
@@ -35,7 +36,7 @@ async function end(head: ChildProcess): Promise<void> {
 
 async function answers(url: string, head: ChildProcess): Promise<void> {
   for (let round = 0; round < 600; round += 1) {
-    if (head.exitCode !== null) break;
+    if (head.exitCode !== null || head.pid === undefined) break;
     const answer = await fetch(`${url}/api/version`).catch(() => undefined);
     if (answer?.ok === true) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -61,6 +62,7 @@ export async function startRay(): Promise<RayServer> {
       env: { ...process.env, RAY_DISABLE_IMPORT_WARNING: "1", RAY_enable_metrics_collection: "0" },
     },
   );
+  head.once("error", () => {}); // it has no pid then
   const url = `http://127.0.0.1:${dashboard}`;
   const close = async (): Promise<void> => {
     await end(head);

@@ -62,23 +62,24 @@ export async function startSlurm(): Promise<SlurmServer> {
   await writeFile(join(folder, "slurm.conf"), configuration(folder, await freePorts(2)));
   const environment = { ...process.env, SLURM_CONF: join(folder, "slurm.conf") };
   const running: ChildProcess[] = [];
+  let problem: Error | undefined;
   const start = (name: string, ...args: readonly string[]): void => {
     const options = { stdio: "ignore", env: environment } as const;
-    running.push(spawn(join(folderOfServers, name), [...args], options));
+    const server = spawn(join(folderOfServers, name), [...args], options);
+    server.once("error", (error) => (problem ??= error));
+    server.once("exit", (code) => (problem ??= new Error(`${name} ended with ${code}.`)));
+    running.push(server);
   };
   const mungeFiles = ["key", "socket", "pid", "log", "seed"].map((each) => {
     const option = { key: "key-file", socket: "socket", pid: "pid-file", log: "log-file", seed: "seed-file" }[each];
     return `--${option}=${folder}/munge.${each}`;
   });
   start("munged", "--foreground", "--force", ...mungeFiles);
-  while (!existsSync(join(folder, "munge.socket"))) await new Promise((resolve) => setTimeout(resolve, 50));
-  start("slurmctld", "-D");
-  start("slurmd", "-D");
   const run: RunCommand = (command, args, options) =>
     runLocally("env", [`SLURM_CONF=${join(folder, "slurm.conf")}`, command, ...args], options);
   const close = async (): Promise<void> => {
     for (const server of running.toReversed()) {
-      if (server.exitCode !== null || server.signalCode !== null) continue;
+      if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) continue;
       const over = once(server, "exit");
       server.kill("SIGTERM");
       const late = setTimeout(() => server.kill("SIGKILL"), 5_000);
@@ -87,8 +88,17 @@ export async function startSlurm(): Promise<SlurmServer> {
     }
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
+  const check = (): void => {
+    if (problem !== undefined) throw problem;
+  };
   try {
-    await answers(run);
+    while (!existsSync(join(folder, "munge.socket"))) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      check();
+    }
+    start("slurmctld", "-D");
+    start("slurmd", "-D");
+    await answers(run, check);
   } catch (error) {
     await close();
     throw error;
@@ -96,9 +106,10 @@ export async function startSlurm(): Promise<SlurmServer> {
   return { run, [Symbol.asyncDispose]: close };
 }
 
-async function answers(run: RunCommand): Promise<void> {
+async function answers(run: RunCommand, check: () => void): Promise<void> {
   let said = "";
   for (let round = 0; round < 300; round += 1) {
+    check();
     const result = await run("sinfo", ["--noheader", "--format=%T"], { signal: AbortSignal.timeout(10_000) }).catch(
       (error: unknown) => ({ code: 1, stdout: "", stderr: String(error) }),
     );
