@@ -311,6 +311,15 @@ const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>>
   ENOENT: ["user", "Name a folder that is there, or that can be made."],
 };
 
+/** The thread that writes a checkpoint has failed of something else than the disk. */
+export const writerFailed = (problem: string, cause?: unknown): TrainerError =>
+  new TrainerError("TRAINER_WRITE_FAILED", `A checkpoint could not be written beside the training: ${problem}.`, {
+    category: "transient",
+    remedy: "Start again from the last checkpoint, or with checkpoints: { asynchronous: false }.",
+    retryable: true,
+    cause,
+  });
+
 /** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */
 export function writeFailure(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;

@@ -3,7 +3,7 @@ import type { Checkpoint } from "./checkpoint-file.ts";
 import { resumeDiverged } from "./errors.ts";
 import { decodePosition, encodePosition } from "./loop-position.ts";
 import type { LoopState } from "./loop-state.ts";
-import { readOptimizer, readWeights, writeOptimizer, writeWeights } from "./model-state.ts";
+import { readOptimizer, readsCopies, readWeights, writeOptimizer, writeWeights } from "./model-state.ts";
 import type { EpochReport } from "./run-messages.ts";
 
 /**
@@ -36,7 +36,7 @@ export async function restoreLoop(
 /** A copy of all that the loop is to go on from. */
 export async function checkpointOfLoop(loop: LoopState): Promise<Checkpoint> {
   const { position, rules } = loop;
-  const { ready, fingerprint } = loop.options;
+  const { tf, ready, fingerprint } = loop.options;
   position.averaged = loop.average?.count ?? 0;
   const { states: callbacks, failures: callbackFailures } = loop.callbacks.save();
   const state = {
@@ -44,9 +44,11 @@ export async function checkpointOfLoop(loop: LoopState): Promise<Checkpoint> {
     ...encodePosition({ position, callbacks, callbackFailures }),
     ...(rules === undefined ? {} : { rules: rules.save() }),
   };
+  // One copy, which is all that the training waits for.
+  const copied = readsCopies(tf);
   const parts = [
-    ...(await readWeights(ready.model)),
-    ...(await readOptimizer(ready.optimizer)),
+    ...(await readWeights(ready.model, "model", copied)),
+    ...(await readOptimizer(ready.optimizer, copied)),
     ...((await loop.average?.save()) ?? []),
     ...((await rules?.parts()) ?? []),
     ...loop.best,
@@ -54,9 +56,12 @@ export async function checkpointOfLoop(loop: LoopState): Promise<Checkpoint> {
   return { state, parts };
 }
 
-/** Writes a checkpoint of where the loop is. @param report Of the epoch that has just ended, where one has. */
+/**
+ * Writes a checkpoint of where the loop is; where the options say so, the training goes on meanwhile. One is written at a time, in their order.
+ * @param report Of the epoch that has just ended, where one has. Throws what writing it, or the one before, throws.
+ */
 export async function saveLoop(loop: LoopState, report?: EpochReport): Promise<void> {
-  const { save, keepBest } = loop.options;
+  const { save, saveBeside = false, keepBest } = loop.options;
   if (save === undefined) return;
   await loop.callbacks.call("onCheckpoint");
   const { position } = loop;
@@ -64,8 +69,11 @@ export async function saveLoop(loop: LoopState, report?: EpochReport): Promise<v
     const value = { trainLoss: report.trainLoss, ...report.metrics }[keepBest.metric] ?? Number.NaN;
     position.kept = rankCheckpoints(position.kept, { epoch: report.epoch, step: report.step, value }, keepBest);
   }
+  await loop.saving.settled();
   const checkpoint = await checkpointOfLoop(loop);
-  loop.checkpoint = await save(position.step, checkpoint, keepBest === undefined ? undefined : position.kept);
+  const kept = keepBest === undefined ? undefined : position.kept;
+  loop.saving.begin(save(position.step, checkpoint, kept).then((path) => void (loop.checkpoint = path)));
+  if (!saveBeside) await loop.saving.settled();
   loop.savedMs = loop.clock.monotonicMs();
   loop.profiler.lap("checkpoint");
 }

@@ -69,6 +69,10 @@ export interface LoopOptions {
   readonly lossEverySteps: number;
   readonly signal: AbortSignal;
   readonly clock?: Clock | undefined;
+  /** Whether the training goes on while a checkpoint is being kept. Default: false. */
+  readonly saveBeside?: boolean | undefined;
+  /** Whether a checkpoint must be there before its epoch is told. Default: false. */
+  readonly saveBeforeTelling?: boolean | undefined;
   /** Keeps a checkpoint, and of the best those named; absent for none. */
   readonly save?:
     | ((step: number, checkpoint: Checkpoint, kept?: readonly KeptCheckpoint[]) => Promise<string>)

@@ -6,6 +6,7 @@ import { loopControl } from "./loop-control.ts";
 import { type LoopOptions, type WalkedOptions, walkedOptions } from "./loop-options.ts";
 import { initialPosition, type Position } from "./loop-position.ts";
 import { objectiveOf } from "./loop-metrics.ts";
+import { SavingInFlight } from "./saving-in-flight.ts";
 import { StepProfiler } from "./profiler/step-profiler.ts";
 import { RunLearningRate } from "./run-learning-rate.ts";
 import type { StopReason } from "./stop-conditions.ts";
@@ -28,6 +29,7 @@ export class LoopState {
   best: readonly CheckpointPart[] = [];
   /** The folder of the newest checkpoint. */
   checkpoint: string | undefined;
+  readonly saving: SavingInFlight = new SavingInFlight();
   /** When the newest checkpoint was written, or the run began. */
   savedMs = 0;
   /** When the run began, had it all been one attempt. */

@@ -67,6 +67,7 @@ export class LoopSteps {
     let yieldedMs = loop.clock.monotonicMs();
     while (position.batch < batches) {
       if (signal.aborted) await this.#interrupted();
+      loop.saving.throwIfFailed();
       loop.stop(stopAsked?.());
       if (position.stop !== undefined) return false;
       await this.#runBatch(position.batch + 1 === batches);
@@ -209,11 +210,13 @@ export class LoopSteps {
 
   async #interrupted(): Promise<never> {
     await this.#saveUnplanned();
+    await this.#loop.saving.settled();
     throw this.#loop.options.signal.reason as Error;
   }
 
   async #recycle({ measure, perStep, step }: LeakFinding): Promise<never> {
     await this.#saveUnplanned();
+    await this.#loop.saving.settled();
     throw workerRecycled(measure, perStep.slope, step);
   }
 

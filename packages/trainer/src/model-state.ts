@@ -16,33 +16,44 @@ const accumulatorOf = (optimizer: Optimizer, name: string): Assignable | undefin
   return typeof value === "object" && value !== null && "assign" in value ? (value as Assignable) : undefined;
 };
 
-async function partOf(name: string, tensor: Tensor): Promise<CheckpointPart> {
+async function partOf(name: string, tensor: Tensor, copied: boolean): Promise<CheckpointPart> {
   const data = await tensor.data();
   if (!(data instanceof Float32Array) && !(data instanceof Int32Array)) {
     throw modelUnfit(`its weight ${name} is of the type ${tensor.dtype}`);
   }
   // A copy: some backends give their own memory.
   const dtype = data instanceof Int32Array ? "int32" : "float32";
-  return { name, shape: tensor.shape, dtype, data: data.slice() };
+  return { name, shape: tensor.shape, dtype, data: copied ? data : data.slice() };
 }
 
-/** Tensors by position. */
-export async function readTensors(tensors: readonly Tensor[], prefix: string): Promise<readonly CheckpointPart[]> {
+/** Whether what tensors are read into is the reader's own already: of these backends it is known. */
+export const readsCopies = (tf: TensorFlow): boolean => tf.getBackend() === "wasm";
+
+/**
+ * Tensors by position.
+ * @param copied Whether the backend reads into memory that is the reader's own (`readsCopies`). Default: false, and a copy is made.
+ */
+export async function readTensors(
+  tensors: readonly Tensor[],
+  prefix: string,
+  copied = false,
+): Promise<readonly CheckpointPart[]> {
   const parts: CheckpointPart[] = [];
-  for (const [index, tensor] of tensors.entries()) parts.push(await partOf(`${prefix}/${index}`, tensor));
+  for (const [index, tensor] of tensors.entries()) parts.push(await partOf(`${prefix}/${index}`, tensor, copied));
   return parts;
 }
 
 /** The model's weights, by position: names that TensorFlow.js makes up count on within a process. */
-export function readWeights(model: LayersModel, prefix = "model"): Promise<readonly CheckpointPart[]> {
+export function readWeights(model: LayersModel, prefix = "model", copied = false): Promise<readonly CheckpointPart[]> {
   return readTensors(
     model.weights.map((weight) => weight.read()),
     prefix,
+    copied,
   );
 }
 
 /** Throws `TRAINER_CHECKPOINT_UNSUPPORTED`. */
-export async function readOptimizer(optimizer: Optimizer): Promise<readonly CheckpointPart[]> {
+export async function readOptimizer(optimizer: Optimizer, copied = false): Promise<readonly CheckpointPart[]> {
   const parts: CheckpointPart[] = [];
   let weights: Awaited<ReturnType<Optimizer["getWeights"]>>;
   try {
@@ -50,11 +61,11 @@ export async function readOptimizer(optimizer: Optimizer): Promise<readonly Chec
   } catch (error) {
     throw checkpointUnsupported(optimizer.getClassName(), error);
   }
-  for (const [index, { tensor }] of weights.entries()) parts.push(await partOf(`optimizer/${index}`, tensor));
+  for (const [index, { tensor }] of weights.entries()) parts.push(await partOf(`optimizer/${index}`, tensor, copied));
   weights[0]?.tensor.dispose(); // the iteration is a tensor made for the call; the others are the optimizer's own
   for (const name of accumulators) {
     const value = accumulatorOf(optimizer, name);
-    if (value !== undefined) parts.push(await partOf(`accumulator/${name}`, value));
+    if (value !== undefined) parts.push(await partOf(`accumulator/${name}`, value, copied));
   }
   return parts;
 }

@@ -51,6 +51,8 @@ export interface TrainingRequest {
   readonly checkpoints: {
     readonly everySteps: number | null;
     readonly everyMs?: number | null;
+    /** Whether the training goes on meanwhile. Absent for yes. */
+    readonly beside?: boolean;
     readonly best?: { readonly metric: string | null; readonly keep: number } | null;
   } | null;
   /** Those of the options. */

@@ -74,10 +74,12 @@ function checkpointsOf({
   everySteps,
   everyMs,
   best,
+  asynchronous = true,
 }: Exclude<NonNullable<StartOptions["checkpoints"]>, false>): TrainingRequest["checkpoints"] {
   return {
     everySteps: everySteps ?? null,
     everyMs: everyMs ?? null,
+    beside: asynchronous,
     best: best === undefined ? null : { metric: best.metric ?? null, keep: best.keep ?? 1 },
   };
 }

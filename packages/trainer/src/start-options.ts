@@ -43,6 +43,11 @@ export interface FeatureServiceOption {
 export interface CheckpointOptions {
   /** After so many steps of the run. Default: none within epochs. */
   readonly everySteps?: number | undefined;
+  /**
+   * Whether the training goes on while a checkpoint is written, by a thread: it waits for a copy of the weights, and the memory is that of one more.
+   * A checkpoint's failure then ends the run a step or more later. Default: true.
+   */
+  readonly asynchronous?: boolean | undefined;
   /** After so much time since the last, in milliseconds, once the step that runs is over. Default: none. */
   readonly everyMs?: number | undefined;
   /**

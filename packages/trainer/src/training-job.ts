@@ -8,6 +8,7 @@ import { runDry } from "./dry-run-job.ts";
 import { tellError } from "./errors.ts";
 import { finishRun } from "./finish-run.ts";
 import type { LoopOptions } from "./loop-options.ts";
+import { CheckpointWriter } from "./checkpoint-writer.ts";
 import { checkpointOf, saveCheckpoint, saveSnapshot } from "./run-checkpoints.ts";
 import { prepareData } from "./run-data.ts";
 import type { RunSummary, TrainingRequest } from "./run-messages.ts";
@@ -69,15 +70,18 @@ async function runSession(
 ): Promise<RunSummary> {
   await using watching = startWatching(given);
   const { session } = watching;
-  const { request, context, tfjs, prepared, ready } = session;
+  const { request, context } = session;
   await using workers = await openRunWorkers(session, definition, {
     gpus,
     onChange: (change) => send(context, { kind: "worker", ...change }),
   });
+  await using writer = new CheckpointWriter();
   const line = trainerLine(session);
   const loop = new TrainingLoop({
     ...loopOptionsOf(session, workers),
-    save: request.checkpoints === null ? undefined : saver(session),
+    save: request.checkpoints === null ? undefined : saver(session, writer),
+    saveBeside: request.checkpoints?.beside !== false,
+    saveBeforeTelling: request.awaitVerdict,
     watch: watching.watch,
     snapshot: snapshotTaker(session),
     onRule: (fired) => send(context, { kind: "rule", ...fired }),
@@ -89,21 +93,7 @@ async function runSession(
   await writeRecord(record);
   const found = await checkpointOf(request);
   if (found !== undefined) await loop.restore(found, found.path, found.own);
-  send(context, {
-    kind: "started",
-    pid: process.pid,
-    device: tfjs.device,
-    trainRows: prepared.train.rows,
-    input: prepared.input,
-    validationRows: prepared.validation?.rows ?? 0,
-    inputs: prepared.names.length,
-    weights: ready.model.countParams(),
-    epoch: loop.position.epoch,
-    step: loop.position.step,
-  });
-  // A kill may have come between a checkpoint and the news of it.
-  for (const report of loop.reports)
-    send(context, { kind: "epoch", ...report, value: null, checkpoint: null, again: true });
+  tellStart(session, loop);
   const profiling = request.profile === null ? undefined : startProfiling(session);
   try {
     const result = await loop.run();
@@ -124,9 +114,32 @@ async function runSession(
   }
 }
 
-function saver({ request, context }: Session): NonNullable<LoopOptions["save"]> {
+/** Tells where the run begins, and the epochs that are over. */
+function tellStart({ context, tfjs, prepared, ready }: Session, loop: TrainingLoop): void {
+  send(context, {
+    kind: "started",
+    pid: process.pid,
+    device: tfjs.device,
+    trainRows: prepared.train.rows,
+    input: prepared.input,
+    validationRows: prepared.validation?.rows ?? 0,
+    inputs: prepared.names.length,
+    weights: ready.model.countParams(),
+    epoch: loop.position.epoch,
+    step: loop.position.step,
+  });
+  // A kill may have come between a checkpoint and the news of it.
+  for (const report of loop.reports)
+    send(context, { kind: "epoch", ...report, value: null, checkpoint: null, again: true });
+}
+
+function saver({ request, context }: Session, writer: CheckpointWriter): NonNullable<LoopOptions["save"]> {
+  const { directory, checkpoints } = request;
   return async (step, checkpoint, kept) => {
-    const { folder, path } = await saveCheckpoint(request.directory, step, checkpoint, kept);
+    const { folder, path } =
+      checkpoints?.beside === false
+        ? await saveCheckpoint(directory, step, checkpoint, kept)
+        : await writer.write({ directory, step, checkpoint, kept });
     send(context, { kind: "checkpoint", step, path });
     return folder;
   };

@@ -52,6 +52,8 @@ export class TrainingLoop {
       await callbacks.call("onFitStart");
       this.#loop.profiler.lap("callbacks");
       const outcome = await this.#runEpochs();
+      await this.#loop.saving.settled();
+      this.#loop.profiler.lap("checkpoint");
       const bestEpoch = this.#takeFinalWeights(outcome);
       await callbacks.call("onFitEnd", { outcome });
       return this.#result(outcome, bestEpoch);
@@ -60,6 +62,8 @@ export class TrainingLoop {
       await callbacks.call("onException", error).catch(() => {});
       throw error;
     } finally {
+      // What is being written is written to its end; where it fails, there is an error already.
+      await this.#loop.saving.settled().catch(() => {});
       this.#steps.dispose();
       average?.dispose();
       this.#loop.rules?.dispose();
@@ -89,6 +93,7 @@ export class TrainingLoop {
       await loop.callbacks.call("onEpochEnd", report);
       loop.profiler.lap("callbacks");
       await saveLoop(loop, report);
+      if (this.#options.saveBeforeTelling === true) await loop.saving.settled();
       const verdict = await this.#options.onEpoch(report, loop.checkpoint);
       loop.profiler.lap("other");
       if (verdict !== "continue") return verdict === "pause" ? "paused" : "pruned";
