@@ -16,7 +16,7 @@ async function start(setting: Setting, params: object, more: Partial<StartOption
     epochs: 2,
     device: "js",
     progress: false,
-    checkpoints: { everySteps: 2 },
+    checkpoints: { everySteps: 2, asynchronous: false },
     params: params as never,
     ...more,
   });
