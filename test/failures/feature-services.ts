@@ -5,7 +5,7 @@ import { downloadHistory, uploadHistory } from "../../packages/feature-store/dis
 import { openSageMakerFeatureStore } from "../../packages/feature-store/dist/drivers/sagemaker.js";
 import { adapterRows, adapterSkip } from "../../packages/feature-store/dist/testing/index.js";
 import { defineFeatureService } from "../../packages/feature-store/dist/index.js";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { createManualClock } from "../../packages/contracts/dist/index.js";
 import * as data from "../../packages/data/dist/index.js";
 import { openDuckDb } from "../../packages/duckdb/dist/index.js";
@@ -194,6 +194,11 @@ async function files(folder: string): Promise<readonly [Subjects, AsyncDisposabl
       ],
       {
         FEATURE_STORE_HISTORY_NOT_A_COPY: () => downloadHistory(s3, { ...copying, history: `${folder}/copy` }),
+        "FEATURE_STORE_HISTORY_NOT_A_COPY: its list is damaged": async () => {
+          await mkdir(`${folder}/torn`);
+          await writeFile(`${folder}/torn/_s3-copy.json`, "");
+          await downloadHistory(s3, { ...copying, history: `${folder}/torn` });
+        },
       },
       few,
     ),

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { CallOptions } from "@millwright/contracts";
@@ -118,10 +118,7 @@ export async function downloadHistory(client: S3Client, options: HistoryCopyOpti
     const { files } = there.manifest;
     for (const { path } of files) checkInside(root, path);
     await checkOwn(root, new Set([...before, ...files.map(({ path }) => path)]));
-    await writeFile(
-      join(root, COPY),
-      JSON.stringify({ formatVersion: 1, files: [...new Set([...before, ...files.map(({ path }) => path)])] }),
-    );
+    await writeList(root, [...new Set([...before, ...files.map(({ path }) => path)])]);
     const isEntry = ({ path }: CopiedFile): boolean => path.includes(ENTRIES);
     const parts = await fetchFiles(
       place,
@@ -132,7 +129,10 @@ export async function downloadHistory(client: S3Client, options: HistoryCopyOpti
     // A newer list came, and what only the old one names is deleted.
     if (parts === undefined || entries === undefined) continue;
     const deletedFiles = await deleteOthers(root, before, new Set(files.map(({ path }) => path)));
-    await writeFile(join(root, COPY), JSON.stringify({ formatVersion: 1, files: files.map(({ path }) => path) }));
+    await writeList(
+      root,
+      files.map(({ path }) => path),
+    );
     const fetched = [...parts, ...entries];
     const downloadedBytes = fetched.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     return { files: files.length, downloadedFiles: fetched.length, downloadedBytes, deletedFiles };
@@ -147,9 +147,30 @@ async function copiedBefore(root: string): Promise<readonly string[]> {
     throw writeFailure(root, error);
   });
   const text = await readFile(join(root, COPY), "utf8").catch(() => undefined);
-  if (text !== undefined) return (JSON.parse(text) as { readonly files: readonly string[] }).files;
+  if (text !== undefined) return listIn(root, text);
   if ((await readdir(root)).length > 0) throw historyNotACopy(root, "it has files, and was not made by a download");
   return [];
+}
+
+function listIn(root: string, text: string): readonly string[] {
+  try {
+    return (JSON.parse(text) as { readonly files: readonly string[] }).files;
+  } catch {
+    throw historyNotACopy(root, `its ${COPY} is not what a download writes`);
+  }
+}
+
+/** Whole or not at all, so that a process that is killed leaves the list it found. */
+async function writeList(root: string, files: readonly string[]): Promise<void> {
+  const target = join(root, COPY);
+  const draft = `${target}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(draft, JSON.stringify({ formatVersion: 1, files }), { flush: true });
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw writeFailure(root, error);
+  }
 }
 
 /** What this process wrote to the copy would be lost. */
@@ -180,7 +201,7 @@ async function fetchFiles(
     const body = await place.getFile(file.path);
     if (body === undefined) return "gone";
     await mkdir(dirname(target), { recursive: true });
-    const temporary = `${target}.${process.pid}.tmp`;
+    const temporary = `${target}.${randomUUID()}.tmp`;
     try {
       const sha256 = await writeBody(temporary, body);
       if (sha256 !== file.sha256) {
