@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JobEvent } from "@millwright/contracts";
 import { openRemoteJobs, type RemoteJobs, type RemoteJobsOptions } from "../src/remote/remote-jobs.ts";
@@ -50,9 +50,23 @@ export async function openRemoteSetting(
     },
     async [Symbol.asyncDispose]() {
       await jobs[Symbol.asyncDispose]();
+      endJobs(clusterFolder);
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Of a cluster that is told to have lost a job the processes still run. */
+function endJobs(clusterFolder: string): void {
+  for (const name of readdirSync(clusterFolder)) {
+    const path = join(clusterFolder, name, "pid");
+    if (!existsSync(path)) continue;
+    try {
+      process.kill(-Number(readFileSync(path, "utf8")), "SIGKILL");
+    } catch {
+      // it is over
+    }
+  }
 }
 
 export const linesOf = (events: readonly JobEvent[]): readonly string[] =>
