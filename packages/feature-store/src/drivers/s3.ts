@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { CallOptions } from "@millwright/contracts";
@@ -38,6 +38,8 @@ export interface DownloadResult {
 const COPY = "_s3-copy.json";
 const ENTRIES = "/_batches/";
 const MOST_ATTEMPTS = 5;
+/** Written by this process so far: two downloads into one folder have drafts of their own. */
+let drafts = 0;
 
 /**
  * Copies a history to a bucket of S3, or of anything that speaks as it does: Parquet files and entries, each once, and then the list of them,
@@ -163,7 +165,7 @@ function listIn(root: string, text: string): readonly string[] {
 /** Whole or not at all, so that a process that is killed leaves the list it found. */
 async function writeList(root: string, files: readonly string[]): Promise<void> {
   const target = join(root, COPY);
-  const draft = `${target}.${randomUUID()}.tmp`;
+  const draft = `${target}.${process.pid}-${++drafts}.tmp`;
   try {
     await writeFile(draft, JSON.stringify({ formatVersion: 1, files }), { flush: true });
     await rename(draft, target);
@@ -201,7 +203,7 @@ async function fetchFiles(
     const body = await place.getFile(file.path);
     if (body === undefined) return "gone";
     await mkdir(dirname(target), { recursive: true });
-    const temporary = `${target}.${randomUUID()}.tmp`;
+    const temporary = `${target}.${process.pid}-${++drafts}.tmp`;
     try {
       const sha256 = await writeBody(temporary, body);
       if (sha256 !== file.sha256) {
