@@ -2,12 +2,15 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import { join } from "node:path";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { DynamoDB } from "@aws-sdk/client-dynamodb";
 import { freePort } from "./free-port.ts";
 
 /** AWS's own DynamoDB for one machine: a folder with the jars of `com.amazonaws:DynamoDBLocal` and what they need. */
-const folder = process.env["MILLWRIGHT_DYNAMODB"] ?? "";
+const named = process.env["MILLWRIGHT_DYNAMODB"] ?? "";
+const folder = named === "" ? "" : resolve(named);
 
 export const hasDynamoDb: boolean = folder !== "" && existsSync(folder) && spawnSync("java", ["-version"]).status === 0;
 export const dynamoDbMissing: string =
@@ -22,7 +25,12 @@ export async function startDynamoDb(): Promise<DynamoDbServer> {
   const port = await freePort();
   const given = ["-cp", join(folder, "*"), "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"];
   const native = `-Djava.library.path=${folder}`;
-  const server = spawn("java", [native, "-Xmx512m", ...given, "-inMemory", "-port", String(port)], { stdio: "ignore" });
+  // It writes a file of its own to where it runs.
+  const home = await mkdtemp(join(tmpdir(), "millwright-dynamodb-"));
+  const server = spawn("java", [native, "-Xmx512m", ...given, "-inMemory", "-port", String(port)], {
+    stdio: "ignore",
+    cwd: home,
+  });
   const client = connectDynamoDb(port);
   for (let attempt = 0; ; attempt++) {
     try {
@@ -40,6 +48,7 @@ export async function startDynamoDb(): Promise<DynamoDbServer> {
       const ended = once(server, "exit");
       server.kill("SIGTERM");
       await ended;
+      await rm(home, { recursive: true, force: true });
     },
   };
 }
