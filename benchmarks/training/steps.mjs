@@ -162,7 +162,13 @@ try {
     ]),
   );
   const strayed = Object.entries(apart).filter(([, distance]) => !(distance <= 1e-3));
-  if (strayed.length > 0) throw new Error(`Losses differ from the bare loop's: ${JSON.stringify(strayed)}`);
+  // Whoever computes something else is not compared; of our own that would be a fault.
+  const faults = strayed.filter(([who]) => who === "fit" || who.startsWith("ours"));
+  if (faults.length > 0) throw new Error(`Losses differ from the bare loop's: ${JSON.stringify(faults)}`);
+  for (const [who, distance] of strayed) {
+    console.error(`${who} is left out: its losses are up to ${distance.toExponential(1)} from the bare loop's.`);
+    delete contenders[who];
+  }
 
   const spent = Object.fromEntries(Object.keys(contenders).map((who) => [who, []]));
   const order = Object.entries(contenders);
