@@ -1,13 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock, DatasetRef, IdSource, JobHandle, JobLauncher, JsonValue } from "@millwright/contracts";
+import type { Clock, DatasetRef, IdSource, JobLauncher, JsonValue } from "@millwright/contracts";
 import { type DryRunReport, type DryRunRequest, drySteps } from "./dry-run-report.ts";
-import type { ToldError } from "./errors.ts";
-import type { RunMessage, TrainingRequest } from "./run-messages.ts";
+import { jobValue } from "./job-value.ts";
+import type { TrainingRequest } from "./run-messages.ts";
 import { requestOf } from "./run-request.ts";
 import type { StartOptions } from "./start-options.ts";
-import { jobFailure } from "./training-run.ts";
 
 interface DryRunSetting {
   readonly jobs: JobLauncher;
@@ -41,28 +40,8 @@ export async function tryRun(url: string, options: StartOptions, setting: DryRun
       resources,
       environment,
     });
-    return await followDryRun(job, signal);
+    return (await jobValue(job, "The signal of this dry run was aborted.", signal)) as unknown as DryRunReport;
   } finally {
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-async function followDryRun(job: JobHandle, signal: AbortSignal | undefined): Promise<DryRunReport> {
-  let told: ToldError | undefined;
-  const stop = (): void => void job.stop("The signal of this dry run was aborted.");
-  if (signal?.aborted === true) stop();
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    for await (const event of job.events()) {
-      if (event.kind !== "message") continue;
-      const message = event.body as unknown as RunMessage;
-      if (message.kind === "error") told = message.error;
-    }
-    const result = await job.result();
-    signal?.throwIfAborted();
-    if (result.state !== "completed") throw jobFailure(job.id, result, told);
-    return result.value as unknown as DryRunReport;
-  } finally {
-    signal?.removeEventListener("abort", stop);
   }
 }

@@ -12,9 +12,9 @@ import type {
 } from "@millwright/contracts";
 import { digestBatches } from "@millwright/data";
 import { openDuckDb } from "@millwright/duckdb";
-import { inputInvalid, recordMissing, type ToldError } from "../errors.ts";
-import type { RunMessage, RunSummary, TrainingRequest } from "../run-messages.ts";
-import { jobFailure } from "../training-run.ts";
+import { inputInvalid, recordMissing } from "../errors.ts";
+import { jobValue } from "../job-value.ts";
+import type { RunSummary, TrainingRequest } from "../run-messages.ts";
 import {
   differencesBetween,
   readRecord,
@@ -123,25 +123,8 @@ const variablesIn = (facts: RunRecord["facts"]): Readonly<Record<string, string>
     }),
   );
 
-async function endOf(job: JobHandle, signal: AbortSignal | undefined): Promise<RunSummary> {
-  let told: ToldError | undefined;
-  const stop = (): void => void job.stop("The signal of this reproduction was aborted.");
-  if (signal?.aborted === true) stop();
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    for await (const event of job.events()) {
-      if (event.kind !== "message") continue;
-      const message = event.body as unknown as RunMessage;
-      if (message.kind === "error") told = message.error;
-    }
-    const result = await job.result();
-    signal?.throwIfAborted();
-    if (result.state !== "completed") throw jobFailure(job.id, result, told);
-    return result.value as unknown as RunSummary;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-  }
-}
+const endOf = async (job: JobHandle, signal: AbortSignal | undefined): Promise<RunSummary> =>
+  (await jobValue(job, "The signal of this reproduction was aborted.", signal)) as unknown as RunSummary;
 
 /** The digests that the data has now. */
 async function dataFacts(
