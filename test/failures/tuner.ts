@@ -45,6 +45,15 @@ const parts: Subjects = {
   float: well(float, () => [0, 1, { log: false, step: 0.5 }]),
   int: well(int, () => [1, 8, { log: false, step: 1 }]),
   categorical: well(categorical, () => [["a", 1, null]]),
+  bool: well(tuner.bool),
+  ordinal: well(tuner.ordinal, () => [[1, 2, 4]]),
+  constant: well(tuner.constant, () => ["v1"]),
+  permutation: well(tuner.permutation, () => [["a", "b"]]),
+  subset: well(tuner.subset, () => [["a", "b"], { min: 1, max: 2 }]),
+  when: well(tuner.when, () => ["kind", ["a"], float(0, 1)]),
+  linear: well(tuner.linear, () => [{ x: 1 }, { atLeast: 0, atMost: 3 }]),
+  rule: well(tuner.rule, () => ["small", () => true]),
+  isFeasible: well(tuner.isFeasible, () => [trials[0]]),
   randomSampler: well(tuner.randomSampler),
   tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
   medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
@@ -66,8 +75,25 @@ const studies: Subjects = {
     badSpace(() => openStudy({ ...options, space: { x: { kind: "float", low: 2, high: 1, log: false } } })),
   ),
   ...methods("openStudy()", study, {
-    ask: [() => [{ trials: 4, signal }], { TUNER_STUDY_EXHAUSTED: async () => (await study()).ask({ trials: 0 }) }],
-    enqueue: [() => [params], { TUNER_PARAMS_OUTSIDE_SPACE: async () => (await study()).enqueue({ ...params, x: 5 }) }],
+    ask: [
+      () => [{ trials: 4, signal }],
+      {
+        TUNER_STUDY_EXHAUSTED: async () => (await study()).ask({ trials: 0 }),
+        TUNER_CONSTRAINTS_UNSATISFIABLE: async () =>
+          (await openStudy({ ...options, constraints: [tuner.rule("never", () => false)] })).ask(),
+      },
+    ],
+    enqueue: [
+      () => [params],
+      {
+        TUNER_PARAMS_OUTSIDE_SPACE: async () => (await study()).enqueue({ ...params, x: 5 }),
+        TUNER_PARAMS_FORBIDDEN: async () =>
+          (await openStudy({ ...options, constraints: [tuner.linear({ x: 1 }, { atMost: 0 })] })).enqueue({
+            ...params,
+            x: 1,
+          }),
+      },
+    ],
     optimize: [() => [() => 1, { trials: 2, parallelism: 1, failuresInARow: 2, signal: soon() }]],
     trials: [],
     best: [() => [], { TUNER_STUDY_EMPTY: async () => (await study()).best() }],

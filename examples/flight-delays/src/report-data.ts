@@ -1,6 +1,7 @@
 import type { BaselineReport } from "@millwright/algorithms";
 import type { Quality } from "./quality.ts";
 import type { StageTiming } from "./stages.ts";
+import type { Params } from "@millwright/tuner";
 
 /** What the job found out, as it stands in report.json. Times are UTC milliseconds, durations milliseconds. */
 export interface ReportData {
@@ -41,7 +42,7 @@ export interface TrialReport {
   readonly number: number;
   readonly state: string;
   readonly value?: number | undefined;
-  readonly params: Readonly<Record<string, string | number | boolean | null>>;
+  readonly params: Params;
   readonly epochs: number;
 }
 

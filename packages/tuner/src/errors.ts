@@ -1,7 +1,9 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type TunerErrorCode =
+  | "TUNER_CONSTRAINTS_UNSATISFIABLE"
   | "TUNER_JOURNAL_CORRUPT"
+  | "TUNER_PARAMS_FORBIDDEN"
   | "TUNER_PARAMS_OUTSIDE_SPACE"
   | "TUNER_SPACE_INVALID"
   | "TUNER_STUDY_DIFFERS"
@@ -15,6 +17,16 @@ export class TunerError extends MillwrightError<TunerErrorCode> {
   override readonly name = "TunerError";
 }
 
+export const constraintsUnsatisfiable = (draws: number): TunerError =>
+  new TunerError(
+    "TUNER_CONSTRAINTS_UNSATISFIABLE",
+    `None of ${draws} random points of the space keeps to the constraints.`,
+    {
+      category: "user",
+      remedy: "Look whether the constraints contradict each other; if not, narrow the bounds to where they hold.",
+    },
+  );
+
 export const journalCorrupt = (study: string, position: number, problem: string): TunerError =>
   new TunerError(
     "TUNER_JOURNAL_CORRUPT",
@@ -24,6 +36,12 @@ export const journalCorrupt = (study: string, position: number, problem: string)
       remedy: "Restore the database from a copy, or begin a study under another name.",
     },
   );
+
+export const paramsForbidden = (params: unknown): TunerError =>
+  new TunerError("TUNER_PARAMS_FORBIDDEN", `A constraint of the study forbids ${JSON.stringify(params)}.`, {
+    category: "user",
+    remedy: "Enqueue what all constraints allow.",
+  });
 
 export const paramsOutsideSpace = (name: string, value: unknown, allowed: string): TunerError =>
   new TunerError(
@@ -38,7 +56,8 @@ export const paramsOutsideSpace = (name: string, value: unknown, allowed: string
 export const spaceInvalid = (name: string, problem: string): TunerError =>
   new TunerError("TUNER_SPACE_INVALID", `The parameter "${name}" is not well defined: ${problem}.`, {
     category: "user",
-    remedy: "Give finite bounds with low below high, a step above 0, a low above 0 for log, and at least one choice.",
+    remedy:
+      "Give at least one parameter, finite bounds with low below high, a step above 0, a low above 0 for log, at least one choice, and conditions on other parameters.",
   });
 
 export const studyDiffers = (study: string, what: string): TunerError =>
@@ -79,4 +98,11 @@ export const valueInvalid = (what: string, value: unknown): TunerError =>
       category: "user",
       remedy: "Give a number that is not NaN; tell the trial as failed where there is none.",
     },
+  );
+
+export const valuesDiffer = (trial: number, given: number, wanted: number): TunerError =>
+  new TunerError(
+    "TUNER_VALUE_INVALID",
+    `Trial ${trial} ended with ${given} ${given === 1 ? "value" : "values"}; the study has ${wanted} ${wanted === 1 ? "objective" : "objectives"}.`,
+    { category: "user", remedy: "Give one value per direction of the study, in their order." },
   );

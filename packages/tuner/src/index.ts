@@ -1,25 +1,43 @@
 export { TunerError, type TunerErrorCode } from "./errors.ts";
-export type { JournalEntry, JournalWrite, StudyJournal, Told, TrialResult } from "./journal.ts";
-export type { Objective, OptimizeOptions, StudySummary } from "./optimize.ts";
+export type { CompletedResult, JournalEntry, JournalWrite, StudyJournal, Told, TrialResult } from "./journal.ts";
+export type { Objective, OptimizeOptions, Outcome, StudySummary } from "./optimize.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
 export {
   type CategoricalParameter,
   type Choice,
+  type Condition,
+  type ConditionBounds,
+  type Conditional,
+  type ConstantParameter,
   type FloatOptions,
   type FloatParameter,
   type IntOptions,
   type IntParameter,
+  type NumericParameter,
+  type OrdinalParameter,
+  type ParamValue,
   type Parameter,
   type Params,
   type ParamsOf,
+  type PermutationParameter,
   type Space,
+  type SubsetOptions,
+  type SubsetParameter,
+  bool,
   categorical,
+  constant,
   float,
   int,
+  ordinal,
+  permutation,
+  subset,
+  when,
 } from "./space.ts";
-export { type AskOptions, type Study, type StudyOptions, bestTrial, openStudy } from "./study.ts";
+export { type Constraint, type LinearConstraint, type RuleConstraint, linear, rule } from "./space-constraints.ts";
+export { bestTrial, isFeasible } from "./outcome.ts";
+export { type AskOptions, type Study, type StudyOptions, openStudy } from "./study.ts";
 export type {
   Direction,
   Explanation,

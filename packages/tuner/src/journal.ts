@@ -1,5 +1,6 @@
-import type { CallOptions, EventDraft, EventId } from "@millwright/contracts";
+import type { Amount, CallOptions, EventDraft, EventId, JsonValue } from "@millwright/contracts";
 import type { Params, Space } from "./space.ts";
+import type { LinearConstraint } from "./space-constraints.ts";
 import type { Direction, Explanation } from "./trial.ts";
 
 /** One thing that happened in a study. A study is the fold of its entries. Times are UTC milliseconds. */
@@ -10,6 +11,12 @@ export type JournalEntry =
       readonly formatVersion: 1;
       readonly space: Space;
       readonly direction: Direction;
+      /** Where there are several objectives. */
+      readonly directions?: readonly Direction[] | undefined;
+      /** Rules by their names. */
+      readonly constraints?:
+        | readonly (LinearConstraint | { readonly kind: "rule"; readonly name: string })[]
+        | undefined;
       readonly seed: number;
       readonly timeMs: number;
     }
@@ -47,9 +54,22 @@ export interface JournalWrite {
   readonly event?: EventDraft | undefined;
 }
 
+export interface CompletedResult {
+  readonly state: "completed";
+  /** The objective, of a study with one. */
+  readonly value?: number | undefined;
+  /** All objectives in the order of the study's directions. */
+  readonly values?: readonly number[] | undefined;
+  /** What was measured of constraints; at most 0 is feasible. Always the same number of them in a study. */
+  readonly constraints?: readonly number[] | undefined;
+  readonly attributes?: Readonly<Record<string, JsonValue>> | undefined;
+  /** What it spent in this attempt. */
+  readonly cost?: Amount | undefined;
+}
+
 /** How a trial ended. */
 export type TrialResult =
-  | { readonly state: "completed"; readonly value: number }
+  | CompletedResult
   | { readonly state: "pruned"; readonly reason: string }
   | { readonly state: "failed"; readonly reason: string };
 

@@ -7,13 +7,17 @@ import {
   type TrialHandle,
   hasCode,
 } from "@millwright/contracts";
+import type { CompletedResult } from "./journal.ts";
 import type { ParamsOf, Space } from "./space.ts";
 import type { StudyEngine } from "./study-engine.ts";
 import type { Trial } from "./trial.ts";
 import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
 
+/** What an objective may give: its value, its values in the order of the study's directions, or these with what else was measured. */
+export type Outcome = number | readonly number[] | Omit<CompletedResult, "state">;
+
 /** What is searched: gives the value of a trial's parameters. A trial that was told to prune counts as pruned however this settles. */
-export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Promise<number> | number;
+export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Promise<Outcome> | Outcome;
 
 export interface OptimizeOptions {
   /**
@@ -173,14 +177,15 @@ async function settleTrial<S extends Space>(
   try {
     // It may have been stopped while the trial began: an objective that only listens would never hear of it.
     signal.throwIfAborted();
-    const value = await objective(handle);
+    const outcome = await objective(handle);
     if (handle.pruned === undefined && !signal.aborted) {
-      if (Number.isNaN(value)) {
+      const result = resultOf(outcome);
+      if ([result.value, ...(result.values ?? []), ...(result.constraints ?? [])].some(Number.isNaN)) {
         const error = new RangeError("The objective gave NaN.");
         await engine.end(handle.number, { state: "failed", reason: error.message });
         return error;
       }
-      await engine.end(handle.number, { state: "completed", value });
+      await engine.end(handle.number, result);
       return undefined;
     }
   } catch (error) {
@@ -195,4 +200,10 @@ async function settleTrial<S extends Space>(
   if (handle.pruned !== undefined) await engine.end(handle.number, { state: "pruned", reason: handle.pruned.reason });
   else await engine.reclaim(handle.number, "the study was stopped");
   return undefined;
+}
+
+function resultOf(outcome: Outcome): CompletedResult {
+  if (typeof outcome === "number") return { state: "completed", value: outcome };
+  if (Array.isArray(outcome)) return { state: "completed", values: outcome as readonly number[] };
+  return { ...(outcome as Omit<CompletedResult, "state">), state: "completed" };
 }

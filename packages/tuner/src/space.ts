@@ -1,18 +1,37 @@
-import type { Random } from "@millwright/contracts";
-import { paramsOutsideSpace, spaceInvalid } from "./errors.ts";
+/** What every parameter may carry: all of its conditions must hold, or it has no value in a trial. */
+export interface Conditional {
+  readonly conditions: readonly [Condition, ...Condition[]];
+}
+
+interface MaybeConditional {
+  readonly conditions?: readonly Condition[] | undefined;
+}
+
+/** Holds where the parent has a value, and that is one of `values`, or, of a numeric parent, within the bounds. */
+export interface Condition {
+  /** Another parameter of the space. */
+  readonly parameter: string;
+  readonly values?: readonly Choice[] | undefined;
+  /** Inclusive. */
+  readonly atLeast?: number | undefined;
+  /** Inclusive. */
+  readonly atMost?: number | undefined;
+}
 
 /** A real parameter in [low, high]; with `step`, on the grid low, low + step, … up to high. */
-export interface FloatParameter {
+export interface FloatParameter extends MaybeConditional {
   readonly kind: "float";
   readonly low: number;
   readonly high: number;
   /** Searched on a logarithmic scale. */
   readonly log: boolean;
+  /** Searched on the logarithm of 1 − x: fine near 1. Bounds in [0, 1). */
+  readonly reverseLog?: boolean;
   readonly step?: number;
 }
 
 /** A whole-number parameter in [low, high], every `step`. */
-export interface IntParameter {
+export interface IntParameter extends MaybeConditional {
   readonly kind: "int";
   readonly low: number;
   readonly high: number;
@@ -23,29 +42,78 @@ export interface IntParameter {
 export type Choice = string | number | boolean | null;
 
 /** One of a few values without order. */
-export interface CategoricalParameter<Value extends Choice = Choice> {
+export interface CategoricalParameter<Value extends Choice = Choice> extends MaybeConditional {
   readonly kind: "categorical";
   readonly choices: readonly Value[];
 }
 
+/** One of a few values in order: neighbours are alike. */
+export interface OrdinalParameter<Value extends Choice = Choice> extends MaybeConditional {
+  readonly kind: "ordinal";
+  readonly choices: readonly Value[];
+}
+
+/** Always the same value. */
+export interface ConstantParameter<Value extends Choice = Choice> extends MaybeConditional {
+  readonly kind: "constant";
+  readonly value: Value;
+}
+
+/** All items, in some order. */
+export interface PermutationParameter<Value extends Choice = Choice> extends MaybeConditional {
+  readonly kind: "permutation";
+  readonly items: readonly Value[];
+}
+
+/** From `min` to `max` of the items, in the order of `items`. */
+export interface SubsetParameter<Value extends Choice = Choice> extends MaybeConditional {
+  readonly kind: "subset";
+  readonly items: readonly Value[];
+  readonly min: number;
+  readonly max: number;
+}
+
 export type NumericParameter = FloatParameter | IntParameter;
-export type Parameter = NumericParameter | CategoricalParameter;
+export type Parameter =
+  | NumericParameter
+  | CategoricalParameter
+  | OrdinalParameter
+  | ConstantParameter
+  | PermutationParameter
+  | SubsetParameter;
 
 /** Parameters by name. JSON-safe. */
 export type Space = Readonly<Record<string, Parameter>>;
 
-/** The values of a space's parameters. */
-export type ParamsOf<S extends Space> = {
-  readonly [Name in keyof S]: S[Name] extends CategoricalParameter<infer Value> ? Value : number;
-};
+/** What a parameter may be in a trial. */
+export type ParamValue = Choice | readonly Choice[];
 
-/** Values by parameter name, where the space's type is not known. */
-export type Params = Readonly<Record<string, Choice>>;
+type ValueOf<P> = P extends CategoricalParameter<infer Value> | OrdinalParameter<infer Value>
+  ? Value
+  : P extends ConstantParameter<infer Value>
+    ? Value
+    : P extends PermutationParameter<infer Value> | SubsetParameter<infer Value>
+      ? readonly Value[]
+      : number;
+
+type Flat<T> = { readonly [Key in keyof T]: T[Key] };
+
+/** The values of a space's parameters; those with conditions may be absent. */
+export type ParamsOf<S extends Space> = Flat<
+  { readonly [Name in keyof S as S[Name] extends Conditional ? never : Name]: ValueOf<S[Name]> } & {
+    readonly [Name in keyof S as S[Name] extends Conditional ? Name : never]?: ValueOf<S[Name]> | undefined;
+  }
+>;
+
+/** Values by parameter name, where the space's type is not known. Inactive parameters are absent. */
+export type Params = Readonly<Record<string, ParamValue>>;
 
 export interface FloatOptions {
   /** Default: false. */
   readonly log?: boolean | undefined;
-  /** Default: continuous. Not together with `log`. */
+  /** Searched on the logarithm of 1 − x, for what is best near 1; bounds in [0, 1). Not together with `log`. Default: false. */
+  readonly reverseLog?: boolean | undefined;
+  /** Default: continuous. Not together with `log` or `reverseLog`. */
   readonly step?: number | undefined;
 }
 
@@ -56,8 +124,26 @@ export interface IntOptions {
   readonly step?: number | undefined;
 }
 
-export function float(low: number, high: number, { log = false, step }: FloatOptions = {}): FloatParameter {
-  return { kind: "float", low, high, log, ...(step === undefined ? {} : { step }) };
+export interface SubsetOptions {
+  /** From 0. Default: 0. */
+  readonly min?: number | undefined;
+  /** Up to the number of items. Default: all of them. */
+  readonly max?: number | undefined;
+}
+
+export function float(
+  low: number,
+  high: number,
+  { log = false, reverseLog = false, step }: FloatOptions = {},
+): FloatParameter {
+  return {
+    kind: "float",
+    low,
+    high,
+    log,
+    ...(reverseLog === false ? {} : { reverseLog }),
+    ...(step === undefined ? {} : { step }),
+  };
 }
 
 export function int(low: number, high: number, { log = false, step = 1 }: IntOptions = {}): IntParameter {
@@ -68,98 +154,46 @@ export function categorical<const Value extends Choice>(choices: readonly Value[
   return { kind: "categorical", choices };
 }
 
-/** Throws `TUNER_SPACE_INVALID` for the first parameter that makes no sense. */
-export function validateSpace(space: Space): void {
-  for (const [name, parameter] of Object.entries(space)) {
-    const problem = parameterProblem(parameter);
-    if (problem !== undefined) throw spaceInvalid(name, problem);
-  }
+export function bool(): CategoricalParameter<boolean> {
+  return { kind: "categorical", choices: [false, true] };
 }
 
-/** Spaces come from callers without types too, and from files. */
-function parameterProblem(parameter: Parameter): string | undefined {
-  if (typeof parameter !== "object" || parameter === null) return "it is not a parameter";
-  if (parameter.kind === "categorical") return choicesProblem(parameter.choices);
-  if (parameter.kind !== "float" && parameter.kind !== "int") return "its kind is none of float, int and categorical";
-  return boundsProblem(parameter);
+export function ordinal<const Value extends Choice>(choices: readonly Value[]): OrdinalParameter<Value> {
+  return { kind: "ordinal", choices };
 }
 
-const isChoice = (value: unknown): boolean =>
-  value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
-
-function choicesProblem(choices: readonly Choice[]): string | undefined {
-  if (!Array.isArray(choices) || choices.length === 0) return "it has no choices";
-  // Holes are met too.
-  if (!Array.from(choices as readonly Choice[]).every(isChoice))
-    return "a choice is no text, finite number, boolean or null";
-  if (new Set(choices).size !== choices.length) return "a choice is named twice";
-  return undefined;
+export function constant<const Value extends Choice>(value: Value): ConstantParameter<Value> {
+  return { kind: "constant", value };
 }
 
-function boundsProblem({ kind, low, high, log, step }: NumericParameter): string | undefined {
-  if (!Number.isFinite(low) || !Number.isFinite(high)) return "its bounds are not two finite numbers";
-  if (typeof log !== "boolean") return "its log is not true or false";
-  if (step !== undefined && !Number.isFinite(step)) return "its step is not a finite number";
-  if (low > high) return `its low, ${low}, is above its high, ${high}`;
-  if (log && low <= 0) return `its scale is logarithmic and its low is ${low}`;
-  if (step !== undefined && !(step > 0)) return `its step is ${step}`;
-  if (log && step !== undefined && (kind === "float" || step !== 1))
-    return "it has both a logarithmic scale and a step";
-  if (kind === "int" && ![low, high, step ?? 1].every(Number.isSafeInteger))
-    return "its bounds and step are not all whole";
-  return undefined;
+export function permutation<const Value extends Choice>(items: readonly Value[]): PermutationParameter<Value> {
+  return { kind: "permutation", items };
 }
 
-/** Throws `TUNER_PARAMS_OUTSIDE_SPACE` unless `params` has exactly the space's parameters with values in their domains. */
-export function validateParams(space: Space, params: Params): void {
-  for (const [name, parameter] of Object.entries(space)) {
-    if (!contains(parameter, params[name])) throw paramsOutsideSpace(name, params[name], domainText(parameter));
-  }
-  for (const name of Object.keys(params)) {
-    if (!Object.hasOwn(space, name))
-      throw paramsOutsideSpace(name, params[name], `the parameters ${Object.keys(space).join(", ")}`);
-  }
+export function subset<const Value extends Choice>(
+  items: readonly Value[],
+  { min = 0, max = items?.length }: SubsetOptions = {},
+): SubsetParameter<Value> {
+  return { kind: "subset", items, min, max };
 }
 
-export function contains(parameter: Parameter, value: Choice | undefined): boolean {
-  if (parameter.kind === "categorical") return value !== undefined && parameter.choices.includes(value);
-  if (typeof value !== "number" || !(value >= parameter.low && value <= parameter.high)) return false;
-  if (parameter.step === undefined) return true;
-  const steps = (value - parameter.low) / parameter.step;
-  return Math.abs(steps - Math.round(steps)) < 1e-8 * Math.max(1, Math.abs(steps));
-}
-
-function domainText(parameter: Parameter): string {
-  if (parameter.kind === "categorical") return parameter.choices.map((choice) => JSON.stringify(choice)).join(", ");
-  const step = parameter.step === undefined ? "" : ` in steps of ${parameter.step}`;
-  return `${parameter.kind} from ${parameter.low} to ${parameter.high}${step}`;
+/** Bounds of a numeric parent, inclusive. */
+export interface ConditionBounds {
+  readonly atLeast?: number | undefined;
+  readonly atMost?: number | undefined;
 }
 
 /**
- * A numeric parameter's range on the scale it is searched on (logarithms for `log`), each end widened by half a step,
- * so that all grid values own cells of one width.
+ * `child`, with a value only where the parent has one of these values, or one within these bounds. A parent may have conditions itself; of a child that
+ * has some already, all must hold.
  */
-export function searchRange(parameter: NumericParameter): { readonly low: number; readonly high: number } {
-  const half = (parameter.step ?? 0) / 2;
-  const low = parameter.low - half;
-  const high = parameter.high + half;
-  return parameter.log ? { low: Math.log(low), high: Math.log(high) } : { low, high };
+export function when<const P extends Parameter>(
+  parent: string,
+  holds: readonly Choice[] | ConditionBounds,
+  child: P,
+): P & Conditional {
+  const condition: Condition = Array.isArray(holds)
+    ? { parameter: parent, values: holds as readonly Choice[] }
+    : { parameter: parent, ...(holds as ConditionBounds) };
+  return { ...child, conditions: [condition, ...(child.conditions ?? [])] };
 }
-
-/** Brings a point of the search scale back to the nearest value of the domain. */
-export function fromSearchScale(parameter: NumericParameter, point: number): number {
-  const value = parameter.log ? Math.exp(point) : point;
-  if (parameter.step === undefined) return clamp(value, parameter.low, parameter.high);
-  const last = Math.floor((parameter.high - parameter.low) / parameter.step + 1e-9);
-  const steps = clamp(Math.round((value - parameter.low) / parameter.step), 0, last);
-  return parameter.low + steps * parameter.step;
-}
-
-/** Uniform on the search scale. */
-export function sampleParameter(parameter: Parameter, random: Random): Choice {
-  if (parameter.kind === "categorical") return parameter.choices[random.integer(parameter.choices.length)] as Choice;
-  const { low, high } = searchRange(parameter);
-  return fromSearchScale(parameter, low + (high - low) * random.next());
-}
-
-const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));

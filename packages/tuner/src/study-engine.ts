@@ -6,18 +6,29 @@ import {
   createRandom,
   digestOfJson,
 } from "@millwright/contracts";
-import { studyDiffers, studyExhausted, trialFinished, trialUnknown, valueInvalid } from "./errors.ts";
+import {
+  paramsForbidden,
+  studyDiffers,
+  studyExhausted,
+  trialFinished,
+  trialUnknown,
+  valueInvalid,
+  valuesDiffer,
+} from "./errors.ts";
 import type { JournalEntry, StudyJournal, TrialResult } from "./journal.ts";
-import { type Params, type Space, validateParams } from "./space.ts";
+import type { Params, Space } from "./space.ts";
+import { validateParams } from "./space-check.ts";
+import { type Constraint, isAllowed } from "./space-constraints.ts";
 import { type Decision, createDecider } from "./decider.ts";
 import { type StudyState, createStudyState } from "./study-state.ts";
-import type { Direction, Explanation, Pruner, PruneVerdict, Sampler, Trial } from "./trial.ts";
+import type { Direction, Explanation, Pruner, PruneVerdict, Sampler, SuggestContext, Trial } from "./trial.ts";
 import type { WorkerLease } from "./worker-lease.ts";
 
 export interface StudyEngineOptions extends CallOptions {
   readonly name: string;
   readonly space: Space;
-  readonly direction: Direction;
+  readonly directions: readonly Direction[];
+  readonly constraints: readonly Constraint[];
   readonly journal: StudyJournal;
   readonly lease: WorkerLease;
   readonly clock: Clock;
@@ -30,7 +41,7 @@ export interface StudyEngineOptions extends CallOptions {
 /** Decides on top of the journal; several engines, in several processes, may work on one study. */
 export interface StudyEngine {
   readonly name: string;
-  readonly direction: Direction;
+  readonly directions: readonly Direction[];
   /** Begins a trial; `limit` counts all trials of the study that were ever begun. */
   begin(limit: number | undefined, signal: AbortSignal | undefined): Promise<Trial>;
   report(trial: number, report: Report, signal?: AbortSignal): Promise<PruneVerdict>;
@@ -50,13 +61,13 @@ interface Context extends StudyEngineOptions {
 
 /** Opens the engine; begins the study if there is none of this name. Throws `TUNER_STUDY_DIFFERS`. */
 export async function createStudyEngine(options: StudyEngineOptions): Promise<StudyEngine> {
-  const { name, direction, journal } = options;
+  const { name, directions, journal } = options;
   const context: Context = { ...options, state: createStudyState(name) };
   const decide = createDecider({ study: name, journal, state: context.state, eventOf });
   await decide(() => decideHeader(context), options.signal);
   return {
     name,
-    direction,
+    directions,
     begin: (limit, signal) => decide(() => decideBegin(context, limit), signal),
     report: (number, report, signal) => decide(() => decideReport(context, number, report), signal),
     end: (number, result, signal) => decide(() => decideEnd(context, number, result), signal),
@@ -73,16 +84,32 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
 
 const nothing = { entries: [], result: (): void => {} };
 
-function decideHeader({ state, space, direction, seed, name, clock }: Context): Decision<void> {
-  if (state.header === undefined) {
-    return {
-      ...nothing,
-      entries: [{ kind: "study", formatVersion: 1, space, direction, seed, timeMs: clock.nowMs() }],
-    };
-  }
-  if (state.header.direction !== direction) throw studyDiffers(name, "direction");
-  if (digestOfJson(state.header.space) !== digestOfJson(space)) throw studyDiffers(name, "space");
+function decideHeader(context: Context): Decision<void> {
+  const { state, space, directions, name } = context;
+  if (state.header === undefined) return { ...nothing, entries: [headerOf(context)] };
+  const begun = state.header;
+  if (digestOfJson([...(begun.directions ?? [begun.direction])]) !== digestOfJson([...directions]))
+    throw studyDiffers(name, "direction");
+  if (digestOfJson(begun.space) !== digestOfJson(space)) throw studyDiffers(name, "space");
+  if (digestOfJson(begun.constraints ?? []) !== digestOfJson(headerOf(context).constraints ?? []))
+    throw studyDiffers(name, "list of constraints");
   return nothing;
+}
+
+function headerOf({ space, directions, constraints, seed, clock }: Context): Extract<JournalEntry, { kind: "study" }> {
+  const kept = constraints.map((constraint) =>
+    constraint.kind === "rule" ? { kind: constraint.kind, name: constraint.name } : constraint,
+  );
+  return {
+    kind: "study",
+    formatVersion: 1,
+    space,
+    direction: directions[0] as Direction,
+    ...(directions.length > 1 ? { directions } : {}),
+    ...(kept.length > 0 ? { constraints: kept } : {}),
+    seed,
+    timeMs: clock.nowMs(),
+  };
 }
 
 async function decideBegin(context: Context, limit: number | undefined): Promise<Decision<Trial>> {
@@ -100,17 +127,26 @@ async function decideBegin(context: Context, limit: number | undefined): Promise
   const isNew = next === undefined || next.attempts === 0;
   if (isNew && limit !== undefined && begun >= limit) throw studyExhausted(name, limit);
   const number = next?.number ?? state.trials.length;
-  if (next === undefined) entries.push(suggestTrial(context, number));
+  if (next === undefined) entries.push(suggestTrial(context, number, limit));
   entries.push({ kind: "begin", number, worker, timeMs: clock.nowMs() });
   return { entries, result: (trials) => trials[number] as Trial };
 }
 
 /** The stream of a trial depends on the study's seed and the trial's number alone, so a restart suggests the same. */
-function suggestTrial({ state, space, direction, sampler, clock }: Context, number: number): JournalEntry {
+function suggestTrial(context: Context, number: number, plannedTrials: number | undefined): JournalEntry {
+  const { state, space, sampler, clock } = context;
   const random = createRandom(state.header?.seed ?? 0).fork(`trial/${number}`);
-  const { params, explanation } = sampler.suggest(space, { direction, trials: state.trials }, random);
+  const { params, explanation } = sampler.suggest(space, { ...seenBy(context), plannedTrials }, random);
   return { kind: "trial", number, params, explanation, timeMs: clock.nowMs() };
 }
+
+/** What samplers and pruners see of the study. */
+const seenBy = ({ state, directions, constraints }: Context): SuggestContext => ({
+  direction: directions[0] as Direction,
+  directions,
+  constraints,
+  trials: state.trials,
+});
 
 /** What a trial says while it runs. */
 export interface Report {
@@ -120,10 +156,14 @@ export interface Report {
 }
 
 /** Throws `TUNER_VALUE_INVALID`, TypeError for what is no result. */
-function checkResult(number: number, result: TrialResult): void {
+function checkResult({ directions }: Context, number: number, result: TrialResult): void {
   if (result.state === "completed") {
-    if (typeof result.value !== "number" || Number.isNaN(result.value))
-      throw valueInvalid(`The value of trial ${number}`, result.value);
+    const { value, values = [value as number], constraints = [] } = result;
+    if (!Array.isArray(values) || !Array.isArray(constraints))
+      throw new TypeError(`The values and constraints of trial ${number} must be lists of numbers.`);
+    if (values.length !== directions.length) throw valuesDiffer(number, values.length, directions.length);
+    for (const told of [...(values as readonly number[]), ...(constraints as readonly number[])])
+      if (typeof told !== "number" || Number.isNaN(told)) throw valueInvalid(`A value of trial ${number}`, told);
   } else if ((result.state !== "pruned" && result.state !== "failed") || typeof result.reason !== "string")
     throw new TypeError(
       `The result of trial ${number} must be completed with a value, or pruned or failed with a reason.`,
@@ -140,19 +180,21 @@ function checkReport(number: number, { step, value, checkpoint }: Report): void 
 }
 
 function decideReport(context: Context, number: number, report: Report): Decision<PruneVerdict> {
-  const { clock, direction, pruner } = context;
+  const { clock, pruner } = context;
   checkReport(number, report);
   const { step, value, checkpoint } = report;
   runningTrial(context, number);
   const kept = checkpoint === undefined ? {} : { checkpoint };
   return {
     entries: [{ kind: "report", number, step, value, ...kept, timeMs: clock.nowMs() }],
-    result: (trials) => pruner?.judge({ trial: trials[number] as Trial, trials, direction }) ?? { prune: false },
+    result: (trials) =>
+      pruner?.judge({ ...seenBy(context), trial: trials[number] as Trial, trials }) ?? { prune: false },
   };
 }
 
-function decideEnd(context: Context, number: number, result: TrialResult): Decision<void> {
-  checkResult(number, result);
+function decideEnd(context: Context, number: number, told: TrialResult): Decision<void> {
+  checkResult(context, number, told);
+  const result = inOneForm(told);
   if (isSameResult(knownTrial(context, number), result)) return nothing;
   runningTrial(context, number);
   return { ...nothing, entries: [{ kind: "end", number, result, timeMs: context.clock.nowMs() }] };
@@ -163,8 +205,10 @@ function decideReclaim(context: Context, number: number, reason: string): Decisi
   return { ...nothing, entries: [{ kind: "reclaim", number, reason, timeMs: context.clock.nowMs() }] };
 }
 
-function decideEnqueue({ state, space, clock }: Context, params: Params, explanation: Explanation): Decision<number> {
+function decideEnqueue(context: Context, params: Params, explanation: Explanation): Decision<number> {
+  const { state, space, constraints, clock } = context;
   validateParams(space, params);
+  if (!isAllowed(constraints, params)) throw paramsForbidden(params);
   const number = state.trials.length;
   return { entries: [{ kind: "trial", number, params, explanation, timeMs: clock.nowMs() }], result: () => number };
 }
@@ -188,9 +232,18 @@ async function deadTrials(trials: readonly Trial[], lease: WorkerLease): Promise
   return running.filter(({ worker }) => dead.has(worker));
 }
 
+/** One objective is told as `value`, several as `values`. */
+function inOneForm(result: TrialResult): TrialResult {
+  if (result.state !== "completed" || result.values === undefined) return result;
+  const { value: _value, values, ...rest } = result;
+  return values.length === 1 ? { ...rest, value: values[0] } : { ...rest, values };
+}
+
 function isSameResult(trial: Trial, result: TrialResult): boolean {
   if (trial.state !== result.state) return false;
-  return result.state === "completed" ? trial.value === result.value : trial.reason === result.reason;
+  if (result.state !== "completed") return trial.reason === result.reason;
+  const { values = [result.value] } = result;
+  return values.every((value, index) => value === trial.values?.[index]);
 }
 
 /** The events that other parts of a platform follow: that a trial began or goes on, was given back, and how it ended; each caused by the one before. */

@@ -1,5 +1,5 @@
 import { journalCorrupt } from "./errors.ts";
-import type { JournalEntry, Told } from "./journal.ts";
+import type { CompletedResult, JournalEntry, Told } from "./journal.ts";
 import type { Trial } from "./trial.ts";
 
 /** What the entries of a study add up to. */
@@ -78,12 +78,22 @@ function afterEntry(trial: Trial, entry: Exclude<JournalEntry, { kind: "study" |
       };
     case "end": {
       const { result } = entry;
-      const outcome = result.state === "completed" ? { value: result.value } : { reason: result.reason };
+      const outcome = result.state === "completed" ? outcomeOf(result) : { reason: result.reason };
       return { ...trial, ...toldOf(entry), state: result.state, endedMs: entry.timeMs, ...outcome };
     }
     case "reclaim":
       return { ...trial, ...toldOf(entry), state: "waiting" };
   }
+}
+
+function outcomeOf({ value, values, constraints, attributes, cost }: CompletedResult): Partial<Trial> {
+  return {
+    ...(value === undefined ? {} : { value }),
+    values: values ?? [value as number],
+    ...(constraints === undefined ? {} : { constraintValues: constraints }),
+    ...(attributes === undefined ? {} : { attributes }),
+    ...(cost === undefined ? {} : { cost }),
+  };
 }
 
 const toldOf = ({ eventId }: Told): Told => (eventId === undefined ? {} : { eventId });

@@ -15,7 +15,10 @@ import type { StudyJournal, TrialResult } from "./journal.ts";
 import { type Objective, type OptimizeOptions, type StudySummary, optimize } from "./optimize.ts";
 import { medianPruner } from "./pruners/median.ts";
 import { tpeSampler } from "./samplers/tpe.ts";
-import { type ParamsOf, type Space, validateSpace } from "./space.ts";
+import { bestTrial } from "./outcome.ts";
+import type { Params, ParamsOf, Space } from "./space.ts";
+import { validateSpace } from "./space-check.ts";
+import { type Constraint, validateConstraints } from "./space-constraints.ts";
 import { type StudyEngine, createStudyEngine } from "./study-engine.ts";
 import type { Direction, Pruner, Sampler, Trial } from "./trial.ts";
 import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
@@ -25,7 +28,12 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   /** Opening a name again goes on with its study. */
   readonly name: string;
   readonly space: S;
-  readonly direction: Direction;
+  /** Of a study with one objective. */
+  readonly direction?: Direction | undefined;
+  /** Of a study with several; instead of `direction`. */
+  readonly directions?: readonly Direction[] | undefined;
+  /** What parameters must keep to, known before a trial runs. Default: none. */
+  readonly constraints?: readonly Constraint[] | undefined;
   /** Where the study is kept, to survive this process and to be shared with others. Default: in this process only. */
   readonly database?: Database | undefined;
   /** Default: `tpeSampler()`. */
@@ -54,7 +62,9 @@ export interface AskOptions extends CallOptions {
 export interface Study<S extends Space> extends AsyncDisposable {
   readonly name: string;
   readonly space: S;
+  /** Of the first objective. */
   readonly direction: Direction;
+  readonly directions: readonly Direction[];
   /** Begins the next trial: a waiting one if there is any, else what the sampler suggests. */
   ask(options?: AskOptions): Promise<StudyTrial<S>>;
   /** Ends a trial. Telling the same again does nothing; telling another result throws `TUNER_TRIAL_FINISHED`. */
@@ -65,48 +75,31 @@ export interface Study<S extends Space> extends AsyncDisposable {
   optimize(objective: Objective<S>, options: OptimizeOptions): Promise<StudySummary>;
   /** All trials by number, those of other processes included. */
   trials(options?: CallOptions): Promise<readonly Trial[]>;
-  /** The completed trial with the best value; the earliest of equals. Throws `TUNER_STUDY_EMPTY`. */
+  /**
+   * The completed trial with the best value, among the feasible ones if there is any; the earliest of equals. Of several objectives: of the first.
+   * Throws `TUNER_STUDY_EMPTY`.
+   */
   best(options?: CallOptions): Promise<Trial & { readonly value: number; readonly params: ParamsOf<S> }>;
 }
 
 /** Opens a study, or goes on with the one of this name. Throws `TUNER_SPACE_INVALID`, `TUNER_STUDY_DIFFERS`, `TUNER_JOURNAL_CORRUPT`. */
 export async function openStudy<const S extends Space>(options: StudyOptions<S>): Promise<Study<S>> {
-  const { name, space, direction, database, clock = systemClock, leaseMs = 30_000, signal } = options;
+  const { name, space, constraints = [], clock = systemClock, leaseMs = 30_000, signal } = options;
   signal?.throwIfAborted();
   checkOptions(options);
   validateSpace(space);
-  const worker = createIdSource(clock).next();
-  const journal: StudyJournal =
-    database === undefined
-      ? openMemoryStudyJournal({ events: options.events })
-      : await openSqlStudyJournal(database, { signal });
-  const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
-  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock, signal });
-  const opening = createStudyEngine({
+  validateConstraints(space, constraints);
+  const { engine, lease } = await openEngine(options);
+  const direction = engine.directions[0] as Direction;
+  return {
     name,
     space,
     direction,
-    journal,
-    lease,
-    clock,
-    worker,
-    signal,
-    seed: options.seed ?? 0,
-    sampler: options.sampler ?? tpeSampler(),
-    pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
-  });
-  const engine: StudyEngine = await opening.catch(async (error: unknown) => {
-    await lease[Symbol.asyncDispose]();
-    throw error;
-  });
-  const study: Study<S> = {
-    name,
-    space,
-    direction,
+    directions: engine.directions,
     ask: async ({ trials, signal: asking } = {}) =>
       createTrialHandle<S>(engine, await engine.begin(trials, asking), { signal: asking }),
     tell: (trial, result, call = {}) => engine.end(trial, result, call.signal),
-    enqueue: (params, call = {}) => engine.enqueue(params, { sampler: "enqueued" }, call.signal),
+    enqueue: (params, call = {}) => engine.enqueue(params as Params, { sampler: "enqueued" }, call.signal),
     optimize: (objective, settings) =>
       optimize<S>(engine, objective, {
         ...settings,
@@ -118,33 +111,60 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
     trials: (call = {}) => engine.trials(call.signal),
     async best(call = {}) {
       const best = bestTrial(await engine.trials(call.signal), direction);
-      if (best?.value === undefined) throw studyEmpty(name);
-      return { ...best, value: best.value, params: best.params as ParamsOf<S> };
+      const value = best?.values?.[0];
+      if (best === undefined || value === undefined) throw studyEmpty(name);
+      return { ...best, value, params: best.params as ParamsOf<S> };
     },
-    async [Symbol.asyncDispose]() {
-      await lease[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
   };
-  return study;
+}
+
+interface OpenEngine {
+  readonly engine: StudyEngine;
+  readonly lease: WorkerLease;
+}
+
+async function openEngine(options: StudyOptions<Space>): Promise<OpenEngine> {
+  const { name, space, database, clock = systemClock, leaseMs = 30_000, signal } = options;
+  const worker = createIdSource(clock).next();
+  const journal: StudyJournal =
+    database === undefined
+      ? openMemoryStudyJournal({ events: options.events })
+      : await openSqlStudyJournal(database, { signal });
+  const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
+  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock, signal });
+  const opening = createStudyEngine({
+    name,
+    space,
+    journal,
+    lease,
+    clock,
+    worker,
+    signal,
+    directions: options.directions ?? [options.direction as Direction],
+    constraints: options.constraints ?? [],
+    seed: options.seed ?? 0,
+    sampler: options.sampler ?? tpeSampler(),
+    pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
+  });
+  const engine = await opening.catch(async (error: unknown) => {
+    await lease[Symbol.asyncDispose]();
+    throw error;
+  });
+  return { engine, lease };
 }
 
 /** Throws TypeError and RangeError. */
-function checkOptions({ name, direction, seed = 0, leaseMs = 30_000 }: StudyOptions<Space>): void {
+function checkOptions({ name, direction, directions, seed = 0, leaseMs = 30_000 }: StudyOptions<Space>): void {
   if (typeof name !== "string" || name === "") throw new TypeError("A study needs a name: a text that is not empty.");
-  if (direction !== "minimize" && direction !== "maximize")
+  if (direction !== undefined && directions !== undefined)
+    throw new TypeError(`The study "${name}" has both a direction and directions; give one of them.`);
+  const all = directions ?? [direction];
+  if (!Array.isArray(all) || all.length === 0)
+    throw new TypeError(`The directions of the study "${name}" must be a list that is not empty.`);
+  if (!(all as readonly unknown[]).every((one) => one === "minimize" || one === "maximize"))
     throw new RangeError(`The direction of the study "${name}" must be minimize or maximize.`);
   if (!Number.isSafeInteger(seed)) throw new RangeError(`The seed of the study "${name}" must be a whole number.`);
   if (typeof leaseMs !== "number" || !(leaseMs > 0))
     throw new RangeError(`leaseMs of the study "${name}" must be a number above 0.`);
-}
-
-/** The completed trial with the best value; the earliest of equals. */
-export function bestTrial(trials: readonly Trial[], direction: Direction): Trial | undefined {
-  const sign = direction === "minimize" ? 1 : -1;
-  let best: Trial | undefined;
-  for (const trial of trials) {
-    if (trial.state !== "completed" || trial.value === undefined) continue;
-    if (best?.value === undefined || sign * trial.value < sign * best.value) best = trial;
-  }
-  return best;
 }

@@ -1,22 +1,34 @@
-import type { EventId, Random } from "@millwright/contracts";
+import type { Amount, EventId, JsonValue, Random } from "@millwright/contracts";
 import type { Params, Space } from "./space.ts";
+import type { Constraint } from "./space-constraints.ts";
 
 export type Direction = "minimize" | "maximize";
-export type TrialState = "waiting" | "running" | "completed" | "pruned" | "failed";
+export type TrialState = "waiting" | "running" | "paused" | "completed" | "pruned" | "failed";
 
 /** Why a sampler chose a trial's parameters, or a pruner stopped it: what was computed, JSON-safe. */
-export type Explanation = Readonly<Record<string, string | number | boolean>>;
+export type Explanation = Readonly<Record<string, string | number | boolean | readonly number[]>>;
 
 /** What is known of a trial. */
 export interface Trial {
   /** From 0, in the order the trials were made. */
   readonly number: number;
-  /** `waiting`: enqueued, or taken back from a worker that died, and not begun (again) yet. */
+  /**
+   * `waiting`: enqueued, or taken back from a worker that died, and not begun (again) yet. `paused`: stopped by the pruner, which may have it go on from
+   * its checkpoint later.
+   */
   readonly state: TrialState;
   readonly params: Params;
   readonly explanation: Explanation;
-  /** The objective; only of completed trials. */
+  /** The objective; only of completed trials of a study with one. */
   readonly value?: number | undefined;
+  /** All objectives in the order of the study's directions; only of completed trials. */
+  readonly values?: readonly number[] | undefined;
+  /** What was measured of the constraints that only a run can tell, in an order that is the objective's; at most 0 is feasible. */
+  readonly constraintValues?: readonly number[] | undefined;
+  /** What its user notes. */
+  readonly attributes?: Readonly<Record<string, JsonValue>> | undefined;
+  /** What it has spent, by unit, over all attempts. */
+  readonly cost?: Amount | undefined;
   /** Step and value, in the order reported; steps grow, except that a trial begun again starts over. */
   readonly intermediates: readonly (readonly [step: number, value: number])[];
   /** Why it was pruned, or what the failure said. */
@@ -41,9 +53,16 @@ export interface Suggestion {
 }
 
 export interface SuggestContext {
+  /** Of the first objective. */
   readonly direction: Direction;
+  /** Of all objectives. Default: `[direction]`. */
+  readonly directions?: readonly Direction[] | undefined;
   /** All trials of the study so far, by number. */
   readonly trials: readonly Trial[];
+  /** What suggestions must keep to. Default: none. */
+  readonly constraints?: readonly Constraint[] | undefined;
+  /** How many trials the study shall have in the end, where that is known. */
+  readonly plannedTrials?: number | undefined;
 }
 
 /** Chooses parameters. Pure: the same space, trials and random stream give the same suggestion. */
@@ -58,11 +77,14 @@ export interface PruneContext extends SuggestContext {
 }
 
 export type PruneVerdict =
-  | { readonly prune: false }
-  | { readonly prune: true; readonly reason: string; readonly explanation: Explanation };
+  | { readonly prune: false; readonly pause?: false }
+  | { readonly prune: true; readonly reason: string; readonly explanation: Explanation }
+  | { readonly prune: false; readonly pause: true; readonly reason: string; readonly explanation: Explanation };
 
 /** Decides whether a trial is worth going on with. Pure. */
 export interface Pruner {
   readonly name: string;
   judge(context: PruneContext): PruneVerdict;
+  /** The paused trial that goes on before another is begun; `undefined` for none. Only of pruners that pause. */
+  promote?(context: SuggestContext): number | undefined;
 }

@@ -1,13 +1,6 @@
 import type { Random } from "@millwright/contracts";
-import {
-  type CategoricalParameter,
-  type Choice,
-  type NumericParameter,
-  type Params,
-  type Space,
-  fromSearchScale,
-  searchRange,
-} from "../space.ts";
+import type { CategoricalParameter, Choice, NumericParameter, Params, Space } from "../space.ts";
+import { fromSearchScale, searchRange, toSearchScale } from "../space-scale.ts";
 import { logNormalMass } from "./normal-mass.ts";
 
 const LOG_ROOT_TWO_PI = 0.5 * Math.log(2 * Math.PI);
@@ -43,7 +36,7 @@ export function parzenEstimator(
           observations.map((params) => params[name] as Choice),
         )
       : numericDimension(
-          parameter,
+          parameter as NumericParameter,
           observations.map((params) => params[name] as number),
         ),
   ]);
@@ -97,7 +90,7 @@ function categoricalDimension({ choices }: CategoricalParameter, observed: reado
 
 function numericDimension(parameter: NumericParameter, observed: readonly number[]): Dimension {
   const { low, high } = searchRange(parameter);
-  const toScale = (value: number): number => (parameter.log ? Math.log(value) : value);
+  const toScale = (value: number): number => toSearchScale(parameter, value);
   const centres = observed.map(toScale);
   if (centres.some((centre) => !(centre >= low && centre <= high)))
     throw new RangeError(`Trials hold values outside ${parameter.low} to ${parameter.high}: ${observed.join(", ")}.`);

@@ -1,7 +1,7 @@
-import type { Params } from "../space.ts";
+import type { Params, Space } from "../space.ts";
 import type { Direction, Sampler, Trial } from "../trial.ts";
+import { drawParams, isAllowed } from "../space-constraints.ts";
 import { parzenEstimator } from "./parzen.ts";
-import { drawParams } from "./random.ts";
 
 export interface TpeOptions {
   /** Trials drawn at random first. Default: 10. */
@@ -18,11 +18,11 @@ export interface TpeOptions {
 export function tpeSampler({ startupTrials = 10, candidates = 24 }: TpeOptions = {}): Sampler {
   return {
     name: "tpe",
-    suggest(space, { trials, direction }, random) {
+    suggest(space, { trials, direction, constraints }, random) {
       const known = trials.filter(({ state }) => state === "completed" || state === "pruned" || state === "running");
-      if (known.length < startupTrials) {
+      if (known.length < startupTrials || !isModelled(space)) {
         return {
-          params: drawParams(space, random),
+          params: drawParams(space, random, constraints),
           explanation: { sampler: "tpe", phase: "startup", trials: known.length },
         };
       }
@@ -32,10 +32,11 @@ export function tpeSampler({ startupTrials = 10, candidates = 24 }: TpeOptions =
       let best: { params: Params; score: number } | undefined;
       for (let index = 0; index < candidates; index += 1) {
         const params = good.sample(random);
+        if (!isAllowed(constraints, params)) continue;
         const score = good.logDensity(params) - bad.logDensity(params);
         if (best === undefined || score > best.score) best = { params, score };
       }
-      const { params, score } = best ?? { params: drawParams(space, random), score: 0 };
+      const { params, score } = best ?? { params: drawParams(space, random, constraints), score: 0 };
       return {
         params,
         explanation: { sampler: "tpe", phase: "model", good: below.length, bad: above.length, logRatio: score },
@@ -43,6 +44,13 @@ export function tpeSampler({ startupTrials = 10, candidates = 24 }: TpeOptions =
     },
   };
 }
+
+/** Whether the densities know all of the space; of another, parameters are drawn at random. */
+const isModelled = (space: Space): boolean =>
+  Object.values(space).every(
+    ({ kind, conditions }) =>
+      (kind === "float" || kind === "int" || kind === "categorical") && conditions === undefined,
+  );
 
 /** How many of `finished` trials count as good: min(⌈0.1 n⌉, 25). */
 export const goodTrials = (finished: number): number => Math.min(Math.ceil(0.1 * finished), 25);
