@@ -22,7 +22,7 @@ const NEAR_DENOMINATOR = [
 ];
 
 /** exp(x²)·erfc(x) for x ≥ 0: finite where erfc itself is lost to underflow. */
-function scaledErfc(x: number): number {
+export function scaledErfc(x: number): number {
   if (x < 0.46875) {
     const square = x * x;
     const erf = (x * polynomial(NEAR_NUMERATOR, square)) / polynomial(NEAR_DENOMINATOR, square);
