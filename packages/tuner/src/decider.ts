@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type EventDraft, abortable } from "@millwright/contracts";
 import type { JournalEntry, StudyJournal } from "./journal.ts";
 import type { StudyState } from "./study-state.ts";
@@ -30,6 +31,8 @@ export function createDecider({ study, journal, state, eventOf }: DeciderOptions
   return (make, signal) => {
     const attempt = async () => {
       for (;;) {
+        // Hundreds of trials may end at once: each decision leaves the event loop a turn.
+        await setImmediate();
         signal?.throwIfAborted();
         state.apply(await journal.read(study, state.position));
         const { entries, result } = await make();

@@ -1,6 +1,7 @@
 export { TunerError, type TunerErrorCode } from "./errors.ts";
 export type { CompletedResult, JournalEntry, JournalWrite, StudyJournal, Told, TrialResult } from "./journal.ts";
-export type { Objective, OptimizeOptions, Outcome, StudySummary } from "./optimize.ts";
+export type { OptimizeOptions, StudySummary } from "./optimize.ts";
+export type { Objective, Outcome } from "./study/run-trial.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";

@@ -36,11 +36,14 @@ export async function openWorkerLease({
     }
   };
   const stopBeating = startBeating(clock, leaseMs / 3, renew);
+  /** Workers that were seen to live, and until when that is taken for granted: asking takes a write. */
+  const living = new Map<string, number>();
   return {
     async isDead(other) {
-      if (other === worker) return false;
+      if (other === worker || (living.get(other) ?? 0) > clock.nowMs()) return false;
       const taken = await leases.acquire(nameOf(other), leaseMs);
       await taken?.release();
+      if (taken === undefined) living.set(other, clock.nowMs() + leaseMs / 3);
       return taken !== undefined;
     },
     async [Symbol.asyncDispose]() {

@@ -1,0 +1,43 @@
+import { createRandom } from "@millwright/contracts";
+import type { Decision } from "../decider.ts";
+import { studyExhausted } from "../errors.ts";
+import type { JournalEntry } from "../journal.ts";
+import type { Trial } from "../trial.ts";
+import type { WorkerLease } from "../worker-lease.ts";
+import { type EngineContext, seenBy } from "./context.ts";
+
+export async function decideBegin(context: EngineContext, limit: number | undefined): Promise<Decision<Trial>> {
+  const { state, lease, clock, worker, name } = context;
+  const dead = await deadTrials(state.trials, lease);
+  const entries: JournalEntry[] = dead.map(({ number }) => ({
+    kind: "reclaim",
+    number,
+    reason: "its worker died",
+    timeMs: clock.nowMs(),
+  }));
+  const next = state.trials.find((trial) => trial.state === "waiting" || dead.includes(trial));
+  const begun = state.trials.filter(({ attempts }) => attempts > 0).length;
+  // A trial that goes on counts once, whoever worked on it before.
+  const isNew = next === undefined || next.attempts === 0;
+  if (isNew && limit !== undefined && begun >= limit) throw studyExhausted(name, limit);
+  const number = next?.number ?? state.trials.length;
+  if (next === undefined) entries.push(suggestTrial(context, number, limit));
+  entries.push({ kind: "begin", number, worker, timeMs: clock.nowMs() });
+  return { entries, result: (trials) => trials[number] as Trial };
+}
+
+/** The stream of a trial depends on the study's seed and the trial's number alone, so a restart suggests the same. */
+function suggestTrial(context: EngineContext, number: number, plannedTrials: number | undefined): JournalEntry {
+  const { state, space, sampler, clock } = context;
+  const random = createRandom(state.header?.seed ?? 0).fork(`trial/${number}`);
+  const { params, explanation } = sampler.suggest(space, { ...seenBy(context), plannedTrials }, random);
+  return { kind: "trial", number, params, explanation, timeMs: clock.nowMs() };
+}
+
+async function deadTrials(trials: readonly Trial[], lease: WorkerLease): Promise<readonly Trial[]> {
+  const running = trials.filter(({ state }) => state === "running");
+  const workers = new Set(running.map(({ worker }) => worker));
+  const dead = new Set<string | undefined>();
+  for (const worker of workers) if (worker !== undefined && (await lease.isDead(worker))) dead.add(worker);
+  return running.filter(({ worker }) => dead.has(worker));
+}
