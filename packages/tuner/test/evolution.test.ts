@@ -41,7 +41,9 @@ interface Golden {
       readonly choices: readonly number[];
     }> & { readonly caution: number; readonly probabilities: readonly (readonly number[])[] })[];
   };
-  readonly warmStart: Pick<Gaussian, "mean" | "sigma" | "covariance"> & { readonly best: readonly (readonly number[])[] };
+  readonly warmStart: Pick<Gaussian, "mean" | "sigma" | "covariance"> & {
+    readonly best: readonly (readonly number[])[];
+  };
 }
 
 const golden = JSON.parse(readFileSync(new URL("golden/cmaes-0.13.1.json", import.meta.url), "utf8")) as Golden;

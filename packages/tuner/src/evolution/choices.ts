@@ -58,7 +58,8 @@ export function updateChoices(
     probabilities: state.probabilities.map((probabilities, parameter) =>
       keepMargin(
         probabilities.map(
-          (value, choice) => value + (state.stepLength / length) * ((gradients[parameter] as Float64Array)[choice] as number),
+          (value, choice) =>
+            value + (state.stepLength / length) * ((gradients[parameter] as Float64Array)[choice] as number),
         ),
         choiceMargin(state.probabilities.length, probabilities.length),
       ),

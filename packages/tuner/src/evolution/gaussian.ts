@@ -155,13 +155,12 @@ export function updateGaussian(
   const n = settings.dimension;
   const generation = state.generation + 1;
   const inverseRoot = state.eigen.values.map((value) => 1 / Math.sqrt(value));
-  const steps = ranked.map((point) =>
-    point.map((value, axis) => (value - (state.mean[axis] as number)) / state.sigma),
-  );
+  const steps = ranked.map((point) => point.map((value, axis) => (value - (state.mean[axis] as number)) / state.sigma));
   const shift = new Float64Array(n);
   for (let member = 0; member < parents; member += 1)
     for (let axis = 0; axis < n; axis += 1)
-      shift[axis] = (shift[axis] as number) + (weights[member] as number) * ((steps[member] as Float64Array)[axis] as number);
+      shift[axis] =
+        (shift[axis] as number) + (weights[member] as number) * ((steps[member] as Float64Array)[axis] as number);
   const whitened = applySpectral(state.eigen, inverseRoot, shift);
   const driveSigma = Math.sqrt(cumulateSigma * (2 - cumulateSigma) * effectiveParents);
   const pathSigma = state.pathSigma.map(

@@ -45,7 +45,8 @@ export function applyMargin(
     const below = normalBelow((lower - centre) / scale);
     const above = normalBelow((centre - upper) / scale);
     if (Math.max(below, above) > 0.5) {
-      if (Math.min(below, above) < margin) mean[axis] = upper + Math.sign(centre - upper) * -normalQuantile(margin) * scale;
+      if (Math.min(below, above) < margin)
+        mean[axis] = upper + Math.sign(centre - upper) * -normalQuantile(margin) * scale;
       continue;
     }
     const [low, high] = liftTails(below, above, margin);

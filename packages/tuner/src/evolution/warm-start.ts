@@ -10,8 +10,7 @@ export function warmStart(best: readonly Float64Array[], width = 0.1): GaussianS
   const n = (best[0] as Float64Array).length;
   const mean = new Float64Array(n);
   for (const point of best)
-    for (let axis = 0; axis < n; axis += 1)
-      mean[axis] = (mean[axis] as number) + (point[axis] as number) / best.length;
+    for (let axis = 0; axis < n; axis += 1) mean[axis] = (mean[axis] as number) + (point[axis] as number) / best.length;
   const spread = new Float64Array(n * n);
   for (let row = 0; row < n; row += 1) {
     for (let column = 0; column < n; column += 1) {
