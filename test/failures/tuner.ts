@@ -54,11 +54,13 @@ const parts: Subjects = {
   linear: well(tuner.linear, () => [{ x: 1 }, { atLeast: 0, atMost: 3 }]),
   rule: well(tuner.rule, () => ["small", () => true]),
   isFeasible: well(tuner.isFeasible, () => [trials[0]]),
+  cmaEsSampler: well(tuner.cmaEsSampler, () => [{ population: 6, sigma: 0.3, restarts: "ipop" }]),
   randomSampler: well(tuner.randomSampler),
   tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
   medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
   percentilePruner: well(tuner.percentilePruner, () => [25, { intervalSteps: 2, minimumTrials: 1 }]),
   bestTrial: well(tuner.bestTrial, () => [trials, "minimize"]),
+  ...methods("cmaEsSampler()", () => tuner.cmaEsSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("tpeSampler()", () => tuner.tpeSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],

@@ -3,6 +3,7 @@ export type { CompletedResult, JournalEntry, JournalWrite, StudyJournal, Told, T
 export type { OptimizeOptions, StudySummary } from "./optimize.ts";
 export type { Objective, Outcome } from "./study/run-trial.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
+export { type CmaEsOptions, cmaEsSampler } from "./samplers/cma-es.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
 export {

@@ -173,7 +173,7 @@ test("a converged run is followed by others elsewhere, with larger and with smal
     // Two basins; the start lies in that of the worse one.
     objective: ({ x, y }) =>
       Math.min(0.1 + (Number(x) - 0.5) ** 2, 30 * (Number(x) - 0.93) ** 2) + (Number(y) - 0.5) ** 2,
-    trials: 1_200,
+    trials: 1_800,
     seed: 1,
   });
   const starts = trials
