@@ -4,6 +4,7 @@ import { openMemoryStudyJournal } from "../../packages/tuner/dist/drivers/memory
 import { openSqlStudyJournal } from "../../packages/tuner/dist/drivers/sql.js";
 import * as tuner from "../../packages/tuner/dist/index.js";
 import { ofTheCaller } from "./hostile-values.ts";
+import { insightSubjects } from "./tuner-insight.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const { float, int, categorical, openStudy } = tuner;
@@ -163,6 +164,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
       ),
       ...journals(database),
+      ...insightSubjects,
     },
     elsewhere: {},
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),

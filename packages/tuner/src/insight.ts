@@ -1,0 +1,23 @@
+export { type PlotLibrary, type StudyReportOptions, drawPlot, studyReport } from "./insight/report.ts";
+export { type VegaLiteChart, chartOf } from "./insight/charts.ts";
+export { contourPlot } from "./insight/contour.ts";
+export { type SpaceAdvice, spaceHealth } from "./insight/health.ts";
+export {
+  type Axis,
+  type AxisValue,
+  type ContourPlot,
+  type CurvesPlot,
+  type HistoryPlot,
+  type ImportancePlot,
+  type ParallelPlot,
+  type ParetoPlot,
+  type SlicePlot,
+  type StudyPlot,
+  curvesPlot,
+  historyPlot,
+  importancePlot,
+  parallelPlot,
+  paretoPlot,
+  slicePlot,
+} from "./insight/plots.ts";
+export type { StudyRecord } from "./insight/record.ts";
