@@ -42,6 +42,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "tfjs: WebGpuAdapter.requestDevice": "WebGPU's own signature",
   "tfjs: WebGpuEntry.requestAdapter": "WebGPU's own signature",
   "trainer: TrainingDefinition.build": "called in the process of the run, which is ended as a whole",
+  "tuner: PlotLibrary.toSVG": "Vega's own signature",
 };
 
 test("CT-11: every public function and method that answers later takes a signal", () => {

@@ -37,10 +37,27 @@ const rounds = 12;
 /** What the door `insight` gives: of a record that is read, all of it is data. */
 export const insightSubjects: Subjects = {
   historyPlot: well(insight.historyPlot, () => [record, 0]),
-  slicePlot: well(insight.slicePlot, () => [record, "x", 0], unknown(() => insight.slicePlot(record, "depth"))),
-  contourPlot: well(insight.contourPlot, () => [record, "x", "n"], unknown(() => insight.contourPlot(record, "x", "depth")), rounds),
-  parallelPlot: well(insight.parallelPlot, () => [record, ["x", "n"]], unknown(() => insight.parallelPlot(record, ["depth"]))),
-  paretoPlot: well(insight.paretoPlot, () => [record, [0, 1]], unknown(() => insight.paretoPlot(record, [0, 7]))),
+  slicePlot: well(
+    insight.slicePlot,
+    () => [record, "x", 0],
+    unknown(() => insight.slicePlot(record, "depth")),
+  ),
+  contourPlot: well(
+    insight.contourPlot,
+    () => [record, "x", "n"],
+    unknown(() => insight.contourPlot(record, "x", "depth")),
+    rounds,
+  ),
+  parallelPlot: well(
+    insight.parallelPlot,
+    () => [record, ["x", "n"]],
+    unknown(() => insight.parallelPlot(record, ["depth"])),
+  ),
+  paretoPlot: well(
+    insight.paretoPlot,
+    () => [record, [0, 1]],
+    unknown(() => insight.paretoPlot(record, [0, 7])),
+  ),
   curvesPlot: well(insight.curvesPlot, () => [record]),
   importancePlot: well(insight.importancePlot, () => [{ x: 0.5 }]),
   chartOf: well(insight.chartOf, () => [plot]),
