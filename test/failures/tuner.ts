@@ -60,6 +60,22 @@ const parts: Subjects = {
   tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
   medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
   percentilePruner: well(tuner.percentilePruner, () => [25, { intervalSteps: 2, minimumTrials: 1 }]),
+  thresholdPruner: well(tuner.thresholdPruner, () => [{ lower: 0, upper: 2, warmupSteps: 1, intervalSteps: 2 }]),
+  patientPruner: well(tuner.patientPruner, () => [tuner.medianPruner(), { patience: 2, minimumDelta: 0.1 }]),
+  wilcoxonPruner: well(tuner.wilcoxonPruner, () => [{ threshold: 0.2, startupSteps: 3 }]),
+  successiveHalvingPruner: well(tuner.successiveHalvingPruner, () => [
+    { minimumResource: 1, reductionFactor: 3, minimumEarlyStoppingRate: 1, bootstrapCount: 2 },
+  ]),
+  hyperbandPruner: well(tuner.hyperbandPruner, () => [
+    { minimumResource: 1, maximumResource: 27, reductionFactor: 3, bootstrapCount: 2 },
+  ]),
+  hyperbandBudgets: well(tuner.hyperbandBudgets, () => [27, { minimumResource: 1, reductionFactor: 3 }]),
+  ashaPruner: well(tuner.ashaPruner, () => [
+    { maximumResource: 27, minimumResource: 1, reductionFactor: 3, brackets: 2 },
+  ]),
+  sageMakerMedianPruner: well(tuner.sageMakerMedianPruner, () => [{ minimumTrials: 2 }]),
+  rayMedianPruner: well(tuner.rayMedianPruner, () => [{ gracePeriod: 1, minimumTrials: 2 }]),
+  rayAshaPruner: well(tuner.rayAshaPruner, () => [{ maximumResource: 27, gracePeriod: 1, reductionFactor: 3 }]),
   bestTrial: well(tuner.bestTrial, () => [trials, "minimize"]),
   ...methods("cmaEsSampler()", () => tuner.cmaEsSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
@@ -68,6 +84,26 @@ const parts: Subjects = {
   }),
   ...methods("medianPruner()", () => tuner.medianPruner({ startupTrials: 1 }), {
     judge: [() => [{ ...context, trial: { ...trials[0], number: 1, state: "running" } }]],
+  }),
+};
+
+const judged = { ...context, trial: { ...trials[0], number: 1, state: "running" } } as const;
+
+/** Each pruner's verdict; the others are made of the same parts. */
+const pruners: Subjects = {
+  ...methods("thresholdPruner()", () => tuner.thresholdPruner({ upper: 1 }), { judge: [() => [judged]] }),
+  ...methods("wilcoxonPruner()", () => tuner.wilcoxonPruner(), { judge: [() => [judged]] }),
+  ...methods("patientPruner()", () => tuner.patientPruner(undefined, { patience: 0 }), { judge: [() => [judged]] }),
+  ...methods("successiveHalvingPruner()", () => tuner.successiveHalvingPruner({ minimumResource: 1 }), {
+    judge: [() => [judged]],
+  }),
+  ...methods("hyperbandPruner()", () => tuner.hyperbandPruner({ maximumResource: 9 }), { judge: [() => [judged]] }),
+  ...methods("sageMakerMedianPruner()", () => tuner.sageMakerMedianPruner(), { judge: [() => [judged]] }),
+  ...methods("rayMedianPruner()", () => tuner.rayMedianPruner(), { judge: [() => [judged]] }),
+  ...methods("rayAshaPruner()", () => tuner.rayAshaPruner(), { judge: [() => [judged]] }),
+  ...methods("ashaPruner()", () => tuner.ashaPruner({ maximumResource: 9 }), {
+    judge: [() => [judged]],
+    promote: [() => [context]],
   }),
 };
 
@@ -138,6 +174,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   return {
     subjects: {
       ...parts,
+      ...pruners,
       ...studies,
       ...methods("openStudy().ask()", trial, {
         report: [

@@ -1,9 +1,25 @@
 export { TunerError, type TunerErrorCode } from "./errors.ts";
-export type { CompletedResult, JournalEntry, JournalWrite, StudyJournal, Told, TrialResult } from "./journal.ts";
+export type {
+  CompletedResult,
+  JournalEntry,
+  JournalWrite,
+  StoppedResult,
+  StudyJournal,
+  Told,
+  TrialResult,
+} from "./journal.ts";
 export type { OptimizeOptions, StudySummary } from "./optimize.ts";
 export type { Objective, Outcome } from "./study/run-trial.ts";
+export { type AshaOptions, ashaPruner } from "./pruners/asha.ts";
+export { type HyperbandOptions, hyperbandBudgets, hyperbandPruner } from "./pruners/hyperband.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
 export { type CmaEsOptions, cmaEsSampler } from "./samplers/cma-es.ts";
+export { type PatientOptions, patientPruner } from "./pruners/patient.ts";
+export { type RayAshaOptions, type RayMedianOptions, rayAshaPruner, rayMedianPruner } from "./pruners/ray.ts";
+export { type SageMakerMedianOptions, sageMakerMedianPruner } from "./pruners/sagemaker-median.ts";
+export { type SuccessiveHalvingOptions, successiveHalvingPruner } from "./pruners/successive-halving.ts";
+export { type ThresholdOptions, thresholdPruner } from "./pruners/threshold.ts";
+export { type WilcoxonOptions, wilcoxonPruner } from "./pruners/wilcoxon.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
 export {

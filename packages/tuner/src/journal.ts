@@ -67,11 +67,16 @@ export interface CompletedResult {
   readonly cost?: Amount | undefined;
 }
 
-/** How a trial ended. */
-export type TrialResult =
-  | CompletedResult
-  | { readonly state: "pruned"; readonly reason: string }
-  | { readonly state: "failed"; readonly reason: string };
+/** What a pruner stopped: for good, or where it can go on once it is promoted. */
+export interface StoppedResult {
+  readonly state: "pruned" | "paused";
+  readonly reason: string;
+  /** The rule and the numbers. Default: what the pruner said to the last report in this process. */
+  readonly verdict?: Explanation | undefined;
+}
+
+/** How a trial ended, or an attempt at it. */
+export type TrialResult = CompletedResult | StoppedResult | { readonly state: "failed"; readonly reason: string };
 
 /** Where studies are kept: an append-only list of entries per study. Every method sees what all processes appended. */
 export interface StudyJournal {

@@ -61,6 +61,7 @@ export async function optimize<S extends Space>(
     stop.abort(new DOMException(`The time limit of ${timeLimitMs} ms is over.`, "TimeoutError"));
   };
   if (timeLimitMs !== undefined) clock.sleep(timeLimitMs, { signal: finished.signal }).then(timeIsUp, () => {});
+  const bell = createBell(clock, pollMs, running);
   const work = async (): Promise<void> => {
     while (stopped === undefined && !running.aborted) {
       // An objective that never waits would let no timer and no listener have its turn: neither time limit nor abort would come.
@@ -68,13 +69,14 @@ export async function optimize<S extends Space>(
       if (running.aborted) return;
       const end = await runTrial<S>(engine, objective, settings, running);
       if (end === "trials" && (await engine.runningElsewhere())) {
-        await clock.sleep(pollMs, { signal: running }).catch(() => {});
+        await bell.wait();
         continue;
       }
       if (typeof end === "string") {
         stopped ??= end;
         return;
       }
+      bell.ring();
       failures = end.failed === undefined ? 0 : failures + 1;
       if (end.failed !== undefined && failures >= failuresInARow) throw end.failed;
     }
@@ -100,6 +102,18 @@ export async function optimize<S extends Space>(
     completed: count("completed"),
     pruned: count("pruned"),
     failed: count("failed"),
+  };
+}
+
+/** `wait` lasts until it rings: when a trial of this process ended. Trials of others are looked for after `pollMs`. */
+function createBell(clock: Clock, pollMs: number, stopped: AbortSignal): { wait(): Promise<void>; ring(): void } {
+  let rung = new AbortController();
+  return {
+    wait: () => clock.sleep(pollMs, { signal: AbortSignal.any([stopped, rung.signal]) }).catch(() => {}),
+    ring() {
+      rung.abort();
+      rung = new AbortController();
+    },
   };
 }
 

@@ -22,14 +22,17 @@ export interface StudyEngine {
   reclaim(trial: number, reason: string): Promise<void>;
   enqueue(params: Params, explanation: Explanation, signal?: AbortSignal): Promise<number>;
   trials(signal?: AbortSignal): Promise<readonly Trial[]>;
-  /** Whether another worker has a trial under way: one that lives, or one that is not known to be dead yet. */
+  /**
+   * Whether a trial is under way that may leave something to do: on another worker that lives, or is not known to be dead yet; where the pruner promotes, on
+   * this one too.
+   */
   runningElsewhere(): Promise<boolean>;
 }
 
 /** Opens the engine; begins the study if there is none of this name. Throws `TUNER_STUDY_DIFFERS`. */
 export async function createStudyEngine(options: StudyEngineOptions): Promise<StudyEngine> {
   const { name, directions, journal } = options;
-  const context: EngineContext = { ...options, state: createStudyState(name) };
+  const context: EngineContext = { ...options, state: createStudyState(name), verdicts: new Map() };
   const decide = createDecider({ study: name, journal, state: context.state, eventOf });
   await decide(() => decideHeader(context), options.signal);
   return {
@@ -44,7 +47,11 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
     runningElsewhere: () =>
       decide(() => ({
         entries: [],
-        result: (trials) => trials.some(({ state, worker }) => state === "running" && worker !== options.worker),
+        result: (trials) =>
+          trials.some(
+            ({ state, worker }) =>
+              state === "running" && (worker !== options.worker || options.pruner?.promote !== undefined),
+          ),
       })),
   };
 }

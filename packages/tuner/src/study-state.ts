@@ -1,5 +1,5 @@
 import { journalCorrupt } from "./errors.ts";
-import type { CompletedResult, JournalEntry, Told } from "./journal.ts";
+import type { CompletedResult, JournalEntry, Told, TrialResult } from "./journal.ts";
 import type { Trial } from "./trial.ts";
 
 /** What the entries of a study add up to. */
@@ -78,8 +78,9 @@ function afterEntry(trial: Trial, entry: Exclude<JournalEntry, { kind: "study" |
       };
     case "end": {
       const { result } = entry;
-      const outcome = result.state === "completed" ? outcomeOf(result) : { reason: result.reason };
-      return { ...trial, ...toldOf(entry), state: result.state, endedMs: entry.timeMs, ...outcome };
+      const outcome = result.state === "completed" ? outcomeOf(result) : stopOf(result);
+      const ended = result.state === "paused" ? {} : { endedMs: entry.timeMs };
+      return { ...trial, ...toldOf(entry), state: result.state, ...ended, ...outcome };
     }
     case "reclaim":
       return { ...trial, ...toldOf(entry), state: "waiting" };
@@ -94,6 +95,11 @@ function outcomeOf({ value, values, constraints, attributes, cost }: CompletedRe
     ...(attributes === undefined ? {} : { attributes }),
     ...(cost === undefined ? {} : { cost }),
   };
+}
+
+function stopOf(result: Exclude<TrialResult, CompletedResult>): Partial<Trial> {
+  const { verdict } = result.state === "failed" ? {} : result;
+  return { reason: result.reason, ...(verdict === undefined ? {} : { verdict }) };
 }
 
 const toldOf = ({ eventId }: Told): Told => (eventId === undefined ? {} : { eventId });

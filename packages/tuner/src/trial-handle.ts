@@ -7,6 +7,8 @@ import type { PruneVerdict, Trial } from "./trial.ts";
 export interface StudyTrial<S extends Space> extends TrialHandle<ParamsOf<S>> {
   /** Why the pruner said to stop, once it did. */
   readonly pruned: Extract<PruneVerdict, { prune: true }> | undefined;
+  /** Why the pruner said to pause, where that is what it said last. */
+  readonly paused: Extract<PruneVerdict, { pause: true }> | undefined;
 }
 
 export interface TrialHandleOptions {
@@ -20,6 +22,7 @@ export function createTrialHandle<S extends Space>(
   { signal, budget }: TrialHandleOptions,
 ): StudyTrial<S> {
   let pruned: StudyTrial<S>["pruned"];
+  let paused: StudyTrial<S>["paused"];
   return {
     id: `${engine.name}/${trial.number}`,
     number: trial.number,
@@ -31,8 +34,14 @@ export function createTrialHandle<S extends Space>(
     get pruned() {
       return pruned;
     },
+    get paused() {
+      return paused;
+    },
     async report(step, value, { checkpoint, signal: waiting } = {}) {
       const verdict = await engine.report(trial.number, { step, value, checkpoint }, waiting);
+      // An objective that goes on all the same is not paused.
+      paused = !verdict.prune && verdict.pause === true ? verdict : undefined;
+      if (paused !== undefined) return "pause";
       if (!verdict.prune) return "continue";
       pruned = verdict;
       return "prune";

@@ -31,8 +31,10 @@ export interface Trial {
   readonly cost?: Amount | undefined;
   /** Step and value, in the order reported; steps grow, except that a trial begun again starts over. */
   readonly intermediates: readonly (readonly [step: number, value: number])[];
-  /** Why it was pruned, or what the failure said. */
+  /** Why it was pruned or paused last, or what the failure said. */
   readonly reason?: string | undefined;
+  /** The rule and the numbers by which it was pruned, or paused last. */
+  readonly verdict?: Explanation | undefined;
   /** Where a paused or interrupted trial can go on from, as the objective reported it. */
   readonly checkpoint?: string | undefined;
   /** How often it was begun. */
@@ -59,6 +61,8 @@ export interface SuggestContext {
   readonly directions?: readonly Direction[] | undefined;
   /** All trials of the study so far, by number. */
   readonly trials: readonly Trial[];
+  /** Name of the study. */
+  readonly study?: string | undefined;
   /** What suggestions must keep to. Default: none. */
   readonly constraints?: readonly Constraint[] | undefined;
   /** How many trials the study shall have in the end, where that is known. */

@@ -1,4 +1,5 @@
-import type { Direction, Pruner, Trial } from "../trial.ts";
+import type { Pruner } from "../trial.ts";
+import { bestOf, checkNumber, checkWhole, isFirstInInterval, percentileOf } from "./reports.ts";
 
 export interface PercentileOptions {
   /** Trials that must have completed before any is pruned. Default: 5. */
@@ -22,6 +23,11 @@ export function medianPruner(options: PercentileOptions = {}): Pruner {
  */
 export function percentilePruner(percentile: number, options: PercentileOptions = {}): Pruner {
   const { startupTrials = 5, warmupSteps = 0, intervalSteps = 1, minimumTrials = 1 } = options;
+  checkNumber("percentile", percentile, 0, 100);
+  checkWhole("startupTrials", startupTrials, 0);
+  checkNumber("warmupSteps", warmupSteps, 0, Infinity);
+  checkNumber("intervalSteps", intervalSteps, 1, Infinity);
+  checkWhole("minimumTrials", minimumTrials, 1);
   return {
     name: "percentile",
     judge({ trial, trials, direction }) {
@@ -30,7 +36,10 @@ export function percentilePruner(percentile: number, options: PercentileOptions 
       if (completed.length === 0 || completed.length < startupTrials || step === undefined || step < warmupSteps)
         return { prune: false };
       if (!isFirstInInterval(trial, step, warmupSteps, intervalSteps)) return { prune: false };
-      const best = bestSoFar(trial, direction);
+      const best = bestOf(
+        trial.intermediates.map(([, value]) => value),
+        direction,
+      );
       if (Number.isNaN(best))
         return { prune: true, reason: "every value so far is NaN", explanation: { rule: "percentile", step } };
       const peers = completed.flatMap(({ intermediates }) =>
@@ -46,26 +55,4 @@ export function percentilePruner(percentile: number, options: PercentileOptions 
       };
     },
   };
-}
-
-function isFirstInInterval(trial: Trial, step: number, warmupSteps: number, intervalSteps: number): boolean {
-  const start = Math.floor((step - warmupSteps) / intervalSteps) * intervalSteps + warmupSteps;
-  const previous = trial.intermediates.reduce((last, [at]) => (at !== step && at > last ? at : last), -1);
-  return previous < start;
-}
-
-function bestSoFar(trial: Trial, direction: Direction): number {
-  const values = trial.intermediates.map(([, value]) => value).filter((value) => !Number.isNaN(value));
-  if (values.length === 0) return Number.NaN;
-  return direction === "minimize" ? Math.min(...values) : Math.max(...values);
-}
-
-/** Linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996), NaN left out. */
-function percentileOf(values: readonly number[], percentile: number): number {
-  const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
-  if (sorted.length === 0) return Number.NaN;
-  const rank = (percentile / 100) * (sorted.length - 1);
-  const low = sorted[Math.floor(rank)] as number;
-  const high = sorted[Math.ceil(rank)] as number;
-  return low === high ? low : low + (high - low) * (rank - Math.floor(rank));
 }

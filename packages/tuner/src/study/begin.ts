@@ -5,21 +5,24 @@ import type { JournalEntry } from "../journal.ts";
 import type { Trial } from "../trial.ts";
 import type { WorkerLease } from "../worker-lease.ts";
 import { type EngineContext, seenBy } from "./context.ts";
+import { resumeTrial } from "./promotion.ts";
 
 export async function decideBegin(context: EngineContext, limit: number | undefined): Promise<Decision<Trial>> {
-  const { state, lease, clock, worker, name } = context;
+  const { state, lease, clock, worker, name, pruner } = context;
   const dead = await deadTrials(state.trials, lease);
-  const entries: JournalEntry[] = dead.map(({ number }) => ({
-    kind: "reclaim",
-    number,
-    reason: "its worker died",
-    timeMs: clock.nowMs(),
-  }));
-  const next = state.trials.find((trial) => trial.state === "waiting" || dead.includes(trial));
+  const seen = { ...seenBy(context), plannedTrials: limit };
+  const { entries: before, next } = resumeTrial({ pruner, seen, dead, timeMs: clock.nowMs() });
+  const entries = [...before];
   const begun = state.trials.filter(({ attempts }) => attempts > 0).length;
   // A trial that goes on counts once, whoever worked on it before.
   const isNew = next === undefined || next.attempts === 0;
-  if (isNew && limit !== undefined && begun >= limit) throw studyExhausted(name, limit);
+  if (isNew && limit !== undefined && begun >= limit) {
+    const exhausted = (): never => {
+      throw studyExhausted(name, limit);
+    };
+    // What was found of the dead is written even where nothing is left to begin.
+    return entries.length === 0 ? exhausted() : { entries, result: exhausted };
+  }
   const number = next?.number ?? state.trials.length;
   if (next === undefined) entries.push(suggestTrial(context, number, limit));
   entries.push({ kind: "begin", number, worker, timeMs: clock.nowMs() });

@@ -5,7 +5,7 @@ import type { StudyJournal } from "../journal.ts";
 import type { Space } from "../space.ts";
 import type { Constraint } from "../space-constraints.ts";
 import type { StudyState } from "../study-state.ts";
-import type { Direction, Pruner, Sampler, SuggestContext, Trial } from "../trial.ts";
+import type { Direction, Pruner, PruneVerdict, Sampler, SuggestContext, Trial } from "../trial.ts";
 import type { WorkerLease } from "../worker-lease.ts";
 
 export interface StudyEngineOptions extends CallOptions {
@@ -25,13 +25,16 @@ export interface StudyEngineOptions extends CallOptions {
 /** What decisions are made from: the options, and the study as of the newest entry read. */
 export interface EngineContext extends StudyEngineOptions {
   readonly state: StudyState;
+  /** What the pruner said last of each trial that runs here. */
+  readonly verdicts: Map<number, PruneVerdict>;
 }
 
 /** A decision to write nothing. */
 export const nothing: Decision<void> = { entries: [], result: () => {} };
 
 /** What samplers and pruners see of the study. */
-export const seenBy = ({ state, directions, constraints }: EngineContext): SuggestContext => ({
+export const seenBy = ({ name, state, directions, constraints }: EngineContext): SuggestContext => ({
+  study: name,
   direction: directions[0] as Direction,
   directions,
   constraints,

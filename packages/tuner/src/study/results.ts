@@ -23,9 +23,9 @@ function checkResult({ directions }: EngineContext, number: number, result: Tria
     if (values.length !== directions.length) throw valuesDiffer(number, values.length, directions.length);
     for (const told of [...(values as readonly number[]), ...(constraints as readonly number[])])
       if (typeof told !== "number" || Number.isNaN(told)) throw valueInvalid(`A value of trial ${number}`, told);
-  } else if ((result.state !== "pruned" && result.state !== "failed") || typeof result.reason !== "string")
+  } else if (!["pruned", "paused", "failed"].includes(result.state) || typeof result.reason !== "string")
     throw new TypeError(
-      `The result of trial ${number} must be completed with a value, or pruned or failed with a reason.`,
+      `The result of trial ${number} must be completed with a value, or pruned, paused or failed with a reason.`,
     );
 }
 
@@ -46,17 +46,30 @@ export function decideReport(context: EngineContext, number: number, report: Rep
   const kept = checkpoint === undefined ? {} : { checkpoint };
   return {
     entries: [{ kind: "report", number, step, value, ...kept, timeMs: clock.nowMs() }],
-    result: (trials) =>
-      pruner?.judge({ ...seenBy(context), trial: trials[number] as Trial, trials }) ?? { prune: false },
+    result: (trials) => {
+      const verdict = pruner?.judge({ ...seenBy(context), trial: trials[number] as Trial, trials }) ?? { prune: false };
+      context.verdicts.set(number, verdict);
+      return verdict;
+    },
   };
 }
 
 export function decideEnd(context: EngineContext, number: number, told: TrialResult): Decision<void> {
   checkResult(context, number, told);
-  const result = inOneForm(told);
+  const result = withVerdict(inOneForm(told), context.verdicts.get(number));
   if (isSameResult(knownTrial(context, number), result)) return nothing;
   runningTrial(context, number);
-  return { ...nothing, entries: [{ kind: "end", number, result, timeMs: context.clock.nowMs() }] };
+  return {
+    entries: [{ kind: "end", number, result, timeMs: context.clock.nowMs() }],
+    result: () => void context.verdicts.delete(number),
+  };
+}
+
+/** Keeps what the pruner said with a trial that stops because of it. */
+function withVerdict(result: TrialResult, said: PruneVerdict | undefined): TrialResult {
+  if ((result.state !== "pruned" && result.state !== "paused") || result.verdict !== undefined) return result;
+  const stops = said !== undefined && (result.state === "pruned" ? said.prune : !said.prune && said.pause === true);
+  return stops && "explanation" in said ? { ...result, verdict: said.explanation } : result;
 }
 
 export function decideReclaim(context: EngineContext, number: number, reason: string): Decision<void> {

@@ -15,7 +15,10 @@ import { type StudyTrial, createTrialHandle } from "../trial-handle.ts";
 /** What an objective may give: its value, its values in the order of the study's directions, or these with what else was measured. */
 export type Outcome = number | readonly number[] | Omit<CompletedResult, "state">;
 
-/** What is searched: gives the value of a trial's parameters. A trial that was told to prune counts as pruned however this settles. */
+/**
+ * What is searched: gives the value of a trial's parameters. A trial that was told to prune counts as pruned however this settles. One that was told to pause is
+ * paused, unless it reported again and heard otherwise: it is called again, with the checkpoint it reported, when it is promoted.
+ */
 export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Promise<Outcome> | Outcome;
 
 export interface RunSettings {
@@ -70,7 +73,7 @@ async function settleTrial<S extends Space>(
     // It may have been stopped while the trial began: an objective that only listens would never hear of it.
     signal.throwIfAborted();
     const outcome = await objective(handle);
-    if (handle.pruned === undefined && !signal.aborted) {
+    if (!isStopped(handle) && !signal.aborted) {
       const result = resultOf(outcome);
       if ([result.value, ...(result.values ?? []), ...(result.constraints ?? [])].some(Number.isNaN)) {
         const error = new RangeError("The objective gave NaN.");
@@ -81,7 +84,7 @@ async function settleTrial<S extends Space>(
       return undefined;
     }
   } catch (error) {
-    if (handle.pruned === undefined && !signal.aborted) {
+    if (!isStopped(handle) && !signal.aborted) {
       await engine.end(handle.number, {
         state: "failed",
         reason: error instanceof Error ? error.message : String(error),
@@ -90,9 +93,14 @@ async function settleTrial<S extends Space>(
     }
   }
   if (handle.pruned !== undefined) await engine.end(handle.number, { state: "pruned", reason: handle.pruned.reason });
+  else if (handle.paused !== undefined)
+    await engine.end(handle.number, { state: "paused", reason: handle.paused.reason });
   else await engine.reclaim(handle.number, "the study was stopped");
   return undefined;
 }
+
+const isStopped = <S extends Space>({ pruned, paused }: StudyTrial<S>): boolean =>
+  pruned !== undefined || paused !== undefined;
 
 function resultOf(outcome: Outcome): CompletedResult {
   if (typeof outcome === "number") return { state: "completed", value: outcome };
