@@ -76,10 +76,23 @@ const parts: Subjects = {
   sageMakerMedianPruner: well(tuner.sageMakerMedianPruner, () => [{ minimumTrials: 2 }]),
   rayMedianPruner: well(tuner.rayMedianPruner, () => [{ gracePeriod: 1, minimumTrials: 2 }]),
   rayAshaPruner: well(tuner.rayAshaPruner, () => [{ maximumResource: 27, gracePeriod: 1, reductionFactor: 3 }]),
+  nsga2Sampler: well(tuner.nsga2Sampler, () => [{ population: 4, crossover: "sbx", mutationEta: 3 }]),
+  nsga3Sampler: well(tuner.nsga3Sampler, () => [{ population: 4, divisions: 2, directions: [[1, 2]] }]),
+  paretoFront: well(tuner.paretoFront, () => [trials, ["minimize"]]),
+  bestCompromise: well(tuner.bestCompromise, () => [trials, ["minimize"], [1]]),
+  kneePoint: well(tuner.kneePoint, () => [trials, ["minimize"]]),
+  hypervolumeHistory: well(tuner.hypervolumeHistory, () => [trials, ["minimize"], [3]]),
+  hypervolume: well(tuner.hypervolume, () => [[[1, 2]], [3, 3]]),
   bestTrial: well(tuner.bestTrial, () => [trials, "minimize"]),
   ...methods("cmaEsSampler()", () => tuner.cmaEsSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("tpeSampler()", () => tuner.tpeSampler({ startupTrials: 1 }), {
+    suggest: [() => [space, context, random]],
+  }),
+  ...methods("nsga2Sampler()", () => tuner.nsga2Sampler({ population: 2 }), {
+    suggest: [() => [space, context, random]],
+  }),
+  ...methods("nsga3Sampler()", () => tuner.nsga3Sampler({ population: 2 }), {
     suggest: [() => [space, context, random]],
   }),
   ...methods("medianPruner()", () => tuner.medianPruner({ startupTrials: 1 }), {
@@ -135,6 +148,7 @@ const studies: Subjects = {
     ],
     optimize: [() => [() => 1, { trials: 2, parallelism: 1, failuresInARow: 2, signal: soon() }]],
     trials: [],
+    front: [],
     best: [() => [], { TUNER_STUDY_EMPTY: async () => (await study()).best() }],
   }),
   ...methods("openStudy()", begunStudy, {

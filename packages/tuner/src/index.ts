@@ -20,6 +20,12 @@ export { type SageMakerMedianOptions, sageMakerMedianPruner } from "./pruners/sa
 export { type SuccessiveHalvingOptions, successiveHalvingPruner } from "./pruners/successive-halving.ts";
 export { type ThresholdOptions, thresholdPruner } from "./pruners/threshold.ts";
 export { type WilcoxonOptions, wilcoxonPruner } from "./pruners/wilcoxon.ts";
+export { type HypervolumePoint, bestCompromise, hypervolumeHistory, kneePoint, paretoFront } from "./multi/front.ts";
+export type { GeneticOptions } from "./multi/genetic.ts";
+export { hypervolume } from "./multi/hypervolume.ts";
+export type { VariationOptions } from "./multi/variation.ts";
+export { nsga2Sampler } from "./samplers/nsga2.ts";
+export { type Nsga3Options, nsga3Sampler } from "./samplers/nsga3.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
 export {
@@ -55,7 +61,7 @@ export {
 } from "./space.ts";
 export { type Constraint, type LinearConstraint, type RuleConstraint, linear, rule } from "./space-constraints.ts";
 export { bestTrial, isFeasible } from "./outcome.ts";
-export { type AskOptions, type Study, type StudyOptions, openStudy } from "./study.ts";
+export { type AskOptions, type FrontTrial, type Study, type StudyOptions, openStudy } from "./study.ts";
 export type {
   Direction,
   Explanation,

@@ -2,6 +2,7 @@ import type { Random } from "@millwright/contracts";
 import { constraintsUnsatisfiable, spaceInvalid } from "./errors.ts";
 import type { Params, Space } from "./space.ts";
 import { fillActive } from "./space-conditions.ts";
+import { walkParams } from "./space-polytope.ts";
 import { sampleParameter } from "./space-scale.ts";
 
 /** What is known before a trial runs: the sum of weight × value over the active numeric parameters lies within the bounds. JSON-safe. */
@@ -84,16 +85,24 @@ function allows(constraint: Constraint, params: Params): boolean {
 }
 
 const mostDraws = 20_000;
+/** Plain draws before linear constraints are met by a walk. */
+const plainDraws = 50;
+const mostWalks = 400;
 
 /**
- * Independent uniform draws on each parameter's search scale, of what the constraints allow. Inactive parameters are absent.
- * Throws `TUNER_CONSTRAINTS_UNSATISFIABLE` where 20,000 draws in a row are forbidden.
+ * Uniform draws on each parameter's search scale, of what the constraints allow: independent of each other by rejection; where linear constraints leave too
+ * little for that, by a walk inside of them. Inactive parameters are absent.
+ * Throws `TUNER_CONSTRAINTS_UNSATISFIABLE` where nothing is found.
  */
 export function drawParams(space: Space, random: Random, constraints: readonly Constraint[] = []): Params {
+  const linear = constraints.filter((constraint) => constraint.kind === "linear");
   const valueOf = (name: string): Params[string] => sampleParameter(space[name] as Space[string], random);
   for (let draw = 0; draw < mostDraws; draw += 1) {
     const params = fillActive(space, valueOf);
     if (constraints.length === 0 || isAllowed(constraints, params)) return params;
+    if (draw < plainDraws || draw >= plainDraws + mostWalks || linear.length === 0) continue;
+    const walked = walkParams(space, random, linear);
+    if (walked !== undefined && isAllowed(constraints, walked)) return walked;
   }
   throw constraintsUnsatisfiable(mostDraws);
 }

@@ -13,6 +13,7 @@ import { openSqlStudyJournal } from "./drivers/sql.ts";
 import { studyEmpty } from "./errors.ts";
 import type { StudyJournal, TrialResult } from "./journal.ts";
 import { type OptimizeOptions, type StudySummary, optimize } from "./optimize.ts";
+import { paretoFront } from "./multi/front.ts";
 import type { Objective } from "./study/run-trial.ts";
 import { medianPruner } from "./pruners/median.ts";
 import { tpeSampler } from "./samplers/tpe.ts";
@@ -81,7 +82,12 @@ export interface Study<S extends Space> extends AsyncDisposable {
    * Throws `TUNER_STUDY_EMPTY`.
    */
   best(options?: CallOptions): Promise<Trial & { readonly value: number; readonly params: ParamsOf<S> }>;
+  /** The completed, feasible trials that no other dominates in the study's directions, by number: none is better than one of them in everything. */
+  front(options?: CallOptions): Promise<readonly FrontTrial<S>[]>;
 }
+
+/** A trial of the Pareto front. */
+export type FrontTrial<S extends Space> = Trial & { readonly values: readonly number[]; readonly params: ParamsOf<S> };
 
 /** Opens a study, or goes on with the one of this name. Throws `TUNER_SPACE_INVALID`, `TUNER_STUDY_DIFFERS`, `TUNER_JOURNAL_CORRUPT`. */
 export async function openStudy<const S extends Space>(options: StudyOptions<S>): Promise<Study<S>> {
@@ -116,6 +122,8 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
       if (best === undefined || value === undefined) throw studyEmpty(name);
       return { ...best, value, params: best.params as ParamsOf<S> };
     },
+    front: async (call = {}) =>
+      paretoFront(await engine.trials(call.signal), engine.directions) as readonly FrontTrial<S>[],
     [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
   };
 }
