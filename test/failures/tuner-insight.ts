@@ -15,6 +15,7 @@ const trials = Array.from({ length: 24 }, (_, number) => ({
 }));
 const directions = ["minimize", "minimize"] as const;
 const record = { space, directions, trials };
+const recorded = insight.historyOf("s", record, trials);
 /** The real one draws in the package's own test. */
 const library = {
   compile: (chart: unknown) => ({ spec: chart }),
@@ -63,5 +64,24 @@ export const insightSubjects: Subjects = {
   chartOf: well(insight.chartOf, () => [plot]),
   drawPlot: well(insight.drawPlot, () => [plot, library], {}, rounds),
   spaceHealth: well(insight.spaceHealth, () => [record]),
+  explainTrial: well(
+    insight.explainTrial,
+    () => [record, 7, { nearest: 2 }],
+    unknown(() => insight.explainTrial(record, 99)),
+  ),
+  historyOf: well(insight.historyOf, () => ["s", { space, directions }, trials]),
+  replayStudy: well(
+    insight.replayStudy,
+    () => [recorded, { sampler: tuner.randomSampler(), pruner: tuner.medianPruner(), plannedTrials: 24 }],
+    {},
+    rounds,
+  ),
+  simulatePruner: well(insight.simulatePruner, () => [recorded, tuner.medianPruner()], {}, rounds),
+  simulateSampler: well(
+    insight.simulateSampler,
+    () => [recorded, tuner.randomSampler(), { trials: 3, seed: 1 }],
+    {},
+    rounds,
+  ),
   studyReport: well(insight.studyReport, () => [record, library, { title: "Study" }], {}, 4),
 };

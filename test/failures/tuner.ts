@@ -149,6 +149,7 @@ const studies: Subjects = {
     optimize: [() => [() => 1, { trials: 2, parallelism: 1, failuresInARow: 2, signal: soon() }]],
     trials: [],
     front: [],
+    history: [],
     best: [() => [], { TUNER_STUDY_EMPTY: async () => (await study()).best() }],
   }),
   ...methods("openStudy()", begunStudy, {

@@ -20,4 +20,22 @@ export {
   paretoPlot,
   slicePlot,
 } from "./insight/plots.ts";
+export { type Neighbour, type TrialExplanation, explainTrial } from "./insight/explain.ts";
+export {
+  type ReplayOptions,
+  type ReplayedSuggestion,
+  type ReplayedVerdict,
+  type StudyHistory,
+  type StudyReplay,
+  historyOf,
+  replayStudy,
+} from "./insight/replay.ts";
+export {
+  type PrunerSimulation,
+  type SamplerSimulationOptions,
+  type SimulatedStop,
+  type SimulatedSuggestion,
+  simulatePruner,
+  simulateSampler,
+} from "./insight/simulate.ts";
 export type { StudyRecord } from "./insight/record.ts";

@@ -22,6 +22,7 @@ export interface StudyEngine {
   reclaim(trial: number, reason: string): Promise<void>;
   enqueue(params: Params, explanation: Explanation, signal?: AbortSignal): Promise<number>;
   trials(signal?: AbortSignal): Promise<readonly Trial[]>;
+  history(signal?: AbortSignal): Promise<readonly JournalEntry[]>;
   /**
    * Whether a trial is under way that may leave something to do: on another worker that lives, or is not known to be dead yet; where the pruner promotes, on
    * this one too.
@@ -44,6 +45,7 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
     reclaim: (number, reason) => decide(() => decideReclaim(context, number, reason)),
     enqueue: (params, explanation, signal) => decide(() => decideEnqueue(context, params, explanation), signal),
     trials: (signal) => decide(() => ({ entries: [], result: (trials) => [...trials] }), signal),
+    history: (signal) => journal.read(name, 0, { signal }),
     runningElsewhere: () =>
       decide(() => ({
         entries: [],

@@ -11,7 +11,7 @@ import { type Database, openSqliteLeaseStore } from "@millwright/storage";
 import { openMemoryStudyJournal } from "./drivers/memory.ts";
 import { openSqlStudyJournal } from "./drivers/sql.ts";
 import { studyEmpty } from "./errors.ts";
-import type { StudyJournal, TrialResult } from "./journal.ts";
+import type { JournalEntry, StudyJournal, TrialResult } from "./journal.ts";
 import { type OptimizeOptions, type StudySummary, optimize } from "./optimize.ts";
 import { paretoFront } from "./multi/front.ts";
 import type { Objective } from "./study/run-trial.ts";
@@ -77,6 +77,8 @@ export interface Study<S extends Space> extends AsyncDisposable {
   optimize(objective: Objective<S>, options: OptimizeOptions): Promise<StudySummary>;
   /** All trials by number, those of other processes included. */
   trials(options?: CallOptions): Promise<readonly Trial[]>;
+  /** Everything that happened in the study, in order: what `replayStudy` of `@millwright/tuner/insight` takes. */
+  history(options?: CallOptions): Promise<readonly JournalEntry[]>;
   /**
    * The completed trial with the best value, among the feasible ones if there is any; the earliest of equals. Of several objectives: of the first.
    * Throws `TUNER_STUDY_EMPTY`.
@@ -116,6 +118,7 @@ export async function openStudy<const S extends Space>(options: StudyOptions<S>)
         pollMs: Math.min(1_000, leaseMs / 3),
       }),
     trials: (call = {}) => engine.trials(call.signal),
+    history: (call = {}) => engine.history(call.signal),
     async best(call = {}) {
       const best = bestTrial(await engine.trials(call.signal), direction);
       const value = best?.values?.[0];

@@ -16,6 +16,8 @@ export interface Resumed {
   readonly entries: readonly JournalEntry[];
   /** Interrupted, promoted or enqueued; in this order. */
   readonly next: Trial | undefined;
+  /** As they are after the entries. */
+  readonly trials: readonly Trial[];
 }
 
 /**
@@ -33,7 +35,7 @@ export function resumeTrial({ pruner, seen, dead, timeMs }: ResumeOptions): Resu
   for (const trial of trials) {
     if (trial.state !== "waiting" || trial.attempts === 0) continue;
     const verdict = pauseOf(trial, pruner, { ...seen, trials });
-    if (verdict === undefined) return { entries, next: trial };
+    if (verdict === undefined) return { entries, next: trial, trials };
     const { reason, explanation } = verdict;
     const { number } = trial;
     entries.push({ kind: "end", number, result: { state: "paused", reason, verdict: explanation }, timeMs });
@@ -41,7 +43,8 @@ export function resumeTrial({ pruner, seen, dead, timeMs }: ResumeOptions): Resu
   }
   const promoted = pruner?.promote?.({ ...seen, trials });
   const next = promoted === undefined ? undefined : trials[promoted];
-  return { entries, next: next?.state === "paused" ? next : trials.find(({ state }) => state === "waiting") };
+  const isPaused = next?.state === "paused";
+  return { entries, next: isPaused ? next : trials.find(({ state }) => state === "waiting"), trials };
 }
 
 function pauseOf(
