@@ -39,7 +39,7 @@ export function startOurs(name) {
           : { directions: Array.from({ length: task.objectives }, () => "minimize") }),
         seed: seed + 1000,
         ...(samplerName === "default" ? {} : { sampler: madeBy(samplerName, "Sampler") }),
-        pruner: prunerName === undefined ? false : madeBy(prunerName, "Pruner", { maxSteps: task.epochs }),
+        pruner: prunerName === undefined ? false : madeBy(prunerName, "Pruner", { maximumResource: task.epochs }),
       });
       return counted(study, task, trials);
     },
@@ -70,9 +70,15 @@ function counted(study, task, trials) {
     },
     report: (number, step, value) => timed(() => running.get(number).report(step, value, { checkpoint: String(step) })),
     async tell(number, values, answer) {
+      const trial = running.get(number);
       running.delete(number);
-      if (answer === "pause") return;
-      await timed(() => study.tell(number, resultOf(values, task)));
+      const result = answer === "pause" ? { state: "paused", reason: trial.paused.reason } : resultOf(values, task);
+      await timed(() => study.tell(number, result));
+    },
+    /** Trials made elsewhere. */
+    async fill(made) {
+      for (const [params] of made) await study.enqueue(params);
+      for (const [, value] of made) await study.tell((await study.ask()).number, resultOf([value], task));
     },
     close: () => study[Symbol.asyncDispose](),
     cpuMs: () => micros / 1000,

@@ -57,6 +57,7 @@ export function startPeer(python, name) {
         report: async (number, step, value) =>
           (await counted({ op: "report", number, step, value })).prune ? "prune" : "continue",
         tell: (number, values) => counted({ op: "tell", number, values }),
+        fill: (made) => request({ op: "fill", study, trials: made }),
         close: () => request({ op: "close", study }),
         cpuMs: () => cpuMs,
       };

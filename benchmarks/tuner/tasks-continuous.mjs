@@ -104,16 +104,26 @@ export const continuous = [
   },
 ].map((task) => ({ group: "C", heldOut: false, ...task }));
 
+/** Parameters at random on their search scales; what is not active is left out, but draws its number all the same. */
+export function drawParams(space, uniform) {
+  const params = {};
+  for (const [name, { kind, low, high, log, step, choices, when }] of Object.entries(space)) {
+    const u = uniform();
+    if (when !== undefined && !(when.parent in params && when.values.includes(params[when.parent]))) continue;
+    if (kind === "categorical") params[name] = choices[Math.floor(u * choices.length)];
+    else {
+      const value = log ? low * (high / low) ** u : low + (high - low) * u;
+      params[name] =
+        kind === "int" ? Math.round(value) : step === undefined ? value : low + step * Math.round((value - low) / step);
+    }
+  }
+  return params;
+}
+
 /** The median of 2,001 random values less the optimum: what regret is measured in where random search itself was not recorded. */
 export function scaleOf(task) {
   const uniform = uniforms(seedOf(task.id, "scale"));
-  const values = Array.from({ length: 2001 }, () =>
-    task.evaluate(
-      Object.fromEntries(
-        Object.entries(task.space).map(([name, { low, high }]) => [name, low + (high - low) * uniform()]),
-      ),
-    ),
-  );
+  const values = Array.from({ length: 2001 }, () => task.evaluate(drawParams(task.space, uniform)));
   return values.toSorted((a, b) => a - b)[1000] - task.optimum;
 }
 

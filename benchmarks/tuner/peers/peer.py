@@ -5,6 +5,7 @@ Requests, each answered by one line (which also gives `cpuMs`, the processor tim
   {"op": "ask", "study": id}                                     → {"number": 0, "params": {…}}
   {"op": "report", "study": id, "number": 0, "step": 1, "value": 0.5} → {"prune": false}
   {"op": "tell", "study": id, "number": 0, "values": [0.5]}      (no values: it was pruned)
+  {"op": "fill", "study": id, "trials": [[{…}, 0.5], …]}         (trials made elsewhere; of Optuna only)
   {"op": "close", "study": id}
 Everything is minimised. A parameter whose condition does not hold is left out.
 """
@@ -60,6 +61,16 @@ class Optuna:
         self.trials[trial.number] = trial
         return trial.number, params
 
+    def fill(self, trials):
+        distributions = self.optuna.distributions
+        known = {
+            name: distributions.CategoricalDistribution(spec["choices"])
+            if spec["kind"] == "categorical"
+            else (distributions.FloatDistribution if spec["kind"] == "float" else distributions.IntDistribution)(spec["low"], spec["high"], log=spec.get("log", False))
+            for name, spec in self.space.items()
+        }
+        self.study.add_trials([self.optuna.trial.create_trial(params=params, distributions=known, value=value) for params, value in trials])
+
     def report(self, number, step, value):
         self.trials[number].report(value, step)
         return self.trials[number].should_prune()
@@ -79,7 +90,7 @@ def encode(space):
     def decode(name, u):
         spec = space[name]
         if spec["kind"] == "categorical":
-            return spec["choices"][u]
+            return spec["choices"][int(u)]
         low, high = spec["low"], spec["high"]
         if spec["kind"] == "int" or "step" in spec:
             step = spec.get("step", 1)
@@ -233,6 +244,8 @@ def answer(studies, request):
         return {"prune": bool(studies[identity].report(request["number"], request["step"], request["value"]))}
     elif op == "tell":
         studies[identity].tell(request["number"], request.get("values"))
+    elif op == "fill":
+        studies[identity].fill(request["trials"])
     elif op == "close":
         del studies[identity]
     return {}
