@@ -61,7 +61,7 @@ test("the declarations are read as they are written: functions, methods, type pa
     "storage: Database.write",
     "storage: openSqlite",
     "contracts: JobHandle.stop",
-    "tuner: Study.ask",
+    "tuner: StudyOf.ask",
   ]) {
     expect(found.get(name), name).toBe(true);
   }

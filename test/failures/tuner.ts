@@ -5,6 +5,7 @@ import { openSqlStudyJournal } from "../../packages/tuner/dist/drivers/sql.js";
 import * as tuner from "../../packages/tuner/dist/index.js";
 import { ofTheCaller } from "./hostile-values.ts";
 import { insightSubjects } from "./tuner-insight.ts";
+import { studyMethods } from "./tuner-studies.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const { float, int, categorical, openStudy } = tuner;
@@ -191,6 +192,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...parts,
       ...pruners,
       ...studies,
+      ...studyMethods,
       ...methods("openStudy().ask()", trial, {
         report: [
           () => [1, 0.5, { checkpoint: "c" }],
@@ -218,7 +220,10 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...journals(database),
       ...insightSubjects,
     },
-    elsewhere: {},
+    elsewhere: {
+      TUNER_TRIAL_LOST: "worker-recovery.test.ts: it takes another worker",
+      TUNER_TRIAL_TIMEOUT: "failure-policy.test.ts: a reason of failed trials, not an error of a call",
+    },
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
 }

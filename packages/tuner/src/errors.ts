@@ -3,13 +3,17 @@ import { MillwrightError } from "@millwright/contracts";
 export type TunerErrorCode =
   | "TUNER_CONSTRAINTS_UNSATISFIABLE"
   | "TUNER_JOURNAL_CORRUPT"
+  | "TUNER_PARAMETER_CHANGED"
   | "TUNER_PARAMS_FORBIDDEN"
   | "TUNER_PARAMS_OUTSIDE_SPACE"
   | "TUNER_SPACE_INVALID"
+  | "TUNER_STUDY_BUSY"
   | "TUNER_STUDY_DIFFERS"
   | "TUNER_STUDY_EMPTY"
   | "TUNER_STUDY_EXHAUSTED"
   | "TUNER_TRIAL_FINISHED"
+  | "TUNER_TRIAL_LOST"
+  | "TUNER_TRIAL_TIMEOUT"
   | "TUNER_TRIAL_UNKNOWN"
   | "TUNER_VALUE_INVALID";
 
@@ -34,6 +38,17 @@ export const journalCorrupt = (study: string, position: number, problem: string)
     {
       category: "data",
       remedy: "Restore the database from a copy, or begin a study under another name.",
+    },
+  );
+
+export const parameterChanged = (study: string, name: string, before: string, now: string): TunerError =>
+  new TunerError(
+    "TUNER_PARAMETER_CHANGED",
+    `The parameter "${name}" of study "${study}" is asked for as ${now}; it was ${before} before.`,
+    {
+      category: "user",
+      remedy:
+        "Keep to one kind per name, within a trial to one domain; give another name to what is another parameter.",
     },
   );
 
@@ -72,16 +87,39 @@ export const studyEmpty = (study: string): TunerError =>
     remedy: "Complete a trial first; look at trials() for the reasons of failed ones.",
   });
 
-export const studyExhausted = (study: string, limit: number): TunerError =>
-  new TunerError("TUNER_STUDY_EXHAUSTED", `The study "${study}" has begun all of its ${limit} trials.`, {
+export const studyBusy = (study: string): TunerError =>
+  new TunerError("TUNER_STUDY_BUSY", `What the study "${study}" begins next depends on trials that are under way.`, {
+    category: "transient",
+    remedy: "Tell their results, then ask again.",
+    retryable: true,
+  });
+
+export const studyExhausted = (study: string, reason: string): TunerError =>
+  new TunerError("TUNER_STUDY_EXHAUSTED", `The study "${study}" begins no more trials. ${reason}`, {
     category: "quota",
-    remedy: "Raise the number of trials to go on.",
+    remedy: "Raise the number of trials, or widen stopWhen or the space, to go on.",
   });
 
 export const trialFinished = (study: string, trial: number, state: string): TunerError =>
   new TunerError("TUNER_TRIAL_FINISHED", `Trial ${trial} of study "${study}" is ${state} already.`, {
     category: "user",
     remedy: "Report only to running trials; tell the same result twice if you must, but not another one.",
+  });
+
+export const trialLost = (study: string, trial: number): TunerError =>
+  new TunerError(
+    "TUNER_TRIAL_LOST",
+    `Trial ${trial} of study "${study}" was taken from this worker, which had given no sign of life for too long.`,
+    {
+      category: "transient",
+      remedy: "Stop working on it: it is begun again elsewhere. Raise leaseMs if the event loop is blocked for long.",
+    },
+  );
+
+export const trialTimeout = (trial: number, limitMs: number): TunerError =>
+  new TunerError("TUNER_TRIAL_TIMEOUT", `Trial ${trial} took longer than ${limitMs} ms.`, {
+    category: "capacity",
+    remedy: "Raise trialTimeoutMs, or have the objective end at trial.signal.",
   });
 
 export const trialUnknown = (study: string, trial: number): TunerError =>

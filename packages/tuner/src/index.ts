@@ -1,15 +1,24 @@
 export { TunerError, type TunerErrorCode } from "./errors.ts";
 export type {
+  Attributes,
   CompletedResult,
   JournalEntry,
   JournalWrite,
   StoppedResult,
   StudyJournal,
   Told,
+  TrialEntry,
   TrialResult,
 } from "./journal.ts";
 export type { OptimizeOptions, StudySummary } from "./optimize.ts";
-export type { Objective, Outcome } from "./study/run-trial.ts";
+export { type DynamicStudy, type DynamicStudyOptions, openDynamicStudy } from "./dynamic-study.ts";
+export type { Completion, Convergence, StopWhen } from "./study/completion.ts";
+export type { DuplicatePolicy } from "./study/duplicates.ts";
+export type { DynamicTrial } from "./study/dynamic-trial.ts";
+export type { FailureAction, FailureKind, OnFailure } from "./study/failures.ts";
+export type { NoiseOptions } from "./study/noise.ts";
+export type { Intermediate, Intermediates, ObjectiveOf, Outcome } from "./study/objective.ts";
+export type { Progress } from "./study/progress.ts";
 export { type AshaOptions, ashaPruner } from "./pruners/asha.ts";
 export { type HyperbandOptions, hyperbandBudgets, hyperbandPruner } from "./pruners/hyperband.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
@@ -61,7 +70,19 @@ export {
 } from "./space.ts";
 export { type Constraint, type LinearConstraint, type RuleConstraint, linear, rule } from "./space-constraints.ts";
 export { bestTrial, isFeasible } from "./outcome.ts";
-export { type AskOptions, type FrontTrial, type Study, type StudyOptions, openStudy } from "./study.ts";
+export {
+  type AskOptions,
+  type BestTrial,
+  type EnqueueOptions,
+  type FinishedTrial,
+  type FrontTrial,
+  type FrontTrialOf,
+  type Objective,
+  type Study,
+  type StudyOf,
+  type StudyOptions,
+  openStudy,
+} from "./study.ts";
 export type {
   Direction,
   Explanation,

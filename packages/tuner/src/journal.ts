@@ -1,6 +1,7 @@
 import type { Amount, CallOptions, EventDraft, EventId, JsonValue } from "@millwright/contracts";
 import type { Params, Space } from "./space.ts";
 import type { LinearConstraint } from "./space-constraints.ts";
+import type { FailureKind } from "./study/failures.ts";
 import type { Direction, Explanation } from "./trial.ts";
 
 /** One thing that happened in a study. A study is the fold of its entries. Times are UTC milliseconds. */
@@ -18,16 +19,29 @@ export type JournalEntry =
         | readonly (LinearConstraint | { readonly kind: "rule"; readonly name: string })[]
         | undefined;
       readonly seed: number;
+      /** Trials say themselves which parameters they have; `space` is empty. */
+      readonly dynamic?: true | undefined;
       readonly timeMs: number;
     }
-  /** A new trial, waiting. */
+  /** What its user notes of the study, by name; null takes a note back. */
   | {
-      readonly kind: "trial";
+      readonly kind: "attributes";
+      readonly attributes: Attributes;
+      readonly timeMs: number;
+    }
+  | TrialEntry
+  /** The parameters of a trial that began without all of them: those that the sampler added, or that it asked for. */
+  | {
+      readonly kind: "params";
       readonly number: number;
       readonly params: Params;
-      readonly explanation: Explanation;
+      /** Of a study without a fixed space. */
+      readonly parameters?: Space | undefined;
+      readonly explanation?: Explanation | undefined;
       readonly timeMs: number;
     }
+  /** What its user notes of a trial, by name; null takes a note back. */
+  | { readonly kind: "note"; readonly number: number; readonly attributes: Attributes; readonly timeMs: number }
   /** A worker begins a waiting trial. */
   | ({ readonly kind: "begin"; readonly number: number; readonly worker: string; readonly timeMs: number } & Told)
   | {
@@ -40,7 +54,38 @@ export type JournalEntry =
     }
   | ({ readonly kind: "end"; readonly number: number; readonly timeMs: number; readonly result: TrialResult } & Told)
   /** A running trial goes back to waiting. */
-  | ({ readonly kind: "reclaim"; readonly number: number; readonly reason: string; readonly timeMs: number } & Told);
+  | ({
+      readonly kind: "reclaim";
+      readonly number: number;
+      readonly reason: string;
+      /** Where the attempt failed; absent where its worker only stopped. */
+      readonly failure?: FailureKind | undefined;
+      readonly timeMs: number;
+    } & Told);
+
+export type Attributes = Readonly<Record<string, JsonValue>>;
+
+/** A new trial: waiting, or, with a result, ended. */
+export interface TrialEntry extends Told {
+  readonly kind: "trial";
+  readonly number: number;
+  readonly params: Params;
+  readonly explanation: Explanation;
+  /** Other parameters are added when it begins. */
+  readonly partial?: true | undefined;
+  /** Of a study without a fixed space. */
+  readonly proposed?: Params | undefined;
+  readonly parameters?: Space | undefined;
+  readonly repeatOf?: number | undefined;
+  readonly retest?: number | undefined;
+  /** With `result`: it was not run. One of the two says where the result is from. */
+  readonly cachedFrom?: number | undefined;
+  readonly added?: true | undefined;
+  readonly result?: TrialResult | undefined;
+  readonly intermediates?: readonly (readonly [step: number, value: number])[] | undefined;
+  readonly attributes?: Attributes | undefined;
+  readonly timeMs: number;
+}
 
 /** What the journal adds to an entry that came with an event. */
 export interface Told {
@@ -62,7 +107,7 @@ export interface CompletedResult {
   readonly values?: readonly number[] | undefined;
   /** What was measured of constraints; at most 0 is feasible. Always the same number of them in a study. */
   readonly constraints?: readonly number[] | undefined;
-  readonly attributes?: Readonly<Record<string, JsonValue>> | undefined;
+  readonly attributes?: Attributes | undefined;
   /** What it spent in this attempt. */
   readonly cost?: Amount | undefined;
 }
@@ -76,7 +121,17 @@ export interface StoppedResult {
 }
 
 /** How a trial ended, or an attempt at it. */
-export type TrialResult = CompletedResult | StoppedResult | { readonly state: "failed"; readonly reason: string };
+export type TrialResult =
+  | CompletedResult
+  | StoppedResult
+  | {
+      readonly state: "failed";
+      readonly reason: string;
+      /** Default: `throw`. */
+      readonly failure?: FailureKind | undefined;
+      /** Samplers are shown the worst value known in its place. What the study's policy says is written here. */
+      readonly imputed?: true | undefined;
+    };
 
 /** Where studies are kept: an append-only list of entries per study. Every method sees what all processes appended. */
 export interface StudyJournal {

@@ -1,125 +1,182 @@
+import { setMaxListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
-import type { Amount, Budget, Clock } from "@millwright/contracts";
-import type { Space } from "./space.ts";
+import type { Params, Space } from "./space.ts";
 import type { StudyEngine } from "./study-engine.ts";
-import { type Objective, runTrial } from "./study/run-trial.ts";
+import type { Stop } from "./study/begin.ts";
+import { type StopWhen, checkStopWhen } from "./study/completion.ts";
+import type { ObjectiveOf } from "./study/objective.ts";
+import { type Progress, createProgress } from "./study/progress.ts";
+import { type RunSettings, type TrialEnd, runTrial } from "./study/run-trial.ts";
+import { createWake, sleepUntil } from "./study/wake.ts";
 import type { Trial } from "./trial.ts";
+import type { StudyTrial } from "./trial-handle.ts";
 
-export interface OptimizeOptions {
+export interface OptimizeOptions<FixedParams = Params> {
   /**
    * So many trials in the whole study, those of earlier calls, restarts and other workers included. The last ones of other workers are waited for,
-   * and begun again here where their worker died. From 0; `Infinity` where only time or budget ends the search.
+   * and begun again here where their worker died. From 0; `Infinity` where only time, budget or `stopWhen` ends the search.
    */
   readonly trials: number;
   /** Trials at a time, from 1 to 10,000. Default: 1. */
   readonly parallelism?: number | undefined;
   /** From 0. After this no trial begins, and running ones are aborted and wait for the next call. Default: none. */
   readonly timeLimitMs?: number | undefined;
+  /** In place of the study's own. */
+  readonly stopWhen?: StopWhen | undefined;
+  /** A trial that takes longer, milliseconds above 0, is aborted and fails as `timeout`. Default: none. */
+  readonly trialTimeoutMs?: number | undefined;
+  /** Values that all trials of this call have; the sampler gives the others. Default: none. */
+  readonly fixed?: FixedParams | undefined;
   /** Gives up after so many trials failed in a row, from 1, rejecting with the last error. Default: 5. */
   readonly failuresInARow?: number | undefined;
   /** Running trials are aborted and wait to be begun again; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called after each trial ends. */
   readonly onTrial?: ((trial: Trial) => void) | undefined;
+  /** Called after each trial ends. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 export interface StudySummary {
-  /** Why it ended. */
-  readonly stopped: "trials" | "time" | "budget";
+  /**
+   * Why it ended: the number of trials, the time limit of the call, the budget; all points of the space were tried; or a criterion of `stopWhen`.
+   */
+  readonly stopped: Stop["stopped"] | "time" | "budget";
+  /** A sentence with the numbers. */
+  readonly reason: string;
   readonly completed: number;
   readonly pruned: number;
   readonly failed: number;
 }
 
-interface Settings extends OptimizeOptions {
-  readonly budget: Budget | undefined;
-  readonly trialCost: Amount | undefined;
-  readonly clock: Clock;
+export interface OptimizeSettings<Handle> extends OptimizeOptions, Omit<RunSettings<Handle>, keyof OptimizeOptions> {
   /** Time between two looks at trials that other workers have under way. */
   readonly pollMs: number;
+  /** Aborts when the study is closed. */
+  readonly closed: AbortSignal;
 }
 
 /** More trials at a time than a process can have under way. */
 const mostAtATime = 10_000;
 
+type Reason = Pick<StudySummary, "stopped" | "reason">;
+
 /** Runs trials side by side until a limit is met. */
-export async function optimize<S extends Space>(
+export async function optimize<Handle extends StudyTrial<Space>>(
   engine: StudyEngine,
-  objective: Objective<S>,
-  settings: Settings,
+  objective: ObjectiveOf<Handle>,
+  settings: OptimizeSettings<Handle>,
 ): Promise<StudySummary> {
-  const { parallelism = 1, timeLimitMs, failuresInARow = 5, signal, clock, pollMs } = settings;
+  const { parallelism = 1, signal, closed, unwritten } = settings;
   signal?.throwIfAborted();
-  checkSettings(objective, settings);
+  closed.throwIfAborted();
+  checkSettings(objective, settings, engine.directions.length);
+  if (settings.fixed !== undefined) await engine.checkFixed(settings.fixed, signal);
+  await unwritten.flush(engine);
+  const reason = await searchUntilStopped(engine, objective, settings, parallelism);
+  signal?.throwIfAborted();
+  closed.throwIfAborted();
+  const count = countStates(await engine.trials());
+  return { ...reason, completed: count("completed"), pruned: count("pruned"), failed: count("failed") };
+}
+
+async function searchUntilStopped<Handle extends StudyTrial<Space>>(
+  engine: StudyEngine,
+  objective: ObjectiveOf<Handle>,
+  settings: OptimizeSettings<Handle>,
+  parallelism: number,
+): Promise<Reason> {
+  const { signal, closed, failuresInARow = 5, clock, pollMs } = settings;
   const stop = new AbortController();
-  const running = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-  let stopped: StudySummary["stopped"] | undefined;
-  let failures = 0;
+  const running = AbortSignal.any([stop.signal, closed, ...(signal === undefined ? [] : [signal])]);
+  // Each of the trials at a time listens.
+  setMaxListeners(0, running);
+  let reason: Reason | undefined;
   const finished = new AbortController();
-  const timeIsUp = (): void => {
-    stopped ??= "time";
-    stop.abort(new DOMException(`The time limit of ${timeLimitMs} ms is over.`, "TimeoutError"));
-  };
-  if (timeLimitMs !== undefined) clock.sleep(timeLimitMs, { signal: finished.signal }).then(timeIsUp, () => {});
-  const bell = createBell(clock, pollMs, running);
+  startTimers(engine, settings, finished.signal, (why) => {
+    reason ??= why;
+    stop.abort(new DOMException(why.reason, "TimeoutError"));
+  });
+  const wake = createWake();
+  const told = tellProgress(engine, settings);
+  let failures = 0;
   const work = async (): Promise<void> => {
-    while (stopped === undefined && !running.aborted) {
+    while (reason === undefined && !running.aborted) {
       // An objective that never waits would let no timer and no listener have its turn: neither time limit nor abort would come.
       await setImmediate();
       if (running.aborted) return;
-      const end = await runTrial<S>(engine, objective, settings, running);
-      if (end === "trials" && (await engine.runningElsewhere())) {
-        await bell.wait();
-        continue;
+      const woken = wake.next;
+      const end = await runTrial<Handle>(engine, objective, told, running);
+      const isWaiting = "wait" in end || ("stop" in end && (await mayGoOn(engine, end)));
+      if (isWaiting) await sleepUntil(clock, pollMs, [running, woken]);
+      else if ("stop" in end) reason ??= end.stop;
+      else if ("failed" in end) {
+        wake.now();
+        failures = end.failed === undefined ? 0 : failures + 1;
+        if (end.failed !== undefined && failures >= failuresInARow) throw end.failed;
       }
-      if (typeof end === "string") {
-        stopped ??= end;
-        return;
-      }
-      bell.ring();
-      failures = end.failed === undefined ? 0 : failures + 1;
-      if (end.failed !== undefined && failures >= failuresInARow) throw end.failed;
     }
   };
+  const worker = (): Promise<void> =>
+    work().catch((error: unknown) => {
+      stop.abort(error);
+      throw error;
+    });
   try {
-    const settled = await Promise.allSettled(
-      Array.from({ length: parallelism }, () =>
-        work().catch((error: unknown) => {
-          stop.abort(error);
-          throw error;
-        }),
-      ),
-    );
-    signal?.throwIfAborted();
+    const settled = await Promise.allSettled(Array.from({ length: parallelism }, worker));
     const rejected = settled.find((result) => result.status === "rejected");
-    if (rejected !== undefined) throw rejected.reason;
+    if (rejected !== undefined && signal?.aborted !== true && !closed.aborted) throw rejected.reason;
   } finally {
     finished.abort();
   }
-  const count = countStates(await engine.trials());
-  return {
-    stopped: stopped ?? "trials",
-    completed: count("completed"),
-    pruned: count("pruned"),
-    failed: count("failed"),
-  };
+  return reason ?? { stopped: "trials", reason: "" };
 }
 
-/** `wait` lasts until it rings: when a trial of this process ended. Trials of others are looked for after `pollMs`. */
-function createBell(clock: Clock, pollMs: number, stopped: AbortSignal): { wait(): Promise<void>; ring(): void } {
-  let rung = new AbortController();
+/** Trials that others have under way may come back, to be begun here. */
+async function mayGoOn(engine: StudyEngine, { stop }: Extract<TrialEnd, { stop: unknown }>): Promise<boolean> {
+  return (stop.stopped === "trials" || stop.stopped === "space") && (await engine.runningElsewhere());
+}
+
+/** Ends the search at its time limit, and where the time in which trials may run is over. */
+function startTimers<Handle>(
+  { state }: StudyEngine,
+  { timeLimitMs, stopWhen, clock }: OptimizeSettings<Handle>,
+  finished: AbortSignal,
+  end: (reason: Reason) => void,
+): void {
+  const after = (ms: number, reason: Reason): void => {
+    clock.sleep(ms, { signal: finished }).then(
+      () => end(reason),
+      () => {},
+    );
+  };
+  if (timeLimitMs !== undefined)
+    after(timeLimitMs, { stopped: "time", reason: `The time limit of ${timeLimitMs} ms is over.` });
+  const { maxRuntimeMs } = stopWhen ?? {};
+  if (maxRuntimeMs !== undefined && Number.isFinite(maxRuntimeMs))
+    after(Math.max(0, maxRuntimeMs - state.runtimeMs), {
+      stopped: "runtime",
+      reason: `Trials ran for ${maxRuntimeMs} ms, the limit.`,
+    });
+}
+
+/** The settings, with the caller's `onProgress` called after `onTrial`. */
+function tellProgress<Handle>(engine: StudyEngine, settings: OptimizeSettings<Handle>): OptimizeSettings<Handle> {
+  const { onProgress, onTrial, clock, trials, stopWhen } = settings;
+  if (onProgress === undefined) return settings;
+  const progress = createProgress(engine, clock, Math.min(trials, stopWhen?.maxTrials ?? Infinity));
   return {
-    wait: () => clock.sleep(pollMs, { signal: AbortSignal.any([stopped, rung.signal]) }).catch(() => {}),
-    ring() {
-      rung.abort();
-      rung = new AbortController();
+    ...settings,
+    onTrial: (trial) => {
+      onTrial?.(trial);
+      onProgress(progress());
     },
   };
 }
 
 /** Throws TypeError for an objective that is no function, RangeError for numbers that no search can keep to. */
-function checkSettings<S extends Space>(objective: Objective<S>, settings: Settings): void {
-  const { trials, parallelism = 1, timeLimitMs = 0, failuresInARow = 5 } = settings;
+function checkSettings<Handle>(objective: unknown, settings: OptimizeSettings<Handle>, objectives: number): void {
+  const { trials, parallelism = 1, timeLimitMs = 0, failuresInARow = 5, trialTimeoutMs = 1 } = settings;
   if (typeof objective !== "function") throw new TypeError(`The objective is ${typeof objective}, not a function.`);
   if (!(trials >= 0)) throw new RangeError(`trials is ${String(trials)}; it must be a number from 0.`);
   if (!Number.isInteger(parallelism) || parallelism < 1 || parallelism > mostAtATime)
@@ -127,6 +184,9 @@ function checkSettings<S extends Space>(objective: Objective<S>, settings: Setti
   if (!(timeLimitMs >= 0)) throw new RangeError(`timeLimitMs is ${String(timeLimitMs)}; it must be a number from 0.`);
   if (!(failuresInARow >= 1))
     throw new RangeError(`failuresInARow is ${String(failuresInARow)}; it must be a number from 1.`);
+  if (!(trialTimeoutMs > 0))
+    throw new RangeError(`trialTimeoutMs is ${String(trialTimeoutMs)}; it must be a number above 0.`);
+  checkStopWhen(settings.stopWhen, objectives);
 }
 
 const countStates =

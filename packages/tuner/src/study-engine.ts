@@ -1,28 +1,61 @@
-import { digestOfJson } from "@millwright/contracts";
-import { createDecider, type Decision } from "./decider.ts";
+import { createRandom, digestOfJson } from "@millwright/contracts";
+import { type Decision, createDecider } from "./decider.ts";
 import { studyDiffers } from "./errors.ts";
-import type { JournalEntry, TrialResult } from "./journal.ts";
-import type { Params } from "./space.ts";
-import { decideBegin } from "./study/begin.ts";
+import type { Attributes, JournalEntry, TrialResult } from "./journal.ts";
+import type { Parameter, Params } from "./space.ts";
+import { type BeginRequest, type Begun, decideBegin } from "./study/begin.ts";
 import { type EngineContext, type StudyEngineOptions, nothing } from "./study/context.ts";
+import { createTriedPoints } from "./study/duplicates.ts";
 import { eventOf } from "./study/events.ts";
-import { type Report, decideEnd, decideEnqueue, decideReclaim, decideReport } from "./study/results.ts";
-import { createStudyState } from "./study-state.ts";
-import type { Direction, Explanation, PruneVerdict, Trial } from "./trial.ts";
+import {
+  type AddedTrial,
+  type Defined,
+  type Enqueued,
+  checkFixed,
+  decideAdd,
+  decideDefine,
+  decideEnqueue,
+  decideNote,
+} from "./study/line.ts";
+import { type Ended, type Report, decideEnd, decideReclaim, decideReport } from "./study/results.ts";
+import { type OneByOne, createOneByOne } from "./study/suggestion.ts";
+import { type StudyState, createStudyState } from "./study-state.ts";
+import type { Direction, PruneVerdict, Trial } from "./trial.ts";
+
+/** Whose word a call is: an attempt that was lost to another worker throws `TUNER_TRIAL_LOST`. Default: whoever speaks of the trial by its number. */
+export interface AttemptOptions {
+  readonly attempt?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Decides on top of the journal; several engines, in several processes, may work on one study. */
 export interface StudyEngine {
   readonly name: string;
   readonly directions: readonly Direction[];
-  /** Begins a trial; `limit` counts all trials of the study that were ever begun. */
-  begin(limit: number | undefined, signal: AbortSignal | undefined): Promise<Trial>;
-  report(trial: number, report: Report, signal?: AbortSignal): Promise<PruneVerdict>;
-  end(trial: number, result: TrialResult, signal?: AbortSignal): Promise<void>;
+  /** The study as of the newest decision of this engine. */
+  readonly state: StudyState;
+  /** Begins a trial. */
+  begin(request: BeginRequest, signal?: AbortSignal): Promise<Begun>;
+  /** Throws where no trial can have these values. */
+  checkFixed(fixed: Params, signal?: AbortSignal): Promise<void>;
+  report(trial: number, report: Report, options?: AttemptOptions): Promise<PruneVerdict>;
+  end(trial: number, result: TrialResult, options?: AttemptOptions): Promise<Ended>;
   /** Gives a running trial back, to be begun again. */
-  reclaim(trial: number, reason: string): Promise<void>;
-  enqueue(params: Params, explanation: Explanation, signal?: AbortSignal): Promise<number>;
+  reclaim(trial: number, reason: string, attempt?: number): Promise<void>;
+  enqueue(enqueued: Enqueued, signal?: AbortSignal): Promise<number>;
+  add(added: AddedTrial, signal?: AbortSignal): Promise<number>;
+  /** Of the study where no trial is named. */
+  note(trial: number | undefined, attributes: Attributes, signal?: AbortSignal): Promise<void>;
+  /** Writes down what a trial of a study without a fixed space asked for until it is this decision's turn. */
+  define(trial: number, collect: () => Defined, attempt: number): Promise<void>;
+  /** The values of what such a trial asks for beyond what was proposed. */
+  oneByOne(trial: Trial): OneByOne;
+  kindOf(parameter: string): Parameter["kind"] | undefined;
+  /** The seed of an evaluation, from 0 to 2^32 − 1. */
+  seedOf(trial: Trial): number;
   trials(signal?: AbortSignal): Promise<readonly Trial[]>;
   history(signal?: AbortSignal): Promise<readonly JournalEntry[]>;
+  attributes(signal?: AbortSignal): Promise<Attributes>;
   /**
    * Whether a trial is under way that may leave something to do: on another worker that lives, or is not known to be dead yet; where the pruner promotes, on
    * this one too.
@@ -33,50 +66,62 @@ export interface StudyEngine {
 /** Opens the engine; begins the study if there is none of this name. Throws `TUNER_STUDY_DIFFERS`. */
 export async function createStudyEngine(options: StudyEngineOptions): Promise<StudyEngine> {
   const { name, directions, journal } = options;
-  const context: EngineContext = { ...options, state: createStudyState(name), verdicts: new Map() };
-  const decide = createDecider({ study: name, journal, state: context.state, eventOf });
+  const state = createStudyState(name);
+  const context: EngineContext = {
+    ...options,
+    state,
+    tried: createTriedPoints(() => state.trials),
+    verdicts: new Map(),
+  };
+  const decide = createDecider({ study: name, journal, state, eventOf });
+  const look = <Result>(result: () => Result, signal?: AbortSignal): Promise<Result> =>
+    decide(() => ({ entries: [], result }), signal);
   await decide(() => decideHeader(context), options.signal);
   return {
     name,
     directions,
-    begin: (limit, signal) => decide(() => decideBegin(context, limit), signal),
-    report: (number, report, signal) => decide(() => decideReport(context, number, report), signal),
-    end: (number, result, signal) => decide(() => decideEnd(context, number, result), signal),
-    reclaim: (number, reason) => decide(() => decideReclaim(context, number, reason)),
-    enqueue: (params, explanation, signal) => decide(() => decideEnqueue(context, params, explanation), signal),
-    trials: (signal) => decide(() => ({ entries: [], result: (trials) => [...trials] }), signal),
+    state,
+    begin: (request, signal) => decide(() => decideBegin(context, request), signal),
+    checkFixed: (fixed, signal) => look(() => void checkFixed(context, fixed), signal),
+    report: (number, report, { attempt, signal } = {}) =>
+      decide(() => decideReport(context, number, report, attempt), signal),
+    end: (number, result, { attempt, signal } = {}) =>
+      decide(() => decideEnd(context, number, result, attempt), signal),
+    reclaim: (number, reason, attempt) => decide(() => decideReclaim(context, number, reason, attempt)),
+    enqueue: (enqueued, signal) => decide(() => decideEnqueue(context, enqueued), signal),
+    add: (added, signal) => decide(() => decideAdd(context, added), signal),
+    note: (number, attributes, signal) => decide(() => decideNote(context, number, attributes), signal),
+    define: (number, collect, attempt) => decide(() => decideDefine(context, number, collect, attempt)),
+    oneByOne: (trial) => createOneByOne(context, trial),
+    kindOf: (parameter) => state.definitions.kindOf(parameter),
+    seedOf: (trial) => seedOf(context, trial),
+    trials: (signal) => look(() => [...state.trials], signal),
     history: (signal) => journal.read(name, 0, { signal }),
+    attributes: (signal) => look(() => state.attributes, signal),
     runningElsewhere: () =>
-      decide(() => ({
-        entries: [],
-        result: (trials) =>
-          trials.some(
-            ({ state, worker }) =>
-              state === "running" && (worker !== options.worker || options.pruner?.promote !== undefined),
-          ),
-      })),
+      look(() =>
+        [...state.running].some(
+          (number) => state.trials[number]?.worker !== options.worker || options.pruner?.promote !== undefined,
+        ),
+      ),
   };
 }
 
 function decideHeader(context: EngineContext): Decision<void> {
-  const { state, space, directions, name } = context;
+  const { state, space, dynamic, directions, name } = context;
   if (state.header === undefined) return { ...nothing, entries: [headerOf(context)] };
   const begun = state.header;
   if (digestOfJson([...(begun.directions ?? [begun.direction])]) !== digestOfJson([...directions]))
     throw studyDiffers(name, "direction");
-  if (digestOfJson(begun.space) !== digestOfJson(space)) throw studyDiffers(name, "space");
+  if ((begun.dynamic ?? false) !== dynamic || digestOfJson(begun.space) !== digestOfJson(space))
+    throw studyDiffers(name, "space");
   if (digestOfJson(begun.constraints ?? []) !== digestOfJson(headerOf(context).constraints ?? []))
     throw studyDiffers(name, "list of constraints");
   return nothing;
 }
 
-function headerOf({
-  space,
-  directions,
-  constraints,
-  seed,
-  clock,
-}: EngineContext): Extract<JournalEntry, { kind: "study" }> {
+function headerOf(context: EngineContext): Extract<JournalEntry, { kind: "study" }> {
+  const { space, dynamic, directions, constraints, seed, clock } = context;
   const kept = constraints.map((constraint) =>
     constraint.kind === "rule" ? { kind: constraint.kind, name: constraint.name } : constraint,
   );
@@ -88,6 +133,15 @@ function headerOf({
     ...(directions.length > 1 ? { directions } : {}),
     ...(kept.length > 0 ? { constraints: kept } : {}),
     seed,
+    ...(dynamic ? { dynamic } : {}),
     timeMs: clock.nowMs(),
   };
+}
+
+/** Every evaluation has a seed of its own, but the tests at the end of a noisy study, which all get the same ones. */
+function seedOf({ state }: EngineContext, { number, retest }: Trial): number {
+  const label = retest === undefined ? `evaluation/${number}` : `retest/${retest}`;
+  return createRandom(state.header?.seed ?? 0)
+    .fork(label)
+    .integer(2 ** 32);
 }

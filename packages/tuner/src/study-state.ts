@@ -1,6 +1,8 @@
 import { journalCorrupt } from "./errors.ts";
-import type { CompletedResult, JournalEntry, Told, TrialResult } from "./journal.ts";
-import type { Trial } from "./trial.ts";
+import type { Attributes, JournalEntry } from "./journal.ts";
+import { type Definitions, createDefinitions } from "./study/definitions.ts";
+import { afterEntry, noted, trialOf } from "./study/trial-fold.ts";
+import type { Trial, TrialState } from "./trial.ts";
 
 /** What the entries of a study add up to. */
 export interface StudyState {
@@ -9,102 +11,101 @@ export interface StudyState {
   readonly header: Extract<JournalEntry, { kind: "study" }> | undefined;
   /** By number. */
   readonly trials: readonly Trial[];
+  /** Numbers of the trials that wait, and of those that run. */
+  readonly waiting: ReadonlySet<number>;
+  readonly running: ReadonlySet<number>;
+  /** How many trials ever began, those included that were given a cached result instead. */
+  readonly begun: number;
+  /** Numbers in the order the trials ended, those added with a result not. */
+  readonly ended: readonly number[];
+  /** Time in which at least one trial ran, milliseconds. */
+  readonly runtimeMs: number;
+  readonly attributes: Attributes;
+  /** Of a study without a fixed space. */
+  readonly definitions: Definitions;
   apply(entries: readonly JournalEntry[]): void;
 }
 
+interface Fold extends StudyState {
+  position: number;
+  header: StudyState["header"];
+  readonly trials: Trial[];
+  readonly waiting: Set<number>;
+  readonly running: Set<number>;
+  begun: number;
+  readonly ended: number[];
+  runtimeMs: number;
+  attributes: Attributes;
+  newestMs: number;
+}
+
 export function createStudyState(study: string): StudyState {
-  let position = 0;
-  let header: StudyState["header"];
-  const trials: Trial[] = [];
-  const change = (number: number, edit: (trial: Trial) => Trial): void => {
-    const trial = trials[number];
-    if (trial === undefined)
-      throw journalCorrupt(study, position, `it speaks of trial ${number}, which does not exist`);
-    trials[number] = edit(trial);
-  };
-  const applyOne = (entry: JournalEntry): void => {
-    if (entry.kind === "study") {
-      if (entry.formatVersion !== 1)
-        throw journalCorrupt(
-          study,
-          position,
-          `its format version is ${String(entry.formatVersion)}, newer than this release`,
-        );
-      header = entry;
-    } else if (entry.kind === "trial") {
-      if (entry.number !== trials.length)
-        throw journalCorrupt(study, position, `trial ${entry.number} follows trial ${trials.length - 1}`);
-      const { number, params, explanation } = entry;
-      trials.push({ number, params, explanation, state: "waiting", intermediates: [], attempts: 0 });
-    } else {
-      change(entry.number, (trial) => afterEntry(trial, entry));
-    }
-  };
-  return {
-    get position() {
-      return position;
-    },
-    get header() {
-      return header;
-    },
-    get trials() {
-      return trials;
-    },
+  const fold: Fold = {
+    position: 0,
+    header: undefined,
+    trials: [],
+    waiting: new Set(),
+    running: new Set(),
+    begun: 0,
+    ended: [],
+    runtimeMs: 0,
+    attributes: {},
+    definitions: createDefinitions(),
+    newestMs: 0,
     apply(entries) {
       for (const entry of entries) {
-        applyOne(entry);
-        position += 1;
+        countTime(fold, entry);
+        applyEntry(study, fold, entry);
+        fold.position += 1;
       }
     },
   };
+  return fold;
 }
 
-function afterEntry(trial: Trial, entry: Exclude<JournalEntry, { kind: "study" | "trial" }>): Trial {
-  switch (entry.kind) {
-    case "begin":
-      return {
-        ...trial,
-        ...toldOf(entry),
-        state: "running",
-        worker: entry.worker,
-        startedMs: entry.timeMs,
-        attempts: trial.attempts + 1,
-      };
-    case "report":
-      return {
-        ...trial,
-        intermediates: withReport(trial.intermediates, entry.step, entry.value),
-        checkpoint: entry.checkpoint ?? trial.checkpoint,
-      };
-    case "end": {
-      const { result } = entry;
-      const outcome = result.state === "completed" ? outcomeOf(result) : stopOf(result);
-      const ended = result.state === "paused" ? {} : { endedMs: entry.timeMs };
-      return { ...trial, ...toldOf(entry), state: result.state, ...ended, ...outcome };
-    }
-    case "reclaim":
-      return { ...trial, ...toldOf(entry), state: "waiting" };
+/** What passes before the trials of a dead worker are taken back is nobody's running time. */
+function countTime(fold: Fold, entry: JournalEntry): void {
+  const isLost = entry.kind === "reclaim" && entry.failure === "worker-lost";
+  if (fold.running.size > 0 && !isLost) fold.runtimeMs += Math.max(0, entry.timeMs - fold.newestMs);
+  fold.newestMs = Math.max(fold.newestMs, entry.timeMs);
+}
+
+function applyEntry(study: string, fold: Fold, entry: JournalEntry): void {
+  if (entry.kind === "study") {
+    if (entry.formatVersion !== 1)
+      throw journalCorrupt(
+        study,
+        fold.position,
+        `its format version is ${String(entry.formatVersion)}, newer than this release`,
+      );
+    fold.header = entry;
+  } else if (entry.kind === "attributes") {
+    fold.attributes = noted(fold.attributes, entry.attributes);
+  } else if (entry.kind === "trial") {
+    if (entry.number !== fold.trials.length)
+      throw journalCorrupt(study, fold.position, `trial ${entry.number} follows trial ${fold.trials.length - 1}`);
+    if (entry.cachedFrom !== undefined) fold.begun += 1;
+    place(fold, trialOf(entry));
+  } else {
+    const trial = fold.trials[entry.number];
+    if (trial === undefined)
+      throw journalCorrupt(study, fold.position, `it speaks of trial ${entry.number}, which does not exist`);
+    if (entry.kind === "begin" && trial.attempts === 0) fold.begun += 1;
+    place(fold, afterEntry(trial, entry));
   }
 }
 
-function outcomeOf({ value, values, constraints, attributes, cost }: CompletedResult): Partial<Trial> {
-  return {
-    ...(value === undefined ? {} : { value }),
-    values: values ?? [value as number],
-    ...(constraints === undefined ? {} : { constraintValues: constraints }),
-    ...(attributes === undefined ? {} : { attributes }),
-    ...(cost === undefined ? {} : { cost }),
-  };
-}
+const isOver = (state: TrialState): boolean => state === "completed" || state === "pruned" || state === "failed";
 
-function stopOf(result: Exclude<TrialResult, CompletedResult>): Partial<Trial> {
-  const { verdict } = result.state === "failed" ? {} : result;
-  return { reason: result.reason, ...(verdict === undefined ? {} : { verdict }) };
-}
-
-const toldOf = ({ eventId }: Told): Told => (eventId === undefined ? {} : { eventId });
-
-/** A trial begun again reports earlier steps again: its last word counts. */
-function withReport(intermediates: Trial["intermediates"], step: number, value: number): Trial["intermediates"] {
-  return [...intermediates.filter(([at]) => at < step), [step, value]];
+/** Puts the trial where its state belongs. */
+function place(fold: Fold, trial: Trial): void {
+  const before = fold.trials[trial.number];
+  fold.trials[trial.number] = trial;
+  fold.definitions.note(trial);
+  if (before?.state === trial.state) return;
+  fold.waiting.delete(trial.number);
+  fold.running.delete(trial.number);
+  if (trial.state === "waiting") fold.waiting.add(trial.number);
+  else if (trial.state === "running") fold.running.add(trial.number);
+  else if (isOver(trial.state) && trial.added === undefined) fold.ended.push(trial.number);
 }

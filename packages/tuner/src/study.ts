@@ -1,30 +1,18 @@
-import {
-  type Budget,
-  type CallOptions,
-  type Clock,
-  type EventLog,
-  type LeaseStore,
-  createIdSource,
-  systemClock,
-} from "@millwright/contracts";
-import { type Database, openSqliteLeaseStore } from "@millwright/storage";
-import { openMemoryStudyJournal } from "./drivers/memory.ts";
-import { openSqlStudyJournal } from "./drivers/sql.ts";
-import { studyEmpty } from "./errors.ts";
-import type { JournalEntry, StudyJournal, TrialResult } from "./journal.ts";
-import { type OptimizeOptions, type StudySummary, optimize } from "./optimize.ts";
-import { paretoFront } from "./multi/front.ts";
-import type { Objective } from "./study/run-trial.ts";
-import { medianPruner } from "./pruners/median.ts";
-import { tpeSampler } from "./samplers/tpe.ts";
-import { bestTrial } from "./outcome.ts";
-import type { Params, ParamsOf, Space } from "./space.ts";
+import type { Budget, CallOptions, Clock, EventLog } from "@millwright/contracts";
+import type { Database } from "@millwright/storage";
+import type { Attributes, JournalEntry, TrialResult } from "./journal.ts";
+import type { OptimizeOptions, StudySummary } from "./optimize.ts";
+import type { ParamsOf, Space } from "./space.ts";
 import { validateSpace } from "./space-check.ts";
 import { type Constraint, validateConstraints } from "./space-constraints.ts";
-import { type StudyEngine, createStudyEngine } from "./study-engine.ts";
-import type { Direction, Pruner, Sampler, Trial } from "./trial.ts";
-import { type StudyTrial, createTrialHandle } from "./trial-handle.ts";
-import { type WorkerLease, openWorkerLease } from "./worker-lease.ts";
+import type { StopWhen } from "./study/completion.ts";
+import type { DuplicatePolicy } from "./study/duplicates.ts";
+import type { OnFailure } from "./study/failures.ts";
+import type { NoiseOptions } from "./study/noise.ts";
+import type { ObjectiveOf } from "./study/objective.ts";
+import { openAnyStudy } from "./study/open-study.ts";
+import type { Direction, Explanation, Pruner, Sampler, Trial } from "./trial.ts";
+import type { StudyTrial } from "./trial-handle.ts";
 
 export interface StudyOptions<S extends Space> extends CallOptions {
   /** Opening a name again goes on with its study. */
@@ -46,6 +34,18 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   readonly budget?: Budget | undefined;
   /** Default: `{ trials: 1 }`. */
   readonly trialCost?: Readonly<Record<string, number>> | undefined;
+  /** What is done with parameters that were tried before. Default: `allow`. */
+  readonly duplicates?: DuplicatePolicy | undefined;
+  /** The objective is noisy: promising parameters are evaluated again, and the best is tested at the end. Default: it is taken at its word. */
+  readonly noise?: NoiseOptions | undefined;
+  /** When the study is done; the first criterion that is met counts. Default: when the number of trials is reached. */
+  readonly stopWhen?: StopWhen | undefined;
+  /** What becomes of failed trials. Default: `fail`. */
+  readonly onFailure?: OnFailure | undefined;
+  /** Times that a failed trial is begun again where `onFailure` says so, from 0. Default: 2. */
+  readonly maxRetries?: number | undefined;
+  /** A trial whose worker died so often fails: it may be the trial that kills them. From 1. Default: 10. */
+  readonly maxAttempts?: number | undefined;
   /** Seeds the sampler; a whole number. A study keeps the seed it was begun with. Default: 0. */
   readonly seed?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -55,128 +55,109 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   readonly leaseMs?: number | undefined;
 }
 
-export interface AskOptions extends CallOptions {
+export interface AskOptions<FixedParams = unknown> extends CallOptions {
   /** Begins no trial beyond so many in the whole study, restarts and other workers included: `TUNER_STUDY_EXHAUSTED`. */
   readonly trials?: number | undefined;
+  /** In place of the study's own. */
+  readonly stopWhen?: StopWhen | undefined;
+  /** Values that the trial shall have, where it is a new one; the sampler gives the others. */
+  readonly fixed?: FixedParams | undefined;
 }
 
-/** A search for the best parameters of an objective: the trials made so far, and the sampler that proposes the next. */
-export interface Study<S extends Space> extends AsyncDisposable {
+export interface EnqueueOptions extends CallOptions {
+  /** Where a trial has these values already, nothing is put in line. Default: false. */
+  readonly skipIfExists?: boolean | undefined;
+  readonly attributes?: Attributes | undefined;
+}
+
+/** A trial that was made elsewhere, such as with what runs in production. */
+export interface FinishedTrial<P> {
+  readonly params: P;
+  readonly result: TrialResult;
+  /** Step and value, by step. */
+  readonly intermediates?: readonly (readonly [step: number, value: number])[] | undefined;
+  readonly attributes?: Attributes | undefined;
+  readonly explanation?: Explanation | undefined;
+}
+
+/** The best trial of a study. */
+export interface BestTrial<P> extends Omit<Trial, "params"> {
+  readonly params: P;
+  /** Of a noisy study, the mean of its evaluations: of those at the end where there were any. */
+  readonly value: number;
+  /** Of a noisy study: where the true mean lies with the study's confidence. */
+  readonly bound?: readonly [low: number, high: number] | undefined;
+  /** Of a noisy study: how many evaluations `value` is the mean of. */
+  readonly evaluations?: number | undefined;
+}
+
+/** A trial of the Pareto front. */
+export type FrontTrialOf<P> = Omit<Trial, "params"> & { readonly values: readonly number[]; readonly params: P };
+export type FrontTrial<S extends Space> = FrontTrialOf<ParamsOf<S>>;
+
+/** What all studies can do. `P`: parameters; `F`: some of them; `Handle`: a trial as its objective sees it. */
+export interface StudyOf<P, F, Handle> extends AsyncDisposable {
   readonly name: string;
-  readonly space: S;
   /** Of the first objective. */
   readonly direction: Direction;
   readonly directions: readonly Direction[];
-  /** Begins the next trial: a waiting one if there is any, else what the sampler suggests. */
-  ask(options?: AskOptions): Promise<StudyTrial<S>>;
+  /**
+   * Begins the next trial: a waiting one if there is any, else what the sampler suggests. Throws `TUNER_STUDY_EXHAUSTED` where none is to begin, and
+   * `TUNER_STUDY_BUSY` where that depends on trials under way.
+   */
+  ask(options?: AskOptions<F>): Promise<Handle>;
   /** Ends a trial. Telling the same again does nothing; telling another result throws `TUNER_TRIAL_FINISHED`. */
   tell(trial: number, result: TrialResult, options?: CallOptions): Promise<void>;
-  /** Puts parameters in line: they are tried before the sampler is asked, in the order given. */
-  enqueue(params: ParamsOf<S>, options?: CallOptions): Promise<number>;
-  /** Runs trials until the study has `trials` of them, or time or budget is used up. */
-  optimize(objective: Objective<S>, options: OptimizeOptions): Promise<StudySummary>;
+  /**
+   * Puts parameters in line: they are tried before the sampler is asked, in the order given. Those that are left out the sampler gives when the trial begins.
+   * @returns the trial's number. Throws `TUNER_PARAMS_OUTSIDE_SPACE`, `TUNER_PARAMS_FORBIDDEN`, `TUNER_CONSTRAINTS_UNSATISFIABLE`.
+   */
+  enqueue(params: F, options?: EnqueueOptions): Promise<number>;
+  /** Adds a trial with its result; it counts for no limit. @returns its number. Throws `TUNER_PARAMS_OUTSIDE_SPACE`, `TUNER_VALUE_INVALID`. */
+  add(trial: FinishedTrial<P>, options?: CallOptions): Promise<number>;
+  /** Runs trials until the study has `trials` of them, or a time, a budget or a criterion ends it. */
+  optimize(objective: ObjectiveOf<Handle>, options: OptimizeOptions<F>): Promise<StudySummary>;
   /** All trials by number, those of other processes included. */
   trials(options?: CallOptions): Promise<readonly Trial[]>;
   /** Everything that happened in the study, in order: what `replayStudy` of `@millwright/tuner/insight` takes. */
   history(options?: CallOptions): Promise<readonly JournalEntry[]>;
   /**
-   * The completed trial with the best value, among the feasible ones if there is any; the earliest of equals. Of several objectives: of the first.
-   * Throws `TUNER_STUDY_EMPTY`.
+   * The completed trial with the best value, among the feasible ones if there is any; the earliest of equals. Of several objectives: of the first. Of a noisy
+   * study: the one whose bound is best. Throws `TUNER_STUDY_EMPTY`.
    */
-  best(options?: CallOptions): Promise<Trial & { readonly value: number; readonly params: ParamsOf<S> }>;
+  best(options?: CallOptions): Promise<BestTrial<P>>;
   /** The completed, feasible trials that no other dominates in the study's directions, by number: none is better than one of them in everything. */
-  front(options?: CallOptions): Promise<readonly FrontTrial<S>[]>;
+  front(options?: CallOptions): Promise<readonly FrontTrialOf<P>[]>;
+  /** Notes something of the study, by name; null takes a note back. */
+  setAttributes(attributes: Attributes, options?: CallOptions): Promise<void>;
+  attributes(options?: CallOptions): Promise<Attributes>;
+  /** Ends what this worker does on the study: `optimize` rejects, its trials wait for another worker. Later calls throw `PORT_CLOSED`. */
+  close(options?: CallOptions): Promise<void>;
 }
 
-/** A trial of the Pareto front. */
-export type FrontTrial<S extends Space> = Trial & { readonly values: readonly number[]; readonly params: ParamsOf<S> };
+/** What is searched, of a study with a fixed space; see `ObjectiveOf`. */
+export type Objective<S extends Space> = ObjectiveOf<StudyTrial<S>>;
+
+/** A search for the best parameters of an objective: the trials made so far, and the sampler that proposes the next. */
+export interface Study<S extends Space> extends StudyOf<ParamsOf<S>, Partial<ParamsOf<S>>, StudyTrial<S>> {
+  readonly space: S;
+}
 
 /** Opens a study, or goes on with the one of this name. Throws `TUNER_SPACE_INVALID`, `TUNER_STUDY_DIFFERS`, `TUNER_JOURNAL_CORRUPT`. */
 export async function openStudy<const S extends Space>(options: StudyOptions<S>): Promise<Study<S>> {
-  const { name, space, constraints = [], clock = systemClock, leaseMs = 30_000, signal } = options;
+  const { space, constraints = [], signal } = options;
   signal?.throwIfAborted();
-  checkOptions(options);
-  validateSpace(space);
-  validateConstraints(space, constraints);
-  const { engine, lease } = await openEngine(options);
-  const direction = engine.directions[0] as Direction;
-  return {
-    name,
-    space,
-    direction,
-    directions: engine.directions,
-    ask: async ({ trials, signal: asking } = {}) =>
-      createTrialHandle<S>(engine, await engine.begin(trials, asking), { signal: asking }),
-    tell: (trial, result, call = {}) => engine.end(trial, result, call.signal),
-    enqueue: (params, call = {}) => engine.enqueue(params as Params, { sampler: "enqueued" }, call.signal),
-    optimize: (objective, settings) =>
-      optimize<S>(engine, objective, {
-        ...settings,
-        budget: options.budget,
-        trialCost: options.trialCost,
-        clock,
-        pollMs: Math.min(1_000, leaseMs / 3),
-      }),
-    trials: (call = {}) => engine.trials(call.signal),
-    history: (call = {}) => engine.history(call.signal),
-    async best(call = {}) {
-      const best = bestTrial(await engine.trials(call.signal), direction);
-      const value = best?.values?.[0];
-      if (best === undefined || value === undefined) throw studyEmpty(name);
-      return { ...best, value, params: best.params as ParamsOf<S> };
+  const study = await openAnyStudy<ParamsOf<S>, Partial<ParamsOf<S>>, StudyTrial<S>>(
+    options,
+    {
+      space,
+      dynamic: false,
+      openTrial: (_engine, base) => ({ handle: base as unknown as StudyTrial<S>, settled: () => Promise.resolve() }),
     },
-    front: async (call = {}) =>
-      paretoFront(await engine.trials(call.signal), engine.directions) as readonly FrontTrial<S>[],
-    [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
-  };
-}
-
-interface OpenEngine {
-  readonly engine: StudyEngine;
-  readonly lease: WorkerLease;
-}
-
-async function openEngine(options: StudyOptions<Space>): Promise<OpenEngine> {
-  const { name, space, database, clock = systemClock, leaseMs = 30_000, signal } = options;
-  const worker = createIdSource(clock).next();
-  const journal: StudyJournal =
-    database === undefined
-      ? openMemoryStudyJournal({ events: options.events })
-      : await openSqlStudyJournal(database, { signal });
-  const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
-  const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock, signal });
-  const opening = createStudyEngine({
-    name,
-    space,
-    journal,
-    lease,
-    clock,
-    worker,
-    signal,
-    directions: options.directions ?? [options.direction as Direction],
-    constraints: options.constraints ?? [],
-    seed: options.seed ?? 0,
-    sampler: options.sampler ?? tpeSampler(),
-    pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
-  });
-  const engine = await opening.catch(async (error: unknown) => {
-    await lease[Symbol.asyncDispose]();
-    throw error;
-  });
-  return { engine, lease };
-}
-
-/** Throws TypeError and RangeError. */
-function checkOptions({ name, direction, directions, seed = 0, leaseMs = 30_000 }: StudyOptions<Space>): void {
-  if (typeof name !== "string" || name === "") throw new TypeError("A study needs a name: a text that is not empty.");
-  if (direction !== undefined && directions !== undefined)
-    throw new TypeError(`The study "${name}" has both a direction and directions; give one of them.`);
-  const all = directions ?? [direction];
-  if (!Array.isArray(all) || all.length === 0)
-    throw new TypeError(`The directions of the study "${name}" must be a list that is not empty.`);
-  if (!(all as readonly unknown[]).every((one) => one === "minimize" || one === "maximize"))
-    throw new RangeError(`The direction of the study "${name}" must be minimize or maximize.`);
-  if (!Number.isSafeInteger(seed)) throw new RangeError(`The seed of the study "${name}" must be a whole number.`);
-  if (typeof leaseMs !== "number" || !(leaseMs > 0))
-    throw new RangeError(`leaseMs of the study "${name}" must be a number above 0.`);
+    () => {
+      validateSpace(space);
+      validateConstraints(space, constraints);
+    },
+  );
+  return { ...study, space };
 }

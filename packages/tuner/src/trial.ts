@@ -1,4 +1,5 @@
 import type { Amount, EventId, JsonValue, Random } from "@millwright/contracts";
+import type { FailureKind } from "./study/failures.ts";
 import type { Params, Space } from "./space.ts";
 import type { Constraint } from "./space-constraints.ts";
 
@@ -39,6 +40,28 @@ export interface Trial {
   readonly checkpoint?: string | undefined;
   /** How often it was begun. */
   readonly attempts: number;
+  /** Why the newest of its attempts failed. */
+  readonly failure?: FailureKind | undefined;
+  /** How many of its attempts failed and were followed by another. */
+  readonly retries?: number | undefined;
+  /** How many of its attempts ended with their worker. */
+  readonly losses?: number | undefined;
+  /** It failed, and samplers are shown the worst value known in its place. */
+  readonly imputed?: boolean | undefined;
+  /** The trial whose parameters it evaluates again; that is no repeat itself. */
+  readonly repeatOf?: number | undefined;
+  /** It tests one of the best at the end of a noisy study: with which of the seeds set aside for that, from 0. */
+  readonly retest?: number | undefined;
+  /** The trial whose values it was given, without running. */
+  readonly cachedFrom?: number | undefined;
+  /** It was added with its result, and counts for no limit. */
+  readonly added?: boolean | undefined;
+  /** Of an enqueued trial whose other parameters the sampler gives when it begins: `params` are those given. */
+  readonly partial?: boolean | undefined;
+  /** Of a study without a fixed space: the parameters that the trial asked for so far. */
+  readonly parameters?: Space | undefined;
+  /** Of a study without a fixed space: the values it takes for parameters it may ask for. */
+  readonly proposed?: Params | undefined;
   /** Which process works on it, or did last. */
   readonly worker?: string | undefined;
   /** UTC, milliseconds. */

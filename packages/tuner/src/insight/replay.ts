@@ -2,6 +2,8 @@ import { createRandom } from "@millwright/contracts";
 import type { JournalEntry } from "../journal.ts";
 import type { Constraint } from "../space-constraints.ts";
 import type { Params } from "../space.ts";
+import { shownToSampler } from "../study/imputation.ts";
+import { isOfSampler } from "../study/suggestion.ts";
 import { createStudyState } from "../study-state.ts";
 import type { Direction, Pruner, PruneVerdict, Sampler, SuggestContext, Trial } from "../trial.ts";
 
@@ -63,11 +65,16 @@ export function replayStudy(
     trials,
     constraints: constraints ?? linearOf(history),
   });
+  const { directions } = contextOf(name, history);
   const following = nextOfEach(history);
   for (const [position, entry] of history.entries()) {
-    if (entry.kind === "trial" && sampler !== undefined && entry.explanation["sampler"] !== "enqueued") {
+    if (entry.kind === "trial" && sampler !== undefined && isOfSampler(entry) && state.header?.dynamic !== true) {
       const random = createRandom(state.header?.seed ?? 0).fork(`trial/${entry.number}`);
-      const { params } = sampler.suggest(state.header?.space ?? {}, { ...seen(), plannedTrials }, random);
+      const { params } = sampler.suggest(
+        state.header?.space ?? {},
+        { ...seen(shownToSampler({ state, directions })), plannedTrials },
+        random,
+      );
       const same = sameValues(entry.params, params);
       suggestions.push({ trial: entry.number, recorded: entry.params, suggested: params, same });
     }

@@ -1,46 +1,125 @@
-import { createRandom } from "@millwright/contracts";
 import type { Decision } from "../decider.ts";
-import { studyExhausted } from "../errors.ts";
 import type { JournalEntry } from "../journal.ts";
-import type { SuggestContext, Trial } from "../trial.ts";
-import type { WorkerLease } from "../worker-lease.ts";
+import type { Params } from "../space.ts";
+import type { Trial } from "../trial.ts";
+import { type CompletionReason, type StopWhen, completionOf } from "./completion.ts";
 import { type EngineContext, seenBy } from "./context.ts";
+import { nextTrial } from "./next-trial.ts";
 import { resumeTrial } from "./promotion.ts";
+import { type TrialChange, afterEntry } from "./trial-fold.ts";
+import { suggest } from "./suggestion.ts";
 
-export async function decideBegin(context: EngineContext, limit: number | undefined): Promise<Decision<Trial>> {
-  const { state, lease, clock, worker, name, pruner } = context;
-  const dead = await deadTrials(state.trials, lease);
-  const seen = { ...seenBy(context), plannedTrials: limit };
-  const { entries: before, next, trials: known } = resumeTrial({ pruner, seen, dead, timeMs: clock.nowMs() });
-  const entries = [...before];
-  const begun = state.trials.filter(({ attempts }) => attempts > 0).length;
+export interface BeginRequest {
+  /** All trials of the study that may ever be begun. */
+  readonly limit?: number | undefined;
+  /** In place of the study's. */
+  readonly stopWhen?: StopWhen | undefined;
+  /** Values that the trial's parameters shall have. */
+  readonly fixed?: Params | undefined;
+  readonly skipsCached?: boolean | undefined;
+}
+
+/** Why no trial begins. */
+export interface Stop {
+  readonly stopped: CompletionReason["stopped"] | "space";
+  /** A sentence with the numbers. */
+  readonly reason: string;
+}
+
+/**
+ * The trial that began; one that was recorded with cached values, after which to ask again; why no trial begins any more; or that what begins depends on trials
+ * that run.
+ */
+export type Begun =
+  | { readonly trial: Trial }
+  | { readonly cached: Trial }
+  | { readonly stop: Stop }
+  | { readonly wait: true };
+
+export async function decideBegin(context: EngineContext, request: BeginRequest): Promise<Decision<Begun>> {
+  const { state, clock, worker, directions, pruner } = context;
+  const { maxTrials, ...criteria } = request.stopWhen ?? context.stopWhen;
+  const limit = leastOf(request.limit, maxTrials);
+  const lost = await lostTrials(context);
+  const losses = lost.map((trial) => afterLoss(context, trial));
+  const again = losses.filter(({ kind }) => kind === "reclaim").map(({ number }) => number);
+  const resumed = resumeTrial({
+    pruner,
+    seen: { ...seenBy(context), plannedTrials: limit, trials: afterEntries(state.trials, losses) },
+    line: [...state.waiting, ...again],
+    timeMs: clock.nowMs(),
+  });
+  const { entries: paused, next } = resumed;
+  const entries: JournalEntry[] = [...losses, ...paused];
+  // What was found of the dead is written even where nothing begins.
+  const stopWith = (stop: Stop): Decision<Begun> => ({ entries, result: () => ({ stop }) });
+
+  const ended = state.ended.map((number) => state.trials[number] as Trial);
+  const { begun, runtimeMs } = state;
+  const done = completionOf(criteria, { direction: directions[0] ?? "minimize", begun, ended, runtimeMs });
+  if (done !== undefined) return stopWith(done);
+
   // A trial that goes on counts once, whoever worked on it before.
   const isNew = next === undefined || next.attempts === 0;
-  if (isNew && limit !== undefined && begun >= limit) {
-    const exhausted = (): never => {
-      throw studyExhausted(name, limit);
-    };
-    // What was found of the dead is written even where nothing is left to begin.
-    return entries.length === 0 ? exhausted() : { entries, result: exhausted };
+  if (isNew && limit !== undefined && begun >= limit)
+    return stopWith({ stopped: "trials", reason: `All ${limit} trials were begun.` });
+  // What is suggested depends on the trials as they are after these entries: so it does where they are read again.
+  const known = { ...context, state: { ...state, trials: resumed.trials } };
+  if (next === undefined) return beginNew(known, { ...request, limit }, entries);
+  if (next.partial === true) entries.push(completedParams(known, next, limit));
+  entries.push({ kind: "begin", number: next.number, worker, timeMs: clock.nowMs() });
+  return { entries, result: (trials) => ({ trial: trials[next.number] as Trial }) };
+}
+
+function beginNew(
+  context: EngineContext,
+  request: BeginRequest & { readonly limit: number | undefined },
+  before: readonly JournalEntry[],
+): Decision<Begun> {
+  const { state, clock, worker } = context;
+  const number = state.trials.length;
+  const chosen = nextTrial(context, request);
+  if (chosen.next === "wait") return { entries: before, result: () => ({ wait: true }) };
+  if (chosen.next === "used-up") {
+    const reason = "Trials were begun for every point of the space.";
+    return { entries: before, result: () => ({ stop: { stopped: "space", reason } }) };
   }
-  const number = next?.number ?? state.trials.length;
-  if (next === undefined) entries.push(suggestTrial(context, number, { ...seen, trials: known }));
+  const entries = [...before, ...chosen.entries];
+  if (chosen.next === "cached") return { entries, result: (trials) => ({ cached: trials[number] as Trial }) };
   entries.push({ kind: "begin", number, worker, timeMs: clock.nowMs() });
-  return { entries, result: (trials) => trials[number] as Trial };
+  return { entries, result: (trials) => ({ trial: trials[number] as Trial }) };
 }
 
-/** The stream of a trial depends on the study's seed and the trial's number alone, so a restart suggests the same. */
-function suggestTrial(context: EngineContext, number: number, seen: SuggestContext): JournalEntry {
-  const { state, space, sampler, clock } = context;
-  const random = createRandom(state.header?.seed ?? 0).fork(`trial/${number}`);
-  const { params, explanation } = sampler.suggest(space, seen, random);
-  return { kind: "trial", number, params, explanation, timeMs: clock.nowMs() };
+const leastOf = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+
+/** The parameters that an enqueued trial was not given. */
+function completedParams(context: EngineContext, { number, params }: Trial, limit: number | undefined): JournalEntry {
+  const suggestion = suggest(context, number, { limit, fixed: params });
+  return { kind: "params", number, ...suggestion, timeMs: context.clock.nowMs() };
 }
 
-async function deadTrials(trials: readonly Trial[], lease: WorkerLease): Promise<readonly Trial[]> {
-  const running = trials.filter(({ state }) => state === "running");
+/** Trials whose worker died. */
+async function lostTrials({ state, lease }: EngineContext): Promise<readonly Trial[]> {
+  const running = [...state.running].map((number) => state.trials[number] as Trial);
   const workers = new Set(running.map(({ worker }) => worker));
   const dead = new Set<string | undefined>();
   for (const worker of workers) if (worker !== undefined && (await lease.isDead(worker))) dead.add(worker);
   return running.filter(({ worker }) => dead.has(worker));
+}
+
+function afterEntries(trials: readonly Trial[], changes: readonly TrialChange[]): readonly Trial[] {
+  if (changes.length === 0) return trials;
+  const changed = [...trials];
+  for (const change of changes) changed[change.number] = afterEntry(changed[change.number] as Trial, change);
+  return changed;
+}
+
+/** It waits to be begun again, with its checkpoint, unless it has ended its worker too often: it may be the trial that does. */
+function afterLoss({ clock, maxAttempts }: EngineContext, { number, losses = 0 }: Trial): TrialChange {
+  const timeMs = clock.nowMs();
+  if (losses + 1 < maxAttempts)
+    return { kind: "reclaim", number, reason: "its worker died", failure: "worker-lost", timeMs };
+  const reason = `its worker died in each of ${maxAttempts} attempts`;
+  return { kind: "end", number, result: { state: "failed", reason, failure: "worker-lost" }, timeMs };
 }

@@ -1,16 +1,22 @@
 import type { CallOptions, Clock } from "@millwright/contracts";
 import type { Decision } from "../decider.ts";
-import { trialFinished, trialUnknown } from "../errors.ts";
+import { trialFinished, trialLost, trialUnknown } from "../errors.ts";
 import type { StudyJournal } from "../journal.ts";
 import type { Space } from "../space.ts";
 import type { Constraint } from "../space-constraints.ts";
 import type { StudyState } from "../study-state.ts";
 import type { Direction, Pruner, PruneVerdict, Sampler, SuggestContext, Trial } from "../trial.ts";
 import type { WorkerLease } from "../worker-lease.ts";
+import type { StopWhen } from "./completion.ts";
+import type { DuplicatePolicy, TriedPoints } from "./duplicates.ts";
+import type { OnFailure } from "./failures.ts";
+import type { NoisePolicy } from "./noise.ts";
 
 export interface StudyEngineOptions extends CallOptions {
   readonly name: string;
   readonly space: Space;
+  /** Trials say themselves which parameters they have; `space` is empty. */
+  readonly dynamic: boolean;
   readonly directions: readonly Direction[];
   readonly constraints: readonly Constraint[];
   readonly journal: StudyJournal;
@@ -20,11 +26,18 @@ export interface StudyEngineOptions extends CallOptions {
   readonly seed: number;
   readonly sampler: Sampler;
   readonly pruner: Pruner | undefined;
+  readonly duplicates: DuplicatePolicy;
+  readonly noise: NoisePolicy | undefined;
+  readonly stopWhen: StopWhen;
+  readonly onFailure: OnFailure | undefined;
+  readonly maxRetries: number;
+  readonly maxAttempts: number;
 }
 
 /** What decisions are made from: the options, and the study as of the newest entry read. */
 export interface EngineContext extends StudyEngineOptions {
   readonly state: StudyState;
+  readonly tried: TriedPoints;
   /** What the pruner said last of each trial that runs here. */
   readonly verdicts: Map<number, PruneVerdict>;
 }
@@ -47,7 +60,13 @@ export function knownTrial({ state, name }: EngineContext, number: number): Tria
   return trial;
 }
 
-export function runningTrial(context: EngineContext, number: number): void {
-  const { state } = knownTrial(context, number);
-  if (state !== "running") throw trialFinished(context.name, number, state);
+/** @param attempt Whose word it is; undefined for whoever speaks of the trial by its number. Throws `TUNER_TRIAL_FINISHED`, `TUNER_TRIAL_LOST`. */
+export function runningTrial(context: EngineContext, number: number, attempt?: number): Trial {
+  const trial = knownTrial(context, number);
+  if (attempt !== undefined && trial.attempts !== attempt) throw trialLost(context.name, number);
+  if (trial.state !== "running") {
+    if (attempt !== undefined && trial.state === "waiting") throw trialLost(context.name, number);
+    throw trialFinished(context.name, number, trial.state);
+  }
+  return trial;
 }

@@ -4,7 +4,7 @@ import type { Trial } from "../trial.ts";
 
 /** The events that other parts of a platform follow: that a trial began or goes on, was given back, and how it ended; each caused by the one before. */
 export function eventOf(study: string, entry: JournalEntry, trials: readonly Trial[]): EventDraft | undefined {
-  if (entry.kind !== "begin" && entry.kind !== "end" && entry.kind !== "reclaim") return undefined;
+  if (!isTold(entry)) return undefined;
   const { number } = entry;
   const { attempts = 0, eventId } = trials[number] ?? {};
   return {
@@ -15,15 +15,24 @@ export function eventOf(study: string, entry: JournalEntry, trials: readonly Tri
     data: {
       study,
       trial: number,
-      ...(entry.kind === "end" ? { result: { ...entry.result } } : {}),
+      ...("result" in entry && entry.result !== undefined ? { result: { ...entry.result } } : {}),
       ...(entry.kind === "reclaim" ? { reason: entry.reason } : {}),
     },
   };
 }
 
+/** What begins, ends or takes back a trial, and trials that are added with their result. */
+type ToldEntry = Extract<JournalEntry, { kind: "begin" | "end" | "reclaim" | "trial" }>;
+
+const isTold = (entry: JournalEntry): entry is ToldEntry =>
+  entry.kind === "begin" ||
+  entry.kind === "end" ||
+  entry.kind === "reclaim" ||
+  (entry.kind === "trial" && entry.result !== undefined);
+
 /** @param attempts How often the trial was begun before. */
-function typeOf(entry: Extract<JournalEntry, { kind: "begin" | "end" | "reclaim" }>, attempts: number): EventType {
-  if (entry.kind === "end") return `trial.${entry.result.state}`;
+function typeOf(entry: ToldEntry, attempts: number): EventType {
+  if (entry.kind === "end" || entry.kind === "trial") return `trial.${entry.result?.state ?? "completed"}`;
   if (entry.kind === "reclaim") return "trial.paused";
   return attempts === 0 ? "trial.started" : "trial.resumed";
 }

@@ -3,10 +3,10 @@ import type { Pruner, PruneVerdict, SuggestContext, Trial } from "../trial.ts";
 
 export interface ResumeOptions {
   readonly pruner: Pruner | undefined;
-  /** As samplers and pruners see the study. */
+  /** As samplers and pruners see the study, once what the dead left has been taken back. */
   readonly seen: SuggestContext;
-  /** Trials that run on workers which died. */
-  readonly dead: readonly Trial[];
+  /** Numbers of the trials that wait. */
+  readonly line: readonly number[];
   readonly timeMs: number;
 }
 
@@ -24,27 +24,30 @@ export interface Resumed {
  * Chooses among the trials that exist already. An interrupted one that was to pause, and whose worker died before it could say so, pauses now: it does not
  * get past its rung without being promoted.
  */
-export function resumeTrial({ pruner, seen, dead, timeMs }: ResumeOptions): Resumed {
-  const entries: JournalEntry[] = dead.map(({ number }) => ({
-    kind: "reclaim",
-    number,
-    reason: "its worker died",
-    timeMs,
-  }));
-  let trials = seen.trials.map((trial): Trial => (dead.includes(trial) ? { ...trial, state: "waiting" } : trial));
-  for (const trial of trials) {
-    if (trial.state !== "waiting" || trial.attempts === 0) continue;
+export function resumeTrial({ pruner, seen, line, timeMs }: ResumeOptions): Resumed {
+  const entries: JournalEntry[] = [];
+  let { trials } = seen;
+  const waiting = line.toSorted((a, b) => a - b);
+  if (pruner?.promote === undefined) return { entries, next: first(trials, waiting), trials };
+  for (const number of waiting) {
+    const trial = trials[number];
+    if (trial === undefined || trial.attempts === 0) continue;
     const verdict = pauseOf(trial, pruner, { ...seen, trials });
     if (verdict === undefined) return { entries, next: trial, trials };
     const { reason, explanation } = verdict;
-    const { number } = trial;
     entries.push({ kind: "end", number, result: { state: "paused", reason, verdict: explanation }, timeMs });
     trials = trials.with(number, { ...trial, state: "paused", reason, verdict: explanation });
   }
-  const promoted = pruner?.promote?.({ ...seen, trials });
+  const promoted = pruner.promote({ ...seen, trials });
   const next = promoted === undefined ? undefined : trials[promoted];
-  const isPaused = next?.state === "paused";
-  return { entries, next: isPaused ? next : trials.find(({ state }) => state === "waiting"), trials };
+  if (next?.state === "paused") return { entries, next, trials };
+  return { entries, next: trials.find(({ state }) => state === "waiting"), trials };
+}
+
+/** Interrupted before enqueued. */
+function first(trials: readonly Trial[], line: readonly number[]): Trial | undefined {
+  const inLine = line.map((number) => trials[number] as Trial);
+  return inLine.find(({ attempts }) => attempts > 0) ?? inLine[0];
 }
 
 function pauseOf(

@@ -1,11 +1,9 @@
 import type { Decision } from "../decider.ts";
-import { paramsForbidden, valueInvalid, valuesDiffer } from "../errors.ts";
-import type { TrialResult } from "../journal.ts";
-import type { Params } from "../space.ts";
-import { validateParams } from "../space-check.ts";
-import { isAllowed } from "../space-constraints.ts";
-import type { Explanation, PruneVerdict, Trial } from "../trial.ts";
+import { valueInvalid, valuesDiffer } from "../errors.ts";
+import type { JournalEntry, TrialResult } from "../journal.ts";
+import type { PruneVerdict, Trial } from "../trial.ts";
 import { type EngineContext, knownTrial, nothing, runningTrial, seenBy } from "./context.ts";
+import { actionFor, failureKinds } from "./failures.ts";
 
 /** What a trial says while it runs. */
 export interface Report {
@@ -15,7 +13,7 @@ export interface Report {
 }
 
 /** Throws `TUNER_VALUE_INVALID`, TypeError for what is no result. */
-function checkResult({ directions }: EngineContext, number: number, result: TrialResult): void {
+export function checkResult({ directions }: EngineContext, number: number, result: TrialResult): void {
   if (result.state === "completed") {
     const { value, values = [value as number], constraints = [] } = result;
     if (!Array.isArray(values) || !Array.isArray(constraints))
@@ -23,7 +21,11 @@ function checkResult({ directions }: EngineContext, number: number, result: Tria
     if (values.length !== directions.length) throw valuesDiffer(number, values.length, directions.length);
     for (const told of [...(values as readonly number[]), ...(constraints as readonly number[])])
       if (typeof told !== "number" || Number.isNaN(told)) throw valueInvalid(`A value of trial ${number}`, told);
-  } else if (!["pruned", "paused", "failed"].includes(result.state) || typeof result.reason !== "string")
+  } else if (result.state === "failed" && result.failure !== undefined && !failureKinds.includes(result.failure))
+    throw new RangeError(
+      `The failure of trial ${number} is ${String(result.failure)}; kinds are ${failureKinds.join(", ")}.`,
+    );
+  else if (!["pruned", "paused", "failed"].includes(result.state) || typeof result.reason !== "string")
     throw new TypeError(
       `The result of trial ${number} must be completed with a value, or pruned, paused or failed with a reason.`,
     );
@@ -38,11 +40,17 @@ function checkReport(number: number, { step, value, checkpoint }: Report): void 
     throw new TypeError(`The checkpoint of trial ${number} is ${typeof checkpoint}, not a text.`);
 }
 
-export function decideReport(context: EngineContext, number: number, report: Report): Decision<PruneVerdict> {
+/** @param attempt Whose report it is: a worker that lost the trial to another is told so. */
+export function decideReport(
+  context: EngineContext,
+  number: number,
+  report: Report,
+  attempt?: number,
+): Decision<PruneVerdict> {
   const { clock, pruner } = context;
   checkReport(number, report);
   const { step, value, checkpoint } = report;
-  runningTrial(context, number);
+  runningTrial(context, number, attempt);
   const kept = checkpoint === undefined ? {} : { checkpoint };
   return {
     entries: [{ kind: "report", number, step, value, ...kept, timeMs: clock.nowMs() }],
@@ -54,15 +62,44 @@ export function decideReport(context: EngineContext, number: number, report: Rep
   };
 }
 
-export function decideEnd(context: EngineContext, number: number, told: TrialResult): Decision<void> {
+/** What became of a trial: it ended, or the study's policy has it begun again. */
+export type Ended = "ended" | "again";
+
+export function decideEnd(
+  context: EngineContext,
+  number: number,
+  told: TrialResult,
+  attempt?: number,
+): Decision<Ended> {
   checkResult(context, number, told);
   const result = withVerdict(inOneForm(told), context.verdicts.get(number));
-  if (isSameResult(knownTrial(context, number), result)) return nothing;
-  runningTrial(context, number);
-  return {
-    entries: [{ kind: "end", number, result, timeMs: context.clock.nowMs() }],
-    result: () => void context.verdicts.delete(number),
+  const known = knownTrial(context, number);
+  if (isSameResult(known, result)) return { entries: [], result: () => "ended" };
+  if (wasRetried(known, result)) return { entries: [], result: () => "again" };
+  const trial = runningTrial(context, number, attempt);
+  const { entry, ended } = endOf(context, trial, result);
+  const forget = (): Ended => {
+    context.verdicts.delete(number);
+    return ended;
   };
+  return { entries: [entry], result: forget };
+}
+
+/** What the study's policy makes of a result. */
+function endOf(
+  { clock, onFailure, maxRetries }: EngineContext,
+  { number, retries = 0 }: Trial,
+  result: TrialResult,
+): { readonly entry: JournalEntry; readonly ended: Ended } {
+  const timeMs = clock.nowMs();
+  if (result.state !== "failed") return { entry: { kind: "end", number, result, timeMs }, ended: "ended" };
+  const { reason, failure = "throw" } = result;
+  const action = actionFor(onFailure, failure);
+  if (action === "retry" && retries < maxRetries)
+    return { entry: { kind: "reclaim", number, reason, failure, timeMs }, ended: "again" };
+  const failed = { state: "failed", reason, failure } as const;
+  const kept = action === "impute-worst" ? ({ ...failed, imputed: true } as const) : failed;
+  return { entry: { kind: "end", number, result: kept, timeMs }, ended: "ended" };
 }
 
 /** Keeps what the pruner said with a trial that stops because of it. */
@@ -72,21 +109,23 @@ function withVerdict(result: TrialResult, said: PruneVerdict | undefined): Trial
   return stops && "explanation" in said ? { ...result, verdict: said.explanation } : result;
 }
 
-export function decideReclaim(context: EngineContext, number: number, reason: string): Decision<void> {
-  if (knownTrial(context, number).state !== "running") return nothing;
+/** The same failure, told a second time. */
+const wasRetried = ({ state, retries = 0, reason }: Trial, result: TrialResult): boolean =>
+  state === "waiting" && retries > 0 && result.state === "failed" && result.reason === reason;
+
+export function decideReclaim(
+  context: EngineContext,
+  number: number,
+  reason: string,
+  attempt?: number,
+): Decision<void> {
+  const { state, attempts } = knownTrial(context, number);
+  if (state !== "running" || (attempt !== undefined && attempt !== attempts)) return nothing;
   return { ...nothing, entries: [{ kind: "reclaim", number, reason, timeMs: context.clock.nowMs() }] };
 }
 
-export function decideEnqueue(context: EngineContext, params: Params, explanation: Explanation): Decision<number> {
-  const { state, space, constraints, clock } = context;
-  validateParams(space, params);
-  if (!isAllowed(constraints, params)) throw paramsForbidden(params);
-  const number = state.trials.length;
-  return { entries: [{ kind: "trial", number, params, explanation, timeMs: clock.nowMs() }], result: () => number };
-}
-
 /** One objective is told as `value`, several as `values`. */
-function inOneForm(result: TrialResult): TrialResult {
+export function inOneForm(result: TrialResult): TrialResult {
   if (result.state !== "completed" || result.values === undefined) return result;
   const { value: _value, values, ...rest } = result;
   return values.length === 1 ? { ...rest, value: values[0] } : { ...rest, values };

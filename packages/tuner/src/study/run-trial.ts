@@ -1,109 +1,168 @@
-import {
-  type Amount,
-  type Budget,
-  type Clock,
-  type Reservation,
-  type TrialHandle,
-  hasCode,
-} from "@millwright/contracts";
-import type { CompletedResult } from "../journal.ts";
-import type { ParamsOf, Space } from "../space.ts";
+import { type Amount, type Budget, type Clock, type Reservation, hasCode } from "@millwright/contracts";
+import { trialTimeout } from "../errors.ts";
+import type { TrialResult } from "../journal.ts";
+import type { Params, Space } from "../space.ts";
 import type { StudyEngine } from "../study-engine.ts";
 import type { Trial } from "../trial.ts";
 import { type StudyTrial, createTrialHandle } from "../trial-handle.ts";
+import type { Stop } from "./begin.ts";
+import type { StopWhen } from "./completion.ts";
+import { kindOfError } from "./failures.ts";
+import { type ObjectiveOf, outcomeOf } from "./objective.ts";
+import type { Unwritten } from "./unwritten.ts";
 
-/** What an objective may give: its value, its values in the order of the study's directions, or these with what else was measured. */
-export type Outcome = number | readonly number[] | Omit<CompletedResult, "state">;
+/** The trial as its objective sees it, and what is to be waited for before it ends. */
+export interface OpenTrial<Handle> {
+  readonly handle: Handle;
+  settled(): Promise<void>;
+}
 
-/**
- * What is searched: gives the value of a trial's parameters. A trial that was told to prune counts as pruned however this settles. One that was told to pause is
- * paused, unless it reported again and heard otherwise: it is called again, with the checkpoint it reported, when it is promoted.
- */
-export type Objective<S extends Space> = (trial: TrialHandle<ParamsOf<S>>) => Promise<Outcome> | Outcome;
-
-export interface RunSettings {
+export interface RunSettings<Handle> {
   readonly trials: number;
+  readonly stopWhen?: StopWhen | undefined;
+  readonly fixed?: Params | undefined;
+  readonly trialTimeoutMs?: number | undefined;
   readonly budget: Budget | undefined;
   readonly trialCost: Amount | undefined;
   readonly clock: Clock;
+  readonly unwritten: Unwritten;
+  readonly openTrial: (base: StudyTrial<Space>, trial: Trial) => OpenTrial<Handle>;
   readonly onTrial?: ((trial: Trial) => void) | undefined;
 }
 
-/** Runs one trial. @returns why none could begin, or, once it ended, its error if it failed. */
-export async function runTrial<S extends Space>(
+/** Why no trial begins, that others must end first, or how one ended: with its error, if it failed for good. */
+export type TrialEnd =
+  | { readonly stop: Stop | { readonly stopped: "budget"; readonly reason: string } }
+  | { readonly wait: true }
+  | { readonly failed: unknown };
+
+const aborted: TrialEnd = { failed: undefined };
+
+/** Runs one trial. */
+export async function runTrial<Handle extends StudyTrial<Space>>(
   engine: StudyEngine,
-  objective: Objective<S>,
-  settings: RunSettings,
+  objective: ObjectiveOf<Handle>,
+  settings: RunSettings<Handle>,
   signal: AbortSignal,
-): Promise<"trials" | "budget" | { readonly failed: unknown }> {
-  const { budget, trialCost = { trials: 1 }, trials: limit, onTrial } = settings;
+): Promise<TrialEnd> {
+  const { budget, trialCost = { trials: 1 } } = settings;
   let reservation: Reservation | undefined;
   try {
     reservation = await budget?.reserve(trialCost, { signal });
   } catch (error) {
-    if (hasCode(error, "PORT_BUDGET_EXHAUSTED")) return "budget";
-    if (signal.aborted) return { failed: undefined };
+    if (hasCode(error, "PORT_BUDGET_EXHAUSTED"))
+      return { stop: { stopped: "budget", reason: error instanceof Error ? error.message : "" } };
+    if (signal.aborted) return aborted;
     throw error;
   }
-  let began: Trial;
+  let trial: Trial | undefined;
   try {
-    began = await engine.begin(limit, signal);
+    const begun = await beginTrial(engine, settings, signal);
+    if ("trial" in begun) trial = begun.trial;
+    else return begun;
   } catch (error) {
-    await reservation?.release();
-    if (hasCode(error, "TUNER_STUDY_EXHAUSTED")) return "trials";
-    if (signal.aborted) return { failed: undefined };
+    if (signal.aborted) return aborted;
     throw error;
+  } finally {
+    if (trial === undefined) await reservation?.release();
   }
-  const handle = createTrialHandle<S>(engine, began, { signal, budget: reservation });
-  const failed = await settleTrial(engine, handle, objective, signal);
+  const failed = await settleTrial(engine, trial, objective, settings, signal, reservation);
   await reservation?.commit(trialCost);
-  const ended = (await engine.trials())[handle.number];
-  if (ended !== undefined && ended.state !== "waiting") onTrial?.(ended);
+  const ended = engine.state.trials[trial.number];
+  if (ended !== undefined && ended.state !== "waiting" && ended.state !== "running") settings.onTrial?.(ended);
   return { failed };
 }
 
-/** Runs the objective and writes down how it ended. @returns its error, if the trial failed. */
-async function settleTrial<S extends Space>(
+/** So many trials in a row may get cached values; then others are looked for, lest a sampler that is sure of itself go on for ever. */
+const mostCachedInARow = 50;
+
+async function beginTrial<Handle>(
   engine: StudyEngine,
-  handle: StudyTrial<S>,
-  objective: Objective<S>,
+  { trials: limit, stopWhen, fixed, onTrial }: RunSettings<Handle>,
   signal: AbortSignal,
+): Promise<{ readonly trial: Trial } | { readonly stop: Stop } | { readonly wait: true }> {
+  for (let cached = 0; ; cached += 1) {
+    const begun = await engine.begin({ limit, stopWhen, fixed, skipsCached: cached >= mostCachedInARow }, signal);
+    if (!("cached" in begun)) return begun;
+    onTrial?.(begun.cached);
+  }
+}
+
+/** Runs the objective and writes down how it ended. @returns its error, if the trial failed for good. */
+async function settleTrial<Handle extends StudyTrial<Space>>(
+  engine: StudyEngine,
+  trial: Trial,
+  objective: ObjectiveOf<Handle>,
+  settings: RunSettings<Handle>,
+  signal: AbortSignal,
+  budget: Budget | undefined,
 ): Promise<unknown> {
+  const own = new AbortController();
+  const either = AbortSignal.any([signal, own.signal]);
+  const onLost = (error: unknown): void => own.abort(error);
+  const base = createTrialHandle<Space>(engine, trial, { signal: either, budget, onLost });
+  const { handle, settled } = settings.openTrial(base, trial);
+  const { number, attempts: attempt } = trial;
+  const end = async (result: TrialResult, error?: unknown): Promise<unknown> => {
+    const ended = await settings.unwritten.keep(number, attempt, result, () => engine.end(number, result, { attempt }));
+    return ended === "ended" ? error : undefined;
+  };
+  let result: TrialResult;
+  let failure: unknown;
   try {
     // It may have been stopped while the trial began: an objective that only listens would never hear of it.
     signal.throwIfAborted();
-    const outcome = await objective(handle);
-    if (!isStopped(handle) && !signal.aborted) {
-      const result = resultOf(outcome);
-      if ([result.value, ...(result.values ?? []), ...(result.constraints ?? [])].some(Number.isNaN)) {
-        const error = new RangeError("The objective gave NaN.");
-        await engine.end(handle.number, { state: "failed", reason: error.message });
-        return error;
-      }
-      await engine.end(handle.number, result);
-      return undefined;
-    }
+    const outcome = await within(settings, own, number, () => outcomeOf(handle, objective));
+    await settled();
+    result = outcome.result;
+    failure = outcome.error;
   } catch (error) {
-    if (!isStopped(handle) && !signal.aborted) {
-      await engine.end(handle.number, {
-        state: "failed",
-        reason: error instanceof Error ? error.message : String(error),
-      });
-      return error;
-    }
+    if (hasCode(error, "TUNER_TRIAL_LOST")) return undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    result = {
+      state: "failed",
+      reason,
+      failure: hasCode(error, "TUNER_TRIAL_TIMEOUT") ? "timeout" : kindOfError(error),
+    };
+    failure = error;
   }
-  if (handle.pruned !== undefined) await engine.end(handle.number, { state: "pruned", reason: handle.pruned.reason });
-  else if (handle.paused !== undefined)
-    await engine.end(handle.number, { state: "paused", reason: handle.paused.reason });
-  else await engine.reclaim(handle.number, "the study was stopped");
+  if (own.signal.aborted && hasCode(own.signal.reason, "TUNER_TRIAL_LOST")) return undefined;
+  const { pruned, paused } = handle;
+  if (pruned !== undefined) return end({ state: "pruned", reason: pruned.reason }).catch(unlessLost);
+  if (paused !== undefined) return end({ state: "paused", reason: paused.reason }).catch(unlessLost);
+  if (!signal.aborted) return end(result, failure).catch(unlessLost);
+  await settings.unwritten.keep(number, attempt, undefined, () =>
+    engine.reclaim(number, "the study was stopped", attempt),
+  );
   return undefined;
 }
 
-const isStopped = <S extends Space>({ pruned, paused }: StudyTrial<S>): boolean =>
-  pruned !== undefined || paused !== undefined;
+/** Another worker has the trial, or has ended it: its word counts. */
+function unlessLost(error: unknown): undefined {
+  if (hasCode(error, "TUNER_TRIAL_LOST") || hasCode(error, "TUNER_TRIAL_FINISHED")) return undefined;
+  throw error;
+}
 
-function resultOf(outcome: Outcome): CompletedResult {
-  if (typeof outcome === "number") return { state: "completed", value: outcome };
-  if (Array.isArray(outcome)) return { state: "completed", values: outcome as readonly number[] };
-  return { ...(outcome as Omit<CompletedResult, "state">), state: "completed" };
+/** Ends the wait for `work` after the trial's time; what it still does is nobody's. */
+async function within<Result, Handle>(
+  { trialTimeoutMs: limitMs, clock }: RunSettings<Handle>,
+  own: AbortController,
+  number: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (limitMs === undefined) return work();
+  const done = new AbortController();
+  const timeout = clock.sleep(limitMs, { signal: done.signal }).then((): never => {
+    const error = trialTimeout(number, limitMs);
+    own.abort(error);
+    throw error;
+  });
+  const working = work();
+  try {
+    return await Promise.race([working, timeout]);
+  } finally {
+    done.abort();
+    timeout.catch(() => {});
+    working.catch(() => {});
+  }
 }
