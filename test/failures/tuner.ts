@@ -57,6 +57,9 @@ const parts: Subjects = {
   rule: well(tuner.rule, () => ["small", () => true]),
   isFeasible: well(tuner.isFeasible, () => [trials[0]]),
   cmaEsSampler: well(tuner.cmaEsSampler, () => [{ population: 6, sigma: 0.3, restarts: "ipop" }]),
+  randomForestSampler: well(tuner.randomForestSampler, () => [
+    { startupTrials: 1, trees: 3, randomShare: 0, candidates: 20 },
+  ]),
   randomSampler: well(tuner.randomSampler),
   tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
   medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
@@ -86,6 +89,9 @@ const parts: Subjects = {
   hypervolume: well(tuner.hypervolume, () => [[[1, 2]], [3, 3]]),
   bestTrial: well(tuner.bestTrial, () => [trials, "minimize"]),
   ...methods("cmaEsSampler()", () => tuner.cmaEsSampler(), { suggest: [() => [space, context, random]] }),
+  ...methods("randomForestSampler()", () => tuner.randomForestSampler({ startupTrials: 1 }), {
+    suggest: [() => [space, context, random]],
+  }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("tpeSampler()", () => tuner.tpeSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],

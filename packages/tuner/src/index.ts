@@ -35,6 +35,7 @@ export { hypervolume } from "./multi/hypervolume.ts";
 export type { VariationOptions } from "./multi/variation.ts";
 export { nsga2Sampler } from "./samplers/nsga2.ts";
 export { type Nsga3Options, nsga3Sampler } from "./samplers/nsga3.ts";
+export { type RandomForestOptions, randomForestSampler } from "./samplers/random-forest.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
 export {
