@@ -60,17 +60,15 @@ function tchebycheff(completed: readonly (readonly number[])[], random: Random):
 }
 
 /**
- * Logarithms of values moved above 0, so that differences among the best count most: SMAC3's log encoding, which moves the least value as far above 0 as the
- * 5 % quantile is above it. Falls to the values themselves where they are all alike.
+ * Logarithms of values moved above 0, so that differences among the best count most: the least value comes to lie a fifth as far above 0 as the quartile lies
+ * above it. All 0 where the values are alike.
  */
 export function logTargets(values: Float64Array): Float64Array {
   const sorted = values.slice().sort();
   const low = sorted[0] as number;
   const high = sorted.at(-1) as number;
   if (!(high > low)) return values.map(() => 0);
-  const at = 0.05 * (sorted.length - 1);
-  const below = sorted[Math.floor(at)] as number;
-  const quantile = below + (at - Math.floor(at)) * ((sorted[Math.ceil(at)] as number) - below);
-  const start = low - Math.max(quantile - low, 1e-6 * (high - low));
+  const quarter = sorted[Math.floor((sorted.length - 1) / 4)] as number;
+  const start = low - Math.max(0.2 * (quarter - low), 1e-6 * (high - low));
   return values.map((value) => Math.log((value - start) / (high - start)));
 }
