@@ -62,6 +62,12 @@ const parts: Subjects = {
   ]),
   randomSampler: well(tuner.randomSampler),
   tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
+  multiFidelitySampler: well(tuner.multiFidelitySampler, () => [
+    { sampler: tuner.randomSampler(), randomShare: 0.2, mutationShare: 0.2 },
+  ]),
+  ...methods("multiFidelitySampler()", () => tuner.multiFidelitySampler({ mutationShare: 0.5 }), {
+    suggest: [() => [space, context, random]],
+  }),
   medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
   percentilePruner: well(tuner.percentilePruner, () => [25, { intervalSteps: 2, minimumTrials: 1 }]),
   thresholdPruner: well(tuner.thresholdPruner, () => [{ lower: 0, upper: 2, warmupSteps: 1, intervalSteps: 2 }]),

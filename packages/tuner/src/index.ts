@@ -36,6 +36,7 @@ export type { VariationOptions } from "./multi/variation.ts";
 export { nsga2Sampler } from "./samplers/nsga2.ts";
 export { type Nsga3Options, nsga3Sampler } from "./samplers/nsga3.ts";
 export { type RandomForestOptions, randomForestSampler } from "./samplers/random-forest.ts";
+export { type MultiFidelityOptions, multiFidelitySampler } from "./samplers/multi-fidelity.ts";
 export { randomSampler } from "./samplers/random.ts";
 export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
 export {
