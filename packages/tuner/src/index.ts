@@ -20,6 +20,7 @@ export type { NoiseOptions } from "./study/noise.ts";
 export type { Intermediate, Intermediates, ObjectiveOf, Outcome } from "./study/objective.ts";
 export type { Progress } from "./study/progress.ts";
 export { type AshaOptions, ashaPruner } from "./pruners/asha.ts";
+export { type CurveOptions, curvePruner } from "./pruners/curve.ts";
 export { type HyperbandOptions, hyperbandBudgets, hyperbandPruner } from "./pruners/hyperband.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
 export { type CmaEsOptions, cmaEsSampler } from "./samplers/cma-es.ts";
