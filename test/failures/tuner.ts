@@ -61,13 +61,18 @@ const parts: Subjects = {
     { startupTrials: 1, trees: 3, randomShare: 0, candidates: 20 },
   ]),
   randomSampler: well(tuner.randomSampler),
-  tpeSampler: well(tuner.tpeSampler, () => [{ startupTrials: 2, candidates: 4 }]),
   multiFidelitySampler: well(tuner.multiFidelitySampler, () => [
     { sampler: tuner.randomSampler(), randomShare: 0.2, mutationShare: 0.2 },
   ]),
   ...methods("multiFidelitySampler()", () => tuner.multiFidelitySampler({ mutationShare: 0.5 }), {
     suggest: [() => [space, context, random]],
   }),
+  gridSampler: well(tuner.gridSampler, () => [{ points: { x: [-1, 0.5], n: 3 } }]),
+  sobolSampler: well(tuner.sobolSampler, () => [{ scramble: false }]),
+  haltonSampler: well(tuner.haltonSampler, () => [{ scramble: false }]),
+  tpeSampler: well(tuner.tpeSampler, () => [
+    { profile: "optuna5", startupTrials: 2, candidates: 4, multivariate: true, group: false, priorWeight: 2 },
+  ]),
   medianPruner: well(tuner.medianPruner, () => [{ startupTrials: 2, warmupSteps: 1 }]),
   percentilePruner: well(tuner.percentilePruner, () => [25, { intervalSteps: 2, minimumTrials: 1 }]),
   thresholdPruner: well(tuner.thresholdPruner, () => [{ lower: 0, upper: 2, warmupSteps: 1, intervalSteps: 2 }]),
@@ -100,6 +105,11 @@ const parts: Subjects = {
     suggest: [() => [space, context, random]],
   }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
+  ...methods("gridSampler()", () => tuner.gridSampler({ points: { x: 3 } }), {
+    suggest: [() => [space, context, random]],
+  }),
+  ...methods("sobolSampler()", () => tuner.sobolSampler(), { suggest: [() => [space, context, random]] }),
+  ...methods("haltonSampler()", () => tuner.haltonSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("tpeSampler()", () => tuner.tpeSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],
   }),

@@ -100,6 +100,12 @@ export const studyExhausted = (study: string, reason: string): TunerError =>
     remedy: "Raise the number of trials, or widen stopWhen or the space, to go on.",
   });
 
+export const gridExhausted = (points: number): TunerError =>
+  new TunerError("TUNER_STUDY_EXHAUSTED", `All points of the grid, ${points} at most, have a trial.`, {
+    category: "quota",
+    remedy: "Give the grid more points, or go on with another sampler.",
+  });
+
 export const trialFinished = (study: string, trial: number, state: string): TunerError =>
   new TunerError("TUNER_TRIAL_FINISHED", `Trial ${trial} of study "${study}" is ${state} already.`, {
     category: "user",

@@ -38,8 +38,11 @@ export { nsga2Sampler } from "./samplers/nsga2.ts";
 export { type Nsga3Options, nsga3Sampler } from "./samplers/nsga3.ts";
 export { type RandomForestOptions, randomForestSampler } from "./samplers/random-forest.ts";
 export { type MultiFidelityOptions, multiFidelitySampler } from "./samplers/multi-fidelity.ts";
+export { type GridOptions, gridSampler } from "./samplers/grid.ts";
+export { type QuasiRandomOptions, haltonSampler, sobolSampler } from "./samplers/quasi-random.ts";
 export { randomSampler } from "./samplers/random.ts";
-export { type TpeOptions, tpeSampler } from "./samplers/tpe.ts";
+export type { TpeOptions, TpeProfile } from "./samplers/tpe-profile.ts";
+export { tpeSampler } from "./samplers/tpe.ts";
 export {
   type CategoricalParameter,
   type Choice,

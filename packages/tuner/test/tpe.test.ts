@@ -3,17 +3,23 @@ import { createRandom } from "@millwright/contracts";
 import {
   type Params,
   type Sampler,
+  type Space,
   type Trial,
   categorical,
   float,
   int,
+  permutation,
   randomSampler,
+  subset,
   tpeSampler,
+  when,
 } from "@millwright/tuner";
 import { expect, test } from "vitest";
 import { logNormalMass } from "../src/samplers/normal-mass.ts";
-import { parzenEstimator } from "../src/samplers/parzen.ts";
-import { goodTrials, splitTrials, trialWeights } from "../src/samplers/tpe.ts";
+import { type Mixture, createMixture } from "../src/samplers/parzen.ts";
+import { createAxisTable } from "../src/samplers/parzen-axes.ts";
+import { tpeRules } from "../src/samplers/tpe-profile.ts";
+import { goodMask, goodTrials, trialWeights } from "../src/samplers/tpe-split.ts";
 
 interface Golden {
   readonly cases: readonly {
@@ -34,10 +40,20 @@ const space = {
   optimizer: categorical(["adam", "sgd", "rmsprop"]),
 };
 
+const rules = tpeRules({ profile: "optuna5" }, 1);
+
+function mixtureOf(within: Space, observations: readonly Params[]): Mixture & { densityOf(params: Params): number } {
+  const table = createAxisTable(within, rules);
+  const axes = table.parameters.flatMap((parameter) => parameter.axes);
+  const rows = observations.map((params) => table.encode(params));
+  const mixture = createMixture(axes, rows, trialWeights(rows.length), table.orders, rules);
+  return { ...mixture, densityOf: (params) => mixture.logDensities([table.encode(params)])[0] as number };
+}
+
 for (const { observations, points, logDensity } of golden.cases) {
   test(`the density of ${observations.length} observations equals Optuna's`, () => {
-    const estimator = parzenEstimator(space, observations, trialWeights(observations.length));
-    const ours = points.map((point) => estimator.logDensity(point));
+    const mixture = mixtureOf(space, observations);
+    const ours = points.map((point) => mixture.densityOf(point));
     // Densities are known up to one constant, so the first point is taken as the zero.
     for (const [index, value] of ours.entries()) {
       expect(value - (ours[0] as number)).toBeCloseTo((logDensity[index] as number) - (logDensity[0] as number), 9);
@@ -53,15 +69,20 @@ test("the mass of a normal interval is exact in the middle and in both tails", (
 
 test("samples follow the density they are drawn from", () => {
   const observations = golden.cases[3]?.observations ?? [];
-  const estimator = parzenEstimator({ momentum: space.momentum }, observations, trialWeights(observations.length));
+  const mixture = mixtureOf({ momentum: space.momentum }, observations);
   const random = createRandom(11);
-  const draws = Array.from({ length: 20_000 }, () => estimator.sample(random)["momentum"] as number).toSorted(
-    (a, b) => a - b,
-  );
+  const row = new Float64Array(1);
+  const draws = Array.from({ length: 20_000 }, () => {
+    mixture.sample(random, row);
+    return 0.9 * (row[0] as number);
+  }).toSorted((a, b) => a - b);
   // Kolmogorov-Smirnov distance to the integral of the density, by the trapezoid rule on 2,000 cells; p = 0.001 at 1.95/√n.
   const cells = 2_000;
-  const density = Array.from({ length: cells + 1 }, (_, index) =>
-    Math.exp(estimator.logDensity({ momentum: (0.9 * index) / cells })),
+  const density = Array.from(
+    { length: cells + 1 },
+    (_, index) =>
+      // The mixture's densities are per share of the range.
+      Math.exp(mixture.densityOf({ momentum: (0.9 * index) / cells })) / 0.9,
   );
   let integral = 0;
   let rank = 0;
@@ -106,10 +127,8 @@ test("good are the best completed, then the pruned that got furthest; running on
     trial(3, "pruned", undefined, [[4, 0.9]]),
     ...Array.from({ length: 18 }, (_, index) => trial(4 + index, "pruned", undefined, [[2, index]])),
   ];
-  const { below, above } = splitTrials(trials, "minimize");
-  expect(below.map(({ number }) => number)).toEqual([1, 3, 4]);
-  expect(above).toHaveLength(trials.length - 3);
-  expect(above.map(({ number }) => number)).toContain(2);
+  const good = goodMask(trials, ["minimize"], goodTrials);
+  expect([...good.keys()].filter((index) => good[index] === 1)).toEqual([1, 3, 4]);
 });
 
 /** Branin's function; its minimum is 0.397887. Branin (1972). */
@@ -139,4 +158,134 @@ test("on Branin's function it beats random search in at least 40 of 60 pairs of 
     (_, seed) => bestOfRun(tpeSampler(), seed) < bestOfRun(randomSampler(), 1000 + seed),
   );
   expect(wins.filter(Boolean).length).toBeGreaterThanOrEqual(40);
+});
+
+test("HT-7: eight workers on a bowl: points under way keep their distance", () => {
+  const bowl = { x: float(-10, 10) };
+  const sampler = tpeSampler();
+  let smallest = Infinity;
+  for (let seed = 0; seed < 5; seed += 1) {
+    const trials: Trial[] = [];
+    const order = createRandom(seed);
+    for (let number = 0; number < 120; number += 1) {
+      const running = trials.filter(({ state }) => state === "running");
+      if (running.length === 8) {
+        // Workers end in any order.
+        const { number: ended, params } = running[order.integer(8)] as Trial;
+        const value = ((params["x"] as number) - 2) ** 2;
+        trials[ended] = { ...(trials[ended] as Trial), state: "completed", value, values: [value] };
+      }
+      const { params } = sampler.suggest(bowl, { direction: "minimize", trials }, createRandom(seed).fork(number));
+      const finished = Math.max(10, trials.filter(({ state }) => state === "completed").length);
+      for (const other of trials) {
+        if (other.state !== "running") continue;
+        const distance = Math.abs((other.params["x"] as number) - (params["x"] as number)) / 20;
+        smallest = Math.min(smallest, distance * (4 * finished + 8));
+      }
+      trials.push({ ...trial(number, "running"), params });
+    }
+    const best = Math.min(...trials.flatMap(({ value }) => value ?? []));
+    expect(best).toBeLessThan(0.05);
+  }
+  // In units of the spacing that `refined` keeps: 1/(4 n + 8) of the range.
+  expect(smallest).toBeGreaterThanOrEqual(1 - 1e-9);
+});
+
+test("a sampler that was used before, and one that was not, suggest the same", () => {
+  const mixed = { ...space, order: permutation(["a", "b", "c", "d"]), slow: when("optimizer", ["sgd"], float(0, 1)) };
+  const used = tpeSampler();
+  const trials: Trial[] = [];
+  const random = createRandom(21);
+  for (let number = 0; number < 90; number += 1) {
+    const stream = createRandom(4).fork(number);
+    const suggestion = used.suggest(mixed, { direction: "minimize", trials }, stream);
+    const known = trials.map((one) => ({ ...one, params: { ...one.params } }));
+    const again = tpeSampler().suggest(
+      { ...mixed },
+      { direction: "minimize", trials: known },
+      createRandom(4).fork(number),
+    );
+    expect(again).toEqual(suggestion);
+    const { params, explanation } = suggestion;
+    // Trials end in another order than they began.
+    trials.push({ ...trial(number, "running"), params, explanation });
+    const ends = random.integer(trials.length);
+    const value = (params["momentum"] as number) + (params["units"] as number) / 64;
+    if (trials[ends]?.state === "running")
+      trials[ends] = { ...(trials[ends] as Trial), state: "completed", value, values: [value] };
+  }
+  expect(trials.at(-1)?.explanation["phase"]).toBe("model");
+});
+
+test("an explanation names the counts, both densities and the nearest trials", () => {
+  const trials = Array.from({ length: 20 }, (_, number) => ({
+    ...trial(number, "completed", Math.abs(number - 10)),
+    params: { x: number / 20 },
+  }));
+  const { params, explanation } = tpeSampler().suggest(
+    { x: float(0, 1) },
+    { direction: "minimize", trials },
+    createRandom(1),
+  );
+  const near = trials.toSorted(
+    (a, b) => Math.abs(a.params.x - (params["x"] as number)) - Math.abs(b.params.x - (params["x"] as number)),
+  );
+  expect(explanation).toMatchObject({ sampler: "tpe", profile: "refined", phase: "model", good: 2, bad: 18 });
+  expect(explanation["nearest"]).toEqual(near.slice(0, 3).map(({ number }) => number));
+  expect(explanation["logRatio"]).toBeCloseTo(
+    (explanation["logGood"] as number) - (explanation["logBad"] as number),
+    12,
+  );
+  expect(explanation["logRatio"]).toBeGreaterThan(0);
+});
+
+test("infeasible trials come after all others, by what they violate", () => {
+  const trials = [
+    { ...trial(0, "completed", 1), constraintValues: [3, -1] },
+    { ...trial(1, "completed", 2), constraintValues: [0.5, 0.25] },
+    { ...trial(2, "completed", 9), constraintValues: [0, -1] },
+    { ...trial(3, "pruned", undefined, [[1, 5]]), constraintValues: [-1] },
+  ];
+  const order = [1, 2, 3, 4].map((count) => [...goodMask(trials, ["minimize"], () => count)]);
+  expect(order).toEqual([
+    [0, 0, 1, 0],
+    [0, 0, 1, 1],
+    [0, 1, 1, 1],
+    [1, 1, 1, 1],
+  ]);
+});
+
+test("permutations and subsets are learned", () => {
+  const lists = { order: permutation("abcde".split("")), chosen: subset([1, 2, 3, 4, 5, 6], { min: 1, max: 4 }) };
+  const loss = (params: Params): number => {
+    const order = params["order"] as readonly string[];
+    const chosen = params["chosen"] as readonly number[];
+    const misplaced = order.filter((item, place) => item !== "cadbe"[place]).length;
+    return (
+      misplaced +
+      [2, 5].filter((item) => !chosen.includes(item)).length +
+      chosen.filter((item) => item !== 2 && item !== 5).length
+    );
+  };
+  const mean = (sampler: Sampler): number => {
+    let sum = 0;
+    for (let seed = 0; seed < 10; seed += 1) {
+      const trials: Trial[] = [];
+      for (let number = 0; number < 60; number += 1) {
+        const { params } = sampler.suggest(lists, { direction: "minimize", trials }, createRandom(seed).fork(number));
+        trials.push({ ...trial(number, "completed", loss(params)), params });
+        if (number >= 40) sum += loss(params) / 200;
+      }
+    }
+    return sum;
+  };
+  expect(mean(tpeSampler())).toBeLessThan(0.8 * mean(randomSampler()));
+});
+
+test("options out of their range are named", () => {
+  expect(() => tpeSampler({ profile: "optuna3" as never })).toThrow(/profile/);
+  expect(() => tpeSampler({ startupTrials: -1 })).toThrow(RangeError);
+  expect(() => tpeSampler({ candidates: 0 })).toThrow(RangeError);
+  expect(() => tpeSampler({ priorWeight: NaN })).toThrow(RangeError);
+  expect(() => tpeSampler({ multivariate: false, group: true })).toThrow(RangeError);
 });

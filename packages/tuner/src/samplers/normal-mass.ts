@@ -46,10 +46,13 @@ const logLowerTail = (z: number): number => Math.log(scaledErfc(-z * Math.SQRT1_
 /** Φ(z) for z ≤ 0. */
 const lowerTail = (z: number): number => (scaledErfc(-z * Math.SQRT1_2) / 2) * Math.exp((-z * z) / 2);
 
+/** Below it Φ is less than an ulp of 1. */
+const NOTHING = -8.5;
+
 /** log of the standard normal probability of [low, high], for low < high; accurate in both tails. */
 export function logNormalMass(low: number, high: number): number {
   if (low > 0) return logNormalMass(-high, -low);
-  if (high > 0) return Math.log1p(-(lowerTail(low) + lowerTail(-high)));
+  if (high > 0) return Math.log1p(-((low < NOTHING ? 0 : lowerTail(low)) + (-high < NOTHING ? 0 : lowerTail(-high))));
   const upper = logLowerTail(high);
   return upper + Math.log1p(-Math.exp(logLowerTail(low) - upper));
 }

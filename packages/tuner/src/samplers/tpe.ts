@@ -1,97 +1,104 @@
+import type { Random } from "@millwright/contracts";
 import type { Params, Space } from "../space.ts";
-import type { Direction, Sampler, Trial } from "../trial.ts";
 import { drawParams, isAllowed } from "../space-constraints.ts";
-import { parzenEstimator } from "./parzen.ts";
+import type { Explanation, Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
+import { type AxisTable, createAxisTable } from "./parzen-axes.ts";
+import { type Choice, createChooser } from "./tpe-choice.ts";
+import { nearestTrials } from "./tpe-nearest.ts";
+import { type TpeOptions, type TpeRules, checkTpeOptions, tpeRules } from "./tpe-profile.ts";
+import { createApart, spacing } from "./tpe-spacing.ts";
+import { goodMask, isFinished } from "./tpe-split.ts";
 
-export interface TpeOptions {
-  /** Trials drawn at random first. Default: 10. */
-  readonly startupTrials?: number | undefined;
-  /** Candidates drawn from the good trials' density. Default: 24. */
-  readonly candidates?: number | undefined;
-}
+/** Rounds of candidates that known constraints may forbid altogether before one is drawn without a model. */
+const CONSTRAINED_ROUNDS = 20;
+
+/** Rounds of candidates that may all be too near to running trials before the nearness is put up with. */
+const SPACED_ROUNDS = 3;
+
+/** Draws of start-up trials that may be too near to running ones. */
+const SPACED_DRAWS = 50;
 
 /**
- * Tree-structured Parzen estimator with the defaults of Optuna 5: multivariate, running trials counted among the bad ones ("constant liar"), the best
- * min(⌈0.1 n⌉, 25) trials as the good ones.
- * Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; Watanabe, arXiv 2304.11127.
+ * Tree-structured Parzen estimator: a density of the good trials, l, and one of the others, g; of candidates drawn from l the one with the highest
+ * l/g. Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; Watanabe, arXiv 2304.11127; with several objectives Ozaki et al.,
+ * GECCO 2020.
+ *
+ * Conditional parameters are fitted to the trials that had them. Known constraints filter the candidates; trials that missed measured ones rank after
+ * all others. Each explanation has the numbers of good and bad trials, log l, log g and the numbers of the nearest trials.
+ * Throws a `RangeError` for options out of their range.
  */
-export function tpeSampler({ startupTrials = 10, candidates = 24 }: TpeOptions = {}): Sampler {
+export function tpeSampler(options: TpeOptions = {}): Sampler {
+  checkTpeOptions(options);
+  const tables = new WeakMap<Space, AxisTable>();
   return {
     name: "tpe",
-    suggest(space, { trials, direction, constraints }, random) {
-      const known = trials.filter(({ state }) => state === "completed" || state === "pruned" || state === "running");
-      if (known.length < startupTrials || !isModelled(space)) {
-        return {
-          params: drawParams(space, random, constraints),
-          explanation: { sampler: "tpe", phase: "startup", trials: known.length },
-        };
-      }
-      const { below, above } = splitTrials(known, direction);
-      const good = parzenEstimator(space, paramsOf(below), trialWeights(below.length));
-      const bad = parzenEstimator(space, paramsOf(above), trialWeights(above.length));
-      let best: { params: Params; score: number } | undefined;
-      for (let index = 0; index < candidates; index += 1) {
-        const params = good.sample(random);
-        if (!isAllowed(constraints, params)) continue;
-        const score = good.logDensity(params) - bad.logDensity(params);
-        if (best === undefined || score > best.score) best = { params, score };
-      }
-      const { params, score } = best ?? { params: drawParams(space, random, constraints), score: 0 };
-      return {
-        params,
-        explanation: { sampler: "tpe", phase: "model", good: below.length, bad: above.length, logRatio: score },
-      };
+    suggest(space, context, random) {
+      const { direction, directions = [direction], trials } = context;
+      const rules = tpeRules(options, directions.length);
+      const table = tables.get(space) ?? createAxisTable(space, rules);
+      tables.set(space, table);
+      const known = trials.filter((trial) => isFinished(trial) || (rules.constantLiar && trial.state === "running"));
+      const rows = table.rowsOf(known);
+      const finished = rows.filter((_, index) => isFinished(known[index] as Trial));
+      const running = rules.spaced ? rows.filter((_, index) => known[index]?.state === "running") : [];
+      const isApart = createApart(table, running, spacing(Math.max(finished.length, rules.startupTrials)));
+      const situation = { space, context, table, rules, known, rows, finished, isApart };
+      return finished.length < rules.startupTrials ? drawStart(situation, random) : suggestByModel(situation, random);
     },
   };
 }
 
-/** Whether the densities know all of the space; of another, parameters are drawn at random. */
-const isModelled = (space: Space): boolean =>
-  Object.values(space).every(
-    ({ kind, conditions }) =>
-      (kind === "float" || kind === "int" || kind === "categorical") && conditions === undefined,
-  );
-
-/** How many of `finished` trials count as good: min(⌈0.1 n⌉, 25). */
-export const goodTrials = (finished: number): number => Math.min(Math.ceil(0.1 * finished), 25);
-
-/** Weights by age, oldest first: all 1 below 25 trials; else a ramp from 1/n to 1 over the oldest n − 25, and 1 for the last 25. */
-export function trialWeights(count: number): number[] {
-  if (count < 25) return new Array<number>(count).fill(1);
-  const ramped = count - 25;
-  const ramp = Array.from(
-    { length: ramped },
-    (_, index) => 1 / count + (1 - 1 / count) * (ramped === 1 ? 0 : index / (ramped - 1)),
-  );
-  return [...ramp, ...new Array<number>(25).fill(1)];
+interface Situation {
+  readonly space: Space;
+  readonly context: SuggestContext;
+  readonly table: AxisTable;
+  readonly rules: TpeRules;
+  /** The trials that count, with their rows. */
+  readonly known: readonly Trial[];
+  readonly rows: readonly Float64Array[];
+  readonly finished: readonly Float64Array[];
+  /** Whether parameters are far enough from those of running trials. */
+  readonly isApart: (params: Params) => boolean;
 }
 
-/** Completed trials by value come first, then pruned ones: those that got furthest, then by their last value. Running ones are bad. */
-export function splitTrials(
-  trials: readonly Trial[],
-  direction: Direction,
-): { readonly below: readonly Trial[]; readonly above: readonly Trial[] } {
-  const sign = direction === "minimize" ? 1 : -1;
-  const completed = trials.filter(({ state }) => state === "completed");
-  const pruned = trials.filter(({ state }) => state === "pruned");
-  const count = goodTrials(completed.length + pruned.length);
-  const ranked = [
-    ...completed.toSorted((a, b) => sign * ((a.value ?? 0) - (b.value ?? 0))),
-    ...pruned.toSorted((a, b) => compareScores(prunedScore(a, sign), prunedScore(b, sign))),
-  ];
-  const good = new Set(ranked.slice(0, count));
-  const byNumber = trials.toSorted((a, b) => a.number - b.number);
-  return { below: byNumber.filter((trial) => good.has(trial)), above: byNumber.filter((trial) => !good.has(trial)) };
+function drawStart({ space, context, rules, finished, isApart }: Situation, random: Random): Suggestion {
+  let params = drawParams(space, random, context.constraints);
+  for (let draw = 1; draw < SPACED_DRAWS && !isApart(params); draw += 1)
+    params = drawParams(space, random, context.constraints);
+  return {
+    params,
+    explanation: { sampler: "tpe", profile: rules.profile, phase: "startup", trials: finished.length },
+  };
 }
 
-function prunedScore(trial: Trial, sign: number): readonly [number, number] {
-  const last = trial.intermediates.at(-1);
-  if (last === undefined) return [1, 0];
-  const [step, value] = last;
-  return [-step, Number.isNaN(value) ? Infinity : sign * value];
+function suggestByModel(situation: Situation, random: Random): Suggestion {
+  const { space, context, table, rules, known, rows, finished } = situation;
+  const { direction, directions = [direction], constraints } = context;
+  const good = goodMask(known, directions, rules.gamma);
+  const below = rows.filter((_, index) => good[index] === 1);
+  const above = rows.filter((_, index) => good[index] !== 1);
+  const told: Explanation = { sampler: "tpe", profile: rules.profile, good: below.length, bad: above.length };
+  const choice = choose(situation, { finished, below, above }, random);
+  if (choice === undefined)
+    return { params: drawParams(space, random, constraints), explanation: { ...told, phase: "constrained" } };
+  const { params, logGood, logBad } = choice;
+  const nearest = nearestTrials(table, params, known, rows);
+  return {
+    params,
+    explanation: { ...told, phase: "model", logGood, logBad, logRatio: logGood - logBad, nearest },
+  };
 }
 
-const compareScores = ([a, b]: readonly [number, number], [c, d]: readonly [number, number]): number =>
-  a === c ? (b < d ? -1 : b > d ? 1 : 0) : a - c;
-
-const paramsOf = (trials: readonly Trial[]): readonly Params[] => trials.map(({ params }) => params);
+/** `undefined` where the known constraints forbid all candidates. */
+function choose(
+  { space, context, table, rules, isApart }: Situation,
+  rows: Parameters<typeof createChooser>[2],
+  random: Random,
+): Choice | undefined {
+  const chooser = createChooser(space, table, rows, rules, random);
+  const allows = (params: Params): boolean => isAllowed(context.constraints, params);
+  const best = chooser.best();
+  const allowed = allows(best.params) ? best : chooser.bestOf(CONSTRAINED_ROUNDS, allows);
+  if (allowed === undefined || isApart(allowed.params)) return allowed;
+  return chooser.bestOf(SPACED_ROUNDS, (params) => allows(params) && isApart(params)) ?? allowed;
+}

@@ -81,7 +81,7 @@ function beginNew(
   const chosen = nextTrial(context, request);
   if (chosen.next === "wait") return { entries: before, result: () => ({ wait: true }) };
   if (chosen.next === "used-up") {
-    const reason = "Trials were begun for every point of the space.";
+    const { reason = "Trials were begun for every point of the space." } = chosen;
     return { entries: before, result: () => ({ stop: { stopped: "space", reason } }) };
   }
   const entries = [...before, ...chosen.entries];

@@ -1,3 +1,4 @@
+import { hasCode } from "@millwright/contracts";
 import type { TrialEntry } from "../journal.ts";
 import type { Params } from "../space.ts";
 import type { Suggestion, Trial } from "../trial.ts";
@@ -11,7 +12,7 @@ import { drawUniformly, hasValues, streamOf, suggest } from "./suggestion.ts";
 export type NextTrial =
   | { readonly next: "begin" | "cached"; readonly entries: readonly TrialEntry[] }
   | { readonly next: "wait" }
-  | { readonly next: "used-up" };
+  | { readonly next: "used-up"; readonly reason?: string | undefined };
 
 export interface NextTrialOptions {
   /** All trials of the study that may be begun. */
@@ -31,10 +32,15 @@ export function nextTrial(context: EngineContext, options: NextTrialOptions): Ne
     if (step.step === "repeat") return { next: "begin", entries: [repeatOf(context, step.trial)] };
     if (step.step === "retest") return { next: "begin", entries: retests(context, step.trials, left) };
   }
-  const number = state.trials.length;
-  const suggestion = suggest(context, number, options);
-  if (context.dynamic || duplicates === "allow") return { next: "begin", entries: [entryOf(context, suggestion)] };
-  return withoutDuplicate(context, suggestion, options);
+  try {
+    const suggestion = suggest(context, state.trials.length, options);
+    if (context.dynamic || duplicates === "allow") return { next: "begin", entries: [entryOf(context, suggestion)] };
+    return withoutDuplicate(context, suggestion, options);
+  } catch (error) {
+    // A sampler that has an end, as a grid has, says so.
+    if (hasCode(error, "TUNER_STUDY_EXHAUSTED")) return { next: "used-up", reason: error.message };
+    throw error;
+  }
 }
 
 /** The sampler is asked so often for parameters that are new, then chance is. */
