@@ -57,6 +57,10 @@ const parts: Subjects = {
   rule: well(tuner.rule, () => ["small", () => true]),
   isFeasible: well(tuner.isFeasible, () => [trials[0]]),
   cmaEsSampler: well(tuner.cmaEsSampler, () => [{ population: 6, sigma: 0.3, restarts: "ipop" }]),
+  pbtSampler: well(tuner.pbtSampler, () => [
+    { population: 4, quantile: 0.5, factors: [0.9, 1.1], resampleProbability: 0 },
+  ]),
+  lineageOf: well(tuner.lineageOf, () => [trials, 0]),
   randomForestSampler: well(tuner.randomForestSampler, () => [
     { startupTrials: 1, trees: 3, randomShare: 0, candidates: 20 },
   ]),
@@ -101,6 +105,7 @@ const parts: Subjects = {
   hypervolume: well(tuner.hypervolume, () => [[[1, 2]], [3, 3]]),
   bestTrial: well(tuner.bestTrial, () => [trials, "minimize"]),
   ...methods("cmaEsSampler()", () => tuner.cmaEsSampler(), { suggest: [() => [space, context, random]] }),
+  ...methods("pbtSampler()", () => tuner.pbtSampler({ population: 2 }), { suggest: [() => [space, context, random]] }),
   ...methods("randomForestSampler()", () => tuner.randomForestSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],
   }),

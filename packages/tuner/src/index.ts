@@ -36,6 +36,7 @@ export { hypervolume } from "./multi/hypervolume.ts";
 export type { VariationOptions } from "./multi/variation.ts";
 export { nsga2Sampler } from "./samplers/nsga2.ts";
 export { type Nsga3Options, nsga3Sampler } from "./samplers/nsga3.ts";
+export { type PbtOptions, lineageOf, pbtSampler } from "./samplers/pbt.ts";
 export { type RandomForestOptions, randomForestSampler } from "./samplers/random-forest.ts";
 export { type MultiFidelityOptions, multiFidelitySampler } from "./samplers/multi-fidelity.ts";
 export { type GridOptions, gridSampler } from "./samplers/grid.ts";

@@ -76,6 +76,8 @@ export interface TrialEntry extends Told {
   /** Of a study without a fixed space. */
   readonly proposed?: Params | undefined;
   readonly parameters?: Space | undefined;
+  /** Another trial's, which it goes on from. */
+  readonly checkpoint?: string | undefined;
   readonly repeatOf?: number | undefined;
   readonly retest?: number | undefined;
   /** With `result`: it was not run. One of the two says where the result is from. */

@@ -75,6 +75,8 @@ export interface Trial {
 export interface Suggestion {
   readonly params: Params;
   readonly explanation: Explanation;
+  /** What the new trial goes on from, as another trial reported it. Default: it begins anew. */
+  readonly checkpoint?: string | undefined;
 }
 
 export interface SuggestContext {

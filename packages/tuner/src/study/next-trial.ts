@@ -34,7 +34,9 @@ export function nextTrial(context: EngineContext, options: NextTrialOptions): Ne
   }
   try {
     const suggestion = suggest(context, state.trials.length, options);
-    if (context.dynamic || duplicates === "allow") return { next: "begin", entries: [entryOf(context, suggestion)] };
+    // What goes on from a checkpoint is not tried again.
+    if (context.dynamic || duplicates === "allow" || suggestion.checkpoint !== undefined)
+      return { next: "begin", entries: [entryOf(context, suggestion)] };
     return withoutDuplicate(context, suggestion, options);
   } catch (error) {
     // A sampler that has an end, as a grid has, says so.
@@ -113,10 +115,12 @@ function untriedPoint(context: EngineContext, options: NextTrialOptions): Params
   return undefined;
 }
 
-function entryOf({ state, clock, dynamic }: EngineContext, { params, explanation }: Suggestion): TrialEntry {
+function entryOf({ state, clock, dynamic }: EngineContext, suggestion: Suggestion): TrialEntry {
+  const { params, explanation, checkpoint } = suggestion;
   const number = state.trials.length;
   const values = dynamic ? { params: {}, proposed: params } : { params };
-  return { kind: "trial", number, ...values, explanation, timeMs: clock.nowMs() };
+  const from = checkpoint === undefined ? {} : { checkpoint };
+  return { kind: "trial", number, ...values, explanation, ...from, timeMs: clock.nowMs() };
 }
 
 /** Evaluates the parameters of a trial again. */

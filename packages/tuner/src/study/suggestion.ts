@@ -29,8 +29,9 @@ export function suggest(context: EngineContext, number: number, options: Suggest
   const seen = { ...seenBy(context), trials: shownToSampler(context), plannedTrials: limit };
   if (context.dynamic) return suggestCommon(context, fixed, seen, random);
   if (Object.keys(fixed).length === 0) {
-    const { params, explanation } = context.sampler.suggest(context.space, seen, random);
-    return { params, explanation: redraw === 0 ? explanation : { ...explanation, redraw } };
+    const { params, explanation, checkpoint } = context.sampler.suggest(context.space, seen, random);
+    const from = checkpoint === undefined ? {} : { checkpoint };
+    return { params, explanation: redraw === 0 ? explanation : { ...explanation, redraw }, ...from };
   }
   return suggestBeside(context, fixed, seen, random);
 }
