@@ -6,6 +6,7 @@ import * as tuner from "../../packages/tuner/dist/index.js";
 import { ofTheCaller } from "./hostile-values.ts";
 import { insightSubjects } from "./tuner-insight.ts";
 import { studyMethods } from "./tuner-studies.ts";
+import { interopSubjects } from "./tuner-interop.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const { float, int, categorical, openStudy } = tuner;
@@ -248,6 +249,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ),
       ...journals(database),
       ...insightSubjects,
+      ...interopSubjects,
     },
     elsewhere: {
       TUNER_TRIAL_LOST: "worker-recovery.test.ts: it takes another worker",

@@ -2,6 +2,7 @@ import { MillwrightError } from "@millwright/contracts";
 
 export type TunerErrorCode =
   | "TUNER_CONSTRAINTS_UNSATISFIABLE"
+  | "TUNER_IMPORT_INVALID"
   | "TUNER_JOURNAL_CORRUPT"
   | "TUNER_PARAMETER_CHANGED"
   | "TUNER_PARAMS_FORBIDDEN"
@@ -30,6 +31,13 @@ export const constraintsUnsatisfiable = (draws: number): TunerError =>
       remedy: "Look whether the constraints contradict each other; if not, narrow the bounds to where they hold.",
     },
   );
+
+export const importInvalid = (where: string, problem: string, cause?: unknown): TunerError =>
+  new TunerError("TUNER_IMPORT_INVALID", `What was given cannot be carried over, at "${where}": ${problem}.`, {
+    category: "data",
+    remedy: "Give it as the other tool wrote it, or leave out what is named.",
+    cause,
+  });
 
 export const journalCorrupt = (study: string, position: number, problem: string): TunerError =>
   new TunerError(
