@@ -25,6 +25,12 @@ function madeBy(name, suffix, options) {
   return exported[found](options);
 }
 
+/** "multi-fidelity(gp)" wraps the sampler in brackets. */
+function samplerBy(name) {
+  const [, outer, inner] = /^([\w-]+)\(([\w-]+)\)$/.exec(name) ?? [];
+  return inner === undefined ? madeBy(name, "Sampler") : madeBy(outer, "Sampler", { sampler: samplerBy(inner) });
+}
+
 /** @param name "auto", "gp", "tpe", …, or "default" for what a study takes by itself; with a pruner, "auto+asha". */
 export function startOurs(name) {
   const [samplerName, prunerName] = name.split("+");
@@ -38,7 +44,7 @@ export function startOurs(name) {
           ? { direction: "minimize" }
           : { directions: Array.from({ length: task.objectives }, () => "minimize") }),
         seed: seed + 1000,
-        ...(samplerName === "default" ? {} : { sampler: madeBy(samplerName, "Sampler") }),
+        ...(samplerName === "default" ? {} : { sampler: samplerBy(samplerName) }),
         pruner: prunerName === undefined ? false : madeBy(prunerName, "Pruner", { maximumResource: task.epochs }),
       });
       return counted(study, task, trials);
