@@ -4,6 +4,7 @@ import { openMemoryStudyJournal } from "../../packages/tuner/dist/drivers/memory
 import { openSqlStudyJournal } from "../../packages/tuner/dist/drivers/sql.js";
 import * as tuner from "../../packages/tuner/dist/index.js";
 import { ofTheCaller } from "./hostile-values.ts";
+import { executionSubjects } from "./tuner-execution.ts";
 import { insightSubjects } from "./tuner-insight.ts";
 import { studyMethods } from "./tuner-studies.ts";
 import { interopSubjects } from "./tuner-interop.ts";
@@ -248,6 +249,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
       ),
       ...journals(database),
+      ...executionSubjects,
       ...insightSubjects,
       ...interopSubjects,
     },

@@ -1,4 +1,4 @@
-import type { Budget } from "./budget.ts";
+import type { Amount, Budget } from "./budget.ts";
 import type { EventId } from "./ids.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { JsonValue } from "./json.ts";
@@ -8,6 +8,8 @@ export type TrialVerdict = "continue" | "pause" | "prune";
 export interface TrialReportOptions extends CallOptions {
   /** Where a paused trial can go on from: a path or digest that the objective understands. */
   readonly checkpoint?: string | undefined;
+  /** What it took to get here since the report before, by unit, where that is not measured as time. */
+  readonly cost?: Amount | undefined;
 }
 
 /** One trial, as the objective sees it. */

@@ -103,3 +103,26 @@ export type {
   TrialState,
 } from "./trial.ts";
 export type { StudyTrial } from "./trial-handle.ts";
+export { type CostAwareOptions, costAwareSampler } from "./execute/cost-aware.ts";
+export { type JobObjectiveOptions, jobObjective } from "./execute/job-objective.ts";
+export type { TrialCost } from "./execute/study-budget.ts";
+export {
+  type ShareOptions,
+  type SlotCapacity,
+  type TrialResources,
+  type TrialShare,
+  type TrialSlot,
+  type TrialSlots,
+  type TrialSlotsOptions,
+  createTrialSlots,
+} from "./execute/trial-slots.ts";
+export { type DisposableObjective, type WorkerObjectiveOptions, workerObjective } from "./execute/worker-objective.ts";
+export {
+  type PriorStudy,
+  type StudySubject,
+  type WarmStart,
+  type WarmStartParent,
+  priorOfParents,
+  warmStartParent,
+} from "./warm-start.ts";
+export { type TransferOptions, transferSampler } from "./warm-start-sampler.ts";

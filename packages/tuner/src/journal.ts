@@ -43,7 +43,22 @@ export type JournalEntry =
   /** What its user notes of a trial, by name; null takes a note back. */
   | { readonly kind: "note"; readonly number: number; readonly attributes: Attributes; readonly timeMs: number }
   /** A worker begins a waiting trial. */
-  | ({ readonly kind: "begin"; readonly number: number; readonly worker: string; readonly timeMs: number } & Told)
+  | ({
+      readonly kind: "begin";
+      readonly number: number;
+      readonly worker: string;
+      /** What the study's budget sets aside for it. */
+      readonly reserved?: Amount | undefined;
+      readonly timeMs: number;
+    } & Told)
+  /** A running trial spent something; so much is set aside for it from now on. */
+  | {
+      readonly kind: "spend";
+      readonly number: number;
+      readonly amount: Amount;
+      readonly reserved: Amount;
+      readonly timeMs: number;
+    }
   | {
       readonly kind: "report";
       readonly number: number;
@@ -60,6 +75,8 @@ export type JournalEntry =
       readonly reason: string;
       /** Where the attempt failed; absent where its worker only stopped. */
       readonly failure?: FailureKind | undefined;
+      /** What the attempt spent beyond what was counted, or may have spent unseen. */
+      readonly lost?: Amount | undefined;
       readonly timeMs: number;
     } & Told);
 
@@ -110,7 +127,7 @@ export interface CompletedResult {
   /** What was measured of constraints; at most 0 is feasible. Always the same number of them in a study. */
   readonly constraints?: readonly number[] | undefined;
   readonly attributes?: Attributes | undefined;
-  /** What it spent in this attempt. */
+  /** What it spent in this attempt, by unit, with what was counted on the way. */
   readonly cost?: Amount | undefined;
 }
 
@@ -120,6 +137,8 @@ export interface StoppedResult {
   readonly reason: string;
   /** The rule and the numbers. Default: what the pruner said to the last report in this process. */
   readonly verdict?: Explanation | undefined;
+  /** As of a completed one. */
+  readonly cost?: Amount | undefined;
 }
 
 /** How a trial ended, or an attempt at it. */
@@ -133,6 +152,8 @@ export type TrialResult =
       readonly failure?: FailureKind | undefined;
       /** Samplers are shown the worst value known in its place. What the study's policy says is written here. */
       readonly imputed?: true | undefined;
+      /** As of a completed one. */
+      readonly cost?: Amount | undefined;
     };
 
 /** Where studies are kept: an append-only list of entries per study. Every method sees what all processes appended. */

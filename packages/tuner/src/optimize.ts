@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
+import type { TrialResources, TrialSlot, TrialSlots } from "./execute/trial-slots.ts";
 import type { Params, Space } from "./space.ts";
 import type { StudyEngine } from "./study-engine.ts";
 import type { Stop } from "./study/begin.ts";
@@ -31,6 +32,12 @@ export interface OptimizeOptions<FixedParams = Params> {
   readonly failuresInARow?: number | undefined;
   /** Running trials are aborted and wait to be begun again; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** What trials of several studies take turns in; each waits for what `resources` says before it begins. Default: nothing is waited for. */
+  readonly slots?: TrialSlots | undefined;
+  /** What each trial has for itself in the slots. Default: `{ cpus: 1 }`. */
+  readonly resources?: TrialResources | undefined;
+  /** The study's share of the slots, beside that of others. Default: 1. */
+  readonly weight?: number | undefined;
   /** Called after each trial ends. */
   readonly onTrial?: ((trial: Trial) => void) | undefined;
   /** Called after each trial ends. */
@@ -106,11 +113,13 @@ async function searchUntilStopped<Handle extends StudyTrial<Space>>(
       await setImmediate();
       if (running.aborted) return;
       const woken = wake.next;
-      const end = await runTrial<Handle>(engine, objective, told, running);
+      const end = await runInSlot<Handle>(engine, objective, told, running);
       const isWaiting = "wait" in end || ("stop" in end && (await mayGoOn(engine, end)));
       if (isWaiting) await sleepUntil(clock, pollMs, [running, woken]);
-      else if ("stop" in end) reason ??= end.stop;
-      else if ("failed" in end) {
+      else if ("stop" in end) {
+        reason ??= { stopped: end.stop.stopped, reason: end.stop.reason };
+        wake.now();
+      } else if ("failed" in end) {
         wake.now();
         failures = end.failed === undefined ? 0 : failures + 1;
         if (end.failed !== undefined && failures >= failuresInARow) throw end.failed;
@@ -132,8 +141,32 @@ async function searchUntilStopped<Handle extends StudyTrial<Space>>(
   return reason ?? { stopped: "trials", reason: "" };
 }
 
+/** Runs one trial, in a slot where trials share them. */
+async function runInSlot<Handle extends StudyTrial<Space>>(
+  engine: StudyEngine,
+  objective: ObjectiveOf<Handle>,
+  settings: OptimizeSettings<Handle>,
+  running: AbortSignal,
+): Promise<TrialEnd> {
+  const { slots, resources, weight } = settings;
+  let slot: TrialSlot | undefined;
+  try {
+    slot = await slots?.share(engine.name, { weight }).acquire(resources, { signal: running });
+  } catch (error) {
+    if (running.aborted) return { failed: undefined };
+    throw error;
+  }
+  try {
+    return await runTrial<Handle>(engine, objective, settings, running);
+  } finally {
+    slot?.release();
+  }
+}
+
 /** Trials that others have under way may come back, to be begun here. */
 async function mayGoOn(engine: StudyEngine, { stop }: Extract<TrialEnd, { stop: unknown }>): Promise<boolean> {
+  // What is set aside for trials that still run may come back too.
+  if (stop.stopped === "budget") return engine.state.running.size > 0;
   return (stop.stopped === "trials" || stop.stopped === "space") && (await engine.runningElsewhere());
 }
 

@@ -1,6 +1,7 @@
-import { createRandom, digestOfJson } from "@millwright/contracts";
+import { type Amount, createRandom, digestOfJson } from "@millwright/contracts";
 import { type Decision, createDecider } from "./decider.ts";
 import { studyDiffers } from "./errors.ts";
+import { type Spend, type SpendOutcome, decideSpend } from "./execute/study-budget.ts";
 import type { Attributes, JournalEntry, TrialResult } from "./journal.ts";
 import type { Parameter, Params } from "./space.ts";
 import { type BeginRequest, type Begun, decideBegin } from "./study/begin.ts";
@@ -40,8 +41,10 @@ export interface StudyEngine {
   checkFixed(fixed: Params, signal?: AbortSignal): Promise<void>;
   report(trial: number, report: Report, options?: AttemptOptions): Promise<PruneVerdict>;
   end(trial: number, result: TrialResult, options?: AttemptOptions): Promise<Ended>;
-  /** Gives a running trial back, to be begun again. */
-  reclaim(trial: number, reason: string, attempt?: number): Promise<void>;
+  /** Counts what a running trial spends, and sets aside what it needs next. */
+  spend(trial: number, spend: Spend, attempt?: number): Promise<SpendOutcome>;
+  /** Gives a running trial back, to be begun again. @param lost What it spent beyond what was counted. */
+  reclaim(trial: number, reason: string, attempt?: number, lost?: Amount): Promise<void>;
   enqueue(enqueued: Enqueued, signal?: AbortSignal): Promise<number>;
   add(added: AddedTrial, signal?: AbortSignal): Promise<number>;
   /** Of the study where no trial is named. */
@@ -87,7 +90,8 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
       decide(() => decideReport(context, number, report, attempt), signal),
     end: (number, result, { attempt, signal } = {}) =>
       decide(() => decideEnd(context, number, result, attempt), signal),
-    reclaim: (number, reason, attempt) => decide(() => decideReclaim(context, number, reason, attempt)),
+    spend: (number, spend, attempt) => decide(() => decideSpend(context, number, spend, attempt)),
+    reclaim: (number, reason, attempt, lost) => decide(() => decideReclaim(context, number, reason, { attempt, lost })),
     enqueue: (enqueued, signal) => decide(() => decideEnqueue(context, enqueued), signal),
     add: (added, signal) => decide(() => decideAdd(context, added), signal),
     note: (number, attributes, signal) => decide(() => decideNote(context, number, attributes), signal),

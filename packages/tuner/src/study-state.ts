@@ -1,4 +1,5 @@
 import { journalCorrupt } from "./errors.ts";
+import { type SpendingLedger, type TrialSpending, createSpendingLedger } from "./execute/spending-ledger.ts";
 import type { Attributes, JournalEntry } from "./journal.ts";
 import { type Definitions, createDefinitions } from "./study/definitions.ts";
 import { afterEntry, noted, trialOf } from "./study/trial-fold.ts";
@@ -21,6 +22,7 @@ export interface StudyState {
   /** Time in which at least one trial ran, milliseconds. */
   readonly runtimeMs: number;
   readonly attributes: Attributes;
+  readonly spending: (trial: number) => TrialSpending;
   /** Of a study without a fixed space. */
   readonly definitions: Definitions;
   apply(entries: readonly JournalEntry[]): void;
@@ -37,10 +39,14 @@ interface Fold extends StudyState {
   runtimeMs: number;
   attributes: Attributes;
   newestMs: number;
+  readonly ledger: SpendingLedger;
 }
 
 export function createStudyState(study: string): StudyState {
+  const ledger = createSpendingLedger();
   const fold: Fold = {
+    spending: ledger.of,
+    ledger,
     position: 0,
     header: undefined,
     trials: [],
@@ -91,7 +97,7 @@ function applyEntry(study: string, fold: Fold, entry: JournalEntry): void {
     if (trial === undefined)
       throw journalCorrupt(study, fold.position, `it speaks of trial ${entry.number}, which does not exist`);
     if (entry.kind === "begin" && trial.attempts === 0) fold.begun += 1;
-    place(fold, afterEntry(trial, entry));
+    place(fold, fold.ledger.after(afterEntry(trial, entry), entry));
   }
 }
 

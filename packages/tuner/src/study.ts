@@ -1,5 +1,6 @@
-import type { Budget, CallOptions, Clock, EventLog } from "@millwright/contracts";
+import type { Amount, Budget, CallOptions, Clock, EventLog } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import type { TrialCost } from "./execute/study-budget.ts";
 import type { Attributes, JournalEntry, TrialResult } from "./journal.ts";
 import type { OptimizeOptions, StudySummary } from "./optimize.ts";
 import type { ParamsOf, Space } from "./space.ts";
@@ -30,10 +31,18 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   readonly sampler?: Sampler | undefined;
   /** Default: `medianPruner()`. `false`: nothing is pruned. */
   readonly pruner?: Pruner | false | undefined;
-  /** What the trials may spend; each trial reserves `trialCost` before it begins. Default: no limit. */
-  readonly budget?: Budget | undefined;
-  /** Default: `{ trials: 1 }`. */
-  readonly trialCost?: Readonly<Record<string, number>> | undefined;
+  /**
+   * What the trials may spend. An amount, such as `{ usd: 20 }`, is kept to by the study itself, in all processes and over restarts; a `Budget` by whoever gave it.
+   * Each trial reserves `trialCost` before it begins, and is stopped before its next step would pass the limit; see `docs/tuner-execution.md`. Default: no limit.
+   */
+  readonly budget?: Budget | Amount | undefined;
+  /**
+   * What a trial is expected to cost, or a function that says so. Default: of a study's own budget, learnt from the trials that ended; of another,
+   * `{ trials: 1 }`.
+   */
+  readonly trialCost?: TrialCost | undefined;
+  /** What a second of a trial costs, by unit, such as `{ usd: 0.0004, joules: 250 }`. Default: `{ seconds: 1 }` where the study's budget limits seconds; else nothing. */
+  readonly costPerSecond?: Amount | undefined;
   /** What is done with parameters that were tried before. Default: `allow`. */
   readonly duplicates?: DuplicatePolicy | undefined;
   /** The objective is noisy: promising parameters are evaluated again, and the best is tested at the end. Default: it is taken at its word. */

@@ -1,4 +1,5 @@
-import { type Budget, type CallOptions, type TrialHandle, hasCode } from "@millwright/contracts";
+import { type CallOptions, type TrialHandle, hasCode } from "@millwright/contracts";
+import type { Wallet } from "./execute/wallet.ts";
 import type { Attributes } from "./journal.ts";
 import type { ParamsOf, Space } from "./space.ts";
 import type { StudyEngine } from "./study-engine.ts";
@@ -16,11 +17,13 @@ export interface StudyTrial<S extends Space> extends TrialHandle<ParamsOf<S>> {
   readonly pruned: Extract<PruneVerdict, { prune: true }> | undefined;
   /** Why the pruner said to pause, where that is what it said last. */
   readonly paused: Extract<PruneVerdict, { pause: true }> | undefined;
+  /** Whether it was told to pause because the budget has not what its next step may take. */
+  readonly isOutOfBudget: boolean;
 }
 
 export interface TrialHandleOptions {
   readonly signal?: AbortSignal | undefined;
-  readonly budget?: Budget | undefined;
+  readonly wallet?: Wallet | undefined;
   /** Called when the trial turns out to be another worker's by now. */
   readonly onLost?: ((error: unknown) => void) | undefined;
 }
@@ -28,17 +31,18 @@ export interface TrialHandleOptions {
 export function createTrialHandle<S extends Space>(
   engine: StudyEngine,
   trial: Trial,
-  { signal, budget, onLost }: TrialHandleOptions,
+  { signal, wallet, onLost }: TrialHandleOptions,
 ): StudyTrial<S> {
   let pruned: StudyTrial<S>["pruned"];
   let paused: StudyTrial<S>["paused"];
+  let isOutOfBudget = false;
   const attempt = trial.attempts;
   return {
     id: `${engine.name}/${trial.number}`,
     number: trial.number,
     params: trial.params as ParamsOf<S>,
     checkpoint: trial.checkpoint,
-    budget,
+    budget: wallet?.budget,
     eventId: trial.eventId,
     retries: attempt - 1,
     signal: signal ?? new AbortController().signal,
@@ -51,8 +55,11 @@ export function createTrialHandle<S extends Space>(
     get paused() {
       return paused;
     },
+    get isOutOfBudget() {
+      return isOutOfBudget;
+    },
     setAttributes: (attributes, call = {}) => engine.note(trial.number, attributes, call.signal),
-    async report(step, value, { checkpoint, signal: waiting } = {}) {
+    async report(step, value, { checkpoint, cost, signal: waiting } = {}) {
       const verdict = await engine
         .report(trial.number, { step, value, checkpoint }, { attempt, signal: waiting })
         .catch((error: unknown) => {
@@ -61,8 +68,12 @@ export function createTrialHandle<S extends Space>(
         });
       // An objective that goes on all the same is not paused.
       paused = !verdict.prune && verdict.pause === true ? verdict : undefined;
+      const isCovered = (await wallet?.step(cost, verdict.prune || paused !== undefined)) ?? true;
       if (paused !== undefined) return "pause";
-      if (!verdict.prune) return "continue";
+      if (!verdict.prune) {
+        isOutOfBudget ||= !isCovered;
+        return isCovered ? "continue" : "pause";
+      }
       pruned = verdict;
       return "prune";
     },

@@ -30,6 +30,8 @@ export interface Trial {
   readonly attributes?: Readonly<Record<string, JsonValue>> | undefined;
   /** What it has spent, by unit, over all attempts. */
   readonly cost?: Amount | undefined;
+  /** What the study's budget has set aside for it, beyond its cost; only while it runs. */
+  readonly reserved?: Amount | undefined;
   /** Step and value, in the order reported; steps grow, except that a trial begun again starts over. */
   readonly intermediates: readonly (readonly [step: number, value: number])[];
   /** Why it was pruned or paused last, or what the failure said. */

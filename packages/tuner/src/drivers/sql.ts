@@ -124,7 +124,7 @@ function checkedEntries(
   return entries;
 }
 
-const kinds = new Set(["study", "attributes", "trial", "params", "note", "begin", "report", "end", "reclaim"]);
+const kinds = new Set(["study", "attributes", "trial", "params", "note", "begin", "spend", "report", "end", "reclaim"]);
 
 function parseEntry(study: string, position: number, text: string): JournalEntry {
   try {

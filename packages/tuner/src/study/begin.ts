@@ -1,4 +1,7 @@
+import { hasCode } from "@millwright/contracts";
 import type { Decision } from "../decider.ts";
+import { plus } from "../execute/amounts.ts";
+import { lostOf, reserveForBegin } from "../execute/study-budget.ts";
 import type { JournalEntry } from "../journal.ts";
 import type { Params } from "../space.ts";
 import type { Trial } from "../trial.ts";
@@ -21,9 +24,11 @@ export interface BeginRequest {
 
 /** Why no trial begins. */
 export interface Stop {
-  readonly stopped: CompletionReason["stopped"] | "space";
+  readonly stopped: CompletionReason["stopped"] | "space" | "budget";
   /** A sentence with the numbers. */
   readonly reason: string;
+  /** What the budget says. */
+  readonly error?: unknown;
 }
 
 /**
@@ -37,7 +42,7 @@ export type Begun =
   | { readonly wait: true };
 
 export async function decideBegin(context: EngineContext, request: BeginRequest): Promise<Decision<Begun>> {
-  const { state, clock, worker, directions, pruner } = context;
+  const { state, clock, directions, pruner } = context;
   const { maxTrials, ...criteria } = request.stopWhen ?? context.stopWhen;
   const limit = leastOf(request.limit, maxTrials);
   const lost = await lostTrials(context);
@@ -65,10 +70,36 @@ export async function decideBegin(context: EngineContext, request: BeginRequest)
     return stopWith({ stopped: "trials", reason: `All ${limit} trials were begun.` });
   // What is suggested depends on the trials as they are after these entries: so it does where they are read again.
   const known = { ...context, state: { ...state, trials: resumed.trials } };
-  if (next === undefined) return beginNew(known, { ...request, limit }, entries);
-  if (next.partial === true) entries.push(completedParams(known, next, limit));
+  const decided =
+    next === undefined ? beginNew(known, { ...request, limit }, entries) : beginNext(known, next, { limit, entries });
+  return withReservation(context, decided, lost, stopWith);
+}
+
+function beginNext(
+  context: EngineContext,
+  next: Trial,
+  { limit, entries: before }: { readonly limit: number | undefined; readonly entries: readonly JournalEntry[] },
+): Decision<Begun> {
+  const { clock, worker } = context;
+  const entries = [...before];
+  if (next.partial === true) entries.push(completedParams(context, next, limit));
   entries.push({ kind: "begin", number: next.number, worker, timeMs: clock.nowMs() });
   return { entries, result: (trials) => ({ trial: trials[next.number] as Trial }) };
+}
+
+/** Sets aside what the trial that begins is expected to cost; none begins where that cannot be had. */
+function withReservation(
+  context: EngineContext,
+  decided: Decision<Begun>,
+  lost: readonly Trial[],
+  stopWith: (stop: Stop) => Decision<Begun>,
+): Decision<Begun> {
+  try {
+    return { ...decided, entries: reserveForBegin(context, decided.entries, lost) };
+  } catch (error) {
+    if (!hasCode(error, "PORT_BUDGET_EXHAUSTED")) throw error;
+    return stopWith({ stopped: "budget", reason: error.message, error });
+  }
 }
 
 function beginNew(
@@ -116,10 +147,15 @@ function afterEntries(trials: readonly Trial[], changes: readonly TrialChange[])
 }
 
 /** It waits to be begun again, with its checkpoint, unless it has ended its worker too often: it may be the trial that does. */
-function afterLoss({ clock, maxAttempts }: EngineContext, { number, losses = 0 }: Trial): TrialChange {
+function afterLoss({ clock, maxAttempts, state }: EngineContext, trial: Trial): TrialChange {
+  const { number, losses = 0 } = trial;
   const timeMs = clock.nowMs();
+  const spending = state.spending(number);
+  const unseen = lostOf(trial, spending);
+  const lost = unseen === undefined ? {} : { lost: unseen };
   if (losses + 1 < maxAttempts)
-    return { kind: "reclaim", number, reason: "its worker died", failure: "worker-lost", timeMs };
+    return { kind: "reclaim", number, reason: "its worker died", failure: "worker-lost", ...lost, timeMs };
+  const cost = unseen === undefined ? {} : { cost: plus(spending.attempt, unseen) };
   const reason = `its worker died in each of ${maxAttempts} attempts`;
-  return { kind: "end", number, result: { state: "failed", reason, failure: "worker-lost" }, timeMs };
+  return { kind: "end", number, result: { state: "failed", reason, failure: "worker-lost", ...cost }, timeMs };
 }

@@ -1,5 +1,6 @@
 import type { CallOptions, Clock } from "@millwright/contracts";
 import type { Decision } from "../decider.ts";
+import type { StudyBudget } from "../execute/study-budget.ts";
 import { trialFinished, trialLost, trialUnknown } from "../errors.ts";
 import type { StudyJournal } from "../journal.ts";
 import type { Space } from "../space.ts";
@@ -32,6 +33,8 @@ export interface StudyEngineOptions extends CallOptions {
   readonly onFailure: OnFailure | undefined;
   readonly maxRetries: number;
   readonly maxAttempts: number;
+  /** What all trials may spend, where the study itself keeps to it. */
+  readonly budget?: StudyBudget | undefined;
 }
 
 /** What decisions are made from: the options, and the study as of the newest entry read. */

@@ -1,8 +1,15 @@
-import { type LeaseStore, abortable, closed, createIdSource, systemClock } from "@millwright/contracts";
+import { type Clock, type LeaseStore, abortable, closed, createIdSource, systemClock } from "@millwright/contracts";
 import { openSqliteLeaseStore } from "@millwright/storage";
 import { openMemoryStudyJournal } from "../drivers/memory.ts";
 import { openSqlStudyJournal } from "../drivers/sql.ts";
 import { studyBusy, studyEmpty, studyExhausted } from "../errors.ts";
+import {
+  checkBudgetOptions,
+  costPerSecondOf,
+  openTrialWallet,
+  outsideBudgetOf,
+  studyBudgetOf,
+} from "../execute/trial-wallet.ts";
 import type { StudyJournal } from "../journal.ts";
 import { optimize } from "../optimize.ts";
 import { paretoFront } from "../multi/front.ts";
@@ -46,7 +53,7 @@ export async function openAnyStudy<P, F, Handle>(
     name,
     direction: engine.directions[0] as Direction,
     directions: engine.directions,
-    ask: async (call = {}) => openTrial(...(await askTrial(engine, call))).handle,
+    ask: async (call = {}) => openTrial(...(await askTrial(engine, clock, call))).handle,
     async tell(trial, result, call = {}) {
       await engine.end(trial, result, { signal: call.signal });
     },
@@ -59,8 +66,8 @@ export async function openAnyStudy<P, F, Handle>(
           ...settings,
           fixed: fixed as Params | undefined,
           stopWhen: settings.stopWhen ?? options.stopWhen,
-          budget: options.budget,
-          trialCost: options.trialCost,
+          ...outsideBudgetOf(options),
+          costPerSecond: costPerSecondOf(options),
           clock,
           unwritten,
           openTrial: openTrial as never,
@@ -130,6 +137,7 @@ function createClosing(name: string): Closing {
 
 async function askTrial(
   engine: StudyEngine,
+  clock: Clock,
   { trials: limit, stopWhen, fixed, signal }: AskOptions,
 ): Promise<[StudyTrial<Space>, Trial]> {
   checkStopWhen(stopWhen, engine.directions.length);
@@ -138,9 +146,15 @@ async function askTrial(
   if (fixed !== undefined) await engine.checkFixed(fixed as Params, signal);
   for (;;) {
     const begun = await engine.begin({ limit, stopWhen, fixed: fixed as Params | undefined }, signal);
+    if ("stop" in begun && begun.stop.error !== undefined) throw begun.stop.error;
     if ("stop" in begun) throw studyExhausted(engine.name, begun.stop.reason);
     if ("wait" in begun) throw studyBusy(engine.name);
-    if ("trial" in begun) return [createTrialHandle<Space>(engine, begun.trial, { signal }), begun.trial];
+    if (!("trial" in begun)) continue;
+    const { trial } = begun;
+    const stop = new AbortController();
+    const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    const wallet = openTrialWallet({ engine, trial, settings: { clock }, reservation: undefined, stop });
+    return [createTrialHandle<Space>(engine, trial, { signal: either, wallet }), trial];
   }
 }
 
@@ -186,6 +200,7 @@ async function openEngine<Handle>(
     worker,
     signal,
     noise,
+    budget: studyBudgetOf(options),
     directions: options.directions ?? [options.direction as Direction],
     constraints: options.constraints ?? [],
     seed: options.seed ?? 0,
@@ -229,6 +244,7 @@ function checkOptions(options: StudyOptions<Space>): void {
     throw new RangeError(`duplicates of the study "${name}" must be one of ${duplicatePolicies.join(", ")}.`);
   if (options.noise !== undefined && all.length > 1)
     throw new RangeError(`The study "${name}" is noisy and has several objectives; noise needs one.`);
+  checkBudgetOptions(options);
   checkStopWhen(options.stopWhen, all.length);
   checkOnFailure(options.onFailure);
 }

@@ -1,3 +1,6 @@
+import type { Amount } from "@millwright/contracts";
+import { minus } from "../execute/amounts.ts";
+import type { StudyState } from "../study-state.ts";
 import type { Decision } from "../decider.ts";
 import { valueInvalid, valuesDiffer } from "../errors.ts";
 import type { JournalEntry, TrialResult } from "../journal.ts";
@@ -87,19 +90,27 @@ export function decideEnd(
 
 /** What the study's policy makes of a result. */
 function endOf(
-  { clock, onFailure, maxRetries }: EngineContext,
+  { clock, onFailure, maxRetries, state }: EngineContext,
   { number, retries = 0 }: Trial,
   result: TrialResult,
 ): { readonly entry: JournalEntry; readonly ended: Ended } {
   const timeMs = clock.nowMs();
   if (result.state !== "failed") return { entry: { kind: "end", number, result, timeMs }, ended: "ended" };
-  const { reason, failure = "throw" } = result;
+  const { reason, failure = "throw", cost } = result;
   const action = actionFor(onFailure, failure);
   if (action === "retry" && retries < maxRetries)
-    return { entry: { kind: "reclaim", number, reason, failure, timeMs }, ended: "again" };
-  const failed = { state: "failed", reason, failure } as const;
+    return {
+      entry: { kind: "reclaim", number, reason, failure, ...uncounted(state, number, cost), timeMs },
+      ended: "again",
+    };
+  const failed = { state: "failed", reason, failure, ...(cost === undefined ? {} : { cost }) } as const;
   const kept = action === "impute-worst" ? ({ ...failed, imputed: true } as const) : failed;
   return { entry: { kind: "end", number, result: kept, timeMs }, ended: "ended" };
+}
+
+/** What an attempt cost beyond what was counted on the way. */
+function uncounted(state: StudyState, number: number, cost: Amount | undefined): { readonly lost?: Amount } {
+  return cost === undefined ? {} : { lost: minus(cost, state.spending(number).attempt) };
 }
 
 /** Keeps what the pruner said with a trial that stops because of it. */
@@ -117,11 +128,16 @@ export function decideReclaim(
   context: EngineContext,
   number: number,
   reason: string,
-  attempt?: number,
+  { attempt, lost }: { readonly attempt?: number | undefined; readonly lost?: Amount | undefined } = {},
 ): Decision<void> {
   const { state, attempts } = knownTrial(context, number);
   if (state !== "running" || (attempt !== undefined && attempt !== attempts)) return nothing;
-  return { ...nothing, entries: [{ kind: "reclaim", number, reason, timeMs: context.clock.nowMs() }] };
+  return {
+    ...nothing,
+    entries: [
+      { kind: "reclaim", number, reason, ...(lost === undefined ? {} : { lost }), timeMs: context.clock.nowMs() },
+    ],
+  };
 }
 
 /** One objective is told as `value`, several as `values`. */

@@ -1,4 +1,8 @@
 import { type Amount, type Budget, type Clock, type Reservation, hasCode } from "@millwright/contracts";
+import { greater } from "../execute/amounts.ts";
+import type { TrialCost } from "../execute/study-budget.ts";
+import { openTrialWallet, reserveFor } from "../execute/trial-wallet.ts";
+import type { AttemptCost, Wallet } from "../execute/wallet.ts";
 import { trialTimeout } from "../errors.ts";
 import type { TrialResult } from "../journal.ts";
 import type { Params, Space } from "../space.ts";
@@ -23,7 +27,9 @@ export interface RunSettings<Handle> {
   readonly fixed?: Params | undefined;
   readonly trialTimeoutMs?: number | undefined;
   readonly budget: Budget | undefined;
-  readonly trialCost: Amount | undefined;
+  readonly trialCost: TrialCost | undefined;
+  /** What a second of a trial costs. */
+  readonly costPerSecond: Amount | undefined;
   readonly clock: Clock;
   readonly unwritten: Unwritten;
   readonly openTrial: (base: StudyTrial<Space>, trial: Trial) => OpenTrial<Handle>;
@@ -35,6 +41,10 @@ export type TrialEnd =
   | { readonly stop: Stop | { readonly stopped: "budget"; readonly reason: string } }
   | { readonly wait: true }
   | { readonly failed: unknown };
+
+/** Not an error: the trial waits, with its checkpoint. */
+const pausedForBudget: unique symbol = Symbol("paused for want of budget");
+const outOfBudget = (reason: string): TrialEnd => ({ stop: { stopped: "budget", reason } });
 
 const aborted: TrialEnd = { failed: undefined };
 
@@ -48,7 +58,7 @@ export async function runTrial<Handle extends StudyTrial<Space>>(
   const { budget, trialCost = { trials: 1 } } = settings;
   let reservation: Reservation | undefined;
   try {
-    reservation = await budget?.reserve(trialCost, { signal });
+    if (typeof trialCost !== "function") reservation = await budget?.reserve(trialCost, { signal });
   } catch (error) {
     if (hasCode(error, "PORT_BUDGET_EXHAUSTED"))
       return { stop: { stopped: "budget", reason: error instanceof Error ? error.message : "" } };
@@ -66,8 +76,14 @@ export async function runTrial<Handle extends StudyTrial<Space>>(
   } finally {
     if (trial === undefined) await reservation?.release();
   }
-  const failed = await settleTrial(engine, trial, objective, settings, signal, reservation);
-  await reservation?.commit(trialCost);
+  if (budget !== undefined && typeof trialCost === "function") {
+    reservation = await reserveFor(engine, trial, trialCost, budget);
+    if (reservation === undefined) return outOfBudget("What the trial is expected to cost is not left.");
+  }
+  const own = new AbortController();
+  const wallet = openTrialWallet({ engine, trial, settings, reservation, stop: own });
+  const failed = await settleTrial(engine, trial, objective, settings, { signal, own, wallet });
+  if (failed === pausedForBudget) return outOfBudget("The budget has not what a trial may take next.");
   const ended = engine.state.trials[trial.number];
   if (ended !== undefined && ended.state !== "waiting" && ended.state !== "running") settings.onTrial?.(ended);
   return { failed };
@@ -88,27 +104,36 @@ async function beginTrial<Handle>(
   }
 }
 
+interface Course {
+  /** The search's. */
+  readonly signal: AbortSignal;
+  /** The trial's own. */
+  readonly own: AbortController;
+  readonly wallet: Wallet;
+}
+
 /** Runs the objective and writes down how it ended. @returns its error, if the trial failed for good. */
 async function settleTrial<Handle extends StudyTrial<Space>>(
   engine: StudyEngine,
   trial: Trial,
   objective: ObjectiveOf<Handle>,
   settings: RunSettings<Handle>,
-  signal: AbortSignal,
-  budget: Budget | undefined,
+  { signal, own, wallet }: Course,
 ): Promise<unknown> {
-  const own = new AbortController();
   const either = AbortSignal.any([signal, own.signal]);
   const onLost = (error: unknown): void => own.abort(error);
-  const base = createTrialHandle<Space>(engine, trial, { signal: either, budget, onLost });
+  const base = createTrialHandle<Space>(engine, trial, { signal: either, wallet, onLost });
   const { handle, settled } = settings.openTrial(base, trial);
   const { number, attempts: attempt } = trial;
-  const end = async (result: TrialResult, error?: unknown): Promise<unknown> => {
+  let failure: unknown;
+  let threw = false;
+  const end = async (told: TrialResult, error?: unknown): Promise<unknown> => {
+    const result = withCost(told, await wallet.close(threw && !either.aborted));
     const ended = await settings.unwritten.keep(number, attempt, result, () => engine.end(number, result, { attempt }));
+    await wallet.settle(result.cost);
     return ended === "ended" ? error : undefined;
   };
   let result: TrialResult;
-  let failure: unknown;
   try {
     // It may have been stopped while the trial began: an objective that only listens would never hear of it.
     signal.throwIfAborted();
@@ -118,6 +143,7 @@ async function settleTrial<Handle extends StudyTrial<Space>>(
     failure = outcome.error;
   } catch (error) {
     if (hasCode(error, "TUNER_TRIAL_LOST")) return undefined;
+    threw = true;
     const reason = error instanceof Error ? error.message : String(error);
     result = {
       state: "failed",
@@ -130,11 +156,19 @@ async function settleTrial<Handle extends StudyTrial<Space>>(
   const { pruned, paused } = handle;
   if (pruned !== undefined) return end({ state: "pruned", reason: pruned.reason }).catch(unlessLost);
   if (paused !== undefined) return end({ state: "paused", reason: paused.reason }).catch(unlessLost);
-  if (!signal.aborted) return end(result, failure).catch(unlessLost);
-  await settings.unwritten.keep(number, attempt, undefined, () =>
-    engine.reclaim(number, "the study was stopped", attempt),
-  );
-  return undefined;
+  const isOutOfBudget = handle.isOutOfBudget || (threw && hasCode(own.signal.reason, "PORT_BUDGET_EXHAUSTED"));
+  if (!signal.aborted && !isOutOfBudget) return end(result, failure).catch(unlessLost);
+  const { whole, rest } = await wallet.close();
+  const why = signal.aborted ? "the study was stopped" : "the budget is used up";
+  await settings.unwritten.keep(number, attempt, undefined, () => engine.reclaim(number, why, attempt, rest));
+  await wallet.settle(whole);
+  return signal.aborted ? undefined : pausedForBudget;
+}
+
+/** With what the attempt cost in all. */
+function withCost(result: TrialResult, { whole }: AttemptCost): TrialResult {
+  const cost = whole === undefined ? result.cost : greater(result.cost, whole);
+  return cost === undefined ? result : { ...result, cost };
 }
 
 /** Another worker has the trial, or has ended it: its word counts. */

@@ -44,6 +44,8 @@ export function afterEntry(trial: Trial, entry: TrialChange): Trial {
       const ended = entry.result.state === "paused" ? {} : { endedMs: entry.timeMs };
       return { ...withResult(trial, entry.result), ...toldOf(entry), ...ended };
     }
+    case "spend":
+      return trial;
     case "reclaim":
       return { ...trial, ...toldOf(entry), state: "waiting", ...failureOf(trial, entry) };
   }
