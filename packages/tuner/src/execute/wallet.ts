@@ -84,14 +84,8 @@ export function openWallet(options: WalletOptions): Wallet {
   };
   const msLeft = (): number =>
     Math.max(1, msOf([authorised, port?.held()], costPerSecond) - (clock.monotonicMs() - countedMs));
-  const watch = async (): Promise<void> => {
-    while (!isExhausted && msLeft() < Infinity) {
-      await clock.sleep(msLeft(), { signal: closed.signal });
-      await inTurn({}, false);
-    }
-  };
   // A watch ends by being closed; what the journal fails of, the next step or the end of the trial meets too.
-  if (isTimed) watch().catch(() => {});
+  if (isTimed) watchTime(clock, closed.signal, msLeft, () => inTurn({}, false)).catch(() => {});
   return {
     budget: outside?.reservation ?? (options.reserved === undefined ? undefined : createTrialBudget(options)),
     get isExhausted() {
@@ -103,14 +97,23 @@ export function openWallet(options: WalletOptions): Wallet {
       await turn;
       const unseen = broken ? least(needAfter(largest), plus(authorised, port?.held())) : {};
       const rest = plus(unseen, times(costPerSecond, (clock.monotonicMs() - countedMs) / 1_000));
-      const whole = plus(counted, rest);
-      return {
-        whole: Object.keys(whole).length === 0 ? undefined : whole,
-        rest: Object.keys(rest).length === 0 ? undefined : rest,
-      };
+      return { whole: someOf(plus(counted, rest)), rest: someOf(rest) };
     },
     settle: async (cost) => port?.settle(cost),
   };
+}
+
+const someOf = (amount: Amount): Amount | undefined => (Object.keys(amount).length === 0 ? undefined : amount);
+
+/** Counts whenever what is set aside for time is used up. */
+async function watchTime(
+  clock: Clock,
+  signal: AbortSignal,
+  msLeft: () => number,
+  count: () => Promise<boolean>,
+): Promise<void> {
+  for (let goesOn = true; goesOn && msLeft() < Infinity; goesOn = await count())
+    await clock.sleep(msLeft(), { signal });
 }
 
 /** Throws TypeError, RangeError. */
