@@ -66,6 +66,7 @@ const parts: Subjects = {
   randomForestSampler: well(tuner.randomForestSampler, () => [
     { startupTrials: 1, trees: 3, randomShare: 0, candidates: 20 },
   ]),
+  gpSampler: well(tuner.gpSampler, () => [{ startupTrials: 2, candidates: 8, starts: 1, costAware: "seconds" }]),
   randomSampler: well(tuner.randomSampler),
   multiFidelitySampler: well(tuner.multiFidelitySampler, () => [
     { sampler: tuner.randomSampler(), randomShare: 0.2, mutationShare: 0.2 },
@@ -111,6 +112,7 @@ const parts: Subjects = {
   ...methods("randomForestSampler()", () => tuner.randomForestSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],
   }),
+  ...methods("gpSampler()", () => tuner.gpSampler({ startupTrials: 1 }), { suggest: [() => [space, context, random]] }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("gridSampler()", () => tuner.gridSampler({ points: { x: 3 } }), {
     suggest: [() => [space, context, random]],

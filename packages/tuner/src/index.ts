@@ -24,6 +24,7 @@ export { type CurveOptions, curvePruner } from "./pruners/curve.ts";
 export { type HyperbandOptions, hyperbandBudgets, hyperbandPruner } from "./pruners/hyperband.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
 export { type CmaEsOptions, cmaEsSampler } from "./samplers/cma-es.ts";
+export { type GpOptions, gpSampler } from "./samplers/gp.ts";
 export { type PatientOptions, patientPruner } from "./pruners/patient.ts";
 export { type RayAshaOptions, type RayMedianOptions, rayAshaPruner, rayMedianPruner } from "./pruners/ray.ts";
 export { type SageMakerMedianOptions, sageMakerMedianPruner } from "./pruners/sagemaker-median.ts";

@@ -69,7 +69,18 @@ export function solveLower(factor: Float64Array, size: number, values: Float64Ar
     values[offset + row + 2] = y;
     values[offset + row + 3] = z;
   }
-  for (; row < size; row += 1) {
+  solveLowerFrom(factor, row, size, values, offset);
+}
+
+/** The rest of `solveLower` where the values before row `from` are solved already. */
+export function solveLowerFrom(
+  factor: Float64Array,
+  from: number,
+  size: number,
+  values: Float64Array,
+  offset = 0,
+): void {
+  for (let row = from; row < size; row += 1) {
     const start = rowStart(row);
     let sum = values[offset + row] as number;
     for (let k = 0; k < row; k += 1) sum -= (factor[start + k] as number) * (values[offset + k] as number);

@@ -1,4 +1,4 @@
-import { factorRows, rowStart, solveLower, solveLowerFour, solveUpper } from "./cholesky.ts";
+import { factorRows, rowStart, solveLower, solveLowerFour, solveLowerFrom, solveUpper } from "./cholesky.ts";
 import {
   type Coordinates,
   type Hyperparameters,
@@ -43,8 +43,15 @@ export interface GaussianProcess {
   readonly count: number;
   /** L⁻¹ y, where L Lᵀ is the covariance of the targets. */
   readonly whitened: Float64Array;
-  /** @param points `count` points, row by row. */
-  posterior(points: Float64Array, count: number): Posterior;
+  /**
+   * @param points `count` points, row by row.
+   * @param last How many of the last values of L⁻¹ k(x) to give along, per point. Default: 0.
+   */
+  posterior(points: Float64Array, count: number, last?: number): Posterior & { readonly last: Float64Array };
+  /**
+   * What the last `pending` observations would be, given those before: per row of `normals` (`pending` standard normals each), the lowest of them.
+   */
+  drawsOfLast(pending: number, normals: Float64Array): Float64Array;
   /** Means alone: no triangular solve. */
   means(points: Float64Array, count: number): Float64Array;
   at(point: Float64Array): PosteriorAt;
@@ -147,7 +154,9 @@ function build(
     hyperparameters,
     count,
     whitened,
-    posterior: (points, queries) => posteriorOf(parts, whitened, toFrame(frame, points, queries), queries),
+    posterior: (points, queries, last = 0) =>
+      posteriorOf(parts, whitened, toFrame(frame, points, queries), queries, last),
+    drawsOfLast: (pending, normals) => lowestOfLast(factor, whitened, pending, normals),
     means(points, queries) {
       const asked = toFrame(frame, points, queries);
       const means = new Float64Array(queries);
@@ -175,7 +184,10 @@ function build(
       const more = new Float64Array(total);
       more.set(whitened);
       // A target at its predicted mean whitens to zero.
-      if (targets !== undefined) whitenMore(larger, more, count, targets);
+      if (targets !== undefined) {
+        more.set(targets, count);
+        solveLowerFrom(larger, count, total, more);
+      }
       return build(coordinates, hyperparameters, { frame, framed: allFramed, factor: larger }, more);
     },
     leaveOneOut: () => leaveOneOut(factor, whitened, weights, hyperparameters),
@@ -184,13 +196,26 @@ function build(
   return model;
 }
 
-function whitenMore(factor: Float64Array, whitened: Float64Array, from: number, targets: Float64Array): void {
-  for (let row = from; row < whitened.length; row += 1) {
+function lowestOfLast(
+  factor: Float64Array,
+  whitened: Float64Array,
+  pending: number,
+  normals: Float64Array,
+): Float64Array {
+  const known = whitened.length - pending;
+  const lowest = new Float64Array(pending === 0 ? 0 : normals.length / pending).fill(Infinity);
+  for (let row = known; row < whitened.length; row += 1) {
     const start = rowStart(row);
-    let sum = targets[row - from] as number;
-    for (let k = 0; k < row; k += 1) sum -= (factor[start + k] as number) * (whitened[k] as number);
-    whitened[row] = sum / (factor[start + row] as number);
+    let mean = 0;
+    for (let k = 0; k < known; k += 1) mean += (factor[start + k] as number) * (whitened[k] as number);
+    for (let draw = 0; draw < lowest.length; draw += 1) {
+      let value = mean;
+      for (let k = known; k <= row; k += 1)
+        value += (factor[start + k] as number) * (normals[draw * pending + k - known] as number);
+      if (value < (lowest[draw] as number)) lowest[draw] = value;
+    }
   }
+  return lowest;
 }
 
 /** Four queries at a time share each read of the factor. */
@@ -199,7 +224,9 @@ function posteriorOf(
   whitened: Float64Array,
   asked: Float64Array,
   queries: number,
-): Posterior {
+  last: number,
+): Posterior & { readonly last: Float64Array } {
+  const ends = new Float64Array(queries * last);
   const count = whitened.length;
   const means = new Float64Array(queries);
   const variances = new Float64Array(queries);
@@ -215,9 +242,11 @@ function posteriorOf(
       const { mean, square } = project(block, lane * count, whitened);
       means[first + lane] = mean;
       variances[first + lane] = Math.max(0, frame.scale - square);
+      const end = (lane + 1) * count;
+      ends.set(block.subarray(end - last, end), (first + lane) * last);
     }
   }
-  return { means, variances };
+  return { means, variances, last: ends };
 }
 
 function project(solved: Float64Array, offset: number, whitened: Float64Array): { mean: number; square: number } {

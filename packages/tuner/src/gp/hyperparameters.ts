@@ -45,7 +45,7 @@ export function fitHyperparameters(
   lower[size - 1] = Math.log(NOISE_FLOOR / 100);
   upper[size - 1] = deterministic ? (lower[size - 1] as number) : Math.log(1e1);
   const count = Math.max(1, observations.targets.length);
-  const options = { lower, upper, evaluations, gain: 1e-5 * count, gradientTolerance: 1e-2, firstStep: 1 };
+  const options = { lower, upper, evaluations: evaluations, gain: 1e-5 * count, gradientTolerance: 1e-2, firstStep: 1 };
   const starts = [defaultHyperparameters(coordinates), ...(start === undefined ? [] : [start])];
   const [first, second] = starts.map((from) => minimize(target, toLogs(from), options));
   const best = second !== undefined && !(second.value > (first?.value ?? Infinity)) ? second : first;
