@@ -99,6 +99,7 @@ const parts: Subjects = {
   sageMakerMedianPruner: well(tuner.sageMakerMedianPruner, () => [{ minimumTrials: 2 }]),
   rayMedianPruner: well(tuner.rayMedianPruner, () => [{ gracePeriod: 1, minimumTrials: 2 }]),
   rayAshaPruner: well(tuner.rayAshaPruner, () => [{ maximumResource: 27, gracePeriod: 1, reductionFactor: 3 }]),
+  ehviSampler: well(tuner.ehviSampler, () => [{ startupTrials: 3, reference: [3], candidates: 8, starts: 1 }]),
   nsga2Sampler: well(tuner.nsga2Sampler, () => [{ population: 4, crossover: "sbx", mutationEta: 3 }]),
   nsga3Sampler: well(tuner.nsga3Sampler, () => [{ population: 4, divisions: 2, directions: [[1, 2]] }]),
   paretoFront: well(tuner.paretoFront, () => [trials, ["minimize"]]),
@@ -120,6 +121,9 @@ const parts: Subjects = {
   ...methods("sobolSampler()", () => tuner.sobolSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("haltonSampler()", () => tuner.haltonSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("tpeSampler()", () => tuner.tpeSampler({ startupTrials: 1 }), {
+    suggest: [() => [space, context, random]],
+  }),
+  ...methods("ehviSampler()", () => tuner.ehviSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],
   }),
   ...methods("nsga2Sampler()", () => tuner.nsga2Sampler({ population: 2 }), {

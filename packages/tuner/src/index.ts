@@ -35,6 +35,7 @@ export { type HypervolumePoint, bestCompromise, hypervolumeHistory, kneePoint, p
 export type { GeneticOptions } from "./multi/genetic.ts";
 export { hypervolume } from "./multi/hypervolume.ts";
 export type { VariationOptions } from "./multi/variation.ts";
+export { type EhviOptions, ehviSampler } from "./samplers/ehvi.ts";
 export { nsga2Sampler } from "./samplers/nsga2.ts";
 export { type Nsga3Options, nsga3Sampler } from "./samplers/nsga3.ts";
 export { type PbtOptions, lineageOf, pbtSampler } from "./samplers/pbt.ts";

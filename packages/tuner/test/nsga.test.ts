@@ -38,7 +38,10 @@ const peers = JSON.parse(
   readFileSync(new URL("golden/optuna-5.0.0-hypervolumes.json", import.meta.url), "utf8"),
 ) as Peers;
 const peerOf = (problem: string, sampler: string): number =>
-  median(peers.results.find((result) => result.problem === problem && result.sampler === sampler)?.hypervolumes ?? []);
+  median(
+    peers.results.find((each) => each.problem === problem && each.sampler === sampler && each.trials === 200)
+      ?.hypervolumes ?? [],
+  );
 
 const samplers: Readonly<Record<string, () => Sampler>> = { nsga2: nsga2Sampler, nsga3: nsga3Sampler };
 

@@ -2,12 +2,20 @@ import { type Random, createRandom } from "@millwright/contracts";
 import { type Acquisition, logImprovementBelow, logImprovementBeyond } from "../gp/acquisition.ts";
 import { perCost } from "../gp/cost.ts";
 import { avoidingFailures } from "../gp/failures.ts";
+import {
+  type ConstraintModel,
+  combined,
+  constraintModels,
+  explainConstraints,
+  logFeasibility,
+} from "../gp/feasibility.ts";
 import { type GaussianProcess, conditionGaussianProcess } from "../gp/gaussian-process.ts";
 import { type History, historyOf } from "../gp/history.ts";
 import { type Lattice, latticeOf } from "../gp/lattice.ts";
 import { type Found, searchAcquisition } from "../gp/search.ts";
 import { type FitRecord, type Surrogate, surrogateOf } from "../gp/surrogate.ts";
 import { regionBounds, trustRegion } from "../gp/trust-region.ts";
+import { violationOf } from "../outcome.ts";
 import type { Space } from "../space.ts";
 import { drawParams, isAllowed } from "../space-constraints.ts";
 import type { Explanation, Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
@@ -61,7 +69,21 @@ export function gpSampler(options: GpOptions = {}): Sampler {
         previous,
       });
       previous = surrogate.model;
-      return suggestByModel({ space, lattice, context, random, history, surrogate, options, startupTrials });
+      const constraints = constraintModels(space, lattice, context.trials);
+      const violations = violationsOf(history, context.trials);
+      const parts = {
+        space,
+        lattice,
+        context,
+        random,
+        history,
+        surrogate,
+        constraints,
+        violations,
+        options,
+        startupTrials,
+      };
+      return suggestByModel(parts);
     },
   };
 }
@@ -101,15 +123,20 @@ interface ModelContext {
   readonly random: Random;
   readonly history: History;
   readonly surrogate: Surrogate;
+  readonly constraints: readonly ConstraintModel[];
+  /** Of each observation, 0 where it is feasible. */
+  readonly violations: readonly number[];
   readonly options: GpOptions;
   readonly startupTrials: number;
 }
 
 function suggestByModel(parts: ModelContext): Suggestion {
-  const { space, lattice, context, random, history, surrogate, options, startupTrials } = parts;
+  const { space, lattice, context, random, history, surrogate, violations, options, startupTrials } = parts;
   const { record, targets } = surrogate;
   const { dimensions, categorical = [] } = lattice.coordinates;
-  const ranked = [...targets.keys()].toSorted((a, b) => (targets[a] as number) - (targets[b] as number));
+  const ranked = [...targets.keys()].toSorted(
+    (a, b) => (violations[a] as number) - (violations[b] as number) || (targets[a] as number) - (targets[b] as number),
+  );
   const pointAt = (row: number): Float64Array => history.points.slice(row * dimensions, (row + 1) * dimensions);
   const { trustRegion: inRegion = dimensions > 10, candidates = 512, starts = 5 } = options;
   const acquisition = acquisitionOf(parts);
@@ -139,16 +166,17 @@ function suggestByModel(parts: ModelContext): Suggestion {
   return { params: lattice.encoding.decode(found.point), explanation };
 }
 
-/** The improvement below the lowest mean at a trial, beyond what pending trials may bring; away from failures; per cost if asked. */
-function acquisitionOf({ lattice, context, random, history, surrogate, options }: ModelContext): Acquisition {
+/** The improvement by the probability of being feasible; away from failures; per cost if asked. */
+function acquisitionOf(parts: ModelContext): Acquisition {
+  const { lattice, context, history, surrogate, constraints, violations, options } = parts;
   const { record } = surrogate;
-  const model = mayBeWrong(context.trials) ? doubting(surrogate, history, lattice.coordinates) : surrogate.model;
-  const { points, losses, pending, pendingCount, failed, failedCount } = history;
-  const best = model.means(points, losses.length).reduce((least, mean) => Math.min(least, mean), Infinity);
-  let acquisition: Acquisition =
-    pendingCount === 0
-      ? logImprovementBelow(model, best)
-      : logImprovementBeyond(model.extend(pending, pendingCount), pendingCount, best, random.fork("fantasies"));
+  const { points, failed, failedCount } = history;
+  const anyFeasible = violations.includes(0);
+  // Until a trial is feasible, being so is all that counts.
+  let acquisition = combined([
+    ...(anyFeasible || constraints.length === 0 ? [improvementOf(parts)] : []),
+    ...(constraints.length === 0 ? [] : [logFeasibility(constraints)]),
+  ]);
   if (failedCount > 0) {
     const { coordinates } = lattice;
     const { hyperparameters } = record;
@@ -156,6 +184,24 @@ function acquisitionOf({ lattice, context, random, history, surrogate, options }
   }
   if (options.costAware === undefined) return acquisition;
   return perCost(acquisition, lattice, context.trials, options.costAware);
+}
+
+/** The improvement below the lowest mean at a feasible trial, beyond what pending trials may bring. */
+function improvementOf({ lattice, context, random, history, surrogate, violations }: ModelContext): Acquisition {
+  const model = mayBeWrong(context.trials) ? doubting(surrogate, history, lattice.coordinates) : surrogate.model;
+  const { points, losses, pending, pendingCount } = history;
+  const anyFeasible = violations.includes(0);
+  const best = model
+    .means(points, losses.length)
+    .reduce((least, mean, row) => (anyFeasible && violations[row] !== 0 ? least : Math.min(least, mean)), Infinity);
+  return pendingCount === 0
+    ? logImprovementBelow(model, best)
+    : logImprovementBeyond(model.extend(pending, pendingCount), pendingCount, best, random.fork("fantasies"));
+}
+
+function violationsOf({ numbers }: History, trials: readonly Trial[]): number[] {
+  const byNumber = new Map(trials.map((trial) => [trial.number, trial]));
+  return numbers.map((number) => violationOf(byNumber.get(number) as Trial));
 }
 
 /** Every so many trials of a search that has settled look elsewhere. */
@@ -184,7 +230,7 @@ function doubting(
 }
 
 function explain(
-  { history, surrogate }: ModelContext,
+  { history, surrogate, constraints }: ModelContext,
   found: Found | undefined,
   regionLength: number | undefined,
 ): Explanation {
@@ -198,6 +244,7 @@ function explain(
     ...(found === undefined ? {} : { logImprovement: found.value }),
     ...(at === undefined ? {} : { mean: at.mean, deviation: Math.sqrt(at.variance) }),
     ...(regionLength === undefined ? {} : { regionLength }),
+    ...explainConstraints(constraints),
     hyperparameters: [...hyperparameters.weights, hyperparameters.scale, hyperparameters.noise],
     power,
     fitted,
