@@ -18,7 +18,7 @@ import {
   decideEnqueue,
   decideNote,
 } from "./study/line.ts";
-import { type Ended, type Report, decideEnd, decideReclaim, decideReport } from "./study/results.ts";
+import { type Ended, type Report, checkResult, decideEnd, decideReclaim, decideReport } from "./study/results.ts";
 import { type OneByOne, createOneByOne } from "./study/suggestion.ts";
 import { type StudyState, createStudyState } from "./study-state.ts";
 import type { Direction, PruneVerdict, Trial } from "./trial.ts";
@@ -45,6 +45,8 @@ export interface StudyEngine {
   spend(trial: number, spend: Spend, attempt?: number): Promise<SpendOutcome>;
   /** Gives a running trial back, to be begun again. @param lost What it spent beyond what was counted. */
   reclaim(trial: number, reason: string, attempt?: number, lost?: Amount): Promise<void>;
+  /** Throws where the study refuses this as a result. */
+  checkResult(trial: number, result: TrialResult): void;
   enqueue(enqueued: Enqueued, signal?: AbortSignal): Promise<number>;
   add(added: AddedTrial, signal?: AbortSignal): Promise<number>;
   /** Of the study where no trial is named. */
@@ -92,6 +94,7 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
       decide(() => decideEnd(context, number, result, attempt), signal),
     spend: (number, spend, attempt) => decide(() => decideSpend(context, number, spend, attempt)),
     reclaim: (number, reason, attempt, lost) => decide(() => decideReclaim(context, number, reason, { attempt, lost })),
+    checkResult: (number, result) => checkResult(context, number, result),
     enqueue: (enqueued, signal) => decide(() => decideEnqueue(context, enqueued), signal),
     add: (added, signal) => decide(() => decideAdd(context, added), signal),
     note: (number, attributes, signal) => decide(() => decideNote(context, number, attributes), signal),

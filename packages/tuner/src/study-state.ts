@@ -19,6 +19,8 @@ export interface StudyState {
   readonly begun: number;
   /** Numbers in the order the trials ended, those added with a result not. */
   readonly ended: readonly number[];
+  /** How many failed trials are shown to samplers as the worst. */
+  readonly imputed: number;
   /** Time in which at least one trial ran, milliseconds. */
   readonly runtimeMs: number;
   readonly attributes: Attributes;
@@ -36,6 +38,7 @@ interface Fold extends StudyState {
   readonly running: Set<number>;
   begun: number;
   readonly ended: number[];
+  imputed: number;
   runtimeMs: number;
   attributes: Attributes;
   newestMs: number;
@@ -54,6 +57,7 @@ export function createStudyState(study: string): StudyState {
     running: new Set(),
     begun: 0,
     ended: [],
+    imputed: 0,
     runtimeMs: 0,
     attributes: {},
     definitions: createDefinitions(),
@@ -109,6 +113,7 @@ function place(fold: Fold, trial: Trial): void {
   fold.trials[trial.number] = trial;
   fold.definitions.note(trial);
   if (before?.state === trial.state) return;
+  if (trial.imputed === true) fold.imputed += 1;
   fold.waiting.delete(trial.number);
   fold.running.delete(trial.number);
   if (trial.state === "waiting") fold.waiting.add(trial.number);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createRandom, hasCode, type MillwrightEvent } from "@millwright/contracts";
 import { openSqlite, openSqliteEventLog } from "@millwright/storage";
+import * as tuner from "@millwright/tuner";
 import { type Trial, float, openStudy } from "@millwright/tuner";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
@@ -18,8 +19,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const runWorker = (path: string, trials: number, pauseMs: number) =>
-  spawn(process.execPath, [fixture, path, String(trials), String(pauseMs)], { stdio: ["ignore", "pipe", "inherit"] });
+const runWorker = (path: string, trials: number, pauseMs: number, sampler = "tpeSampler") =>
+  spawn(process.execPath, [fixture, path, String(trials), String(pauseMs), sampler], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+
+/** Those that are there, by the names of what makes them. */
+const samplers = ["randomSampler", "tpeSampler", "gpSampler", "autoSampler", "cmaEsSampler"].filter(
+  (name) => name in tuner,
+);
 
 async function studyOf(path: string): Promise<readonly Trial[]> {
   await using database = await openSqlite(path);
@@ -34,18 +42,19 @@ async function studyOf(path: string): Promise<readonly Trial[]> {
   return study.trials();
 }
 
-test(
-  "a study killed at random points goes on with the suggestions of an uninterrupted one",
-  { timeout: 600_000 },
-  async () => {
+test.each(samplers)(
+  "HT-13: a study killed at random points goes on with the suggestions of an uninterrupted one (%s)",
+  async (sampler) => {
+    const trials = sampler === "tpeSampler" ? 24 : 16;
+    const rounds = sampler === "tpeSampler" ? 5 : 3;
     const whole = join(directory, "whole.db");
-    await once(runWorker(whole, 24, 0), "exit");
+    await once(runWorker(whole, trials, 0, sampler), "exit");
     const path = join(directory, "killed.db");
     const random = createRandom(3);
     for (let round = 0; ; round += 1) {
-      const worker = runWorker(path, 24, 15);
-      // Kills fall somewhere in the trials of the first five rounds: while one is suggested, runs or is written down.
-      let killed = round >= 5;
+      const worker = runWorker(path, trials, 15, sampler);
+      // Kills fall somewhere in the trials of the first rounds: while one is suggested, runs or is written down.
+      let killed = round >= rounds;
       worker.stdout.on("data", () => {
         if (killed) return;
         killed = true;
@@ -53,31 +62,17 @@ test(
       });
       const [code] = (await once(worker, "exit")) as [number | null];
       if (code === 0) break;
+      expect(round).toBeLessThan(rounds);
     }
     const killed = await studyOf(path);
+    expect(killed).toHaveLength(trials);
     expect(killed.map(({ state, value }) => ({ state, value }))).toEqual(
       (await studyOf(whole)).map(({ state, value }) => ({ state, value })),
     );
     expect(killed.map(({ params }) => params)).toEqual((await studyOf(whole)).map(({ params }) => params));
     expect(killed.some(({ attempts }) => attempts > 1)).toBe(true);
   },
-);
-
-test(
-  "processes side by side make exactly the trials asked for, even when some are killed",
-  { timeout: 600_000 },
-  async () => {
-    const path = join(directory, "shared.db");
-    const begin = (): ReturnType<typeof runWorker>[] => Array.from({ length: 3 }, () => runWorker(path, 30, 25));
-    const first = begin();
-    setTimeout(() => first.slice(0, 2).map((worker) => worker.kill("SIGKILL")), 900);
-    await Promise.all(first.map((worker) => once(worker, "exit")));
-    // Trials of the killed are held by leases that have not run out yet: they are waited for.
-    await Promise.all(begin().map((worker) => once(worker, "exit")));
-    const trials = await studyOf(path);
-    expect(trials).toHaveLength(30);
-    expect(trials.every(({ state }) => state === "completed")).toBe(true);
-  },
+  600_000,
 );
 
 test("what began and ended is in the event log, and another space or direction is refused", async () => {

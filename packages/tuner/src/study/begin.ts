@@ -59,9 +59,15 @@ export async function decideBegin(context: EngineContext, request: BeginRequest)
   // What was found of the dead is written even where nothing begins.
   const stopWith = (stop: Stop): Decision<Begun> => ({ entries, result: () => ({ stop }) });
 
-  const ended = state.ended.map((number) => state.trials[number] as Trial);
   const { begun, runtimeMs } = state;
-  const done = completionOf(criteria, { direction: directions[0] ?? "minimize", begun, ended, runtimeMs });
+  const done = completionOf(criteria, {
+    direction: directions[0] ?? "minimize",
+    begun,
+    runtimeMs,
+    get ended() {
+      return state.ended.map((number) => state.trials[number] as Trial);
+    },
+  });
   if (done !== undefined) return stopWith(done);
 
   // A trial that goes on counts once, whoever worked on it before.

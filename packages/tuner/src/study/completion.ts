@@ -36,7 +36,7 @@ export interface CompletionReason {
   readonly reason: string;
 }
 
-/** What the criteria are read off. */
+/** What the criteria are read off; `ended` is asked for where a criterion needs it. */
 export interface CompletionFacts {
   readonly direction: Direction;
   /** Trials ever begun. */
@@ -48,11 +48,10 @@ export interface CompletionFacts {
 
 /** The criterion that is met, if one is. */
 export function completionOf(stopWhen: StopWhen, facts: CompletionFacts): CompletionReason | undefined {
-  const { maxTrials, maxRuntimeMs } = stopWhen;
+  const { maxTrials, maxRuntimeMs, targetObjective, maxNotImproving, completeOnConvergence } = stopWhen;
+  const needsTrials = [targetObjective, maxNotImproving, completeOnConvergence].some((one) => one !== undefined);
   return (
-    targetReached(stopWhen, facts) ??
-    notImproving(stopWhen, facts) ??
-    converged(stopWhen, facts) ??
+    (needsTrials ? ofTrials(stopWhen, { ...facts, ended: facts.ended }) : undefined) ??
     (maxTrials !== undefined && facts.begun >= maxTrials
       ? { stopped: "trials", reason: `All ${maxTrials} trials were begun.` }
       : undefined) ??
@@ -61,6 +60,9 @@ export function completionOf(stopWhen: StopWhen, facts: CompletionFacts): Comple
       : undefined)
   );
 }
+
+const ofTrials = (stopWhen: StopWhen, facts: CompletionFacts): CompletionReason | undefined =>
+  targetReached(stopWhen, facts) ?? notImproving(stopWhen, facts) ?? converged(stopWhen, facts);
 
 const gainOf = (direction: Direction, from: number, to: number): number =>
   direction === "minimize" ? from - to : to - from;

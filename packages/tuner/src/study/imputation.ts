@@ -4,7 +4,7 @@ import type { EngineContext } from "./context.ts";
 /** The trials as samplers see them: failed ones that the study's policy imputes have completed with the worst values known. */
 export function shownToSampler({ state, directions }: Pick<EngineContext, "state" | "directions">): readonly Trial[] {
   const { trials } = state;
-  if (!trials.some(({ imputed }) => imputed === true)) return trials;
+  if (state.imputed === 0) return trials;
   const worst = worstValues(trials, directions);
   if (worst === undefined) return trials;
   const single = worst.length === 1 ? { value: worst[0] as number } : {};

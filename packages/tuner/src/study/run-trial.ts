@@ -129,8 +129,11 @@ async function settleTrial<Handle extends StudyTrial<Space>>(
   let threw = false;
   const end = async (told: TrialResult, error?: unknown): Promise<unknown> => {
     const result = withCost(told, await wallet.close(threw && !either.aborted));
-    const ended = await settings.unwritten.keep(number, attempt, result, () => engine.end(number, result, { attempt }));
-    await wallet.settle(result.cost);
+    const write = () => engine.end(number, result, { attempt });
+    // What was spent is spent, whether or not it could be written down, or is another worker's trial by now.
+    const ended = await settings.unwritten
+      .keep(number, attempt, result, write)
+      .finally(() => wallet.settle(result.cost));
     return ended === "ended" ? error : undefined;
   };
   let result: TrialResult;
@@ -139,10 +142,12 @@ async function settleTrial<Handle extends StudyTrial<Space>>(
     signal.throwIfAborted();
     const outcome = await within(settings, own, number, () => outcomeOf(handle, objective));
     await settled();
+    // What the study refuses is the objective's failure.
+    engine.checkResult(number, outcome.result);
     result = outcome.result;
     failure = outcome.error;
   } catch (error) {
-    if (hasCode(error, "TUNER_TRIAL_LOST")) return undefined;
+    if (hasCode(error, "TUNER_TRIAL_LOST")) own.abort(error);
     threw = true;
     const reason = error instanceof Error ? error.message : String(error);
     result = {
@@ -152,7 +157,11 @@ async function settleTrial<Handle extends StudyTrial<Space>>(
     };
     failure = error;
   }
-  if (own.signal.aborted && hasCode(own.signal.reason, "TUNER_TRIAL_LOST")) return undefined;
+  if (own.signal.aborted && hasCode(own.signal.reason, "TUNER_TRIAL_LOST")) {
+    const { whole } = await wallet.close();
+    await wallet.settle(whole);
+    return undefined;
+  }
   const { pruned, paused } = handle;
   if (pruned !== undefined) return end({ state: "pruned", reason: pruned.reason }).catch(unlessLost);
   if (paused !== undefined) return end({ state: "paused", reason: paused.reason }).catch(unlessLost);
