@@ -66,6 +66,7 @@ const parts: Subjects = {
   randomForestSampler: well(tuner.randomForestSampler, () => [
     { startupTrials: 1, trees: 3, randomShare: 0, candidates: 20 },
   ]),
+  autoSampler: well(tuner.autoSampler),
   gpSampler: well(tuner.gpSampler, () => [{ startupTrials: 2, candidates: 8, starts: 1, costAware: "seconds" }]),
   randomSampler: well(tuner.randomSampler),
   multiFidelitySampler: well(tuner.multiFidelitySampler, () => [
@@ -113,6 +114,7 @@ const parts: Subjects = {
   ...methods("randomForestSampler()", () => tuner.randomForestSampler({ startupTrials: 1 }), {
     suggest: [() => [space, context, random]],
   }),
+  ...methods("autoSampler()", () => tuner.autoSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("gpSampler()", () => tuner.gpSampler({ startupTrials: 1 }), { suggest: [() => [space, context, random]] }),
   ...methods("randomSampler()", () => tuner.randomSampler(), { suggest: [() => [space, context, random]] }),
   ...methods("gridSampler()", () => tuner.gridSampler({ points: { x: 3 } }), {

@@ -23,6 +23,7 @@ export { type AshaOptions, ashaPruner } from "./pruners/asha.ts";
 export { type CurveOptions, curvePruner } from "./pruners/curve.ts";
 export { type HyperbandOptions, hyperbandBudgets, hyperbandPruner } from "./pruners/hyperband.ts";
 export { type PercentileOptions, medianPruner, percentilePruner } from "./pruners/median.ts";
+export { autoSampler } from "./samplers/auto.ts";
 export { type CmaEsOptions, cmaEsSampler } from "./samplers/cma-es.ts";
 export { type GpOptions, gpSampler } from "./samplers/gp.ts";
 export { type PatientOptions, patientPruner } from "./pruners/patient.ts";

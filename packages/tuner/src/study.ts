@@ -27,7 +27,7 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   readonly constraints?: readonly Constraint[] | undefined;
   /** Where the study is kept, to survive this process and to be shared with others. Default: in this process only. */
   readonly database?: Database | undefined;
-  /** Default: `tpeSampler()`. */
+  /** Default: `autoSampler()`. */
   readonly sampler?: Sampler | undefined;
   /** Default: `medianPruner()`. `false`: nothing is pruned. */
   readonly pruner?: Pruner | false | undefined;

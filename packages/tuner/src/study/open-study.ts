@@ -15,7 +15,7 @@ import { optimize } from "../optimize.ts";
 import { paretoFront } from "../multi/front.ts";
 import { bestTrial } from "../outcome.ts";
 import { medianPruner } from "../pruners/median.ts";
-import { tpeSampler } from "../samplers/tpe.ts";
+import { autoSampler } from "../samplers/auto.ts";
 import type { Params, Space } from "../space.ts";
 import { type StudyEngine, createStudyEngine } from "../study-engine.ts";
 import type { AskOptions, BestTrial, FrontTrialOf, StudyOf, StudyOptions } from "../study.ts";
@@ -204,7 +204,7 @@ async function openEngine<Handle>(
     directions: options.directions ?? [options.direction as Direction],
     constraints: options.constraints ?? [],
     seed: options.seed ?? 0,
-    sampler: options.sampler ?? tpeSampler(),
+    sampler: options.sampler ?? autoSampler(),
     pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
     duplicates: options.duplicates ?? "allow",
     stopWhen: options.stopWhen ?? {},
