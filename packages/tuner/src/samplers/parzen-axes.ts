@@ -1,6 +1,7 @@
 import type { Random } from "@millwright/contracts";
 import type { Choice, NumericParameter, ParamValue, Parameter, Params, Space, SubsetParameter } from "../space.ts";
 import type { Trial } from "../trial.ts";
+import { type Scratch, createScratch } from "./scratch.ts";
 import { type AxisOrders, createAxisOrders } from "./parzen-orders.ts";
 import { fromSearchScale, levelsOf, searchRange, toSearchScale } from "../space-scale.ts";
 
@@ -44,6 +45,7 @@ export interface AxisTable {
   encode(params: Params): Float64Array;
   /** Whether all of the parameters have a value. */
   isComplete(row: Float64Array): boolean;
+  readonly scratch: Scratch;
   /** The rows of trials by each numeric coordinate. */
   readonly orders: AxisOrders;
 }
@@ -73,16 +75,19 @@ export function createAxisTable(space: Space, { logIntsAsPoints }: AxisTableOpti
     return row;
   };
   const axes = parameters.flatMap((parameter) => parameter.axes);
+  const orders = createAxisOrders(
+    axes.filter(({ kind }) => kind === "continuous" || kind === "discrete"),
+    columns,
+  );
   return {
     parameters,
     columns,
-    orders: createAxisOrders(
-      axes.filter(({ kind }) => kind === "continuous" || kind === "discrete"),
-      columns,
-    ),
+    orders,
+    scratch: createScratch(),
     encode: (params) => encodeRow(parameters, columns, params),
     isComplete: (row) => row[columns + 1] === 1,
     rowsOf(trials) {
+      orders.forget(trials.length);
       const before = last;
       last = trials.map(({ params }, index) => {
         const known = before[index];

@@ -1,10 +1,10 @@
 import { createGridMasses } from "./parzen-grid.ts";
-import type { CategoricalKernels, NormalKernels, PermutationKernels } from "./parzen-kernels.ts";
+import type { CategoricalKernels, MixtureTools, NormalKernels, PermutationKernels } from "./parzen-kernels.ts";
 
 const LOG_ROOT_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 
-/** Terms that are e^−45 of the largest do not change a double's sum. */
-const NEGLIGIBLE = 45;
+/** Terms that are e^−38 of the largest, less than an ulp, do not count in a sum. */
+const NEGLIGIBLE = 38;
 
 /** A normal kernel with its centre in the range and no wider has at least 0.34 of its probability there: −log of that. */
 const LEAST_MASS = 1.08;
@@ -26,11 +26,12 @@ export interface MixtureKernels {
 export function createMixtureDensity(
   { continuous, discrete, categoricals, permutations }: MixtureKernels,
   shares: Float64Array,
+  { scratch }: MixtureTools,
 ): (rows: readonly Float64Array[]) => Float64Array {
   const kernels = shares.length;
   const { centres, inverses } = continuous;
-  const base = baseTerms(continuous, categoricals, shares);
-  const masses = new Float64Array(kernels).fill(NaN);
+  const base = baseTerms(continuous, categoricals, shares, scratch.floats(kernels));
+  const masses = scratch.floats(kernels).fill(NaN);
   const massOf = (kernel: number): number => {
     const mass = continuous.logMass(kernel) + discrete.logMass(kernel);
     masses[kernel] = mass;
@@ -52,11 +53,12 @@ export function createMixtureDensity(
     );
     grid.take(rows);
     const largest = new Float64Array(rows.length).fill(-Infinity);
+    const candidates = rows.length;
     const sums = new Float64Array(rows.length);
     for (let kernel = kernels - 1; kernel >= 0; kernel -= 1) {
       const start = kernel * size;
       const observed = kernel < kernels - 1 ? listed : 0;
-      for (let candidate = 0; candidate < rows.length; candidate += 1) {
+      for (let candidate = 0; candidate < candidates; candidate += 1) {
         let term = base[kernel] as number;
         for (let index = 0; index < observed; index += 1) {
           const hit = choices[kernel * listed + index] === chosen[candidate * listed + index];
@@ -98,9 +100,11 @@ function baseTerms(
   continuous: NormalKernels,
   categoricals: readonly CategoricalKernels[],
   shares: Float64Array,
+  base: Float64Array,
 ): Float64Array {
   const norm = LOG_ROOT_TWO_PI * continuous.axes.length;
-  const base = shares.map((share, kernel) => Math.log(share) - norm - continuous.logWidths(kernel));
+  for (let kernel = 0; kernel < base.length; kernel += 1)
+    base[kernel] = Math.log(shares[kernel] as number) - norm - continuous.logWidths(kernel);
   const prior = base.length - 1;
   for (const { axis } of categoricals) base[prior] = (base[prior] as number) - Math.log(axis.levels);
   return base;

@@ -3,6 +3,7 @@ import { drawMallows, kendallDistance, logMallowsTotal, mallowsDispersion } from
 import { logNormalMass } from "./normal-mass.ts";
 import type { Axis } from "./parzen-axes.ts";
 import type { AxisOrders } from "./parzen-orders.ts";
+import type { Scratch } from "./scratch.ts";
 import { type WidthRule, writeKernels } from "./parzen-widths.ts";
 
 /** Beyond this many widths a normal distribution has less than half an ulp of 1 left. */
@@ -25,17 +26,23 @@ export interface NormalKernels extends Kernels {
   logMass(kernel: number): number;
 }
 
+/** What mixtures of one space share. */
+export interface MixtureTools {
+  readonly orders: AxisOrders;
+  readonly scratch: Scratch;
+}
+
 /** @param count How many rows are selected in `orders`. @param all Axes of the whole mixture. */
 export function normalKernels(
   axes: readonly Axis[],
   count: number,
-  orders: AxisOrders,
+  { orders, scratch }: MixtureTools,
   rule: WidthRule,
   all: number,
 ): NormalKernels {
   const size = axes.length;
-  const centres = new Float64Array((count + 1) * size);
-  const inverses = new Float64Array((count + 1) * size);
+  const centres = scratch.floats((count + 1) * size);
+  const inverses = scratch.floats((count + 1) * size);
   for (const [index, axis] of axes.entries())
     writeKernels(orders.order(axis), rule, all, centres, inverses, index, size);
   centres.fill(0.5, count * size);

@@ -18,6 +18,8 @@ export interface AxisOrder {
  * as sorting anew, only sooner.
  */
 export interface AxisOrders {
+  /** Forgets rows, once they are many more than those that are still wanted. */
+  forget(wanted: number): void;
   /** Chooses what `order` is about: rows with values on all axes that will be asked for. */
   select(rows: readonly Float64Array[]): void;
   order(axis: Axis): AxisOrder;
@@ -44,12 +46,15 @@ export function createAxisOrders(axes: readonly Axis[], slotColumn: number): Axi
   let repeated = false;
   const slotOf = (row: Float64Array): number => row[slotColumn] as number;
   return {
+    forget(wanted) {
+      if (store.known.length <= 4 * wanted + 1024) return;
+      for (const row of selected) positions[slotOf(row)] = -1;
+      selected = [];
+      store.known = [];
+      store.columns = emptyColumns(axes);
+    },
     select(rows) {
       for (const row of selected) positions[slotOf(row)] = -1;
-      if (store.known.length > 4 * rows.length + 1024) {
-        store.known = [];
-        store.columns = emptyColumns(axes);
-      }
       addRows(store, rows, slotColumn);
       if (store.known.length > positions.length) positions = new Int32Array(2 * store.known.length).fill(-1);
       repeated = false;

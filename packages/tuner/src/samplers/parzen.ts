@@ -1,8 +1,13 @@
 import type { Random } from "@millwright/contracts";
 import type { Axis } from "./parzen-axes.ts";
 import { createMixtureDensity } from "./parzen-density.ts";
-import { type NormalKernels, categoricalKernels, normalKernels, permutationKernels } from "./parzen-kernels.ts";
-import type { AxisOrders } from "./parzen-orders.ts";
+import {
+  type MixtureTools,
+  type NormalKernels,
+  categoricalKernels,
+  normalKernels,
+  permutationKernels,
+} from "./parzen-kernels.ts";
 import type { WidthRule } from "./parzen-widths.ts";
 
 /** A mixture of product kernels: one kernel per observation, and one broad prior. */
@@ -24,21 +29,22 @@ export interface MixtureRules {
  * cell; categorical kernels smoothed by the prior; Mallows' kernels for permutations.
  * Watanabe, "Tree-Structured Parzen Estimator", arXiv 2304.11127, section 3.3.
  * @param rows Observations, with a value on every axis.
+ * @param tools Their scratch may not begin anew while the mixture is in use.
  * @param weights One per observation. The prior alone is left where there are none.
  */
 export function createMixture(
   axes: readonly Axis[],
   rows: readonly Float64Array[],
   weights: ArrayLike<number>,
-  orders: AxisOrders,
+  tools: MixtureTools,
   { width, priorWeight }: MixtureRules,
 ): Mixture {
-  orders.select(rows);
+  tools.orders.select(rows);
   const normalsOf = (kind: Axis["kind"]): NormalKernels =>
     normalKernels(
       axes.filter((axis) => axis.kind === kind),
       rows.length,
-      orders,
+      tools,
       width,
       axes.length,
     );
@@ -48,10 +54,10 @@ export function createMixture(
     .filter(({ kind }) => kind === "categorical")
     .map((axis) => categoricalKernels(axis, rows, priorWeight));
   const permutations = axes.filter(({ kind }) => kind === "permutation").map((axis) => permutationKernels(axis, rows));
-  const { shares, cumulative } = kernelShares(weights, rows.length, priorWeight);
+  const { shares, cumulative } = kernelShares(weights, rows.length, priorWeight, tools);
   const all = [continuous, discrete, ...categoricals, ...permutations];
   return {
-    logDensities: createMixtureDensity({ continuous, discrete, categoricals, permutations }, shares),
+    logDensities: createMixtureDensity({ continuous, discrete, categoricals, permutations }, shares, tools),
     sample(random, row) {
       const kernel = drawKernel(cumulative, random);
       for (const kernels of all) kernels.sample(kernel, random, row);
@@ -63,14 +69,15 @@ function kernelShares(
   weights: ArrayLike<number>,
   count: number,
   priorWeight: number,
+  { scratch }: MixtureTools,
 ): { readonly shares: Float64Array; readonly cumulative: Float64Array } {
-  const shares = new Float64Array(count + 1);
+  const shares = scratch.floats(count + 1);
   let total = 0;
   for (let index = 0; index <= count; index += 1) {
     shares[index] = index < count ? (weights[index] as number) : count === 0 ? 1 : priorWeight;
     total += shares[index] as number;
   }
-  const cumulative = new Float64Array(count + 1);
+  const cumulative = scratch.floats(count + 1);
   let sum = 0;
   for (let kernel = 0; kernel <= count; kernel += 1) {
     shares[kernel] = (shares[kernel] as number) / total;

@@ -28,22 +28,22 @@ export function createGroupModel(
   group: ParameterGroup,
   below: readonly Float64Array[],
   above: readonly Float64Array[],
-  { columns, orders, isComplete }: AxisTable,
+  table: AxisTable,
   rules: TpeRules,
 ): GroupModel {
   const has = (row: Float64Array): boolean =>
-    isComplete(row) || group.every(({ start }) => !Number.isNaN(row[start] as number));
+    table.isComplete(row) || group.every(({ start }) => !Number.isNaN(row[start] as number));
   const goodRows = below.filter(has);
   const badRows = above.filter(has);
   const axes = group.flatMap((parameter) => parameter.axes);
   const goodWeights = rules.equalGood ? new Float64Array(goodRows.length).fill(1) : rules.weights(goodRows.length);
-  const good = createMixture(axes, goodRows, goodWeights, orders, rules);
-  const bad = createMixture(axes, badRows, rules.weights(badRows.length), orders, rules);
+  const good = createMixture(axes, goodRows, goodWeights, table, { ...rules, width: rules.goodWidth });
+  const bad = createMixture(axes, badRows, rules.weights(badRows.length), table, rules);
   return {
     group,
     draw(count, random) {
       const rows = Array.from({ length: count }, () => {
-        const row = new Float64Array(columns);
+        const row = new Float64Array(table.columns);
         good.sample(random, row);
         for (const parameter of group) parameter.repair?.(row, random);
         return row;

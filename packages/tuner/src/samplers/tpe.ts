@@ -38,6 +38,7 @@ export function tpeSampler(options: TpeOptions = {}): Sampler {
       const table = tables.get(space) ?? createAxisTable(space, rules);
       tables.set(space, table);
       const known = trials.filter((trial) => isFinished(trial) || (rules.constantLiar && trial.state === "running"));
+      table.scratch.begin();
       const rows = table.rowsOf(known);
       const finished = rows.filter((_, index) => isFinished(known[index] as Trial));
       const running = rules.spaced ? rows.filter((_, index) => known[index]?.state === "running") : [];
