@@ -1,4 +1,5 @@
-import type { JobLauncher } from "../../packages/contracts/dist/index.js";
+import { digestOf, type JobLauncher } from "../../packages/contracts/dist/index.js";
+import { openMemoryEventLog } from "../../packages/storage/dist/index.js";
 import * as tuner from "../../packages/tuner/dist/index.js";
 import { type Subjects, methods, well } from "./subjects.ts";
 
@@ -57,7 +58,60 @@ const warmStarts: Subjects = {
   }),
 };
 
+const rows = { schema: [], batches: async function* () {}, digest: async () => digestOf("rows"), ref: refuse };
+const seal = (studies: readonly object[] = []) =>
+  tuner.sealTestSplit(rows, { name: "june", events: openMemoryEventLog(), studies: studies as never });
+const going = { name: "s", trials: async () => [{ ...trials[0], state: "running" }] };
+
+const endings: Subjects = {
+  sealTestSplit: well(tuner.sealTestSplit, () => [rows, { name: "june", events: openMemoryEventLog() }], {}, 15),
+  ...methods("sealTestSplit()", seal, {
+    evaluate: [
+      () => ["a model", () => 1, { again: "for this test", signal }],
+      {
+        TUNER_TEST_SPLIT_SEALED: async () => {
+          const split = await seal();
+          await split.evaluate("a", () => 1);
+          await split.evaluate("b", () => 1);
+        },
+        TUNER_TEST_SPLIT_TOO_EARLY: async () => (await seal([going])).evaluate("a", () => 1),
+      },
+      15,
+    ],
+    assertUnseen: [
+      () => [{ train: { digest: async () => digestOf("others") } }, { signal }],
+      { TUNER_TEST_SPLIT_LEAKED: async () => (await seal()).assertUnseen({ train: rows }) },
+      15,
+    ],
+    accesses: [() => [{ signal }], {}, 15],
+  }),
+  registerBest: well(
+    tuner.registerBest,
+    () => [
+      { ...study, trials: async () => trials, best: async () => trials[0] },
+      {
+        model: "m",
+        packageOf: () => "directory",
+        registry: {
+          register: async () => ({
+            name: "m",
+            version: 1,
+            digest: digestOf("m"),
+            approval: "pending",
+            createdTimeMs: 0,
+          }),
+          setAlias: async () => {},
+        },
+        signal,
+      },
+    ],
+    {},
+    15,
+  ),
+};
+
 export const executionSubjects: Subjects = {
+  ...endings,
   ...warmStarts,
   costAwareSampler: well(tuner.costAwareSampler, () => [tuner.randomSampler(), { candidates: 2, cost: () => 1 }]),
   ...methods("costAwareSampler()", () => tuner.costAwareSampler(tuner.randomSampler(), { candidates: 2 }), {

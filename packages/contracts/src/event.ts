@@ -20,6 +20,7 @@ export interface EntityReference {
   readonly kind:
     | "dataset"
     | "run"
+    | "study"
     | "trial"
     | "model"
     | "feature-service"

@@ -126,6 +126,7 @@ const entityReference = z.object({
   kind: z.enum([
     "dataset",
     "run",
+    "study",
     "trial",
     "model",
     "feature-service",

@@ -108,6 +108,14 @@ export type {
 export type { StudyTrial } from "./trial-handle.ts";
 export { type CostAwareOptions, costAwareSampler } from "./execute/cost-aware.ts";
 export { type JobObjectiveOptions, jobObjective } from "./execute/job-objective.ts";
+export { type RegisterBestOptions, type RegisteredBest, registerBest } from "./execute/register-best.ts";
+export {
+  type EvaluateOptions,
+  type SealedTestSplit,
+  type SealTestSplitOptions,
+  type SplitAccess,
+  sealTestSplit,
+} from "./execute/sealed-split.ts";
 export type { TrialCost } from "./execute/study-budget.ts";
 export {
   type ShareOptions,

@@ -1,6 +1,14 @@
 import { setMaxListeners } from "node:events";
 import { type Clock, createManualClock, createRandom, hasCode } from "@millwright/contracts";
-import { type TrialResources, type TrialShare, type TrialSlots, createTrialSlots } from "@millwright/tuner";
+import {
+  type TrialResources,
+  type TrialShare,
+  type TrialSlots,
+  createTrialSlots,
+  float,
+  openStudy,
+  randomSampler,
+} from "@millwright/tuner";
 import { expect, test } from "vitest";
 
 interface Load {
@@ -149,4 +157,36 @@ test("a request that does not fit lets small ones go first, but not for ever; on
   await clock.advance(20);
   expect(slots.used().cpus).toBe(0);
   expect(() => slots.share("a", { weight: 0 })).toThrow(RangeError);
+});
+
+test("HT-21: two studies that are optimized at once take turns in the slots: never more trials than fit, and each half of the time", async () => {
+  const slots = createTrialSlots({ cpus: 4 });
+  const running = { now: 0, most: 0 };
+  const run = async (name: string, parallelism: number, trials: number) => {
+    await using study = await openStudy({
+      name,
+      space: { x: float(0, 1) },
+      direction: "minimize",
+      sampler: randomSampler(),
+      pruner: false,
+    });
+    await study.optimize(
+      async ({ params }) => {
+        running.now += 1;
+        running.most = Math.max(running.most, running.now);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        running.now -= 1;
+        return params.x;
+      },
+      { trials, parallelism, slots },
+    );
+  };
+  const first = run("a", 24, 400);
+  const second = run("b", 6, 400);
+  await Promise.race([first, second]);
+  const part = shareOf(slots.share("a"), slots.share("b"));
+  await Promise.all([first, second]);
+  expect(running.most).toBe(4);
+  expect(part).toBeGreaterThan(0.45);
+  expect(part).toBeLessThan(0.55);
 });

@@ -6,6 +6,7 @@ import { lossOf } from "../outcome.ts";
 import { createEncoding } from "../samplers/encoding.ts";
 import { tpeSampler } from "../samplers/tpe.ts";
 import type { Params, Space } from "../space.ts";
+import { isAllowed } from "../space-constraints.ts";
 import type { Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
 import { learnCosts } from "./cost-model.ts";
 
@@ -22,9 +23,11 @@ export interface CostAwareOptions {
 
 /** More do not make the choice better, and take their time. */
 const mostObservations = 120;
+/** Of its coordinates, so many come from the random point. */
+const mixedPart = 0.3;
 
 /**
- * Any sampler, made aware of what trials cost: of several of its suggestions the one with the greatest expected improvement per unit of cost, by a Gaussian process on the
+ * Any sampler, made aware of what trials cost: of several of its suggestions, and points between them and random ones, the one with the greatest expected improvement per unit of cost, by a Gaussian process on the
  * trials so far; at first, the cheapest. For searches whose parameters decide what a trial costs, such as sizes and numbers of epochs.
  * Snoek, Larochelle and Adams, "Practical Bayesian optimization of machine learning algorithms" (2012), §3.2; start by cost: Lee et al., "Cost-aware Bayesian optimization",
  * arXiv 2003.10870. Throws RangeError.
@@ -56,6 +59,7 @@ export function costAwareSampler(base: Sampler = tpeSampler(), options: CostAwar
   };
 }
 
+/** Suggestions of the base sampler, and as many that are made of one of them and a random point, so that costs differ among them. */
 function draw(
   base: Sampler,
   space: Space,
@@ -63,9 +67,22 @@ function draw(
   random: Random,
   count: number,
 ): readonly Suggestion[] {
-  return Array.from({ length: count }, (_, index) =>
+  const drawn = Array.from({ length: count }, (_, index) =>
     base.suggest(space, context, index === 0 ? random : random.fork(`candidate/${index}`)),
   );
+  if (count === 1) return drawn;
+  const encoding = createEncoding(space);
+  const mixing = random.fork("mixing");
+  const mixed = drawn.flatMap(({ params, explanation }): readonly Suggestion[] => {
+    const point = encoding.encode(params);
+    for (const [index, { kind, levels }] of encoding.dimensions.entries()) {
+      const other = kind === "categorical" ? (mixing.integer(levels) + 0.5) / levels : mixing.next();
+      if (mixing.next() < mixedPart) point[index] = other;
+    }
+    const made = encoding.decode(point);
+    return isAllowed(context.constraints, made) ? [{ params: made, explanation: { ...explanation, mixed: true } }] : [];
+  });
+  return [...drawn, ...mixed];
 }
 
 function learntLogCost(

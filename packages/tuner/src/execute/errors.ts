@@ -99,3 +99,23 @@ export const dataDiffers = (study: string, parent: string): TunerError =>
     `its data or algorithm are not those of "${parent}", or not said`,
     "Give the same data and algorithm for both; or choose the type transfer-learning.",
   );
+
+export const splitSealed = (name: string, times: number): TunerError =>
+  new TunerError("TUNER_TEST_SPLIT_SEALED", `The test split "${name}" was read before: this is access ${times}.`, {
+    category: "user",
+    remedy:
+      "Report what it gave the first time; a new verdict needs data that nobody has looked at. To look all the same, say why by `again`.",
+  });
+
+export const splitLeaked = (name: string, role: string): TunerError =>
+  new TunerError("TUNER_TEST_SPLIT_LEAKED", `The data given as "${role}" is the test split "${name}".`, {
+    category: "user",
+    remedy: "Tune on training and validation data alone.",
+  });
+
+export const splitTooEarly = (name: string, study: string, unfinished: number): TunerError =>
+  new TunerError(
+    "TUNER_TEST_SPLIT_TOO_EARLY",
+    `The study "${study}" has ${unfinished} trials that run or wait: the test split "${name}" stays closed.`,
+    { category: "user", remedy: "Let the study end first: what is chosen must not depend on the test." },
+  );
