@@ -234,6 +234,15 @@ test("ehvi depends on nothing but the trials: a used sampler, a new one and one 
   expect(busy.some(({ params }) => JSON.stringify(params) === JSON.stringify(one.params))).toBe(false);
 });
 
+test("gp searches several objectives as ehvi does", () => {
+  const options = { space: mixed, measure: measureMixed, trials: 14, seed: 2, objectives: 2 };
+  const [one, other] = [gpSampler({ candidates: 64, starts: 2 }), ehviSampler({ candidates: 64, starts: 2 })].map(
+    (each) => runTrials(each, options),
+  );
+  expect(one).toEqual(other);
+  expect(one?.at(-1)?.explanation["acquisition"]).toBe("hypervolume");
+});
+
 test("five objectives are searched by random scalarisations, and better than at random", () => {
   const space = Object.fromEntries(Array.from({ length: 4 }, (_, index) => [`x${index}`, float(0, 1)]));
   const measure = (params: Params) => {

@@ -6,6 +6,7 @@ import { crowdingDistances } from "../src/multi/crowding.ts";
 import { constrainedRanks, dominates, frontIndices, nonDominationRanks } from "../src/multi/domination.ts";
 import { hypervolume, referencePointOf } from "../src/multi/hypervolume.ts";
 import { hypervolumeImprovement } from "../src/multi/improvement.ts";
+import { bestByHypervolume } from "../src/multi/motpe.ts";
 import { divisionsFor, referenceDirections } from "../src/multi/reference-directions.ts";
 import { selectByHypervolume } from "../src/multi/subset-selection.ts";
 
@@ -19,6 +20,8 @@ interface Golden {
     readonly reference?: readonly number[];
     readonly hypervolume?: number;
     readonly subset?: readonly number[];
+    /** The best 1, 4, 13 and 22. */
+    readonly good?: readonly (readonly number[])[];
     readonly defaultReference?: readonly number[];
   }[];
   readonly directions: readonly {
@@ -32,18 +35,19 @@ const golden = JSON.parse(
   readFileSync(new URL("golden/optuna-5.0.0-multi-objective.json", import.meta.url), "utf8"),
 ) as Golden;
 
-for (const golden_ of golden.cases) {
-  const { points, reference } = golden_;
+for (const expected of golden.cases) {
+  const { points, reference } = expected;
   const objectives = points[0]?.length ?? 0;
   test(`ranks, crowding, hypervolume and subsets of ${objectives} objectives equal Optuna's`, () => {
-    expect([...nonDominationRanks(points)]).toEqual(golden_.ranks);
-    expect([...constrainedRanks(points, golden_.violations)]).toEqual(golden_.constrainedRanks);
+    expect([...nonDominationRanks(points)]).toEqual(expected.ranks);
+    expect([...constrainedRanks(points, expected.violations)]).toEqual(expected.constrainedRanks);
     for (const [index, distance] of crowdingDistances(points).entries())
-      expect(distance).toBeCloseTo(Number(golden_.crowding[index]), 10);
+      expect(distance).toBeCloseTo(Number(expected.crowding[index]), 10);
     if (reference === undefined) return;
-    expect(hypervolume(points, reference)).toBeCloseTo(golden_.hypervolume as number, 11);
-    expect(selectByHypervolume(points, 9, reference)).toEqual(golden_.subset);
-    expect(referencePointOf(points)).toEqual(golden_.defaultReference);
+    expect(hypervolume(points, reference)).toBeCloseTo(expected.hypervolume as number, 11);
+    expect(selectByHypervolume(points, 9, reference)).toEqual(expected.subset);
+    expect([1, 4, 13, 22].map((count) => bestByHypervolume(points, count))).toEqual(expected.good);
+    expect(referencePointOf(points)).toEqual(expected.defaultReference);
   });
 }
 

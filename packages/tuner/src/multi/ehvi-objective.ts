@@ -28,6 +28,8 @@ export interface ObjectiveOptions {
 
 /** Beyond, the boxes of the exact improvement are too many, and one random scalarisation a trial takes its place. */
 const mostObjectives = 4;
+/** With so many objectives the boxes are few only as long as the front is. */
+const mostOnFront = 40;
 
 /** `undefined` where no trial is feasible yet. */
 export function objectiveOf(options: ObjectiveOptions): Objective | undefined {
@@ -36,7 +38,8 @@ export function objectiveOf(options: ObjectiveOptions): Objective | undefined {
   if (rows.length === 0) return undefined;
   const front = frontIndices(rows.map((row) => losses[row] as readonly number[])).map((index) => rows[index] as number);
   const objectives = losses[0]?.length ?? 1;
-  return objectives === 1 || objectives > mostObjectives
+  const tooMany = objectives > mostObjectives || (objectives === mostObjectives && front.length > mostOnFront);
+  return objectives === 1 || tooMany
     ? improvement(options, objectives, rows, front)
     : hypervolumeGain(options, objectives, front);
 }

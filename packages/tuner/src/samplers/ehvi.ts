@@ -35,8 +35,8 @@ export interface EhviOptions {
 
 /**
  * Gaussian processes, one per objective, and the log of the expected hypervolume improvement, exact by box decomposition; over trials under way by
- * fantasies. Measured constraints weigh it by the probability of being feasible; until a trial is, that alone counts. With more than four objectives:
- * ParEGO, the expected improvement of a random augmented Tchebycheff value. Throws RangeError for an option out of its range.
+ * fantasies. Measured constraints weigh it by the probability of being feasible; until a trial is, that alone counts. With more than four objectives,
+ * or four and more than 40 trials on the front: ParEGO, the expected improvement of a random augmented Tchebycheff value. Throws RangeError for an option out of its range.
  * Daulton, Balandat and Bakshy 2020, arXiv 2006.05078; Ament et al. 2023, arXiv 2310.20708; Gardner et al. 2014, ICML; Knowles 2006, IEEE TEVC 10.
  */
 export function ehviSampler(options: EhviOptions = {}): Sampler {

@@ -19,6 +19,7 @@ import { violationOf } from "../outcome.ts";
 import type { Space } from "../space.ts";
 import { drawParams, isAllowed } from "../space-constraints.ts";
 import type { Explanation, Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
+import { ehviSampler } from "./ehvi.ts";
 import { sobolSequence } from "./sobol.ts";
 
 export interface GpOptions {
@@ -42,15 +43,22 @@ export interface GpOptions {
  * Bayesian optimisation: a Gaussian process (Matérn 5/2 with a length scale per coordinate, Hamming distance for choices) and the log of the expected
  * improvement. Rasmussen and Williams 2006; Snoek, Larochelle and Adams, NIPS 2012; Ament et al., arXiv 2310.20708; trust region: Eriksson et al., arXiv
  * 1910.01739. The fit stands in each trial's explanation, and the next begins there. Trials under way are pending: the improvement beyond what they may
- * bring counts. No value is made up for trials that failed;
- * where most fail is looked at last. Throws RangeError for an option out of its range.
+ * bring counts. No value is made up for trials that failed; where most fail is looked at last. Constraints that trials measure are modelled, and an
+ * improvement counts by the probability of being feasible (Gardner et al., ICML 2014). Several objectives go to `ehviSampler`.
+ * Throws RangeError for an option out of its range.
  */
 export function gpSampler(options: GpOptions = {}): Sampler {
   checkOptions(options);
+  const several = ehviSampler({
+    startupTrials: options.startupTrials,
+    candidates: options.candidates,
+    starts: options.starts,
+  });
   let previous: GaussianProcess | undefined;
   return {
     name: "gp",
     suggest(space, context, random) {
+      if ((context.directions?.length ?? 1) > 1) return several.suggest(space, context, random);
       const lattice = latticeOf(space);
       const { dimensions } = lattice.coordinates;
       const history = historyOf(space, lattice, context.trials, context.direction);

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import optuna
+from optuna.samplers._tpe.sampler import _split_complete_trials_multi_objective
 from optuna._hypervolume.hssp import _solve_hssp
 from optuna._hypervolume.wfg import compute_hypervolume
 from optuna.samplers._nsgaiii._elite_population_selection_strategy import _generate_default_reference_point
@@ -41,6 +42,19 @@ def crowding(points):
     return [distances[number] if math.isfinite(distances[number]) else "Infinity" for number in range(len(trials))]
 
 
+def good(points, count):
+    """The numbers of the trials that a multi-objective TPE takes as the good ones."""
+    study = optuna.create_study(directions=["minimize"] * points.shape[1])
+    trials = [
+        optuna.trial.create_trial(values=[float(v) for v in row], state=optuna.trial.TrialState.COMPLETE)
+        for row in points
+    ]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    below, _ = _split_complete_trials_multi_objective(trials, study, count)
+    return [trial.number for trial in below]
+
+
 cases = []
 for objectives in (1, 2, 3, 4, 5):
     points = rounded(sphere(40 if objectives < 5 else 24, objectives))
@@ -58,6 +72,7 @@ for objectives in (1, 2, 3, 4, 5):
         case["reference"] = reference.tolist()
         case["hypervolume"] = compute_hypervolume(points, reference)
         case["subset"] = _solve_hssp(points, np.arange(len(points)), 9, reference).tolist()
+        case["good"] = [good(points, count) for count in (1, 4, 13, 22)]
         case["defaultReference"] = _get_reference_point(points).tolist()
     cases.append(case)
 
