@@ -95,3 +95,20 @@ test("warps are standardised, keep the order and know their Jacobian", () => {
   const huge = robustScores(Float64Array.from([0, 1, 2, 3, 1e300]));
   expect((huge[1] as number) - (huge[0] as number)).toBeGreaterThan(0.01);
 });
+
+test("bounds of many observations are never below the values, and end near them where it is dense", () => {
+  const random = createRandom(11);
+  const points = Float64Array.from({ length: 2 * 220 }, () => random.next());
+  const targets = Float64Array.from({ length: 220 }, (_, row) => Math.sin(6 * (points[2 * row] as number)));
+  const hyperparameters = { weights: Float64Array.from([4, 4]), scale: 1, noise: 1e-4 };
+  const model = conditionGaussianProcess({ dimensions: 2 }, hyperparameters, { points, targets });
+  const own = model.ownMeans();
+  const means = model.means(points, 220);
+  for (const [row, mean] of own.entries()) expect(mean).toBeCloseTo(means[row] as number, 8);
+  const acquisition = logImprovementBelow(model, -0.5);
+  const asked = Float64Array.from({ length: 60 }, () => random.next());
+  const bounds = acquisition.bounds?.(asked, 30) ?? new Float64Array();
+  const values = acquisition.values(asked, 30);
+  for (const [row, value] of values.entries()) expect(bounds[row]).toBeGreaterThanOrEqual(value - 1e-9);
+  expect(model.outlook(asked, 30, 220).variances[3]).toBeCloseTo(model.posterior(asked, 30).variances[3] as number, 10);
+});

@@ -5,6 +5,8 @@ import type { GaussianProcess } from "./gaussian-process.ts";
 /** What is made large to find the next point. Points are rows of the encoding's coordinates. */
 export interface Acquisition {
   values(points: Float64Array, count: number): Float64Array;
+  /** Bounds that values do not exceed, where those cost far less than the values themselves. */
+  bounds?(points: Float64Array, count: number): Float64Array;
   /** The value at one point; adds to `gradient`. */
   evaluate(point: Float64Array, gradient: Float64Array): number;
 }
@@ -15,6 +17,7 @@ const LEAST_VARIANCE = 1e-12;
 /** log expected improvement below `best`. */
 export function logImprovementBelow(model: GaussianProcess, best: number): Acquisition {
   return {
+    ...boundsBy(model, best),
     values(points, count) {
       const { means, variances } = model.posterior(points, count);
       return means.map((mean, index) => {
@@ -28,6 +31,22 @@ export function logImprovementBelow(model: GaussianProcess, best: number): Acqui
       const { log, slope, density } = logImprovement((best - mean) / deviation);
       pull(-slope / deviation, variance > LEAST_VARIANCE ? density / (2 * variance) : 0, gradient);
       return log + Math.log(deviation);
+    },
+  };
+}
+
+/** With fewer observations, values are as quickly had as bounds; of more, so many give the bounds. */
+const BOUND_ROWS = 128;
+
+function boundsBy(model: GaussianProcess, best: number): Pick<Acquisition, "bounds"> {
+  if (model.count < 1.5 * BOUND_ROWS) return {};
+  return {
+    bounds(points, count) {
+      const { means, variances } = model.outlook(points, count, BOUND_ROWS);
+      return means.map((mean, index) => {
+        const deviation = Math.sqrt(Math.max(variances[index] as number, LEAST_VARIANCE));
+        return logImprovement((best - mean) / deviation).log + Math.log(deviation);
+      });
     },
   };
 }

@@ -88,14 +88,18 @@ export function solveLowerFrom(
   }
 }
 
-/** `solveLower` for four right-hand sides at a time, which share each read of L; two columns a step. The sums are those of `solveLower`. */
+/**
+ * `solveLower` for four right-hand sides at a time, which share each read of L; two columns a step. The sums are those of `solveLower`.
+ * @param from Rows before it are solved already; even. Default: 0.
+ */
 export function solveLowerFour(
   factor: Float64Array,
   size: number,
   values: Float64Array,
   [p, q, r, s]: readonly [number, number, number, number],
+  from = 0,
 ): void {
-  let row = 0;
+  let row = from;
   for (; row + 2 <= size; row += 2) {
     const a = rowStart(row);
     const b = a + row + 1;

@@ -1,4 +1,4 @@
-import { factorRows, rowStart, solveLower, solveLowerFour, solveLowerFrom, solveUpper } from "./cholesky.ts";
+import { factorRows, rowStart, solveLower, solveLowerFrom, solveUpper } from "./cholesky.ts";
 import {
   type Coordinates,
   type Hyperparameters,
@@ -9,18 +9,22 @@ import {
   matern,
   toFrame,
 } from "./kernel.ts";
+import {
+  type Conditioned,
+  type Posterior,
+  lowestOfLast,
+  outlookOf,
+  ownMeansOf,
+  posteriorOf,
+  project,
+  sampleJointly,
+} from "./posterior.ts";
 import { type LeaveOneOut, leaveOneOut } from "./leave-one-out.ts";
 
 /** Observations: `points` holds `targets.length` points of `dimensions` coordinates, row by row. */
 export interface Observations {
   readonly points: Float64Array;
   readonly targets: Float64Array;
-}
-
-export interface Posterior {
-  /** Of the function itself, without noise. */
-  readonly means: Float64Array;
-  readonly variances: Float64Array;
 }
 
 /** The posterior at one point, with the way back to the point for gradients. Valid until the model's next `at`. */
@@ -54,6 +58,13 @@ export interface GaussianProcess {
   drawsOfLast(pending: number, normals: Float64Array): Float64Array;
   /** Means alone: no triangular solve. */
   means(points: Float64Array, count: number): Float64Array;
+  /** The means at the observations themselves. */
+  ownMeans(): Float64Array;
+  /**
+   * Exact means, and variances that are no smaller than the true ones: those given the first `rows` observations alone. Costs (rows / count)² of
+   * `posterior`.
+   */
+  outlook(points: Float64Array, count: number, rows: number): Posterior;
   at(point: Float64Array): PosteriorAt;
   /**
    * Draws of the function at `count` points together.
@@ -67,13 +78,6 @@ export interface GaussianProcess {
    */
   extend(points: Float64Array, count: number, targets?: Float64Array): GaussianProcess;
   leaveOneOut(): LeaveOneOut;
-}
-
-/** What `condition` can go on from. */
-interface Conditioned {
-  readonly frame: KernelFrame;
-  readonly framed: Float64Array;
-  readonly factor: Float64Array;
 }
 
 const conditioned = new WeakMap<GaussianProcess, Conditioned>();
@@ -170,6 +174,8 @@ function build(
       }
       return means;
     },
+    ownMeans: () => ownMeansOf(factor, whitened, weights, hyperparameters.noise),
+    outlook: (points, queries, rows) => outlookOf(parts, weights, toFrame(frame, points, queries), queries, rows),
     at: posteriorAt(parts, whitened),
     sample: (points, queries, normals) =>
       sampleJointly(parts, whitened, toFrame(frame, points, queries), queries, normals),
@@ -194,70 +200,6 @@ function build(
   };
   conditioned.set(model, parts);
   return model;
-}
-
-function lowestOfLast(
-  factor: Float64Array,
-  whitened: Float64Array,
-  pending: number,
-  normals: Float64Array,
-): Float64Array {
-  const known = whitened.length - pending;
-  const lowest = new Float64Array(pending === 0 ? 0 : normals.length / pending).fill(Infinity);
-  for (let row = known; row < whitened.length; row += 1) {
-    const start = rowStart(row);
-    let mean = 0;
-    for (let k = 0; k < known; k += 1) mean += (factor[start + k] as number) * (whitened[k] as number);
-    for (let draw = 0; draw < lowest.length; draw += 1) {
-      let value = mean;
-      for (let k = known; k <= row; k += 1)
-        value += (factor[start + k] as number) * (normals[draw * pending + k - known] as number);
-      if (value < (lowest[draw] as number)) lowest[draw] = value;
-    }
-  }
-  return lowest;
-}
-
-/** Four queries at a time share each read of the factor. */
-function posteriorOf(
-  { frame, framed, factor }: Conditioned,
-  whitened: Float64Array,
-  asked: Float64Array,
-  queries: number,
-  last: number,
-): Posterior & { readonly last: Float64Array } {
-  const ends = new Float64Array(queries * last);
-  const count = whitened.length;
-  const means = new Float64Array(queries);
-  const variances = new Float64Array(queries);
-  const block = new Float64Array(4 * count);
-  const offsets = [0, count, 2 * count, 3 * count] as const;
-  for (let first = 0; first < queries; first += 4) {
-    const width = Math.min(4, queries - first);
-    for (let lane = 0; lane < width; lane += 1) {
-      covariances(frame, asked, (first + lane) * frame.dimensions, framed, count, block, lane * count);
-    }
-    solveLowerFour(factor, count, block, offsets);
-    for (let lane = 0; lane < width; lane += 1) {
-      const { mean, square } = project(block, lane * count, whitened);
-      means[first + lane] = mean;
-      variances[first + lane] = Math.max(0, frame.scale - square);
-      const end = (lane + 1) * count;
-      ends.set(block.subarray(end - last, end), (first + lane) * last);
-    }
-  }
-  return { means, variances, last: ends };
-}
-
-function project(solved: Float64Array, offset: number, whitened: Float64Array): { mean: number; square: number } {
-  let mean = 0;
-  let square = 0;
-  for (let k = 0; k < whitened.length; k += 1) {
-    const value = solved[offset + k] as number;
-    mean += value * (whitened[k] as number);
-    square += value * value;
-  }
-  return { mean, square };
 }
 
 function posteriorAt({ frame, framed, factor }: Conditioned, whitened: Float64Array): GaussianProcess["at"] {
@@ -306,44 +248,4 @@ function posteriorAt({ frame, framed, factor }: Conditioned, whitened: Float64Ar
       pullSolved,
     };
   };
-}
-
-function sampleJointly(
-  { frame, framed, factor }: Conditioned,
-  whitened: Float64Array,
-  asked: Float64Array,
-  queries: number,
-  normals: Float64Array,
-): Float64Array {
-  const count = whitened.length;
-  const { dimensions, scale } = frame;
-  const solved = new Float64Array(queries * count);
-  const means = new Float64Array(queries);
-  const joint = new Float64Array(rowStart(queries));
-  for (let query = 0; query < queries; query += 1) {
-    covariances(frame, asked, query * dimensions, framed, count, solved, query * count);
-    solveLower(factor, count, solved, query * count);
-    means[query] = project(solved, query * count, whitened).mean;
-  }
-  for (let jitter = 1e-9 * scale; ; jitter *= 10) {
-    for (let query = 0; query < queries; query += 1) {
-      for (let other = 0; other <= query; other += 1) {
-        let value = matern(scale, distance(frame, asked, query * dimensions, asked, other * dimensions));
-        for (let k = 0; k < count; k += 1)
-          value -= (solved[query * count + k] as number) * (solved[other * count + k] as number);
-        joint[rowStart(query) + other] = value + (query === other ? jitter : 0);
-      }
-    }
-    if (factorRows(joint, 0, queries)) break;
-  }
-  const draws = new Float64Array(normals.length);
-  for (let first = 0; first < normals.length; first += queries) {
-    for (let query = 0; query < queries; query += 1) {
-      let value = means[query] as number;
-      for (let k = 0; k <= query; k += 1)
-        value += (joint[rowStart(query) + k] as number) * (normals[first + k] as number);
-      draws[first + query] = value;
-    }
-  }
-  return draws;
 }

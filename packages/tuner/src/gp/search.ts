@@ -40,14 +40,38 @@ export function searchAcquisition(options: SearchOptions): Found | undefined {
   const size = lattice.coordinates.dimensions;
   const points = candidatesOf(options).filter(allows);
   if (points.length === 0) return undefined;
-  const values = acquisition.values(joined(points, size), points.length);
-  const ranked = points
-    .map((point, index) => ({ point, value: values[index] as number }))
-    .filter(({ value }) => !Number.isNaN(value))
-    .toSorted((a, b) => b.value - a.value);
+  const ranked = rank(points, acquisition, size);
   const climbed = chooseStarts(ranked, starts, options.strides).map((start) => climb(start, options));
   const order = [...climbed.toSorted((a, b) => b.value - a.value), ...ranked];
   return order.find(({ point }) => !taken(point)) ?? order[0];
+}
+
+/** Points whose values are computed where there are bounds: at least so many, and on while others might be among the best of them; but not more than the latter. */
+const FEWEST_VALUED = 24;
+const MOST_VALUED = 64;
+
+/** Points by their values, best first; of those that bounds rule out the best few bounds stand in. */
+function rank(points: readonly Float64Array[], acquisition: Acquisition, size: number): Found[] {
+  const descending = (a: Found, b: Found): number => b.value - a.value;
+  const valued = (chosen: readonly Float64Array[], values: Float64Array): Found[] =>
+    chosen
+      .map((point, index) => ({ point, value: values[index] as number }))
+      .filter(({ value }) => !Number.isNaN(value))
+      .toSorted(descending);
+  const bounds = acquisition.bounds?.(joined(points, size), points.length);
+  if (bounds === undefined) return valued(points, acquisition.values(joined(points, size), points.length));
+  const bounded = valued(points, bounds);
+  let ranked: Found[] = [];
+  let from = 0;
+  while (from < Math.min(bounded.length, MOST_VALUED)) {
+    const next = bounded[from] as Found;
+    if (from >= FEWEST_VALUED && next.value <= (ranked[FEWEST_VALUED / 3]?.value ?? -Infinity)) break;
+    const chosen = bounded.slice(from, from + 8).map(({ point }) => point);
+    const more = valued(chosen, acquisition.values(joined(chosen, size), chosen.length));
+    ranked = [...ranked, ...more].toSorted(descending);
+    from += 8;
+  }
+  return ranked;
 }
 
 function joined(points: readonly Float64Array[], size: number): Float64Array {

@@ -41,6 +41,8 @@ const WARP_FROM = 15;
 const REFIT_GROWTH = 1.15;
 /** Or when the loss per observation has grown by so much. */
 const LOSS_SLACK = 0.15;
+/** Looked at for every so many observations. */
+const CHECK_EVERY = 6;
 /** Hyperparameters are fitted to so many observations at most. */
 const MOST_FITTED = 200;
 
@@ -60,6 +62,7 @@ function serves({ coordinates, points, losses }: SurrogateOptions, record: FitRe
   const count = losses.length;
   if (record.fitted === count) return true;
   if (count < record.fitted || count <= ALWAYS_REFIT || count >= REFIT_GROWTH * record.fitted) return false;
+  if (count % CHECK_EVERY !== 0) return true;
   const sample = subset(points, warped(scores, record.power).targets, coordinates.dimensions);
   return lossOf(coordinates, sample, record.hyperparameters) <= record.loss + LOSS_SLACK;
 }

@@ -33,7 +33,7 @@ export interface GpOptions {
   readonly trustRegion?: boolean | undefined;
   /** Points at which the acquisition is looked at before local searches; half of them about the best trials. Default: 512. */
   readonly candidates?: number | undefined;
-  /** Local searches from the best of them. Default: 5. */
+  /** Local searches from the best of them. Default: 5, and 3 from 200 trials on. */
   readonly starts?: number | undefined;
   /** A unit of the trials' `cost`, such as `seconds` or `usd`: improvement is counted per predicted unit of it. Default: cost does not count. */
   readonly costAware?: string | undefined;
@@ -146,7 +146,7 @@ function suggestByModel(parts: ModelContext): Suggestion {
     (a, b) => (violations[a] as number) - (violations[b] as number) || (targets[a] as number) - (targets[b] as number),
   );
   const pointAt = (row: number): Float64Array => history.points.slice(row * dimensions, (row + 1) * dimensions);
-  const { trustRegion: inRegion = dimensions > 10, candidates = 512, starts = 5 } = options;
+  const { trustRegion: inRegion = dimensions > 10, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
   const acquisition = acquisitionOf(parts);
   const region = inRegion ? trustRegion(history.losses, startupTrials, dimensions) : undefined;
   const { weights } = record.hyperparameters;
@@ -197,10 +197,10 @@ function acquisitionOf(parts: ModelContext): Acquisition {
 /** The improvement below the lowest mean at a feasible trial, beyond what pending trials may bring. */
 function improvementOf({ lattice, context, random, history, surrogate, violations }: ModelContext): Acquisition {
   const model = mayBeWrong(context.trials) ? doubting(surrogate, history, lattice.coordinates) : surrogate.model;
-  const { points, losses, pending, pendingCount } = history;
+  const { pending, pendingCount } = history;
   const anyFeasible = violations.includes(0);
   const best = model
-    .means(points, losses.length)
+    .ownMeans()
     .reduce((least, mean, row) => (anyFeasible && violations[row] !== 0 ? least : Math.min(least, mean)), Infinity);
   return pendingCount === 0
     ? logImprovementBelow(model, best)
