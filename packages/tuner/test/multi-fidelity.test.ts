@@ -69,6 +69,20 @@ test("estimates go from rung to rung, and nothing is known of a curve that nobod
   expect(estimateFinals({ trials: alone, direction: "minimize" }).map(({ value }) => value)).toEqual([3, 5]);
 });
 
+test("of two trials with the same last value, the one whose curve still falls is estimated to end better", () => {
+  const curveOf = (level: number, scale: number, count: number): readonly number[] =>
+    Array.from({ length: count }, (_, index) => level + scale / (index + 1));
+  const gone = [0.2, 0.4, 0.6].map((level, number) => trialOf(number, "completed", curveOf(level, 1, 30)));
+  // After six steps both have 1.
+  const flat = trialOf(3, "paused", curveOf(0.95, 0.3, 6));
+  const falling = trialOf(4, "paused", curveOf(0.5, 3, 6));
+  expect(flat.intermediates.at(-1)?.[1]).toBeCloseTo(falling.intermediates.at(-1)?.[1] as number, 12);
+  const estimated = estimateFinals({ trials: [...gone, flat, falling], direction: "minimize" });
+  const [one, other] = [estimated[3]?.value as number, estimated[4]?.value as number];
+  expect(one).toBeGreaterThan(0.85);
+  expect(other).toBeLessThan(0.75);
+});
+
 /** The least final value among the trials that were trained to the end, and what was spent. */
 async function search(sampler: ReturnType<typeof randomSampler>, seed: number): Promise<number> {
   await using study = await openStudy({

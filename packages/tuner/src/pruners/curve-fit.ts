@@ -1,4 +1,4 @@
-/** A curve that was reported so far: steps from 1 on, and losses (less is better); the same number of both, all finite. */
+/** A curve that was reported so far: steps from 1 on, and losses (less is better); the same number of both, at least 3, all finite. */
 export interface Curve {
   readonly steps: readonly number[];
   readonly losses: readonly number[];
@@ -7,6 +7,8 @@ export interface Curve {
 /** What a loss may come to: a mixture of Student t distributions. */
 export interface Forecast {
   readonly mean: number;
+  /** Standard deviation. */
+  readonly deviation: number;
   /** P(loss < bound). */
   below(bound: number): number;
 }
@@ -46,10 +48,27 @@ export function forecast({ steps, losses }: Curve, horizon: number, noise: numbe
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const average = (of: (fit: Regression) => number): number =>
     fits.reduce((sum, fit, index) => sum + ((weights[index] as number) / total) * of(fit), 0);
+  const middle = average(({ mean }) => mean);
+  // Of a mixture: the mean variance, and the variance of the means.
+  const variance = average(
+    ({ mean, scale, degrees }) => (scale * scale * degrees) / (degrees - 2) + (mean - middle) ** 2,
+  );
   return {
-    mean: shift + average(({ mean }) => mean),
+    mean: shift + middle,
+    deviation: Math.sqrt(variance),
     below: (bound) => average(({ mean, scale, degrees }) => studentBelow((bound - shift - mean) / scale, degrees)),
   };
+}
+
+/** From second differences, whose variance is six times that of the noise where the curve is smooth; never nothing. */
+export function noiseOf(losses: readonly number[]): number {
+  const bends = losses
+    .slice(2)
+    .map((loss, index) => loss - 2 * (losses[index + 1] as number) + (losses[index] as number));
+  const sorted = bends.map(Math.abs).toSorted((a, b) => a - b);
+  const middle = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const range = Math.max(...losses) - Math.min(...losses);
+  return Math.max((1.4826 * middle) / Math.sqrt(6), 1e-3 * range, 1e-12);
 }
 
 interface Regression {

@@ -1,6 +1,6 @@
 import { bestTrial } from "../outcome.ts";
 import type { Pruner, Trial } from "../trial.ts";
-import { forecast } from "./curve-fit.ts";
+import { forecast, noiseOf } from "./curve-fit.ts";
 import { checkNumber, checkWhole, signOf } from "./reports.ts";
 
 export interface CurveOptions {
@@ -68,14 +68,3 @@ const furthest = (completed: readonly Trial[]): number | undefined => {
   const steps = completed.flatMap(({ intermediates }) => intermediates.at(-1)?.[0] ?? []);
   return steps.length === 0 ? undefined : Math.max(...steps);
 };
-
-/** From second differences, whose variance is six times that of the noise where the curve is smooth; never nothing. */
-function noiseOf(losses: readonly number[]): number {
-  const bends = losses
-    .slice(2)
-    .map((loss, index) => loss - 2 * (losses[index + 1] as number) + (losses[index] as number));
-  const sorted = bends.map(Math.abs).toSorted((a, b) => a - b);
-  const middle = sorted[Math.floor(sorted.length / 2)] ?? 0;
-  const range = Math.max(...losses) - Math.min(...losses);
-  return Math.max((1.4826 * middle) / Math.sqrt(6), 1e-3 * range, 1e-12);
-}
