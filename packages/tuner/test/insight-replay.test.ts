@@ -123,7 +123,7 @@ test("HT-26: the original policy makes every decision of a recorded study again;
   expect(replay.suggestions).toHaveLength(30);
   expect(replay.verdicts.some(({ verdict }) => verdict.prune)).toBe(true);
   expect(replay.same).toBe(true);
-  const other = replayStudy(recorded, { sampler: tpeSampler({ startupTrials: 6 }) });
+  const other = replayStudy(recorded, { sampler: tpeSampler({ startupTrials: 15 }) });
   expect(other.suggestions.slice(0, 5).every(({ same }) => same)).toBe(true);
   expect(other.same).toBe(false);
 });

@@ -5,14 +5,14 @@ import type { Params, Space } from "../space.ts";
 import type { Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
 import { createEncoding } from "./encoding.ts";
 import { estimateFinals } from "./final-values.ts";
-import { tpeSampler } from "./tpe.ts";
+import { gpSampler } from "./gp.ts";
 
 export interface MultiFidelityOptions {
-  /** What models the estimates. Default: `tpeSampler()`. */
+  /** What models the estimates. Default: `gpSampler()`. */
   readonly sampler?: Sampler | undefined;
   /** Share of suggestions that are drawn at random, in [0, 1]: early values may mislead. Default: 0.1. */
   readonly randomShare?: number | undefined;
-  /** Share of suggestions, in [0, 1], that are the best trial with each parameter changed with probability ½, by a normal step of a quarter of its range. Default: 0.2. */
+  /** Share of suggestions, in [0, 1], that are the best trial with each parameter changed with probability ½, by a normal step of a quarter of its range. Default: 0. */
   readonly mutationShare?: number | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface MultiFidelityOptions {
  * PriorBand (Mallik et al., NeurIPS 2023).
  */
 export function multiFidelitySampler(options: MultiFidelityOptions = {}): Sampler {
-  const { sampler = tpeSampler(), randomShare = 0.1, mutationShare = 0.2 } = options;
+  const { sampler = gpSampler(), randomShare = 0.1, mutationShare = 0 } = options;
   for (const [name, share] of Object.entries({ randomShare, mutationShare }))
     if (!(share >= 0 && share <= 1)) throw new RangeError(`${name} is ${String(share)}; it must lie in [0, 1].`);
   if (typeof sampler?.suggest !== "function") throw new TypeError("multiFidelitySampler wraps a sampler.");
