@@ -101,7 +101,8 @@ test("several objectives, one point and many trials each have an arm", () => {
       },
       createRandom(2),
     ).explanation["arm"];
-  expect(suggest(3, space, ["minimize", "maximize"])).toBe("nsga2");
+  expect(suggest(3, space, ["minimize", "maximize"])).toBe("ehvi");
+  expect(suggest(300, space, ["minimize", "maximize"])).toBe("nsga2");
   expect(suggest(3)).toBe("gp");
   expect(suggest(500)).toBe("cma-es");
   expect(suggest(500, { ...space, kind: categorical(["a", "b"]) })).toBe("tpe");

@@ -1,21 +1,25 @@
 import type { Space } from "../space.ts";
 import type { Sampler, SuggestContext } from "../trial.ts";
 import { cmaEsSampler } from "./cma-es.ts";
+import { ehviSampler } from "./ehvi.ts";
 import { createEncoding } from "./encoding.ts";
 import { gpSampler } from "./gp.ts";
 import { nsga2Sampler } from "./nsga2.ts";
 import { type Arm, chooseArm, progressOf } from "./portfolio.ts";
 import { tpeSampler } from "./tpe.ts";
 
-type ArmName = "gp" | "gp-global" | "tpe" | "cma-es" | "nsga2";
+type ArmName = "gp" | "gp-global" | "tpe" | "cma-es" | "ehvi" | "nsga2";
 
 /** Finished trials from which a Gaussian process costs more than it gives. */
 const mostForProcess = 500;
+/** The same with several objectives, each with a process of its own. */
+const mostForProcesses = 300;
 
 /**
  * The default: a portfolio that picks the sampler of each trial by the space, by how many trials there are, and by how each arm is doing. A Gaussian
  * process in a trust region begins; where nothing gets clearly better for a while, one without a region and a tree-structured Parzen estimator have a
- * growing share of the turns. Of many trials, CMA-ES goes on in spaces of numbers and the Parzen estimator in others. Several objectives: NSGA-II.
+ * growing share of the turns. Of many trials, CMA-ES goes on in spaces of numbers and the Parzen estimator in others. Several objectives: expected hypervolume
+ * improvement, and of many trials NSGA-II.
  * `explanation.arm` names the arm; the other entries are those of its sampler.
  * Portfolios of acquisition strategies: Hoffman, Brochu and de Freitas, "Portfolio allocation for Bayesian optimization", UAI 2011.
  */
@@ -25,6 +29,7 @@ export function autoSampler(): Sampler {
     "gp-global": gpSampler({ trustRegion: false }),
     tpe: tpeSampler(),
     "cma-es": cmaEsSampler(),
+    ehvi: ehviSampler(),
     nsga2: nsga2Sampler(),
   };
   return {
@@ -38,7 +43,8 @@ export function autoSampler(): Sampler {
 }
 
 function armFor(space: Space, context: SuggestContext, random: Parameters<Sampler["suggest"]>[2]): ArmName {
-  if ((context.directions?.length ?? 1) > 1) return "nsga2";
+  if ((context.directions?.length ?? 1) > 1)
+    return context.trials.filter(({ state }) => state === "completed").length < mostForProcesses ? "ehvi" : "nsga2";
   const { dimensions } = createEncoding(space);
   const progress = progressOf(context.trials, context.direction);
   const patience = 10 + dimensions.length;
