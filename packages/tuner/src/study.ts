@@ -12,6 +12,7 @@ import type { OnFailure } from "./study/failures.ts";
 import type { NoiseOptions } from "./study/noise.ts";
 import type { ObjectiveOf } from "./study/objective.ts";
 import { openAnyStudy } from "./study/open-study.ts";
+import type { PriorStudy, WarmStart } from "./warm-start.ts";
 import type { Direction, Explanation, Pruner, Sampler, Trial } from "./trial.ts";
 import type { StudyTrial } from "./trial-handle.ts";
 
@@ -29,6 +30,10 @@ export interface StudyOptions<S extends Space> extends CallOptions {
   readonly database?: Database | undefined;
   /** Default: `autoSampler()`. */
   readonly sampler?: Sampler | undefined;
+  /** Begins from finished studies under SageMaker's rules; throws `TUNER_WARM_START_*`. Default: it knows nothing. */
+  readonly warmStart?: WarmStart | undefined;
+  /** What is known from elsewhere, without rules: `transferSampler` is put before the sampler. Default: nothing. */
+  readonly priorTrials?: readonly PriorStudy[] | undefined;
   /** Default: `medianPruner()`. `false`: nothing is pruned. */
   readonly pruner?: Pruner | false | undefined;
   /**

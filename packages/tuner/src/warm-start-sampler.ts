@@ -6,8 +6,8 @@ import type { Params, Space } from "./space.ts";
 import { contains } from "./space-check.ts";
 import { isActive } from "./space-conditions.ts";
 import { isAllowed } from "./space-constraints.ts";
-import type { Sampler, SuggestContext, Suggestion, Trial } from "./trial.ts";
-import type { PriorStudy } from "./warm-start.ts";
+import type { Direction, Sampler, SuggestContext, Suggestion, Trial } from "./trial.ts";
+import { type PriorStudy, type WarmStart, priorOfParents } from "./warm-start.ts";
 
 export interface TransferOptions {
   /** Whether the values of what is known mean the same here, and count as trials of this study. Default: false; only their order counts. */
@@ -69,6 +69,22 @@ export function transferSampler(
       return { params, explanation: { ...explanation, known: virtual.length } };
     },
   };
+}
+
+export interface PriorOptions {
+  readonly name: string;
+  readonly space: Space;
+  readonly direction: Direction;
+  readonly warmStart?: WarmStart | undefined;
+  readonly priorTrials?: readonly PriorStudy[] | undefined;
+}
+
+/** The study's sampler, with what the study begins from. Throws TypeError, `TUNER_WARM_START_*`. */
+export function withPrior({ warmStart, priorTrials, ...study }: PriorOptions, base: Sampler): Sampler {
+  const told = priorTrials === undefined ? base : transferSampler(priorTrials, base);
+  if (warmStart === undefined) return told;
+  const comparable = warmStart.type === "identical-data-and-algorithm";
+  return transferSampler(priorOfParents(study, warmStart), told, { comparable });
 }
 
 /** Throws TypeError. */

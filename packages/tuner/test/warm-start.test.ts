@@ -169,3 +169,31 @@ test("HT-14: each of SageMaker's restrictions has its own error, and parents tha
   expect(running.number).toBe(4);
   expect((await warmStartParent(parent, subject)).isFinished).toBe(false);
 });
+
+test.each(["identical-data-and-algorithm", "transfer-learning"] as const)(
+  "HT-14: a study opened with a warm start of %s tries the parent's best points first, and goes on with any sampler",
+  async (type) => {
+    const task = { best: [0.5, 0.5, 0.5], scale: 1 };
+    await using parent = await openStudy({ name: "parent", space, direction: "minimize", pruner: false });
+    await parent.optimize(({ params }) => lossOf(task, params), { trials: 15 });
+    const parents = [await warmStartParent(parent, subject)];
+    for (const sampler of [undefined, tpeSampler()]) {
+      const warmStart = { ...subject, type, parents } as const;
+      await using study = await openStudy({
+        name: "child",
+        space,
+        direction: "minimize",
+        pruner: false,
+        sampler,
+        warmStart,
+      });
+      await study.optimize(({ params }) => lossOf(task, params), { trials: 16 });
+      const trials = await study.trials();
+      expect(trials[0]?.params).toEqual((await parent.best()).params);
+      expect(trials.every(({ state }) => state === "completed")).toBe(true);
+      await expect(openStudy({ name: "p", space, direction: "maximize", warmStart })).rejects.toMatchObject({
+        code: "TUNER_WARM_START_METRIC_DIFFERS",
+      });
+    }
+  },
+);

@@ -22,6 +22,7 @@ import type { AskOptions, BestTrial, FrontTrialOf, StudyOf, StudyOptions } from 
 import type { Direction, Trial } from "../trial.ts";
 import { type StudyTrial, createTrialHandle } from "../trial-handle.ts";
 import { type WorkerLease, openWorkerLease } from "../worker-lease.ts";
+import { withPrior } from "../warm-start-sampler.ts";
 import { checkStopWhen } from "./completion.ts";
 import { duplicatePolicies } from "./duplicates.ts";
 import { checkOnFailure } from "./failures.ts";
@@ -183,6 +184,8 @@ async function openEngine<Handle>(
   noise: NoisePolicy | undefined,
 ): Promise<OpenEngine> {
   const { name, database, clock = systemClock, leaseMs = 30_000, signal } = options;
+  const directions = options.directions ?? [options.direction as Direction];
+  const sampler = withPrior({ ...options, direction: directions[0] as Direction }, options.sampler ?? autoSampler());
   const worker = createIdSource(clock).next();
   const journal: StudyJournal =
     database === undefined
@@ -201,10 +204,10 @@ async function openEngine<Handle>(
     signal,
     noise,
     budget: studyBudgetOf(options),
-    directions: options.directions ?? [options.direction as Direction],
+    directions,
     constraints: options.constraints ?? [],
     seed: options.seed ?? 0,
-    sampler: options.sampler ?? autoSampler(),
+    sampler,
     pruner: options.pruner === false ? undefined : (options.pruner ?? medianPruner()),
     duplicates: options.duplicates ?? "allow",
     stopWhen: options.stopWhen ?? {},
