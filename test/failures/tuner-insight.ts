@@ -37,6 +37,23 @@ const rounds = 12;
 
 /** What the door `insight` gives: of a record that is read, all of it is data. */
 export const insightSubjects: Subjects = {
+  varianceShares: well(
+    insight.varianceShares,
+    () => [record, { trees: 4, interactions: true, estimate: "between-trees" }],
+    unknown(() => insight.varianceShares(record, { objective: 2 })),
+  ),
+  permutationImportances: well(
+    insight.permutationImportances,
+    () => [record, { trees: 4, seed: 1 }],
+    unknown(() => insight.permutationImportances(record, { trees: 0 })),
+    rounds,
+  ),
+  shapleyImportances: well(
+    insight.shapleyImportances,
+    () => [record, { trees: 4, orders: 2, trials: [0, 3] }],
+    unknown(() => insight.shapleyImportances(record, { orders: 0 })),
+    rounds,
+  ),
   historyPlot: well(insight.historyPlot, () => [record, 0]),
   slicePlot: well(
     insight.slicePlot,

@@ -1,6 +1,19 @@
 export { type PlotLibrary, type StudyReportOptions, drawPlot, studyReport } from "./insight/report.ts";
 export { type VegaLiteChart, chartOf } from "./insight/charts.ts";
 export { contourPlot } from "./insight/contour.ts";
+export {
+  type VarianceOptions,
+  type VarianceShares,
+  permutationImportances,
+  varianceShares,
+} from "./insight/importance.ts";
+export {
+  type ShapleyImportances,
+  type ShapleyOptions,
+  type ShapleyTrial,
+  shapleyImportances,
+} from "./insight/shapley.ts";
+export type { ImportanceOptions } from "./insight/surrogate.ts";
 export { type SpaceAdvice, spaceHealth } from "./insight/health.ts";
 export {
   type Axis,

@@ -5,6 +5,8 @@ import type { Column } from "./split.ts";
 /** How parameters become a row that trees split on: a column per coordinate of the encoding, and "has no value" apart from all values. */
 export interface TrialTable {
   readonly columns: readonly Column[];
+  /** By column, what stands for "has no value"; `undefined` where there always is one. */
+  readonly absent: readonly (number | undefined)[];
   /** Numbers on their scale from 0 to 1, −1 without a value; indices of choices, and one more without a value. */
   rowOf(params: Params): Float64Array;
   /** The row of what a point of the cube stands for. */
@@ -27,6 +29,9 @@ export function trialTable(space: Space, { dimensions, encode }: Encoding): Tria
   const conditionsAt = conditionReader(space, { dimensions });
   return {
     columns,
+    absent: dimensions.map(({ kind, levels, conditional }) =>
+      conditional ? (kind === "categorical" ? levels : -1) : undefined,
+    ),
     rowOf: (params) => fill(encode(params), params),
     rowAt: (point) => fill(point.slice(), conditionsAt(point)),
   };
