@@ -95,6 +95,8 @@ export interface TrialEntry extends Told {
   readonly parameters?: Space | undefined;
   /** Another trial's, which it goes on from. */
   readonly checkpoint?: string | undefined;
+  /** How many entries the suggestion was made from, where others came in between: they say nothing of new trials. */
+  readonly suggestedAfter?: number | undefined;
   readonly repeatOf?: number | undefined;
   readonly retest?: number | undefined;
   /** With `result`: it was not run. One of the two says where the result is from. */

@@ -77,6 +77,7 @@ export async function createStudyEngine(options: StudyEngineOptions): Promise<St
     state,
     tried: createTriedPoints(() => state.trials),
     verdicts: new Map(),
+    newest: {},
   };
   const decide = createDecider({ study: name, journal, state, eventOf });
   const look = <Result>(result: () => Result, signal?: AbortSignal): Promise<Result> =>

@@ -4,7 +4,7 @@ import type { Constraint } from "../space-constraints.ts";
 import type { Params } from "../space.ts";
 import { shownToSampler } from "../study/imputation.ts";
 import { isOfSampler } from "../study/suggestion.ts";
-import { createStudyState } from "../study-state.ts";
+import { type StudyState, createStudyState } from "../study-state.ts";
 import type { Direction, Pruner, PruneVerdict, Sampler, SuggestContext, Trial } from "../trial.ts";
 
 /** A study with everything that happened in it: `{ ...study, history: await study.history() }`. */
@@ -70,9 +70,11 @@ export function replayStudy(
   for (const [position, entry] of history.entries()) {
     if (entry.kind === "trial" && sampler !== undefined && isOfSampler(entry) && state.header?.dynamic !== true) {
       const random = createRandom(state.header?.seed ?? 0).fork(`trial/${entry.number}`);
+      // A slow sampler's suggestion may be from fewer entries than came before it.
+      const known = entry.suggestedAfter === undefined ? state : stateAfter(name, history, entry.suggestedAfter);
       const { params } = sampler.suggest(
         state.header?.space ?? {},
-        { ...seen(shownToSampler({ state, directions })), plannedTrials },
+        { ...seen(shownToSampler({ state: known, directions })), plannedTrials },
         random,
       );
       const same = sameValues(entry.params, params);
@@ -85,6 +87,12 @@ export function replayStudy(
     verdicts.push({ trial, step, verdict, same: isBorneOut(verdict, following[position]) });
   }
   return { suggestions, verdicts, same: [...suggestions, ...verdicts].every(({ same }) => same) };
+}
+
+function stateAfter(name: string, history: readonly JournalEntry[], entries: number): StudyState {
+  const state = createStudyState(name);
+  state.apply(history.slice(0, entries));
+  return state;
 }
 
 /** What samplers and pruners see besides trials. */

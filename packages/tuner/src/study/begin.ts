@@ -132,8 +132,8 @@ const leastOf = (a: number | undefined, b: number | undefined): number | undefin
 
 /** The parameters that an enqueued trial was not given. */
 function completedParams(context: EngineContext, { number, params }: Trial, limit: number | undefined): JournalEntry {
-  const suggestion = suggest(context, number, { limit, fixed: params });
-  return { kind: "params", number, ...suggestion, timeMs: context.clock.nowMs() };
+  const { params: all, explanation } = suggest(context, number, { limit, fixed: params });
+  return { kind: "params", number, params: all, explanation, timeMs: context.clock.nowMs() };
 }
 
 /** Trials whose worker died. */

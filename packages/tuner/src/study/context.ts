@@ -6,7 +6,7 @@ import type { StudyJournal } from "../journal.ts";
 import type { Space } from "../space.ts";
 import type { Constraint } from "../space-constraints.ts";
 import type { StudyState } from "../study-state.ts";
-import type { Direction, Pruner, PruneVerdict, Sampler, SuggestContext, Trial } from "../trial.ts";
+import type { Direction, Pruner, PruneVerdict, Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
 import type { WorkerLease } from "../worker-lease.ts";
 import type { StopWhen } from "./completion.ts";
 import type { DuplicatePolicy, TriedPoints } from "./duplicates.ts";
@@ -37,10 +37,21 @@ export interface StudyEngineOptions extends CallOptions {
   readonly budget?: StudyBudget | undefined;
 }
 
+export interface MadeSuggestion {
+  /** Of the trial and everything asked of it. */
+  readonly key: string;
+  readonly times: number;
+  /** Entries it was made from. */
+  readonly position: number;
+  readonly suggestion: Suggestion;
+}
+
 /** What decisions are made from: the options, and the study as of the newest entry read. */
 export interface EngineContext extends StudyEngineOptions {
   readonly state: StudyState;
   readonly tried: TriedPoints;
+  /** The newest suggestion, and how often it was made: where others write more often than a slow sampler suggests, it is kept to. */
+  readonly newest: { suggestion?: MadeSuggestion | undefined };
   /** What the pruner said last of each trial that runs here. */
   readonly verdicts: Map<number, PruneVerdict>;
 }

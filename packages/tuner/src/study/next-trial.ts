@@ -6,7 +6,7 @@ import type { EngineContext } from "./context.ts";
 import { mostPoints, pointsOf } from "./duplicates.ts";
 import { isAllowed } from "../space-constraints.ts";
 import { nextNoiseStep } from "./noise.ts";
-import { drawUniformly, hasValues, streamOf, suggest } from "./suggestion.ts";
+import { type TimedSuggestion, drawUniformly, hasValues, streamOf, suggest } from "./suggestion.ts";
 
 /** What begins next where nothing waits: new trials, of which the first begins; one with a cached result; or none, and why. */
 export type NextTrial =
@@ -51,10 +51,10 @@ const mostRedraws = 4;
 const mostListed = 100_000;
 const mostDraws = 1_000;
 
-function withoutDuplicate(context: EngineContext, suggestion: Suggestion, options: NextTrialOptions): NextTrial {
+function withoutDuplicate(context: EngineContext, suggestion: TimedSuggestion, options: NextTrialOptions): NextTrial {
   const { duplicates, tried, state } = context;
   const number = state.trials.length;
-  let found = suggestion;
+  let found: TimedSuggestion = suggestion;
   for (let redraw = 1; redraw <= mostRedraws + 1; redraw += 1) {
     const [same] = tried.of(found.params);
     if (same === undefined) return { next: "begin", entries: [entryOf(context, found)] };
@@ -115,12 +115,13 @@ function untriedPoint(context: EngineContext, options: NextTrialOptions): Params
   return undefined;
 }
 
-function entryOf({ state, clock, dynamic }: EngineContext, suggestion: Suggestion): TrialEntry {
-  const { params, explanation, checkpoint } = suggestion;
+function entryOf({ state, clock, dynamic }: EngineContext, suggestion: TimedSuggestion): TrialEntry {
+  const { params, explanation, checkpoint, after } = suggestion;
   const number = state.trials.length;
   const values = dynamic ? { params: {}, proposed: params } : { params };
   const from = checkpoint === undefined ? {} : { checkpoint };
-  return { kind: "trial", number, ...values, explanation, ...from, timeMs: clock.nowMs() };
+  const late = after === undefined ? {} : { suggestedAfter: after };
+  return { kind: "trial", number, ...values, explanation, ...from, ...late, timeMs: clock.nowMs() };
 }
 
 /** Evaluates the parameters of a trial again. */

@@ -78,7 +78,7 @@ export async function openAnyStudy<P, F, Handle>(
       ),
     trials: (call = {}) => engine.trials(call.signal),
     history: (call = {}) => engine.history(call.signal),
-    best: async (call = {}) => bestOf<P>(engine, noise, await engine.trials(call.signal)),
+    best: async (call = {}) => bestOf<P>(engine, noise ?? repeatsOf(options), await engine.trials(call.signal)),
     front: async (call = {}) =>
       paretoFront(await engine.trials(call.signal), engine.directions) as readonly FrontTrialOf<P>[],
     setAttributes: (attributes, call = {}) => engine.note(undefined, attributes, call.signal),
@@ -157,6 +157,12 @@ async function askTrial(
     const wallet = openTrialWallet({ engine, trial, settings: { clock }, reservation: undefined, stop });
     return [createTrialHandle<Space>(engine, trial, { signal: either, wallet }), trial];
   }
+}
+
+/** Duplicates that are evaluated again count together. */
+function repeatsOf({ duplicates }: StudyOptions<Space>): NoisePolicy | undefined {
+  if (duplicates !== "re-evaluate-for-noise") return undefined;
+  return { ...noisePolicy({ retest: false }), repeats: Infinity };
 }
 
 function bestOf<P>(engine: StudyEngine, noise: NoisePolicy | undefined, trials: readonly Trial[]): BestTrial<P> {

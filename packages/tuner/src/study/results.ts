@@ -58,6 +58,8 @@ export function decideReport(
   return {
     entries: [{ kind: "report", number, step, value, ...kept, timeMs: clock.nowMs() }],
     result: (trials) => {
+      // What is evaluated again is evaluated to the end: a mean of what was not stopped would be better than the truth.
+      if (trials[number]?.repeatOf !== undefined) return { prune: false };
       const verdict = pruner?.judge({ ...seenBy(context), trial: trials[number] as Trial, trials }) ?? { prune: false };
       context.verdicts.set(number, verdict);
       return verdict;

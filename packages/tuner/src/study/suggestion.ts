@@ -21,8 +21,26 @@ export interface SuggestOptions {
   readonly redraw?: number | undefined;
 }
 
-/** What the sampler gives for a trial. */
-export function suggest(context: EngineContext, number: number, options: SuggestOptions): Suggestion {
+/** After so many suggestions for one trial, each of which came too late, the last is kept to. */
+const mostTimes = 3;
+
+export interface TimedSuggestion extends Suggestion {
+  /** The number of entries it is from, where that is not the newest. */
+  readonly after?: number | undefined;
+}
+
+/** What the sampler gives for a trial; with `after`, the number of entries it is from, where that is not the newest. */
+export function suggest(context: EngineContext, number: number, options: SuggestOptions): TimedSuggestion {
+  const { newest, state } = context;
+  const key = JSON.stringify([number, options.limit, options.redraw ?? 0, options.fixed ?? {}]);
+  const before = newest.suggestion?.key === key ? newest.suggestion : undefined;
+  if (before !== undefined && before.times >= mostTimes) return { ...before.suggestion, after: before.position };
+  const suggestion = suggestNow(context, number, options);
+  newest.suggestion = { key, times: (before?.times ?? 0) + 1, position: state.position, suggestion };
+  return suggestion;
+}
+
+function suggestNow(context: EngineContext, number: number, options: SuggestOptions): Suggestion {
   const { limit, fixed = {}, redraw = 0 } = options;
   const stream = streamOf(context, number);
   const random = redraw === 0 ? stream : stream.fork(`redraw/${redraw}`);

@@ -3,7 +3,7 @@ import type { Trial } from "../trial.ts";
 
 /** The trial that an entry begins. */
 export function trialOf(entry: TrialEntry): Trial {
-  const { kind: _kind, result, timeMs, intermediates = [], ...rest } = entry;
+  const { kind: _kind, suggestedAfter: _after, result, timeMs, intermediates = [], ...rest } = entry;
   const trial: Trial = { ...rest, state: "waiting", intermediates, attempts: 0 };
   return result === undefined ? trial : { ...withResult(trial, result), startedMs: timeMs, endedMs: timeMs };
 }
