@@ -20,7 +20,7 @@ const module = new URL("../packages/tuner/test/fixtures/gpu-objective.mjs", impo
 
 test(
   "HT-21: trials that are jobs lease a GPU each: two studies on two devices never share one",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "millwright-trial-gpus-"));
     try {

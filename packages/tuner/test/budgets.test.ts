@@ -97,7 +97,7 @@ async function runSteps(
 
 test(
   "HT-10: in 1,000 random simulations with a price table the spending never passes the budget",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     const over: unknown[] = [];
     const stops = new Map<string, number>();
@@ -222,7 +222,7 @@ test("HT-10: a raised budget lets the trials go on that were stopped, from their
   expect(raised.trials.map(({ cost }) => cost)).toEqual([{ usd: 4 }, { usd: 4 }]);
 });
 
-test("HT-10: processes that are killed and begun again keep to one budget together", { timeout: 120_000 }, async () => {
+test("HT-10: processes that are killed and begun again keep to one budget together", { timeout: 600_000 }, async () => {
   const path = join(folder, "killed.db");
   const fixture = fileURLToPath(new URL("fixtures/spending-worker.mjs", import.meta.url));
   const begin = () =>

@@ -56,7 +56,7 @@ const median = (values: readonly number[]): number =>
 
 test(
   "HT-11: where costs differ a thousandfold, a target is reached at less than 60 % of what TPE spends, over 30 seeds",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   () => {
     const [plain, aware] = [tpeSampler(), costAwareSampler(tpeSampler(), { candidates: 8 })];
     const spent = Array.from({ length: 30 }, (_, seed) => ({

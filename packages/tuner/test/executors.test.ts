@@ -58,7 +58,7 @@ describe.each([
 ] as const)("HT-21: trials in %s", (kind, open) => {
   test(
     "report and are judged, go on from their checkpoint where they crashed, and fail with what they threw",
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       const { objective } = await open();
       await using _objective = objective;
@@ -85,7 +85,7 @@ describe.each([
 
   test(
     "end when their signal aborts, also those that do not listen, and others go on",
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       const { objective } = await open();
       await using _objective = objective;
@@ -100,7 +100,7 @@ describe.each([
   );
 });
 
-test("HT-21: a study runs its trials in threads, several at a time", { timeout: 300_000 }, async () => {
+test("HT-21: a study runs its trials in threads, several at a time", { timeout: 600_000 }, async () => {
   await using objective = workerObjective(module, { threads: 3 });
   await using study = await openStudy({
     name: "threads",

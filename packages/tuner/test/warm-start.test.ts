@@ -70,7 +70,7 @@ function search(
 
 test(
   "HT-14: a study that begins from others reaches its target in fewer trials, over 30 seeds, though their values have other units",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   () => {
     let [cold, warm, wins] = [0, 0, 0];
     for (let seed = 0; seed < 30; seed += 1) {
