@@ -248,7 +248,7 @@ describe("the GP sampler", () => {
     expect(trials.slice(10).filter(({ state }) => state === "pruned").length).toBeLessThan(4);
   });
 
-  test("above ten dimensions keeps to a trust region that failures shrink", () => {
+  test("keeps to a trust region that failures shrink, which pays in twelve dimensions", () => {
     const far = (params: Params): number => numbers(params).reduce((sum, x) => sum + (x - 0.25) ** 2, 0);
     const trials = search({ space: cube(12), objective: far, trials: 50 });
     const lengths = trials.flatMap(({ explanation }) =>
@@ -256,6 +256,8 @@ describe("the GP sampler", () => {
     );
     expect(lengths.length).toBe(50 - 10);
     expect(bestOf(trials)).toBeLessThan(0.1);
+    const free = search({ space: cube(2), objective: branin, trials: 12, sampler: gpSampler({ trustRegion: false }) });
+    expect(free.every(({ explanation }) => explanation["regionLength"] === undefined)).toBe(true);
     const losses = Float64Array.from({ length: 40 }, (_, index) => (index < 10 ? 5 - 0.1 * index : 9));
     expect(trustRegion(losses.subarray(0, 10), 10, 12).length).toBe(0.8);
     expect(trustRegion(losses.subarray(0, 22), 10, 12).length).toBe(0.4);

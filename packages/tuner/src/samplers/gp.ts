@@ -29,7 +29,7 @@ export interface GpOptions {
   readonly warp?: boolean | undefined;
   /** Whether equal parameters give equal values: no noise is fitted. Default: false. */
   readonly deterministic?: boolean | undefined;
-  /** Whether suggestions keep to a trust region about the best trial. Default: above 10 coordinates. */
+  /** Whether suggestions keep to a trust region about the best trial, which grows and shrinks with its success. Default: true. */
   readonly trustRegion?: boolean | undefined;
   /** Points at which the acquisition is looked at before local searches; half of them about the best trials. Default: 512. */
   readonly candidates?: number | undefined;
@@ -146,19 +146,18 @@ function suggestByModel(parts: ModelContext): Suggestion {
     (a, b) => (violations[a] as number) - (violations[b] as number) || (targets[a] as number) - (targets[b] as number),
   );
   const pointAt = (row: number): Float64Array => history.points.slice(row * dimensions, (row + 1) * dimensions);
-  const { trustRegion: inRegion = dimensions > 10, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
+  const { trustRegion: inRegion = true, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
   const acquisition = acquisitionOf(parts);
   const region = inRegion ? trustRegion(history.losses, startupTrials, dimensions) : undefined;
   const { weights } = record.hyperparameters;
+  const everywhere = { lower: new Float64Array(dimensions), upper: new Float64Array(dimensions).fill(1) };
   const bounds =
-    region === undefined
-      ? { lower: new Float64Array(dimensions), upper: new Float64Array(dimensions).fill(1) }
-      : regionBounds(pointAt(ranked[0] as number), weights, region.length, categorical);
-  const found = searchAcquisition({
+    region === undefined ? everywhere : regionBounds(pointAt(ranked[0] as number), weights, region.length, categorical);
+  const taken = takenIn(history, lattice);
+  const search = {
     lattice,
     acquisition,
     anchors: ranked.slice(0, 5).map(pointAt),
-    ...bounds,
     strides: weights.map((weight) => Math.min(1, Math.max(0.05, 1 / Math.sqrt(weight)))),
     random,
     candidates: Math.ceil(candidates / 2),
@@ -166,9 +165,13 @@ function suggestByModel(parts: ModelContext): Suggestion {
     allows:
       context.constraints === undefined || context.constraints.length === 0
         ? () => true
-        : (point) => isAllowed(context.constraints, lattice.encoding.decode(point)),
-    taken: takenIn(history, lattice),
-  });
+        : (point: Float64Array) => isAllowed(context.constraints, lattice.encoding.decode(point)),
+    taken,
+  };
+  let found = searchAcquisition({ ...search, ...bounds });
+  // A region of a discrete space may have nothing left, or nothing that is allowed.
+  if (region !== undefined && (found === undefined || taken(found.point)))
+    found = searchAcquisition({ ...search, ...everywhere });
   const explanation = explain(parts, found, region?.length);
   if (found === undefined) return { params: drawParams(space, random, context.constraints), explanation };
   return { params: lattice.encoding.decode(found.point), explanation };
