@@ -45,7 +45,13 @@ export function startOurs(name) {
           : { directions: Array.from({ length: task.objectives }, () => "minimize") }),
         seed: seed + 1000,
         ...(samplerName === "default" ? {} : { sampler: samplerBy(samplerName) }),
-        pruner: prunerName === undefined ? false : madeBy(prunerName, "Pruner", { maximumResource: task.epochs }),
+        pruner:
+          prunerName === undefined
+            ? false
+            : madeBy(prunerName, "Pruner", {
+                maximumResource: task.epochs,
+                minimumResource: Math.round(task.epochs / 9),
+              }),
       });
       return counted(study, task, trials);
     },

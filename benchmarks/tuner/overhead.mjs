@@ -36,7 +36,7 @@ function taskOf(dimensions) {
   return { id: `sphere-${dimensions}`, group: "C", space, evaluate };
 }
 
-/** Median over the asks of a fresh study with `count` trials, and how many there were. */
+/** Mean over the asks of a fresh study with `count` trials. */
 async function measure(contender, task, count, round) {
   const uniform = uniforms(seedOf(task.id, count, round));
   const made = Array.from({ length: count }, () => {
@@ -45,7 +45,6 @@ async function measure(contender, task, count, round) {
   });
   const study = await contender.open(task, { seed: round, trials: count + 100 });
   await study.fill(made);
-  const asks = count <= 200 ? 10 : count <= 500 ? 6 : 3;
   // The first compiles and fits from nothing; it is not counted.
   const before = async () => {
     const { number, params } = await study.ask();
@@ -53,7 +52,12 @@ async function measure(contender, task, count, round) {
   };
   await before();
   const start = study.cpuMs();
-  for (let ask = 0; ask < asks; ask += 1) await before();
+  let asks = 0;
+  // At most 20, in which the study does not grow by much; fewer where they are slow.
+  while (asks < (count < 50 ? 10 : 20) && (asks < 2 || study.cpuMs() - start < 3000)) {
+    await before();
+    asks += 1;
+  }
   const spent = (study.cpuMs() - start) / asks;
   await study.close();
   return spent;

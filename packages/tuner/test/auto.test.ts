@@ -107,3 +107,24 @@ test("several objectives, one point and many trials each have an arm", () => {
   expect(suggest(500)).toBe("cma-es");
   expect(suggest(500, { ...space, kind: categorical(["a", "b"]) })).toBe("tpe");
 });
+
+test("auto learns from trials that were paused after a step: it suggests where their values were low", () => {
+  const space = { x: float(0, 1) };
+  const paused = Array.from({ length: 25 }, (_, number) => {
+    const x = (number * 0.618034) % 1;
+    return trial(number, Number.NaN, "gp", {
+      state: "paused",
+      params: { x },
+      value: undefined,
+      values: undefined,
+      intermediates: [[1, (x - 0.8) ** 2]],
+    });
+  });
+  const sampler = autoSampler();
+  const suggested = Array.from({ length: 20 }, (_, seed) =>
+    sampler.suggest(space, { direction: "minimize", trials: paused }, createRandom(seed)),
+  );
+  const modelled = suggested.filter(({ explanation }) => explanation["wrapper"] === "multi-fidelity");
+  expect(modelled.length).toBeGreaterThan(8);
+  for (const { params } of modelled) expect(Math.abs((params["x"] as number) - 0.8)).toBeLessThan(0.1);
+});

@@ -4,6 +4,7 @@ import { cmaEsSampler } from "./cma-es.ts";
 import { ehviSampler } from "./ehvi.ts";
 import { createEncoding } from "./encoding.ts";
 import { gpSampler } from "./gp.ts";
+import { multiFidelitySampler } from "./multi-fidelity.ts";
 import { nsga2Sampler } from "./nsga2.ts";
 import { type Arm, chooseArm, progressOf } from "./portfolio.ts";
 import { tpeSampler } from "./tpe.ts";
@@ -20,6 +21,7 @@ const mostForProcesses = 300;
  * process in a trust region begins; where nothing gets clearly better for a while, one without a region and a tree-structured Parzen estimator have a
  * growing share of the turns. Of many trials, CMA-ES goes on in spaces of numbers and the Parzen estimator in others. Several objectives: expected hypervolume
  * improvement, and of many trials NSGA-II.
+ * Once a pruner stopped or paused trials, the portfolio sees estimates of their final values, as `multiFidelitySampler` has them.
  * `explanation.arm` names the arm; the other entries are those of its sampler.
  * Portfolios of acquisition strategies: Hoffman, Brochu and de Freitas, "Portfolio allocation for Bayesian optimization", UAI 2011.
  */
@@ -32,7 +34,7 @@ export function autoSampler(): Sampler {
     ehvi: ehviSampler(),
     nsga2: nsga2Sampler(),
   };
-  return {
+  const portfolio: Sampler = {
     name: "auto",
     suggest(space, context, random) {
       const arm = armFor(space, context, random.fork("portfolio"));
@@ -40,7 +42,17 @@ export function autoSampler(): Sampler {
       return { params, explanation: { ...explanation, arm } };
     },
   };
+  const early = multiFidelitySampler({ sampler: portfolio });
+  return {
+    name: "auto",
+    suggest: (space, context, random) => (hasStopped(context) ? early : portfolio).suggest(space, context, random),
+  };
 }
+
+/** Whether a pruner stopped or paused trials of a single objective on the way: a model of completed trials alone would miss what they told. */
+const hasStopped = ({ directions, trials }: SuggestContext): boolean =>
+  (directions?.length ?? 1) === 1 &&
+  trials.some(({ state, intermediates }) => (state === "paused" || state === "pruned") && intermediates.length > 0);
 
 function armFor(space: Space, context: SuggestContext, random: Parameters<Sampler["suggest"]>[2]): ArmName {
   if ((context.directions?.length ?? 1) > 1)
