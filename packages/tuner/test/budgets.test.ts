@@ -15,7 +15,17 @@ import {
 } from "@millwright/contracts";
 import { budgetContract } from "@millwright/contracts/testing";
 import { openSqlite } from "@millwright/storage";
-import { type Objective, type TrialCost, float, int, openStudy, randomSampler } from "@millwright/tuner";
+import {
+  type Objective,
+  type TrialCost,
+  float,
+  int,
+  medianPruner,
+  openStudy,
+  randomSampler,
+  tpeSampler,
+} from "@millwright/tuner";
+import { replayStudy } from "@millwright/tuner/insight";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 let folder: string;
@@ -265,4 +275,20 @@ describe.each(budgetContract)("what a trial may spend within the study's budget:
     if (budget === undefined) throw new Error("The trial has no budget.");
     await run(budget);
   });
+});
+
+test("a study that spends is replayed like any other", async () => {
+  const [sampler, pruner, name] = [tpeSampler(), medianPruner(), "replayed"];
+  await using study = await openStudy({ name, space, direction: "minimize", sampler, pruner, budget: { usd: 9 } });
+  await study.optimize(
+    async ({ params, report }) => {
+      for (let step = 0; step < 3; step += 1)
+        if ((await report(step, params.x, { cost: { usd: 0.1 } })) !== "continue") break;
+      return params.x;
+    },
+    { trials: 20 },
+  );
+  expect(await study.trials()).toContainEqual(expect.objectContaining({ state: "pruned" }));
+  const replay = replayStudy({ name, history: await study.history() }, { sampler, pruner, plannedTrials: 20 });
+  expect(replay).toMatchObject({ same: true });
 });

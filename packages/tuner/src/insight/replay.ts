@@ -133,7 +133,8 @@ function nextOfEach(history: readonly JournalEntry[]): readonly (JournalEntry | 
   const following: (JournalEntry | undefined)[] = history.map(() => undefined);
   for (let position = history.length - 1; position >= 0; position -= 1) {
     const entry = history[position] as JournalEntry;
-    if (!("number" in entry)) continue;
+    // What was spent says nothing of what was decided.
+    if (!("number" in entry) || entry.kind === "spend") continue;
     following[position] = newest.get(entry.number);
     newest.set(entry.number, entry);
   }
