@@ -29,7 +29,10 @@ export interface GpOptions {
   readonly warp?: boolean | undefined;
   /** Whether equal parameters give equal values: no noise is fitted. Default: false. */
   readonly deterministic?: boolean | undefined;
-  /** Whether suggestions keep to a trust region about the best trial, which grows and shrinks with its success. Default: true. */
+  /**
+   * Whether suggestions keep to a trust region about the best trial, which grows and shrinks with its success. Default: true, but not while the fit takes
+   * more than 0.8 % of the losses' variance for noise: success would be luck.
+   */
   readonly trustRegion?: boolean | undefined;
   /** Points at which the acquisition is looked at before local searches; half of them about the best trials. Default: 512. */
   readonly candidates?: number | undefined;
@@ -142,11 +145,14 @@ function suggestByModel(parts: ModelContext): Suggestion {
   const { space, lattice, context, random, history, surrogate, violations, options, startupTrials } = parts;
   const { record, targets } = surrogate;
   const { dimensions, categorical = [] } = lattice.coordinates;
+  const noisy = isNoisy(record.hyperparameters, targets.length);
+  // Of noisy losses the lowest is the luckiest: the model's means tell better which trials are good.
+  const merits = noisy ? surrogate.model.ownMeans() : targets;
   const ranked = [...targets.keys()].toSorted(
-    (a, b) => (violations[a] as number) - (violations[b] as number) || (targets[a] as number) - (targets[b] as number),
+    (a, b) => (violations[a] as number) - (violations[b] as number) || (merits[a] as number) - (merits[b] as number),
   );
   const pointAt = (row: number): Float64Array => history.points.slice(row * dimensions, (row + 1) * dimensions);
-  const { trustRegion: inRegion = true, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
+  const { trustRegion: inRegion = !noisy, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
   const acquisition = acquisitionOf(parts);
   const region = inRegion ? trustRegion(history.losses, startupTrials, dimensions) : undefined;
   const { weights } = record.hyperparameters;
@@ -176,6 +182,12 @@ function suggestByModel(parts: ModelContext): Suggestion {
   if (found === undefined) return { params: drawParams(space, random, context.constraints), explanation };
   return { params: lattice.encoding.decode(found.point), explanation };
 }
+
+/** From so many losses on the fitted noise is believed. */
+const fewestForNoise = 20;
+
+const isNoisy = ({ scale, noise }: FitRecord["hyperparameters"], losses: number): boolean =>
+  losses >= fewestForNoise && noise > 0.008 * (scale + noise);
 
 /** The improvement by the probability of being feasible; away from failures; per cost if asked. */
 function acquisitionOf(parts: ModelContext): Acquisition {
