@@ -56,9 +56,10 @@ function section({ group, title, budgets, of }, heldOut) {
   if (here.length === 0) return [`#### ${title}`, "", "Not recorded.", ""];
   const last = budgets.at(-1);
   const enough = here.filter((contender) => tasks.every((task) => runsFor(contender, task).size >= 20));
-  const { ranks, count } = meanRanks(here, tasks, last, of);
+  const common = reached(here, tasks, budgets).at(-1);
+  const { ranks, count } = meanRanks(here, tasks, common, of);
   const { ranks: ranksOfMany } = meanRanks(enough, tasks, last, of);
-  const profiles = profile(here, tasks, last, [2, 10]);
+  const profiles = profile(here, tasks, common, [2, 10]);
   const lines = [`#### ${title}`, ""];
   lines.push(
     ...table(
@@ -67,8 +68,8 @@ function section({ group, title, budgets, of }, heldOut) {
         "seeds",
         ...budgets.map((at) => `regret at ${at}`),
         `mean rank, ${enough.length} with 20 seeds`,
-        `mean rank, all (${count} runs)`,
-        "tasks within 2 ×, 10 × of the best",
+        `mean rank at ${common}, all (${count} runs)`,
+        `tasks within 2 ×, 10 × of the best at ${common}`,
       ],
       here.map((contender, index) => [
         nameOf(contender),
@@ -83,17 +84,27 @@ function section({ group, title, budgets, of }, heldOut) {
   return [...lines, ...against(here, tasks, budgets, of)];
 }
 
-/** Ours against each peer. */
-function against(here, tasks, budgets, of) {
+/** Those budgets that all runs of the contenders go to. */
+const reached = (all, tasks, budgets) =>
+  budgets.filter((at) =>
+    all.every((contender) =>
+      tasks.every((task) => [...runsFor(contender, task).values()].every(({ trials }) => trials >= at)),
+    ),
+  );
+
+/** Ours against each peer, at the largest budget both have. */
+function against(here, tasks, all, of) {
   const rows = [];
-  const last = budgets.at(-1);
   for (const ours of here.filter((contender) => contender.startsWith("ours"))) {
     for (const theirs of here.filter((contender) => !contender.startsWith("ours"))) {
+      const budgets = reached([ours, theirs], tasks, all);
+      const last = budgets.at(-1);
       const share = matches(ours, theirs, tasks, last, of);
       const { cells, better, worse, group } = significance(ours, theirs, tasks, budgets, of);
       rows.push([
         nameOf(ours),
         nameOf(theirs),
+        last,
         text(geometricMean(share.map(({ ratio }) => ratio))),
         share.map(({ task, ratio, matched }) => `${task.id} ${matched ? text(ratio) : "–"}`).join(", "),
         cells === 0 ? "too few seeds" : `${better}, ${worse.length} of ${cells}`,
@@ -108,7 +119,8 @@ function against(here, tasks, budgets, of) {
         [
           "ours",
           "against",
-          `evaluations to match ÷ ${last}`,
+          "budget",
+          "evaluations to match ÷ budget",
           "of each task (– not matched, counts 2)",
           "cells significantly better, worse",
           "worse in",
