@@ -9,7 +9,7 @@ import { nsga2Sampler } from "./nsga2.ts";
 import { type Arm, chooseArm, progressOf } from "./portfolio.ts";
 import { tpeSampler } from "./tpe.ts";
 
-type ArmName = "gp" | "multi-fidelity" | "gp-global" | "tpe" | "cma-es" | "ehvi" | "nsga2";
+type ArmName = "gp" | "gp-global" | "tpe" | "cma-es" | "ehvi" | "nsga2";
 
 /** Finished trials from which a Gaussian process costs more than it gives. */
 const mostForProcess = 500;
@@ -18,7 +18,7 @@ const mostForProcesses = 300;
 
 /**
  * The default: a portfolio that picks the sampler of each trial by the space, by how many trials there are, and by how each arm is doing. A Gaussian
- * process in a trust region begins, where the pruner stops trials by estimates of their final values; where nothing gets clearly better for a while, one without a region and a tree-structured Parzen estimator have a
+ * process in a trust region begins; where nothing gets clearly better for a while, one without a region and a tree-structured Parzen estimator have a
  * growing share of the turns. Of many trials, CMA-ES goes on in spaces of numbers and the Parzen estimator in others. Several objectives: expected hypervolume
  * improvement, and of many trials NSGA-II.
  * Once a pruner stopped or paused trials, the portfolio sees estimates of their final values, as `multiFidelitySampler` has them.
@@ -28,7 +28,6 @@ const mostForProcesses = 300;
 export function autoSampler(): Sampler {
   const samplers: Readonly<Record<ArmName, Sampler>> = {
     gp: gpSampler(),
-    "multi-fidelity": multiFidelitySampler(),
     "gp-global": gpSampler({ trustRegion: false }),
     tpe: tpeSampler(),
     "cma-es": cmaEsSampler(),
@@ -69,10 +68,6 @@ function armFor(space: Space, context: SuggestContext, random: Parameters<Sample
     ? numbers
       ? [arm("cma-es", 1), arm("tpe", 1)]
       : [arm("tpe", 1)]
-    : [arm(hasCurves(context) ? "multi-fidelity" : "gp", 1), arm("gp-global", 1), arm("tpe", 1)];
+    : [arm("gp", 1), arm("gp-global", 1), arm("tpe", 1)];
   return chooseArm(arms, progress, patience, random).name as ArmName;
 }
-
-/** Whether trials were stopped or paused with something told: then it pays to estimate where they would have ended. */
-const hasCurves = ({ trials }: SuggestContext): boolean =>
-  trials.some(({ state, intermediates }) => (state === "pruned" || state === "paused") && intermediates.length > 0);
