@@ -70,7 +70,7 @@ function observedLoss(trial: Trial, direction: Direction, best: number): number 
 }
 
 /** Trials of an earlier shape of the space tell nothing about this one. */
-function fits(space: Space, { params }: Trial): boolean {
+export function fits(space: Space, { params }: Trial): boolean {
   try {
     validateParams(space, params);
     return true;
@@ -79,7 +79,8 @@ function fits(space: Space, { params }: Trial): boolean {
   }
 }
 
-function encodeAll({ encoding }: Lattice, trials: readonly Trial[]): Float64Array {
+/** The trials' points of the cube, row by row. */
+export function encodeAll({ encoding }: Lattice, trials: readonly Trial[]): Float64Array {
   const size = encoding.dimensions.length;
   const points = new Float64Array(trials.length * size);
   for (const [row, { params }] of trials.entries()) points.set(encoding.encode(params), row * size);

@@ -1,7 +1,7 @@
-import { type Lattice } from "../gp/lattice.ts";
+import { encodeAll, fits } from "../gp/history.ts";
+import type { Lattice } from "../gp/lattice.ts";
 import { isFeasible } from "../outcome.ts";
 import type { Space } from "../space.ts";
-import { validateParams } from "../space-check.ts";
 import type { Direction, Trial } from "../trial.ts";
 import { lossesOf } from "./front.ts";
 
@@ -43,21 +43,4 @@ export function observe(
     pending: { points: encodeAll(lattice, open), count: open.length },
     failed: encodeAll(lattice, failed),
   };
-}
-
-/** Trials of an earlier shape of the space tell nothing about this one. */
-function fits(space: Space, { params }: Trial): boolean {
-  try {
-    validateParams(space, params);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function encodeAll({ encoding }: Lattice, trials: readonly Trial[]): Float64Array {
-  const size = encoding.dimensions.length;
-  const points = new Float64Array(trials.length * size);
-  for (const [row, { params }] of trials.entries()) points.set(encoding.encode(params), row * size);
-  return points;
 }

@@ -1,4 +1,4 @@
-import { type Random, createRandom } from "@millwright/contracts";
+import type { Random } from "@millwright/contracts";
 import type { Acquisition } from "../gp/acquisition.ts";
 import { avoidingFailures } from "../gp/failures.ts";
 import {
@@ -17,7 +17,7 @@ import { type Observations, observe } from "../multi/observations.ts";
 import type { Space } from "../space.ts";
 import { drawParams, isAllowed } from "../space-constraints.ts";
 import type { Sampler, SuggestContext, Suggestion } from "../trial.ts";
-import { sobolSequence } from "./sobol.ts";
+import { sobolStartup } from "./sobol-startup.ts";
 
 export interface EhviOptions {
   /** Trials of a scrambled Sobol sequence first. From 1. Default: twice the coordinates and two, from 6 to 20. */
@@ -60,25 +60,10 @@ export function ehviSampler(options: EhviOptions = {}): Sampler {
       const known = observations.losses.length;
       const least = startupTrials ?? Math.min(20, Math.max(6, 2 * dimensions + 2));
       if (dimensions === 0 || known + observations.pending.count < least || known < Math.max(2, least / 2))
-        return startup(space, lattice, context, random);
+        return sobolStartup("ehvi", { space, lattice, context, random });
       return suggestByModels({ space, lattice, context, random, observations, reference, candidates, starts });
     },
   };
-}
-
-/** The next point of the study's Sobol sequence that is allowed; its scrambling is chosen by the study's first trial. */
-function startup(space: Space, lattice: Lattice, { trials, constraints }: SuggestContext, random: Random): Suggestion {
-  const drawn = random.integer(2 ** 32);
-  const first = trials.find(({ explanation }) => typeof explanation["sobolSeed"] === "number");
-  const sobolSeed = (first?.explanation["sobolSeed"] as number | undefined) ?? drawn;
-  const explanation = { sampler: "ehvi", phase: "startup", sobolSeed };
-  if (lattice.coordinates.dimensions === 0) return { params: drawParams(space, random, constraints), explanation };
-  const sequence = sobolSequence(lattice.coordinates.dimensions, createRandom(sobolSeed));
-  for (let tries = 0; tries < 100; tries += 1) {
-    const params = lattice.encoding.decode(sequence.point(trials.length + tries * 1024));
-    if (isAllowed(constraints, params)) return { params, explanation };
-  }
-  return { params: drawParams(space, random, constraints), explanation };
 }
 
 interface Parts {

@@ -1,4 +1,4 @@
-import { type Random, createRandom } from "@millwright/contracts";
+import type { Random } from "@millwright/contracts";
 import { type Acquisition, logImprovementBelow, logImprovementBeyond } from "../gp/acquisition.ts";
 import { perCost } from "../gp/cost.ts";
 import { avoidingFailures } from "../gp/failures.ts";
@@ -20,7 +20,7 @@ import type { Space } from "../space.ts";
 import { drawParams, isAllowed } from "../space-constraints.ts";
 import type { Explanation, Sampler, SuggestContext, Suggestion, Trial } from "../trial.ts";
 import { ehviSampler } from "./ehvi.ts";
-import { sobolSequence } from "./sobol.ts";
+import { sobolStartup } from "./sobol-startup.ts";
 
 export interface GpOptions {
   /** Trials of a scrambled Sobol sequence first. Default: from 4 to 10, the number of coordinates and one between. */
@@ -68,7 +68,7 @@ export function gpSampler(options: GpOptions = {}): Sampler {
       const { startupTrials = Math.min(10, Math.max(4, dimensions + 1)) } = options;
       const begun = history.losses.length + history.pendingCount;
       if (dimensions === 0 || begun < startupTrials || history.losses.length < Math.max(2, startupTrials / 2))
-        return startup(space, lattice, context, random);
+        return sobolStartup("gp", { space, lattice, context, random });
       const { warp = true, deterministic = false } = options;
       const surrogate = surrogateOf({
         coordinates: lattice.coordinates,
@@ -110,21 +110,6 @@ function checkOptions({ startupTrials, candidates, starts, costAware }: GpOption
   }
   if (costAware !== undefined && (typeof costAware !== "string" || costAware === ""))
     throw new RangeError('"costAware" is a unit of the trials\' cost, such as "seconds".');
-}
-
-/** The next point of the study's Sobol sequence that is allowed; its scrambling is chosen by the study's first trial. */
-function startup(space: Space, lattice: Lattice, { trials, constraints }: SuggestContext, random: Random): Suggestion {
-  const drawn = random.integer(2 ** 32);
-  const first = trials.find(({ explanation }) => typeof explanation["sobolSeed"] === "number");
-  const sobolSeed = (first?.explanation["sobolSeed"] as number | undefined) ?? drawn;
-  const explanation = { sampler: "gp", phase: "startup", sobolSeed };
-  if (lattice.coordinates.dimensions === 0) return { params: drawParams(space, random, constraints), explanation };
-  const sequence = sobolSequence(lattice.coordinates.dimensions, createRandom(sobolSeed));
-  for (let tries = 0; tries < 200; tries += 1) {
-    const params = lattice.encoding.decode(sequence.point(trials.length + tries * 1024));
-    if (isAllowed(constraints, params)) return { params, explanation };
-  }
-  return { params: drawParams(space, random, constraints), explanation };
 }
 
 interface ModelContext {
