@@ -59,7 +59,12 @@ export async function startRay(): Promise<RayServer> {
     {
       detached: true,
       stdio: "ignore",
-      env: { ...process.env, RAY_DISABLE_IMPORT_WARNING: "1", RAY_enable_metrics_collection: "0" },
+      env: {
+        ...process.env,
+        RAY_DISABLE_IMPORT_WARNING: "1",
+        RAY_enable_metrics_collection: "0",
+        RAY_AUTH_MODE: "disabled",
+      },
     },
   );
   head.once("error", () => {}); // it has no pid then

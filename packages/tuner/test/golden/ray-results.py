@@ -5,6 +5,7 @@ import os
 import sys
 
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+os.environ["RAY_AUTH_MODE"] = "disabled"
 import ray
 from ray import tune
 
