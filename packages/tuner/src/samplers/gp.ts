@@ -31,7 +31,7 @@ export interface GpOptions {
   readonly deterministic?: boolean | undefined;
   /**
    * Whether suggestions keep to a trust region about the best trial, which grows and shrinks with its success. Default: true, but not while the fit takes
-   * more than 0.8 % of the losses' variance for noise: success would be luck.
+   * more than 1.5 % of the losses' variance for noise: success would be luck.
    */
   readonly trustRegion?: boolean | undefined;
   /** Points at which the acquisition is looked at before local searches; half of them about the best trials. Default: 512. */
@@ -172,7 +172,7 @@ function suggestByModel(parts: ModelContext): Suggestion {
 const fewestForNoise = 20;
 
 const isNoisy = ({ scale, noise }: FitRecord["hyperparameters"], losses: number): boolean =>
-  losses >= fewestForNoise && noise > 0.008 * (scale + noise);
+  losses >= fewestForNoise && noise > 0.015 * (scale + noise);
 
 /** The improvement by the probability of being feasible; away from failures; per cost if asked. */
 function acquisitionOf(parts: ModelContext): Acquisition {
