@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { createRandom } from "@millwright/contracts";
 import {
   type Params,
@@ -21,20 +20,7 @@ import type { Acquisition } from "../src/gp/acquisition.ts";
 import { combined, constraintModel, logFeasibility } from "../src/gp/feasibility.ts";
 import { conditionGaussianProcess } from "../src/gp/gaussian-process.ts";
 import { logHypervolumeImprovement, logHypervolumeImprovementBeyond } from "../src/multi/expected-hypervolume.ts";
-import { median, problems, runTrials } from "./fixtures/multi-objective-problems.ts";
-
-interface Peers {
-  readonly results: readonly {
-    readonly problem: string;
-    readonly sampler: string;
-    readonly trials: number;
-    readonly hypervolumes: readonly number[];
-  }[];
-}
-
-const peers = JSON.parse(
-  readFileSync(new URL("golden/optuna-5.0.0-hypervolumes.json", import.meta.url), "utf8"),
-) as Peers;
+import { median, peers, problems, runTrials } from "./fixtures/multi-objective-problems.ts";
 
 for (const [problem, count] of [
   ["zdt1", 60],

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { createRandom } from "@millwright/contracts";
 import {
   type Params,
@@ -23,20 +22,8 @@ import {
 } from "@millwright/tuner";
 import { expect, test } from "vitest";
 import { dominates } from "../src/multi/domination.ts";
-import { median, problems, runTrials } from "./fixtures/multi-objective-problems.ts";
+import { median, peers, problems, runTrials } from "./fixtures/multi-objective-problems.ts";
 
-interface Peers {
-  readonly results: readonly {
-    readonly problem: string;
-    readonly sampler: string;
-    readonly trials: number;
-    readonly hypervolumes: readonly number[];
-  }[];
-}
-
-const peers = JSON.parse(
-  readFileSync(new URL("golden/optuna-5.0.0-hypervolumes.json", import.meta.url), "utf8"),
-) as Peers;
 const peerOf = (problem: string, sampler: string): number =>
   median(
     peers.results.find((each) => each.problem === problem && each.sampler === sampler && each.trials === 200)

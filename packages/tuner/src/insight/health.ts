@@ -1,3 +1,4 @@
+import { percentileOf } from "../pruners/reports.ts";
 import { createEncoding, type Dimension } from "../samplers/encoding.ts";
 import type { Parameter } from "../space.ts";
 import { type Scored, type StudyRecord, scoredTrials } from "./record.ts";
@@ -148,13 +149,13 @@ function coarseStep({ name, parameter, dimension, points }: Seen): SpaceAdvice |
   }
   const medians = [...levels]
     .filter(([, losses]) => losses.length >= 3)
-    .map(([level, losses]) => ({ level, median: quantile(losses, 0.5) }));
+    .map(([level, losses]) => ({ level, median: percentileOf(losses, 50) }));
   const best = medians.toSorted((a, b) => a.median - b.median)[0];
   const neighbours = medians.filter(({ level }) => best !== undefined && Math.abs(level - best.level) === 1);
   if (best === undefined || neighbours.length === 0) return undefined;
   const jump = Math.min(...neighbours.map(({ median }) => median)) - best.median;
   const losses = points.map(({ loss }) => loss);
-  const spread = quantile(losses, 0.75) - quantile(losses, 0.25);
+  const spread = percentileOf(losses, 75) - percentileOf(losses, 25);
   if (!(jump > spread)) return undefined;
   return {
     parameter: name,
@@ -202,12 +203,4 @@ function priorConflict(ranked: readonly Scored[]): SpaceAdvice | undefined {
     text: `The best of the ${places.length} enqueued points is number ${best + 1} of ${ranked.length}: they lead the search astray.`,
     evidence: { enqueued: places.length, bestPlace: best + 1, trials: ranked.length },
   };
-}
-
-/** Linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996). */
-function quantile(values: readonly number[], at: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const rank = at * (sorted.length - 1);
-  const low = sorted[Math.floor(rank)] as number;
-  return low + ((sorted[Math.ceil(rank)] as number) - low) * (rank - Math.floor(rank));
 }

@@ -1,3 +1,4 @@
+import { paretoFront } from "../multi/front.ts";
 import { isFeasible } from "../outcome.ts";
 import { createEncoding } from "../samplers/encoding.ts";
 import type { ParamValue, Parameter, Space } from "../space.ts";
@@ -142,17 +143,7 @@ export function paretoPlot(record: StudyRecord, objectives: readonly [number, nu
     if (record.directions[objective] === undefined)
       throw new RangeError(`The study has no objective ${objective}; it has ${record.directions.length}.`);
   const completed = byMerit(record).filter(({ values }) => values?.every(Number.isFinite));
-  const losses = (trial: (typeof completed)[number]): readonly number[] =>
-    record.directions.map(
-      (direction, index) => (direction === "maximize" ? -1 : 1) * (trial.values?.[index] as number),
-    );
-  const feasible = completed.filter(isFeasible).map(losses);
-  const dominated = (own: readonly number[]): boolean =>
-    feasible.some(
-      (other) =>
-        other.every((loss, index) => loss <= (own[index] as number)) &&
-        other.some((loss, index) => loss < (own[index] as number)),
-    );
+  const front = new Set(paretoFront(completed, record.directions).map(({ number }) => number));
   return {
     kind: "pareto",
     objectives,
@@ -162,7 +153,7 @@ export function paretoPlot(record: StudyRecord, objectives: readonly [number, nu
         trial: trial.number,
         x: trial.values?.[first] as number,
         y: trial.values?.[second] as number,
-        front: isFeasible(trial) && !dominated(losses(trial)),
+        front: front.has(trial.number),
       })),
   };
 }
