@@ -57,6 +57,8 @@ export interface RevertOptions extends CallOptions {
  */
 export interface Database<Tables = AnyTables> extends AsyncDisposable {
   readonly path: string;
+  /** Which SQL it speaks: Kysely's queries and the statements of this package are the same on both, raw SQL may have to look here. */
+  readonly dialect: "sqlite" | "postgres";
   /** For reading; sees every acknowledged write. Streams and transactions hold one snapshot each. Writing through it is refused. */
   readonly read: Kysely<Tables>;
   /**

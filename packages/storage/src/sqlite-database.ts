@@ -98,6 +98,7 @@ async function checkFolder(file: string): Promise<void> {
 /** What a driver on the same database may know beyond the public interface. */
 export class SqliteDatabase implements Database {
   readonly path: string;
+  readonly dialect = "sqlite";
   readonly clock: Clock;
   readonly read: Kysely<AnyTables>;
   readonly #data: ThreadOptions;
