@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { openJobs } from "../packages/jobs/dist/index.js";
-import { openSqlite, openSqliteLeaseStore } from "../packages/storage/dist/drivers/sqlite.js";
+import { openSqlite, openLeaseStore } from "../packages/storage/dist/drivers/sqlite.js";
 import { machineOf, newIds } from "../packages/jobs/test/gpu-setting.ts";
 
 const fixture = (name: string): string =>
@@ -20,7 +20,7 @@ test("TR-16: launchers that share leases in a SQLite file never lend the same sh
     const lines: string[] = [];
     const launcher = async (name: string): Promise<void> => {
       await using database = await openSqlite(join(folder, "leases.db"));
-      const leases = openSqliteLeaseStore(database);
+      const leases = openLeaseStore(database);
       const nvidiaSmi = [process.execPath, fixture("fake-nvidia-smi.js"), machine] as const;
       const directory = join(folder, name);
       await using jobs = await openJobs({ directory, gpus: "auto", leases, nvidiaSmi, telemetryMs: 0, maxCpus: 16 });

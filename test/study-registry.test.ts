@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { digestOf } from "../packages/contracts/dist/index.js";
 import { packModel, writeDenseModel } from "../packages/model/dist/index.js";
 import { openRegistry } from "../packages/registry/dist/index.js";
-import { openDirectoryArtifactStore, openSqlite, openSqliteEventLog } from "../packages/storage/dist/index.js";
+import { openDirectoryArtifactStore, openSqlite, openEventLog } from "../packages/storage/dist/index.js";
 import { float, openStudy, registerBest } from "../packages/tuner/dist/index.js";
 
 test("HT-31: one call makes the winner of a study a version, with the study as its origin and the table of all trials", async () => {
@@ -14,7 +14,7 @@ test("HT-31: one call makes the winner of a study a version, with the study as i
     await using database = await openSqlite(join(folder, "mill.db"));
     const artifacts = await openDirectoryArtifactStore(join(folder, "artifacts"));
     await using registry = await openRegistry({ database, artifacts, directory: join(folder, "staged") });
-    const events = openSqliteEventLog(database);
+    const events = openEventLog(database);
     await using study = await openStudy({
       name: "late",
       space: { bias: float(-2, 2) },

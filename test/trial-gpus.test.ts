@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { openJobs } from "../packages/jobs/dist/index.js";
 import { machineOf, newIds } from "../packages/jobs/test/gpu-setting.ts";
-import { openSqlite, openSqliteLeaseStore } from "../packages/storage/dist/drivers/sqlite.js";
+import { openSqlite, openLeaseStore } from "../packages/storage/dist/drivers/sqlite.js";
 import {
   constant,
   createTrialSlots,
@@ -32,7 +32,7 @@ test(
       await using launcher = await openJobs({
         directory: join(folder, "jobs"),
         gpus: "auto",
-        leases: openSqliteLeaseStore(database),
+        leases: openLeaseStore(database),
         nvidiaSmi: [process.execPath, fake, machine],
         telemetryMs: 0,
         maxCpus: 16,

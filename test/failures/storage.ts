@@ -143,9 +143,9 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const database = await storage.openSqlite(`${folder}/mill.db`, { durability: "normal" });
   const closed = await storage.openSqlite(`${folder}/closed.db`);
   await closed[Symbol.asyncDispose]();
-  const records = storage.openSqliteRecordStore(database);
-  const log = storage.openSqliteEventLog(database);
-  const leases = storage.openSqliteLeaseStore(database, { clock });
+  const records = storage.openRecordStore(database);
+  const log = storage.openEventLog(database);
+  const leases = storage.openLeaseStore(database, { clock });
   const directory = await storage.openDirectoryArtifactStore(`${folder}/artifacts`);
   const memory = storage.openMemoryArtifactStore();
   const lease = async (): Promise<object> => (await storage.openMemoryLeaseStore().acquire("gpu", 1_000))!;
@@ -164,12 +164,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
         () => `${folder}/${(count += 1)}.db`,
         () => Promise.resolve(closed),
       ),
-      openSqliteRecordStore: well(storage.openSqliteRecordStore, () => [database], {
+      openRecordStore: well(storage.openRecordStore, () => [database], {
         PORT_VERSION_CONFLICT: () => records.write("never", 1, { ifVersion: 4 }),
-        PORT_CLOSED: () => storage.openSqliteRecordStore(closed).read("key"),
+        PORT_CLOSED: () => storage.openRecordStore(closed).read("key"),
       }),
-      openSqliteLeaseStore: well(storage.openSqliteLeaseStore, () => [database, { clock }]),
-      openSqliteEventLog: well(storage.openSqliteEventLog, () => [database, { pollMs: 10 }]),
+      openLeaseStore: well(storage.openLeaseStore, () => [database, { clock }]),
+      openEventLog: well(storage.openEventLog, () => [database, { pollMs: 10 }]),
       openDirectoryArtifactStore: well(
         storage.openDirectoryArtifactStore,
         () => [`${folder}/artifacts`, { clock, ids, signal }],
@@ -184,7 +184,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       openMemoryRecordStore: well(storage.openMemoryRecordStore, () => [], {
         PORT_VERSION_CONFLICT: () => storage.openMemoryRecordStore().write("key", 1, { ifVersion: 4 }),
       }),
-      ...stores("Sqlite", { Record: () => records, Lease: () => leases, Log: () => log }),
+      ...stores("", { Record: () => records, Lease: () => leases, Log: () => log }),
       ...stores("Memory", {
         Record: () => storage.openMemoryRecordStore(),
         Lease: () => storage.openMemoryLeaseStore(),

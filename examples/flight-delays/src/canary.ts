@@ -2,7 +2,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelVersion, ResolvedModel } from "@millwright/contracts";
 import { filesIn, type ModelFileSource, packModel, type TreeModel, writeTreeModel } from "@millwright/model";
-import { openSqliteEventLog } from "@millwright/storage";
+import { openEventLog } from "@millwright/storage";
 import { type Production, endpoint, rollbackOn } from "./production.ts";
 import type { CanaryReport } from "./report-data.ts";
 import type { TrainingBench } from "./training.ts";
@@ -86,7 +86,7 @@ export async function deployCanary({ server }: Production, candidate: ModelVersi
 /** Where the event log ends now. */
 export async function lastCursor({ database, signal }: TrainingBench): Promise<number> {
   let last = 0;
-  for await (const { cursor } of openSqliteEventLog(database).read({ signal })) last = cursor;
+  for await (const { cursor } of openEventLog(database).read({ signal })) last = cursor;
   return last;
 }
 
@@ -104,7 +104,7 @@ export async function canaryReport(
 ): Promise<CanaryReport> {
   const status = await server.status(endpoint, { signal });
   const events: { type: string; time: string }[] = [];
-  for await (const { event } of openSqliteEventLog(database).read({
+  for await (const { event } of openEventLog(database).read({
     types: ["deployment.*", "alert.*"],
     after: told.afterCursor,
     signal,

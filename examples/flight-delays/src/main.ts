@@ -5,7 +5,7 @@ import { openFeatureStore } from "@millwright/feature-store";
 import { openMemoryOnlineStore } from "@millwright/feature-store/drivers/memory";
 import { type Jobs, openJobs } from "@millwright/jobs";
 import { openRegistry } from "@millwright/registry";
-import { openDirectoryArtifactStore, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { openDirectoryArtifactStore, openSqlite, openEventLog } from "@millwright/storage";
 import { createTrainer } from "@millwright/trainer";
 import { lateFlights } from "./definitions.ts";
 import { explain } from "./errors.ts";
@@ -36,7 +36,7 @@ async function withJob<Result>(
   const clock = createReplayClock(periods.trainFromMs);
   await using duckdb = await openDuckDb({ memoryLimitBytes: 4 * gibibyte, spillDirectory: join(directory, "spill") });
   await using database = await openSqlite(join(directory, "millwright.db"), { signal });
-  const events = openSqliteEventLog(database);
+  const events = openEventLog(database);
   // The jobs were opened first, since their folder is the lock of the whole one.
   await jobs.writeEvents(events);
   const artifacts = await openDirectoryArtifactStore(join(directory, "artifacts"), { signal });

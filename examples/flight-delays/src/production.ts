@@ -18,7 +18,7 @@ import {
   qualityAlert,
 } from "@millwright/monitor";
 import { type ModelServer, openModelServer } from "@millwright/serving";
-import { openSqliteEventLog } from "@millwright/storage";
+import { openEventLog } from "@millwright/storage";
 import { runtimes, type TrainingBench } from "./training.ts";
 
 export const endpoint = "late";
@@ -45,7 +45,7 @@ export async function openProduction(
   clock: Clock,
 ): Promise<Production> {
   const { manifest } = await registry.resolve(`late@champion`, { signal });
-  const events = openSqliteEventLog(database);
+  const events = openEventLog(database);
   const meter = createMeter();
   const monitor = openMonitor({
     clock,

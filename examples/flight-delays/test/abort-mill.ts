@@ -26,9 +26,9 @@ import {
   type Database,
   openDirectoryArtifactStore,
   openSqlite,
-  openSqliteEventLog,
-  openSqliteLeaseStore,
-  openSqliteRecordStore,
+  openEventLog,
+  openLeaseStore,
+  openRecordStore,
 } from "@millwright/storage";
 import { type Tfjs, openTfjs, saveLayersModel, tfjsRuntime } from "@millwright/tfjs";
 import { type Trainer, createTrainer } from "@millwright/trainer";
@@ -42,9 +42,9 @@ export interface Mill extends AsyncDisposable {
   /** Where operations write what is to be there whole or not at all. */
   readonly output: string;
   readonly database: Database;
-  readonly records: ReturnType<typeof openSqliteRecordStore>;
-  readonly events: ReturnType<typeof openSqliteEventLog>;
-  readonly leases: ReturnType<typeof openSqliteLeaseStore>;
+  readonly records: ReturnType<typeof openRecordStore>;
+  readonly events: ReturnType<typeof openEventLog>;
+  readonly leases: ReturnType<typeof openLeaseStore>;
   readonly artifacts: Awaited<ReturnType<typeof openDirectoryArtifactStore>>;
   readonly jobs: Jobs;
   readonly duckdb: DuckDb;
@@ -88,9 +88,9 @@ async function openStores(
   const database = await openSqlite(join(folder, "mill.db"));
   return {
     database,
-    records: openSqliteRecordStore(database),
-    events: openSqliteEventLog(database, { pollMs: 5 }),
-    leases: openSqliteLeaseStore(database),
+    records: openRecordStore(database),
+    events: openEventLog(database, { pollMs: 5 }),
+    leases: openLeaseStore(database),
     artifacts: await openDirectoryArtifactStore(join(folder, "artifacts")),
   };
 }

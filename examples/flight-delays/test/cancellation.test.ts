@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { createRandom, type Random } from "@millwright/contracts";
-import { openSqliteLeaseStore } from "@millwright/storage";
+import { openLeaseStore } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { type Mill, openMill } from "./abort-mill.ts";
 import { duckdbOperations, leftovers, type Operation, pureOperations, storageOperations } from "./abort-operations.ts";
@@ -142,7 +142,7 @@ async function takeEverything({ database, jobs, study }: Mill): Promise<void> {
     .where("name", "not like", `tuner/${study.name}/worker/%`)
     .execute();
   expect(rows.length).toBeGreaterThan(5);
-  const next = openSqliteLeaseStore(database);
+  const next = openLeaseStore(database);
   for (const { name } of rows) {
     const lease = await next.acquire(name, 1_000);
     expect(lease, name).toBeDefined();

@@ -1,13 +1,13 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MillwrightEvent } from "@millwright/contracts";
-import { type Database, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openSqlite, openEventLog } from "@millwright/storage";
 import { expect } from "vitest";
 
 /** Every event of a log, in order. */
 export async function readAll(database: Database): Promise<readonly MillwrightEvent[]> {
   const events: MillwrightEvent[] = [];
-  for await (const { event } of openSqliteEventLog(database).read()) events.push(event);
+  for await (const { event } of openEventLog(database).read()) events.push(event);
   return events;
 }
 

@@ -27,8 +27,8 @@ import {
   openMemoryEventLog,
   openMemoryRecordStore,
   openSqlite,
-  openSqliteEventLog,
-  openSqliteRecordStore,
+  openEventLog,
+  openRecordStore,
 } from "@millwright/storage";
 import { expect, test } from "vitest";
 
@@ -64,12 +64,12 @@ const records: Passage = async (folder) => {
   const path = join(folder, "mill.db");
   {
     await using database = await openSqlite(path);
-    await throughRecords(openSqliteRecordStore(database), "records in SQLite");
-    await throughEvents(openSqliteEventLog(database), "events in SQLite");
-    expect(await openSqliteEventLog(database).verify()).toMatchObject({ broken: undefined });
+    await throughRecords(openRecordStore(database), "records in SQLite");
+    await throughEvents(openEventLog(database), "events in SQLite");
+    expect(await openEventLog(database).verify()).toMatchObject({ broken: undefined });
   }
   await using again = await openSqlite(path);
-  same(decodeNumbers((await openSqliteRecordStore(again).read("numbers"))!.value), "records, read again");
+  same(decodeNumbers((await openRecordStore(again).read("numbers"))!.value), "records, read again");
 };
 
 const metrics: Passage = async (folder) => {

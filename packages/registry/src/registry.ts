@@ -14,7 +14,7 @@ import {
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
-import { type Database, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openEventLog } from "@millwright/storage";
 import { type LineageEntity, type LineageNode, type LineageQuery, createLineageGraph } from "./lineage.ts";
 import { createPackageStore } from "./package-store.ts";
 import type { RunRecords } from "./run-records.ts";
@@ -76,7 +76,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
-    lineage: createLineageReader(openSqliteEventLog(options.database)),
+    lineage: createLineageReader(openEventLog(options.database)),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { EventId, MillwrightEvent, RunId } from "@millwright/contracts";
-import { openSqliteEventLog } from "@millwright/storage";
+import { openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { openWorkshop, type Workshop } from "./workshop.ts";
 
@@ -18,7 +18,7 @@ test("a model's events lead back to what its run was begun because of", async ()
   await using workshop = await openWorkshop();
   const { registry, database, pack } = workshop;
   const trial = { source: "test", type: "trial.started", subject: "study/0", data: {} } as const;
-  const [began] = await openSqliteEventLog(database).append([trial]);
+  const [began] = await openEventLog(database).append([trial]);
   const run = await registry.startRun({ experiment: "late", causedBy: began?.event.id });
   expect(run.eventId).toBe((await workshop.events())[1]?.id);
   await run.end("finished");

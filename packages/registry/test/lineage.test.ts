@@ -7,7 +7,7 @@ import {
   digestOf,
 } from "@millwright/contracts";
 import { type LineageEdge, type LineageQuery, createLineageGraph } from "@millwright/registry";
-import { openSqliteEventLog } from "@millwright/storage";
+import { openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { openWorkshop } from "./workshop.ts";
 
@@ -182,7 +182,7 @@ test("lineage follows what other packages write to the same log, at each questio
   const view = { kind: "feature-view", id: digestOf("view") as Digest, name: "flights" } as const;
   const ask = async () => (await registry.lineage(dataset, { direction: "descendants" })).map(({ entity }) => entity);
   expect(await ask()).toEqual([]);
-  const log = openSqliteEventLog(database);
+  const log = openEventLog(database);
   await log.append([{ source: "feature-store", type: "feature.ingested", data: { made: [view], from: [dataset] } }]);
   expect(await ask()).toEqual([view]);
   const run = await registry.startRun({ experiment: "late", from: [view] });

@@ -9,7 +9,7 @@ import {
 } from "@millwright/contracts";
 import { packModel, writeDenseModel } from "@millwright/model";
 import { type Registry, type RegistryOptions, openRegistry } from "@millwright/registry";
-import { type Database, openDirectoryArtifactStore, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openDirectoryArtifactStore, openSqlite, openEventLog } from "@millwright/storage";
 
 /** A registry in a folder of a test's own, deleted with everything in it at the end. */
 export interface Workshop extends AsyncDisposable {
@@ -50,7 +50,7 @@ export async function openWorkshop(options: Partial<RegistryOptions> = {}): Prom
     pack: (content, provenance) => packDense(join(folder, "packages", `${(packed += 1)}`), content, provenance),
     async events() {
       const events: MillwrightEvent[] = [];
-      for await (const { event } of openSqliteEventLog(database).read()) events.push(event);
+      for await (const { event } of openEventLog(database).read()) events.push(event);
       return events;
     },
     async [Symbol.asyncDispose]() {

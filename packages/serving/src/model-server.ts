@@ -20,7 +20,7 @@ import {
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { type Database, openSqliteEventLog, openSqliteLeaseStore } from "@millwright/storage";
+import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
 import { answering } from "./answering.ts";
 import { type DeploymentStore, memoryDeploymentStore, openDatabaseDeploymentStore } from "./deployment-record.ts";
@@ -219,7 +219,7 @@ class OpenServer implements ModelServer {
     const store =
       database === undefined ? memoryDeploymentStore(events) : await openDatabaseDeploymentStore(database, { signal });
     this.#store = store;
-    const causes = createModelCauses(database === undefined ? events : openSqliteEventLog(database), logger);
+    const causes = createModelCauses(database === undefined ? events : openEventLog(database), logger);
     for (const [name, options] of Object.entries(endpoints))
       await this.#openEndpoint(name, options, setting, { store, causes });
     this.#state = "ready";
@@ -256,8 +256,7 @@ class OpenServer implements ModelServer {
     }
     await tellCreated(endpoint, { store, causes, logger, signal });
     const traffic = new RolloutTraffic(endpoint, variants[0]?.[1].model ?? "", watch, logger);
-    const leases =
-      this.#options.leases ?? (database === undefined ? undefined : openSqliteLeaseStore(database, { clock }));
+    const leases = this.#options.leases ?? (database === undefined ? undefined : openLeaseStore(database, { clock }));
     const rollout = new Rollout({
       traffic,
       store,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createManualClock, type EventId, type EventLog, type MillwrightEvent } from "@millwright/contracts";
 import { denseRuntime } from "@millwright/model";
 import { openModelServer } from "@millwright/serving";
-import { openMemoryEventLog, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { openMemoryEventLog, openSqlite, openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { createAlerts } from "./alerts.ts";
 import { packFolder } from "./models.ts";
@@ -77,7 +77,7 @@ test("an endpoint that a database keeps is told of once, however often it is ope
       await using second = await openModelServer(options);
       expect([first.ready, second.ready]).toEqual([true, true]);
     }
-    const events = await deploymentEvents(openSqliteEventLog(database));
+    const events = await deploymentEvents(openEventLog(database));
     expect(events.map(({ type, causationid }) => [type, causationid])).toEqual([
       ["deployment.endpoint-created", undefined],
     ]);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EventLog, createManualClock } from "@millwright/contracts";
 import { type DeployerFixture, deployerContract } from "@millwright/contracts/testing";
-import { openMemoryEventLog, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { openMemoryEventLog, openSqlite, openEventLog } from "@millwright/storage";
 import { describe, expect, test } from "vitest";
 import { type ModelServer, openModelServer } from "@millwright/serving";
 import { openDatabaseDeploymentStore } from "../src/deployment-record.ts";
@@ -33,7 +33,7 @@ async function open(kind: "memory" | "sqlite"): Promise<Opened> {
   cleanups.unshift(() => rm(directory, { recursive: true, force: true }));
   const database = kind === "sqlite" ? use(await openSqlite(join(directory, "db"), { clock })) : undefined;
   const alerts = createAlerts(clock);
-  const events = database === undefined ? openMemoryEventLog({ clock }) : openSqliteEventLog(database);
+  const events = database === undefined ? openMemoryEventLog({ clock }) : openEventLog(database);
   const store = database === undefined ? { events } : { database };
   const server = use(
     await openModelServer({

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createManualClock } from "@millwright/contracts";
-import { type Database, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openSqlite, openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { type ModelServer, type ModelServerOptions, openModelServer } from "@millwright/serving";
 import { createAlerts } from "./alerts.ts";
@@ -76,7 +76,7 @@ async function until(server: ModelServer, state: string): Promise<void> {
 
 async function typesOf(database: Database): Promise<readonly string[]> {
   const types: string[] = [];
-  for await (const { event } of openSqliteEventLog(database).read({ types: ["deployment.*"] })) types.push(event.type);
+  for await (const { event } of openEventLog(database).read({ types: ["deployment.*"] })) types.push(event.type);
   return types;
 }
 

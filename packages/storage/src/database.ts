@@ -1,4 +1,4 @@
-import type { CallOptions, EventDraft, LoggedEvent } from "@millwright/contracts";
+import type { CallOptions, Clock, EventDraft, LoggedEvent } from "@millwright/contracts";
 import type { Kysely } from "kysely";
 import type { SqliteRow, SqliteStatement } from "./sqlite-messages.ts";
 
@@ -59,6 +59,8 @@ export interface Database<Tables = AnyTables> extends AsyncDisposable {
   readonly path: string;
   /** Which SQL it speaks: Kysely's queries and the statements of this package are the same on both, raw SQL may have to look here. */
   readonly dialect: "sqlite" | "postgres";
+  /** What it tells time by, and followers of its log wait by. */
+  readonly clock: Clock;
   /** For reading; sees every acknowledged write. Streams and transactions hold one snapshot each. Writing through it is refused. */
   readonly read: Kysely<Tables>;
   /**
@@ -77,6 +79,11 @@ export interface Database<Tables = AnyTables> extends AsyncDisposable {
   migrate(namespace: string, migrations: readonly Migration[], options?: CallOptions): Promise<readonly string[]>;
   /** Undoes migrations from the newest back to, and without, `to`, in one transaction. @returns the names undone, newest first. */
   revert(namespace: string, migrations: readonly Migration[], options?: RevertOptions): Promise<readonly string[]>;
+  /**
+   * Calls `listener` after each commit of this process. What it throws becomes a warning of the process, and it is not called again: the writes have
+   * been committed, and the next must not wait for ever. Throws TypeError for what is no function. @returns what stops it.
+   */
+  onCommit(listener: () => void): () => void;
   /** The same database, with the types of its tables. */
   typed<Other>(): Database<Other>;
   /** Finishes the writes already asked for, then closes. Later calls throw `PORT_CLOSED`. */

@@ -18,18 +18,9 @@ export {
   openMemoryLeaseStore,
   openMemoryRecordStore,
 } from "./drivers/memory.ts";
-export {
-  type ChainReport,
-  openSqlite,
-  openSqliteEventLog,
-  openSqliteLeaseStore,
-  openSqliteRecordStore,
-  type SqliteEventLogOptions,
-  type SqliteLeaseStoreOptions,
-  type SqliteOptions,
-  type VerifiableEventLog,
-} from "./drivers/sqlite.ts";
+export { openSqlite, type SqliteOptions } from "./drivers/sqlite.ts";
 export { StorageError, type StorageErrorCode } from "./errors.ts";
+export { type ChainReport, type EventLogOptions, openEventLog, type VerifiableEventLog } from "./event-log.ts";
 export type { ChainBreak, ChainHead } from "./hash-chain.ts";
 export {
   createLandingZone,
@@ -39,3 +30,5 @@ export {
   type LandingZoneOptions,
   type LandOptions,
 } from "./landing-zone.ts";
+export { type LeaseStoreOptions, openLeaseStore } from "./lease-store.ts";
+export { openRecordStore } from "./record-store.ts";

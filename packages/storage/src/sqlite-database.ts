@@ -95,8 +95,7 @@ async function checkFolder(file: string): Promise<void> {
   }
 }
 
-/** What a driver on the same database may know beyond the public interface. */
-export class SqliteDatabase implements Database {
+class SqliteDatabase implements Database {
   readonly path: string;
   readonly dialect = "sqlite";
   readonly clock: Clock;
@@ -158,10 +157,6 @@ export class SqliteDatabase implements Database {
     return this as unknown as Database<Other>;
   }
 
-  /**
-   * Calls `listener` after each commit of this process. What it throws becomes a warning of the process, and it is not called again: the writes have
-   * been committed, and the next must not wait for ever. Throws TypeError for what is no function. @returns what stops it.
-   */
   onCommit(listener: () => void): () => void {
     if (typeof listener !== "function") throw new TypeError(`A listener must be a function, not ${typeof listener}.`);
     this.#commitListeners.add(listener);

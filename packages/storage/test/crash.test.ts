@@ -6,9 +6,9 @@ import {
   type Database,
   openDirectoryArtifactStore,
   openSqlite,
-  openSqliteEventLog,
-  openSqliteLeaseStore,
-  openSqliteRecordStore,
+  openEventLog,
+  openLeaseStore,
+  openRecordStore,
 } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { startChild } from "./child.ts";
@@ -140,7 +140,7 @@ async function checkAcknowledged(folder: string, lines: readonly string[]): Prom
     for await (const chunk of artifacts.open(digest as Digest)) sizeBytes += chunk.length;
     expect(sizeBytes).toBeGreaterThan(0);
   }
-  const stored = await all(openSqliteRecordStore(database).list(""));
+  const stored = await all(openRecordStore(database).list(""));
   const keys = new Set(stored.map(({ key }) => key));
   expect(told("record").filter(([, key = ""]) => !keys.has(key))).toEqual([]);
   await checkCounts(database, Number(stored.find(({ key }) => key === "count")?.value ?? 0), told("count"));
@@ -151,7 +151,7 @@ async function checkAcknowledged(folder: string, lines: readonly string[]): Prom
 async function checkCounts(database: Database, count: number, told: readonly string[][]): Promise<void> {
   expect(count).toBeGreaterThanOrEqual(Number(told.at(-1)?.[1] ?? 0));
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
-  const log = openSqliteEventLog(database);
+  const log = openEventLog(database);
   expect(await log.verify()).toMatchObject({ records: count, broken: undefined });
   const logged = await all(log.read());
   expect(logged.map(({ event }) => Number(event.subject))).toEqual(numbers);
@@ -185,7 +185,7 @@ async function checkLeases(
   const last = kept.get(acquired.at(-1)?.[1] ?? "");
   if (last === undefined) return;
   // Somebody else asks for the last one: its time to live goes on after its holder's death.
-  const taken = await openSqliteLeaseStore(database).acquire(last.name, 1);
+  const taken = await openLeaseStore(database).acquire(last.name, 1);
   expect(taken?.fence).toBe(last.held === 1 ? undefined : last.fence + 1);
   await taken?.release();
 }

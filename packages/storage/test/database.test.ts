@@ -1,7 +1,6 @@
 import { open } from "node:fs/promises";
-import { type Database, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openSqlite, openEventLog } from "@millwright/storage";
 import { expect, expectTypeOf, test } from "vitest";
-import type { SqliteDatabase } from "../src/sqlite-database.ts";
 import { temporaryFolder } from "./folder.ts";
 
 interface Tables {
@@ -42,7 +41,7 @@ async function committedTransactions(path: string): Promise<number> {
 test("what a write did is kept when it resolves and undone when it throws, with its events", async () => {
   await using folder = await temporaryFolder();
   await using database = await openNotes(folder.file("a.db"));
-  const log = openSqliteEventLog(database);
+  const log = openEventLog(database);
   const id = await database.write(async ({ sql, emit }) => {
     await sql.insertInto("notes").values({ id: 1, text: "kept" }).execute();
     await emit({ source: "test", type: "run.started", subject: "kept", data: {} });
@@ -244,9 +243,7 @@ test("a listener to commits that throws stops no write, is warned of once, and i
   const noteWarning = ({ message }: Error): void => void warnings.push(message);
   process.on("warning", noteWarning);
   try {
-    // Not of the public interface: drivers on the same database listen.
-    const { onCommit } = database as unknown as SqliteDatabase;
-    const listen = onCommit.bind(database);
+    const listen = database.onCommit.bind(database);
     const called: string[] = [];
     listen(() => {
       called.push("bad");

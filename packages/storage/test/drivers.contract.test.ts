@@ -15,9 +15,9 @@ import {
   openMemoryLeaseStore,
   openMemoryRecordStore,
   openSqlite,
-  openSqliteEventLog,
-  openSqliteLeaseStore,
-  openSqliteRecordStore,
+  openEventLog,
+  openLeaseStore,
+  openRecordStore,
 } from "@millwright/storage";
 import { describe, test } from "vitest";
 import { temporaryFolder } from "./folder.ts";
@@ -56,7 +56,7 @@ describe("events in SQLite", () => {
     test(name, async () => {
       await using folder = await temporaryFolder();
       await using database = await openSqlite(folder.file("a.db"));
-      await run(openSqliteEventLog(database));
+      await run(openEventLog(database));
     });
   }
 });
@@ -76,7 +76,7 @@ describe("leases in SQLite", () => {
       await using folder = await temporaryFolder();
       await using database = await openSqlite(folder.file("a.db"));
       const clock = createManualClock(1_700_000_000_000);
-      await run({ store: openSqliteLeaseStore(database, { clock }), advance: (ms) => clock.advance(ms) });
+      await run({ store: openLeaseStore(database, { clock }), advance: (ms) => clock.advance(ms) });
     });
   }
 });
@@ -90,7 +90,7 @@ describe("records in SQLite", () => {
     test(name, async () => {
       await using folder = await temporaryFolder();
       await using database = await openSqlite(folder.file("a.db"));
-      await run(openSqliteRecordStore(database));
+      await run(openRecordStore(database));
     });
   }
 });

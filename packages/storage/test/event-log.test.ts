@@ -1,4 +1,4 @@
-import { type Database, openMemoryEventLog, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { type Database, openMemoryEventLog, openSqlite, openEventLog } from "@millwright/storage";
 import { createIdSource, createManualClock, createRandom, type EventDraft } from "@millwright/contracts";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "./folder.ts";
@@ -8,13 +8,13 @@ const draft = (subject: string): EventDraft => ({ source: "test", type: "run.log
 async function withEvents(work: (database: Database, path: string) => Promise<void>): Promise<void> {
   await using folder = await temporaryFolder();
   await using database = await openSqlite(folder.file("a.db"));
-  await openSqliteEventLog(database).append(Array.from({ length: 600 }, (_, index) => draft(`${index + 1}`)));
+  await openEventLog(database).append(Array.from({ length: 600 }, (_, index) => draft(`${index + 1}`)));
   await work(database, folder.file("a.db"));
 }
 
 test("a log that nobody touched is whole, and says what its last record is", async () => {
   await withEvents(async (database) => {
-    const report = await openSqliteEventLog(database).verify();
+    const report = await openEventLog(database).verify();
     expect(report).toMatchObject({ records: 600, broken: undefined, head: { cursor: 600 } });
     expect(report.head.hash).toMatch(/^[0-9a-f]{64}$/);
   });
@@ -59,7 +59,7 @@ for (const { how, sql, cursor, problem } of tampering) {
   test(`verify names the first bad record: ${how}`, async () => {
     await withEvents(async (database) => {
       await database.writeBatch([{ sql }]);
-      const report = await openSqliteEventLog(database).verify();
+      const report = await openEventLog(database).verify();
       expect(report.broken).toEqual({ cursor, problem });
       expect(report.records).toBe(cursor - 1);
     });
@@ -69,7 +69,7 @@ for (const { how, sql, cursor, problem } of tampering) {
 test("events of writes, batches and append stand in one chain, and an undone write leaves no gap in it", async () => {
   await using folder = await temporaryFolder();
   await using database = await openSqlite(folder.file("a.db"));
-  const log = openSqliteEventLog(database);
+  const log = openEventLog(database);
   const settled = await Promise.allSettled([
     log.append([draft("1"), draft("2")]),
     database.write(async ({ emit }) => {
@@ -94,7 +94,7 @@ test("the same drafts under the same clock and ids give the same chain, in SQLit
     return { clock, ids: createIdSource(clock, createRandom(5)) };
   };
   await using database = await openSqlite(folder.file("a.db"), options());
-  const logs = [openSqliteEventLog(database), openMemoryEventLog(options())];
+  const logs = [openEventLog(database), openMemoryEventLog(options())];
   const heads = [];
   for (const log of logs) {
     await log.append([draft("a"), draft("b")]);
@@ -105,6 +105,6 @@ test("the same drafts under the same clock and ids give the same chain, in SQLit
 
 test("no types at all choose no events", async () => {
   await withEvents(async (database) => {
-    for await (const { event } of openSqliteEventLog(database).read({ types: [] })) expect(event).toBeUndefined();
+    for await (const { event } of openEventLog(database).read({ types: [] })) expect(event).toBeUndefined();
   });
 });

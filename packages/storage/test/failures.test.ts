@@ -4,9 +4,9 @@ import {
   type Migration,
   openDirectoryArtifactStore,
   openSqlite,
-  openSqliteEventLog,
-  openSqliteLeaseStore,
-  openSqliteRecordStore,
+  openEventLog,
+  openLeaseStore,
+  openRecordStore,
 } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { networkFileSystem } from "../src/network-file-system.ts";
@@ -71,18 +71,18 @@ test("a file of format 1 opens, and one of a later format is refused with both v
   await copyFile(new URL("fixtures/format-1.db", import.meta.url), path);
   {
     await using database = await openSqlite(path);
-    expect(await openSqliteRecordStore(database).read("golden")).toEqual({
+    expect(await openRecordStore(database).read("golden")).toEqual({
       key: "golden",
       value: { kept: [1] },
       version: 2,
     });
-    expect(await openSqliteEventLog(database).verify()).toEqual({
+    expect(await openEventLog(database).verify()).toEqual({
       records: 2,
       head: { cursor: 2, hash: "65ccea454429d318173cc16befdf9eb7218a0a24660866df635bfe60324b2d4b" },
       broken: undefined,
     });
     expect(await database.migrate("golden", [golden])).toEqual([]);
-    expect((await openSqliteLeaseStore(database).acquire("golden", 1000))?.fence).toBe(2);
+    expect((await openLeaseStore(database).acquire("golden", 1000))?.fence).toBe(2);
   }
   await setHeader(path, userVersion, 2);
   const before = await readFile(path);
@@ -105,7 +105,7 @@ test("a database of another application is refused", async () => {
 test("where there is no room left a write fails as a whole, earlier ones stay, and smaller ones go on", async () => {
   await using folder = await temporaryFolder();
   await using database = await openSqlite(folder.file("a.db"), { maxSizeBytes: 40 * 4096 });
-  const records = openSqliteRecordStore(database);
+  const records = openRecordStore(database);
   await records.write("before", "kept");
   const filling = Array.from({ length: 10 }, (_, index) => records.write(`big/${index}`, "x".repeat(30_000)));
   const settled = await Promise.allSettled(filling);
@@ -139,7 +139,7 @@ test("a lock that another holds for too long is a failure that may be tried agai
     await held;
   });
   await started;
-  const records = openSqliteRecordStore(other);
+  const records = openRecordStore(other);
   const waiting = [
     records.write("a", 1),
     other.write(async ({ sql }) => sql.selectFrom("millwright_leases").selectAll().execute()),

@@ -7,7 +7,7 @@ import {
   openMemoryArtifactStore,
   openMemoryRecordStore,
   openSqlite,
-  openSqliteRecordStore,
+  openRecordStore,
 } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { startChild } from "./child.ts";
@@ -40,7 +40,7 @@ test("DQ-18: a second landing of a name makes version 2, and version 1 keeps its
   await using folder = await temporaryFolder();
   await using database = await openSqlite(folder.file("a.db"));
   const artifacts = await openDirectoryArtifactStore(folder.file("artifacts"));
-  const zone = createLandingZone({ artifacts, records: openSqliteRecordStore(database) });
+  const zone = createLandingZone({ artifacts, records: openRecordStore(database) });
   const metadata = { source: "ftp", parts: [1, 2] };
   const first = await zone.land("flights/2013-01.csv", Buffer.from("one"), { mediaType: "text/csv", metadata });
   expect(first).toMatchObject({
@@ -59,7 +59,7 @@ test("DQ-18: a second landing of a name makes version 2, and version 1 keeps its
   expect(await textOf(zone.open("flights/2013-01.csv"))).toBe("two, and longer");
   // Another opening of the same files sees the same.
   await using again = await openSqlite(folder.file("a.db"));
-  const other = createLandingZone({ artifacts, records: openSqliteRecordStore(again) });
+  const other = createLandingZone({ artifacts, records: openRecordStore(again) });
   expect(await all(other.versions("flights/2013-01.csv"))).toEqual([first, second]);
 });
 
@@ -86,7 +86,7 @@ test("DQ-18: writers in two processes never share a version, and none is lost", 
   await using database = await openSqlite(path);
   const zone = createLandingZone({
     artifacts: await openDirectoryArtifactStore(artifacts),
-    records: openSqliteRecordStore(database),
+    records: openRecordStore(database),
   });
   const versions = await all(zone.versions("shared"));
   expect(versions.map(({ version }) => version)).toEqual(Array.from({ length: 80 }, (_, at) => at + 1));

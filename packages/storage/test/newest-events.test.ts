@@ -1,5 +1,5 @@
 import { createNewestEvents, type EventDraft, type EventLog } from "@millwright/contracts";
-import { openMemoryEventLog, openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { openMemoryEventLog, openSqlite, openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "./folder.ts";
 
@@ -24,7 +24,7 @@ test("the newest event about a subject is found, as the log grows, in memory and
   await followsTheLog(openMemoryEventLog());
   await using folder = await temporaryFolder();
   await using database = await openSqlite(folder.file("a.db"));
-  await followsTheLog(openSqliteEventLog(database));
+  await followsTheLog(openEventLog(database));
 });
 
 test("each event is read once, and a question after a failure goes on where the last walk came to", async () => {

@@ -1,4 +1,4 @@
-import { openSqlite, openSqliteEventLog, openSqliteRecordStore } from "@millwright/storage";
+import { openSqlite, openEventLog, openRecordStore } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { startChild } from "./child.ts";
 import { temporaryFolder } from "./folder.ts";
@@ -12,7 +12,7 @@ test(
     const children = [startChild("incrementer.mjs", [path, "1000"]), startChild("incrementer.mjs", [path, "1000"])];
     for (const child of children) expect(await child.ended).toEqual({ code: 0, signal: null, errors: "" });
     await using database = await openSqlite(path);
-    const total = await openSqliteRecordStore(database).read("total");
+    const total = await openRecordStore(database).read("total");
     expect(total).toEqual({ key: "total", value: 2000, version: 2000 });
   },
 );
@@ -24,7 +24,7 @@ test(
     await using folder = await temporaryFolder();
     const path = folder.file("a.db");
     await using database = await openSqlite(path);
-    const log = openSqliteEventLog(database, { pollMs: 10 });
+    const log = openEventLog(database, { pollMs: 10 });
     const seen: string[] = [];
     const following = (async () => {
       for await (const { event } of log.read({ follow: true })) {

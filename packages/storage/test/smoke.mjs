@@ -3,18 +3,18 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDirectoryArtifactStore, openSqlite, openSqliteEventLog, openSqliteRecordStore } from "@millwright/storage";
+import { openDirectoryArtifactStore, openSqlite, openEventLog, openRecordStore } from "@millwright/storage";
 
 const folder = await mkdtemp(join(tmpdir(), "millwright-smoke-"));
 const path = join(folder, "mill.db");
 const first = await openSqlite(path);
-assert.equal(await openSqliteRecordStore(first).write("key", { value: 1 }, { ifVersion: 0 }), 1);
+assert.equal(await openRecordStore(first).write("key", { value: 1 }, { ifVersion: 0 }), 1);
 await first.write(({ emit }) => emit({ source: "smoke", type: "smoke.done", subject: "s", data: {} }));
 await first[Symbol.asyncDispose]();
 
 const again = await openSqlite(path);
-assert.deepEqual((await openSqliteRecordStore(again).read("key"))?.value, { value: 1 });
-const { records, broken } = await openSqliteEventLog(again).verify();
+assert.deepEqual((await openRecordStore(again).read("key"))?.value, { value: 1 });
+const { records, broken } = await openEventLog(again).verify();
 assert.deepEqual({ records, broken }, { records: 1, broken: undefined });
 await again[Symbol.asyncDispose]();
 

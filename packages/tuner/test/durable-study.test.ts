@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createRandom, hasCode, type MillwrightEvent } from "@millwright/contracts";
-import { openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { openSqlite, openEventLog } from "@millwright/storage";
 import * as tuner from "@millwright/tuner";
 import { type Trial, float, openStudy } from "@millwright/tuner";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -80,7 +80,7 @@ test("what began and ended is in the event log, and another space or direction i
   await using study = await openStudy({ name: "events", space, direction: "minimize", database });
   await study.optimize(({ params }) => params.x, { trials: 2 });
   const events: MillwrightEvent[] = [];
-  for await (const { event } of openSqliteEventLog(database).read({ types: ["trial.*"] })) events.push(event);
+  for await (const { event } of openEventLog(database).read({ types: ["trial.*"] })) events.push(event);
   expect(events.map(({ type, subject }) => `${type} ${subject}`)).toEqual([
     "trial.started events/0",
     "trial.completed events/0",
@@ -121,7 +121,7 @@ test("a trial that is given back, begun again elsewhere and ended is one chain o
     { trials: 1 },
   );
   const events: MillwrightEvent[] = [];
-  for await (const { event } of openSqliteEventLog(database).read()) events.push(event);
+  for await (const { event } of openEventLog(database).read()) events.push(event);
   expect(events.map(({ type }) => type)).toEqual(["trial.started", "trial.paused", "trial.resumed", "trial.completed"]);
   expect(events.map(({ causationid }) => causationid)).toEqual([undefined, ...events.slice(0, 3).map(({ id }) => id)]);
   expect(seen).toBe(events[2]?.id);

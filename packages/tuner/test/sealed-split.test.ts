@@ -9,7 +9,7 @@ import {
   digestOf,
   hasCode,
 } from "@millwright/contracts";
-import { openSqlite, openSqliteEventLog } from "@millwright/storage";
+import { openSqlite, openEventLog } from "@millwright/storage";
 import { float, openStudy, sealTestSplit } from "@millwright/tuner";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -37,12 +37,12 @@ test("HT-19: a test split is evaluated once; a second access, also of another pr
   const test1 = datasetOf("test");
   {
     await using database = await openSqlite(path);
-    const split = await sealTestSplit(test1, { name: "june", events: openSqliteEventLog(database) });
+    const split = await sealTestSplit(test1, { name: "june", events: openEventLog(database) });
     expect(split.digest).toBe(await test1.digest());
     expect(await split.evaluate("model a", async (rows) => rows.digest())).toBe(split.digest);
   }
   await using database = await openSqlite(path);
-  const events = openSqliteEventLog(database);
+  const events = openEventLog(database);
   const split = await sealTestSplit(datasetOf("test"), { name: "june, opened again", events });
   const seen: string[] = [];
   await expect(split.evaluate("model b", () => seen.push("refused"))).rejects.toSatisfy((error) =>
@@ -74,7 +74,7 @@ test("HT-19: a test split is evaluated once; a second access, also of another pr
 
 test("HT-19: of many who ask at once one reads; tuning data that is the test split is found out, and a study must have ended", async () => {
   await using database = await openSqlite(join(folder, "race.db"));
-  const events = openSqliteEventLog(database);
+  const events = openEventLog(database);
   await using study = await openStudy({ name: "search", space: { x: float(0, 1) }, direction: "minimize" });
   const split = await sealTestSplit(datasetOf("other"), { name: "july", events, studies: [study] });
   const trial = await study.ask();

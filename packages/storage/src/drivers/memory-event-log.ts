@@ -8,7 +8,7 @@ import {
 } from "@millwright/contracts";
 import { createEventStamper, loggedEvent } from "../event-row.ts";
 import { type ChainHead, chainHash, type ChainRecord, chainStart, checkLink } from "../hash-chain.ts";
-import type { VerifiableEventLog } from "./sqlite-event-log.ts";
+import type { VerifiableEventLog } from "../event-log.ts";
 
 export interface MemoryEventLogOptions {
   /** Gives events their time. Default: the machine's. */

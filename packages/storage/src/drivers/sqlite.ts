@@ -1,9 +1,4 @@
+export { type ChainReport, type EventLogOptions, openEventLog, type VerifiableEventLog } from "../event-log.ts";
+export { type LeaseStoreOptions, openLeaseStore } from "../lease-store.ts";
+export { openRecordStore } from "../record-store.ts";
 export { openSqlite, type SqliteOptions } from "../sqlite-database.ts";
-export {
-  type ChainReport,
-  openSqliteEventLog,
-  type SqliteEventLogOptions,
-  type VerifiableEventLog,
-} from "./sqlite-event-log.ts";
-export { openSqliteLeaseStore, type SqliteLeaseStoreOptions } from "./sqlite-lease-store.ts";
-export { openSqliteRecordStore } from "./sqlite-record-store.ts";

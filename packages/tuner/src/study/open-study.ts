@@ -1,5 +1,5 @@
 import { type Clock, type LeaseStore, abortable, closed, createIdSource, systemClock } from "@millwright/contracts";
-import { openSqliteLeaseStore } from "@millwright/storage";
+import { openLeaseStore } from "@millwright/storage";
 import { openMemoryStudyJournal } from "../drivers/memory.ts";
 import { openSqlStudyJournal } from "../drivers/sql.ts";
 import { studyBusy, studyEmpty, studyExhausted } from "../errors.ts";
@@ -197,7 +197,7 @@ async function openEngine<Handle>(
     database === undefined
       ? openMemoryStudyJournal({ events: options.events })
       : await openSqlStudyJournal(database, { signal });
-  const leases: LeaseStore | undefined = database === undefined ? undefined : openSqliteLeaseStore(database, { clock });
+  const leases: LeaseStore | undefined = database === undefined ? undefined : openLeaseStore(database, { clock });
   const lease: WorkerLease = await openWorkerLease({ study: name, worker, leases, leaseMs, clock, signal });
   const opening = createStudyEngine({
     name,

@@ -1,10 +1,9 @@
-import type { EventLog, EventReadOptions, LoggedEvent } from "@millwright/contracts";
-import type { Database } from "../database.ts";
-import { loggedEvent } from "../event-row.ts";
-import { type ChainBreak, type ChainHead, chainStart, checkLink } from "../hash-chain.ts";
-import type { SqliteDatabase } from "../sqlite-database.ts";
+import type { Clock, EventLog, EventReadOptions, LoggedEvent } from "@millwright/contracts";
+import type { Database } from "./database.ts";
+import { loggedEvent } from "./event-row.ts";
+import { type ChainBreak, type ChainHead, chainStart, checkLink } from "./hash-chain.ts";
 
-export interface SqliteEventLogOptions {
+export interface EventLogOptions {
   /** How often a follower looks for events of other processes; those of this process wake it at once. Default: 200. */
   readonly pollMs?: number | undefined;
 }
@@ -26,17 +25,18 @@ export interface VerifiableEventLog extends EventLog {
 
 interface LogTables {
   millwright_events: { cursor: number; id: string; type: string; body: string; hash: string };
+  // SQLite keeps it by itself for a table with `autoincrement`.
   sqlite_sequence: { name: string; seq: number };
+  // What PostgreSQL has in its place.
+  millwright_sequence: { name: string; seq: number };
 }
-
-type CommitSource = Pick<SqliteDatabase, "clock" | "onCommit">;
 
 const pageRows = 256;
 
 /** The event log of a database: the one that `emit` and `writeBatch` append to. */
-export function openSqliteEventLog<Tables>(
+export function openEventLog<Tables>(
   database: Database<Tables>,
-  { pollMs = 200 }: SqliteEventLogOptions = {},
+  { pollMs = 200 }: EventLogOptions = {},
 ): VerifiableEventLog {
   const typed = database.typed<LogTables>();
   return {
@@ -45,26 +45,19 @@ export function openSqliteEventLog<Tables>(
       if (events.length === 0) return [];
       return (await database.writeBatch([], { events, signal })).events;
     },
-    read: (options = {}) => readLog(typed, options, sqliteOf(database), pollMs),
+    read: (options = {}) => readLog(typed, options, pollMs),
     verify: ({ signal } = {}) => verifyLog(typed, signal),
   };
-}
-
-/** By what it can do and not by its class, which another install of this package has as well. */
-function sqliteOf(database: object): CommitSource {
-  if ("onCommit" in database && "clock" in database) return database as CommitSource;
-  throw new TypeError("This driver needs a database of openSqlite.");
 }
 
 async function* readLog(
   database: Database<LogTables>,
   { after = 0, types, follow = false, signal }: EventReadOptions,
-  sqlite: CommitSource,
   pollMs: number,
 ): AsyncGenerator<LoggedEvent, void, undefined> {
   let cursor = after;
   const wake = createWake();
-  const stopListening = follow ? sqlite.onCommit(wake.ring) : () => {};
+  const stopListening = follow ? database.onCommit(wake.ring) : () => {};
   try {
     for (;;) {
       if (isAborted(signal)) break;
@@ -77,7 +70,7 @@ async function* readLog(
       }
       if (rows.length === pageRows) continue;
       if (!follow) break;
-      await wake.wait(sqlite, pollMs, signal);
+      await wake.wait(database.clock, pollMs, signal);
     }
   } finally {
     stopListening();
@@ -120,7 +113,7 @@ function readPage(
 function createWake(): {
   readonly ring: () => void;
   readonly reset: () => void;
-  readonly wait: (sqlite: CommitSource, pollMs: number, signal: AbortSignal | undefined) => Promise<void>;
+  readonly wait: (clock: Clock, pollMs: number, signal: AbortSignal | undefined) => Promise<void>;
 } {
   let rung = false;
   let listener: (() => void) | undefined;
@@ -132,14 +125,14 @@ function createWake(): {
     reset: () => {
       rung = false;
     },
-    wait: async (sqlite, pollMs, signal) => {
+    wait: async (clock, pollMs, signal) => {
       if (rung || isAborted(signal)) return;
       const nap = new AbortController();
       const stop = (): void => nap.abort();
       listener = stop;
       signal?.addEventListener("abort", stop, { once: true });
       try {
-        await sqlite.clock.sleep(pollMs, { signal: nap.signal });
+        await clock.sleep(pollMs, { signal: nap.signal });
       } catch (error) {
         if (!nap.signal.aborted) throw error;
       } finally {
@@ -173,9 +166,9 @@ async function verifyLog(database: Database<LogTables>, signal: AbortSignal | un
       }
       if (page.length < pageRows) break;
     }
-    // SQLite keeps the greatest cursor it ever gave: records cut off the end are missed by it.
+    // The greatest cursor ever given: records cut off the end are missed by it.
     const counter = await sql
-      .selectFrom("sqlite_sequence")
+      .selectFrom(database.dialect === "sqlite" ? "sqlite_sequence" : "millwright_sequence")
       .select("seq")
       .where("name", "=", "millwright_events")
       .executeTakeFirst();

@@ -1,6 +1,6 @@
 import { type JsonValue, type RecordStore, type StoredRecord, versionConflict } from "@millwright/contracts";
-import type { Database } from "../database.ts";
-import { checkKey, recordText } from "../record-text.ts";
+import type { Database } from "./database.ts";
+import { checkKey, recordText } from "./record-text.ts";
 
 interface RecordTables {
   // A deleted record keeps its row without a value: its version goes on counting.
@@ -8,9 +8,10 @@ interface RecordTables {
 }
 
 const writeSql = `insert into millwright_records (key, value, version) values (?1, ?2, 1)
-on conflict (key) do update set value = ?2, version = version + 1 returning version`;
+on conflict (key) do update set value = excluded.value, version = millwright_records.version + 1 returning version`;
 const writeAbsentSql = `insert into millwright_records (key, value, version) values (?1, ?2, 1)
-on conflict (key) do update set value = ?2, version = version + 1 where value is null returning version`;
+on conflict (key) do update set value = excluded.value, version = millwright_records.version + 1
+where millwright_records.value is null returning version`;
 const writeAtSql = `update millwright_records set value = ?2, version = version + 1
 where key = ?1 and value is not null and version = ?3 returning version`;
 const deleteSql = "update millwright_records set value = null where key = ?1 and value is not null returning version";
@@ -20,8 +21,8 @@ const versionSql = "select version from millwright_records where key = ?1 and va
 
 const pageRows = 256;
 
-/** Small JSON records in a database, with compare-and-swap among all processes that open its file. */
-export function openSqliteRecordStore<Tables>(database: Database<Tables>): RecordStore {
+/** Small JSON records in a database, with compare-and-swap among all processes that open it. */
+export function openRecordStore<Tables>(database: Database<Tables>): RecordStore {
   const typed = database.typed<RecordTables>();
   const change = async (
     key: string,
