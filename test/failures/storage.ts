@@ -55,6 +55,7 @@ function stores(name: string, kinds: Readonly<Record<string, () => object | Prom
 
 function databases(open: Open<storage.Database>, path: () => string, closed: Open<storage.Database>): Subjects {
   return {
+    sql: well(storage.sql, () => [["select 1"]], {}, 6),
     openSqlite: well(
       storage.openSqlite,
       () => [path(), { clock, ids, signal, busyTimeoutMs: 100 }],

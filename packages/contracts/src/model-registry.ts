@@ -18,6 +18,8 @@ export interface ModelVersion {
 export interface RegisterOptions extends CallOptions {
   readonly runId?: RunId | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Who registers it: a person's or a service's name. */
+  readonly by?: string | undefined;
 }
 
 export interface ApprovalDecision {
@@ -30,6 +32,8 @@ export interface ApprovalDecision {
 export interface SetAliasOptions extends CallOptions {
   /** Only if the alias points at this version now; 0: only if it is not set. Otherwise `PORT_VERSION_CONFLICT`. */
   readonly ifVersion?: number | undefined;
+  /** Who moves it: a person's or a service's name. */
+  readonly by?: string | undefined;
 }
 
 /** Versions of models, who approved them, and which one a name means. */

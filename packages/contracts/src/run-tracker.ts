@@ -11,6 +11,8 @@ export interface RunOptions extends CallOptions {
   readonly tags?: Readonly<Record<string, string>> | undefined;
   /** What the run is made from: datasets, code. */
   readonly from?: readonly EntityReference[] | undefined;
+  /** Who starts it: a person's or a service's name. */
+  readonly by?: string | undefined;
   /** The event that the run is begun because of, such as the start of its trial. */
   readonly causedBy?: EventId | undefined;
 }

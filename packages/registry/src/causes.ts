@@ -1,6 +1,6 @@
 import type { EventDraft, EventId } from "@millwright/contracts";
 import type { WriteScope } from "@millwright/storage";
-import { type RegistryTables, eventSource } from "./tables.ts";
+import { type RegistryTables, eventSource } from "./tables/tables.ts";
 
 type Scope = WriteScope<RegistryTables>;
 

@@ -6,7 +6,13 @@ export {
   type LineageNode,
   type LineageQuery,
   createLineageGraph,
-} from "./lineage.ts";
+} from "./lineage/lineage-graph.ts";
 export { type Registry, type RegistryOptions, openRegistry } from "./registry.ts";
-export type { Experiment, Run, RunQuery, RunRecords, SeriesPoint } from "./run-records.ts";
-export type { AliasMove, Approval, DescribedVersion, RegisteredVersion, VersionRecords } from "./version-records.ts";
+export type { Experiment, Run, RunQuery, RunRecords, SeriesPoint } from "./tracking/run-records.ts";
+export type {
+  AliasMove,
+  Approval,
+  DescribedVersion,
+  RegisteredVersion,
+  VersionRecords,
+} from "./models/version-records.ts";

@@ -2,27 +2,26 @@ import {
   type ArtifactStore,
   type CallOptions,
   type Clock,
-  type EventLog,
   type IdSource,
   type Logger,
   type ModelRegistry,
   type ModelSource,
   type ResolvedModel,
   type RunTracker,
-  abortable,
   createIdSource,
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
 import { type Database, openEventLog } from "@millwright/storage";
-import { type LineageEntity, type LineageNode, type LineageQuery, createLineageGraph } from "./lineage.ts";
-import { createPackageStore } from "./package-store.ts";
-import type { RunRecords } from "./run-records.ts";
-import { createRunStore } from "./runs.ts";
-import { type RegistryTables, migrations } from "./tables.ts";
-import { type VersionRecords, currentDigest } from "./version-records.ts";
-import { type VersionStore, createVersionStore } from "./versions.ts";
-import { watchRef } from "./watch.ts";
+import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage-graph.ts";
+import { createLineageReader } from "./lineage/lineage-reader.ts";
+import { createPackageStore } from "./models/package-store.ts";
+import type { RunRecords } from "./tracking/run-records.ts";
+import { createRunStore } from "./tracking/runs.ts";
+import { type RegistryTables, migrations } from "./tables/tables.ts";
+import { type VersionRecords, currentDigest } from "./models/version-records.ts";
+import { type VersionStore, createVersionStore } from "./models/versions.ts";
+import { watchRef } from "./delivery/watch.ts";
 
 export interface RegistryOptions extends CallOptions {
   readonly database: Database;
@@ -77,24 +76,5 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
     lineage: createLineageReader(openEventLog(options.database)),
-  };
-}
-
-/** Follows the log as far as it goes at each question; the graph is a projection that can be made anew at any time. */
-function createLineageReader(log: EventLog): Registry["lineage"] {
-  const graph = createLineageGraph();
-  let after = 0;
-  let turn: Promise<void> = Promise.resolve();
-  const catchUp = async (): Promise<void> => {
-    for await (const { cursor, event } of log.read({ after })) {
-      graph.add(event);
-      after = cursor;
-    }
-  };
-  return async (entity, { signal, ...query }) => {
-    signal?.throwIfAborted();
-    turn = turn.then(catchUp, catchUp);
-    await abortable(turn, signal);
-    return graph.query(entity, query);
   };
 }

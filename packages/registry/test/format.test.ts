@@ -6,6 +6,7 @@ import { openRegistry } from "@millwright/registry";
 import { openSqlite } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { goldenClock, writeGolden } from "./golden-registry.ts";
+import { migrations } from "../src/tables/tables.ts";
 import { type Workshop, openWorkshop } from "./workshop.ts";
 
 /** Everything a registry tells, ids and times of ids aside. */
@@ -42,4 +43,21 @@ test("a registry that the first release wrote reads as one written now", async (
   // And it is written on.
   const { version } = await golden.register("late", await workshop.pack("three"));
   expect(version).toBe(3);
+});
+
+test("the layout can go back to that of the first release and forward again, and nothing is lost", async () => {
+  await using workshop = await openWorkshop({ clock: goldenClock() });
+  await writeGolden(workshop);
+  const before = await told(workshop);
+  const { database } = workshop;
+  const undone = await database.revert("registry", migrations, { to: "003-events" });
+  expect(undone).toEqual(
+    migrations
+      .slice(3)
+      .map(({ name }) => name)
+      .toReversed(),
+  );
+  expect(await database.read.selectFrom("registry_points").selectAll().execute()).toHaveLength(6);
+  expect(await database.migrate("registry", migrations)).toEqual(migrations.slice(3).map(({ name }) => name));
+  expect(await told(workshop)).toEqual(before);
 });

@@ -37,6 +37,7 @@ test("a run reads back as it was logged", async () => {
     params: { units: 8, rate: 0.1, layers: [1, { wide: true }], note: null, "odd name/ü": "x" },
     metrics: { loss: 0.25, accuracy: 0.75 },
     artifacts: [{ path: "plots/roc.json", digest, sizeBytes: 2 }],
+    datasets: [],
   });
   expect(await registry.series(run.id, "loss")).toEqual([
     { step: 0, value: 0.5, timeMs: 17 },

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { openRegistry } from "@millwright/registry";
 import { openWorkshop } from "./workshop.ts";
 
-const refuse = "create trigger refuse before insert on registry_points begin select raise(abort, 'no more'); end";
+const refuse = "create trigger refuse before insert on registry_chunks begin select raise(abort, 'no more'); end";
 
 test("what could not be written is kept, and written by the next flush", async () => {
   await using workshop = await openWorkshop({ flushMs: 60_000 });

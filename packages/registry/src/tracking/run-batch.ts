@@ -8,10 +8,12 @@ import {
   isMillwrightError,
 } from "@millwright/contracts";
 import type { Database, Statement } from "@millwright/storage";
-import { writeFailed } from "./errors.ts";
-import { storeMetricValue } from "./metric-value.ts";
-import { checkLabel } from "./names.ts";
-import type { RegistryTables } from "./tables.ts";
+import { writeFailed } from "../errors.ts";
+import { checkLabel } from "../names.ts";
+import type { RegistryTables } from "../tables/tables.ts";
+import { type MetricColumns, encodeChunk } from "./metric-chunk.ts";
+import { paramTexts } from "./param-texts.ts";
+import { summarizeSeries } from "./series-summary.ts";
 
 export interface RunBatchOptions {
   readonly id: RunId;
@@ -20,8 +22,6 @@ export interface RunBatchOptions {
   readonly logger: Logger;
   /** Longest that something logged waits in memory. */
   readonly flushMs: number;
-  /** Orders points of one step; greater than that of any point the run has. Default: 0. */
-  readonly firstSequence?: number | undefined;
 }
 
 /** What was logged to one run and is not written yet. */
@@ -34,31 +34,38 @@ export interface RunBatch {
 }
 
 const insertParam =
-  "insert into registry_params (run, name, value) values (?, ?, ?) on conflict (run, name) do update set value = excluded.value";
-const insertSeries = "insert into registry_series (run, name) values (?, ?) on conflict (run, name) do nothing";
-const insertPoint =
-  "insert into registry_points (series, step, sequence, time_ms, value, exact) " +
-  "values ((select id from registry_series where run = ? and name = ?), ?, ?, ?, ?, ?)";
+  "insert into registry_params (run, name, value, text, number) values (?, ?, ?, ?, ?) " +
+  "on conflict (run, name) do update set value = excluded.value, text = excluded.text, number = excluded.number";
+const later = (column: string): string =>
+  `${column} = case when excluded.last_step >= registry_series.last_step then excluded.${column} else registry_series.${column} end`;
+const beyond = (column: string, of: string, sign: "<" | ">"): string =>
+  `${column} = case when registry_series.${of} is null or excluded.${of} ${sign} registry_series.${of} ` +
+  `then excluded.${column} else registry_series.${column} end`;
+const insertSeries =
+  "insert into registry_series (run, name, points, nans, last_step, last_ms, last_value, last_exact, " +
+  "min_value, min_step, max_value, max_step) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (run, name) do update set " +
+  "points = registry_series.points + excluded.points, nans = registry_series.nans + excluded.nans, " +
+  ["last_ms", "last_value", "last_exact", "last_step"].map(later).join(", ") +
+  `, ${beyond("min_step", "min_value", "<")}, ${beyond("min_value", "min_value", "<")}` +
+  `, ${beyond("max_step", "max_value", ">")}, ${beyond("max_value", "max_value", ">")}`;
+const insertChunk =
+  "insert into registry_chunks (series, points, min_step, max_step, data) " +
+  "values ((select id from registry_series where run = ? and name = ?), ?, ?, ?, ?)";
 
 /** Most points in one transaction: other writers get their turn in between. */
 const pointsPerWrite = 20_000;
 const retries = 6;
 
-/** Runs of a `?` each, in the order of `insertPoint`. */
-type PointRow = readonly [
-  run: string,
-  name: string,
-  step: number,
-  sequence: number,
-  timeMs: number,
-  value: number | null,
-  exact: string | null,
-];
+interface LoggedPoint {
+  readonly name: string;
+  readonly step: number;
+  readonly timeMs: number;
+  readonly value: number;
+}
 
-export function createRunBatch({ id, database, clock, logger, flushMs, firstSequence = 0 }: RunBatchOptions): RunBatch {
+export function createRunBatch({ id, database, clock, logger, flushMs }: RunBatchOptions): RunBatch {
   let params = new Map<string, string>();
-  let points: PointRow[] = [];
-  let sequence = firstSequence;
+  let points: LoggedPoint[] = [];
   let failures = 0;
   let timer: AbortController | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -109,7 +116,7 @@ export function createRunBatch({ id, database, clock, logger, flushMs, firstSequ
     },
     addMetrics(added, nowMs) {
       // Holes are met too: what cannot be written must not come in, or no later flush would get past it.
-      const rows = Array.from(added, (point) => pointRow(id, point, nowMs, sequence++));
+      const rows = Array.from(added, (point) => loggedPoint(point, nowMs));
       for (const row of rows) points.push(row);
       if (rows.length > 0) schedule(flushMs);
     },
@@ -129,25 +136,78 @@ function paramRow(name: string, value: JsonValue): readonly [name: string, json:
   return [name, json];
 }
 
-function pointRow(run: string, { name, value, step, timeMs }: MetricPoint, nowMs: number, sequence: number): PointRow {
+function loggedPoint({ name, value, step, timeMs }: MetricPoint, nowMs: number): LoggedPoint {
   checkLabel("a metric", name);
   if (typeof value !== "number") throw new TypeError(`The metric "${name}" is ${typeof value}, not a number.`);
   if (!Number.isSafeInteger(step)) throw new RangeError(`The step of the metric "${name}" is ${step}, not an integer.`);
   if (timeMs !== undefined && !Number.isFinite(timeMs))
     throw new RangeError(`The time of the metric "${name}" is ${timeMs}.`);
-  const stored = storeMetricValue(value);
-  return [run, name, step, sequence, timeMs ?? nowMs, stored.value, stored.exact];
+  return { name, value, step, timeMs: timeMs ?? nowMs };
 }
 
 function statementsOf(
   id: RunId,
   params: ReadonlyMap<string, string>,
-  points: readonly PointRow[],
+  points: readonly LoggedPoint[],
 ): readonly Statement[] {
-  const series = new Set(points.map(([, name]) => name));
+  const series = [...columnsByName(points)].map(([name, columns]) => ({
+    name,
+    columns,
+    summary: summarizeSeries(columns),
+  }));
   return [
-    { sql: insertParam, rows: [...params].map(([name, value]) => [id, name, value]) },
-    { sql: insertSeries, rows: [...series].map((name) => [id, name]) },
-    { sql: insertPoint, rows: points },
+    {
+      sql: insertParam,
+      rows: [...params].map(([name, value]) => {
+        const { text, number } = paramTexts(value);
+        return [id, name, value, text, number];
+      }),
+    },
+    {
+      sql: insertSeries,
+      rows: series.map(({ name, summary: of }) => [
+        id,
+        name,
+        of.points,
+        of.nans,
+        of.last_step,
+        of.last_ms,
+        of.last_value,
+        of.last_exact,
+        of.min_value,
+        of.min_step,
+        of.max_value,
+        of.max_step,
+      ]),
+    },
+    {
+      sql: insertChunk,
+      rows: series.map(({ name, columns }) => [
+        id,
+        name,
+        columns.steps.length,
+        columns.steps.reduce((a, b) => Math.min(a, b)),
+        columns.steps.reduce((a, b) => Math.max(a, b)),
+        encodeChunk(columns),
+      ]),
+    },
   ].filter(({ rows }) => rows.length > 0);
+}
+
+function columnsByName(points: readonly LoggedPoint[]): ReadonlyMap<string, MetricColumns> {
+  const byName = new Map<string, LoggedPoint[]>();
+  for (const point of points) {
+    const list = byName.get(point.name);
+    if (list === undefined) byName.set(point.name, [point]);
+    else list.push(point);
+  }
+  const columns = new Map<string, MetricColumns>();
+  for (const [name, list] of byName) {
+    columns.set(name, {
+      steps: Float64Array.from(list, ({ step }) => step),
+      timesMs: Float64Array.from(list, ({ timeMs }) => timeMs),
+      values: Float64Array.from(list, ({ value }) => value),
+    });
+  }
+  return columns;
 }

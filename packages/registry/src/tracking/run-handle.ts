@@ -9,11 +9,11 @@ import {
   closed,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
-import { runEnded } from "./errors.ts";
-import { checkLabel } from "./names.ts";
+import { runEnded } from "../errors.ts";
+import { checkLabel } from "../names.ts";
 import type { RunBatch } from "./run-batch.ts";
-import { emitAbout, newestEvent } from "./causes.ts";
-import type { RegistryTables } from "./tables.ts";
+import { emitAbout, newestEvent } from "../causes.ts";
+import type { RegistryTables } from "../tables/tables.ts";
 
 export interface RunHandleOptions {
   readonly id: RunId;

@@ -12,14 +12,15 @@ import {
   type RunTracker,
   closed,
 } from "@millwright/contracts";
-import type { Database } from "@millwright/storage";
-import { emitAbout, newestEvent } from "./causes.ts";
-import { runUnknown } from "./errors.ts";
-import { checkLabel } from "./names.ts";
+import type { Database, WriteScope } from "@millwright/storage";
+import { emitAbout, newestEvent } from "../causes.ts";
+import { runUnknown } from "../errors.ts";
+import { checkLabel } from "../names.ts";
 import { type RunBatch, createRunBatch } from "./run-batch.ts";
 import { createRunHandle } from "./run-handle.ts";
 import { type RunRecords, createRunRecords } from "./run-records.ts";
-import type { RegistryTables } from "./tables.ts";
+import { selectRuns } from "./run-rows.ts";
+import type { RegistryTables } from "../tables/tables.ts";
 
 export interface RunStoreOptions {
   readonly database: Database<RegistryTables>;
@@ -30,6 +31,9 @@ export interface RunStoreOptions {
   readonly flushMs: number;
 }
 
+/** Rows in one statement: databases have a limit of values. */
+const tagsPerInsert = 500;
+
 /** Runs, written and read back. Disposing writes what was logged; a run that was not ended stays `running`. */
 export interface RunStore extends RunTracker, RunRecords, AsyncDisposable {}
 
@@ -37,7 +41,7 @@ export function createRunStore(options: RunStoreOptions): RunStore {
   const open = new Set<RunBatch>();
   let isClosed = false;
   const handleOf = (id: RunId, run: OpenedRun): RunHandle => {
-    const batch = createRunBatch({ ...options, id, firstSequence: run.firstSequence });
+    const batch = createRunBatch({ ...options, id });
     open.add(batch);
     return createRunHandle({
       ...options,
@@ -58,7 +62,7 @@ export function createRunStore(options: RunStoreOptions): RunStore {
       if (run.name !== undefined) checkLabel("a run", run.name);
       const id = options.ids.next() as RunId;
       const eventId = await insertRun(options, id, run);
-      return handleOf(id, { experiment: run.experiment, eventId, firstSequence: undefined });
+      return handleOf(id, { experiment: run.experiment, eventId });
     },
     async resumeRun(id, { signal } = {}) {
       signal?.throwIfAborted();
@@ -79,8 +83,6 @@ export function createRunStore(options: RunStoreOptions): RunStore {
 interface OpenedRun {
   readonly experiment: string;
   readonly eventId: EventId | undefined;
-  /** Of what is logged next. */
-  readonly firstSequence: number | undefined;
 }
 
 /** @returns undefined where there is no such run. */
@@ -88,11 +90,7 @@ function reopenRun({ database }: RunStoreOptions, id: RunId, { signal }: CallOpt
   return database.write(
     async (scope) => {
       const { sql } = scope;
-      const run = await sql
-        .selectFrom("registry_runs")
-        .select(["experiment", "status"])
-        .where("id", "=", id)
-        .executeTakeFirst();
+      const run = await selectRuns(sql).where("registry_runs.id", "=", id).executeTakeFirst();
       if (run === undefined) return undefined;
       await sql.updateTable("registry_runs").set({ status: "running", ended_ms: null }).where("id", "=", id).execute();
       let eventId = await newestEvent(scope, id);
@@ -101,31 +99,14 @@ function reopenRun({ database }: RunStoreOptions, id: RunId, { signal }: CallOpt
         const data = { experiment: run.experiment, previous: run.status };
         eventId = await emitAbout(scope, id, { type: "run.resumed", causationid: eventId, data });
       }
-      const last = await sql
-        .selectFrom("registry_points")
-        .innerJoin("registry_series", "registry_series.id", "registry_points.series")
-        .select(({ fn }) => fn.max("registry_points.sequence").as("sequence"))
-        .where("registry_series.run", "=", id)
-        .executeTakeFirst();
-      return { experiment: run.experiment, eventId, firstSequence: Number(last?.sequence ?? -1) + 1 };
+      return { experiment: run.experiment, eventId };
     },
     { signal },
   );
 }
 
 function insertRun({ database, clock }: RunStoreOptions, id: RunId, run: RunOptions): Promise<EventId> {
-  const { experiment, name = id, parentRunId, tags = {}, from = [], causedBy, signal } = run;
-  const row: RegistryTables["registry_runs"] = {
-    id,
-    experiment,
-    name,
-    parent: parentRunId ?? null,
-    status: "running",
-    started_ms: clock.nowMs(),
-    ended_ms: null,
-    tags: JSON.stringify(tags),
-    inputs: JSON.stringify(from),
-  };
+  const { experiment, name = id, parentRunId, tags = {}, from = [], by, causedBy, signal } = run;
   return database.write(
     async (scope) => {
       const { sql } = scope;
@@ -133,11 +114,43 @@ function insertRun({ database, clock }: RunStoreOptions, id: RunId, run: RunOpti
         const parent = sql.selectFrom("registry_runs").select("id").where("id", "=", parentRunId);
         if ((await parent.executeTakeFirst()) === undefined) throw runUnknown(parentRunId);
       }
+      const row: RegistryTables["registry_runs"] = {
+        id,
+        experiment_id: await ensureExperiment(scope, experiment, clock.nowMs()),
+        name,
+        parent: parentRunId ?? null,
+        status: "running",
+        started_ms: clock.nowMs(),
+        ended_ms: null,
+        deleted_ms: null,
+        started_by: by ?? null,
+        notes: null,
+        inputs: JSON.stringify(from),
+      };
       await sql.insertInto("registry_runs").values(row).execute();
+      const tagRows = Object.entries(tags).map(([tag, value]) => ({ run: id, name: tag, value }));
+      for (let start = 0; start < tagRows.length; start += tagsPerInsert)
+        await sql
+          .insertInto("registry_run_tags")
+          .values(tagRows.slice(start, start + tagsPerInsert))
+          .execute();
       const made: EntityReference = { kind: "run", id, name };
-      const data = { experiment, made: [made], from };
+      const data = { experiment, made: [made], from, ...(by === undefined ? {} : { by }) };
       return emitAbout(scope, id, { type: "run.started", causationid: causedBy, data });
     },
     { signal },
   );
+}
+
+/** The experiment's number; it is made where there is none of the name. */
+async function ensureExperiment({ sql }: WriteScope<RegistryTables>, name: string, nowMs: number): Promise<number> {
+  const known = await sql.selectFrom("registry_experiments").select("id").where("name", "=", name).executeTakeFirst();
+  if (known !== undefined) return known.id;
+  const made = await sql
+    .insertInto("registry_experiments")
+    .columns(["name", "created_ms", "updated_ms"])
+    .values({ name, created_ms: nowMs, updated_ms: nowMs } as RegistryTables["registry_experiments"])
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return made.id;
 }

@@ -9,9 +9,9 @@ import {
   versionConflict,
 } from "@millwright/contracts";
 import type { WriteScope } from "@millwright/storage";
-import { emitAbout, newestEvent } from "./causes.ts";
-import type { RegistryTables } from "./tables.ts";
-import { type RegisteredVersion, toVersion } from "./version-records.ts";
+import { emitAbout, newestEvent } from "../causes.ts";
+import type { RegistryTables } from "../tables/tables.ts";
+import { type RegisteredVersion, readVersion } from "./version-records.ts";
 
 type Scope = WriteScope<RegistryTables>;
 type VersionRow = RegistryTables["registry_versions"];
@@ -22,6 +22,7 @@ export interface Registration {
   readonly manifest: ModelManifest;
   readonly runId: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
+  readonly by: string | undefined;
 }
 
 /** The next version of the name; the version it has, where the package was registered before. */
@@ -31,30 +32,49 @@ export async function insertVersion(
   registration: Registration,
 ): Promise<RegisteredVersion> {
   const { sql } = scope;
-  const { name, digest, manifest, runId, tags } = registration;
+  const { name, digest, manifest, runId, tags, by } = registration;
   const ofModel = sql.selectFrom("registry_versions").selectAll().where("model", "=", name);
-  const same = await ofModel.where("digest", "=", digest).executeTakeFirst();
-  if (same !== undefined) return toVersion(same);
+  const same = await ofModel
+    .where("digest", "=", digest)
+    .where("deleted_ms", "is", null)
+    .orderBy("version")
+    .executeTakeFirst();
+  if (same !== undefined) return readVersion(sql, same);
   const newest = await ofModel.orderBy("version", "desc").limit(1).executeTakeFirst();
+  const nowMs = clock.nowMs();
   const row: VersionRow = {
     model: name,
     version: (newest?.version ?? 0) + 1,
     digest,
     approval: "pending",
     run: runId ?? null,
-    created_ms: clock.nowMs(),
-    tags: JSON.stringify(tags),
+    created_ms: nowMs,
+    updated_ms: nowMs,
+    deleted_ms: null,
+    registered_by: by ?? null,
+    description: null,
+    source: null,
     manifest: JSON.stringify(manifest),
   };
+  await sql
+    .insertInto("registry_models")
+    .values({ name, description: null, created_ms: nowMs, updated_ms: nowMs })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ updated_ms: nowMs }))
+    .execute();
   await sql.insertInto("registry_versions").values(row).execute();
+  for (const [tag, value] of Object.entries(tags))
+    await sql
+      .insertInto("registry_model_tags")
+      .values({ model: name, version: row.version, name: tag, value })
+      .execute();
   const subject = `${name}/${row.version}`;
   const made: EntityReference = { kind: "model", id: digest, name: subject };
   await emitAbout(scope, subject, {
     type: "model.registered",
     causationid: runId === undefined ? undefined : await newestEvent(scope, runId),
-    data: { made: [made], from: madeFrom(manifest, runId) },
+    data: { made: [made], from: madeFrom(manifest, runId), ...(by === undefined ? {} : { by }) },
   });
-  return toVersion(row);
+  return readVersion(sql, row);
 }
 
 /** What a model was made from, read off its manifest. */
@@ -104,7 +124,7 @@ export async function decideVersion(scope: Scope, clock: Clock, decided: Decisio
     throw transitionIllegal(subject, previous, status, transitions[previous]);
   await sql
     .updateTable("registry_versions")
-    .set({ approval: status })
+    .set({ approval: status, updated_ms: clock.nowMs() })
     .where("model", "=", name)
     .where("version", "=", version)
     .execute();
@@ -125,7 +145,7 @@ export async function decideVersion(scope: Scope, clock: Clock, decided: Decisio
       ...(redeploy === undefined ? {} : { redeploy }),
     },
   });
-  return toVersion({ ...row, approval: status });
+  return readVersion(sql, { ...row, approval: status });
 }
 
 async function insertApproval({ sql }: Scope, clock: Clock, { name, version, decision }: Decision): Promise<void> {
@@ -158,6 +178,7 @@ const latestApproved = (
     .select(["version", "digest"])
     .where("model", "=", name)
     .where("approval", "=", "approved")
+    .where("deleted_ms", "is", null)
     .orderBy("version", "desc")
     .limit(1)
     .executeTakeFirst();
@@ -167,12 +188,13 @@ export interface Move {
   readonly alias: string;
   readonly version: number;
   readonly ifVersion: number | undefined;
+  readonly by: string | undefined;
 }
 
 /** Throws `PORT_VERSION_CONFLICT`. */
 export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise<void> {
   const { sql } = scope;
-  const { name, alias, version, ifVersion } = move;
+  const { name, alias, version, ifVersion, by } = move;
   const newest = await sql
     .selectFrom("registry_aliases")
     .selectAll()
@@ -199,6 +221,13 @@ export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise
     type: "model.alias-set",
     // The last decision on the version, or else its registration.
     causationid: await newestEvent(scope, `${name}/${version}`),
-    data: { name, alias, version, digest, ...(current === 0 ? {} : { previous: current }) },
+    data: {
+      name,
+      alias,
+      version,
+      digest,
+      ...(current === 0 ? {} : { previous: current }),
+      ...(by === undefined ? {} : { by }),
+    },
   });
 }

@@ -1,8 +1,8 @@
 import type { ApprovalDecision, CallOptions, Clock, RegisterOptions, SetAliasOptions } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
-import { checkAlias, checkModelName } from "./names.ts";
+import { checkAlias, checkModelName } from "../names.ts";
 import type { PackageStore } from "./package-store.ts";
-import type { RegistryTables } from "./tables.ts";
+import type { RegistryTables } from "../tables/tables.ts";
 import {
   type RegisteredVersion,
   type VersionRecords,
@@ -28,11 +28,11 @@ export function createVersionStore(
   const { read } = database;
   return {
     ...createVersionRecords(read),
-    async register(name, directory, { signal, runId, tags = {} } = {}) {
+    async register(name, directory, { signal, runId, tags = {}, by } = {}) {
       signal?.throwIfAborted();
       checkModelName(name);
       const { digest, manifest } = await packages.store(directory, { signal });
-      const registration = { name, digest, manifest, runId: runId ?? manifest.provenance.runId, tags };
+      const registration = { name, digest, manifest, runId: runId ?? manifest.provenance.runId, tags, by };
       return database.write((scope) => insertVersion(scope, clock, registration), { signal });
     },
     async approve(name, version, decision, { signal } = {}) {
@@ -40,11 +40,11 @@ export function createVersionStore(
       await assertRegistered(read, name, version);
       return database.write((scope) => decideVersion(scope, clock, { name, version, decision }), { signal });
     },
-    async setAlias(name, alias, version, { signal, ifVersion } = {}) {
+    async setAlias(name, alias, version, { signal, ifVersion, by } = {}) {
       signal?.throwIfAborted();
       checkAlias(alias);
       await assertRegistered(read, name, version);
-      await database.write((scope) => moveAlias(scope, clock, { name, alias, version, ifVersion }), { signal });
+      await database.write((scope) => moveAlias(scope, clock, { name, alias, version, ifVersion, by }), { signal });
     },
   };
 }

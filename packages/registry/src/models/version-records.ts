@@ -10,11 +10,13 @@ import {
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
 import { deepFreeze } from "./deep-freeze.ts";
-import type { RegistryTables } from "./tables.ts";
+import type { RegistryTables } from "../tables/tables.ts";
 
-/** A version as it was registered; all of it but `approval` stays as it is for ever. */
+/** A version as it was registered. Its bytes, number and origin stay as they are for ever; its approval, description and tags may change. */
 export interface RegisteredVersion extends ModelVersion {
   readonly tags: Readonly<Record<string, string>>;
+  readonly description?: string | undefined;
+  readonly registeredBy?: string | undefined;
 }
 
 /** A version with its package's manifest. */
@@ -66,13 +68,13 @@ export function createVersionRecords(read: Read): VersionRecords {
       const row = wanted === undefined ? undefined : await selectVersion(read, name, wanted);
       if (row === undefined) throw modelUnknown(ref, await knownRefs(read, name));
       const manifest = JSON.parse(row.manifest) as ModelManifest;
-      return deepFreeze({ ...toVersion(row), manifest });
+      return deepFreeze({ ...(await readVersion(read, row)), manifest });
     },
     async versions(name, { signal } = {}) {
       signal?.throwIfAborted();
-      let query = read.selectFrom("registry_versions").selectAll();
+      let query = read.selectFrom("registry_versions").selectAll().where("deleted_ms", "is", null);
       if (name !== undefined) query = query.where("model", "=", name);
-      return (await query.orderBy("model").orderBy("version").execute()).map(toVersion);
+      return readVersions(read, await query.orderBy("model").orderBy("version").execute());
     },
     async approvals(name, version, { signal } = {}) {
       signal?.throwIfAborted();
@@ -95,10 +97,11 @@ export function createVersionRecords(read: Read): VersionRecords {
         .selectAll()
         .where("model", "=", name)
         .where("approval", "=", "approved")
+        .where("deleted_ms", "is", null)
         .where("version", "<", version)
         .orderBy("version", "desc")
         .executeTakeFirst();
-      return row === undefined ? undefined : toVersion(row);
+      return row === undefined ? undefined : readVersion(read, row);
     },
   };
 }
@@ -106,7 +109,11 @@ export function createVersionRecords(read: Read): VersionRecords {
 /** The digest of what a reference means now, and nothing else of it: a watcher asks several times a second. Throws `PORT_MODEL_UNKNOWN`. */
 export async function currentDigest(read: Read, ref: string): Promise<Digest> {
   const { name, version, alias } = parseModelRef(ref);
-  let query = read.selectFrom("registry_versions").select("digest").where("model", "=", name);
+  let query = read
+    .selectFrom("registry_versions")
+    .select("digest")
+    .where("model", "=", name)
+    .where("deleted_ms", "is", null);
   query =
     alias === undefined
       ? query.where("version", "=", version)
@@ -123,7 +130,7 @@ export async function currentDigest(read: Read, ref: string): Promise<Digest> {
   return row.digest as Digest;
 }
 
-/** Throws `PORT_MODEL_UNKNOWN` unless the version is registered. Versions are never deleted: what was there stays. */
+/** Throws `PORT_MODEL_UNKNOWN` unless the version is registered. */
 export async function assertRegistered(read: Read, name: string, version: number): Promise<void> {
   if ((await selectVersion(read, name, version)) !== undefined) return;
   throw modelUnknown(`${name}/${version}`, await knownRefs(read, name));
@@ -135,6 +142,7 @@ const selectVersion = (read: Read, name: string, version: number): Promise<Versi
     .selectAll()
     .where("model", "=", name)
     .where("version", "=", version)
+    .where("deleted_ms", "is", null)
     .executeTakeFirst();
 
 /** The newest references of the name, or of every name where it has none. */
@@ -142,6 +150,7 @@ async function knownRefs(read: Read, name: string): Promise<readonly string[]> {
   const rows = await read
     .selectFrom("registry_versions")
     .select(["model", "version"])
+    .where("deleted_ms", "is", null)
     .orderBy("model")
     .orderBy("version")
     .execute();
@@ -172,7 +181,27 @@ async function approvalsOf(read: Read, name: string, version: number): Promise<A
   }));
 }
 
-export const toVersion = (row: VersionRow): RegisteredVersion =>
+export async function readVersion(read: Read, row: VersionRow): Promise<RegisteredVersion> {
+  const [version] = await readVersions(read, [row]);
+  return version as RegisteredVersion;
+}
+
+/** The versions of `rows`, in their order. */
+export async function readVersions(read: Read, rows: readonly VersionRow[]): Promise<RegisteredVersion[]> {
+  const tags = new Map<string, Record<string, string>>();
+  const models = [...new Set(rows.map(({ model }) => model))];
+  for (const model of models) {
+    let query = read.selectFrom("registry_model_tags").selectAll().where("model", "=", model).where("version", ">", 0);
+    if (rows.length === 1) query = query.where("version", "=", (rows[0] as VersionRow).version);
+    for (const { version, name, value } of await query.orderBy("name").execute()) {
+      const key = `${model}/${version}`;
+      tags.set(key, { ...tags.get(key), [name]: value });
+    }
+  }
+  return rows.map((row) => toVersion(row, tags.get(`${row.model}/${row.version}`) ?? {}));
+}
+
+const toVersion = (row: VersionRow, tags: RegisteredVersion["tags"]): RegisteredVersion =>
   deepFreeze({
     name: row.model,
     version: row.version,
@@ -180,5 +209,7 @@ export const toVersion = (row: VersionRow): RegisteredVersion =>
     approval: row.approval as ApprovalStatus,
     runId: row.run === null ? undefined : (row.run as RunId),
     createdTimeMs: row.created_ms,
-    tags: JSON.parse(row.tags) as RegisteredVersion["tags"],
+    description: row.description ?? undefined,
+    registeredBy: row.registered_by ?? undefined,
+    tags,
   });

@@ -1,0 +1,20 @@
+import type { Migration } from "@millwright/storage";
+import { migration001 } from "./migration-001-runs.ts";
+import { migration002 } from "./migration-002-models.ts";
+import { migration003 } from "./migration-003-events.ts";
+import { migration004 } from "./migration-004-tracking.ts";
+import { migration005 } from "./migration-005-model-records.ts";
+import type { ModelTables } from "./model-tables.ts";
+import type { RunTables } from "./run-tables.ts";
+
+/** Who says what the registry's events say. */
+export const eventSource = "millwright/registry";
+
+/** The registry's tables. */
+export interface RegistryTables extends RunTables, ModelTables {
+  /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
+  readonly registry_events: { readonly subject: string; readonly event: string };
+}
+
+/** In the order they are applied; a released one is never changed. */
+export const migrations: readonly Migration[] = [migration001, migration002, migration003, migration004, migration005];

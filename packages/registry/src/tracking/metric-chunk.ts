@@ -1,0 +1,59 @@
+/** Points of one series as columns, in the order they were logged. */
+export interface MetricColumns {
+  readonly steps: Float64Array;
+  /** UTC, milliseconds. */
+  readonly timesMs: Float64Array;
+  /** Every double comes back as it went in, NaN and −0 too. */
+  readonly values: Float64Array;
+}
+
+const pointBytes = 24;
+
+/** Three columns of little-endian doubles, one after another: 24 bytes a point. */
+export function encodeChunk({ steps, timesMs, values }: MetricColumns): Uint8Array {
+  const bytes = new Uint8Array(steps.length * pointBytes);
+  const view = new DataView(bytes.buffer);
+  for (const [column, numbers] of [steps, timesMs, values].entries()) {
+    const start = column * steps.length * 8;
+    for (let index = 0; index < numbers.length; index += 1)
+      view.setFloat64(start + index * 8, numbers[index] as number, true);
+  }
+  return bytes;
+}
+
+export function decodeChunk(bytes: Uint8Array): MetricColumns {
+  const length = bytes.byteLength / pointBytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const column = (position: number): Float64Array => {
+    const numbers = new Float64Array(length);
+    for (let index = 0; index < length; index += 1)
+      numbers[index] = view.getFloat64((position * length + index) * 8, true);
+    return numbers;
+  };
+  return { steps: column(0), timesMs: column(1), values: column(2) };
+}
+
+/** By step; of one step in the order given. */
+export function mergeChunks(chunks: readonly MetricColumns[]): MetricColumns {
+  const length = chunks.reduce((sum, { steps }) => sum + steps.length, 0);
+  const joined = {
+    steps: new Float64Array(length),
+    timesMs: new Float64Array(length),
+    values: new Float64Array(length),
+  };
+  let offset = 0;
+  for (const { steps, timesMs, values } of chunks) {
+    joined.steps.set(steps, offset);
+    joined.timesMs.set(timesMs, offset);
+    joined.values.set(values, offset);
+    offset += steps.length;
+  }
+  const isOrdered = joined.steps.every((step, index) => index === 0 || step >= (joined.steps[index - 1] as number));
+  if (isOrdered) return joined;
+  const order = Uint32Array.from({ length }, (_, index) => index).sort(
+    (a, b) => (joined.steps[a] as number) - (joined.steps[b] as number) || a - b,
+  );
+  const take = (numbers: Float64Array): Float64Array =>
+    Float64Array.from(order, (position) => numbers[position] as number);
+  return { steps: take(joined.steps), timesMs: take(joined.timesMs), values: take(joined.values) };
+}
