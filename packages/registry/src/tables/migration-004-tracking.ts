@@ -2,7 +2,7 @@ import { type Database, type Migration, sql } from "@millwright/storage";
 import { decodeChunk, encodeChunk } from "../tracking/metric-chunk.ts";
 import { readMetricValue, storeMetricValue } from "../tracking/metric-value.ts";
 import { paramTexts } from "../tracking/param-texts.ts";
-import { summarizeSeries } from "../tracking/series-summary.ts";
+import { stepsBetween, summarizeSeries } from "../tracking/series-summary.ts";
 
 type Sql = Database["read"];
 
@@ -210,8 +210,7 @@ async function movePointsOf(database: Sql, series: unknown): Promise<void> {
     .values({
       series,
       points: values.length,
-      min_step: columns.steps.reduce((a, b) => Math.min(a, b)),
-      max_step: columns.steps.reduce((a, b) => Math.max(a, b)),
+      ...stepsBetween(columns),
       data: encodeChunk(columns),
     })
     .execute();

@@ -13,7 +13,7 @@ import { checkLabel } from "../names.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type MetricColumns, encodeChunk } from "./metric-chunk.ts";
 import { paramTexts } from "./param-texts.ts";
-import { summarizeSeries } from "./series-summary.ts";
+import { stepsBetween, summarizeSeries } from "./series-summary.ts";
 
 export interface RunBatchOptions {
   readonly id: RunId;
@@ -182,14 +182,10 @@ function statementsOf(
     },
     {
       sql: insertChunk,
-      rows: series.map(({ name, columns }) => [
-        id,
-        name,
-        columns.steps.length,
-        columns.steps.reduce((a, b) => Math.min(a, b)),
-        columns.steps.reduce((a, b) => Math.max(a, b)),
-        encodeChunk(columns),
-      ]),
+      rows: series.map(({ name, columns }) => {
+        const { min_step, max_step } = stepsBetween(columns);
+        return [id, name, columns.steps.length, min_step, max_step, encodeChunk(columns)];
+      }),
     },
   ].filter(({ rows }) => rows.length > 0);
 }

@@ -11,6 +11,7 @@ import {
 import type { Database } from "@millwright/storage";
 import { runEnded } from "../errors.ts";
 import { checkLabel } from "../names.ts";
+import { compactSeries } from "./compact-series.ts";
 import type { RunBatch } from "./run-batch.ts";
 import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
@@ -103,6 +104,7 @@ function writeEnd(
     async (scope) => {
       const { sql } = scope;
       await sql.updateTable("registry_runs").set({ status, ended_ms: clock.nowMs() }).where("id", "=", id).execute();
+      await compactSeries(sql, id);
       const made = await sql
         .selectFrom("registry_artifacts")
         .select(["path", "digest"])

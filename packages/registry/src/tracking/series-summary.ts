@@ -45,3 +45,14 @@ export function summarizeSeries({ steps, timesMs, values }: MetricColumns): Seri
     max_step: greatest === undefined ? null : (steps[greatest] as number),
   };
 }
+
+/** The least and the greatest step, as a row of `registry_chunks` keeps them. */
+export function stepsBetween({ steps }: MetricColumns): { readonly min_step: number; readonly max_step: number } {
+  let min_step = steps[0] as number;
+  let max_step = min_step;
+  for (const step of steps) {
+    if (step < min_step) min_step = step;
+    if (step > max_step) max_step = step;
+  }
+  return { min_step, max_step };
+}
