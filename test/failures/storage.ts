@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
@@ -139,6 +140,47 @@ function landing(): Subjects {
   };
 }
 
+function logs(folder: string): Subjects {
+  let count = 0;
+  const open = (): Promise<storage.AppendLog> => storage.openAppendLog(`${folder}/${(count += 1)}.log`);
+  const held = storage.openAppendLog(`${folder}/held.log`);
+  const closed = async (): Promise<storage.AppendLog> => {
+    const log = await open();
+    await log[Symbol.asyncDispose]();
+    return log;
+  };
+  return {
+    openAppendLog: well(
+      storage.openAppendLog,
+      () => [`${folder}/${(count += 1)}.log`, { onDamage: "refuse", signal }],
+      {
+        STORAGE_LOG_LOCKED: async () => {
+          await held;
+          await storage.openAppendLog(`${folder}/held.log`);
+        },
+        STORAGE_LOG_CORRUPT: async () => {
+          await writeFile(`${folder}/foreign.log`, "something else");
+          await storage.openAppendLog(`${folder}/foreign.log`);
+        },
+      },
+      20,
+    ),
+    readAppendLog: well(storage.readAppendLog, () => [`${folder}/held.log`, { from: 0, signal }], {
+      STORAGE_FILE_UNREACHABLE: () => walked(storage.readAppendLog(`${folder}/no-such.log`)),
+    }),
+    ...methods("openAppendLog()", () => held, {
+      append: [
+        () => [["one", Uint8Array.of(1)], { durability: "buffered", signal }],
+        { PORT_CLOSED: async () => (await closed()).append(["late"]) },
+        40,
+      ],
+      flush: [() => [{ signal }], { PORT_CLOSED: async () => (await closed()).flush() }, 20],
+      read: [() => [{ from: 0, signal }], { RangeError: async () => walked((await held).read({ from: -1 })) }, 30],
+      clear: [() => [{ signal }], {}, 20],
+    }),
+  };
+}
+
 export async function openTable(folder: string): Promise<FailureTable> {
   let count = 0;
   const database = await storage.openSqlite(`${folder}/mill.db`, { durability: "normal" });
@@ -194,6 +236,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       ...stores("Directory", { Artifact: () => directory }),
       ...landing(),
+      ...logs(folder),
       ...methods("openMemoryLeaseStore().acquire()", lease, {
         renew: [() => [{ signal }], { PORT_LEASE_LOST: async () => (await late()).renew() }],
         release: [() => [{ signal }]],

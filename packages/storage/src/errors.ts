@@ -15,6 +15,8 @@ export type StorageErrorCode =
   | "STORAGE_LANDING_MANIFEST_INVALID"
   | "STORAGE_LANDING_NAME_INVALID"
   | "STORAGE_LANDING_UNKNOWN"
+  | "STORAGE_LOG_CORRUPT"
+  | "STORAGE_LOG_LOCKED"
   | "STORAGE_MIGRATION_FAILED"
   | "STORAGE_MIGRATION_UNKNOWN"
   | "STORAGE_SQL_REFUSED"
@@ -133,6 +135,20 @@ export const landingVersionUnknown = (name: string, version: number, latest: num
   new StorageError("STORAGE_LANDING_UNKNOWN", `"${name}" has no version ${version}.`, {
     category: "user",
     remedy: `Ask for a version from 1 to ${latest}.`,
+  });
+
+export const logCorrupt = (path: string, offset: number, problem: string): StorageError =>
+  new StorageError("STORAGE_LOG_CORRUPT", `The log "${path}" cannot be read from byte ${offset} on: ${problem}.`, {
+    category: "data",
+    remedy: 'Restore it, or open it with onDamage: "setAside" to go on with what stands before.',
+  });
+
+export const logLocked = (path: string): StorageError =>
+  new StorageError("STORAGE_LOG_LOCKED", `The log "${path}" is open for writing elsewhere.`, {
+    category: "transient",
+    remedy:
+      "Wait until that process closes it or ends, give each process a log of its own, or read it with readAppendLog.",
+    retryable: true,
   });
 
 export const migrationFailed = (namespace: string, name: string, direction: string, cause: unknown): StorageError =>

@@ -33,3 +33,13 @@ export {
 } from "./landing-zone.ts";
 export { type LeaseStoreOptions, openLeaseStore } from "./lease-store.ts";
 export { openRecordStore } from "./record-store.ts";
+export {
+  type AppendLog,
+  type AppendLogOptions,
+  type LogAppendOptions,
+  type LogReadOptions,
+  openAppendLog,
+  readAppendLog,
+} from "./logs/append-log.ts";
+export type { LogRecord } from "./logs/log-format.ts";
+export type { LogDurability } from "./logs/log-writer.ts";

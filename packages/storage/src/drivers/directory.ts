@@ -15,6 +15,7 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { errorOfFile } from "../file-failure.ts";
+import { flushDirectory } from "../flush-directory.ts";
 
 export interface DirectoryArtifactStoreOptions extends CallOptions {
   /** Tells how old an abandoned temporary file is. Default: the machine's. */
@@ -229,17 +230,6 @@ async function sizeOf(file: string): Promise<number | undefined> {
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw errorOfFile(file, error);
-  }
-}
-
-/** Makes a rename or a deletion survive a power failure. Windows has no such call for directories. */
-async function flushDirectory(directory: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(directory, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
