@@ -13,6 +13,8 @@ const made = createEvent(
   { clock, ids },
 );
 
+const message = { id: "e1", timestamp: 1_700_000_000, body: "{}" };
+
 function runs(open: registry.Registry): Subjects {
   const run = () => open.startRun({ experiment: "late" });
   const ended = async () => {
@@ -44,6 +46,10 @@ export async function openTable(folder: string): Promise<FailureTable> {
   await open.approve("late", 1, { status: "approved", by: "ann" });
   await open.setAlias("late", "champion", 1);
   const run = await open.startRun({ experiment: "late" });
+  const webhooks = await registry.openWebhooks({
+    database,
+    webhooks: [{ id: "ci", url: "http://127.0.0.1:9/hook", secrets: ["secret"], types: ["audit.none"] }],
+  });
   const graph = registry.createLineageGraph();
   graph.add(made);
   const unknown = (call: () => unknown) => ({ PORT_MODEL_UNKNOWN: call });
@@ -52,6 +58,22 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       openRegistry: well(registry.openRegistry, () => [options], {}, 30),
       createLineageGraph: well(registry.createLineageGraph),
+      signWebhook: well(registry.signWebhook, () => [["secret"], { id: "e1", timestamp: 1_700_000_000, body: "{}" }]),
+      verifyWebhook: well(
+        registry.verifyWebhook,
+        () => ["secret", registry.signWebhook(["secret"], message), message.body, { nowMs: 1_700_000_000_000 }],
+        {
+          REGISTRY_WEBHOOK_REFUSED: () =>
+            registry.verifyWebhook("other", registry.signWebhook(["secret"], message), "{}", {
+              nowMs: 1_700_000_000_000,
+            }),
+        },
+      ),
+      openWebhooks: well(registry.openWebhooks, () => [{ database, webhooks: [], signal }], {}, 20),
+      ...methods("openWebhooks()", () => webhooks, {
+        state: [() => ["ci", { signal }], { REGISTRY_WEBHOOK_UNKNOWN: () => webhooks.state("other") }, 12],
+        replay: [() => ["ci", 0, { signal }], {}, 12],
+      }),
       ...methods("createLineageGraph()", () => graph, {
         add: [() => [made], {}, 40],
         query: [() => [entity, { direction: "ancestors", depth: 3 }]],
@@ -110,6 +132,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     elsewhere: { REGISTRY_WRITE_FAILED: "packages/registry/test/write-failures.test.ts" },
     [Symbol.asyncDispose]: async () => {
+      await webhooks[Symbol.asyncDispose]();
       await open[Symbol.asyncDispose]();
       await kept[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();

@@ -4,6 +4,8 @@ export type RegistryErrorCode =
   | "REGISTRY_NAME_INVALID"
   | "REGISTRY_RUN_ENDED"
   | "REGISTRY_RUN_UNKNOWN"
+  | "REGISTRY_WEBHOOK_REFUSED"
+  | "REGISTRY_WEBHOOK_UNKNOWN"
   | "REGISTRY_WRITE_FAILED";
 
 export class RegistryError extends MillwrightError<RegistryErrorCode> {
@@ -26,6 +28,18 @@ export const runUnknown = (id: string): RegistryError =>
   new RegistryError("REGISTRY_RUN_UNKNOWN", `No run has the id "${id}".`, {
     category: "user",
     remedy: "Take the id from startRun() or runs().",
+  });
+
+export const webhookRefused = (problem: string): RegistryError =>
+  new RegistryError("REGISTRY_WEBHOOK_REFUSED", `The webhook's message is not to be trusted: ${problem}.`, {
+    category: "user",
+    remedy: "Answer 401 and do nothing of what it says; compare the secret and the clocks of both sides.",
+  });
+
+export const webhookUnknown = (id: string, known: readonly string[]): RegistryError =>
+  new RegistryError("REGISTRY_WEBHOOK_UNKNOWN", `No webhook has the id "${id}".`, {
+    category: "user",
+    remedy: known.length === 0 ? "None was given to openWebhooks()." : `Known webhooks: ${known.join(", ")}.`,
   });
 
 export const writeFailed = (id: string, cause: unknown): RegistryError =>

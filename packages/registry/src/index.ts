@@ -1,3 +1,13 @@
+export {
+  type SignedMessage,
+  signWebhook,
+  verifyWebhook,
+  type VerifyWebhookOptions,
+  type WebhookHeaders,
+} from "./delivery/webhook-signature.ts";
+export type { Webhook, WebhookFetch } from "./delivery/webhook-attempt.ts";
+export type { WebhookState } from "./delivery/webhook-records.ts";
+export { openWebhooks, type Webhooks, type WebhooksOptions } from "./delivery/webhooks.ts";
 export { RegistryError, type RegistryErrorCode } from "./errors.ts";
 export {
   type LineageEdge,

@@ -4,6 +4,8 @@ import { migration002 } from "./migration-002-models.ts";
 import { migration003 } from "./migration-003-events.ts";
 import { migration004 } from "./migration-004-tracking.ts";
 import { migration005 } from "./migration-005-model-records.ts";
+import { migration009 } from "./migration-009-delivery.ts";
+import type { DeliveryTables } from "./delivery-tables.ts";
 import type { ModelTables } from "./model-tables.ts";
 import type { RunTables } from "./run-tables.ts";
 
@@ -11,10 +13,17 @@ import type { RunTables } from "./run-tables.ts";
 export const eventSource = "millwright/registry";
 
 /** The registry's tables. */
-export interface RegistryTables extends RunTables, ModelTables {
+export interface RegistryTables extends RunTables, ModelTables, DeliveryTables {
   /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
   readonly registry_events: { readonly subject: string; readonly event: string };
 }
 
 /** In the order they are applied; a released one is never changed. */
-export const migrations: readonly Migration[] = [migration001, migration002, migration003, migration004, migration005];
+export const migrations: readonly Migration[] = [
+  migration001,
+  migration002,
+  migration003,
+  migration004,
+  migration005,
+  migration009,
+];
