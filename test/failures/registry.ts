@@ -13,6 +13,14 @@ const made = createEvent(
   { clock, ids },
 );
 
+const start = {
+  id: "0199aaaa-0000-7000-8000-000000000000",
+  experiment: "late",
+  name: "far",
+  tags: {},
+  from: [],
+  startedMs: 0,
+} as unknown as registry.RunStart;
 const message = { id: "e1", timestamp: 1_700_000_000, body: "{}" };
 
 function runs(open: registry.Registry): Subjects {
@@ -46,6 +54,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   await open.approve("late", 1, { status: "approved", by: "ann" });
   await open.setAlias("late", "champion", 1);
   const run = await open.startRun({ experiment: "late" });
+  const offline = await registry.openOfflineTracker({ directory: `${folder}/offline` });
   const webhooks = await registry.openWebhooks({
     database,
     webhooks: [{ id: "ci", url: "http://127.0.0.1:9/hook", secrets: ["secret"], types: ["audit.none"] }],
@@ -69,6 +78,13 @@ export async function openTable(folder: string): Promise<FailureTable> {
             }),
         },
       ),
+      openOfflineTracker: well(registry.openOfflineTracker, () => [{ directory: `${folder}/offline`, signal }], {}, 20),
+      ...methods("openOfflineTracker()", () => offline, {
+        startRun: [() => [{ experiment: "late", signal }], {}, 12],
+        resumeRun: [() => ["nobody", { signal }], {}, 12],
+        runs: [() => [{ signal }], {}, 12],
+        sync: [() => [{ artifacts, ...open }, { signal }], {}, 6],
+      }),
       openWebhooks: well(registry.openWebhooks, () => [{ database, webhooks: [], signal }], {}, 20),
       ...methods("openWebhooks()", () => webhooks, {
         state: [() => ["ci", { signal }], { REGISTRY_WEBHOOK_UNKNOWN: () => webhooks.state("other") }, 12],
@@ -87,6 +103,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
           },
           20,
         ],
+        importRun: [
+          () => ["journal", start, [{ position: 1, entry: { kind: "log", params: { a: 1 } } }], { signal }],
+          {},
+          20,
+        ],
+        importedPosition: [() => ["journal", start.id, { signal }], {}, 20],
         approve: [
           async () => {
             const [version] = await open.versions("late");
@@ -130,8 +152,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       ...runs(kept),
     },
-    elsewhere: { REGISTRY_WRITE_FAILED: "packages/registry/test/write-failures.test.ts" },
+    elsewhere: {
+      REGISTRY_JOURNAL_INVALID: "packages/registry/test/offline.test.ts",
+      REGISTRY_WRITE_FAILED: "packages/registry/test/write-failures.test.ts",
+    },
     [Symbol.asyncDispose]: async () => {
+      await offline[Symbol.asyncDispose]();
       await webhooks[Symbol.asyncDispose]();
       await open[Symbol.asyncDispose]();
       await kept[Symbol.asyncDispose]();

@@ -1,6 +1,7 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type RegistryErrorCode =
+  | "REGISTRY_JOURNAL_INVALID"
   | "REGISTRY_NAME_INVALID"
   | "REGISTRY_RUN_ENDED"
   | "REGISTRY_RUN_UNKNOWN"
@@ -11,6 +12,13 @@ export type RegistryErrorCode =
 export class RegistryError extends MillwrightError<RegistryErrorCode> {
   override readonly name = "RegistryError";
 }
+
+export const journalInvalid = (path: string, problem: string, cause?: unknown): RegistryError =>
+  new RegistryError("REGISTRY_JOURNAL_INVALID", `The journal "${path}" cannot be read: ${problem}.`, {
+    category: "data",
+    remedy: "Move it away and sync the others; upgrade @millwright/registry where a newer one wrote it.",
+    cause,
+  });
 
 export const nameInvalid = (what: string, name: unknown, remedy: string): RegistryError =>
   new RegistryError("REGISTRY_NAME_INVALID", `${JSON.stringify(name)} cannot be the name of ${what}.`, {

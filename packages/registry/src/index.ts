@@ -26,3 +26,14 @@ export type {
   RegisteredVersion,
   VersionRecords,
 } from "./models/version-records.ts";
+export { type OfflineTracker, type OfflineTrackerOptions, openOfflineTracker } from "./tracking/offline-tracker.ts";
+export type { SyncOptions, SyncReport, SyncTarget } from "./tracking/offline-sync.ts";
+export type {
+  ImportConflict,
+  ImportOptions,
+  ImportReport,
+  PlacedEntry,
+  RunEntry,
+  RunImport,
+  RunStart,
+} from "./tracking/run-entries.ts";

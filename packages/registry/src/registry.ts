@@ -17,6 +17,8 @@ import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage
 import { createLineageReader } from "./lineage/lineage-reader.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
+import type { RunImport } from "./tracking/run-entries.ts";
+import { createRunImport } from "./tracking/run-import.ts";
 import { createRunStore } from "./tracking/runs.ts";
 import { type RegistryTables, migrations } from "./tables/tables.ts";
 import { type VersionRecords, currentDigest } from "./models/version-records.ts";
@@ -42,7 +44,8 @@ export interface RegistryOptions extends CallOptions {
  * Experiments and runs, models and versions, who approved them, which of them an alias means, and what was made from what.
  * Every change and its event are one transaction. Disposing writes what was logged; a run that was not ended stays `running`.
  */
-export interface Registry extends RunTracker, RunRecords, ModelRegistry, ModelSource, VersionRecords, AsyncDisposable {
+export interface Registry
+  extends RunTracker, RunRecords, RunImport, ModelRegistry, ModelSource, VersionRecords, AsyncDisposable {
   register: VersionStore["register"];
   approve: VersionStore["approve"];
   setAlias: VersionStore["setAlias"];
@@ -71,6 +74,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   };
   return {
     ...runs,
+    ...createRunImport(database, clock),
     ...versions,
     resolve,
     watch: (ref, { signal } = {}) =>

@@ -83,4 +83,6 @@ export interface RunTables {
     /** What it was read for, such as `training`; empty where nobody said. */
     readonly context: string;
   };
+  /** Entries of journals written elsewhere that the run has. */
+  readonly registry_entries: { readonly run: string; readonly source: string; readonly position: number };
 }

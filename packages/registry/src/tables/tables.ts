@@ -5,6 +5,7 @@ import { migration003 } from "./migration-003-events.ts";
 import { migration004 } from "./migration-004-tracking.ts";
 import { migration005 } from "./migration-005-model-records.ts";
 import { migration009 } from "./migration-009-delivery.ts";
+import { migration011 } from "./migration-011-entries.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { ModelTables } from "./model-tables.ts";
 import type { RunTables } from "./run-tables.ts";
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   migration004,
   migration005,
   migration009,
+  migration011,
 ];

@@ -11,9 +11,8 @@ import {
 import type { Database } from "@millwright/storage";
 import { runEnded } from "../errors.ts";
 import { checkLabel } from "../names.ts";
-import { compactSeries } from "./compact-series.ts";
 import type { RunBatch } from "./run-batch.ts";
-import { emitAbout, newestEvent } from "../causes.ts";
+import { endRun } from "./run-end.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 
 export interface RunHandleOptions {
@@ -100,27 +99,5 @@ function writeEnd(
   status: Exclude<RunStatus, "running">,
   { signal }: CallOptions,
 ): Promise<void> {
-  return database.write(
-    async (scope) => {
-      const { sql } = scope;
-      await sql.updateTable("registry_runs").set({ status, ended_ms: clock.nowMs() }).where("id", "=", id).execute();
-      await compactSeries(sql, id);
-      const made = await sql
-        .selectFrom("registry_artifacts")
-        .select(["path", "digest"])
-        .where("run", "=", id)
-        .orderBy("path")
-        .execute();
-      await emitAbout(scope, id, {
-        type: `run.${status}`,
-        causationid: await newestEvent(scope, id),
-        data: {
-          experiment,
-          made: made.map(({ path, digest }) => ({ kind: "artifact", id: digest, name: path })),
-          from: [{ kind: "run", id }],
-        },
-      });
-    },
-    { signal },
-  );
+  return database.write((scope) => endRun(scope, { id, experiment, status, endedMs: clock.nowMs() }), { signal });
 }
