@@ -143,6 +143,23 @@ export async function openTable(folder: string): Promise<FailureTable> {
         runs: [() => [{ experiment: "late", limit: 3, signal }], {}, 20],
         series: [() => [run.id, "loss", { signal }], noRun(() => open.series("none", "loss")), 15],
         experiments: [() => [{ signal }], {}, 10],
+        searchRuns: [
+          () => [
+            {
+              experiments: ["late"],
+              filter: "metrics.loss > 0",
+              orderBy: ["name DESC"],
+              view: "all",
+              limit: 2,
+              signal,
+            },
+          ],
+          {
+            REGISTRY_QUERY_INVALID: () => open.searchRuns({ filter: "metrics.loss >" }),
+            REGISTRY_PAGE_TOKEN_INVALID: () => open.searchRuns({ pageToken: "none" }),
+          },
+          40,
+        ],
         version: [() => ["late/1", { signal }], unknown(() => open.version("late/99")), 15],
         versions: [() => ["late", { signal }], {}, 15],
         approvals: [() => ["late", 1, { signal }], {}, 15],

@@ -3,6 +3,8 @@ import { MillwrightError } from "@millwright/contracts";
 export type RegistryErrorCode =
   | "REGISTRY_JOURNAL_INVALID"
   | "REGISTRY_NAME_INVALID"
+  | "REGISTRY_PAGE_TOKEN_INVALID"
+  | "REGISTRY_QUERY_INVALID"
   | "REGISTRY_RUN_ENDED"
   | "REGISTRY_RUN_UNKNOWN"
   | "REGISTRY_WEBHOOK_REFUSED"
@@ -24,6 +26,19 @@ export const nameInvalid = (what: string, name: unknown, remedy: string): Regist
   new RegistryError("REGISTRY_NAME_INVALID", `${JSON.stringify(name)} cannot be the name of ${what}.`, {
     category: "user",
     remedy,
+  });
+
+export const pageTokenInvalid = (why: string): RegistryError =>
+  new RegistryError("REGISTRY_PAGE_TOKEN_INVALID", `The page token cannot be used: ${why}.`, {
+    category: "user",
+    remedy: "Give nextPageToken as it came, with the same query; or begin again without one.",
+  });
+
+/** @param what What is wrong, in MLflow's words where it has some. */
+export const queryInvalid = (what: string): RegistryError =>
+  new RegistryError("REGISTRY_QUERY_INVALID", what, {
+    category: "user",
+    remedy: "See the guide of the registry for what a filter and an order are made of.",
   });
 
 export const runEnded = (id: string): RegistryError =>

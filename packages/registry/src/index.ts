@@ -37,3 +37,6 @@ export type {
   RunImport,
   RunStart,
 } from "./tracking/run-entries.ts";
+export type { SearchOptions } from "./search/search-options.ts";
+export type { RunPage, RunSearch, RunSearchOptions } from "./tracking/run-search.ts";
+export type { SearchView } from "./tracking/run-source.ts";

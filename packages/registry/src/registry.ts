@@ -19,6 +19,7 @@ import { createPackageStore } from "./models/package-store.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
+import { type RunSearch, createRunSearch } from "./tracking/run-search.ts";
 import { createRunStore } from "./tracking/runs.ts";
 import { type RegistryTables, migrations } from "./tables/tables.ts";
 import { type VersionRecords, currentDigest } from "./models/version-records.ts";
@@ -45,7 +46,7 @@ export interface RegistryOptions extends CallOptions {
  * Every change and its event are one transaction. Disposing writes what was logged; a run that was not ended stays `running`.
  */
 export interface Registry
-  extends RunTracker, RunRecords, RunImport, ModelRegistry, ModelSource, VersionRecords, AsyncDisposable {
+  extends RunTracker, RunRecords, RunImport, RunSearch, ModelRegistry, ModelSource, VersionRecords, AsyncDisposable {
   register: VersionStore["register"];
   approve: VersionStore["approve"];
   setAlias: VersionStore["setAlias"];
@@ -75,6 +76,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   return {
     ...runs,
     ...createRunImport(database, clock),
+    ...createRunSearch(database),
     ...versions,
     resolve,
     watch: (ref, { signal } = {}) =>

@@ -1,4 +1,4 @@
-export { type Kysely, type SelectQueryBuilder, type Sql, sql } from "kysely";
+export { type Kysely, type RawBuilder, type SelectQueryBuilder, type Sql, sql } from "kysely";
 export type {
   AnyTables,
   BatchOptions,

@@ -2,6 +2,7 @@ import { type Database, type Migration, sql } from "@millwright/storage";
 import { decodeChunk, encodeChunk } from "../tracking/metric-chunk.ts";
 import { readMetricValue, storeMetricValue } from "../tracking/metric-value.ts";
 import { paramTexts } from "../tracking/param-texts.ts";
+import { createSearchIndexes, dropSearchIndexes } from "./search-indexes.ts";
 import { stepsBetween, summarizeSeries } from "../tracking/series-summary.ts";
 
 type Sql = Database["read"];
@@ -14,8 +15,10 @@ export const migration004: Migration = {
     await moveRuns(database);
     await moveParams(database);
     await movePoints(database);
+    await createSearchIndexes(database);
   },
   async down(database) {
+    await dropSearchIndexes(database);
     await restorePoints(database);
     for (const column of ["text", "number"])
       await database.schema.alterTable("registry_params").dropColumn(column).execute();
@@ -73,11 +76,6 @@ async function moveRuns(database: Sql): Promise<void> {
     .addColumn("name", "text", (column) => column.notNull())
     .addColumn("value", "text", (column) => column.notNull())
     .addPrimaryKeyConstraint("registry_run_tags_key", ["run", "name"])
-    .execute();
-  await schema
-    .createIndex("registry_run_tags_value")
-    .on("registry_run_tags")
-    .columns(["name", "value", "run"])
     .execute();
   for (const { id, tags } of await all(database, "registry_runs", ["id", "tags"])) {
     for (const [name, value] of Object.entries(JSON.parse(String(tags)) as Record<string, string>))
@@ -148,7 +146,6 @@ async function moveParams(database: Sql): Promise<void> {
       .where("name", "=", name)
       .execute();
   }
-  await schema.createIndex("registry_params_text").on("registry_params").columns(["name", "text", "run"]).execute();
 }
 
 async function movePoints(database: Sql): Promise<void> {
@@ -245,7 +242,6 @@ async function restorePoints(database: Sql): Promise<void> {
   }
   await schema.dropTable("registry_chunks").execute();
   await schema.dropIndex("registry_series_last").execute();
-  await schema.dropIndex("registry_params_text").execute();
   const added = ["points", "nans", "last_step", "last_ms", "last_value", "last_exact"];
   for (const column of [...added, "min_value", "min_step", "max_value", "max_step"])
     await schema.alterTable("registry_series").dropColumn(column).execute();
