@@ -19,6 +19,7 @@ import {
   project,
   sampleJointly,
 } from "./posterior.ts";
+import { type PointAnswer, type QuickModel, pointAnswers } from "../simd/posterior.ts";
 import { type LeaveOneOut, leaveOneOut } from "./leave-one-out.ts";
 
 /** Observations: `points` holds `targets.length` points of `dimensions` coordinates, row by row. */
@@ -153,13 +154,13 @@ function build(
   const { dimensions } = coordinates;
   const weights = whitened.slice();
   solveUpper(factor, count, weights);
+  const whole = { ...parts, whitened, weights };
   const model: GaussianProcess = {
     coordinates,
     hyperparameters,
     count,
     whitened,
-    posterior: (points, queries, last = 0) =>
-      posteriorOf(parts, whitened, toFrame(frame, points, queries), queries, last),
+    posterior: (points, queries, last = 0) => posteriorOf(whole, toFrame(frame, points, queries), queries, last),
     drawsOfLast: (pending, normals) => lowestOfLast(factor, whitened, pending, normals),
     means(points, queries) {
       const asked = toFrame(frame, points, queries);
@@ -175,8 +176,8 @@ function build(
       return means;
     },
     ownMeans: () => ownMeansOf(factor, whitened, weights, hyperparameters.noise),
-    outlook: (points, queries, rows) => outlookOf(parts, weights, toFrame(frame, points, queries), queries, rows),
-    at: posteriorAt(parts, whitened),
+    outlook: (points, queries, rows) => outlookOf(whole, toFrame(frame, points, queries), queries, rows),
+    at: posteriorAt(whole),
     sample: (points, queries, normals) =>
       sampleJointly(parts, whitened, toFrame(frame, points, queries), queries, normals),
     extend(points, added, targets) {
@@ -202,15 +203,45 @@ function build(
   return model;
 }
 
-function posteriorAt({ frame, framed, factor }: Conditioned, whitened: Float64Array): GaussianProcess["at"] {
+function posteriorAt(model: QuickModel): GaussianProcess["at"] {
+  const { frame } = model;
+  const { numeric, order, roots, scale } = frame;
+  const answers = pointAnswers(model);
+  const slowly = slowAnswers(model);
+  const moved = new Float64Array(frame.dimensions);
+  const write = (gradient: Float64Array): void => {
+    for (let place = 0; place < numeric; place += 1) {
+      const index = order[place] as number;
+      gradient[index] = (gradient[index] as number) + 2 * (roots[place] as number) * (moved[place] as number);
+    }
+  };
+  return (point) => {
+    const asked = toFrame(frame, point, 1);
+    const { mean, square, solved, pull, pullSolved } = answers(asked) ?? slowly(asked);
+    return {
+      mean,
+      variance: Math.max(0, scale - square),
+      solved,
+      pull(byMean, byVariance, gradient) {
+        pull(byMean, byVariance, moved);
+        write(gradient);
+      },
+      pullSolved(bySolved, gradient) {
+        pullSolved(bySolved, moved);
+        write(gradient);
+      },
+    };
+  };
+}
+
+/** `pointAnswers` one number at a time. */
+function slowAnswers({ frame, framed, factor, whitened }: QuickModel): (asked: Float64Array) => PointAnswer {
   const count = whitened.length;
-  const { dimensions, numeric, order, roots, scale } = frame;
+  const { dimensions, numeric, scale } = frame;
   const solved = new Float64Array(count);
   const slopes = new Float64Array(count);
   const coefficients = new Float64Array(count);
-  const moved = new Float64Array(dimensions);
-  return (point) => {
-    const asked = toFrame(frame, point, 1);
+  return (asked) => {
     for (let row = 0; row < count; row += 1) {
       const r = Math.sqrt(5 * distance(frame, asked, 0, framed, row * dimensions));
       const decay = scale * Math.exp(-r);
@@ -219,7 +250,7 @@ function posteriorAt({ frame, framed, factor }: Conditioned, whitened: Float64Ar
     }
     solveLower(factor, count, solved);
     const { mean, square } = project(solved, 0, whitened);
-    const pullSolved = (bySolved: Float64Array, gradient: Float64Array): void => {
+    const pullSolved = (bySolved: Float64Array, moved: Float64Array): void => {
       solveUpper(factor, count, bySolved);
       moved.fill(0);
       for (let row = 0; row < count; row += 1) {
@@ -230,22 +261,18 @@ function posteriorAt({ frame, framed, factor }: Conditioned, whitened: Float64Ar
             (moved[place] as number) + weight * ((asked[place] as number) - (framed[offset + place] as number));
         }
       }
-      for (let place = 0; place < numeric; place += 1) {
-        const index = order[place] as number;
-        gradient[index] = (gradient[index] as number) + 2 * (roots[place] as number) * (moved[place] as number);
-      }
     };
     return {
       mean,
-      variance: Math.max(0, scale - square),
+      square,
       solved,
-      pull(byMean, byVariance, gradient) {
+      pullSolved,
+      pull(byMean, byVariance, moved) {
         for (let k = 0; k < count; k += 1) {
           coefficients[k] = byMean * (whitened[k] as number) - 2 * byVariance * (solved[k] as number);
         }
-        pullSolved(coefficients, gradient);
+        pullSolved(coefficients, moved);
       },
-      pullSolved,
     };
   };
 }

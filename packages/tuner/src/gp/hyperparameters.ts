@@ -2,6 +2,7 @@ import { factorRows, inverseOf, rowStart, solveLower, solveUpper } from "./chole
 import type { Observations } from "./gaussian-process.ts";
 import type { Coordinates, Hyperparameters } from "./kernel.ts";
 import { minimize } from "./minimize.ts";
+import { type Likelihood, quickLikelihood } from "../simd/likelihood.ts";
 
 /** Variance of the noise that is always assumed: keeps the covariance positive definite. */
 export const NOISE_FLOOR = 1e-6;
@@ -83,6 +84,8 @@ export function negativeLogPosterior(
 ): (logs: Float64Array, gradient: Float64Array | undefined) => number {
   const count = targets.length;
   const squares = pairSquares(points, count, dimensions, categorical);
+  const quick = quickLikelihood({ squares, targets, dimensions });
+  if (quick !== undefined) return quickPosterior(quick, dimensions);
   const size = rowStart(count);
   const covariance = new Float64Array(size);
   const slope = new Float64Array(size);
@@ -107,6 +110,26 @@ export function negativeLogPosterior(
       solveUpper(factor, count, solved);
       const inverse = inverseOf(factor, count);
       likelihoodGradient({ squares, weights, covariance, slope, noise, inverse, solved }, gradient);
+    }
+    return value + priorTerms(weights, scale, noise, gradient);
+  };
+}
+
+function quickPosterior(
+  likelihood: Likelihood,
+  dimensions: number,
+): (logs: Float64Array, gradient: Float64Array | undefined) => number {
+  const weights = new Float64Array(dimensions);
+  return (logs, gradient) => {
+    for (let k = 0; k < dimensions; k += 1) weights[k] = Math.exp(logs[k] as number);
+    const scale = Math.exp(logs[dimensions] as number);
+    const noise = Math.exp(logs[dimensions + 1] as number);
+    const { value, byScale, byNoise } = likelihood(weights, scale, scale + noise + NOISE_FLOOR, gradient);
+    if (value === Infinity) return Infinity;
+    if (gradient !== undefined) {
+      for (let k = 0; k < dimensions; k += 1) gradient[k] = (gradient[k] as number) * (weights[k] as number);
+      gradient[dimensions] = byScale;
+      gradient[dimensions + 1] = byNoise * noise;
     }
     return value + priorTerms(weights, scale, noise, gradient);
   };

@@ -1,3 +1,4 @@
+import { type QuickModel, answerBatch } from "../simd/posterior.ts";
 import { factorRows, rowStart, solveLower, solveLowerFour } from "./cholesky.ts";
 import { type KernelFrame, covariances, distance, matern } from "./kernel.ts";
 
@@ -38,14 +39,19 @@ export function lowestOfLast(
 
 /** Four queries at a time share each read of the factor. */
 export function posteriorOf(
-  { frame, framed, factor }: Conditioned,
-  whitened: Float64Array,
+  model: QuickModel,
   asked: Float64Array,
   queries: number,
   last: number,
 ): Posterior & { readonly last: Float64Array } {
-  const ends = new Float64Array(queries * last);
+  const { frame, framed, factor, whitened } = model;
   const count = whitened.length;
+  const quick = answerBatch(model, asked, queries, { rows: count, last });
+  if (quick !== undefined) {
+    const { means, squares } = quick;
+    return { means, variances: squares.map((square) => Math.max(0, frame.scale - square)), last: quick.last };
+  }
+  const ends = new Float64Array(queries * last);
   const means = new Float64Array(queries);
   const variances = new Float64Array(queries);
   const block = new Float64Array(4 * count);
@@ -67,14 +73,13 @@ export function posteriorOf(
   return { means, variances, last: ends };
 }
 
-export function outlookOf(
-  { frame, framed, factor }: Conditioned,
-  weights: Float64Array,
-  asked: Float64Array,
-  queries: number,
-  rows: number,
-): Posterior {
+export function outlookOf(model: QuickModel, asked: Float64Array, queries: number, rows: number): Posterior {
+  const { frame, framed, factor, weights } = model;
   const count = weights.length;
+  const solvedRows = Math.min(rows, count);
+  const quick = solvedRows === count ? undefined : answerBatch(model, asked, queries, { rows: solvedRows, last: 0 });
+  if (quick !== undefined)
+    return { means: quick.means, variances: quick.squares.map((square) => Math.max(0, frame.scale - square)) };
   const means = new Float64Array(queries);
   const variances = new Float64Array(queries);
   const block = new Float64Array(4 * count);
@@ -87,9 +92,9 @@ export function outlookOf(
       for (let row = 0; row < count; row += 1) mean += (block[lane * count + row] as number) * (weights[row] as number);
       means[first + lane] = mean;
     }
-    solveLowerFour(factor, Math.min(rows, count), block, offsets);
+    solveLowerFour(factor, solvedRows, block, offsets);
     for (let lane = 0; lane < width; lane += 1) {
-      const solved = block.subarray(lane * count, lane * count + Math.min(rows, count));
+      const solved = block.subarray(lane * count, lane * count + solvedRows);
       variances[first + lane] = Math.max(0, frame.scale - project(solved, 0, solved).square);
     }
   }

@@ -1,5 +1,6 @@
 import { createGridMasses } from "./parzen-grid.ts";
 import type { CategoricalKernels, MixtureTools, NormalKernels, PermutationKernels } from "./parzen-kernels.ts";
+import { createNearKernels } from "./parzen-near.ts";
 
 const LOG_ROOT_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 
@@ -19,18 +20,61 @@ export interface MixtureKernels {
 }
 
 /**
- * Log densities of candidates: kernel after kernel, from the prior on, and within it candidate after candidate, so that a kernel's numbers are read
- * once. A kernel is left as soon as what was added shows it to be negligible; masses of normal distributions are taken only of those that are not.
+ * Log densities of candidates: kernel after kernel, from the prior on. A kernel is left as soon as what was added shows it to be negligible, many without
+ * being looked at; masses of normal distributions are taken only of those that are not.
  * @param shares The kernels' weights; the prior's last.
  */
 export function createMixtureDensity(
-  { continuous, discrete, categoricals, permutations }: MixtureKernels,
+  mixture: MixtureKernels,
   shares: Float64Array,
   { scratch }: MixtureTools,
 ): (rows: readonly Float64Array[]) => Float64Array {
+  const { continuous, discrete } = mixture;
   const kernels = shares.length;
   const { centres, inverses } = continuous;
-  const base = baseTerms(continuous, categoricals, shares, scratch.floats(kernels));
+  const size = continuous.axes.length;
+  const near = createNearKernels({ centres, inverses, size, observations: kernels - 1 });
+  const most = near === undefined ? Infinity : largestBase(continuous, shares);
+  const found = new Int32Array(near === undefined ? 0 : kernels);
+  const reserve = NEGLIGIBLE + LEAST_MASS * (size + discrete.axes.length);
+  const begin = createSums(mixture, shares, scratch, reserve);
+  return (rows) => {
+    const points = columnsOf(rows, continuous.axes);
+    const largest = new Float64Array(rows.length).fill(-Infinity);
+    const sums = new Float64Array(rows.length);
+    const add = begin({ rows, points, largest, sums });
+    for (let candidate = 0; candidate < rows.length; candidate += 1) {
+      add(kernels - 1, candidate);
+      const limit = 2 * (most - (largest[candidate] as number) + reserve);
+      const nearBy = near === undefined ? -1 : near.find(points, candidate * size, limit, found);
+      if (nearBy < 0) for (let kernel = kernels - 2; kernel >= 0; kernel -= 1) add(kernel, candidate);
+      else for (let index = 0; index < nearBy; index += 1) add(found[index] as number, candidate);
+    }
+    return largest.map((term, candidate) => term + Math.log(sums[candidate] as number));
+  };
+}
+
+/** Candidates with the sums of their terms so far, as multiples of e^largest. */
+interface Sums {
+  readonly rows: readonly Float64Array[];
+  /** Continuous coordinates, candidate after candidate. */
+  readonly points: Float64Array;
+  readonly largest: Float64Array;
+  readonly sums: Float64Array;
+}
+
+/** Adds a kernel's density at a candidate, if it is not negligible. */
+type Add = (kernel: number, candidate: number) => void;
+
+function createSums(
+  { continuous, discrete, categoricals, permutations }: MixtureKernels,
+  shares: Float64Array,
+  scratch: MixtureTools["scratch"],
+  reserve: number,
+): (to: Sums) => Add {
+  const kernels = shares.length;
+  const { centres, inverses } = continuous;
+  const baseOf = baseTerms(continuous, categoricals, shares, scratch.floats(kernels).fill(NaN));
   const masses = scratch.floats(kernels).fill(NaN);
   const massOf = (kernel: number): number => {
     const mass = continuous.logMass(kernel) + discrete.logMass(kernel);
@@ -44,44 +88,33 @@ export function createMixtureDensity(
   const size = continuous.axes.length;
   const gridded = discrete.axes.length > 0;
   const listed = categoricals.length;
-  const reserve = NEGLIGIBLE + LEAST_MASS * (size + discrete.axes.length);
-  return (rows) => {
-    const points = columnsOf(rows, continuous.axes);
-    const chosen = columnsOf(
-      rows,
-      categoricals.map(({ axis }) => axis),
-    );
+  const listedAxes = categoricals.map(({ axis }) => axis);
+  return ({ rows, points, largest, sums }) => {
+    const chosen = columnsOf(rows, listedAxes);
     grid.take(rows);
-    const largest = new Float64Array(rows.length).fill(-Infinity);
-    const candidates = rows.length;
-    const sums = new Float64Array(rows.length);
-    for (let kernel = kernels - 1; kernel >= 0; kernel -= 1) {
-      const start = kernel * size;
+    return (kernel, candidate) => {
+      let term = baseOf(kernel);
       const observed = kernel < kernels - 1 ? listed : 0;
-      for (let candidate = 0; candidate < candidates; candidate += 1) {
-        let term = base[kernel] as number;
-        for (let index = 0; index < observed; index += 1) {
-          const hit = choices[kernel * listed + index] === chosen[candidate * listed + index];
-          term += (hit ? hits[index] : misses[index]) as number;
-        }
-        const limit = 2 * (term - (largest[candidate] as number) + reserve);
-        let squares = 0;
-        for (let index = 0, point = candidate * size; index < size; index += 1, point += 1) {
-          const z =
-            ((points[point] as number) - (centres[start + index] as number)) * (inverses[start + index] as number);
-          squares += z * z;
-          if (squares > limit) break;
-        }
-        // NaN where neither this kernel nor one before has any weight.
-        if (!(squares < limit) || (gridded && squares + grid.squares(kernel, candidate) > limit)) continue;
-        const mass = masses[kernel] as number;
-        term -= 0.5 * squares + (Number.isNaN(mass) ? massOf(kernel) : mass);
-        if (gridded) term += grid.logMass(kernel, candidate);
-        for (const own of permutations) term += own.logDensity(kernel, rows[candidate] as Float64Array);
-        addExp(largest, sums, candidate, term);
+      for (let index = 0; index < observed; index += 1) {
+        const hit = choices[kernel * listed + index] === chosen[candidate * listed + index];
+        term += (hit ? hits[index] : misses[index]) as number;
       }
-    }
-    return largest.map((most, candidate) => most + Math.log(sums[candidate] as number));
+      const limit = 2 * (term - (largest[candidate] as number) + reserve);
+      const [own, point] = [kernel * size, candidate * size];
+      let squares = 0;
+      for (let index = 0; index < size && !(squares > limit); index += 1) {
+        const z =
+          ((points[point + index] as number) - (centres[own + index] as number)) * (inverses[own + index] as number);
+        squares += z * z;
+      }
+      // NaN where neither this kernel nor one before has any weight.
+      if (!(squares < limit) || (gridded && squares + grid.squares(kernel, candidate) > limit)) return;
+      const mass = masses[kernel] as number;
+      term -= 0.5 * squares + (Number.isNaN(mass) ? massOf(kernel) : mass);
+      if (gridded) term += grid.logMass(kernel, candidate);
+      for (const permutation of permutations) term += permutation.logDensity(kernel, rows[candidate] as Float64Array);
+      addExp(largest, sums, candidate, term);
+    };
   };
 }
 
@@ -95,19 +128,32 @@ function addExp(largest: Float64Array, sums: Float64Array, index: number, term: 
   }
 }
 
-/** log of the share and of the densities' norms, without the masses; of the prior also its categorical densities. */
+/** log of the share and of the densities' norms, without the masses; of the prior also its categorical densities. Taken when asked for first. */
 function baseTerms(
   continuous: NormalKernels,
   categoricals: readonly CategoricalKernels[],
   shares: Float64Array,
   base: Float64Array,
-): Float64Array {
+): (kernel: number) => number {
   const norm = LOG_ROOT_TWO_PI * continuous.axes.length;
-  for (let kernel = 0; kernel < base.length; kernel += 1)
-    base[kernel] = Math.log(shares[kernel] as number) - norm - continuous.logWidths(kernel);
   const prior = base.length - 1;
-  for (const { axis } of categoricals) base[prior] = (base[prior] as number) - Math.log(axis.levels);
-  return base;
+  const compute = (kernel: number): number => {
+    let term = Math.log(shares[kernel] as number) - norm - continuous.logWidths(kernel);
+    if (kernel === prior) for (const { axis } of categoricals) term -= Math.log(axis.levels);
+    base[kernel] = term;
+    return term;
+  };
+  return (kernel) => {
+    const term = base[kernel] as number;
+    return Number.isNaN(term) ? compute(kernel) : term;
+  };
+}
+
+/** No base term is larger. */
+function largestBase({ axes, narrowest }: NormalKernels, shares: Float64Array): number {
+  let share = 0;
+  for (let kernel = 0; kernel < shares.length; kernel += 1) share = Math.max(share, shares[kernel] as number);
+  return Math.log(share) + axes.length * (Math.log(narrowest) - LOG_ROOT_TWO_PI) + 1e-6;
 }
 
 function chosenIndices(categoricals: readonly CategoricalKernels[], kernels: number): Int32Array {

@@ -20,6 +20,8 @@ export interface NormalKernels extends Kernels {
   readonly centres: Float64Array;
   /** 1 by the width. */
   readonly inverses: Float64Array;
+  /** 1 by the least width that observations' kernels may have. */
+  readonly narrowest: number;
   /** log of the kernel's widths, multiplied. */
   logWidths(kernel: number): number;
   /** log of the probability that the untruncated kernel has inside the range. */
@@ -51,6 +53,7 @@ export function normalKernels(
     axes,
     centres,
     inverses,
+    narrowest: 1 / rule.floor(count),
     logWidths(kernel) {
       let product = 1;
       let sum = 0;

@@ -63,11 +63,20 @@ function fillRest(into: Float64Array, from: number, to: number, random: Random |
   for (let index = from; index < to; index += 1) into[index] = random.next();
 }
 
+let entries: readonly string[] | undefined;
+const known = new Map<number, Uint32Array>();
+
 /** V[dimension · 32 + bit], highest bit first: the recurrence of Bratley and Fox, "Algorithm 659", ACM TOMS 14 (1988). */
 function directionNumbers(dimensions: number): Uint32Array {
+  const directions = known.get(dimensions) ?? computeDirections(dimensions);
+  known.set(dimensions, directions);
+  return directions;
+}
+
+function computeDirections(dimensions: number): Uint32Array {
   const directions = new Uint32Array(dimensions * BITS);
   for (let bit = 0; bit < BITS && dimensions > 0; bit += 1) directions[bit] = (1 << (BITS - 1 - bit)) >>> 0;
-  const entries = JOE_KUO.trim().split(/\s+/);
+  entries ??= JOE_KUO.trim().split(/\s+/);
   for (let dimension = 1; dimension < dimensions; dimension += 1) {
     const [polynomial = 0, ...initial] = (entries[dimension - 1] ?? "").split(",").map((text) => parseInt(text, 36));
     const degree = initial.length;

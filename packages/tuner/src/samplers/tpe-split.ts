@@ -37,7 +37,8 @@ export function goodMask(
   const completed: number[] = [];
   const stopped: number[] = [];
   const infeasible: number[] = [];
-  for (const [index, trial] of trials.entries()) {
+  for (let index = 0; index < trials.length; index += 1) {
+    const trial = trials[index] as Trial;
     if (!isFinished(trial)) continue;
     if (trial.constraintValues !== undefined && violationOf(trial) > 0) infeasible.push(index);
     else if (trial.state === "completed") completed.push(index);
