@@ -38,6 +38,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "serving: ModelServer.handle": "the request that it takes carries a signal",
   "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",
   "storage: Migration.down": "called by `revert`, within the transaction that its signal rolls back",
+  "storage: PostgresClient.query": "what is called of a client of the caller's pool, as that has it",
+  "storage: PostgresPool.connect": "what is called of a pool of the caller's, as that has it",
   "storage: WriteScope.emit": "called within `write`, whose signal rolls back the whole transaction",
   "tfjs: WebGpuAdapter.requestDevice": "WebGPU's own signature",
   "tfjs: WebGpuEntry.requestAdapter": "WebGPU's own signature",

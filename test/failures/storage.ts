@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
+import { postgres } from "./storage-postgres.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -237,6 +238,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...stores("Directory", { Artifact: () => directory }),
       ...landing(),
       ...logs(folder),
+      ...(await postgres()),
       ...methods("openMemoryLeaseStore().acquire()", lease, {
         renew: [() => [{ signal }], { PORT_LEASE_LOST: async () => (await late()).renew() }],
         release: [() => [{ signal }]],
@@ -249,8 +251,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "packages/storage/test/failures.test.ts",
         ]),
       ),
-      STORAGE_CONSTRAINT_VIOLATED: "packages/storage/test/database.test.ts",
-      STORAGE_MIGRATION_UNKNOWN: "packages/storage/test/migrations.test.ts",
+      STORAGE_CONSTRAINT_VIOLATED: "packages/storage/test/database-suite.ts",
+      STORAGE_MIGRATION_UNKNOWN: "packages/storage/test/migrations-suite.ts",
       STORAGE_FILE_REMOTE: "it takes a network file system",
       STORAGE_IO_FAILED: "it takes a disk that fails",
       STORAGE_THREAD_LOST: "it takes a thread that is killed from outside",

@@ -50,12 +50,13 @@ export interface RevertOptions extends CallOptions {
 }
 
 /**
- * A SQL database with one writer and concurrent readers, in one file that several processes may open.
+ * A SQL database with one writer and concurrent readers, that several processes may open.
  *
  * Integers come back as `number`, and as `bigint` beyond ±(2^53 − 1); booleans are stored as 0 and 1; bytes come back as `Uint8Array`.
  * NaN is refused with `STORAGE_VALUE_UNSUPPORTED`, because SQLite would store it as null.
  */
 export interface Database<Tables = AnyTables> extends AsyncDisposable {
+  /** Where it is: a file, or `postgres:` with a database and a schema. */
   readonly path: string;
   /** Which SQL it speaks: Kysely's queries and the statements of this package are the same on both, raw SQL may have to look here. */
   readonly dialect: "sqlite" | "postgres";
@@ -66,15 +67,19 @@ export interface Database<Tables = AnyTables> extends AsyncDisposable {
   /**
    * Runs `work` in a transaction: what it did is kept if it resolves, and undone if it throws. Acknowledged only after the commit.
    * Writes run one after another and are committed in groups, so keep `work` short and wait in it for nothing but `sql` and `emit`.
+   * After a statement that failed let the write fail: on PostgreSQL it can do nothing more, and fails even where `work` catches the error.
    * Starting another write inside `work` throws a `TypeError`: it would wait for itself.
    * On abort what was done is undone, and the call rejects with `signal.reason`.
    */
   write<Result>(work: (scope: WriteScope<Tables>) => Promise<Result>, options?: CallOptions): Promise<Result>;
-  /** Runs statements in a transaction without coming back to the caller in between: the fast way to write many rows. All or none. */
+  /**
+   * Runs statements in a transaction without coming back to the caller in between: the fast way to write many rows. All or none. Parameters are `?` or
+   * `?1` on every engine. On PostgreSQL a batch without events does not wait for writes of other processes: each of its statements must be right by itself.
+   */
   writeBatch(statements: readonly Statement[], options?: BatchOptions): Promise<BatchResult>;
   /**
-   * Applies those of `migrations` the file does not have, in one transaction. @returns the names applied.
-   * Throws `STORAGE_MIGRATION_UNKNOWN` where the file has others, `STORAGE_MIGRATION_FAILED`.
+   * Applies those of `migrations` the database does not have, in one transaction. @returns the names applied.
+   * Throws `STORAGE_MIGRATION_UNKNOWN` where the database has others, `STORAGE_MIGRATION_FAILED`.
    */
   migrate(namespace: string, migrations: readonly Migration[], options?: CallOptions): Promise<readonly string[]>;
   /** Undoes migrations from the newest back to, and without, `to`, in one transaction. @returns the names undone, newest first. */
@@ -86,6 +91,6 @@ export interface Database<Tables = AnyTables> extends AsyncDisposable {
   onCommit(listener: () => void): () => void;
   /** The same database, with the types of its tables. */
   typed<Other>(): Database<Other>;
-  /** Finishes the writes already asked for, then closes. Later calls throw `PORT_CLOSED`. */
+  /** Finishes the writes already asked for, then closes. A pool that was passed in stays its owner's. Later calls throw `PORT_CLOSED`. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,8 +1,10 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type StorageErrorCode =
+  | "STORAGE_COMMIT_UNKNOWN"
   | "STORAGE_CONSTRAINT_VIOLATED"
   | "STORAGE_DATABASE_BUSY"
+  | "STORAGE_DATABASE_UNREACHABLE"
   | "STORAGE_DISK_FULL"
   | "STORAGE_FILE_CORRUPT"
   | "STORAGE_FILE_FOREIGN"
@@ -19,9 +21,11 @@ export type StorageErrorCode =
   | "STORAGE_LOG_LOCKED"
   | "STORAGE_MIGRATION_FAILED"
   | "STORAGE_MIGRATION_UNKNOWN"
+  | "STORAGE_SERVER_UNSUPPORTED"
   | "STORAGE_SQL_REFUSED"
   | "STORAGE_THREAD_LOST"
-  | "STORAGE_VALUE_UNSUPPORTED";
+  | "STORAGE_VALUE_UNSUPPORTED"
+  | "STORAGE_WRITE_CONFLICT";
 
 export class StorageError extends MillwrightError<StorageErrorCode> {
   override readonly name = "StorageError";
@@ -165,8 +169,8 @@ export const migrationUnknown = (namespace: string, unknown: readonly string[]):
     { category: "user", remedy: "Upgrade the package that owns the namespace to the version that wrote them." },
   );
 
-export const sqlRefused = (sql: string, problem: string, cause?: unknown): StorageError =>
-  new StorageError("STORAGE_SQL_REFUSED", `SQLite refused "${shorten(sql)}": ${problem}.`, {
+export const sqlRefused = (sql: string, problem: string, cause?: unknown, engine = "SQLite"): StorageError =>
+  new StorageError("STORAGE_SQL_REFUSED", `${engine} refused "${shorten(sql)}": ${problem}.`, {
     category: "bug",
     remedy: "Mend the statement, or run the migration that makes its tables.",
     cause,

@@ -19,6 +19,14 @@ export {
   openMemoryLeaseStore,
   openMemoryRecordStore,
 } from "./drivers/memory.ts";
+export {
+  openPostgres,
+  type PostgresClient,
+  type PostgresOptions,
+  type PostgresPool,
+  type PostgresResult,
+  type PostgresStatement,
+} from "./drivers/postgres.ts";
 export { openSqlite, type SqliteOptions } from "./drivers/sqlite.ts";
 export { StorageError, type StorageErrorCode } from "./errors.ts";
 export { type ChainReport, type EventLogOptions, openEventLog, type VerifiableEventLog } from "./event-log.ts";

@@ -11,15 +11,18 @@ import {
 } from "kysely";
 import type { SqliteQueryResult } from "./sqlite-messages.ts";
 
-/** A Kysely handle whose queries go wherever `driver` sends them, in SQLite's dialect. */
-export function openKysely<Tables>(driver: Driver): Kysely<Tables> {
-  const dialect: Dialect = {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => driver,
-    createIntrospector: (database) => new SqliteIntrospector(database),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  };
-  return new Kysely<Tables>({ dialect });
+/** What Kysely must know of an engine, without the way there. */
+export type EngineDialect = Omit<Dialect, "createDriver">;
+
+export const sqliteDialect: EngineDialect = {
+  createAdapter: () => new SqliteAdapter(),
+  createIntrospector: (database) => new SqliteIntrospector(database),
+  createQueryCompiler: () => new SqliteQueryCompiler(),
+};
+
+/** A Kysely handle whose queries go wherever `driver` sends them. */
+export function openKysely<Tables>(dialect: EngineDialect, driver: Driver): Kysely<Tables> {
+  return new Kysely<Tables>({ dialect: { ...dialect, createDriver: () => driver } });
 }
 
 export function kyselyResult<Row>(result: SqliteQueryResult): QueryResult<Row> {
@@ -31,11 +34,11 @@ export function kyselyResult<Row>(result: SqliteQueryResult): QueryResult<Row> {
 }
 
 /** The queries of one write: all go to the one writing connection, in its transaction. */
-export function openWriteDriver(query: (compiled: CompiledQuery) => Promise<SqliteQueryResult>): Driver {
+export function openWriteDriver(query: (compiled: CompiledQuery) => Promise<QueryResult<unknown>>): Driver {
   const connection: DatabaseConnection = {
-    executeQuery: async <Row>(compiled: CompiledQuery) => kyselyResult<Row>(await query(compiled)),
+    executeQuery: async <Row>(compiled: CompiledQuery) => (await query(compiled)) as QueryResult<Row>,
     async *streamQuery<Row>(compiled: CompiledQuery) {
-      yield kyselyResult<Row>(await query(compiled));
+      yield (await query(compiled)) as QueryResult<Row>;
     },
   };
   const refuse = async (): Promise<never> => {

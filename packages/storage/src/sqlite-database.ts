@@ -10,6 +10,7 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import type { Kysely } from "kysely";
+import { CommitListeners } from "./commit-listeners.ts";
 import type {
   AnyTables,
   BatchOptions,
@@ -22,12 +23,12 @@ import type {
 } from "./database.ts";
 import { fileRemote, fileUnreachable } from "./errors.ts";
 import { createEventStamper, type EventStamper, loggedEvent } from "./event-row.ts";
-import { openKysely } from "./kysely-dialect.ts";
+import { kyselyResult, openKysely, sqliteDialect } from "./kysely-dialect.ts";
 import { applyMigrations, revertMigrations } from "./migrations.ts";
 import { networkFileSystem } from "./network-file-system.ts";
 import { openReadDriver } from "./read-driver.ts";
 import { SqliteThread } from "./sqlite-thread.ts";
-import { OpenWrite } from "./write-scope.ts";
+import { type CurrentWrite, OpenWrite, refuseInsideWrite, type WriteChannel } from "./write-scope.ts";
 import { WriteQueue } from "./write-queue.ts";
 import type { SqliteThreadData } from "./sqlite-messages.ts";
 
@@ -106,8 +107,9 @@ class SqliteDatabase implements Database {
   readonly #readerThreads: number;
   readonly #queue: WriteQueue;
   readonly #stamp: EventStamper;
-  readonly #commitListeners = new Set<() => void>();
-  readonly #currentWrite = new AsyncLocalStorage<OpenWrite>();
+  readonly #channel: WriteChannel;
+  readonly #currentWrite: CurrentWrite = new AsyncLocalStorage();
+  readonly #commitListeners: CommitListeners;
   #nextReader = 0;
   #closing: Promise<void> | undefined;
 
@@ -116,10 +118,15 @@ class SqliteDatabase implements Database {
     this.clock = clock;
     this.#data = data;
     this.#writer = writer;
+    this.#channel = channelOf(writer);
+    this.#commitListeners = new CommitListeners(data.path);
     this.#readerThreads = readerThreads;
     this.#stamp = createEventStamper(clock, ids);
-    this.#queue = new WriteQueue(writer, clock, () => this.#tellListeners());
-    this.read = openKysely(openReadDriver(() => this.#reader()));
+    this.#queue = new WriteQueue(writer, clock, () => this.#commitListeners.tell());
+    this.read = openKysely(
+      sqliteDialect,
+      openReadDriver(() => this.#reader()),
+    );
   }
 
   async write<Result>(work: (scope: WriteScope) => Promise<Result>, { signal }: CallOptions = {}): Promise<Result> {
@@ -158,9 +165,7 @@ class SqliteDatabase implements Database {
   }
 
   onCommit(listener: () => void): () => void {
-    if (typeof listener !== "function") throw new TypeError(`A listener must be a function, not ${typeof listener}.`);
-    this.#commitListeners.add(listener);
-    return () => this.#commitListeners.delete(listener);
+    return this.#commitListeners.add(listener);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -174,27 +179,10 @@ class SqliteDatabase implements Database {
     await this.#writer.close();
   }
 
-  #tellListeners(): void {
-    for (const listener of this.#commitListeners) {
-      try {
-        listener();
-      } catch (error) {
-        this.#commitListeners.delete(listener);
-        process.emitWarning(
-          `A listener to the commits of "${this.path}" threw and was removed: ${error instanceof Error ? error.message : typeof error}.`,
-        );
-      }
-    }
-  }
-
   #check(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (this.#closing !== undefined) throw closed(`The database "${this.path}"`);
-    if (this.#currentWrite.getStore()?.ended === false) {
-      throw new TypeError(
-        "A write cannot start another write: it would wait for itself. Use the sql and emit it was given.",
-      );
-    }
+    refuseInsideWrite(this.#currentWrite);
   }
 
   #reader(): SqliteThread {
@@ -209,18 +197,15 @@ class SqliteDatabase implements Database {
     signal: AbortSignal | undefined,
   ): Promise<Result> {
     signal?.throwIfAborted();
-    const open = new OpenWrite(this.#writer, this.#stamp, signal);
+    const open = new OpenWrite(this.#currentWrite, this.#channel, this.#stamp, signal);
     // Not waited for: the requests that follow it fail if it does.
     this.#writer.request({ op: "savepoint" }).catch(() => {});
     try {
-      const result = await this.#currentWrite.run(open, () => orAbort(async () => work(open.scope), signal));
-      await open.settle();
-      signal?.throwIfAborted();
+      const result = await open.run(work);
       // Not waited for either: the commit fails if it does.
       this.#writer.request({ op: "release" }).catch(() => {});
       return result;
     } catch (error) {
-      open.end();
       // A group that is lost is undone as a whole already.
       await this.#writer.request({ op: "undo" }).catch(() => {});
       throw error;
@@ -228,23 +213,14 @@ class SqliteDatabase implements Database {
   }
 }
 
-/** Stops waiting for `work` when the signal aborts. */
-async function orAbort<Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return work();
-  const { promise: aborted, reject } = withReject();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work(), aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}
+/** The writer's connection. */
+const writerConnection = 0;
 
-function withReject(): { readonly promise: Promise<never>; readonly reject: (reason: unknown) => void } {
-  let reject: (reason: unknown) => void = () => {};
-  const promise = new Promise<never>((_, no) => {
-    reject = no;
-  });
-  return { promise, reject };
+function channelOf(thread: SqliteThread): WriteChannel {
+  return {
+    dialect: sqliteDialect,
+    query: async ({ sql, parameters }) =>
+      kyselyResult(await thread.request({ op: "query", connection: writerConnection, sql, parameters })),
+    append: (events) => thread.request({ op: "append", events }),
+  };
 }

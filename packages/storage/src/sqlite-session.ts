@@ -1,4 +1,5 @@
 import { DatabaseSync } from "@photostructure/sqlite";
+import { problemOfValue } from "./storable-value.ts";
 import type { SqliteFailure, SqliteQueryResult, SqliteRow } from "./sqlite-messages.ts";
 
 /** The few things this package uses of a prepared statement. */
@@ -141,25 +142,9 @@ export class SilentFailure extends Error {
 
 function bind(sql: string, values: readonly unknown[]): unknown[] {
   return values.map((value, position) => {
-    switch (typeof value) {
-      case "string":
-        if (value.includes("\0")) throw new ThreadProblem("value", "the text has a NUL character", position, sql);
-        return value;
-      case "boolean":
-        return value ? 1 : 0;
-      case "number":
-        if (Number.isNaN(value)) throw new ThreadProblem("value", "SQLite would turn NaN into null", position, sql);
-        return value;
-      case "bigint":
-        if (value !== BigInt.asIntN(64, value))
-          throw new ThreadProblem("value", `${value} needs more than 64 bits`, position, sql);
-        return value;
-      case "object":
-        if (value === null || ArrayBuffer.isView(value)) return value;
-        break;
-      default:
-    }
-    throw new ThreadProblem("value", `a value of type ${typeof value} has no SQLite type`, position, sql);
+    const problem = problemOfValue(value);
+    if (problem !== undefined) throw new ThreadProblem("value", problem, position, sql);
+    return typeof value === "boolean" ? Number(value) : value;
   });
 }
 

@@ -14,13 +14,11 @@ import {
   openMemoryEventLog,
   openMemoryLeaseStore,
   openMemoryRecordStore,
-  openSqlite,
-  openEventLog,
-  openLeaseStore,
-  openRecordStore,
 } from "@millwright/storage";
 import { describe, test } from "vitest";
+import { sqlite } from "./engines.ts";
 import { temporaryFolder } from "./folder.ts";
+import { portsSuite } from "./ports-suite.ts";
 
 describe("artifacts in memory", () => {
   for (const { name, run } of artifactStoreContract) test(name, () => run(openMemoryArtifactStore()));
@@ -51,16 +49,6 @@ describe("events in memory", () => {
   for (const { name, run } of eventLogContract) test(name, () => run(openMemoryEventLog()));
 });
 
-describe("events in SQLite", () => {
-  for (const { name, run } of eventLogContract) {
-    test(name, async () => {
-      await using folder = await temporaryFolder();
-      await using database = await openSqlite(folder.file("a.db"));
-      await run(openEventLog(database));
-    });
-  }
-});
-
 describe("leases in memory", () => {
   for (const { name, run } of leaseStoreContract) {
     test(name, async () => {
@@ -70,27 +58,8 @@ describe("leases in memory", () => {
   }
 });
 
-describe("leases in SQLite", () => {
-  for (const { name, run } of leaseStoreContract) {
-    test(name, async () => {
-      await using folder = await temporaryFolder();
-      await using database = await openSqlite(folder.file("a.db"));
-      const clock = createManualClock(1_700_000_000_000);
-      await run({ store: openLeaseStore(database, { clock }), advance: (ms) => clock.advance(ms) });
-    });
-  }
-});
-
 describe("records in memory", () => {
   for (const { name, run } of recordStoreContract) test(name, () => run(openMemoryRecordStore()));
 });
 
-describe("records in SQLite", () => {
-  for (const { name, run } of recordStoreContract) {
-    test(name, async () => {
-      await using folder = await temporaryFolder();
-      await using database = await openSqlite(folder.file("a.db"));
-      await run(openRecordStore(database));
-    });
-  }
-});
+portsSuite(sqlite);
