@@ -1,6 +1,6 @@
-import { writeFile } from "node:fs/promises";
 import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
+import { bytes, uploads } from "./storage-bytes.ts";
 import { postgres } from "./storage-postgres.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -50,6 +50,11 @@ function stores(name: string, kinds: Readonly<Record<string, () => object | Prom
         has: [() => [digest, { signal }], {}, 20],
         delete: [() => [digest, { signal }], {}, 20],
         list: [() => [{ signal }], {}, 20],
+        ages: [() => [{ signal }], {}, 20],
+        touch: [() => [digest, { signal }], {}, 20],
+        deleteOlder: [() => [digest, 0, { signal }], {}, 20],
+        sweep: [() => [{ beforeMs: 0, dryRun: true, signal }], {}, 20],
+        ...(name === "Directory" ? { beginUpload: uploads(artifacts as Open<storage.ResumableArtifactStore>) } : {}),
       }),
     );
   return subjects;
@@ -141,47 +146,6 @@ function landing(): Subjects {
   };
 }
 
-function logs(folder: string): Subjects {
-  let count = 0;
-  const open = (): Promise<storage.AppendLog> => storage.openAppendLog(`${folder}/${(count += 1)}.log`);
-  const held = storage.openAppendLog(`${folder}/held.log`);
-  const closed = async (): Promise<storage.AppendLog> => {
-    const log = await open();
-    await log[Symbol.asyncDispose]();
-    return log;
-  };
-  return {
-    openAppendLog: well(
-      storage.openAppendLog,
-      () => [`${folder}/${(count += 1)}.log`, { onDamage: "refuse", signal }],
-      {
-        STORAGE_LOG_LOCKED: async () => {
-          await held;
-          await storage.openAppendLog(`${folder}/held.log`);
-        },
-        STORAGE_LOG_CORRUPT: async () => {
-          await writeFile(`${folder}/foreign.log`, "something else");
-          await storage.openAppendLog(`${folder}/foreign.log`);
-        },
-      },
-      20,
-    ),
-    readAppendLog: well(storage.readAppendLog, () => [`${folder}/held.log`, { from: 0, signal }], {
-      STORAGE_FILE_UNREACHABLE: () => walked(storage.readAppendLog(`${folder}/no-such.log`)),
-    }),
-    ...methods("openAppendLog()", () => held, {
-      append: [
-        () => [["one", Uint8Array.of(1)], { durability: "buffered", signal }],
-        { PORT_CLOSED: async () => (await closed()).append(["late"]) },
-        40,
-      ],
-      flush: [() => [{ signal }], { PORT_CLOSED: async () => (await closed()).flush() }, 20],
-      read: [() => [{ from: 0, signal }], { RangeError: async () => walked((await held).read({ from: -1 })) }, 30],
-      clear: [() => [{ signal }], {}, 20],
-    }),
-  };
-}
-
 export async function openTable(folder: string): Promise<FailureTable> {
   let count = 0;
   const database = await storage.openSqlite(`${folder}/mill.db`, { durability: "normal" });
@@ -220,7 +184,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         { PORT_ARTIFACT_MISSING: () => walked(directory.open(digest)) },
         20,
       ),
-      openMemoryArtifactStore: well(storage.openMemoryArtifactStore, () => [], {
+      openMemoryArtifactStore: well(storage.openMemoryArtifactStore, () => [{ clock }], {
         PORT_ARTIFACT_MISSING: () => walked(memory.open(digest)),
       }),
       openMemoryEventLog: well(storage.openMemoryEventLog, () => [{ clock, ids }]),
@@ -235,9 +199,16 @@ export async function openTable(folder: string): Promise<FailureTable> {
         Log: () => storage.openMemoryEventLog(),
         Artifact: () => memory,
       }),
+      ...stores("Chunked", {
+        Artifact: async () => {
+          const store = storage.openChunkedArtifactStore(memory, { index: storage.openMemoryRecordStore(), clock });
+          await store.put(Uint8Array.of(1));
+          return store;
+        },
+      }),
       ...stores("Directory", { Artifact: () => directory }),
       ...landing(),
-      ...logs(folder),
+      ...bytes(folder),
       ...(await postgres()),
       ...methods("openMemoryLeaseStore().acquire()", lease, {
         renew: [() => [{ signal }], { PORT_LEASE_LOST: async () => (await late()).renew() }],

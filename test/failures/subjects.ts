@@ -37,7 +37,8 @@ export const well = (
   rounds: number = manyRounds,
 ): Subject => ({ call, args, fails, rounds });
 
-type Method = readonly [args?: Subject["args"], fails?: Failures, rounds?: number];
+/** How a method is called: its arguments, calls that fail, most calls with wrong values. */
+export type Method = readonly [args?: Subject["args"], fails?: Failures, rounds?: number];
 
 /** All methods of what a function gives. */
 export function methods(

@@ -1,4 +1,4 @@
-import { MillwrightError } from "@millwright/contracts";
+import { MillwrightError, PortError } from "@millwright/contracts";
 
 export type StorageErrorCode =
   | "STORAGE_COMMIT_UNKNOWN"
@@ -24,6 +24,9 @@ export type StorageErrorCode =
   | "STORAGE_SERVER_UNSUPPORTED"
   | "STORAGE_SQL_REFUSED"
   | "STORAGE_THREAD_LOST"
+  | "STORAGE_UPLOAD_DIGEST"
+  | "STORAGE_UPLOAD_LOCKED"
+  | "STORAGE_UPLOAD_OFFSET"
   | "STORAGE_VALUE_UNSUPPORTED"
   | "STORAGE_WRITE_CONFLICT";
 
@@ -169,6 +172,14 @@ export const migrationUnknown = (namespace: string, unknown: readonly string[]):
     { category: "user", remedy: "Upgrade the package that owns the namespace to the version that wrote them." },
   );
 
+/** An artifact kept in chunks whose parts do not make it. The code is the port's. */
+export const recipeCorrupt = (digest: string, problem: string, cause?: unknown): PortError =>
+  new PortError("PORT_ARTIFACT_CORRUPT", `The artifact ${digest} cannot be put together: ${problem}.`, {
+    category: "data",
+    remedy: "Put the original bytes again: what is missing of them is stored anew.",
+    cause,
+  });
+
 export const sqlRefused = (sql: string, problem: string, cause?: unknown, engine = "SQLite"): StorageError =>
   new StorageError("STORAGE_SQL_REFUSED", `${engine} refused "${shorten(sql)}": ${problem}.`, {
     category: "bug",
@@ -181,6 +192,26 @@ export const threadLost = (path: string, cause?: unknown): StorageError =>
     category: "transient",
     remedy: "Open the database again: what was acknowledged is there.",
     cause,
+  });
+
+export const uploadDigest = (id: string, expected: string, actual: string): StorageError =>
+  new StorageError(
+    "STORAGE_UPLOAD_DIGEST",
+    `The bytes of the upload "${id}" have the digest ${actual}, not ${expected}.`,
+    { category: "data", remedy: "Abort it, and upload the right bytes." },
+  );
+
+export const uploadLocked = (id: string): StorageError =>
+  new StorageError("STORAGE_UPLOAD_LOCKED", `The upload "${id}" is open elsewhere.`, {
+    category: "transient",
+    remedy: "Wait until that process lets go of it or ends, or give the upload another id.",
+    retryable: true,
+  });
+
+export const uploadOffset = (id: string, given: number, end: number): StorageError =>
+  new StorageError("STORAGE_UPLOAD_OFFSET", `The upload "${id}" ends at byte ${end}; byte ${given} cannot follow.`, {
+    category: "user",
+    remedy: "Begin it again, and send what follows its offset.",
   });
 
 export const valueUnsupported = (sql: string, position: number, problem: string): StorageError =>

@@ -1,4 +1,4 @@
-import { type CallOptions, type Clock, isMillwrightError, type Random } from "@millwright/contracts";
+import { type Clock, isMillwrightError, type Random } from "@millwright/contracts";
 import { DatabaseSync } from "@photostructure/sqlite";
 import { fileReadonly, fileUnreachable, ioFailed } from "./errors.ts";
 
@@ -7,7 +7,7 @@ export interface FileLock {
   release(): void;
 }
 
-export interface LockWaitOptions extends CallOptions {
+export interface LockWaitOptions {
   readonly clock: Clock;
   /** Spreads the tries of those that wait. */
   readonly random: Random;
@@ -40,14 +40,36 @@ export function tryLockFile(path: string): FileLock | undefined {
   return { release: () => held.close() };
 }
 
-/** Waits for the lock. Whoever has it keeps it for moments only. */
-export async function lockFile(path: string, { clock, random, signal }: LockWaitOptions): Promise<FileLock> {
-  for (let attempt = 0; ; attempt += 1) {
-    signal?.throwIfAborted();
-    const lock = tryLockFile(path);
-    if (lock !== undefined) return lock;
-    await clock.sleep(random.next() * Math.min(20, 1 + attempt), { signal });
-  }
+/** Lets one at a time in: among the callers of a store, and among all processes that use the same file. */
+export interface FileMutex {
+  hold<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result>;
+}
+
+export function createFileMutex(path: string, { clock, random }: LockWaitOptions): FileMutex {
+  let last: Promise<unknown> = Promise.resolve();
+  const alone = async <Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> => {
+    for (let attempt = 0; ; attempt += 1) {
+      signal?.throwIfAborted();
+      const lock = tryLockFile(path);
+      if (lock === undefined) {
+        // Another process has it, for moments only.
+        await clock.sleep(random.next() * Math.min(20, 1 + attempt), { signal });
+        continue;
+      }
+      try {
+        return await work();
+      } finally {
+        lock.release();
+      }
+    }
+  };
+  return {
+    hold(work, signal) {
+      const mine = last.then(() => alone(work, signal));
+      last = mine.catch(() => {});
+      return mine;
+    },
+  };
 }
 
 function resultCode(error: unknown): number | undefined {

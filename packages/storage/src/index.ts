@@ -1,3 +1,23 @@
+export type {
+  ArtifactUpload,
+  BeginUploadOptions,
+  ResumableArtifactStore,
+  UploadAppendOptions,
+  UploadCompleteOptions,
+} from "./artifacts/artifact-upload.ts";
+export { type ChunkedArtifactStoreOptions, openChunkedArtifactStore } from "./artifacts/chunked-artifact-store.ts";
+export {
+  collectGarbage,
+  type CollectGarbageOptions,
+  type GarbageReport,
+  type GarbageTotal,
+} from "./artifacts/collect-garbage.ts";
+export type {
+  ArtifactAge,
+  CollectableArtifactStore,
+  SweepOptions,
+  SweepReport,
+} from "./artifacts/collectable-store.ts";
 export { type Kysely, type RawBuilder, type SelectQueryBuilder, type Sql, sql } from "kysely";
 export type {
   AnyTables,
@@ -12,6 +32,7 @@ export type {
 } from "./database.ts";
 export { type DirectoryArtifactStoreOptions, openDirectoryArtifactStore } from "./drivers/directory.ts";
 export {
+  type MemoryArtifactStoreOptions,
   type MemoryEventLogOptions,
   type MemoryLeaseStoreOptions,
   openMemoryArtifactStore,

@@ -12,7 +12,7 @@ test("an artifact is one file, named by its digest without a colon", async () =>
   const names = (await readdir(folder.path, { recursive: true })).map((name) => name.replaceAll("\\", "/"));
   // FIPS 180-2, appendix B.1.
   const hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-  expect(names.toSorted()).toEqual(["sha256", `sha256/ba`, `sha256/ba/${hex.slice(2)}`, "temporary"]);
+  expect(names.toSorted()).toEqual(["lock", "sha256", `sha256/ba`, `sha256/ba/${hex.slice(2)}`, "temporary"]);
 });
 
 test("a file cut short behind the store's back is put again whole", async () => {

@@ -1,0 +1,117 @@
+import { writeFile } from "node:fs/promises";
+import { createManualClock, digestOf } from "../../packages/contracts/dist/index.js";
+import * as storage from "../../packages/storage/dist/index.js";
+import { type Method, methods, type Subjects, well } from "./subjects.ts";
+
+const signal = new AbortController().signal;
+const clock = createManualClock(0);
+const digest = digestOf("a");
+
+const walked = async (values: AsyncIterable<unknown>): Promise<void> => {
+  for await (const _ of values) return;
+};
+
+let count = 0;
+const nextId = (): string => `upload-${(count += 1)}`;
+
+/** How a store begins an upload. */
+export const uploads = (
+  store: () => storage.ResumableArtifactStore | Promise<storage.ResumableArtifactStore>,
+): Method => [
+  () => [{ id: nextId(), signal }],
+  {
+    STORAGE_UPLOAD_LOCKED: async () => {
+      const id = nextId();
+      const opened = await store();
+      await opened.beginUpload({ id });
+      await opened.beginUpload({ id });
+    },
+    RangeError: async () => (await store()).beginUpload({ id: "../a" }),
+  },
+  20,
+];
+
+/** Logs, and what is done with artifact stores. */
+export function bytes(folder: string): Subjects {
+  const memory = storage.openMemoryArtifactStore();
+  const index = storage.openMemoryRecordStore();
+  const directory = storage.openDirectoryArtifactStore(`${folder}/uploads`);
+  const begun = async (): Promise<storage.ArtifactUpload> => (await directory).beginUpload();
+  return {
+    ...logs(folder),
+    openChunkedArtifactStore: well(
+      storage.openChunkedArtifactStore,
+      () => [memory, { index, namespace: "chunks", averageBytes: 4096, clock }],
+      { RangeError: () => storage.openChunkedArtifactStore(memory, { index, averageBytes: 1000 }) },
+    ),
+    collectGarbage: well(
+      storage.collectGarbage,
+      () => [
+        memory,
+        { reachable: [digest], protected: [digest], graceMs: 1, dryRun: true, clock, onProgress: () => {}, signal },
+      ],
+      { RangeError: () => storage.collectGarbage(memory, { reachable: [], graceMs: -1 }) },
+    ),
+    ...methods("openDirectoryArtifactStore().beginUpload()", begun, {
+      append: [
+        () => [Uint8Array.of(1), { offset: 0, signal }],
+        {
+          STORAGE_UPLOAD_OFFSET: async () => (await begun()).append(Uint8Array.of(1), { offset: 7 }),
+          PORT_CLOSED: async () => {
+            const upload = await begun();
+            await upload.abort();
+            await upload.append(Uint8Array.of(1));
+          },
+        },
+        20,
+      ],
+      complete: [
+        () => [{ digest: undefined, signal }],
+        { STORAGE_UPLOAD_DIGEST: async () => (await begun()).complete({ digest }) },
+        20,
+      ],
+      abort: [() => [{ signal }], {}, 20],
+    }),
+  };
+}
+
+function logs(folder: string): Subjects {
+  let count = 0;
+  const open = (): Promise<storage.AppendLog> => storage.openAppendLog(`${folder}/${(count += 1)}.log`);
+  const held = storage.openAppendLog(`${folder}/held.log`);
+  const closed = async (): Promise<storage.AppendLog> => {
+    const log = await open();
+    await log[Symbol.asyncDispose]();
+    return log;
+  };
+  return {
+    openAppendLog: well(
+      storage.openAppendLog,
+      () => [`${folder}/${(count += 1)}.log`, { onDamage: "refuse", signal }],
+      {
+        STORAGE_LOG_LOCKED: async () => {
+          await held;
+          await storage.openAppendLog(`${folder}/held.log`);
+        },
+        STORAGE_LOG_CORRUPT: async () => {
+          await writeFile(`${folder}/foreign.log`, "something else");
+          await storage.openAppendLog(`${folder}/foreign.log`);
+        },
+      },
+      20,
+    ),
+    readAppendLog: well(storage.readAppendLog, () => [`${folder}/held.log`, { from: 0, signal }], {
+      STORAGE_FILE_UNREACHABLE: () => walked(storage.readAppendLog(`${folder}/no-such.log`)),
+    }),
+    ...methods("openAppendLog()", () => held, {
+      append: [
+        () => [["one", Uint8Array.of(1)], { durability: "buffered", signal }],
+        { PORT_CLOSED: async () => (await closed()).append(["late"]) },
+        40,
+      ],
+      flush: [() => [{ signal }], { PORT_CLOSED: async () => (await closed()).flush() }, 20],
+      read: [() => [{ from: 0, signal }], { RangeError: async () => walked((await held).read({ from: -1 })) }, 30],
+      clear: [() => [{ signal }], {}, 20],
+    }),
+  };
+}
