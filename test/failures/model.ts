@@ -1,6 +1,7 @@
 import { batchOf, column, datasetOf, fitTransforms } from "../../packages/data/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as onnx from "../../packages/model/dist/onnx.js";
+import { trustSubjects } from "./model-trust.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 const layers = [{ kernel: [0.5, -0.25], bias: [0.1], activation: "sigmoid" as const }];
@@ -163,6 +164,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
         () => [fresh(), { name: "late", format: "dense", ...dense, golden, signal }],
         {
           MODEL_DIRECTORY_OCCUPIED: () => model.packModel(`${folder}/late/1`, { name: "x", format: "dense", ...dense }),
+          MODEL_CONTENT_UNSAFE: () =>
+            model.packModel(fresh(), { name: "x", format: "dense", ...dense, files: { "a.txt": "#!/bin/sh\n" } }),
           MODEL_FILE_PATH: () =>
             model.packModel(fresh(), { name: "x", format: "dense", ...dense, files: { "../up": "x" } }),
           MODEL_TRANSFORMS_UNFIT: () =>
@@ -184,10 +187,11 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ),
       verifyModel: well(
         model.verifyModel,
-        () => [`${folder}/late/1`, { signal }],
+        () => [`${folder}/late/1`, { signal, trust: undefined, name: "late" }],
         corrupt(() => model.verifyModel(`${folder}/late`)),
         30,
       ),
+      ...(await trustSubjects(folder, packed)),
       loadModel: well(
         model.loadModel,
         () => [packed, runtimes, { signal, checkGolden: true }],
@@ -248,7 +252,10 @@ export async function openTable(folder: string): Promise<FailureTable> {
       onnxInputs: well(onnx.onnxInputs, () => [fitted, cities, { missingText: "?" }], {
         DATA_SCHEMA_MISMATCH: () => onnx.onnxInputs(fitted, scalars),
       }),
-      openDirectoryModelSource: well(model.openDirectoryModelSource, () => [folder, { pollMs: 10 }]),
+      openDirectoryModelSource: well(model.openDirectoryModelSource, () => [
+        folder,
+        { pollMs: 10, trust: undefined, staging: `${folder}/staging` },
+      ]),
       ...methods("openDirectoryModelSource()", () => source, {
         resolve: [
           () => ["late/1", { signal }],

@@ -31,4 +31,28 @@ export {
 } from "./tree-model.ts";
 export { type CompiledTrees, compileTrees } from "./tree-kernel.ts";
 export { treeRuntime } from "./tree-runtime.ts";
-export { verifyModel } from "./verify-model.ts";
+export type { ScanRule } from "./scan/observation.ts";
+export { type ScanFinding, type ScanModelOptions, type ScanReport, scanModel } from "./scan/scan-model.ts";
+export { type ExtractArchiveOptions, type ExtractedArchive, extractArchive } from "./archive/extract-archive.ts";
+export { type ImportModelArchiveOptions, importModelArchive } from "./archive/import-archive.ts";
+export type { ArchiveLimits } from "./archive/entry-policy.ts";
+export { type SignatureEnvelope, parseEnvelope } from "./trust/envelope.ts";
+export type { KeyMaterial, SigningService } from "./trust/keys.ts";
+export { readSignatures } from "./trust/signature-file.ts";
+export {
+  type SignModelOptions,
+  type SignatureReport,
+  createSignature,
+  signModel,
+  verifySignature,
+} from "./trust/sign-model.ts";
+export { type StageModelOptions, stageModel } from "./trust/stage-model.ts";
+export {
+  type CountedSignature,
+  type TrustPolicy,
+  type TrustPolicyOptions,
+  type TrustRule,
+  type TrustedKey,
+  createTrustPolicy,
+} from "./trust/trust-policy.ts";
+export { type VerifyModelOptions, verifyModel } from "./verify-model.ts";

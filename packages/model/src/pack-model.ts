@@ -17,8 +17,10 @@ import {
 import { type FittedTransforms, parseTransforms } from "@millwright/data";
 import { transformsProblem } from "./batch-inputs.ts";
 import { filePath, transformsUnfit } from "./errors.ts";
+import { refuseUnsafe } from "./scan/scan-model.ts";
 import {
   type ModelFileSource,
+  foldedPath,
   manifestName,
   pathProblem,
   replaceAtomically,
@@ -48,7 +50,7 @@ export interface PackModelOptions extends CallOptions {
 /**
  * Writes a model package: the files and a canonical `manifest.json` that names them. The directory must be absent or empty; it is there
  * whole, and on disk, when this resolves, and not at all when it rejects.
- * Throws `MODEL_TRANSFORMS_UNFIT`, `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, `MODEL_WRITE_FAILED` where the disk is full or refuses, and
+ * Throws `MODEL_TRANSFORMS_UNFIT`, `MODEL_CONTENT_UNSAFE` for pickles, programs and whatever else `scanModel` finds, `MODEL_DIRECTORY_OCCUPIED`, `MODEL_FILE_PATH`, `MODEL_WRITE_FAILED` where the disk is full or refuses, and
  * `CONTRACTS_VALUE_INVALID` for a manifest that could not be read again.
  */
 export async function packModel(directory: string, options: PackModelOptions): Promise<ResolvedModel> {
@@ -62,6 +64,7 @@ export async function packModel(directory: string, options: PackModelOptions): P
     const written: ModelFile[] = [];
     for (const path of paths)
       written.push(await writeFileDurably(partial, path, files[path] as ModelFileSource, { signal }));
+    await refuseUnsafe(partial, options.name, options.format, { signal });
     // What nobody could read is not written.
     manifest = parseModelManifest(manifestOf(options, written));
     await writeFileDurably(partial, manifestName, canonicalJson(manifest), { signal });
@@ -74,9 +77,9 @@ function checkPaths(paths: readonly string[]): void {
   for (const path of paths) {
     const problem = pathProblem(path);
     if (problem !== undefined) throw filePath(path, problem);
-    const twin = seen.get(path.toLowerCase());
-    if (twin !== undefined) throw filePath(path, `it differs from "${twin}" only in its case`);
-    seen.set(path.toLowerCase(), path);
+    const twin = seen.get(foldedPath(path));
+    if (twin !== undefined) throw filePath(path, `it differs from "${twin}" only in its case or its form of Unicode`);
+    seen.set(foldedPath(path), path);
   }
 }
 

@@ -8,24 +8,45 @@ import { directoryOccupied, folderUnreadable, writeFailure } from "./errors.ts";
 /** The manifest's own name in a package directory. */
 export const manifestName = "manifest.json";
 
+/** The file beside the manifest that holds its signatures, one DSSE envelope a line; no part of the package's digest. */
+export const signaturesName = "manifest.intoto.jsonl";
+
 /** The bytes of a file of a package: in memory, or those of a file on disk, which is copied. */
 export type ModelFileSource = Uint8Array | string | { readonly path: string };
 
 /** What is wrong with a path of a package, on any of the systems a package may be unpacked on; `undefined` when nothing is. */
 export function pathProblem(path: string): string | undefined {
-  if (path === "") return "its name is empty";
   if (path.toLowerCase() === manifestName) return "that is the manifest's own name";
+  if (path.toLowerCase() === signaturesName) return "that is where its signatures are";
+  return portablePathProblem(path);
+}
+
+/** Names that Windows keeps for devices, with any ending. */
+const deviceName = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i;
+
+/** What keeps a relative path from being written, as the same file, on any system; `undefined` when nothing does. */
+export function portablePathProblem(path: string): string | undefined {
+  if (path === "") return "its name is empty";
   if (path.length > 1024) return "its name is longer than 1,024 characters";
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for.
-  if (/[\\:*?"<>|\u0000-\u001f]/.test(path))
+  if (/[\\:*?"<>|\u0000-\u001f\u007f-\u009f]/.test(path))
     return 'it has a character that not every system allows (\\ : * ? " < > | or a control character)';
+  if (/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(path))
+    return "it has characters that turn the direction of writing around";
+  if (/\p{Surrogate}/u.test(path)) return "it is no well-formed text";
   const segments = path.split("/");
   if (segments.some((segment) => segment === "" || segment === "." || segment === "..")) {
     return "it is absolute, or has an empty, . or .. segment";
   }
   if (segments.some((segment) => /[. ]$/.test(segment))) return "a segment ends with a dot or a space";
+  if (segments.some((segment) => Buffer.byteLength(segment) > 255)) return "a segment is longer than 255 bytes";
+  if (segments.some((segment) => deviceName.test(segment))) return "a segment is the name of a device on Windows";
   return undefined;
 }
+
+/** Equal for paths that some file system takes for the same: case and Unicode forms are folded. */
+export const foldedPath = (path: string): string =>
+  path.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
 
 /** All files below `directory` by their path relative to it, as sources for `packModel`. Links and special files are passed over. */
 export async function filesIn(
@@ -120,21 +141,35 @@ async function writeThrough(
  * Fills a directory beside `directory` and puts it in its place in one step, so that it is there whole or not at all, also after a crash.
  * Throws `MODEL_DIRECTORY_OCCUPIED` unless `directory` is absent or empty, and `MODEL_WRITE_FAILED` where the disk is full or refuses.
  */
-export async function replaceAtomically(directory: string, fill: (partial: string) => Promise<void>): Promise<void> {
+export async function replaceAtomically(
+  directory: string,
+  fill: (partial: string) => Promise<void>,
+  mode = 0o777,
+): Promise<void> {
   const target = resolve(directory);
   if ((await readdir(target).catch(() => [])).length > 0) throw directoryOccupied(directory);
   const partial = `${target}.partial-${randomBytes(6).toString("hex")}`;
   try {
     await mkdir(dirname(target), { recursive: true });
-    await mkdir(partial);
+    await mkdir(partial, { mode });
     await fill(partial);
-    await syncFolders(partial);
-    await rename(partial, target).catch((error: NodeJS.ErrnoException) => {
+    await moveAtomically(partial, directory);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw writeFailure(directory, error);
+  }
+}
+
+/** Puts a folder that is whole, on the same file system, in the place of an absent or empty one. Throws as `replaceAtomically` does. */
+export async function moveAtomically(from: string, directory: string): Promise<void> {
+  const target = resolve(directory);
+  try {
+    await syncFolders(from);
+    await rename(from, target).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "ENOTEMPTY" || error.code === "EEXIST" ? directoryOccupied(directory) : error;
     });
     await syncFolder(dirname(target));
   } catch (error) {
-    await rm(partial, { recursive: true, force: true }).catch(() => {});
     throw writeFailure(directory, error);
   }
 }

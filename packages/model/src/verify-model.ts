@@ -8,21 +8,32 @@ import {
   parseModelManifest,
 } from "@millwright/contracts";
 import { manifestPath, resolved } from "./pack-model.ts";
-import { digestFile, manifestName, pathProblem, walk } from "./package-files.ts";
+import { digestFile, manifestName, pathProblem, signaturesName, walk } from "./package-files.ts";
+import { refuseUnsafe } from "./scan/scan-model.ts";
+import { readSignatures } from "./trust/signature-file.ts";
+import type { TrustPolicy } from "./trust/trust-policy.ts";
+
+export interface VerifyModelOptions extends CallOptions {
+  /** Whose signatures it needs. Default: none. */
+  readonly trust?: TrustPolicy | undefined;
+  /** The name it is asked for under, whose rules must hold too. Default: that of its manifest. */
+  readonly name?: string | undefined;
+}
 
 /**
  * Reads the package's manifest and checks every file against it.
  * Throws `PORT_MODEL_CORRUPT`, naming the first file that is missing, added, changed, no regular file or outside the package, or saying
- * what is wrong with the manifest (a `formatVersion` this release does not know, a field that is missing).
+ * what is wrong with the manifest (a `formatVersion` this release does not know, a field that is missing); `MODEL_CONTENT_UNSAFE` for
+ * code in its files, whatever the manifest says of them; with `trust`, what the policy throws.
+ * Who may write to the directory can change it afterwards: `stageModel` copies it to where nobody can.
  */
-export async function verifyModel(directory: string, { signal }: CallOptions = {}): Promise<ResolvedModel> {
+export async function verifyModel(
+  directory: string,
+  { signal, trust, name }: VerifyModelOptions = {},
+): Promise<ResolvedModel> {
   signal?.throwIfAborted();
   const root = resolve(directory);
-  const manifest = await readManifest(root);
-  for (const { path } of manifest.files) {
-    const problem = pathProblem(path);
-    if (problem !== undefined) throw modelCorrupt(root, `its manifest names the file "${path}", and ${problem}`);
-  }
+  const manifest = checkedPaths(root, await readManifest(root));
   await compareNames(root, manifest);
   for (const file of manifest.files) {
     const { digest, sizeBytes } = await digestFile(join(root, ...file.path.split("/")), { signal });
@@ -32,7 +43,19 @@ export async function verifyModel(directory: string, { signal }: CallOptions = {
       `the file "${file.path}" was changed: it has ${sizeBytes} bytes and the digest ${digest}, where the manifest says ${file.sizeBytes} and ${file.digest}`,
     );
   }
-  return resolved(root, manifest);
+  await refuseUnsafe(root, manifest.name, manifest.format, { signal });
+  const model = resolved(root, manifest);
+  if (trust !== undefined) trust.check({ ...model, name: name ?? model.name }, await readSignatures(root, { signal }));
+  return model;
+}
+
+/** The manifest, none of whose files lies outside the package. Throws `PORT_MODEL_CORRUPT`. */
+export function checkedPaths(root: string, manifest: ModelManifest): ModelManifest {
+  for (const { path } of manifest.files) {
+    const problem = pathProblem(path);
+    if (problem !== undefined) throw modelCorrupt(root, `its manifest names the file "${path}", and ${problem}`);
+  }
+  return manifest;
 }
 
 /** The manifest alone, its files unchecked. Throws `PORT_MODEL_CORRUPT`. */
@@ -53,6 +76,6 @@ async function compareNames(root: string, manifest: ModelManifest): Promise<void
   const present = new Set(files);
   const missing = [...named].find((path) => !present.has(path));
   if (missing !== undefined) throw modelCorrupt(root, `the file "${missing}" is missing`);
-  const added = files.find((path) => path !== manifestName && !named.has(path));
+  const added = files.find((path) => path !== manifestName && path !== signaturesName && !named.has(path));
   if (added !== undefined) throw modelCorrupt(root, `the file "${added}" is not in its manifest`);
 }

@@ -8,7 +8,7 @@ import { mountSmallDisk } from "./small-disk.ts";
 const pack = (directory: string, sizeBytes: number): Promise<ResolvedModel> =>
   packModel(directory, {
     name: "late",
-    format: "dense",
+    format: "parts",
     files: { "a.bin": new Uint8Array(100), "folder/b.bin": new Uint8Array(sizeBytes).fill(7) },
     signature: {
       inputs: [{ name: "x", dtype: "float32", shape: [-1, 1] }],

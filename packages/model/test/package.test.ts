@@ -61,7 +61,10 @@ test("files on disk are copied, and a folder's files can be taken together", asy
   await mkdir(join(source, "nested"), { recursive: true });
   const big = Uint8Array.from({ length: 3_000_000 }, (_, index) => (index * 31) % 251);
   await writeFile(join(source, "nested", "big.bin"), big);
-  await writeFile(join(source, "model.json"), "{}");
+  await writeFile(
+    join(source, "model.json"),
+    '{ "weightsManifest": [{ "paths": ["nested/big.bin"], "weights": [] }] }',
+  );
   const files = await filesIn(source);
   expect(Object.keys(files)).toEqual(["model.json", "nested/big.bin"]);
   const { manifest } = await packModel(join(root, "copied"), options(files));

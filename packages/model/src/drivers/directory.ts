@@ -11,6 +11,8 @@ import {
   parseModelRef,
   systemClock,
 } from "@millwright/contracts";
+import { stageModel } from "../trust/stage-model.ts";
+import type { TrustPolicy } from "../trust/trust-policy.ts";
 import { verifyModel } from "../verify-model.ts";
 
 export interface DirectoryModelSourceOptions {
@@ -18,6 +20,13 @@ export interface DirectoryModelSourceOptions {
   readonly pollMs?: number | undefined;
   /** Default: `systemClock`. */
   readonly clock?: Clock | undefined;
+  /** Whose signatures packages need; needs `staging`. Default: none. */
+  readonly trust?: TrustPolicy | undefined;
+  /**
+   * A folder of this process's user, to which each package is copied and where the copy is verified: nobody who may write to `root` can change what is loaded.
+   * Copies stay there; it may be emptied while nothing is loaded. Default: packages are verified and loaded where they lie.
+   */
+  readonly staging?: string | undefined;
 }
 
 /** What the reference says; undefined where it is none: nothing answers to it. */
@@ -35,8 +44,10 @@ function parseReference(ref: string): ParsedModelRef | undefined {
  */
 export function openDirectoryModelSource(
   root: string,
-  { pollMs = 1000, clock = systemClock }: DirectoryModelSourceOptions = {},
+  { pollMs = 1_000, clock = systemClock, trust, staging }: DirectoryModelSourceOptions = {},
 ): ModelSource {
+  if (trust !== undefined && staging === undefined)
+    throw new TypeError("`trust` needs `staging`: a folder of its own, where what was verified is loaded from.");
   const base = absolute(root);
   const locate = async (ref: string): Promise<{ name: string; version: number; directory: string }> => {
     const reference = parseReference(ref);
@@ -47,7 +58,11 @@ export function openDirectoryModelSource(
   const resolve = async (ref: string, { signal }: CallOptions = {}): Promise<ResolvedModel> => {
     signal?.throwIfAborted();
     const { name, version, directory } = await locate(ref);
-    return { ...(await verifyModel(directory, { signal })), name, version };
+    const verified =
+      staging === undefined
+        ? await verifyModel(directory, { signal })
+        : await stageModel(directory, staging, { trust, name, signal });
+    return { ...verified, name, version };
   };
   return {
     resolve,
@@ -69,8 +84,8 @@ export function openDirectoryModelSource(
       }
       // A version is written once: only when the reference moves is there anything to verify.
       async function lookAgain(last: ResolvedModel): Promise<ResolvedModel | undefined> {
-        const { directory } = await locate(ref);
-        return directory === last.directory ? undefined : resolve(ref, { signal });
+        const { version } = await locate(ref);
+        return version === last.version ? undefined : resolve(ref, { signal });
       }
     },
   };
