@@ -31,7 +31,7 @@ function samplerBy(name) {
   return inner === undefined ? madeBy(name, "Sampler") : madeBy(outer, "Sampler", { sampler: samplerBy(inner) });
 }
 
-/** @param name "auto", "gp", "tpe", …, or "default" for what a study takes by itself; with a pruner, "auto+asha". */
+/** @param name "auto", "gp", "tpe", …, or "default" for what a study takes by itself; with a pruner, "auto+asha"; "auto+curve-pause" is the curve pruner that pauses. */
 export function startOurs(name) {
   const [samplerName, prunerName] = name.split("+");
   return {
@@ -48,10 +48,12 @@ export function startOurs(name) {
         pruner:
           prunerName === undefined
             ? false
-            : madeBy(prunerName, "Pruner", {
-                maximumResource: task.epochs,
-                minimumResource: Math.round(task.epochs / 9),
-              }),
+            : prunerName === "curve-pause"
+              ? tuner.curvePruner({ pause: true })
+              : madeBy(prunerName, "Pruner", {
+                  maximumResource: task.epochs,
+                  minimumResource: Math.round(task.epochs / 9),
+                }),
       });
       return counted(study, task, trials);
     },

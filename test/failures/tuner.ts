@@ -92,7 +92,9 @@ const parts: Subjects = {
   hyperbandPruner: well(tuner.hyperbandPruner, () => [
     { minimumResource: 1, maximumResource: 27, reductionFactor: 3, bootstrapCount: 2 },
   ]),
-  curvePruner: well(tuner.curvePruner, () => [{ horizon: 27, chance: 0.1, minimumReports: 3, startupTrials: 2 }]),
+  curvePruner: well(tuner.curvePruner, () => [
+    { horizon: 27, chance: 0.1, minimumReports: 3, startupTrials: 2, pause: true },
+  ]),
   hyperbandBudgets: well(tuner.hyperbandBudgets, () => [27, { minimumResource: 1, reductionFactor: 3 }]),
   ashaPruner: well(tuner.ashaPruner, () => [
     { maximumResource: 27, minimumResource: 1, reductionFactor: 3, brackets: 2 },
@@ -151,7 +153,10 @@ const pruners: Subjects = {
   }),
   ...methods("hyperbandPruner()", () => tuner.hyperbandPruner({ maximumResource: 9 }), { judge: [() => [judged]] }),
   ...methods("sageMakerMedianPruner()", () => tuner.sageMakerMedianPruner(), { judge: [() => [judged]] }),
-  ...methods("curvePruner()", () => tuner.curvePruner({ horizon: 9 }), { judge: [() => [judged]] }),
+  ...methods("curvePruner()", () => tuner.curvePruner({ horizon: 9, pause: true }), {
+    judge: [() => [judged]],
+    promote: [() => [context]],
+  }),
   ...methods("rayMedianPruner()", () => tuner.rayMedianPruner(), { judge: [() => [judged]] }),
   ...methods("rayAshaPruner()", () => tuner.rayAshaPruner(), { judge: [() => [judged]] }),
   ...methods("ashaPruner()", () => tuner.ashaPruner({ maximumResource: 9 }), {
