@@ -1,7 +1,16 @@
 // Writes the tables of ../results/tuner.md anew from the recorded traces: what stands between its two markers is replaced.
 //   node benchmarks/tuner/report.mjs
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { matches, meanRanks, normalisedRegret, profile, runsFor, significance, volumeOf } from "./scores.mjs";
+import {
+  againstOneWorker,
+  matches,
+  meanRanks,
+  normalisedRegret,
+  profile,
+  runsFor,
+  significance,
+  volumeOf,
+} from "./scores.mjs";
 import { geometricMean } from "./statistics.mjs";
 import { tasksOf } from "./tasks.mjs";
 import { contenders, folder } from "./traces.mjs";
@@ -130,6 +139,35 @@ function against(here, tasks, all, of) {
       );
 }
 
+/** What workers cost in evaluations, against one that waits for each. */
+function workers(heldOut) {
+  const tasks = tasksOf(["P"], heldOut);
+  const rows = present(tasks)
+    .filter((contender) => contender !== "optuna:random")
+    .flatMap((contender) =>
+      [4, 8].map((count) => {
+        const shares = againstOneWorker(contender, tasks, count, 50);
+        return [
+          nameOf(contender),
+          count,
+          text(geometricMean(shares.map(({ ratio }) => ratio))),
+          shares.map(({ task, ratio, matched }) => `${task.id} ${matched ? text(ratio) : "–"}`).join(", "),
+        ];
+      }),
+    );
+  return rows.length === 0
+    ? []
+    : table(
+        [
+          "",
+          "workers",
+          "evaluations to be where one worker is at 50, ÷ 50",
+          "of each task (– not within 100, counts 2)",
+        ],
+        rows,
+      );
+}
+
 function volumes(heldOut) {
   const tasks = tasksOf(["O"], heldOut);
   const here = present(tasks);
@@ -190,7 +228,7 @@ for (const [heldOut, title] of [
 ]) {
   lines.push(title, "");
   for (const each of groups) lines.push(...section(each, heldOut));
-  lines.push(...volumes(heldOut));
+  lines.push(...workers(heldOut), ...volumes(heldOut));
 }
 lines.push(...overhead());
 

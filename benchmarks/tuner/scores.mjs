@@ -86,6 +86,19 @@ export function matches(ours, theirs, tasks, trials, of = "best") {
     });
 }
 
+/** Evaluations that so many workers need to be where one is after `trials`, as a share of them, per task; 2 where they never get there. */
+export function againstOneWorker(contender, tasks, workers, trials) {
+  return tasks
+    .filter((task) => task.workers === workers)
+    .map((task) => {
+      const one = { ...task, id: task.id.replace(`-${workers}-workers`, "") };
+      const target = medianAt(tracesFor(contender, one, "best"), trials);
+      const floor = floorOf(one, trials, "best");
+      const needed = evaluationsToReach(tracesFor(contender, task, "best"), target, reach(contender, task), floor);
+      return { task, ratio: needed === undefined ? 2 : needed / trials, matched: needed !== undefined };
+    });
+}
+
 /** Signed-rank tests of paired seeds for each task and budget; Holm over all cells of the call. */
 export function significance(ours, theirs, tasks, budgets, of = "best") {
   const cells = [];
