@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { bytes, uploads } from "./storage-bytes.ts";
@@ -156,6 +157,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const leases = storage.openLeaseStore(database, { clock });
   const directory = await storage.openDirectoryArtifactStore(`${folder}/artifacts`);
   const memory = storage.openMemoryArtifactStore();
+  const signing = generateKeyPairSync("ed25519");
+  const checkpoint = await storage.exportCheckpoint(database, { key: signing.privateKey, log: "mill" });
   const lease = async (): Promise<object> => (await storage.openMemoryLeaseStore().acquire("gpu", 1_000))!;
   const late = async () => {
     const hands = createManualClock(0);
@@ -178,6 +181,21 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       openLeaseStore: well(storage.openLeaseStore, () => [database, { clock }]),
       openEventLog: well(storage.openEventLog, () => [database, { pollMs: 10 }]),
+      exportCheckpoint: well(
+        storage.exportCheckpoint,
+        () => [database, { key: signing.privateKey, log: "mill", every: 2, signal }],
+        {
+          RangeError: () => storage.exportCheckpoint(database, { key: signing.privateKey, every: 0 }),
+          STORAGE_CHECKPOINT_INVALID: () => storage.exportCheckpoint(database, { key: "no key" }),
+        },
+        25,
+      ),
+      verifyCheckpoint: well(
+        storage.verifyCheckpoint,
+        () => [database, checkpoint, { keys: [signing.publicKey], log: "mill", signal }],
+        { STORAGE_CHECKPOINT_INVALID: () => storage.verifyCheckpoint(database, checkpoint, { keys: [] }) },
+        25,
+      ),
       openDirectoryArtifactStore: well(
         storage.openDirectoryArtifactStore,
         () => [`${folder}/artifacts`, { clock, ids, signal }],
@@ -222,6 +240,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
           "packages/storage/test/failures.test.ts",
         ]),
       ),
+      STORAGE_CHAIN_BROKEN: "packages/storage/test/log-checkpoint.test.ts",
       STORAGE_CONSTRAINT_VIOLATED: "packages/storage/test/database-suite.ts",
       STORAGE_MIGRATION_UNKNOWN: "packages/storage/test/migrations-suite.ts",
       STORAGE_FILE_REMOTE: "it takes a network file system",

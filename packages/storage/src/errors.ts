@@ -1,6 +1,8 @@
 import { MillwrightError, PortError } from "@millwright/contracts";
 
 export type StorageErrorCode =
+  | "STORAGE_CHAIN_BROKEN"
+  | "STORAGE_CHECKPOINT_INVALID"
   | "STORAGE_COMMIT_UNKNOWN"
   | "STORAGE_CONSTRAINT_VIOLATED"
   | "STORAGE_DATABASE_BUSY"
@@ -33,6 +35,19 @@ export type StorageErrorCode =
 export class StorageError extends MillwrightError<StorageErrorCode> {
   override readonly name = "StorageError";
 }
+
+export const checkpointInvalid = (problem: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_CHECKPOINT_INVALID", `The checkpoint proves nothing: ${problem}.`, {
+    category: "data",
+    remedy: "Take the checkpoint as it was exported, and the public keys of those who export them; keys are Ed25519.",
+    cause,
+  });
+
+export const chainBroken = (cursor: number, problem: string): StorageError =>
+  new StorageError("STORAGE_CHAIN_BROKEN", `The log's history does not hold: the record ${cursor} is ${problem}.`, {
+    category: "data",
+    remedy: "Restore the database from before it was changed, and compare it with verifyCheckpoint.",
+  });
 
 export const constraintViolated = (problem: string, cause?: unknown): StorageError =>
   new StorageError("STORAGE_CONSTRAINT_VIOLATED", `The database refused the write: ${problem}.`, {

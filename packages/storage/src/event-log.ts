@@ -143,8 +143,14 @@ function createWake(): {
   };
 }
 
-async function verifyLog(database: Database<LogTables>, signal: AbortSignal | undefined): Promise<ChainReport> {
+/** Walks the chain in one snapshot. @param visit Told every good record's hash, in order. */
+export async function verifyLog<Tables>(
+  untyped: Database<Tables>,
+  signal: AbortSignal | undefined,
+  visit: (head: ChainHead) => void = () => {},
+): Promise<ChainReport> {
   signal?.throwIfAborted();
+  const database = untyped.typed<LogTables>();
   // One snapshot for the records and the counter.
   return database.read.transaction().execute(async (sql) => {
     let head: ChainHead = { cursor: 0, hash: chainStart };
@@ -163,6 +169,7 @@ async function verifyLog(database: Database<LogTables>, signal: AbortSignal | un
         if (broken !== undefined) return { records, head, broken };
         head = { cursor: record.cursor, hash: record.hash };
         records += 1;
+        visit(head);
       }
       if (page.length < pageRows) break;
     }

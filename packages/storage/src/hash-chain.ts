@@ -26,7 +26,10 @@ export interface ChainHead {
 /** Why the record at `cursor` does not belong to the chain. */
 export interface ChainBreak {
   readonly cursor: number;
-  readonly problem: "changed" | "missing";
+  /** `rewritten`: the chain holds, and is another than the one a checkpoint was taken of. */
+  readonly problem: "changed" | "missing" | "rewritten";
+  /** Of `rewritten`, where the checkpoint does not know every record: the first bad one lies from `cursor` to here. */
+  readonly upToCursor?: number | undefined;
 }
 
 /** Checks that `record` follows `head`. Cursors of the log count up by one. */

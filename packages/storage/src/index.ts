@@ -70,5 +70,13 @@ export {
   openAppendLog,
   readAppendLog,
 } from "./logs/append-log.ts";
+export {
+  type CheckpointKey,
+  exportCheckpoint,
+  type ExportCheckpointOptions,
+  type LogCheckpoint,
+  verifyCheckpoint,
+  type VerifyCheckpointOptions,
+} from "./logs/log-checkpoint.ts";
 export type { LogRecord } from "./logs/log-format.ts";
 export type { LogDurability } from "./logs/log-writer.ts";

@@ -1,4 +1,11 @@
-import { type Database, openEventLog, openMemoryEventLog } from "@millwright/storage";
+import { generateKeyPairSync } from "node:crypto";
+import {
+  type Database,
+  exportCheckpoint,
+  openEventLog,
+  openMemoryEventLog,
+  verifyCheckpoint,
+} from "@millwright/storage";
 import { createIdSource, createManualClock, createRandom, type EventDraft } from "@millwright/contracts";
 import { expect } from "vitest";
 import { type Engine, sqlite } from "./engines.ts";
@@ -50,6 +57,22 @@ const tampering: readonly {
 /** What the hash chain shows. */
 export function eventLogSuite(engine: Engine): void {
   const { test } = engine;
+
+  test("a checkpoint finds a tail that was cut off, counter and all", async () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    await withEvents(engine, async (database) => {
+      const checkpoint = await exportCheckpoint(database, { key: privateKey });
+      expect((await verifyCheckpoint(database, checkpoint, { keys: [publicKey] })).broken).toBeUndefined();
+      const counters = database.dialect === "sqlite" ? "sqlite_sequence" : "millwright_sequence";
+      await database.writeBatch([
+        { sql: "delete from millwright_events where cursor > 500" },
+        { sql: `update ${counters} set seq = 500 where name = 'millwright_events'` },
+      ]);
+      expect((await openEventLog(database).verify()).broken).toBeUndefined();
+      const { broken } = await verifyCheckpoint(database, checkpoint, { keys: [publicKey] });
+      expect(broken).toEqual({ cursor: 501, problem: "missing" });
+    });
+  });
 
   test("a log that nobody touched is whole, and says what its last record is", async () => {
     await withEvents(engine, async (database) => {
