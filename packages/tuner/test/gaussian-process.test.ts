@@ -208,8 +208,8 @@ test("the Cholesky factor inverts what it factors, whatever the size", () => {
 describe("the fit of hyperparameters", () => {
   test("follows the gradient of what it minimises", () => {
     const { coordinates, observations } = observed(23, 4, 11, true);
-    const loss = negativeLogPosterior(coordinates, observations);
     for (const seed of [1, 2, 3]) {
+      const loss = negativeLogPosterior(coordinates, observations, seed * 30);
       const random = createRandom(seed);
       const logs = Float64Array.from({ length: 6 }, (_, k) => random.normal() * 0.8 - (k === 5 ? 4 : 0));
       const gradient = new Float64Array(6);
@@ -243,6 +243,10 @@ describe("the fit of hyperparameters", () => {
     expect(Math.max(...gradient.map(Math.abs))).toBeLessThan(1);
     const again = fitHyperparameters(coordinates, { points, targets }, { start: hyperparameters });
     expect(again.loss).toBeLessThanOrEqual(loss);
+    const noisy = targets.map((target) => target + 0.5 * random.normal());
+    const noiseAt = (noiseRate: number): number =>
+      fitHyperparameters(coordinates, { points, targets: noisy }, { noiseRate }).hyperparameters.noise;
+    expect(noiseAt(300)).toBeLessThan(noiseAt(30));
   });
 });
 

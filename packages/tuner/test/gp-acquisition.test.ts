@@ -16,7 +16,9 @@ test("acquisitions have the gradients of their values, with and without pending 
   const pending = Float64Array.from([0.2, 0.3, 0.7, 0.6, 0.5, 0.9]);
   const acquisitions: Acquisition[] = [
     logImprovementBelow(model, -1),
+    logImprovementBelow(model, -1, 3),
     logImprovementBeyond(model.extend(pending, 3), 3, -1, createRandom(3)),
+    logImprovementBeyond(model.extend(pending, 3), 3, -1, createRandom(3), { inflation: 3 }),
     avoidingFailures(logImprovementBelow(model, -1), {
       coordinates: { dimensions: 2 },
       hyperparameters,
@@ -105,10 +107,12 @@ test("bounds of many observations are never below the values, and end near them 
   const own = model.ownMeans();
   const means = model.means(points, 220);
   for (const [row, mean] of own.entries()) expect(mean).toBeCloseTo(means[row] as number, 8);
-  const acquisition = logImprovementBelow(model, -0.5);
   const asked = Float64Array.from({ length: 60 }, () => random.next());
-  const bounds = acquisition.bounds?.(asked, 30) ?? new Float64Array();
-  const values = acquisition.values(asked, 30);
-  for (const [row, value] of values.entries()) expect(bounds[row]).toBeGreaterThanOrEqual(value - 1e-9);
+  for (const inflation of [1, 3]) {
+    const acquisition = logImprovementBelow(model, -0.5, inflation);
+    const bounds = acquisition.bounds?.(asked, 30) ?? new Float64Array();
+    const values = acquisition.values(asked, 30);
+    for (const [row, value] of values.entries()) expect(bounds[row]).toBeGreaterThanOrEqual(value - 1e-9);
+  }
   expect(model.outlook(asked, 30, 220).variances[3]).toBeCloseTo(model.posterior(asked, 30).variances[3] as number, 10);
 });

@@ -14,20 +14,26 @@ export interface Acquisition {
 /** Least variance told apart from none: below, the improvement is that of the mean alone. */
 const LEAST_VARIANCE = 1e-12;
 
-/** log expected improvement below `best`. */
-export function logImprovementBelow(model: GaussianProcess, best: number): Acquisition {
+const deviationOf = (variance: number, inflation: number): number =>
+  inflation * Math.sqrt(Math.max(variance, LEAST_VARIANCE));
+
+/**
+ * log expected improvement below `best`. @param inflation What the model's deviations are multiplied with: above 1, less is exploited of what the model
+ * thinks it knows. Wang and de Freitas, arXiv 1406.7758. Default: 1.
+ */
+export function logImprovementBelow(model: GaussianProcess, best: number, inflation = 1): Acquisition {
   return {
-    ...boundsBy(model, best),
+    ...boundsBy(model, best, inflation),
     values(points, count) {
       const { means, variances } = model.posterior(points, count);
       return means.map((mean, index) => {
-        const deviation = Math.sqrt(Math.max(variances[index] as number, LEAST_VARIANCE));
+        const deviation = deviationOf(variances[index] as number, inflation);
         return logImprovement((best - mean) / deviation).log + Math.log(deviation);
       });
     },
     evaluate(point, gradient) {
       const { mean, variance, pull } = model.at(point);
-      const deviation = Math.sqrt(Math.max(variance, LEAST_VARIANCE));
+      const deviation = deviationOf(variance, inflation);
       const { log, slope, density } = logImprovement((best - mean) / deviation);
       pull(-slope / deviation, variance > LEAST_VARIANCE ? density / (2 * variance) : 0, gradient);
       return log + Math.log(deviation);
@@ -38,13 +44,13 @@ export function logImprovementBelow(model: GaussianProcess, best: number): Acqui
 /** With fewer observations, values are as quickly had as bounds; of more, so many give the bounds. */
 const BOUND_ROWS = 128;
 
-function boundsBy(model: GaussianProcess, best: number): Pick<Acquisition, "bounds"> {
+function boundsBy(model: GaussianProcess, best: number, inflation: number): Pick<Acquisition, "bounds"> {
   if (model.count < 1.5 * BOUND_ROWS) return {};
   return {
     bounds(points, count) {
       const { means, variances } = model.outlook(points, count, BOUND_ROWS);
       return means.map((mean, index) => {
-        const deviation = Math.sqrt(Math.max(variances[index] as number, LEAST_VARIANCE));
+        const deviation = deviationOf(variances[index] as number, inflation);
         return logImprovement((best - mean) / deviation).log + Math.log(deviation);
       });
     },
@@ -54,14 +60,14 @@ function boundsBy(model: GaussianProcess, best: number): Pick<Acquisition, "boun
 /**
  * log of the improvement expected beyond what the pending points will bring, over `draws` joint draws of their outcomes: each draw is an observation
  * of all of them and may lower the best. Sequential greedy q-log-EI. Snoek, Larochelle and Adams (2012), §3.2; arXiv 2310.20708.
- * @param believing The model extended by the pending points at its own means.
+ * `inflation` as of `logImprovementBelow`, of what the point itself brings. @param believing The model extended by the pending points at its own means.
  */
 export function logImprovementBeyond(
   believing: GaussianProcess,
   pending: number,
   best: number,
   random: Random,
-  draws = 32,
+  { draws = 32, inflation = 1 }: { readonly draws?: number; readonly inflation?: number } = {},
 ): Acquisition {
   const known = believing.count - pending;
   const { whitened } = believing;
@@ -69,6 +75,7 @@ export function logImprovementBeyond(
   const bests = believing.drawsOfLast(pending, normals).map((lowest) => Math.min(best, lowest));
   const fantasies = {
     pending,
+    inflation,
     normals,
     bests,
     terms: Array.from(bests, () => logImprovement(0)),
@@ -83,7 +90,7 @@ export function logImprovementBeyond(
     evaluate(point, gradient) {
       const { mean, variance, solved, pullSolved } = believing.at(point);
       const value = fantasise(fantasies, mean, variance, solved, known);
-      const deviation = Math.sqrt(Math.max(variance, LEAST_VARIANCE));
+      const deviation = deviationOf(variance, inflation);
       bySolved.fill(0);
       let byMean = 0;
       let byVariance = 0;
@@ -109,6 +116,7 @@ export function logImprovementBeyond(
 /** Draws of what pending points bring. `terms` and `shares` hold each draw's part of the last value computed. */
 interface Fantasies {
   readonly pending: number;
+  readonly inflation: number;
   /** Per draw as many as there are pending points. */
   readonly normals: Float64Array;
   /** The lowest loss under each draw. */
@@ -119,8 +127,8 @@ interface Fantasies {
 
 /** log of the mean improvement over the draws. @param solved Holds the pending points' part of L⁻¹ k(x) from `offset` on. */
 function fantasise(fantasies: Fantasies, mean: number, variance: number, solved: Float64Array, offset: number): number {
-  const { pending, normals, bests, terms, shares } = fantasies;
-  const deviation = Math.sqrt(Math.max(variance, LEAST_VARIANCE));
+  const { pending, inflation, normals, bests, terms, shares } = fantasies;
+  const deviation = deviationOf(variance, inflation);
   let most = -Infinity;
   for (let draw = 0; draw < bests.length; draw += 1) {
     let moved = mean;

@@ -6,12 +6,16 @@ import { type Likelihood, quickLikelihood } from "../simd/likelihood.ts";
 
 /** Variance of the noise that is always assumed: keeps the covariance positive definite. */
 export const NOISE_FLOOR = 1e-6;
+/** Of Optuna's prior on the noise. */
+const NOISE_RATE = 30;
 
 export interface FitOptions {
   /** Where to begin besides the start at all-default values: the result of an earlier fit. Default: none. */
   readonly start?: Hyperparameters | undefined;
   /** The observations carry no noise. Default: false. */
   readonly deterministic?: boolean | undefined;
+  /** Of the prior Gamma(1.1, rate) on the noise's variance: the larger, the less of what varies counts as noise. Default: 30. */
+  readonly noiseRate?: number | undefined;
   /** Evaluations of the likelihood per start at most. Default: 60. */
   readonly evaluations?: number | undefined;
 }
@@ -29,15 +33,15 @@ export function defaultHyperparameters({ dimensions }: Coordinates): Hyperparame
 
 /**
  * The hyperparameters of largest posterior probability given standardised targets, with the priors of Optuna 5: −Σ(0.1/w + 0.1 w) on the inverse
- * squared length scales, Gamma(2, 1) on the scale, Gamma(1.1, 30) on the noise. L-BFGS on their logarithms from the default start and from `start`.
+ * squared length scales, Gamma(2, 1) on the scale, Gamma(1.1, noiseRate) on the noise. L-BFGS on their logarithms from the default start and from `start`.
  * A pure function of its arguments.
  */
 export function fitHyperparameters(
   coordinates: Coordinates,
   observations: Observations,
-  { start, deterministic = false, evaluations = 60 }: FitOptions = {},
+  { start, deterministic = false, noiseRate = NOISE_RATE, evaluations = 60 }: FitOptions = {},
 ): Fit {
-  const target = negativeLogPosterior(coordinates, observations);
+  const target = negativeLogPosterior(coordinates, observations, noiseRate);
   const size = coordinates.dimensions + 2;
   const lower = new Float64Array(size).fill(Math.log(1e-3));
   const upper = new Float64Array(size).fill(Math.log(1e4));
@@ -57,8 +61,13 @@ export function fitHyperparameters(
 }
 
 /** The loss of given hyperparameters, as a fit reports it: tells whether an earlier fit still serves. */
-export function lossOf(coordinates: Coordinates, observations: Observations, hyperparameters: Hyperparameters): number {
-  const value = negativeLogPosterior(coordinates, observations)(toLogs(hyperparameters), undefined);
+export function lossOf(
+  coordinates: Coordinates,
+  observations: Observations,
+  hyperparameters: Hyperparameters,
+  noiseRate: number = NOISE_RATE,
+): number {
+  const value = negativeLogPosterior(coordinates, observations, noiseRate)(toLogs(hyperparameters), undefined);
   return value / Math.max(1, observations.targets.length);
 }
 
@@ -81,11 +90,12 @@ function fromLogs(logs: Float64Array): Hyperparameters {
 export function negativeLogPosterior(
   { dimensions, categorical }: Coordinates,
   { points, targets }: Observations,
+  noiseRate: number = NOISE_RATE,
 ): (logs: Float64Array, gradient: Float64Array | undefined) => number {
   const count = targets.length;
   const squares = pairSquares(points, count, dimensions, categorical);
   const quick = quickLikelihood({ squares, targets, dimensions });
-  if (quick !== undefined) return quickPosterior(quick, dimensions);
+  if (quick !== undefined) return quickPosterior(quick, dimensions, noiseRate);
   const size = rowStart(count);
   const covariance = new Float64Array(size);
   const slope = new Float64Array(size);
@@ -111,13 +121,14 @@ export function negativeLogPosterior(
       const inverse = inverseOf(factor, count);
       likelihoodGradient({ squares, weights, covariance, slope, noise, inverse, solved }, gradient);
     }
-    return value + priorTerms(weights, scale, noise, gradient);
+    return value + priorTerms({ weights, scale, noise }, noiseRate, gradient);
   };
 }
 
 function quickPosterior(
   likelihood: Likelihood,
   dimensions: number,
+  noiseRate: number,
 ): (logs: Float64Array, gradient: Float64Array | undefined) => number {
   const weights = new Float64Array(dimensions);
   return (logs, gradient) => {
@@ -131,7 +142,7 @@ function quickPosterior(
       gradient[dimensions] = byScale;
       gradient[dimensions + 1] = byNoise * noise;
     }
-    return value + priorTerms(weights, scale, noise, gradient);
+    return value + priorTerms({ weights, scale, noise }, noiseRate, gradient);
   };
 }
 
@@ -227,9 +238,13 @@ function likelihoodGradient(parts: LikelihoodParts, gradient: Float64Array): voi
 }
 
 /** Minus the log priors; adds their derivatives by the logarithms. */
-function priorTerms(weights: Float64Array, scale: number, noise: number, gradient: Float64Array | undefined): number {
+function priorTerms(
+  { weights, scale, noise }: Hyperparameters,
+  noiseRate: number,
+  gradient: Float64Array | undefined,
+): number {
   const dimensions = weights.length;
-  let value = scale - Math.log(scale) + 30 * noise - 0.1 * Math.log(noise);
+  let value = scale - Math.log(scale) + noiseRate * noise - 0.1 * Math.log(noise);
   for (const weight of weights) value += 0.1 / weight + 0.1 * weight;
   if (gradient === undefined) return value;
   for (let k = 0; k < dimensions; k += 1) {
@@ -237,6 +252,6 @@ function priorTerms(weights: Float64Array, scale: number, noise: number, gradien
     gradient[k] = (gradient[k] as number) + 0.1 * weight - 0.1 / weight;
   }
   gradient[dimensions] = (gradient[dimensions] as number) + scale - 1;
-  gradient[dimensions + 1] = (gradient[dimensions + 1] as number) + 30 * noise - 0.1;
+  gradient[dimensions + 1] = (gradient[dimensions + 1] as number) + noiseRate * noise - 0.1;
   return value;
 }

@@ -23,6 +23,8 @@ export interface SurrogateOptions {
   readonly record?: FitRecord | undefined;
   readonly warp: boolean;
   readonly deterministic: boolean;
+  /** As in `FitOptions`. */
+  readonly noiseRate?: number | undefined;
   /** A model of before; makes it quicker, never different. */
   readonly previous?: GaussianProcess | undefined;
 }
@@ -58,22 +60,23 @@ export function surrogateOf(options: SurrogateOptions): Surrogate {
   return { model, targets, record: used };
 }
 
-function serves({ coordinates, points, losses }: SurrogateOptions, record: FitRecord, scores: Float64Array): boolean {
+function serves(options: SurrogateOptions, record: FitRecord, scores: Float64Array): boolean {
+  const { coordinates, points, losses, noiseRate } = options;
   const count = losses.length;
   if (record.fitted === count) return true;
   if (count < record.fitted || count <= ALWAYS_REFIT || count >= REFIT_GROWTH * record.fitted) return false;
   if (count % CHECK_EVERY !== 0) return true;
   const sample = subset(points, warped(scores, record.power).targets, coordinates.dimensions);
-  return lossOf(coordinates, sample, record.hyperparameters) <= record.loss + LOSS_SLACK;
+  return lossOf(coordinates, sample, record.hyperparameters, noiseRate) <= record.loss + LOSS_SLACK;
 }
 
 function refit(options: SurrogateOptions, scores: Float64Array): FitRecord {
-  const { coordinates, points, record, deterministic } = options;
+  const { coordinates, points, record, deterministic, noiseRate } = options;
   const { dimensions } = coordinates;
   const fit = (power: number, start: Hyperparameters | undefined): Fit & { readonly warp: Warp } => {
     const warp = warped(scores, power);
     const sample = subset(points, warp.targets, dimensions);
-    return { ...fitHyperparameters(coordinates, sample, { start, deterministic }), warp };
+    return { ...fitHyperparameters(coordinates, sample, { start, deterministic, noiseRate }), warp };
   };
   const count = scores.length;
   if (!options.warp || count < WARP_FROM) {

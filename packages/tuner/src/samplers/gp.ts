@@ -30,8 +30,8 @@ export interface GpOptions {
   /** Whether equal parameters give equal values: no noise is fitted. Default: false. */
   readonly deterministic?: boolean | undefined;
   /**
-   * Whether suggestions keep to a trust region about the best trial, which grows and shrinks with its success. Default: true, but not while the fit takes
-   * more than 1.5 % of the losses' variance for noise: success would be luck.
+   * Whether suggestions keep to a trust region about the best trial, which grows and shrinks with its success. While the fit takes more than 0.5 % of the
+   * losses' variance for noise, success would be luck: the region keeps one size. Default: true.
    */
   readonly trustRegion?: boolean | undefined;
   /** Points at which the acquisition is looked at before local searches; half of them about the best trials. Default: 512. */
@@ -77,6 +77,7 @@ export function gpSampler(options: GpOptions = {}): Sampler {
         record: recordOf(context.trials, dimensions),
         warp,
         deterministic,
+        noiseRate,
         previous,
       });
       previous = surrogate.model;
@@ -137,9 +138,10 @@ function suggestByModel(parts: ModelContext): Suggestion {
     (a, b) => (violations[a] as number) - (violations[b] as number) || (merits[a] as number) - (merits[b] as number),
   );
   const pointAt = (row: number): Float64Array => history.points.slice(row * dimensions, (row + 1) * dimensions);
-  const { trustRegion: inRegion = !noisy, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
+  const { trustRegion: inRegion = true, candidates = 512, starts = targets.length < 200 ? 5 : 3 } = options;
   const acquisition = acquisitionOf(parts);
-  const region = inRegion ? trustRegion(history.losses, startupTrials, dimensions) : undefined;
+  const shown = noisy ? { length: noisyLength } : trustRegion(history.losses, startupTrials, dimensions);
+  const region = inRegion ? shown : undefined;
   const { weights } = record.hyperparameters;
   const everywhere = { lower: new Float64Array(dimensions), upper: new Float64Array(dimensions).fill(1) };
   const bounds =
@@ -170,9 +172,17 @@ function suggestByModel(parts: ModelContext): Suggestion {
 
 /** From so many losses on the fitted noise is believed. */
 const fewestForNoise = 20;
+/** Share of the variance from which losses count as noisy. */
+const noisyFrom = 0.005;
+/** Of the prior on the noise: noise that is taken for shape is found out by the next trials, shape that is taken for noise is not. */
+const noiseRate = 100;
+/** Side of the region where losses are noisy. */
+const noisyLength = 0.3;
+/** What deviations are multiplied with where losses are noisy: trials spread over the region, instead of one place being averaged. */
+const noisyInflation = 3;
 
 const isNoisy = ({ scale, noise }: FitRecord["hyperparameters"], losses: number): boolean =>
-  losses >= fewestForNoise && noise > 0.015 * (scale + noise);
+  losses >= fewestForNoise && noise > noisyFrom * (scale + noise);
 
 /** The improvement by the probability of being feasible; away from failures; per cost if asked. */
 function acquisitionOf(parts: ModelContext): Acquisition {
@@ -199,12 +209,15 @@ function improvementOf({ lattice, context, random, history, surrogate, violation
   const model = mayBeWrong(context.trials) ? doubting(surrogate, history, lattice.coordinates) : surrogate.model;
   const { pending, pendingCount } = history;
   const anyFeasible = violations.includes(0);
+  const inflation = isNoisy(surrogate.record.hyperparameters, surrogate.targets.length) ? noisyInflation : 1;
   const best = model
     .ownMeans()
     .reduce((least, mean, row) => (anyFeasible && violations[row] !== 0 ? least : Math.min(least, mean)), Infinity);
   return pendingCount === 0
-    ? logImprovementBelow(model, best)
-    : logImprovementBeyond(model.extend(pending, pendingCount), pendingCount, best, random.fork("fantasies"));
+    ? logImprovementBelow(model, best, inflation)
+    : logImprovementBeyond(model.extend(pending, pendingCount), pendingCount, best, random.fork("fantasies"), {
+        inflation,
+      });
 }
 
 function violationsOf({ numbers }: History, trials: readonly Trial[]): number[] {
