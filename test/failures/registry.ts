@@ -2,6 +2,7 @@ import { createEvent, createIdSource, createManualClock, createRandom } from "..
 import * as model from "../../packages/model/dist/index.js";
 import * as registry from "../../packages/registry/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
+import { governance } from "./registry-governance.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -53,6 +54,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
   await open.register("late", `${folder}/late`);
   await open.approve("late", 1, { status: "approved", by: "ann" });
   await open.setAlias("late", "champion", 1);
+  for (const bias of [0.1, 0.2, 0.3]) {
+    const ruled = model.writeDenseModel([{ kernel: [0.5], bias: [bias], activation: "sigmoid" }]);
+    await model.packModel(`${folder}/ruled-${bias}`, { name: "ruled", format: "dense", ...ruled });
+    const { version } = await open.register("ruled", `${folder}/ruled-${bias}`);
+    await open.approve("ruled", version, { status: "approved", by: "ann" });
+  }
   const run = await open.startRun({ experiment: "late" });
   const offline = await registry.openOfflineTracker({ directory: `${folder}/offline` });
   const webhooks = await registry.openWebhooks({
@@ -67,6 +74,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       openRegistry: well(registry.openRegistry, () => [options], {}, 30),
       createLineageGraph: well(registry.createLineageGraph),
+      ...governance(open),
       signWebhook: well(registry.signWebhook, () => [["secret"], { id: "e1", timestamp: 1_700_000_000, body: "{}" }]),
       verifyWebhook: well(
         registry.verifyWebhook,
@@ -170,6 +178,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...runs(kept),
     },
     elsewhere: {
+      REGISTRY_GATE_CLOSED: "packages/registry/test/gates.test.ts",
+      REGISTRY_STAGE_REFUSED: "packages/registry/test/governance.test.ts",
       REGISTRY_JOURNAL_INVALID: "packages/registry/test/offline.test.ts",
       REGISTRY_WRITE_FAILED: "packages/registry/test/write-failures.test.ts",
     },

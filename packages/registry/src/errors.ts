@@ -1,12 +1,22 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type RegistryErrorCode =
+  | "REGISTRY_DEPLOYMENT_INVALID"
+  | "REGISTRY_GATE_CLOSED"
+  | "REGISTRY_HOLD_UNKNOWN"
   | "REGISTRY_JOURNAL_INVALID"
   | "REGISTRY_NAME_INVALID"
   | "REGISTRY_PAGE_TOKEN_INVALID"
   | "REGISTRY_QUERY_INVALID"
+  | "REGISTRY_REQUEST_REFUSED"
+  | "REGISTRY_REQUEST_UNKNOWN"
+  | "REGISTRY_ROLLBACK_IMPOSSIBLE"
   | "REGISTRY_RUN_ENDED"
   | "REGISTRY_RUN_UNKNOWN"
+  | "REGISTRY_STAGE_INVALID"
+  | "REGISTRY_STAGE_REFUSED"
+  | "REGISTRY_STAGE_UNKNOWN"
+  | "REGISTRY_VERSION_IN_SERVICE"
   | "REGISTRY_WEBHOOK_REFUSED"
   | "REGISTRY_WEBHOOK_UNKNOWN"
   | "REGISTRY_WRITE_FAILED";
@@ -71,4 +81,79 @@ export const writeFailed = (id: string, cause: unknown): RegistryError =>
     remedy: "See the cause; what was not written is kept and written by the next flush().",
     retryable: true,
     cause,
+  });
+
+export const deploymentInvalid = (endpoint: string, problem: string): RegistryError =>
+  new RegistryError(
+    "REGISTRY_DEPLOYMENT_INVALID",
+    `The traffic of the endpoint "${endpoint}" cannot be so: ${problem}.`,
+    {
+      category: "user",
+      remedy: "Give each variant once, with shares above 0 that add up to 1; none at all where nothing is served.",
+    },
+  );
+
+export const gateClosed = (
+  subject: string,
+  kind: string,
+  target: string,
+  results: readonly { readonly gate: string; readonly passed: boolean; readonly reason: string }[],
+): RegistryError => {
+  const closed = results.filter(({ passed }) => !passed).map(({ gate, reason }) => `${gate}: ${reason}`);
+  return new RegistryError(
+    "REGISTRY_GATE_CLOSED",
+    `${subject} does not pass the gates of the ${kind} "${target}". ${closed.join(" ")}`,
+    { category: "user", remedy: "Mend what they name, or give breakGlass with a reason of 10 characters or more." },
+  );
+};
+
+export const holdUnknown = (id: string): RegistryError =>
+  new RegistryError("REGISTRY_HOLD_UNKNOWN", `No hold that holds has the id "${id}".`, {
+    category: "user",
+    remedy: "Take the id from holdVersion() or holds().",
+  });
+
+export const requestRefused = (subject: string, problem: string): RegistryError =>
+  new RegistryError("REGISTRY_REQUEST_REFUSED", `The approval of ${subject} cannot be decided so: ${problem}.`, {
+    category: "user",
+    remedy: "See approvalRequests() for what is asked, of whom, and what was said.",
+  });
+
+export const requestUnknown = (id: string): RegistryError =>
+  new RegistryError("REGISTRY_REQUEST_UNKNOWN", `No approval request has the id "${id}".`, {
+    category: "user",
+    remedy: "Take the id from requestApproval() or approvalRequests().",
+  });
+
+export const rollbackImpossible = (name: string, from: number, to: number | undefined): RegistryError =>
+  new RegistryError(
+    "REGISTRY_ROLLBACK_IMPOSSIBLE",
+    to === undefined
+      ? `No version of "${name}" below ${from} is approved.`
+      : `${name}/${to} is not another approved version.`,
+    { category: "user", remedy: "Approve the version to go back to, or name one that is approved as `to`." },
+  );
+
+export const stageInvalid = (problem: string): RegistryError =>
+  new RegistryError("REGISTRY_STAGE_INVALID", `A stage cannot be so: ${problem}.`, {
+    category: "user",
+    remedy: "Names are 1 to 63 letters, digits and dashes, with no dash at either end; each stands once.",
+  });
+
+export const stageRefused = (subject: string, from: string, to: string, reason: string): RegistryError =>
+  new RegistryError("REGISTRY_STAGE_REFUSED", `${subject} cannot go from ${from} to the stage "${to}": ${reason}.`, {
+    category: "user",
+    remedy: "Go stage by stage, or ask somebody who may.",
+  });
+
+export const stageUnknown = (what: "stage" | "status", name: string, known: readonly string[]): RegistryError =>
+  new RegistryError("REGISTRY_STAGE_UNKNOWN", `No ${what} is named "${name}".`, {
+    category: "user",
+    remedy: `Known: ${known.join(", ")}.`,
+  });
+
+export const versionInService = (subject: string, problem: string): RegistryError =>
+  new RegistryError("REGISTRY_VERSION_IN_SERVICE", `${subject} cannot be deleted: ${problem}.`, {
+    category: "user",
+    remedy: "Take it out of service first, or have its hold released.",
   });

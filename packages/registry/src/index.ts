@@ -40,3 +40,49 @@ export type {
 export type { SearchOptions } from "./search/search-options.ts";
 export type { RunPage, RunSearch, RunSearchOptions } from "./tracking/run-search.ts";
 export type { SearchView } from "./tracking/run-source.ts";
+export { type Baselines, type BaselineKind, baselineKinds } from "./models/baselines.ts";
+export {
+  compareSignatures,
+  type CompareSignaturesOptions,
+  type CompatibilityClass,
+  type SignatureChange,
+  type SignatureComparison,
+} from "./models/compatibility.ts";
+export type { TrafficChange, TrafficQuery, TrafficRecord, TrafficShare } from "./models/deployments.ts";
+export {
+  approvalsGate,
+  type ApprovalsGateOptions,
+  boundGate,
+  type BoundGateOptions,
+  cardGate,
+  type CardGateOptions,
+  driftBaselineGate,
+  latencyGate,
+  type LatencyGateOptions,
+  metricGate,
+  type MetricGateOptions,
+  scanGate,
+  type ScanGateOptions,
+  separationGate,
+  signatureGate,
+  type SignatureGateOptions,
+} from "./models/gate-checks.ts";
+export type {
+  BreakGlass,
+  Gate,
+  GateContext,
+  GateKind,
+  GatePolicy,
+  GateReader,
+  GateReport,
+  GateResult,
+  GateVerdict,
+} from "./models/gates.ts";
+export type { VersionGovernance } from "./models/governance.ts";
+export type { KeepingOptions, VersionHold } from "./models/keeping.ts";
+export type { RegistryLatency, RegistryLatencyQuery } from "./models/registry-latency.ts";
+export type { ApprovalRequest, RequestEntry, RequestStatus } from "./models/request-standing.ts";
+export type { RequestApprovalOptions, RequestQuery, RequestVote, SweepReport } from "./models/requests.ts";
+export type { RollbackOptions, RollbackRecord } from "./models/rollback.ts";
+export { sageMakerStages, type StageDefinition, type StageMove, type StageRecord } from "./models/stages.ts";
+export type { RegisterVersionOptions } from "./models/versions.ts";

@@ -1,5 +1,6 @@
 import {
   type ArtifactStore,
+  type Authorizer,
   type CallOptions,
   type Clock,
   type IdSource,
@@ -13,6 +14,10 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { type Database, openEventLog } from "@millwright/storage";
+import { createGateKeeper } from "./models/gate-keeper.ts";
+import type { GatePolicy } from "./models/gates.ts";
+import { type VersionGovernance, createVersionGovernance } from "./models/governance.ts";
+import type { StageDefinition } from "./models/stages.ts";
 import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage-graph.ts";
 import { createLineageReader } from "./lineage/lineage-reader.ts";
 import { createPackageStore } from "./models/package-store.ts";
@@ -32,6 +37,12 @@ export interface RegistryOptions extends CallOptions {
   readonly artifacts: ArtifactStore;
   /** Where models are put together to be loaded from; a cache on a local disk. */
   readonly directory: string;
+  /** Conditions before aliases, stages and approvals. Default: none. */
+  readonly gates?: GatePolicy | undefined;
+  /** The stages that versions go through, in order. Default: SageMaker's template. */
+  readonly stages?: readonly StageDefinition[] | undefined;
+  /** Who may enter which stage. Default: everybody. */
+  readonly authorizer?: Authorizer | undefined;
   readonly clock?: Clock | undefined;
   readonly ids?: IdSource | undefined;
   readonly logger?: Logger | undefined;
@@ -46,7 +57,16 @@ export interface RegistryOptions extends CallOptions {
  * Every change and its event are one transaction. Disposing writes what was logged; a run that was not ended stays `running`.
  */
 export interface Registry
-  extends RunTracker, RunRecords, RunImport, RunSearch, ModelRegistry, ModelSource, VersionRecords, AsyncDisposable {
+  extends
+    RunTracker,
+    RunRecords,
+    RunImport,
+    RunSearch,
+    ModelRegistry,
+    ModelSource,
+    VersionRecords,
+    VersionGovernance,
+    AsyncDisposable {
   register: VersionStore["register"];
   approve: VersionStore["approve"];
   setAlias: VersionStore["setAlias"];
@@ -60,27 +80,24 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   await options.database.migrate("registry", migrations, { signal: options.signal });
   const database = options.database.typed<RegistryTables>();
   const packages = createPackageStore(artifacts, directory);
-  const runs = createRunStore({
-    database,
-    artifacts,
-    clock,
-    ids: options.ids ?? createIdSource(clock),
-    logger,
-    flushMs,
-  });
-  const versions = createVersionStore(database, packages, clock);
+  const ids = options.ids ?? createIdSource(clock);
+  const runs = createRunStore({ database, artifacts, clock, ids, logger, flushMs });
+  const gates = createGateKeeper(database, options.gates ?? {}, () => registry);
+  const versions = createVersionStore({ database, artifacts, packages, clock, gates });
   const resolve = async (ref: string, { signal }: CallOptions = {}): Promise<ResolvedModel> => {
     const { name, version, digest } = await versions.version(ref, { signal });
     return { ...(await packages.open(digest, { signal })), name, version };
   };
-  return {
+  const registry: Registry = {
     ...runs,
     ...createRunImport(database, clock),
     ...createRunSearch(database),
     ...versions,
+    ...createVersionGovernance({ ...options, database, clock, ids, gates }),
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
     lineage: createLineageReader(openEventLog(options.database)),
   };
+  return registry;
 }

@@ -30,7 +30,7 @@ export const startMs = 1_700_000_000_000;
 export async function openWorkshop(options: Partial<RegistryOptions> = {}): Promise<Workshop> {
   const folder = await mkdtemp(join(tmpdir(), "millwright-registry-"));
   const path = join(folder, "mill.db");
-  const database = await openSqlite(path);
+  const database = await openSqlite(path, { clock: options.clock });
   const artifacts = await openDirectoryArtifactStore(join(folder, "artifacts"));
   const registry = await openRegistry({
     database,

@@ -28,6 +28,8 @@ export interface DescribedVersion extends RegisteredVersion {
 export interface Approval {
   readonly status: "approved" | "rejected";
   readonly by: string;
+  /** Those who approved, where it took several. */
+  readonly approvers?: readonly string[] | undefined;
   readonly comment?: string | undefined;
   /** UTC, milliseconds. */
   readonly timeMs: number;
@@ -35,6 +37,7 @@ export interface Approval {
 
 /** A move of an alias. */
 export interface AliasMove {
+  /** 0 where it means nothing any more: its version was deleted. */
   readonly version: number;
   /** UTC, milliseconds. */
   readonly timeMs: number;
@@ -88,7 +91,8 @@ export function createVersionRecords(read: Read): VersionRecords {
     async aliases(name, { signal } = {}) {
       signal?.throwIfAborted();
       const moves = await movesOf(read, name);
-      return Object.fromEntries(moves.map(({ alias, version }) => [alias, version]));
+      const newest = new Map(moves.map(({ alias, version }) => [alias, version]));
+      return Object.fromEntries([...newest].filter(([, version]) => version > 0));
     },
     async previousApproved(name, version, { signal } = {}) {
       signal?.throwIfAborted();
@@ -145,6 +149,8 @@ const selectVersion = (read: Read, name: string, version: number): Promise<Versi
     .where("deleted_ms", "is", null)
     .executeTakeFirst();
 
+export const versionUnknown = (name: string, version: number): Error => modelUnknown(`${name}/${version}`, []);
+
 /** The newest references of the name, or of every name where it has none. */
 async function knownRefs(read: Read, name: string): Promise<readonly string[]> {
   const rows = await read
@@ -176,6 +182,7 @@ async function approvalsOf(read: Read, name: string, version: number): Promise<A
   return rows.map((row) => ({
     status: row.status as Approval["status"],
     by: row.decided_by,
+    ...(row.approvers === null ? {} : { approvers: JSON.parse(row.approvers) as string[] }),
     comment: row.comment ?? undefined,
     timeMs: row.time_ms,
   }));

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Digest,
   type EntityReference,
+  type JsonValue,
   type ModelManifest,
   transitionIllegal,
   versionConflict,
@@ -11,6 +12,7 @@ import {
 import type { WriteScope } from "@millwright/storage";
 import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
+import { type BaselineKind, insertBaselines } from "./baselines.ts";
 import { type RegisteredVersion, readVersion } from "./version-records.ts";
 
 type Scope = WriteScope<RegistryTables>;
@@ -23,6 +25,8 @@ export interface Registration {
   readonly runId: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
   readonly by: string | undefined;
+  /** Digests of what drift is measured against, by kind. */
+  readonly baselines: ReadonlyMap<BaselineKind, Digest>;
 }
 
 /** The next version of the name; the version it has, where the package was registered before. */
@@ -67,6 +71,7 @@ export async function insertVersion(
       .insertInto("registry_model_tags")
       .values({ model: name, version: row.version, name: tag, value })
       .execute();
+  await insertBaselines(scope, name, row.version, registration.baselines);
   const subject = `${name}/${row.version}`;
   const made: EntityReference = { kind: "model", id: digest, name: subject };
   await emitAbout(scope, subject, {
@@ -105,6 +110,12 @@ export interface Decision {
   readonly name: string;
   readonly version: number;
   readonly decision: ApprovalDecision;
+  /** Those who approved, where it took several. */
+  readonly approvers?: readonly string[] | undefined;
+  /** The request that was decided. */
+  readonly request?: string | undefined;
+  /** What the gates said. */
+  readonly gates?: JsonValue | undefined;
 }
 
 /** Throws `PORT_TRANSITION_ILLEGAL`. */
@@ -141,6 +152,9 @@ export async function decideVersion(scope: Scope, clock: Clock, decided: Decisio
       previous,
       by,
       ...(comment === undefined ? {} : { comment }),
+      ...(decided.approvers === undefined ? {} : { approvers: decided.approvers }),
+      ...(decided.request === undefined ? {} : { request: decided.request }),
+      ...(decided.gates === undefined ? {} : { gates: decided.gates }),
       // Whoever serves a version that is rejected goes back to this one.
       ...(redeploy === undefined ? {} : { redeploy }),
     },
@@ -148,7 +162,11 @@ export async function decideVersion(scope: Scope, clock: Clock, decided: Decisio
   return readVersion(sql, { ...row, approval: status });
 }
 
-async function insertApproval({ sql }: Scope, clock: Clock, { name, version, decision }: Decision): Promise<void> {
+async function insertApproval(
+  { sql }: Scope,
+  clock: Clock,
+  { name, version, decision, approvers }: Decision,
+): Promise<void> {
   const last = await sql
     .selectFrom("registry_approvals")
     .select(({ fn }) => fn.max("decision").as("decision"))
@@ -164,6 +182,7 @@ async function insertApproval({ sql }: Scope, clock: Clock, { name, version, dec
       status: decision.status,
       decided_by: decision.by,
       comment: decision.comment ?? null,
+      approvers: approvers === undefined ? null : JSON.stringify(approvers),
       time_ms: clock.nowMs(),
     })
     .execute();
@@ -189,6 +208,8 @@ export interface Move {
   readonly version: number;
   readonly ifVersion: number | undefined;
   readonly by: string | undefined;
+  /** What the gates said. */
+  readonly gates?: JsonValue | undefined;
 }
 
 /** Throws `PORT_VERSION_CONFLICT`. */
@@ -228,6 +249,7 @@ export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise
       digest,
       ...(current === 0 ? {} : { previous: current }),
       ...(by === undefined ? {} : { by }),
+      ...(move.gates === undefined ? {} : { gates: move.gates }),
     },
   });
 }

@@ -1,6 +1,16 @@
-import type { ApprovalDecision, CallOptions, Clock, RegisterOptions, SetAliasOptions } from "@millwright/contracts";
+import type {
+  ApprovalDecision,
+  ArtifactStore,
+  CallOptions,
+  Clock,
+  RegisterOptions,
+  SetAliasOptions,
+} from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
 import { checkAlias, checkModelName } from "../names.ts";
+import { type Baselines, storeBaselines } from "./baselines.ts";
+import type { GateKeeper } from "./gate-keeper.ts";
+import type { BreakGlass } from "./gates.ts";
 import type { PackageStore } from "./package-store.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import {
@@ -11,40 +21,66 @@ import {
 } from "./version-records.ts";
 import { decideVersion, insertVersion, moveAlias } from "./version-writes.ts";
 
+export interface RegisterVersionOptions extends RegisterOptions {
+  /** What drift is measured against, where it is not what the package's own profile says; stays with the version for ever. Default: none. */
+  readonly baselines?: Baselines | undefined;
+}
+
 /** Versions of models in the database; the bytes are in the package store. */
 export interface VersionStore extends VersionRecords {
   /** Throws `REGISTRY_NAME_INVALID`, `PORT_MODEL_CORRUPT`. */
-  register(name: string, directory: string, options?: RegisterOptions): Promise<RegisteredVersion>;
-  approve(name: string, version: number, decision: ApprovalDecision, options?: CallOptions): Promise<RegisteredVersion>;
-  /** An alias that means the version already stays as it is, and nothing is added to its history. */
-  setAlias(name: string, alias: string, version: number, options?: SetAliasOptions): Promise<void>;
+  register(name: string, directory: string, options?: RegisterVersionOptions): Promise<RegisteredVersion>;
+  /** Throws `REGISTRY_GATE_CLOSED` too: an approval goes through the gates of `approval`. */
+  approve(
+    name: string,
+    version: number,
+    decision: ApprovalDecision & BreakGlass,
+    options?: CallOptions,
+  ): Promise<RegisteredVersion>;
+  /**
+   * An alias that means the version already stays as it is, and nothing is added to its history. Throws `REGISTRY_GATE_CLOSED` too: it goes through the gates of
+   * the alias.
+   */
+  setAlias(name: string, alias: string, version: number, options?: SetAliasOptions & BreakGlass): Promise<void>;
 }
 
-export function createVersionStore(
-  database: Database<RegistryTables>,
-  packages: PackageStore,
-  clock: Clock,
-): VersionStore {
+export interface VersionStoreOptions {
+  readonly database: Database<RegistryTables>;
+  readonly artifacts: ArtifactStore;
+  readonly packages: PackageStore;
+  readonly clock: Clock;
+  readonly gates: GateKeeper;
+}
+
+export function createVersionStore({ database, artifacts, packages, clock, gates }: VersionStoreOptions): VersionStore {
   const { read } = database;
   return {
     ...createVersionRecords(read),
-    async register(name, directory, { signal, runId, tags = {}, by } = {}) {
+    async register(name, directory, { signal, runId, tags = {}, by, baselines = {} } = {}) {
       signal?.throwIfAborted();
       checkModelName(name);
       const { digest, manifest } = await packages.store(directory, { signal });
-      const registration = { name, digest, manifest, runId: runId ?? manifest.provenance.runId, tags, by };
+      const stored = await storeBaselines(artifacts, baselines, { signal });
+      const from = runId ?? manifest.provenance.runId;
+      const registration = { name, digest, manifest, runId: from, tags, by, baselines: stored };
       return database.write((scope) => insertVersion(scope, clock, registration), { signal });
     },
-    async approve(name, version, decision, { signal } = {}) {
+    async approve(name, version, { breakGlass, ...decision }, { signal } = {}) {
       signal?.throwIfAborted();
       await assertRegistered(read, name, version);
-      return database.write((scope) => decideVersion(scope, clock, { name, version, decision }), { signal });
+      const subject = { name, version, by: decision.by, breakGlass };
+      const isApproval = decision.status === "approved";
+      const passed = isApproval ? await gates.pass("approval", "approved", subject, { signal }) : undefined;
+      const decided = { name, version, decision, gates: passed };
+      return database.write((scope) => decideVersion(scope, clock, decided), { signal });
     },
-    async setAlias(name, alias, version, { signal, ifVersion, by } = {}) {
+    async setAlias(name, alias, version, { signal, ifVersion, by, breakGlass } = {}) {
       signal?.throwIfAborted();
       checkAlias(alias);
       await assertRegistered(read, name, version);
-      await database.write((scope) => moveAlias(scope, clock, { name, alias, version, ifVersion, by }), { signal });
+      const passed = await gates.pass("alias", alias, { name, version, by, breakGlass }, { signal });
+      const move = { name, alias, version, ifVersion, by, gates: passed };
+      await database.write((scope) => moveAlias(scope, clock, move), { signal });
     },
   };
 }

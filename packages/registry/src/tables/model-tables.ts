@@ -36,6 +36,8 @@ export interface ModelTables {
     readonly decision: number;
     readonly status: string;
     readonly decided_by: string;
+    /** Those who approved, as a JSON array, where it took several. */
+    readonly approvers: string | null;
     readonly comment: string | null;
     readonly time_ms: number;
   };

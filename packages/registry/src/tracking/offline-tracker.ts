@@ -5,6 +5,7 @@ import {
   type IdSource,
   type RunHandle,
   type RunId,
+  type RunOptions,
   type RunTracker,
   closed,
   createIdSource,
@@ -12,6 +13,7 @@ import {
 } from "@millwright/contracts";
 import { type LogDurability, openDirectoryArtifactStore } from "@millwright/storage";
 import { checkLabel } from "../names.ts";
+import type { RunStart } from "./run-entries.ts";
 import { createOfflineHandle } from "./offline-handle.ts";
 import { type Journal, createJournal, listJournals, reopenJournal } from "./offline-journal.ts";
 import { type SyncOptions, type SyncReport, type SyncTarget, syncJournals } from "./offline-sync.ts";
@@ -58,31 +60,17 @@ export async function openOfflineTracker(options: OfflineTrackerOptions): Promis
     if (isClosed) throw closed("The tracker");
   };
   return {
-    async startRun({ experiment, name, parentRunId, tags = {}, from = [], by, causedBy, signal: aborted }) {
-      check(aborted);
-      checkLabel("an experiment", experiment);
-      if (name !== undefined) checkLabel("a run", name);
-      const id = ids.next() as RunId;
-      const start = {
-        id,
-        experiment,
-        name: name ?? id,
-        parentRunId,
-        tags,
-        from,
-        by,
-        causedBy,
-        startedMs: clock.nowMs(),
-      };
+    async startRun(run) {
+      check(run.signal);
+      const start = startOf(run, ids.next() as RunId, clock.nowMs());
       return handleOf(await createJournal(directory, { formatVersion: 1, source: ids.next(), start }, durability));
     },
     async resumeRun(id, { signal: aborted } = {}) {
       check(aborted);
-      if (!(await listJournals(directory)).includes(id)) return undefined;
-      const journal = await reopenJournal(directory, id, durability);
-      if (journal === undefined) return undefined;
-      journal.add({ kind: "resume" });
-      return handleOf(journal);
+      const there = (await listJournals(directory)).includes(id);
+      const journal = there ? await reopenJournal(directory, id, durability) : undefined;
+      journal?.add({ kind: "resume" });
+      return journal === undefined ? undefined : handleOf(journal);
     },
     async runs({ signal: aborted } = {}) {
       check(aborted);
@@ -99,6 +87,13 @@ export async function openOfflineTracker(options: OfflineTrackerOptions): Promis
       await closeAll(left);
     },
   };
+}
+
+function startOf(run: RunOptions, id: RunId, startedMs: number): RunStart {
+  const { experiment, name = id, parentRunId, tags = {}, from = [], by, causedBy } = run;
+  checkLabel("an experiment", experiment);
+  checkLabel("a run", name);
+  return { id, experiment, name, parentRunId, tags, from, by, causedBy, startedMs };
 }
 
 async function closeAll(journals: readonly Journal[]): Promise<void> {
