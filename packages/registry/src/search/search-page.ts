@@ -136,12 +136,12 @@ function segmentSql(query: SegmentQuery): Fragment {
     via ??= [alias, rows];
   };
   if (begin === "source") tables.push(sql.table(source.table));
-  if (beginGroup !== undefined) add("b", beginGroup.rows, groupCondition(dialect, beginGroup, "b"));
+  if (beginGroup !== undefined) add("b", beginGroup.rows, groupCondition(dialect, beginGroup, "b", false));
   if (ordered !== undefined) {
     const alias = termAlias(0);
     const own = parts.groups.find(isOrdered);
     const named = sql`${columnOf(alias, ordered.name as string)} = ${term?.key}`;
-    add(alias, ordered, own === undefined ? named : groupCondition(dialect, own, alias));
+    add(alias, ordered, own === undefined ? named : groupCondition(dialect, own, alias, false));
   }
   if (via !== undefined) where.push(ownedBy(source, via[1], via[0]));
   if (begin !== "source") tables.push(sql.table(source.table));
@@ -167,7 +167,7 @@ async function mostSelective(
     ...(source.few === undefined ? [] : [{ begin: "source" as const, rows: source.few }]),
     ...candidates.map((group) => ({
       begin: group,
-      rows: sql`select 1 from ${sql.table(group.rows.table)} as c where ${groupCondition(dialect, group, "c")}`,
+      rows: sql`select 1 from ${sql.table(group.rows.table)} as c where ${groupCondition(dialect, group, "c", false)}`,
     })),
   ];
   if (counted.length === 0) return undefined;

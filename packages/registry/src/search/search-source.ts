@@ -85,13 +85,23 @@ export interface RowGroup {
   readonly comparisons: readonly Comparison[];
 }
 
-/** What the row `alias` must be for its group. */
-export function groupCondition(dialect: SqlDialect, { rows, key, comparisons }: RowGroup, alias: string): Fragment {
-  const value = columnOf(alias, typeof rows.value === "string" ? rows.value : (rows.value[key] as string));
+/**
+ * What the row `alias` must be for its group. @param isFound The row is known already: no index is to find it by its value. SQLite knows no counts,
+ * and would rather walk all rows below a value than look one up by its owner; a sign before the column keeps it from that.
+ */
+export function groupCondition(
+  dialect: SqlDialect,
+  { rows, key, comparisons }: RowGroup,
+  alias: string,
+  isFound: boolean,
+): Fragment {
+  const named = (name: string): Fragment =>
+    isFound && dialect === "sqlite" ? sql`+${columnOf(alias, name)}` : columnOf(alias, name);
+  const value = named(typeof rows.value === "string" ? rows.value : (rows.value[key] as string));
   const conditions = comparisons.flatMap(({ operator, value: wanted }) => {
     if (typeof wanted === "number")
-      return [doubleCondition(rows.number === undefined ? value : columnOf(alias, rows.number), operator, wanted)];
-    const prefix = rows.isIndexed === true ? prefixCondition(value, operator, wanted) : undefined;
+      return [doubleCondition(rows.number === undefined ? value : named(rows.number), operator, wanted)];
+    const prefix = rows.isIndexed === true && !isFound ? prefixCondition(value, operator, wanted) : undefined;
     return [...(prefix === undefined ? [] : [prefix]), textCondition(dialect, value, operator, wanted)];
   });
   if (rows.name !== undefined) conditions.unshift(sql`${columnOf(alias, rows.name)} = ${key}`);
@@ -133,7 +143,7 @@ export interface ConditionContext {
 
 export function existsSql({ source, dialect, via }: ConditionContext, group: RowGroup): Fragment {
   const { rows } = group;
-  return sql`exists (select 1 from ${sql.table(rows.table)} as e where ${ownedBy(source, rows, "e", via)} and ${groupCondition(dialect, group, "e")})`;
+  return sql`exists (select 1 from ${sql.table(rows.table)} as e where ${ownedBy(source, rows, "e", via)} and ${groupCondition(dialect, group, "e", true)})`;
 }
 
 export function conditionSql(context: ConditionContext, condition: Condition): Fragment {
