@@ -68,6 +68,13 @@ export async function openTable(folder: string): Promise<FailureTable> {
   });
   const graph = registry.createLineageGraph();
   graph.add(made);
+  let experimentsMade = 0;
+  const otherExperiment = async () => (await kept.createExperiment(`other ${(experimentsMade += 1)}`)).name;
+  const deletedRun = async () => {
+    const { id } = await kept.startRun({ experiment: "late" });
+    await kept.deleteRun(id);
+    return id;
+  };
   const unknown = (call: () => unknown) => ({ PORT_MODEL_UNKNOWN: call });
   const noRun = (call: () => unknown) => ({ REGISTRY_RUN_UNKNOWN: call });
   return {
@@ -151,6 +158,48 @@ export async function openTable(folder: string): Promise<FailureTable> {
         runs: [() => [{ experiment: "late", limit: 3, signal }], {}, 20],
         series: [() => [run.id, "loss", { signal }], noRun(() => open.series("none", "loss")), 15],
         experiments: [() => [{ signal }], {}, 10],
+        updateRun: [
+          () => [run.id, { name: "b", notes: "c" }, { by: "ann", signal }],
+          {
+            ...noRun(() => open.updateRun("none", { name: "b" })),
+            REGISTRY_RUN_DELETED: async () => open.updateRun(await deletedRun(), { name: "b" }),
+          },
+          15,
+        ],
+        tagRun: [() => [run.id, { set: { a: "b" }, remove: ["c"] }, { by: "ann", signal }], {}, 15],
+        logDatasets: [
+          () => [run.id, [{ name: "flights", digest: "d1", context: "training" }], { by: "ann", signal }],
+          {},
+          15,
+        ],
+        deleteRun: [async () => [await deletedRun(), { by: "ann", signal }], {}, 10],
+        restoreRun: [() => [run.id, { by: "ann", signal }], {}, 10],
+        createExperiment: [
+          () => [`made ${(experimentsMade += 1)}`, { tags: { a: "b" }, artifactRoot: "s3://a", by: "ann", signal }],
+          { REGISTRY_EXPERIMENT_EXISTS: () => open.createExperiment("late") },
+          15,
+        ],
+        experiment: [() => ["late", { signal }], { REGISTRY_EXPERIMENT_UNKNOWN: () => open.experiment("none") }, 10],
+        updateExperiment: [() => ["late", { set: { a: "b" }, remove: ["c"] }, { by: "ann", signal }], {}, 10],
+        deleteExperiment: [
+          async () => [await otherExperiment(), { by: "ann", signal }],
+          {
+            REGISTRY_EXPERIMENT_DELETED: async () => {
+              const name = await otherExperiment();
+              await open.deleteExperiment(name);
+              await open.startRun({ experiment: name });
+            },
+          },
+          10,
+        ],
+        restoreExperiment: [() => ["late", { by: "ann", signal }], {}, 10],
+        searchExperiments: [
+          () => [{ filter: "name like 'l%'", orderBy: ["name"], view: "all", limit: 2, signal }],
+          {},
+          15,
+        ],
+        searchModels: [() => [{ filter: "name like 'l%'", orderBy: ["name"], limit: 2, signal }], {}, 15],
+        searchVersions: [() => [{ filter: "version_number > 0", orderBy: ["name"], limit: 2, signal }], {}, 15],
         searchRuns: [
           () => [
             {

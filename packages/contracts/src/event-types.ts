@@ -7,7 +7,20 @@ import type { Random } from "./random.ts";
 
 /** The families and the types known in each. A package may add types to a family; it may not add families. */
 export const eventTypes: Readonly<Record<EventFamily, readonly string[]>> = {
-  run: ["run.started", "run.resumed", "run.finished", "run.failed", "run.killed"],
+  run: [
+    "run.started",
+    "run.resumed",
+    "run.finished",
+    "run.failed",
+    "run.killed",
+    "run.updated",
+    "run.deleted",
+    "run.restored",
+    "run.experiment-created",
+    "run.experiment-updated",
+    "run.experiment-deleted",
+    "run.experiment-restored",
+  ],
   trial: ["trial.started", "trial.completed", "trial.pruned", "trial.failed", "trial.paused", "trial.resumed"],
   model: [
     "model.registered",

@@ -4,6 +4,9 @@ export type RegistryErrorCode =
   | "REGISTRY_DEPLOYMENT_INVALID"
   | "REGISTRY_GATE_CLOSED"
   | "REGISTRY_HOLD_UNKNOWN"
+  | "REGISTRY_EXPERIMENT_DELETED"
+  | "REGISTRY_EXPERIMENT_EXISTS"
+  | "REGISTRY_EXPERIMENT_UNKNOWN"
   | "REGISTRY_JOURNAL_INVALID"
   | "REGISTRY_NAME_INVALID"
   | "REGISTRY_PAGE_TOKEN_INVALID"
@@ -11,6 +14,7 @@ export type RegistryErrorCode =
   | "REGISTRY_REQUEST_REFUSED"
   | "REGISTRY_REQUEST_UNKNOWN"
   | "REGISTRY_ROLLBACK_IMPOSSIBLE"
+  | "REGISTRY_RUN_DELETED"
   | "REGISTRY_RUN_ENDED"
   | "REGISTRY_RUN_UNKNOWN"
   | "REGISTRY_STAGE_INVALID"
@@ -49,6 +53,36 @@ export const queryInvalid = (what: string): RegistryError =>
   new RegistryError("REGISTRY_QUERY_INVALID", what, {
     category: "user",
     remedy: "See the guide of the registry for what a filter and an order are made of.",
+  });
+
+export const experimentDeleted = (name: string): RegistryError =>
+  new RegistryError("REGISTRY_EXPERIMENT_DELETED", `The experiment "${name}" was deleted.`, {
+    category: "user",
+    remedy: "Restore it with restoreExperiment(), or take another name.",
+  });
+
+export const experimentExists = (name: string, isDeleted: boolean): RegistryError =>
+  new RegistryError(
+    "REGISTRY_EXPERIMENT_EXISTS",
+    `There is an experiment "${name}" already${isDeleted ? ", deleted" : ""}.`,
+    {
+      category: "user",
+      remedy: isDeleted
+        ? "Restore it with restoreExperiment(), or take another name."
+        : "Use it, or take another name.",
+    },
+  );
+
+export const experimentUnknown = (name: string): RegistryError =>
+  new RegistryError("REGISTRY_EXPERIMENT_UNKNOWN", `No experiment is named ${JSON.stringify(name)}.`, {
+    category: "user",
+    remedy: "Take a name that searchExperiments() gives, or make it with createExperiment().",
+  });
+
+export const runDeleted = (id: string): RegistryError =>
+  new RegistryError("REGISTRY_RUN_DELETED", `The run ${id} was deleted.`, {
+    category: "user",
+    remedy: "Restore it with restoreRun() before it is written to.",
   });
 
 export const runEnded = (id: string): RegistryError =>

@@ -86,3 +86,12 @@ export type { RequestApprovalOptions, RequestQuery, RequestVote, SweepReport } f
 export type { RollbackOptions, RollbackRecord } from "./models/rollback.ts";
 export { sageMakerStages, type StageDefinition, type StageMove, type StageRecord } from "./models/stages.ts";
 export type { RegisterVersionOptions } from "./models/versions.ts";
+export type { ModelPage, ModelRecord, ModelSearch, VersionPage } from "./models/model-search.ts";
+export type { ExperimentPage, ExperimentSearch, ExperimentSearchOptions } from "./tracking/experiment-search.ts";
+export type {
+  ExperimentChangeSet,
+  ExperimentChanges,
+  ExperimentOptions,
+  ExperimentRecord,
+} from "./tracking/experiments.ts";
+export type { ChangeOptions, LoggedDataset, RunChanges, TagChanges } from "./tracking/run-changes.ts";

@@ -24,7 +24,8 @@ import { createPackageStore } from "./models/package-store.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
-import { type RunSearch, createRunSearch } from "./tracking/run-search.ts";
+import { type ModelSearch, createModelSearch } from "./models/model-search.ts";
+import { type TrackingRecords, createTrackingRecords } from "./tracking/tracking-records.ts";
 import { createRunStore } from "./tracking/runs.ts";
 import { type RegistryTables, migrations } from "./tables/tables.ts";
 import { type VersionRecords, currentDigest } from "./models/version-records.ts";
@@ -61,8 +62,9 @@ export interface Registry
     RunTracker,
     RunRecords,
     RunImport,
-    RunSearch,
+    TrackingRecords,
     ModelRegistry,
+    ModelSearch,
     ModelSource,
     VersionRecords,
     VersionGovernance,
@@ -91,7 +93,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const registry: Registry = {
     ...runs,
     ...createRunImport(database, clock),
-    ...createRunSearch(database),
+    ...createTrackingRecords({ database, artifacts, clock }),
+    ...createModelSearch(database),
     ...versions,
     ...createVersionGovernance({ ...options, database, clock, ids, gates }),
     resolve,

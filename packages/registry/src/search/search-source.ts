@@ -40,6 +40,8 @@ export interface SearchSource {
   readonly table: string;
   /** What tells one record from another. */
   readonly key: readonly string[];
+  /** Parts of the key that are no columns. */
+  readonly keyColumns?: Readonly<Record<string, Fragment>> | undefined;
   /** What is read of each record. */
   readonly select: Fragment;
   /** Tables joined to each record, as `cross join … ` with the condition in `where`. */
@@ -59,6 +61,9 @@ export interface SearchSource {
 
 export const columnOf = (alias: string, column: string): Fragment => sql.ref(`${alias}.${column}`);
 
+const keyColumn = ({ table, keyColumns }: SearchSource, name: string): Fragment =>
+  keyColumns?.[name] ?? columnOf(table, name);
+
 /** Says that the row `alias` belongs to the record, or to the owner of the row `via`. */
 export function ownedBy(
   source: SearchSource,
@@ -70,7 +75,7 @@ export function ownedBy(
     rows.owner.map((column, index) => {
       const owner =
         via === undefined
-          ? columnOf(source.table, source.key[index] as string)
+          ? keyColumn(source, source.key[index] as string)
           : columnOf(via[0], via[1].owner[index] as string);
       return sql`${columnOf(alias, column)} = ${owner}`;
     }),

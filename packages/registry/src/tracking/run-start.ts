@@ -1,7 +1,7 @@
 import type { EntityReference, EventId } from "@millwright/contracts";
 import type { Database, WriteScope } from "@millwright/storage";
 import { emitAbout } from "../causes.ts";
-import { runUnknown } from "../errors.ts";
+import { experimentDeleted, runUnknown } from "../errors.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import type { RunStart } from "./run-entries.ts";
 
@@ -65,9 +65,15 @@ async function insertRunIn(scope: Scope, start: RunStart): Promise<EventId> {
   const data = { experiment, made: [made], from, ...(by === undefined ? {} : { by }) };
   return emitAbout(scope, id, { type: "run.started", causationid: causedBy, data });
 }
-/** The experiment's number; it is made where there is none of the name. */
+
+/** The experiment's number; it is made where there is none of the name. Throws `REGISTRY_EXPERIMENT_DELETED`. */
 export async function ensureExperiment({ sql }: Scope, name: string, nowMs: number): Promise<number> {
-  const known = await sql.selectFrom("registry_experiments").select("id").where("name", "=", name).executeTakeFirst();
+  const known = await sql
+    .selectFrom("registry_experiments")
+    .select(["id", "deleted_ms"])
+    .where("name", "=", name)
+    .executeTakeFirst();
+  if (known !== undefined && known.deleted_ms !== null) throw experimentDeleted(name);
   if (known !== undefined) return known.id;
   const made = await sql
     .insertInto("registry_experiments")

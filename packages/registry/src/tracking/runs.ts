@@ -13,6 +13,7 @@ import {
 import type { Database } from "@millwright/storage";
 import { newestEvent } from "../causes.ts";
 import { checkLabel } from "../names.ts";
+import { assertActive } from "./run-changes.ts";
 import { type RunBatch, createRunBatch } from "./run-batch.ts";
 import { createRunHandle } from "./run-handle.ts";
 import { type RunRecords, createRunRecords } from "./run-records.ts";
@@ -88,6 +89,7 @@ function resumeRun({ database }: RunStoreOptions, id: RunId, { signal }: CallOpt
     async (scope) => {
       const run = await selectRuns(scope.sql).where("registry_runs.id", "=", id).executeTakeFirst();
       if (run === undefined) return undefined;
+      assertActive(run);
       // A run that had not ended goes on as it was: nothing changed.
       if (run.status !== "running") await reopenRun(scope, run);
       return { experiment: run.experiment, eventId: await newestEvent(scope, id) };

@@ -1,0 +1,25 @@
+import type { ArtifactStore, Clock } from "@millwright/contracts";
+import type { Database } from "@millwright/storage";
+import type { RegistryTables } from "../tables/tables.ts";
+import { type ExperimentSearch, createExperimentSearch } from "./experiment-search.ts";
+import { type ExperimentChanges, createExperimentChanges } from "./experiments.ts";
+import { type RunChanges, createRunChanges } from "./run-changes.ts";
+import { type RunSearch, createRunSearch } from "./run-search.ts";
+
+/** What is asked of runs and experiments, and changed about them, beside what is logged. */
+export interface TrackingRecords extends RunSearch, RunChanges, ExperimentChanges, ExperimentSearch {}
+
+export interface TrackingOptions {
+  readonly database: Database<RegistryTables>;
+  readonly artifacts: ArtifactStore;
+  readonly clock: Clock;
+}
+
+export function createTrackingRecords({ database, clock }: TrackingOptions): TrackingRecords {
+  return {
+    ...createRunSearch(database),
+    ...createRunChanges(database, clock),
+    ...createExperimentChanges(database, clock),
+    ...createExperimentSearch(database),
+  };
+}
