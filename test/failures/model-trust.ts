@@ -104,6 +104,15 @@ export async function trustSubjects(folder: string, packed: ResolvedModel): Prom
       { MODEL_SIGNATURE_INVALID: () => model.readSignatures(torn.directory) },
       25,
     ),
+    checkEnvelope: well(model.checkEnvelope, () => [envelope, signed.digest], {
+      MODEL_SIGNATURE_INVALID: () => model.checkEnvelope(envelope, packed.digest),
+    }),
+    openStaging: well(
+      model.openStaging,
+      () => [`${folder}/private`, { signal }],
+      { MODEL_STAGING_EXPOSED: () => model.openStaging(file) },
+      25,
+    ),
     parseEnvelope: well(model.parseEnvelope, () => [envelope], {
       MODEL_SIGNATURE_INVALID: () => model.parseEnvelope("{}"),
     }),

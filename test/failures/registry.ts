@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { createEvent, createIdSource, createManualClock, createRandom } from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as registry from "../../packages/registry/dist/index.js";
@@ -51,6 +52,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const kept = await registry.openRegistry(options);
   const dense = model.writeDenseModel([{ kernel: [0.5], bias: [0.1], activation: "sigmoid" }]);
   await model.packModel(`${folder}/late`, { name: "late", format: "dense", ...dense });
+  const envelope = await model.signModel(`${folder}/late`, { key: generateKeyPairSync("ed25519").privateKey });
   await open.register("late", `${folder}/late`);
   await open.approve("late", 1, { status: "approved", by: "ann" });
   await open.setAlias("late", "champion", 1);
@@ -220,6 +222,15 @@ export async function openTable(folder: string): Promise<FailureTable> {
         version: [() => ["late/1", { signal }], unknown(() => open.version("late/99")), 15],
         versions: [() => ["late", { signal }], {}, 15],
         approvals: [() => ["late", 1, { signal }], {}, 15],
+        signatures: [() => ["late", 1, { signal }], unknown(() => open.signatures("late", 99)), 15],
+        addSignature: [
+          () => ["late", 1, envelope, { by: "ann", signal }],
+          {
+            ...unknown(() => open.addSignature("late", 99, envelope)),
+            MODEL_SIGNATURE_INVALID: () => open.addSignature("late", 1, { ...envelope, payload: "e30=" }),
+          },
+          25,
+        ],
         aliasHistory: [() => ["late", "champion", { signal }], {}, 15],
         aliases: [() => ["late", { signal }], {}, 15],
         previousApproved: [() => ["late", 1, { signal }], {}, 15],

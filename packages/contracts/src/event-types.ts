@@ -24,6 +24,7 @@ export const eventTypes: Readonly<Record<EventFamily, readonly string[]>> = {
   trial: ["trial.started", "trial.completed", "trial.pruned", "trial.failed", "trial.paused", "trial.resumed"],
   model: [
     "model.registered",
+    "model.signed",
     "model.approved",
     "model.rejected",
     "model.alias-set",

@@ -46,13 +46,14 @@ export {
   signModel,
   verifySignature,
 } from "./trust/sign-model.ts";
-export { type StageModelOptions, stageModel } from "./trust/stage-model.ts";
+export { type StageModelOptions, openStaging, stageModel } from "./trust/stage-model.ts";
 export {
   type CountedSignature,
   type TrustPolicy,
   type TrustPolicyOptions,
   type TrustRule,
   type TrustedKey,
+  checkEnvelope,
   createTrustPolicy,
 } from "./trust/trust-policy.ts";
 export { type VerifyModelOptions, verifyModel } from "./verify-model.ts";

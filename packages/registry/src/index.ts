@@ -26,6 +26,7 @@ export type {
   RegisteredVersion,
   VersionRecords,
 } from "./models/version-records.ts";
+export type { AddSignatureOptions, VersionSignature, VersionSignatures } from "./models/signatures.ts";
 export { type OfflineTracker, type OfflineTrackerOptions, openOfflineTracker } from "./tracking/offline-tracker.ts";
 export type { SyncOptions, SyncReport, SyncTarget } from "./tracking/offline-sync.ts";
 export type {

@@ -13,6 +13,7 @@ import {
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
+import type { TrustPolicy } from "@millwright/model";
 import { type Database, openEventLog } from "@millwright/storage";
 import { createGateKeeper } from "./models/gate-keeper.ts";
 import type { GatePolicy } from "./models/gates.ts";
@@ -21,6 +22,7 @@ import type { StageDefinition } from "./models/stages.ts";
 import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage-graph.ts";
 import { createLineageReader } from "./lineage/lineage-reader.ts";
 import { createPackageStore } from "./models/package-store.ts";
+import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
@@ -44,6 +46,11 @@ export interface RegistryOptions extends CallOptions {
   readonly stages?: readonly StageDefinition[] | undefined;
   /** Who may enter which stage. Default: everybody. */
   readonly authorizer?: Authorizer | undefined;
+  /**
+   * Whose signatures a version needs before it is resolved or watched: checked each time, against the bytes that are loaded. `directory` must then belong to this process's user alone.
+   * Default: none.
+   */
+  readonly trust?: TrustPolicy | undefined;
   readonly clock?: Clock | undefined;
   readonly ids?: IdSource | undefined;
   readonly logger?: Logger | undefined;
@@ -68,6 +75,7 @@ export interface Registry
     ModelSource,
     VersionRecords,
     VersionGovernance,
+    VersionSignatures,
     AsyncDisposable {
   register: VersionStore["register"];
   approve: VersionStore["approve"];
@@ -81,14 +89,18 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const { artifacts, directory, clock = systemClock, logger = silentLogger, flushMs = 50, pollMs = 250 } = options;
   await options.database.migrate("registry", migrations, { signal: options.signal });
   const database = options.database.typed<RegistryTables>();
-  const packages = createPackageStore(artifacts, directory);
+  const { trust } = options;
+  const packages = createPackageStore(artifacts, directory, { isPrivate: trust !== undefined });
   const ids = options.ids ?? createIdSource(clock);
   const runs = createRunStore({ database, artifacts, clock, ids, logger, flushMs });
   const gates = createGateKeeper(database, options.gates ?? {}, () => registry);
-  const versions = createVersionStore({ database, artifacts, packages, clock, gates });
+  const { storeBeside, check, ...signatures } = createSignatureStore(database, artifacts, clock);
+  const versions = createVersionStore({ database, artifacts, packages, storeBeside, clock, gates });
   const resolve = async (ref: string, { signal }: CallOptions = {}): Promise<ResolvedModel> => {
     const { name, version, digest } = await versions.version(ref, { signal });
-    return { ...(await packages.open(digest, { signal })), name, version };
+    const model = { ...(await packages.open(digest, { signal })), name, version };
+    if (trust !== undefined) await check(trust, model, { signal });
+    return model;
   };
   const registry: Registry = {
     ...runs,
@@ -97,6 +109,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     ...createModelSearch(database),
     ...versions,
     ...createVersionGovernance({ ...options, database, clock, ids, gates }),
+    ...signatures,
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),

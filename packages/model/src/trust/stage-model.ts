@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, chmod, lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Digest, type ResolvedModel, hasCode, modelCorrupt } from "@millwright/contracts";
+import { type CallOptions, type Digest, type ResolvedModel, hasCode, modelCorrupt } from "@millwright/contracts";
 import { writeFailure } from "../errors.ts";
 import { manifestName, signaturesName } from "../package-files.ts";
 import { stagingExposed } from "../trust-errors.ts";
@@ -25,7 +25,7 @@ export async function stageModel(
   signal?.throwIfAborted();
   const root = resolve(directory);
   const home = resolve(staging);
-  await openStaging(home);
+  await openStaging(home, { signal });
   const partial = join(home, `partial-${randomBytes(8).toString("hex")}`);
   try {
     await mkdir(partial, { mode: 0o700 });
@@ -46,8 +46,12 @@ const mostManifestBytes = 1 << 28;
 
 const folderOf = (digest: Digest): string => digest.replace(":", "-");
 
-/** Makes the folder, or sees that nobody else may write to the one that is there. Throws `MODEL_STAGING_EXPOSED`. */
-export async function openStaging(directory: string): Promise<void> {
+/**
+ * Makes a folder that only this process's user may read and write, or sees that nobody else may write to the one that is there.
+ * Throws `MODEL_STAGING_EXPOSED`, `MODEL_WRITE_FAILED`.
+ */
+export async function openStaging(directory: string, { signal }: CallOptions = {}): Promise<void> {
+  signal?.throwIfAborted();
   await mkdir(dirname(directory), { recursive: true });
   await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw writeFailure(directory, error);

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { type Clock, type ResolvedModel, systemClock } from "@millwright/contracts";
+import { type Clock, type Digest, type ResolvedModel, systemClock } from "@millwright/contracts";
 import {
   contentUnsafe,
   keyInvalid,
@@ -120,6 +120,14 @@ export function createTrustPolicy(options: TrustPolicyOptions): TrustPolicy {
       return counted;
     },
   };
+}
+
+/** Throws `MODEL_SIGNATURE_INVALID` unless the envelope states the provenance of the package with that digest; whether its signatures hold is for a policy to say. */
+export function checkEnvelope(envelope: SignatureEnvelope, digest: Digest): void {
+  if (envelope.payloadType !== inTotoPayload)
+    throw signatureInvalid(`its payload is of the type "${envelope.payloadType}"`);
+  const statement = readStatement(Buffer.from(envelope.payload, "base64"), digest);
+  if ("problem" in statement) throw signatureInvalid(statement.problem);
 }
 
 function heldKeys(keys: readonly TrustedKey[]): readonly HeldKey[] {

@@ -11,7 +11,7 @@ import {
   hasCode,
   modelCorrupt,
 } from "@millwright/contracts";
-import { verifyModel } from "@millwright/model";
+import { openStaging, verifyModel } from "@millwright/model";
 import { deepFreeze } from "./deep-freeze.ts";
 
 /** Model packages as artifacts: taken apart into content-addressed files, and put together again in a local directory to be loaded from. */
@@ -22,11 +22,19 @@ export interface PackageStore {
   open(digest: Digest, options?: CallOptions): Promise<ResolvedModel>;
 }
 
-/** @param directory Where packages are put together; may be emptied while nothing is loaded. */
-export function createPackageStore(artifacts: ArtifactStore, directory: string): PackageStore {
+/**
+ * @param directory Where packages are put together; may be emptied while nothing is loaded. Where it has to be private, nobody but this process's user
+ * may write to it: what was verified there stays what is loaded.
+ */
+export function createPackageStore(
+  artifacts: ArtifactStore,
+  directory: string,
+  { isPrivate = false }: { readonly isPrivate?: boolean | undefined } = {},
+): PackageStore {
   /** Those being opened: many who ask at once wait for one. */
   const opening = new Map<Digest, Promise<ResolvedModel>>();
   const open = async (digest: Digest): Promise<ResolvedModel> => {
+    if (isPrivate) await openStaging(resolve(directory));
     const target = join(resolve(directory), digest.replace(":", "-"));
     const present = await presentModel(target);
     if (present?.digest === digest) return deepFreeze(present);

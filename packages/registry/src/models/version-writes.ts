@@ -13,6 +13,7 @@ import type { WriteScope } from "@millwright/storage";
 import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type BaselineKind, insertBaselines } from "./baselines.ts";
+import { type StoredEnvelope, insertSignatures, signVersion } from "./signatures.ts";
 import { type RegisteredVersion, readVersion } from "./version-records.ts";
 
 type Scope = WriteScope<RegistryTables>;
@@ -27,6 +28,8 @@ export interface Registration {
   readonly by: string | undefined;
   /** Digests of what drift is measured against, by kind. */
   readonly baselines: ReadonlyMap<BaselineKind, Digest>;
+  /** Those that lie beside its manifest. */
+  readonly signatures: readonly StoredEnvelope[];
 }
 
 /** The next version of the name; the version it has, where the package was registered before. */
@@ -36,14 +39,19 @@ export async function insertVersion(
   registration: Registration,
 ): Promise<RegisteredVersion> {
   const { sql } = scope;
-  const { name, digest, manifest, runId, tags, by } = registration;
+  const { name, digest, manifest, runId, tags, by, signatures } = registration;
   const ofModel = sql.selectFrom("registry_versions").selectAll().where("model", "=", name);
   const same = await ofModel
     .where("digest", "=", digest)
     .where("deleted_ms", "is", null)
     .orderBy("version")
     .executeTakeFirst();
-  if (same !== undefined) return readVersion(sql, same);
+  if (same !== undefined) {
+    // Signed since, and brought once more.
+    for (const stored of signatures)
+      await signVersion(scope, clock, { name, version: same.version, digest, stored, by });
+    return readVersion(sql, same);
+  }
   const newest = await ofModel.orderBy("version", "desc").limit(1).executeTakeFirst();
   const nowMs = clock.nowMs();
   const row: VersionRow = {
@@ -66,20 +74,27 @@ export async function insertVersion(
     .onConflict((conflict) => conflict.column("name").doUpdateSet({ updated_ms: nowMs }))
     .execute();
   await sql.insertInto("registry_versions").values(row).execute();
-  for (const [tag, value] of Object.entries(tags))
-    await sql
-      .insertInto("registry_model_tags")
-      .values({ model: name, version: row.version, name: tag, value })
-      .execute();
+  await insertTags(scope, name, row.version, tags);
   await insertBaselines(scope, name, row.version, registration.baselines);
+  const keyIds = await insertSignatures(scope, clock, digest, signatures, by);
   const subject = `${name}/${row.version}`;
   const made: EntityReference = { kind: "model", id: digest, name: subject };
   await emitAbout(scope, subject, {
     type: "model.registered",
     causationid: runId === undefined ? undefined : await newestEvent(scope, runId),
-    data: { made: [made], from: madeFrom(manifest, runId), ...(by === undefined ? {} : { by }) },
+    data: {
+      made: [made],
+      from: madeFrom(manifest, runId),
+      ...(keyIds.length === 0 ? {} : { keyIds }),
+      ...(by === undefined ? {} : { by }),
+    },
   });
   return readVersion(sql, row);
+}
+
+async function insertTags({ sql }: Scope, name: string, version: number, tags: Registration["tags"]): Promise<void> {
+  for (const [tag, value] of Object.entries(tags))
+    await sql.insertInto("registry_model_tags").values({ model: name, version, name: tag, value }).execute();
 }
 
 /** What a model was made from, read off its manifest. */

@@ -12,6 +12,7 @@ import { type Baselines, storeBaselines } from "./baselines.ts";
 import type { GateKeeper } from "./gate-keeper.ts";
 import type { BreakGlass } from "./gates.ts";
 import type { PackageStore } from "./package-store.ts";
+import type { SignatureStore } from "./signatures.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import {
   type RegisteredVersion,
@@ -28,7 +29,7 @@ export interface RegisterVersionOptions extends RegisterOptions {
 
 /** Versions of models in the database; the bytes are in the package store. */
 export interface VersionStore extends VersionRecords {
-  /** Throws `REGISTRY_NAME_INVALID`, `PORT_MODEL_CORRUPT`. */
+  /** Throws `REGISTRY_NAME_INVALID`, `PORT_MODEL_CORRUPT`, `MODEL_CONTENT_UNSAFE`, and `MODEL_SIGNATURE_INVALID` for a signature beside it that is of another package. */
   register(name: string, directory: string, options?: RegisterVersionOptions): Promise<RegisteredVersion>;
   /** Throws `REGISTRY_GATE_CLOSED` too: an approval goes through the gates of `approval`. */
   approve(
@@ -48,11 +49,19 @@ export interface VersionStoreOptions {
   readonly database: Database<RegistryTables>;
   readonly artifacts: ArtifactStore;
   readonly packages: PackageStore;
+  readonly storeBeside: SignatureStore["storeBeside"];
   readonly clock: Clock;
   readonly gates: GateKeeper;
 }
 
-export function createVersionStore({ database, artifacts, packages, clock, gates }: VersionStoreOptions): VersionStore {
+export function createVersionStore({
+  database,
+  artifacts,
+  packages,
+  storeBeside,
+  clock,
+  gates,
+}: VersionStoreOptions): VersionStore {
   const { read } = database;
   return {
     ...createVersionRecords(read),
@@ -60,9 +69,10 @@ export function createVersionStore({ database, artifacts, packages, clock, gates
       signal?.throwIfAborted();
       checkModelName(name);
       const { digest, manifest } = await packages.store(directory, { signal });
+      const signatures = await storeBeside(directory, digest, { signal });
       const stored = await storeBaselines(artifacts, baselines, { signal });
       const from = runId ?? manifest.provenance.runId;
-      const registration = { name, digest, manifest, runId: from, tags, by, baselines: stored };
+      const registration = { name, digest, manifest, runId: from, tags, by, baselines: stored, signatures };
       return database.write((scope) => insertVersion(scope, clock, registration), { signal });
     },
     async approve(name, version, { breakGlass, ...decision }, { signal } = {}) {

@@ -5,18 +5,20 @@ import { migration003 } from "./migration-003-events.ts";
 import { migration004 } from "./migration-004-tracking.ts";
 import { migration005 } from "./migration-005-model-records.ts";
 import { migration006 } from "./migration-006-governance.ts";
+import { migration007 } from "./migration-007-signatures.ts";
 import { migration009 } from "./migration-009-delivery.ts";
 import { migration011 } from "./migration-011-entries.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
 import type { ModelTables } from "./model-tables.ts";
+import type { SignatureTables } from "./signature-tables.ts";
 import type { RunTables } from "./run-tables.ts";
 
 /** Who says what the registry's events say. */
 export const eventSource = "millwright/registry";
 
 /** The registry's tables. */
-export interface RegistryTables extends RunTables, ModelTables, GovernanceTables, DeliveryTables {
+export interface RegistryTables extends RunTables, ModelTables, GovernanceTables, SignatureTables, DeliveryTables {
   /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
   readonly registry_events: { readonly subject: string; readonly event: string };
 }
@@ -29,6 +31,7 @@ export const migrations: readonly Migration[] = [
   migration004,
   migration005,
   migration006,
+  migration007,
   migration009,
   migration011,
 ];
