@@ -38,6 +38,14 @@ function runs(open: registry.Registry): Subjects {
   return methods("openRegistry().startRun()", run, {
     logParams: [() => [{ a: 1 }], over((each) => each.logParams({ a: 2 })), 12],
     logMetrics: [() => [[{ name: "loss", value: 1, step: 0 }]], over((each) => each.logMetrics([])), 12],
+    log: [
+      () => [
+        { params: { a: 1 }, metrics: [{ name: "loss", value: 1, step: 0 }] },
+        { durability: "buffered", signal },
+      ],
+      over((each) => each.log({})),
+      12,
+    ],
     logArtifact: [() => ["a.txt", Uint8Array.of(1), { signal }], {}, 12],
     flush: [() => [{ signal }], {}, 6],
     end: [() => ["finished", { signal }], {}, 10],

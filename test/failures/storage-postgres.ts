@@ -78,6 +78,7 @@ export async function postgres(): Promise<Subjects> {
     ...methods("openPostgres()", () => Promise.resolve(database), {
       write: [() => [() => Promise.resolve(1), { signal }], fails.write, 20],
       writeBatch: [() => [[statement], { events: [draft], signal }], fails.writeBatch, 25],
+      sync: [() => [{ signal }], {}, 20],
       migrate: [() => ["mine", [migration], { signal }], {}, 25],
       revert: [() => ["mine", [migration], { to: undefined, signal }], {}, 20],
       typed: [],

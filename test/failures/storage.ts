@@ -89,6 +89,7 @@ function databases(open: Open<storage.Database>, path: () => string, closed: Ope
         },
         25,
       ],
+      sync: [() => [{ signal }], {}, 20],
       migrate: [
         () => ["mine", [migration], { signal }],
         {

@@ -96,3 +96,4 @@ export type {
   ExperimentRecord,
 } from "./tracking/experiments.ts";
 export type { ChangeOptions, LoggedDataset, RunChanges, TagChanges } from "./tracking/run-changes.ts";
+export type { RegistryRunHandle, RunLog, RunLogOptions } from "./tracking/run-handle.ts";

@@ -28,7 +28,7 @@ import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
 import { type ModelSearch, createModelSearch } from "./models/model-search.ts";
 import { type TrackingRecords, createTrackingRecords } from "./tracking/tracking-records.ts";
-import { createRunStore } from "./tracking/runs.ts";
+import { type RunStore, createRunStore } from "./tracking/runs.ts";
 import { type RegistryTables, migrations } from "./tables/tables.ts";
 import { type VersionRecords, currentDigest } from "./models/version-records.ts";
 import { type VersionStore, createVersionStore } from "./models/versions.ts";
@@ -77,6 +77,8 @@ export interface Registry
     VersionGovernance,
     VersionSignatures,
     AsyncDisposable {
+  startRun: RunStore["startRun"];
+  resumeRun: RunStore["resumeRun"];
   register: VersionStore["register"];
   approve: VersionStore["approve"];
   setAlias: VersionStore["setAlias"];

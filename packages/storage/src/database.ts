@@ -26,6 +26,11 @@ export interface StatementResult {
 export interface BatchOptions extends CallOptions {
   /** Appended to the log in the same transaction. Default: none. */
   readonly events?: readonly EventDraft[] | undefined;
+  /**
+   * What the batch survives once it is acknowledged. `full`: a power failure; `normal`: the end of this process by any signal, and a power failure
+   * after the next `sync`. Default: `full`, or what the database was opened with.
+   */
+  readonly durability?: "full" | "normal" | undefined;
 }
 
 export interface BatchResult {
@@ -77,6 +82,8 @@ export interface Database<Tables = AnyTables> extends AsyncDisposable {
    * `?1` on every engine. On PostgreSQL a batch without events does not wait for writes of other processes: each of its statements must be right by itself.
    */
   writeBatch(statements: readonly Statement[], options?: BatchOptions): Promise<BatchResult>;
+  /** Waits until everything acknowledged before survives a power failure, batches of `durability: "normal"` too. */
+  sync(options?: CallOptions): Promise<void>;
   /**
    * Applies those of `migrations` the database does not have, in one transaction. @returns the names applied.
    * Throws `STORAGE_MIGRATION_UNKNOWN` where the database has others, `STORAGE_MIGRATION_FAILED`.

@@ -29,6 +29,7 @@ import { networkFileSystem } from "./network-file-system.ts";
 import { openReadDriver } from "./read-driver.ts";
 import { SqliteThread } from "./sqlite-thread.ts";
 import { type CurrentWrite, OpenWrite, refuseInsideWrite, type WriteChannel } from "./write-scope.ts";
+import { checkDurability } from "./durability.ts";
 import { WriteQueue } from "./write-queue.ts";
 import type { SqliteThreadData } from "./sqlite-messages.ts";
 
@@ -133,13 +134,17 @@ class SqliteDatabase implements Database {
     this.#check(signal);
     // The queue runs it later, from wherever it is draining: the callback keeps the asynchronous context of its own caller.
     const run = AsyncResource.bind(() => this.#runWrite(work, signal));
-    return this.#queue.submit(false, run);
+    return this.#queue.submit({ pipelined: false }, run);
   }
 
-  async writeBatch(statements: readonly Statement[], { events = [], signal }: BatchOptions = {}): Promise<BatchResult> {
+  async writeBatch(
+    statements: readonly Statement[],
+    { events = [], durability, signal }: BatchOptions = {},
+  ): Promise<BatchResult> {
     this.#check(signal);
+    checkDurability(durability);
     const plain = statements.map(({ sql, parameters, rows }) => ({ sql, parameters, rows }));
-    return this.#queue.submit(true, async () => {
+    return this.#queue.submit({ pipelined: true, relaxed: durability === "normal" }, async () => {
       signal?.throwIfAborted();
       const stamped = events.map((draft) => this.#stamp(draft));
       const { results, cursors } = await this.#writer.request({
@@ -149,6 +154,11 @@ class SqliteDatabase implements Database {
       });
       return { results, events: stamped.map((event, index) => loggedEvent(cursors[index] as number, event)) };
     });
+  }
+
+  async sync({ signal }: CallOptions = {}): Promise<void> {
+    this.#check(signal);
+    await this.#writer.request({ op: "sync" });
   }
 
   migrate(namespace: string, migrations: readonly Migration[], options?: CallOptions): Promise<readonly string[]> {

@@ -27,7 +27,8 @@ export interface EventRow {
 
 /** What the main thread asks. Requests are done strictly in the order they were posted. */
 export type SqliteRequest =
-  | { readonly op: "begin" | "savepoint" | "release" | "undo" | "commit" | "rollback" | "close" }
+  | { readonly op: "begin"; /** True where its commit need not wait for the disk. */ readonly relaxed: boolean }
+  | { readonly op: "sync" | "savepoint" | "release" | "undo" | "commit" | "rollback" | "close" }
   | { readonly op: "query"; readonly connection: number; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly op: "apply"; readonly statements: readonly SqliteStatement[]; readonly events: readonly EventRow[] }
   | { readonly op: "append"; readonly events: readonly EventRow[] }

@@ -1,3 +1,4 @@
+import { closeSync, fdatasyncSync, openSync } from "node:fs";
 import { chainHash, chainStart } from "./hash-chain.ts";
 import type {
   EventRow,
@@ -19,7 +20,7 @@ export function openWriter(data: SqliteThreadData, enter: () => void): (request:
     session.close();
     throw error;
   }
-  const writer = new SqliteWriter(session);
+  const writer = new SqliteWriter(session, data);
   return (request) => writer.handle(request);
 }
 
@@ -86,14 +87,23 @@ class SqliteWriter {
   /** Why the group is lost. What follows in it fails the same way, so that nothing ever runs outside a transaction. */
   #lost: unknown = undefined;
 
-  constructor(session: SqliteSession) {
+  readonly #data: SqliteThreadData;
+  /** What the connection waits for at a commit. */
+  #synchronous: SqliteThreadData["durability"];
+  /** The write-ahead log, once it was asked to be on the disk. */
+  #log: number | undefined;
+
+  constructor(session: SqliteSession, data: SqliteThreadData) {
     this.#session = session;
+    this.#data = data;
+    this.#synchronous = data.durability;
   }
 
   handle(request: SqliteRequest): unknown {
     switch (request.op) {
       case "begin":
         this.#lost = undefined;
+        this.#setSynchronous(request.relaxed ? "normal" : this.#data.durability);
         return this.#guard(() => this.#session.exec("begin immediate"));
       case "savepoint":
         return this.#inGroup(() => this.#session.exec("savepoint write"));
@@ -109,12 +119,27 @@ class SqliteWriter {
         return this.#inGroup(() => this.#apply(request.statements, request.events));
       case "commit":
         return this.#commit();
+      case "sync":
+        return this.#sync();
       case "close":
+        if (this.#log !== undefined) closeSync(this.#log);
         this.#session.close();
         return undefined;
       default:
         throw new TypeError(`A writer does not ${request.op}.`);
     }
+  }
+
+  #setSynchronous(wanted: SqliteThreadData["durability"]): void {
+    if (wanted === this.#synchronous) return;
+    this.#session.exec(`pragma synchronous = ${wanted}`);
+    this.#synchronous = wanted;
+  }
+
+  /** What a commit wrote without waiting is in the log alone, until a checkpoint, which waits itself. SQLite puts no lock on that file. */
+  #sync(): void {
+    this.#log ??= openSync(`${this.#data.path}-wal`, "r+");
+    fdatasyncSync(this.#log);
   }
 
   #guard<Result>(work: () => Result): Result {

@@ -5,6 +5,8 @@ import type { SqliteThread } from "./sqlite-thread.ts";
 interface Job {
   /** True when `run` posts everything at once, so that the next write need not wait for its answer. */
   readonly pipelined: boolean;
+  /** True where its acknowledgement need not wait for the disk. */
+  readonly relaxed: boolean;
   readonly run: () => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -33,9 +35,12 @@ export class WriteQueue {
     this.#onCommit = onCommit;
   }
 
-  submit<Result>(pipelined: boolean, run: () => Promise<Result>): Promise<Result> {
+  submit<Result>(
+    { pipelined, relaxed = false }: { readonly pipelined: boolean; readonly relaxed?: boolean | undefined },
+    run: () => Promise<Result>,
+  ): Promise<Result> {
     const settled = new Promise<unknown>((resolve, reject) => {
-      this.#jobs.push({ pipelined, run, resolve, reject });
+      this.#jobs.push({ pipelined, relaxed, run, resolve, reject });
     });
     this.#draining ??= this.#drain();
     return settled as Promise<Result>;
@@ -55,12 +60,17 @@ export class WriteQueue {
 
   async #commitGroup(): Promise<void> {
     const group: { readonly job: Job; readonly outcome: Promise<Outcome> }[] = [];
-    const begun = outcomeOf(() => this.#thread.request({ op: "begin" }));
+    const relaxed = this.#jobs[0]?.relaxed ?? false;
+    const begun = outcomeOf(() => this.#thread.request({ op: "begin", relaxed }));
     const endMs = this.#clock.monotonicMs() + groupMs;
     while (this.#jobs.length > 0) {
       const jobs = this.#jobs.splice(0, groupWrites - group.length);
       for (let index = 0; index < jobs.length; index += 1) {
         const job = jobs[index] as Job;
+        if (job.relaxed !== relaxed) {
+          this.#jobs = [...jobs.slice(index), ...this.#jobs];
+          break;
+        }
         const outcome = outcomeOf(job.run);
         group.push({ job, outcome });
         if (!job.pipelined) await outcome;
@@ -70,6 +80,7 @@ export class WriteQueue {
         }
       }
       if (group.length >= groupWrites || this.#clock.monotonicMs() >= endMs) break;
+      if (this.#jobs.length > 0 && this.#jobs[0]?.relaxed !== relaxed) break;
     }
     const committed = await outcomeOf(() => this.#thread.request({ op: "commit" }));
     const opened = await begun;

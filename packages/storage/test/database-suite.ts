@@ -30,6 +30,26 @@ const ids = async (database: Database<Tables>): Promise<number[]> =>
 export function databaseSuite(engine: Engine): void {
   const { test } = engine;
 
+  test("a batch that need not be on the disk is there for every reader once acknowledged, in order with all others", async () => {
+    await using place = await engine.makePlace();
+    await using database = await openNotes(place);
+    await using other = await openNotes(place);
+    const insert = "insert into notes (id, text) values (?, ?)";
+    const batch = (id: number, durability: "full" | "normal" | undefined) =>
+      database.writeBatch([{ sql: insert, parameters: [id, durability ?? "default"] }], { durability });
+    await batch(1, "normal");
+    expect(await ids(other)).toEqual([1]);
+    // Mixed, and many at once.
+    const kinds = ["normal", "full", undefined] as const;
+    await Promise.all(Array.from({ length: 60 }, (_, index) => batch(index + 2, kinds[Math.floor(index / 7) % 3])));
+    await database.sync();
+    expect(await ids(other)).toEqual(Array.from({ length: 61 }, (_, index) => index + 1));
+    await expect(batch(1, "normal")).rejects.toMatchObject({ code: "STORAGE_CONSTRAINT_VIOLATED" });
+    await expect(batch(99, "some" as "full")).rejects.toThrowError(RangeError);
+    await database.sync();
+    expect(await ids(other)).toHaveLength(61);
+  });
+
   test("what a write did is kept when it resolves and undone when it throws, with its events", async () => {
     await using place = await engine.makePlace();
     await using database = await openNotes(place);

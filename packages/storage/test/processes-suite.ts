@@ -80,4 +80,19 @@ export function processesSuite(engine: Engine): void {
     await using database = await place.open();
     expect(await engine.tables(database)).toEqual(all.toSorted());
   });
+
+  test("batches that need not be on the disk survive the end of their process by SIGKILL once they are acknowledged", async () => {
+    await using place = await engine.makePlace();
+    for (const after of [1, 40, 300]) {
+      const child = startChild("relaxed-writer.mjs", [place.name]);
+      await child.said(`done ${after}\n`);
+      child.process.kill("SIGKILL");
+      await child.ended;
+      const acknowledged = child.output().match(/(?<=^done )\d+(?=\n)/gm)?.length ?? 0;
+      await using database = await place.open();
+      const rows = await database.read.selectFrom("relaxed").select("id").execute();
+      expect(rows.length).toBeGreaterThanOrEqual(acknowledged);
+      await database.write(({ sql }) => sql.deleteFrom("relaxed").execute());
+    }
+  });
 }

@@ -3,6 +3,8 @@ import {
   type CallOptions,
   type Clock,
   type EventId,
+  type JsonValue,
+  type MetricPoint,
   type RunHandle,
   type RunId,
   type RunStatus,
@@ -14,6 +16,8 @@ import { checkLabel } from "../names.ts";
 import type { RunBatch } from "./run-batch.ts";
 import { endRun } from "./run-end.ts";
 import type { RegistryTables } from "../tables/tables.ts";
+
+const durabilities: readonly string[] = ["fire", "buffered", "fsync"];
 
 export interface RunHandleOptions {
   readonly id: RunId;
@@ -30,8 +34,29 @@ export interface RunHandleOptions {
   readonly onEnd: () => void;
 }
 
+/** What is logged in one call. */
+export interface RunLog {
+  readonly params?: Readonly<Record<string, JsonValue>> | undefined;
+  readonly metrics?: readonly MetricPoint[] | undefined;
+}
+
+export interface RunLogOptions extends CallOptions {
+  /**
+   * When the call resolves. `fire`: at once; it is written within `flushMs`, and lost with a process that is killed before. `buffered`: when it is in
+   * the database, and survives the end of this process by any signal. `fsync`: when it survives a power failure too, with all that was logged to
+   * the run before. Default: `buffered`.
+   */
+  readonly durability?: "fire" | "buffered" | "fsync" | undefined;
+}
+
+/** A run of the registry, to be written. `logParams` and `logMetrics` are `log` with `fire`; `flush` and `end` wait as `fsync` does. */
+export interface RegistryRunHandle extends RunHandle {
+  /** Throws `REGISTRY_NAME_INVALID`, `REGISTRY_RUN_ENDED`, `REGISTRY_WRITE_FAILED` (then it is kept, and written by the next flush). */
+  log(entry: RunLog, options?: RunLogOptions): Promise<void>;
+}
+
 /** The writing side of one run. */
-export function createRunHandle(options: RunHandleOptions): RunHandle {
+export function createRunHandle(options: RunHandleOptions): RegistryRunHandle {
   const { id, eventId, batch, clock } = options;
   let ended = false;
   const assertOpen = (signal?: AbortSignal): void => {
@@ -44,11 +69,19 @@ export function createRunHandle(options: RunHandleOptions): RunHandle {
     eventId,
     logParams(params) {
       assertOpen();
-      batch.addParams(params);
+      batch.add(params, [], clock.nowMs());
     },
     logMetrics(points) {
       assertOpen();
-      batch.addMetrics(points, clock.nowMs());
+      batch.add({}, points, clock.nowMs());
+    },
+    async log({ params = {}, metrics = [] }, { durability = "buffered", signal } = {}) {
+      assertOpen(signal);
+      if (!durabilities.includes(durability))
+        throw new RangeError(`durability is fire, buffered or fsync, not ${JSON.stringify(durability)}.`);
+      // Both or nothing: what cannot be written throws before anything comes in.
+      batch.add(params, metrics, clock.nowMs());
+      if (durability !== "fire") await batch.flush(durability === "fsync" ? "full" : "normal");
     },
     async logArtifact(path, bytes, { signal } = {}) {
       assertOpen(signal);
@@ -57,13 +90,13 @@ export function createRunHandle(options: RunHandleOptions): RunHandle {
     },
     async flush({ signal } = {}) {
       signal?.throwIfAborted();
-      await batch.flush();
+      await batch.flush("full");
     },
     async end(status, { signal } = {}) {
       assertOpen(signal);
       ended = true;
       try {
-        await batch.flush();
+        await batch.flush("full");
         await writeEnd(options, status, { signal });
       } catch (error) {
         // It has not ended: the caller may try again.

@@ -5,8 +5,8 @@ import {
   type EventId,
   type IdSource,
   type Logger,
-  type RunHandle,
   type RunId,
+  type RunOptions,
   type RunTracker,
   closed,
 } from "@millwright/contracts";
@@ -15,7 +15,7 @@ import { newestEvent } from "../causes.ts";
 import { checkLabel } from "../names.ts";
 import { assertActive } from "./run-changes.ts";
 import { type RunBatch, createRunBatch } from "./run-batch.ts";
-import { createRunHandle } from "./run-handle.ts";
+import { type RegistryRunHandle, createRunHandle } from "./run-handle.ts";
 import { type RunRecords, createRunRecords } from "./run-records.ts";
 import { reopenRun } from "./run-end.ts";
 import { selectRuns } from "./run-rows.ts";
@@ -32,12 +32,15 @@ export interface RunStoreOptions {
 }
 
 /** Runs, written and read back. Disposing writes what was logged; a run that was not ended stays `running`. */
-export interface RunStore extends RunTracker, RunRecords, AsyncDisposable {}
+export interface RunStore extends RunTracker, RunRecords, AsyncDisposable {
+  startRun(options: RunOptions): Promise<RegistryRunHandle>;
+  resumeRun(id: RunId, options?: CallOptions): Promise<RegistryRunHandle | undefined>;
+}
 
 export function createRunStore(options: RunStoreOptions): RunStore {
   const open = new Set<RunBatch>();
   let isClosed = false;
-  const handleOf = (id: RunId, run: OpenedRun): RunHandle => {
+  const handleOf = (id: RunId, run: OpenedRun): RegistryRunHandle => {
     const batch = createRunBatch({ ...options, id });
     open.add(batch);
     return createRunHandle({
@@ -70,7 +73,7 @@ export function createRunStore(options: RunStoreOptions): RunStore {
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
-      const flushed = await Promise.allSettled([...open].map((batch) => batch.flush()));
+      const flushed = await Promise.allSettled([...open].map((batch) => batch.flush("full")));
       const failed = flushed.find((result) => result.status === "rejected");
       if (failed !== undefined) throw failed.reason;
     },

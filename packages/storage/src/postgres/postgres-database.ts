@@ -24,13 +24,14 @@ import { createEventStamper, type EventStamper, loggedEvent, type StampedEvent }
 import { openKysely } from "../kysely-dialect.ts";
 import { applyMigrations, revertMigrations } from "../migrations.ts";
 import { type CurrentWrite, OpenWrite, refuseInsideWrite } from "../write-scope.ts";
+import { checkDurability } from "../durability.ts";
 import { applyBatch, prepareBatch } from "./postgres-batch.ts";
 import { postgresDialect } from "./postgres-compiler.ts";
 import type { PostgresPool } from "./postgres-connection.ts";
 import { serverUnsupported } from "./postgres-errors.ts";
 import { openPostgresReadDriver } from "./postgres-read-driver.ts";
 import { prepareSchema, readServer } from "./postgres-schema.ts";
-import type { TransactionSource } from "./postgres-transaction.ts";
+import type { PostgresTransaction, TransactionSource } from "./postgres-transaction.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
 
 export interface PostgresOptions extends CallOptions {
@@ -137,12 +138,17 @@ class PostgresDatabase implements Database {
       run: (transaction) => inContext(new OpenWrite(this.#currentWrite, transaction, this.#stamp, signal)),
       repeatable: false,
       locked: true,
+      relaxed: false,
       signal,
     }) as Promise<Result>;
   }
 
-  async writeBatch(statements: readonly Statement[], { events = [], signal }: BatchOptions = {}): Promise<BatchResult> {
+  async writeBatch(
+    statements: readonly Statement[],
+    { events = [], durability, signal }: BatchOptions = {},
+  ): Promise<BatchResult> {
     this.#check(signal);
+    checkDurability(durability);
     const batch = prepareBatch(statements);
     let stamped: readonly StampedEvent[] | undefined;
     return this.#writer.submit({
@@ -155,8 +161,16 @@ class PostgresDatabase implements Database {
       },
       repeatable: true,
       locked: events.length > 0,
+      relaxed: durability === "normal",
       signal,
     }) as Promise<BatchResult>;
+  }
+
+  async sync({ signal }: CallOptions = {}): Promise<void> {
+    this.#check(signal);
+    // A commit that waits for the disk waits for everything committed before it; one that changed nothing would not.
+    const run = (transaction: PostgresTransaction): Promise<unknown> => transaction.run("select txid_current()", []);
+    await this.#writer.submit({ run, repeatable: true, locked: false, relaxed: false, signal });
   }
 
   async migrate(

@@ -20,6 +20,8 @@ export interface TransactionOptions {
   readonly locked: boolean;
   /** Whether a mark is set at once. */
   readonly marked: boolean;
+  /** Whether the commit is acknowledged before it is on the server's disk. */
+  readonly relaxed: boolean;
 }
 
 /** A pool may lend connections that were lost while nobody looked. */
@@ -177,6 +179,7 @@ function beginText({ busyTimeoutMs, idleTimeoutMs, lockKey }: TransactionSource,
     `set local lock_timeout = ${Math.max(1, Math.ceil(busyTimeoutMs))}`,
     `set local idle_in_transaction_session_timeout = ${Math.ceil(idleTimeoutMs)}`,
   ];
+  if (options.relaxed) texts.push("set local synchronous_commit = off");
   if (options.locked) texts.push(`select pg_advisory_xact_lock(${lockKey.join(", ")})`);
   if (options.marked) texts.push(mark);
   if (options.locked) texts.push("select cursor, hash from millwright_events order by cursor desc limit 1");

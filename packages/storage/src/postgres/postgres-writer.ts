@@ -10,6 +10,8 @@ export interface PostgresJob {
   readonly repeatable: boolean;
   /** Whether it must be alone among the locked writes of all processes. */
   readonly locked: boolean;
+  /** Whether its acknowledgement need not wait for the server's disk. */
+  readonly relaxed: boolean;
   /** Keeps it from starting. */
   readonly signal: AbortSignal | undefined;
 }
@@ -77,7 +79,11 @@ export class PostgresWriter {
 
   /** Batches as if they were one, without marks between them. Where one fails all are undone, and run again with marks. */
   async #runTogether(jobs: readonly QueuedJob[], collisions = 0): Promise<void> {
-    const transaction = await this.#begin(jobs, { locked: jobs.some(({ locked }) => locked), marked: false });
+    const transaction = await this.#begin(jobs, {
+      locked: jobs.some(({ locked }) => locked),
+      marked: false,
+      relaxed: jobs.every(({ relaxed }) => relaxed),
+    });
     if (transaction === undefined) return;
     const done: DoneJob[] = [];
     try {
@@ -96,7 +102,7 @@ export class PostgresWriter {
   }
 
   async #runMarked(): Promise<void> {
-    const transaction = await this.#begin(this.#jobs, { locked: true, marked: true });
+    const transaction = await this.#begin(this.#jobs, { locked: true, marked: true, relaxed: false });
     if (transaction === undefined) return;
     const done: DoneJob[] = [];
     const collided: QueuedJob[] = [];
