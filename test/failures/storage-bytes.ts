@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { createManualClock, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
+import { fakeS3 } from "../../packages/storage/test/fake-s3.ts";
 import { type Method, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -10,6 +11,24 @@ const digest = digestOf("a");
 const walked = async (values: AsyncIterable<unknown>): Promise<void> => {
   for await (const _ of values) return;
 };
+
+const client = fakeS3({ clock });
+const refusing = fakeS3({
+  clock,
+  onCall: () => {
+    throw Object.assign(new TypeError("no"), { name: "AccessDenied", $metadata: { httpStatusCode: 403 } });
+  },
+});
+const silent = fakeS3({
+  clock,
+  onCall: () => {
+    throw Object.assign(new TypeError("no answer"), { code: "ECONNREFUSED" });
+  },
+});
+
+/** A bucket in memory. */
+export const bucket = (): storage.ResumableArtifactStore =>
+  storage.openS3ArtifactStore({ client, bucket: "mill", clock });
 
 let count = 0;
 const nextId = (): string => `upload-${(count += 1)}`;
@@ -23,22 +42,56 @@ export const uploads = (
     STORAGE_UPLOAD_LOCKED: async () => {
       const id = nextId();
       const opened = await store();
+      const older = await opened.beginUpload({ id });
+      // Refused in a directory; in a bucket it shuts the older one out.
       await opened.beginUpload({ id });
-      await opened.beginUpload({ id });
+      await older.append(Uint8Array.of(1));
     },
     RangeError: async () => (await store()).beginUpload({ id: "../a" }),
   },
   20,
 ];
 
+const uploadMethods = (name: string, begun: () => Promise<storage.ArtifactUpload>): Subjects =>
+  methods(name, begun, {
+    append: [
+      () => [Uint8Array.of(1), { offset: 0, signal }],
+      {
+        STORAGE_UPLOAD_OFFSET: async () => (await begun()).append(Uint8Array.of(1), { offset: 7 }),
+        PORT_CLOSED: async () => {
+          const upload = await begun();
+          await upload.abort();
+          await upload.append(Uint8Array.of(1));
+        },
+      },
+      20,
+    ],
+    complete: [
+      () => [{ digest: undefined, signal }],
+      { STORAGE_UPLOAD_DIGEST: async () => (await begun()).complete({ digest }) },
+      20,
+    ],
+    abort: [() => [{ signal }], {}, 20],
+  });
+
 /** Logs, and what is done with artifact stores. */
 export function bytes(folder: string): Subjects {
   const memory = storage.openMemoryArtifactStore();
   const index = storage.openMemoryRecordStore();
   const directory = storage.openDirectoryArtifactStore(`${folder}/uploads`);
-  const begun = async (): Promise<storage.ArtifactUpload> => (await directory).beginUpload();
   return {
     ...logs(folder),
+    openS3ArtifactStore: well(
+      storage.openS3ArtifactStore,
+      () => [{ client, bucket: "mill", prefix: "p/", partBytes: 5_242_880, clock }],
+      {
+        RangeError: () => storage.openS3ArtifactStore({ client, bucket: "" }),
+        STORAGE_BUCKET_REFUSED: () =>
+          storage.openS3ArtifactStore({ client: refusing, bucket: "mill" }).put(Uint8Array.of(1)),
+        STORAGE_BUCKET_UNREACHABLE: () =>
+          storage.openS3ArtifactStore({ client: silent, bucket: "mill" }).put(Uint8Array.of(1)),
+      },
+    ),
     openChunkedArtifactStore: well(
       storage.openChunkedArtifactStore,
       () => [memory, { index, namespace: "chunks", averageBytes: 4096, clock }],
@@ -52,26 +105,8 @@ export function bytes(folder: string): Subjects {
       ],
       { RangeError: () => storage.collectGarbage(memory, { reachable: [], graceMs: -1 }) },
     ),
-    ...methods("openDirectoryArtifactStore().beginUpload()", begun, {
-      append: [
-        () => [Uint8Array.of(1), { offset: 0, signal }],
-        {
-          STORAGE_UPLOAD_OFFSET: async () => (await begun()).append(Uint8Array.of(1), { offset: 7 }),
-          PORT_CLOSED: async () => {
-            const upload = await begun();
-            await upload.abort();
-            await upload.append(Uint8Array.of(1));
-          },
-        },
-        20,
-      ],
-      complete: [
-        () => [{ digest: undefined, signal }],
-        { STORAGE_UPLOAD_DIGEST: async () => (await begun()).complete({ digest }) },
-        20,
-      ],
-      abort: [() => [{ signal }], {}, 20],
-    }),
+    ...uploadMethods("openDirectoryArtifactStore().beginUpload()", async () => (await directory).beginUpload()),
+    ...uploadMethods("openS3ArtifactStore().beginUpload()", () => bucket().beginUpload()),
   };
 }
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
-import { bytes, uploads } from "./storage-bytes.ts";
+import { bucket, bytes, uploads } from "./storage-bytes.ts";
 import { postgres } from "./storage-postgres.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -55,7 +55,9 @@ function stores(name: string, kinds: Readonly<Record<string, () => object | Prom
         touch: [() => [digest, { signal }], {}, 20],
         deleteOlder: [() => [digest, 0, { signal }], {}, 20],
         sweep: [() => [{ beforeMs: 0, dryRun: true, signal }], {}, 20],
-        ...(name === "Directory" ? { beginUpload: uploads(artifacts as Open<storage.ResumableArtifactStore>) } : {}),
+        ...(["Directory", "S3"].includes(name)
+          ? { beginUpload: uploads(artifacts as Open<storage.ResumableArtifactStore>) }
+          : {}),
       }),
     );
   return subjects;
@@ -226,6 +228,13 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
       }),
       ...stores("Directory", { Artifact: () => directory }),
+      ...stores("S3", {
+        Artifact: async () => {
+          const store = bucket();
+          await store.put(Uint8Array.of(1));
+          return store;
+        },
+      }),
       ...landing(),
       ...bytes(folder),
       ...(await postgres()),

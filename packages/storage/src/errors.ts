@@ -1,6 +1,8 @@
 import { MillwrightError, PortError } from "@millwright/contracts";
 
 export type StorageErrorCode =
+  | "STORAGE_BUCKET_REFUSED"
+  | "STORAGE_BUCKET_UNREACHABLE"
   | "STORAGE_CHAIN_BROKEN"
   | "STORAGE_CHECKPOINT_INVALID"
   | "STORAGE_COMMIT_UNKNOWN"
@@ -221,6 +223,12 @@ export const uploadLocked = (id: string): StorageError =>
     category: "transient",
     remedy: "Wait until that process lets go of it or ends, or give the upload another id.",
     retryable: true,
+  });
+
+export const uploadWhole = (id: string, sizeBytes: number): StorageError =>
+  new StorageError("STORAGE_UPLOAD_OFFSET", `The upload "${id}" is whole, with ${sizeBytes} bytes: none can follow.`, {
+    category: "user",
+    remedy: "Complete it, or abort it.",
   });
 
 export const uploadOffset = (id: string, given: number, end: number): StorageError =>

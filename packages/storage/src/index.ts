@@ -49,6 +49,7 @@ export {
   type PostgresStatement,
 } from "./drivers/postgres.ts";
 export { openSqlite, type SqliteOptions } from "./drivers/sqlite.ts";
+export { openS3ArtifactStore, type S3ArtifactStoreOptions, type S3Client } from "./drivers/s3.ts";
 export { StorageError, type StorageErrorCode } from "./errors.ts";
 export { type ChainReport, type EventLogOptions, openEventLog, type VerifiableEventLog } from "./event-log.ts";
 export type { ChainBreak, ChainHead } from "./hash-chain.ts";

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createManualClock, type Digest } from "@millwright/contracts";
 import { openDirectoryArtifactStore } from "@millwright/storage";
 import { expect, test } from "vitest";
+import { startChild } from "./child.ts";
 import { temporaryFolder } from "./folder.ts";
 
 test("an artifact is one file, named by its digest without a colon", async () => {
@@ -54,15 +55,12 @@ test("a digest that is none, and a path dressed as one, are refused", async () =
   }
 });
 
-test("a large stream takes little memory", async () => {
+test("an artifact of 300 MB is streamed in and out in little memory", async () => {
   await using folder = await temporaryFolder();
-  const store = await openDirectoryArtifactStore(folder.path);
-  async function* bytes(): AsyncGenerator<Uint8Array> {
-    for (let piece = 0; piece < 64; piece += 1) yield Buffer.alloc(1 << 20, piece);
-  }
-  const { digest, sizeBytes } = await store.put(bytes());
-  expect(sizeBytes).toBe(64 << 20);
-  let largest = 0;
-  for await (const chunk of store.open(digest)) largest = Math.max(largest, chunk.length);
-  expect(largest).toBeLessThanOrEqual(1 << 20);
+  const sizeBytes = 300_000_000;
+  const child = startChild("big-artifact.mjs", ["directory", folder.path, "", String(sizeBytes)]);
+  expect(await child.ended).toMatchObject({ code: 0 });
+  const report = JSON.parse(child.output()) as Record<string, number>;
+  expect(report).toMatchObject({ sizeBytes, readBytes: sizeBytes });
+  expect(report["maxRssBytes"]! - report["startRss"]!).toBeLessThan(100 * 1024 * 1024);
 });

@@ -56,7 +56,7 @@ class Model {
 export async function runGarbageModel(options: ModelOptions): Promise<number> {
   const random = createRandom(options.seed);
   const model = new Model();
-  const clock: Clock = { nowMs: () => model.nowMs, monotonicMs: () => model.nowMs, sleep: () => turns() };
+  const clock: Clock = { nowMs: () => model.nowMs, monotonicMs: () => performance.now(), sleep: () => turns() };
   const turns: Turns = async () => {
     for (let turn = random.integer(4); turn > 0; turn -= 1) await new Promise((resolve) => setImmediate(resolve));
   };

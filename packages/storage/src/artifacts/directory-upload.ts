@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArtifactInfo, artifactMissing, closed, type Digest, hasCode, type IdSource } from "@millwright/contracts";
-import { uploadDigest, uploadLocked, uploadOffset } from "../errors.ts";
+import { uploadDigest, uploadLocked, uploadOffset, uploadWhole } from "../errors.ts";
 import { errorOfFile } from "../file-failure.ts";
 import { flushDirectory } from "../flush-directory.ts";
 import { type AppendLog, openAppendLog } from "../logs/append-log.ts";
@@ -164,8 +164,8 @@ class DirectoryUpload implements ArtifactUpload {
   ): Promise<number> {
     if (!(Number.isSafeInteger(offset) && offset >= 0))
       throw new RangeError(`offset must be a whole number from 0, not ${String(offset)}.`);
-    if (this.#upload.completed !== undefined || offset !== this.#offset)
-      throw uploadOffset(this.id, offset, this.#offset);
+    if (this.#upload.completed !== undefined) throw uploadWhole(this.id, this.#offset);
+    if (offset !== this.#offset) throw uploadOffset(this.id, offset, this.#offset);
     try {
       if (bytes instanceof Uint8Array) await this.#write(new Uint8Array(bytes));
       else {

@@ -1,0 +1,2 @@
+export { openS3ArtifactStore, type S3ArtifactStoreOptions } from "../s3/s3-artifact-store.ts";
+export type { S3Client } from "../s3/s3-client.ts";
