@@ -18,6 +18,19 @@ const ofAws: readonly string[] = [
   "feature-store: SageMakerClient.batchGetRecord",
   "feature-store: SageMakerClient.deleteRecord",
   "feature-store: SageMakerClient.putRecord",
+  "storage: S3Client.abortMultipartUpload",
+  "storage: S3Client.completeMultipartUpload",
+  "storage: S3Client.copyObject",
+  "storage: S3Client.createMultipartUpload",
+  "storage: S3Client.deleteObject",
+  "storage: S3Client.getObject",
+  "storage: S3Client.headObject",
+  "storage: S3Client.listMultipartUploads",
+  "storage: S3Client.listObjectsV2",
+  "storage: S3Client.listParts",
+  "storage: S3Client.putObject",
+  "storage: S3Client.uploadPart",
+  "storage: S3Client.uploadPartCopy",
 ];
 
 /** What waits and takes no signal, each with its reason. */
