@@ -23,6 +23,7 @@ const start = {
   from: [],
   startedMs: 0,
 } as unknown as registry.RunStart;
+const span = { name: "train", duration: [1, 0], endTime: [2, 0], status: { code: 0 }, attributes: { rows: 1 } };
 const message = { id: "e1", timestamp: 1_700_000_000, body: "{}" };
 
 function runs(open: registry.Registry): Subjects {
@@ -91,6 +92,18 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       openRegistry: well(registry.openRegistry, () => [options], {}, 30),
       createLineageGraph: well(registry.createLineageGraph),
+      layersCallbacks: well(registry.layersCallbacks, () => [run, { prefix: "fold-1/" }]),
+      ...methods("layersCallbacks()", () => registry.layersCallbacks(run), {
+        onEpochEnd: [() => [0, { loss: 1 }], {}, 12],
+        onTrainEnd: [() => [{}], {}, 6],
+      }),
+      logJsonLines: well(registry.logJsonLines, () => [run, ['{"loss":1}\n'], { signal }], {}, 20),
+      spanExporter: well(registry.spanExporter, () => [run]),
+      ...methods("spanExporter()", () => registry.spanExporter(run), {
+        export: [() => [[span], () => undefined], {}, 20],
+        forceFlush: [],
+        shutdown: [],
+      }),
       ...governance(open),
       signWebhook: well(registry.signWebhook, () => [["secret"], { id: "e1", timestamp: 1_700_000_000, body: "{}" }]),
       verifyWebhook: well(

@@ -1,3 +1,6 @@
+export { type JsonLinesOptions, type JsonLinesReport, logJsonLines } from "./autolog/json-lines.ts";
+export { type LayersCallbacks, layersCallbacks, type LayersCallbacksOptions } from "./autolog/layers-callbacks.ts";
+export { type FinishedSpan, type RunSpanExporter, spanExporter } from "./autolog/span-exporter.ts";
 export {
   type SignedMessage,
   signWebhook,
