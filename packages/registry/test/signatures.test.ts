@@ -1,12 +1,12 @@
 import { generateKeyPairSync } from "node:crypto";
 import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, digestOf } from "@millwright/contracts";
+import { type Digest, createManualClock, digestOf } from "@millwright/contracts";
 import { createSignature, createTrustPolicy, denseRuntime, loadModel, signModel } from "@millwright/model";
 import { openRegistry } from "@millwright/registry";
 import { openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
-import { type Workshop, openWorkshop } from "./workshop.ts";
+import { type Workshop, openWorkshop, startMs } from "./workshop.ts";
 
 const ann = generateKeyPairSync("ed25519");
 const ben = generateKeyPairSync("ed25519");
@@ -171,4 +171,21 @@ test("with a policy, a folder that others may write to is not loaded from; a str
   await expect(registry.resolve("late/1")).rejects.toMatchObject({ code: "MODEL_SIGNATURE_INVALID" });
   await chmod(join(folder, "staged"), 0o777);
   await expect(registry.resolve("late/1")).rejects.toMatchObject({ code: "MODEL_STAGING_EXPOSED" });
+});
+
+test("signatures of versions are reachable, so garbage collection leaves them; those of packages that are gone are not", async () => {
+  const clock = createManualClock(startMs);
+  await using workshop = await openWorkshop({ clock });
+  const { registry } = workshop;
+  const reachable = async (): Promise<Digest[]> => {
+    const digests: Digest[] = [];
+    for await (const digest of registry.reachableArtifacts({ keepDeletedMs: 0 })) digests.push(digest);
+    return digests;
+  };
+  await registry.register("late", await signedPackage(workshop, "one"));
+  const [signature] = await registry.signatures("late", 1);
+  expect(await reachable()).toContain(signature?.digest);
+  await registry.deleteVersion("late", 1, { by: "ann" });
+  await clock.advance(1000);
+  expect(await reachable()).not.toContain(signature?.digest);
 });

@@ -50,7 +50,7 @@ export interface VersionKeeping {
   holds(options?: CallOptions): Promise<readonly VersionHold[]>;
   /**
    * Every artifact that something still speaks of: versions and their manifests, also deleted ones that a hold is on or that were deleted less than
-   * `keepDeletedMs` ago, baselines, artifacts of runs. What a store has beside them can go: hand it to `collectGarbage` of `@millwright/storage`.
+   * `keepDeletedMs` ago, their signatures, baselines, artifacts of runs. What a store has beside them can go: hand it to `collectGarbage` of `@millwright/storage`.
    */
   reachableArtifacts(options?: CallOptions & { readonly keepDeletedMs?: number | undefined }): AsyncIterable<Digest>;
 }
@@ -244,6 +244,13 @@ async function* reachable(
     yield digestOf(canonicalJson(parsed));
     for (const file of parsed.files) yield file.digest;
   }
+  signal?.throwIfAborted();
+  const packages = new Set(kept.map(({ digest }) => digest));
+  for (const { digest, envelope } of await read
+    .selectFrom("registry_signatures")
+    .select(["digest", "envelope"])
+    .execute())
+    if (packages.has(digest)) yield envelope as Digest;
   for (const table of ["registry_baselines", "registry_artifacts"] as const) {
     signal?.throwIfAborted();
     for (const { digest } of await read.selectFrom(table).select("digest").distinct().execute()) yield digest as Digest;

@@ -9,8 +9,15 @@ import { decideVersion } from "./version-writes.ts";
 
 type Scope = WriteScope<RegistryTables>;
 
-/** Adds to an open request. Throws `REGISTRY_REQUEST_REFUSED`. */
+/** Adds to an open request, and tells of it. Throws `REGISTRY_REQUEST_REFUSED`. */
 export async function addEntry(scope: Scope, id: string, entry: RequestEntry): Promise<ApprovalRequest> {
+  const request = await keepEntry(scope, id, entry);
+  await tellEntry(scope, request, entry);
+  return request;
+}
+
+/** Adds to an open request; telling of it is the caller's. Throws `REGISTRY_REQUEST_REFUSED`. */
+export async function keepEntry(scope: Scope, id: string, entry: RequestEntry): Promise<ApprovalRequest> {
   const request = await readRequest(scope.sql, id);
   const about = `${request.name}/${request.version}`;
   if (request.status !== "open") throw requestRefused(about, `the request ${id} is ${request.status}`);
@@ -23,21 +30,22 @@ export async function addEntry(scope: Scope, id: string, entry: RequestEntry): P
       throw requestRefused(about, `${entry.person} asked for it and cannot decide`);
   }
   await insertEntry(scope, id, entry);
-  const { kind, by, comment, person } = entry;
-  const data = {
+  return readRequest(scope.sql, id);
+}
+
+export async function tellEntry(
+  scope: Scope,
+  { id, name, version }: ApprovalRequest,
+  { kind, by, comment, person }: RequestEntry,
+): Promise<void> {
+  const said = kind === "delegate" ? "delegated" : kind === "comment" ? "commented" : "voted";
+  await tell(scope, `${name}/${version}`, `model.approval-${said}`, {
     request: id,
     kind,
     by,
     ...(comment === undefined ? {} : { comment }),
     ...(person === undefined ? {} : { person }),
-  };
-  await tell(
-    scope,
-    about,
-    `model.approval-${kind === "delegate" ? "delegated" : kind === "comment" ? "commented" : "voted"}`,
-    data,
-  );
-  return readRequest(scope.sql, id);
+  });
 }
 
 interface Closing {
@@ -48,7 +56,7 @@ interface Closing {
   readonly gates?: JsonValue | undefined;
 }
 
-/** Closes a request, and decides on its version. */
+/** Closes a request, and decides on its version: told by the one event of the decision, or, where somebody had decided so without the request, by one that it is closed. */
 export async function close(
   scope: Scope,
   clock: Clock,
@@ -68,8 +76,9 @@ export async function close(
     .where("model", "=", name)
     .where("version", "=", version)
     .executeTakeFirstOrThrow();
-  // Somebody may have decided without the request.
-  if (approval !== decided)
+  if (approval === decided)
+    await tell(scope, `${name}/${version}`, "model.approval-closed", { request: id, status, by });
+  else
     await decideVersion(scope, clock, {
       name,
       version,

@@ -6,7 +6,7 @@ import type { RegistryTables } from "../tables/tables.ts";
 import type { GateKeeper } from "./gate-keeper.ts";
 import { type ApprovalRequest, type RequestEntry, type RequestStatus, standingOf } from "./request-standing.ts";
 import { readRequest, readRequests } from "./request-records.ts";
-import { addEntry, close, insertEntry, tell, withdraw } from "./request-writes.ts";
+import { addEntry, close, insertEntry, keepEntry, tell, tellEntry, withdraw } from "./request-writes.ts";
 import { assertRegistered } from "./version-records.ts";
 
 export interface RequestApprovalOptions extends CallOptions {
@@ -193,10 +193,14 @@ async function voteOn(
   const pass = deciding ? await gates.pass("approval", "approved", { name, version, by }, { signal }) : undefined;
   return database.write(
     async (scope) => {
-      const request = await addEntry(scope, id, { kind: decision, by, comment, timeMs: clock.nowMs() });
+      const vote = { kind: decision, by, comment, timeMs: clock.nowMs() };
+      const request = await keepEntry(scope, id, vote);
       const { approvals, rejections } = standingOf(request, by, clock.nowMs());
       if (rejections.length > 0) return close(scope, clock, request, { status: "rejected", by, comment });
-      if (approvals.length < request.quorum) return request;
+      if (approvals.length < request.quorum) {
+        await tellEntry(scope, request, vote);
+        return request;
+      }
       const all = approvals.length === 1 ? {} : { approvers: approvals };
       return close(scope, clock, request, {
         status: "approved",

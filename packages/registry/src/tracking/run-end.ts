@@ -30,6 +30,7 @@ export async function endRun(scope: Scope, { id, experiment, status, endedMs }: 
     causationid: await newestEvent(scope, id),
     data: {
       experiment,
+      ...(await starterOf(scope, id)),
       made: made.map(({ path, digest }) => ({ kind: "artifact", id: digest, name: path })),
       from: [{ kind: "run", id }],
     },
@@ -49,6 +50,12 @@ export async function reopenRun(
   await emitAbout(scope, run.id, {
     type: "run.resumed",
     causationid: await newestEvent(scope, run.id),
-    data: { experiment: run.experiment, previous: run.status },
+    data: { experiment: run.experiment, previous: run.status, ...(await starterOf(scope, run.id)) },
   });
+}
+
+/** Whose run it is: who ends and resumes it. */
+async function starterOf({ sql }: Scope, id: string): Promise<{ readonly by?: string }> {
+  const row = await sql.selectFrom("registry_runs").select("started_by").where("id", "=", id).executeTakeFirst();
+  return row?.started_by == null ? {} : { by: row.started_by };
 }
