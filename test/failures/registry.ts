@@ -77,6 +77,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
     database,
     webhooks: [{ id: "ci", url: "http://127.0.0.1:9/hook", secrets: ["secret"], types: ["audit.none"] }],
   });
+  const other = await open.startRun({ experiment: "late" });
+  for (const each of [run, other]) {
+    each.logMetrics([0, 1, 2].map((step) => ({ name: "loss", step, value: step })));
+    await each.flush();
+  }
+  await registry.logChart(run, "table", registry.tableChart({ a: [1, 2], loss: [3, 4] }));
   const graph = registry.createLineageGraph();
   graph.add(made);
   let experimentsMade = 0;
@@ -90,6 +96,20 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const noRun = (call: () => unknown) => ({ REGISTRY_RUN_UNKNOWN: call });
   return {
     subjects: {
+      tableChart: well(registry.tableChart, () => [{ a: [1, "b", null] }]),
+      confusionChart: well(registry.confusionChart, () => [["a", "b"], ["a", "a"], { labels: ["a", "b"] }]),
+      rocChart: well(registry.rocChart, () => [[true, false], [0.5, 0.25], { points: 10 }]),
+      precisionRecallChart: well(registry.precisionRecallChart, () => [[true, false], [0.5, 0.25], { points: 10 }]),
+      logChart: well(registry.logChart, () => [run, "table", registry.tableChart({ a: [1] }), { signal }], {}, 20),
+      startSystemMetrics: well(
+        registry.startSystemMetrics,
+        () => [run, { intervalMs: 1000, clock, gpus: () => [] }],
+        {},
+        20,
+      ),
+      ...methods("startSystemMetrics()", () => registry.startSystemMetrics(run, { clock }), {
+        sample: [() => [{ signal }], {}, 10],
+      }),
       openRegistry: well(registry.openRegistry, () => [options], {}, 30),
       createLineageGraph: well(registry.createLineageGraph),
       layersCallbacks: well(registry.layersCallbacks, () => [run, { prefix: "fold-1/" }]),
@@ -223,6 +243,29 @@ export async function openTable(folder: string): Promise<FailureTable> {
         ],
         searchModels: [() => [{ filter: "name like 'l%'", orderBy: ["name"], limit: 2, signal }], {}, 15],
         searchVersions: [() => [{ filter: "version_number > 0", orderBy: ["name"], limit: 2, signal }], {}, 15],
+        history: [
+          () => [run.id, "loss", { points: 10, fromStep: 0, toStep: 5, signal }],
+          noRun(() => open.history("none", "loss")),
+          20,
+        ],
+        curves: [() => [[run.id], "loss", { points: 10, signal }], {}, 15],
+        charts: [() => [run.id, { signal }], {}, 10],
+        chart: [
+          () => [run.id, "table", { offset: 0, limit: 2, signal }],
+          {
+            REGISTRY_CHART_UNKNOWN: () => open.chart(run.id, "none"),
+            REGISTRY_CHART_INVALID: async () => {
+              await run.logArtifact("charts/wrong.json", new Uint8Array());
+              await open.chart(run.id, "wrong");
+            },
+          },
+          15,
+        ],
+        compareRuns: [
+          () => [[run.id, other.id], { metrics: ["loss"], alpha: 0.1, resamples: 100, examples: "table", signal }],
+          {},
+          20,
+        ],
         searchRuns: [
           () => [
             {

@@ -1,6 +1,8 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type RegistryErrorCode =
+  | "REGISTRY_CHART_INVALID"
+  | "REGISTRY_CHART_UNKNOWN"
   | "REGISTRY_DEPLOYMENT_INVALID"
   | "REGISTRY_GATE_CLOSED"
   | "REGISTRY_HOLD_UNKNOWN"
@@ -53,6 +55,19 @@ export const queryInvalid = (what: string): RegistryError =>
   new RegistryError("REGISTRY_QUERY_INVALID", what, {
     category: "user",
     remedy: "See the guide of the registry for what a filter and an order are made of.",
+  });
+
+export const chartInvalid = (path: string, why: string, cause?: unknown): RegistryError =>
+  new RegistryError("REGISTRY_CHART_INVALID", `The artifact ${path} is read as no chart: ${why}.`, {
+    category: "data",
+    remedy: "Log charts with logChart(); read what a newer release logged with that release.",
+    cause,
+  });
+
+export const chartUnknown = (id: string, name: string): RegistryError =>
+  new RegistryError("REGISTRY_CHART_UNKNOWN", `The run ${id} has no chart ${JSON.stringify(name)}.`, {
+    category: "user",
+    remedy: "Take a name that charts() gives.",
   });
 
 export const experimentDeleted = (name: string): RegistryError =>

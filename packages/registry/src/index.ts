@@ -100,3 +100,36 @@ export type {
 } from "./tracking/experiments.ts";
 export type { ChangeOptions, LoggedDataset, RunChanges, TagChanges } from "./tracking/run-changes.ts";
 export type { RegistryRunHandle, RunLog, RunLogOptions } from "./tracking/run-handle.ts";
+export type { StepRange } from "./tracking/chunk-scan.ts";
+export type { DownsampledSeries, SeriesGap } from "./tracking/series-extent.ts";
+export type { HistoryOptions, SeriesHistories, SeriesHistory } from "./tracking/series-history.ts";
+export {
+  type ConfusionChart,
+  type CurveOptions,
+  type PrecisionRecallChart,
+  type RocChart,
+  type RunChart,
+  type TableCell,
+  type TableChart,
+  confusionChart,
+  precisionRecallChart,
+  rocChart,
+  tableChart,
+} from "./tracking/charts.ts";
+export { type ChartOptions, type RunCharts, logChart } from "./tracking/run-charts.ts";
+export {
+  type GpuReading,
+  type SystemMetrics,
+  type SystemMetricsOptions,
+  startSystemMetrics,
+} from "./tracking/system-metrics.ts";
+export type { MetricValues, PairBasis } from "./tracking/metric-pairs.ts";
+export type { PairedDifference } from "./tracking/paired-difference.ts";
+export type {
+  CompareOptions,
+  Compared,
+  MetricComparison,
+  MetricDifference,
+  RunComparison,
+  RunComparisons,
+} from "./tracking/run-comparison.ts";

@@ -4,10 +4,14 @@ import type { RegistryTables } from "../tables/tables.ts";
 import { type ExperimentSearch, createExperimentSearch } from "./experiment-search.ts";
 import { type ExperimentChanges, createExperimentChanges } from "./experiments.ts";
 import { type RunChanges, createRunChanges } from "./run-changes.ts";
+import { type RunCharts, createRunCharts } from "./run-charts.ts";
+import { type RunComparisons, createRunComparisons } from "./run-comparison.ts";
 import { type RunSearch, createRunSearch } from "./run-search.ts";
+import { type SeriesHistories, createSeriesHistories } from "./series-history.ts";
 
 /** What is asked of runs and experiments, and changed about them, beside what is logged. */
-export interface TrackingRecords extends RunSearch, RunChanges, ExperimentChanges, ExperimentSearch {}
+export interface TrackingRecords
+  extends RunSearch, RunChanges, ExperimentChanges, ExperimentSearch, SeriesHistories, RunCharts, RunComparisons {}
 
 export interface TrackingOptions {
   readonly database: Database<RegistryTables>;
@@ -15,11 +19,15 @@ export interface TrackingOptions {
   readonly clock: Clock;
 }
 
-export function createTrackingRecords({ database, clock }: TrackingOptions): TrackingRecords {
+export function createTrackingRecords({ database, artifacts, clock }: TrackingOptions): TrackingRecords {
+  const charts = createRunCharts(database, artifacts);
   return {
     ...createRunSearch(database),
     ...createRunChanges(database, clock),
     ...createExperimentChanges(database, clock),
     ...createExperimentSearch(database),
+    ...createSeriesHistories(database),
+    ...charts,
+    ...createRunComparisons(database, charts),
   };
 }
