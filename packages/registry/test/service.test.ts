@@ -186,7 +186,7 @@ test("MR-26: what serves or is held is never deleted; what was deleted comes bac
   expect((await registry.holds()).map(({ reason }) => reason)).toEqual(["case 13"]);
 });
 
-test("MR-21: baselines are registered with a version and stay as they were, whatever is trained later", async () => {
+test("baselines are registered with a version and stay as they were, whatever is trained later", async () => {
   await using workshop = await openWorkshop();
   const { registry, pack } = workshop;
   const frozen = { statistics: { features: [{ name: "km", mean: 7 }] }, constraints: { version: 0, features: [] } };
