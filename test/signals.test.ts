@@ -52,6 +52,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "registry: LayersCallbacks.onTrainEnd": "what TensorFlow.js calls, as it has it",
   "registry: RunSpanExporter.forceFlush": "what OpenTelemetry calls, as it has it",
   "registry: RunSpanExporter.shutdown": "what OpenTelemetry calls, as it has it",
+  "registry: MlflowServer.handle": "the request that it takes carries a signal",
   "serving: ModelServer.handle": "the request that it takes carries a signal",
   "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",
   "storage: Migration.down": "called by `revert`, within the transaction that its signal rolls back",

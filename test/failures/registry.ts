@@ -1,6 +1,14 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createEvent, createIdSource, createManualClock, createRandom } from "../../packages/contracts/dist/index.js";
+import {
+  allowAll,
+  createEvent,
+  createIdSource,
+  createManualClock,
+  createRandom,
+} from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
+import fastify from "../../packages/registry/node_modules/fastify/fastify.js";
+import * as mlflow from "../../packages/registry/dist/mlflow.js";
 import * as registry from "../../packages/registry/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { governance } from "./registry-governance.ts";
@@ -51,6 +59,21 @@ function runs(open: registry.Registry): Subjects {
     flush: [() => [{ signal }], {}, 6],
     end: [() => ["finished", { signal }], {}, 10],
   });
+}
+
+function mlflowFace(options: mlflow.MlflowServerOptions): Subjects {
+  const asked = () => new Request("http://mill/api/2.0/mlflow/experiments/get?experiment_id=0");
+  return {
+    createMlflowServer: well(
+      mlflow.createMlflowServer,
+      () => [{ ...options, authorizer: allowAll, authenticate: () => "ann", maxBodyBytes: 1e6, maxArtifactBytes: 1e6 }],
+      { RangeError: () => mlflow.createMlflowServer({ ...options, maxBodyBytes: 0 }) },
+    ),
+    ...methods("createMlflowServer()", () => mlflow.createMlflowServer(options), {
+      handle: [() => [asked(), { prefix: "/mill" }], {}, 40],
+      fastify: [() => [fastify(), {}], {}, 0],
+    }),
+  };
 }
 
 export async function openTable(folder: string): Promise<FailureTable> {
@@ -300,6 +323,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         previousApproved: [() => ["late", 1, { signal }], {}, 15],
       }),
       ...runs(kept),
+      ...mlflowFace({ registry: open, database, artifacts }),
     },
     elsewhere: {
       REGISTRY_GATE_CLOSED: "packages/registry/test/gates.test.ts",

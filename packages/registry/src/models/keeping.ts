@@ -50,7 +50,7 @@ export interface VersionKeeping {
   holds(options?: CallOptions): Promise<readonly VersionHold[]>;
   /**
    * Every artifact that something still speaks of: versions and their manifests, also deleted ones that a hold is on or that were deleted less than
-   * `keepDeletedMs` ago, their signatures, baselines, artifacts of runs. What a store has beside them can go: hand it to `collectGarbage` of `@millwright/storage`.
+   * `keepDeletedMs` ago, their signatures, baselines, artifacts of runs and of logged models. What a store has beside them can go: hand it to `collectGarbage` of `@millwright/storage`.
    */
   reachableArtifacts(options?: CallOptions & { readonly keepDeletedMs?: number | undefined }): AsyncIterable<Digest>;
 }
@@ -114,8 +114,8 @@ interface Act {
   readonly nowMs: number;
 }
 
-async function hide(scope: Scope, { name, version, by, nowMs }: Act): Promise<void> {
-  const { sql } = scope;
+/** Throws `REGISTRY_VERSION_IN_SERVICE` while an endpoint serves the version or a hold is on it. */
+export async function assertDeletable({ sql }: Scope, name: string, version: number): Promise<void> {
   const subject = `${name}/${version}`;
   const places = await placesOf(sql, name, version);
   if (places.length > 0) throw versionInService(subject, `${places.join(", ")} serves it`);
@@ -127,6 +127,12 @@ async function hide(scope: Scope, { name, version, by, nowMs }: Act): Promise<vo
     .where("released_ms", "is", null)
     .executeTakeFirst();
   if (hold !== undefined) throw versionInService(subject, `${hold.held_by} holds it: ${hold.reason}`);
+}
+
+async function hide(scope: Scope, { name, version, by, nowMs }: Act): Promise<void> {
+  const { sql } = scope;
+  const subject = `${name}/${version}`;
+  await assertDeletable(scope, name, version);
   const { numUpdatedRows } = await sql
     .updateTable("registry_versions")
     .set({ deleted_ms: nowMs, updated_ms: nowMs })
@@ -251,7 +257,7 @@ async function* reachable(
     .select(["digest", "envelope"])
     .execute())
     if (packages.has(digest)) yield envelope as Digest;
-  for (const table of ["registry_baselines", "registry_artifacts"] as const) {
+  for (const table of ["registry_baselines", "registry_artifacts", "registry_logged_model_artifacts"] as const) {
     signal?.throwIfAborted();
     for (const { digest } of await read.selectFrom(table).select("digest").distinct().execute()) yield digest as Digest;
   }

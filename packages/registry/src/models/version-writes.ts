@@ -30,6 +30,11 @@ export interface Registration {
   readonly baselines: ReadonlyMap<BaselineKind, Digest>;
   /** Those that lie beside its manifest. */
   readonly signatures: readonly StoredEnvelope[];
+  /** Where a client of another protocol said it came from. */
+  readonly source?: string | undefined;
+  readonly description?: string | undefined;
+  /** The same package again is another version. Default: it has the version it has. */
+  readonly isAnother?: boolean | undefined;
 }
 
 /** The next version of the name; the version it has, where the package was registered before. */
@@ -39,14 +44,14 @@ export async function insertVersion(
   registration: Registration,
 ): Promise<RegisteredVersion> {
   const { sql } = scope;
-  const { name, digest, manifest, runId, tags, by, signatures } = registration;
+  const { name, digest, manifest, runId, tags, by, signatures, source, description, isAnother = false } = registration;
   const ofModel = sql.selectFrom("registry_versions").selectAll().where("model", "=", name);
   const same = await ofModel
     .where("digest", "=", digest)
     .where("deleted_ms", "is", null)
     .orderBy("version")
     .executeTakeFirst();
-  if (same !== undefined) {
+  if (same !== undefined && !isAnother) {
     // Signed since, and brought once more.
     for (const stored of signatures)
       await signVersion(scope, clock, { name, version: same.version, digest, stored, by });
@@ -64,8 +69,8 @@ export async function insertVersion(
     updated_ms: nowMs,
     deleted_ms: null,
     registered_by: by ?? null,
-    description: null,
-    source: null,
+    description: description ?? null,
+    source: source ?? null,
     manifest: JSON.stringify(manifest),
   };
   await sql

@@ -6,10 +6,12 @@ import { migration004 } from "./migration-004-tracking.ts";
 import { migration005 } from "./migration-005-model-records.ts";
 import { migration006 } from "./migration-006-governance.ts";
 import { migration007 } from "./migration-007-signatures.ts";
+import { migration008 } from "./migration-008-mlflow.ts";
 import { migration009 } from "./migration-009-delivery.ts";
 import { migration011 } from "./migration-011-entries.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
+import type { MlflowTables } from "./mlflow-tables.ts";
 import type { ModelTables } from "./model-tables.ts";
 import type { SignatureTables } from "./signature-tables.ts";
 import type { RunTables } from "./run-tables.ts";
@@ -18,7 +20,8 @@ import type { RunTables } from "./run-tables.ts";
 export const eventSource = "millwright/registry";
 
 /** The registry's tables. */
-export interface RegistryTables extends RunTables, ModelTables, GovernanceTables, SignatureTables, DeliveryTables {
+export interface RegistryTables
+  extends RunTables, ModelTables, GovernanceTables, SignatureTables, MlflowTables, DeliveryTables {
   /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
   readonly registry_events: { readonly subject: string; readonly event: string };
 }
@@ -32,6 +35,7 @@ export const migrations: readonly Migration[] = [
   migration005,
   migration006,
   migration007,
+  migration008,
   migration009,
   migration011,
 ];
