@@ -9,7 +9,7 @@ export interface ReadText {
   readonly lambda: boolean;
 }
 
-const mostHeld = 64 << 20;
+const mostHeld = 16 << 20;
 const mostStart = 1 << 20;
 
 /** The text, if every byte of it is UTF-8 without control characters. */

@@ -30,11 +30,9 @@ export async function stageModel(
   try {
     await mkdir(partial, { mode: 0o700 });
     await copyPackage(root, partial, signal);
-    // The copy's own manifest, read anew: what is verified is what lies here.
-    const { digest } = await verifyModel(partial, options);
-    const target = join(home, folderOf(digest));
-    await moveInto(partial, target, digest, options);
-    return await verifyModel(target, options);
+    // The copy's own manifest, read anew: what is verified is what lies here, and a rename within the folder changes nothing of it.
+    const copy = await verifyModel(partial, options);
+    return await moveInto(copy, join(home, folderOf(copy.digest)), options);
   } catch (error) {
     throw writeFailure(home, error);
   } finally {
@@ -131,16 +129,16 @@ async function pump(
 }
 
 /** A whole package that is there stays, for others may be reading it; a damaged one gives way. */
-async function moveInto(partial: string, target: string, digest: Digest, options: StageModelOptions): Promise<void> {
-  if (await movedInto(partial, target)) return;
+async function moveInto(copy: ResolvedModel, target: string, options: StageModelOptions): Promise<ResolvedModel> {
+  const moved = { ...copy, directory: target };
+  if (await movedInto(copy.directory, target)) return moved;
   // New signatures come with the new copy, for they are no part of the digest.
-  const whole = await verifyModel(target, options).then(
-    (present) => present.digest === digest,
-    () => false,
-  );
-  if (whole) return;
+  const present = await verifyModel(target, options).catch(() => undefined);
+  options.signal?.throwIfAborted();
+  if (present?.digest === copy.digest) return present;
   await rm(target, { recursive: true, force: true });
-  if (!(await movedInto(partial, target))) throw modelCorrupt(target, "another process changes it");
+  if (await movedInto(copy.directory, target)) return moved;
+  throw modelCorrupt(target, "another process changes it");
 }
 
 async function movedInto(partial: string, target: string): Promise<boolean> {
