@@ -23,7 +23,7 @@ export interface Mutation {
 
 const by = "ann";
 const ofRun = ({ run }: Held): string => run;
-const imported = "0199aaaa-0000-7000-8000-000000000000" as RunId;
+export const imported = "0199aaaa-0000-7000-8000-000000000000" as RunId;
 
 /** By method; in an order in which each finds what it needs. */
 export const runMutations: readonly (readonly [method: string, mutation: Mutation])[] = [

@@ -3,7 +3,7 @@ import type { Registry } from "@millwright/registry";
 import { openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { modelMutations } from "./audit-models.ts";
-import { type Held, runMutations } from "./audit-runs.ts";
+import { type Held, imported, runMutations } from "./audit-runs.ts";
 import { openWorkshop, startMs } from "./workshop.ts";
 
 const by = "ann";
@@ -17,9 +17,14 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   approvalRequests: (registry) => registry.approvalRequests(),
   approvals: (registry) => registry.approvals("late", 1),
   baselines: (registry) => registry.baselines("late", 1),
+  chart: (registry, { run }) => registry.chart(run, "none").catch(() => undefined),
+  charts: (registry, { run }) => registry.charts(run),
   checkGates: (registry) => registry.checkGates("alias", "champion", "late", 1),
+  compareRuns: (registry, { run }) => registry.compareRuns([run, imported]),
+  curves: (registry, { run }) => registry.curves([run], "loss").catch(() => undefined),
   experiment: (registry) => registry.experiment("late"),
   experiments: (registry) => registry.experiments(),
+  history: (registry, { run }) => registry.history(run, "loss").catch(() => undefined),
   holds: (registry) => registry.holds(),
   importedPosition: (registry, { run }) => registry.importedPosition("journal", run),
   lineage: (registry) => registry.lineage({ kind: "dataset", id: "a" }, { direction: "descendants" }),
