@@ -146,7 +146,9 @@ async function moveExperiment(
         .updateTable("registry_runs")
         .set({ deleted_ms })
         .where("experiment_id", "=", row.id)
-        .where("deleted_ms", "is", isDeleted ? null : (row.deleted_ms as never))
+        .where((run) =>
+          row.deleted_ms === null ? run("deleted_ms", "is", null) : run("deleted_ms", "=", row.deleted_ms),
+        )
         .execute();
       await told(write, row, isDeleted ? "deleted" : "restored", by);
     },

@@ -132,7 +132,7 @@ function createAnswering(
       return await answerTo(request);
     } catch (error) {
       const answer = errorAnswer(error);
-      if (answer.status >= 500 && !request.signal.aborted)
+      if (answer.status >= 500 && !(error instanceof MlflowRefusal) && !request.signal.aborted)
         logger.error({ error, method: request.method }, "A request of an MLflow client could not be answered.");
       return answer;
     }
