@@ -12,6 +12,7 @@ import * as mlflow from "../../packages/registry/dist/mlflow.js";
 import * as registry from "../../packages/registry/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { governance } from "./registry-governance.ts";
+import { records } from "./registry-records.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -148,6 +149,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         shutdown: [],
       }),
       ...governance(open),
+      ...records(open),
       signWebhook: well(registry.signWebhook, () => [["secret"], { id: "e1", timestamp: 1_700_000_000, body: "{}" }]),
       verifyWebhook: well(
         registry.verifyWebhook,
@@ -326,6 +328,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...mlflowFace({ registry: open, database, artifacts }),
     },
     elsewhere: {
+      REGISTRY_COPY_DIFFERS: "packages/registry/test/copies.test.ts",
       REGISTRY_GATE_CLOSED: "packages/registry/test/gates.test.ts",
       REGISTRY_STAGE_REFUSED: "packages/registry/test/governance.test.ts",
       REGISTRY_JOURNAL_INVALID: "packages/registry/test/offline.test.ts",

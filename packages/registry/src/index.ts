@@ -89,7 +89,7 @@ export type { ApprovalRequest, RequestEntry, RequestStatus } from "./models/requ
 export type { RequestApprovalOptions, RequestQuery, RequestVote, SweepReport } from "./models/requests.ts";
 export type { RollbackOptions, RollbackRecord } from "./models/rollback.ts";
 export { sageMakerStages, type StageDefinition, type StageMove, type StageRecord } from "./models/stages.ts";
-export type { RegisterVersionOptions } from "./models/versions.ts";
+export type { RegisterVersionOptions, VersionOrigin } from "./models/versions.ts";
 export type { ModelPage, ModelRecord, ModelSearch, VersionPage } from "./models/model-search.ts";
 export type { ExperimentPage, ExperimentSearch, ExperimentSearchOptions } from "./tracking/experiment-search.ts";
 export type {
@@ -133,3 +133,41 @@ export type {
   RunComparison,
   RunComparisons,
 } from "./tracking/run-comparison.ts";
+export type {
+  CardChanges,
+  CardEvaluation,
+  CardMetric,
+  CardParameter,
+  ModelCardContent,
+  RiskRating,
+} from "./records/card-content.ts";
+export { type CardFormat, formatCard } from "./records/card-export.ts";
+export {
+  type CardOptions,
+  type CardStatus,
+  cardStatuses,
+  type EditCardOptions,
+  type ModelCard,
+  type ModelCards,
+} from "./records/model-cards.ts";
+export { type CopySource, type CopyTarget, copyVersion, type CopyVersionOptions } from "./records/copy-version.ts";
+export type { FieldDifference } from "./records/manifest-differences.ts";
+export {
+  type DigestCheck,
+  type RebuildPlan,
+  reproduceVersion,
+  type ReproduceVersionOptions,
+  type ReproductionReport,
+} from "./records/reproduce-version.ts";
+export {
+  readScoreboard,
+  type Scoreboard,
+  type ScoreboardOptions,
+  type ScoreboardSource,
+  type ScoreMetric,
+  type ScoreQuestion,
+  type ScoreReader,
+  type ScoreRow,
+  type ScoreSample,
+  type ScoreSetting,
+} from "./records/scoreboard.ts";

@@ -23,6 +23,7 @@ import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage
 import { createLineageReader } from "./lineage/lineage-reader.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
+import { type ModelCards, createModelCards } from "./records/model-cards.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
@@ -76,6 +77,7 @@ export interface Registry
     VersionRecords,
     VersionGovernance,
     VersionSignatures,
+    ModelCards,
     AsyncDisposable {
   startRun: RunStore["startRun"];
   resumeRun: RunStore["resumeRun"];
@@ -112,6 +114,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     ...versions,
     ...createVersionGovernance({ ...options, database, clock, ids, gates }),
     ...signatures,
+    ...createModelCards(database, clock, () => registry),
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
