@@ -1,6 +1,6 @@
 import { type ApprovalStatus, createManualClock, digestOf } from "@millwright/contracts";
 import { describe, expect, test } from "vitest";
-import { openWorkshop, refuseInserts, registerVersions, startMs } from "./workshop.ts";
+import { openWorkshop, registerVersions, startMs } from "./workshop.ts";
 
 const states: readonly ApprovalStatus[] = ["pending", "approved", "rejected"];
 
@@ -148,12 +148,13 @@ test("a change that fails leaves neither record nor event", async () => {
   await registry.setAlias("late", "champion", 1);
   const before = await workshop.events();
   // The log refuses what is appended: nothing of the same transaction may stay.
-  const allow = await refuseInserts(database, "millwright_events", "full");
+  const sql = "create trigger refuse before insert on millwright_events begin select raise(abort, 'full'); end";
+  await database.writeBatch([{ sql }]);
   await expect(registry.approve("late", 1, { status: "approved", by: "ann" })).rejects.toThrowError(/full/);
   await expect(registry.setAlias("late", "champion", 2)).rejects.toThrowError(/full/);
   await expect(registry.register("late", await workshop.pack("three"))).rejects.toThrowError(/full/);
   await expect(registry.startRun({ experiment: "late" })).rejects.toThrowError(/full/);
-  await allow();
+  await database.writeBatch([{ sql: "drop trigger refuse" }]);
   expect(await workshop.events()).toEqual(before);
   expect((await registry.versions("late")).map(({ approval }) => approval)).toEqual(["pending", "pending"]);
   expect(await registry.approvals("late", 1)).toEqual([]);

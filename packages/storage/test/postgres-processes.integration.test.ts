@@ -1,8 +1,6 @@
-import { crashSuite } from "./crash-suite.ts";
 import { postgresEngine } from "./engines.ts";
 import { processesSuite } from "./processes-suite.ts";
 
-const postgres = postgresEngine("fsync = off");
+const postgres = postgresEngine();
 
 processesSuite(postgres);
-crashSuite(postgres, 30, 400);

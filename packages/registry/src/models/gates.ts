@@ -20,10 +20,7 @@ export interface GateContext {
 }
 
 /** The part of the registry that gates read. */
-export type GateReader = Pick<
-  Registry,
-  "version" | "run" | "series" | "resolve" | "approvals" | "baselines" | "missingEvidence"
->;
+export type GateReader = Pick<Registry, "version" | "run" | "series" | "resolve" | "approvals" | "baselines">;
 
 export interface GateVerdict {
   readonly passed: boolean;
