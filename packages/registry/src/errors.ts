@@ -3,6 +3,10 @@ import { MillwrightError } from "@millwright/contracts";
 export type RegistryErrorCode =
   | "REGISTRY_CHART_INVALID"
   | "REGISTRY_CHART_UNKNOWN"
+  | "REGISTRY_CARD_INVALID"
+  | "REGISTRY_CARD_REFUSED"
+  | "REGISTRY_CARD_UNKNOWN"
+  | "REGISTRY_COPY_DIFFERS"
   | "REGISTRY_DEPLOYMENT_INVALID"
   | "REGISTRY_GATE_CLOSED"
   | "REGISTRY_HOLD_UNKNOWN"
@@ -12,7 +16,6 @@ export type RegistryErrorCode =
   | "REGISTRY_JOURNAL_INVALID"
   | "REGISTRY_NAME_INVALID"
   | "REGISTRY_PAGE_TOKEN_INVALID"
-  | "REGISTRY_PREDICTION_UNKNOWN"
   | "REGISTRY_QUERY_INVALID"
   | "REGISTRY_REQUEST_REFUSED"
   | "REGISTRY_REQUEST_UNKNOWN"
@@ -20,6 +23,7 @@ export type RegistryErrorCode =
   | "REGISTRY_RUN_DELETED"
   | "REGISTRY_RUN_ENDED"
   | "REGISTRY_RUN_UNKNOWN"
+  | "REGISTRY_SCORE_INVALID"
   | "REGISTRY_STAGE_INVALID"
   | "REGISTRY_STAGE_REFUSED"
   | "REGISTRY_STAGE_UNKNOWN"
@@ -49,13 +53,6 @@ export const pageTokenInvalid = (why: string): RegistryError =>
   new RegistryError("REGISTRY_PAGE_TOKEN_INVALID", `The page token cannot be used: ${why}.`, {
     category: "user",
     remedy: "Give nextPageToken as it came, with the same query; or begin again without one.",
-  });
-
-export const predictionUnknown = (requestId: string): RegistryError =>
-  new RegistryError("REGISTRY_PREDICTION_UNKNOWN", `No prediction was captured under the request id "${requestId}".`, {
-    category: "user",
-    remedy:
-      "Take the id from the answer's provenance; see that its endpoint captures, and that capture still keeps it.",
   });
 
 /** @param what What is wrong, in MLflow's words where it has some. */
@@ -213,4 +210,34 @@ export const versionInService = (subject: string, problem: string): RegistryErro
   new RegistryError("REGISTRY_VERSION_IN_SERVICE", `${subject} cannot be deleted: ${problem}.`, {
     category: "user",
     remedy: "Take it out of service first, or have its hold released.",
+  });
+
+export const cardInvalid = (subject: string, problem: string): RegistryError =>
+  new RegistryError("REGISTRY_CARD_INVALID", `The model card of ${subject} cannot be so: ${problem}.`, {
+    category: "user",
+    remedy: "Use the sections, fields and limits of SageMaker's model card schema.",
+  });
+
+export const cardRefused = (subject: string, problem: string): RegistryError =>
+  new RegistryError("REGISTRY_CARD_REFUSED", `The model card of ${subject} ${problem} and stays as it is.`, {
+    category: "user",
+    remedy: "Register a new version, and edit the card of that.",
+  });
+
+export const cardUnknown = (subject: string, revision: number): RegistryError =>
+  new RegistryError("REGISTRY_CARD_UNKNOWN", `The model card of ${subject} has no revision ${revision}.`, {
+    category: "user",
+    remedy: "See cardRevisions() for those there are.",
+  });
+
+export const copyDiffers = (ref: string, expected: string, actual: string): RegistryError =>
+  new RegistryError("REGISTRY_COPY_DIFFERS", `${ref} has the digest ${expected}, and its copy ${actual}.`, {
+    category: "data",
+    remedy: "Do not use the copy; see whether something writes to the folder that packages are put together in.",
+  });
+
+export const scoreInvalid = (subject: string, problem: string): RegistryError =>
+  new RegistryError("REGISTRY_SCORE_INVALID", `${subject} cannot be scored so: ${problem}.`, {
+    category: "user",
+    remedy: "Give whole counts, finite numbers, no more labels than predictions, and a confidence in (0, 1).",
   });

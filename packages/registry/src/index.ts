@@ -14,33 +14,12 @@ export { openWebhooks, type Webhooks, type WebhooksOptions } from "./delivery/we
 export { RegistryError, type RegistryErrorCode } from "./errors.ts";
 export {
   type LineageEdge,
+  type LineageEntity,
   type LineageGraph,
   type LineageNode,
-  type LineagePath,
   type LineageQuery,
   createLineageGraph,
 } from "./lineage/lineage-graph.ts";
-export type { ChangeKind, FoundChange, RankedChange } from "./lineage/change-types.ts";
-export type { ChangeQuery, ChangeRecords } from "./lineage/what-changed.ts";
-export type { FeatureSource, IngestedBatch } from "./lineage/feature-lineage.ts";
-export type { RegistryLineage } from "./lineage/lineage.ts";
-export type { PredictionTrace, PredictionTraces, TraceOptions, TracedView } from "./lineage/prediction-trace.ts";
-export type {
-  AffectedEndpoint,
-  BatchLineage,
-  ColumnQuery,
-  FeatureLineage,
-  FeatureLineageRecords,
-} from "./lineage/version-lineage.ts";
-export type { LineageRecords, LineageSnapshot } from "./lineage/lineage-reader.ts";
-export type {
-  LineageAssociation,
-  LineageEntity,
-  LineageKind,
-  LineageReference,
-  LineageType,
-  Statement as LineageStatement,
-} from "./lineage/lineage-types.ts";
 export { type Registry, type RegistryOptions, openRegistry } from "./registry.ts";
 export type { Experiment, Run, RunQuery, RunRecords, SeriesPoint } from "./tracking/run-records.ts";
 export type {
@@ -110,7 +89,7 @@ export type { ApprovalRequest, RequestEntry, RequestStatus } from "./models/requ
 export type { RequestApprovalOptions, RequestQuery, RequestVote, SweepReport } from "./models/requests.ts";
 export type { RollbackOptions, RollbackRecord } from "./models/rollback.ts";
 export { sageMakerStages, type StageDefinition, type StageMove, type StageRecord } from "./models/stages.ts";
-export type { RegisterVersionOptions } from "./models/versions.ts";
+export type { RegisterVersionOptions, VersionOrigin } from "./models/versions.ts";
 export type { ModelPage, ModelRecord, ModelSearch, VersionPage } from "./models/model-search.ts";
 export type { ExperimentPage, ExperimentSearch, ExperimentSearchOptions } from "./tracking/experiment-search.ts";
 export type {
@@ -154,3 +133,41 @@ export type {
   RunComparison,
   RunComparisons,
 } from "./tracking/run-comparison.ts";
+export type {
+  CardChanges,
+  CardEvaluation,
+  CardMetric,
+  CardParameter,
+  ModelCardContent,
+  RiskRating,
+} from "./records/card-content.ts";
+export { type CardFormat, formatCard } from "./records/card-export.ts";
+export {
+  type CardOptions,
+  type CardStatus,
+  cardStatuses,
+  type EditCardOptions,
+  type ModelCard,
+  type ModelCards,
+} from "./records/model-cards.ts";
+export { type CopySource, type CopyTarget, copyVersion, type CopyVersionOptions } from "./records/copy-version.ts";
+export type { FieldDifference } from "./records/manifest-differences.ts";
+export {
+  type DigestCheck,
+  type RebuildPlan,
+  reproduceVersion,
+  type ReproduceVersionOptions,
+  type ReproductionReport,
+} from "./records/reproduce-version.ts";
+export {
+  readScoreboard,
+  type Scoreboard,
+  type ScoreboardOptions,
+  type ScoreboardSource,
+  type ScoreMetric,
+  type ScoreQuestion,
+  type ScoreReader,
+  type ScoreRow,
+  type ScoreSample,
+  type ScoreSetting,
+} from "./records/scoreboard.ts";

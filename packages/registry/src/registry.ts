@@ -14,14 +14,16 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import type { TrustPolicy } from "@millwright/model";
-import type { Database } from "@millwright/storage";
+import { type Database, openEventLog } from "@millwright/storage";
 import { createGateKeeper } from "./models/gate-keeper.ts";
 import type { GatePolicy } from "./models/gates.ts";
 import { type VersionGovernance, createVersionGovernance } from "./models/governance.ts";
 import type { StageDefinition } from "./models/stages.ts";
-import { type RegistryLineage, createRegistryLineage } from "./lineage/lineage.ts";
+import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage-graph.ts";
+import { createLineageReader } from "./lineage/lineage-reader.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
+import { type ModelCards, createModelCards } from "./records/model-cards.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
@@ -75,13 +77,15 @@ export interface Registry
     VersionRecords,
     VersionGovernance,
     VersionSignatures,
-    RegistryLineage,
+    ModelCards,
     AsyncDisposable {
   startRun: RunStore["startRun"];
   resumeRun: RunStore["resumeRun"];
   register: VersionStore["register"];
   approve: VersionStore["approve"];
   setAlias: VersionStore["setAlias"];
+  /** What an entity was made from, or what was made of it, read off the events of every package that writes to this database. */
+  lineage(entity: LineageEntity, query: LineageQuery & CallOptions): Promise<readonly LineageNode[]>;
 }
 
 /** Opens the registry in a database; it is the caller's to close. */
@@ -102,19 +106,19 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     if (trust !== undefined) await check(trust, model, { signal });
     return model;
   };
-  const governance = createVersionGovernance({ ...options, database, clock, ids, gates });
   const registry: Registry = {
     ...runs,
     ...createRunImport(database, clock),
     ...createTrackingRecords({ database, artifacts, clock }),
     ...createModelSearch(database),
     ...versions,
-    ...governance,
+    ...createVersionGovernance({ ...options, database, clock, ids, gates }),
     ...signatures,
+    ...createModelCards(database, clock, () => registry),
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
-    ...createRegistryLineage({ database, versions, deployments: governance, runs }),
+    lineage: createLineageReader(openEventLog(options.database)),
   };
   return registry;
 }

@@ -1,6 +1,6 @@
 import { type ApprovalStatus, createManualClock, digestOf } from "@millwright/contracts";
 import { describe, expect, test } from "vitest";
-import { openWorkshop, registerVersions, startMs } from "./workshop.ts";
+import { openWorkshop, refuseInserts, registerVersions, startMs } from "./workshop.ts";
 
 const states: readonly ApprovalStatus[] = ["pending", "approved", "rejected"];
 
@@ -148,13 +148,12 @@ test("a change that fails leaves neither record nor event", async () => {
   await registry.setAlias("late", "champion", 1);
   const before = await workshop.events();
   // The log refuses what is appended: nothing of the same transaction may stay.
-  const sql = "create trigger refuse before insert on millwright_events begin select raise(abort, 'full'); end";
-  await database.writeBatch([{ sql }]);
+  const allow = await refuseInserts(database, "millwright_events", "full");
   await expect(registry.approve("late", 1, { status: "approved", by: "ann" })).rejects.toThrowError(/full/);
   await expect(registry.setAlias("late", "champion", 2)).rejects.toThrowError(/full/);
   await expect(registry.register("late", await workshop.pack("three"))).rejects.toThrowError(/full/);
   await expect(registry.startRun({ experiment: "late" })).rejects.toThrowError(/full/);
-  await database.writeBatch([{ sql: "drop trigger refuse" }]);
+  await allow();
   expect(await workshop.events()).toEqual(before);
   expect((await registry.versions("late")).map(({ approval }) => approval)).toEqual(["pending", "pending"]);
   expect(await registry.approvals("late", 1)).toEqual([]);

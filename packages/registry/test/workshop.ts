@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type ArtifactStore,
+  type Clock,
   type ModelProvenance,
   createManualClock,
   type MillwrightEvent,
@@ -14,7 +15,7 @@ import { type Database, openDirectoryArtifactStore, openSqlite, openEventLog } f
 /** A registry in a folder of a test's own, deleted with everything in it at the end. */
 export interface Workshop extends AsyncDisposable {
   readonly folder: string;
-  /** Where the database lies. */
+  /** Where the database lies: a file, or an address of PostgreSQL with a schema. */
   readonly path: string;
   readonly database: Database;
   readonly artifacts: ArtifactStore;
@@ -27,10 +28,48 @@ export interface Workshop extends AsyncDisposable {
 
 export const startMs = 1_700_000_000_000;
 
+/** Where a workshop keeps its database: see `packages/storage/test/engines.ts`. */
+export interface DatabasePlace {
+  /** What a program of `fixtures/` opens it by. */
+  readonly name: string;
+  open(options?: { readonly clock?: Clock }): Promise<Database>;
+}
+
+let makePlace = async (folder: string): Promise<DatabasePlace> => {
+  const name = join(folder, "mill.db");
+  return { name, open: (options) => openSqlite(name, options) };
+};
+
+/** The workshops of this file keep their databases elsewhere: the same tests, on another engine. */
+export function useDatabases(make: () => Promise<DatabasePlace>): void {
+  makePlace = make;
+}
+
+/** Lets nothing be inserted into a table. @returns what lets it again. */
+export async function refuseInserts(
+  database: Database,
+  table: string,
+  message: string,
+): Promise<() => Promise<unknown>> {
+  if (database.dialect === "sqlite") {
+    const sql = `create trigger refuse before insert on ${table} begin select raise(abort, '${message}'); end`;
+    await database.writeBatch([{ sql }]);
+    return () => database.writeBatch([{ sql: "drop trigger refuse" }]);
+  }
+  const body = `begin raise exception '${message}' using errcode = 'check_violation'; end`;
+  await database.writeBatch([
+    { sql: `create function refuse() returns trigger language plpgsql as $$ ${body} $$` },
+    { sql: `create trigger refuse before insert on ${table} for each row execute function refuse()` },
+  ]);
+  return () => database.writeBatch([{ sql: "drop function refuse cascade" }]);
+}
+
 export async function openWorkshop(options: Partial<RegistryOptions> = {}): Promise<Workshop> {
   const folder = await mkdtemp(join(tmpdir(), "millwright-registry-"));
-  const path = join(folder, "mill.db");
-  const database = await openSqlite(path, { clock: options.clock });
+  const place = await makePlace(folder);
+  // Programs of `fixtures/` are told the folder alone.
+  await writeFile(join(folder, "place"), place.name);
+  const database = await place.open(options.clock === undefined ? {} : { clock: options.clock });
   const artifacts = await openDirectoryArtifactStore(join(folder, "artifacts"));
   const registry = await openRegistry({
     database,
@@ -43,7 +82,7 @@ export async function openWorkshop(options: Partial<RegistryOptions> = {}): Prom
   let packed = 0;
   return {
     folder,
-    path,
+    path: place.name,
     database,
     artifacts,
     registry,

@@ -65,7 +65,7 @@ test("a database whose pages are damaged says so when they are read", async () =
   await expect(reading).rejects.toMatchObject({ code: "STORAGE_FILE_CORRUPT" });
 });
 
-test("a file of format 1 opens, and one of a later format is refused with both versions named and left as it is", async () => {
+test("CT-13: a file of format 1, the one released, opens, and one of a later format is refused with both versions named and left as it is", async () => {
   await using folder = await temporaryFolder();
   const path = folder.file("a.db");
   await copyFile(new URL("fixtures/format-1.db", import.meta.url), path);

@@ -5,7 +5,7 @@ import { migrationsSuite } from "./migrations-suite.ts";
 import { portsSuite } from "./ports-suite.ts";
 import { writeOrderSuite } from "./write-order-suite.ts";
 
-const postgres = postgresEngine();
+const postgres = postgresEngine("fsync = off");
 
 databaseSuite(postgres);
 writeOrderSuite(postgres);

@@ -95,4 +95,9 @@ export function processesSuite(engine: Engine): void {
       await database.write(({ sql }) => sql.deleteFrom("relaxed").execute());
     }
   });
+
+  test("a process that forgets to close ends by itself", async () => {
+    await using place = await engine.makePlace();
+    expect(await startChild("forgetter.mjs", [place.name]).ended).toEqual({ code: 0, signal: null, errors: "" });
+  });
 }

@@ -167,12 +167,12 @@ export function scanGate({ scan }: ScanGateOptions): Gate {
 }
 
 export interface CardGateOptions {
-  /** What a version's model card still lacks, a name each. */
-  readonly missing: (name: string, version: number, context: GateContext) => Promise<readonly string[]>;
+  /** What a version's model card still lacks, a name each. Default: what `missingEvidence` of the registry says. */
+  readonly missing?: ((name: string, version: number, context: GateContext) => Promise<readonly string[]>) | undefined;
 }
 
 /** Closed while the model card is not complete. */
-export function cardGate({ missing }: CardGateOptions): Gate {
+export function cardGate({ missing = missingEvidence }: CardGateOptions = {}): Gate {
   return {
     name: "model card",
     async check(context) {
@@ -184,6 +184,9 @@ export function cardGate({ missing }: CardGateOptions): Gate {
     },
   };
 }
+
+const missingEvidence: NonNullable<CardGateOptions["missing"]> = (name, version, { registry, signal }) =>
+  registry.missingEvidence(name, version, { signal });
 
 export interface ApprovalsGateOptions {
   /** How many different people must have approved, since the last rejection. Default: 1. */

@@ -20,7 +20,10 @@ export interface GateContext {
 }
 
 /** The part of the registry that gates read. */
-export type GateReader = Pick<Registry, "version" | "run" | "series" | "resolve" | "approvals" | "baselines">;
+export type GateReader = Pick<
+  Registry,
+  "version" | "run" | "series" | "resolve" | "approvals" | "baselines" | "missingEvidence"
+>;
 
 export interface GateVerdict {
   readonly passed: boolean;

@@ -14,6 +14,7 @@ import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type BaselineKind, insertBaselines } from "./baselines.ts";
 import { type StoredEnvelope, insertSignatures, signVersion } from "./signatures.ts";
+import type { VersionOrigin } from "./versions.ts";
 import { type RegisteredVersion, readVersion } from "./version-records.ts";
 
 type Scope = WriteScope<RegistryTables>;
@@ -26,6 +27,7 @@ export interface Registration {
   readonly runId: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
   readonly by: string | undefined;
+  readonly origin?: VersionOrigin | undefined;
   /** Digests of what drift is measured against, by kind. */
   readonly baselines: ReadonlyMap<BaselineKind, Digest>;
   /** Those that lie beside its manifest. */
@@ -82,19 +84,32 @@ export async function insertVersion(
   await insertTags(scope, name, row.version, tags);
   await insertBaselines(scope, name, row.version, registration.baselines);
   const keyIds = await insertSignatures(scope, clock, digest, signatures, by);
-  const subject = `${name}/${row.version}`;
+  await tellRegistration(scope, registration, row.version, keyIds);
+  return readVersion(sql, row);
+}
+
+async function tellRegistration(
+  scope: Scope,
+  { name, digest, manifest, runId, by, origin }: Registration,
+  version: number,
+  keyIds: readonly string[],
+): Promise<void> {
+  const subject = `${name}/${version}`;
   const made: EntityReference = { kind: "model", id: digest, name: subject };
+  const from = madeFrom(manifest, runId);
+  // By its name there: by its digest it is this very model.
+  if (origin !== undefined) from.push({ kind: "model", id: `${origin.registry}/${origin.ref}`, name: origin.ref });
   await emitAbout(scope, subject, {
     type: "model.registered",
     causationid: runId === undefined ? undefined : await newestEvent(scope, runId),
     data: {
       made: [made],
-      from: madeFrom(manifest, runId),
+      from,
+      ...(origin === undefined ? {} : { origin: { ...origin, sameAs: digest } }),
       ...(keyIds.length === 0 ? {} : { keyIds }),
       ...(by === undefined ? {} : { by }),
     },
   });
-  return readVersion(sql, row);
 }
 
 async function insertTags({ sql }: Scope, name: string, version: number, tags: Registration["tags"]): Promise<void> {
@@ -103,7 +118,7 @@ async function insertTags({ sql }: Scope, name: string, version: number, tags: R
 }
 
 /** What a model was made from, read off its manifest. */
-export function madeFrom({ provenance, featureService }: ModelManifest, runId: string | undefined): EntityReference[] {
+function madeFrom({ provenance, featureService }: ModelManifest, runId: string | undefined): EntityReference[] {
   const from = Object.entries(provenance.datasets).map(([name, id]): EntityReference => ({
     kind: "dataset",
     id,

@@ -7,7 +7,7 @@ import type {
   SetAliasOptions,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
-import { checkAlias, checkModelName } from "../names.ts";
+import { checkAlias, checkLabel, checkModelName } from "../names.ts";
 import { type Baselines, storeBaselines } from "./baselines.ts";
 import type { GateKeeper } from "./gate-keeper.ts";
 import type { BreakGlass } from "./gates.ts";
@@ -25,6 +25,18 @@ import { decideVersion, insertVersion, moveAlias } from "./version-writes.ts";
 export interface RegisterVersionOptions extends RegisterOptions {
   /** What drift is measured against, where it is not what the package's own profile says; stays with the version for ever. Default: none. */
   readonly baselines?: Baselines | undefined;
+  /** Default: none. */
+  readonly description?: string | undefined;
+  /** The version of another registry that it is a copy of; lineage names it. Default: none. */
+  readonly origin?: VersionOrigin | undefined;
+}
+
+/** A version of another registry. */
+export interface VersionOrigin {
+  /** What the registry is called, such as `dev`. */
+  readonly registry: string;
+  /** Such as `late/3`. */
+  readonly ref: string;
 }
 
 /** Versions of models in the database; the bytes are in the package store. */
@@ -65,14 +77,17 @@ export function createVersionStore({
   const { read } = database;
   return {
     ...createVersionRecords(read),
-    async register(name, directory, { signal, runId, tags = {}, by, baselines = {} } = {}) {
+    async register(name, directory, options = {}) {
+      const { signal, runId, tags = {}, by, baselines = {}, description, origin } = options;
       signal?.throwIfAborted();
       checkModelName(name);
+      if (origin !== undefined) checkLabel("a registry", origin.registry);
       const { digest, manifest } = await packages.store(directory, { signal });
       const signatures = await storeBeside(directory, digest, { signal });
       const stored = await storeBaselines(artifacts, baselines, { signal });
       const from = runId ?? manifest.provenance.runId;
-      const registration = { name, digest, manifest, runId: from, tags, by, baselines: stored, signatures };
+      const told = { tags, by, description, origin };
+      const registration = { name, digest, manifest, runId: from, ...told, baselines: stored, signatures };
       return database.write((scope) => insertVersion(scope, clock, registration), { signal });
     },
     async approve(name, version, { breakGlass, ...decision }, { signal } = {}) {

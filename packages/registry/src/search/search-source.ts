@@ -51,6 +51,8 @@ export interface SearchSource {
   readonly few?: Fragment | undefined;
   readonly attributes: Readonly<Record<string, AttributeColumn>>;
   readonly rows: Readonly<Partial<Record<EntityName, NamedRows>>>;
+  /** An index has the first of `ties`. Default: false. */
+  readonly isWalkable?: boolean | undefined;
   /** What orders records that nothing else does; the last tells any two apart. */
   readonly ties: readonly {
     readonly column: Fragment;
@@ -115,11 +117,13 @@ export function groupCondition(
   return sql.join(conditions, sql` and `);
 }
 
-/** The groups of conditions that must all hold, and what is left of them. */
-export function partsOf(
-  source: SearchSource,
-  condition: Condition | undefined,
-): { readonly groups: readonly RowGroup[]; readonly rest: readonly Condition[] } {
+/** Conditions that must all hold: comparisons of one row each together, and what is left of them. */
+export interface QueryParts {
+  readonly groups: readonly RowGroup[];
+  readonly rest: readonly Condition[];
+}
+
+export function partsOf(source: SearchSource, condition: Condition | undefined): QueryParts {
   const groups = new Map<string, RowGroup>();
   const rest: Condition[] = [];
   for (const part of flatten(condition)) {

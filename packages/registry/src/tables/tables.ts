@@ -8,12 +8,14 @@ import { migration006 } from "./migration-006-governance.ts";
 import { migration007 } from "./migration-007-signatures.ts";
 import { migration008 } from "./migration-008-mlflow.ts";
 import { migration009 } from "./migration-009-delivery.ts";
+import { migration010 } from "./migration-010-records.ts";
 import { migration011 } from "./migration-011-entries.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
 import type { MlflowTables } from "./mlflow-tables.ts";
 import type { ModelTables } from "./model-tables.ts";
 import type { SignatureTables } from "./signature-tables.ts";
+import type { RecordTables } from "./record-tables.ts";
 import type { RunTables } from "./run-tables.ts";
 
 /** Who says what the registry's events say. */
@@ -21,7 +23,7 @@ export const eventSource = "millwright/registry";
 
 /** The registry's tables. */
 export interface RegistryTables
-  extends RunTables, ModelTables, GovernanceTables, SignatureTables, MlflowTables, DeliveryTables {
+  extends RunTables, ModelTables, GovernanceTables, SignatureTables, MlflowTables, RecordTables, DeliveryTables {
   /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
   readonly registry_events: { readonly subject: string; readonly event: string };
 }
@@ -37,5 +39,6 @@ export const migrations: readonly Migration[] = [
   migration007,
   migration008,
   migration009,
+  migration010,
   migration011,
 ];

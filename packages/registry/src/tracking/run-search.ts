@@ -2,7 +2,7 @@ import type { Database } from "@millwright/storage";
 import { queryInvalid } from "../errors.ts";
 import { millwrightRuns, mlflowRuns } from "../search/grammar.ts";
 import { type SearchOptions, parseSearch } from "../search/search-options.ts";
-import { readSearchPage } from "../search/search-page.ts";
+import { type SearchEffort, readSearchPage } from "../search/search-page.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import type { Run } from "./run-records.ts";
 import { type RunRow, readRuns } from "./run-rows.ts";
@@ -35,6 +35,7 @@ export interface FindRunsOptions extends SearchOptions {
   readonly experiments?: readonly number[] | undefined;
   readonly view: SearchView;
   readonly language: "millwright" | "mlflow";
+  readonly effort?: SearchEffort | undefined;
 }
 
 export function createRunSearch(database: Database<RegistryTables>): RunSearch {
@@ -51,11 +52,14 @@ export function createRunSearch(database: Database<RegistryTables>): RunSearch {
 /** Searches in either language. */
 export async function findRuns(
   { read, dialect }: Database<RegistryTables>,
-  { experiments, view, language, ...options }: FindRunsOptions,
+  { experiments, view, language, effort, ...options }: FindRunsOptions,
 ): Promise<RunPage> {
   const query = ["runs", view, experiments === undefined ? null : [...experiments]];
   const search = parseSearch(options, language === "mlflow" ? mlflowRuns : millwrightRuns, query);
-  const page = await readSearchPage<RunRow>(read, dialect, runSource({ view, experiments, language }), search);
+  const page = await readSearchPage<RunRow>(read, dialect, runSource({ view, experiments, language }), {
+    ...search,
+    effort,
+  });
   return { runs: await readRuns(read, page.rows), nextPageToken: search.tokenOf(page) };
 }
 

@@ -93,6 +93,7 @@ export function runSource({ view, experiments, language }: RunSourceOptions): Se
       tag: tags,
       dataset: datasets,
     },
+    isWalkable: true,
     ties: [
       { column: column("started_ms"), type: "integer", isDescending: true },
       { column: column("id"), type: "text", isDescending: !isMlflow },

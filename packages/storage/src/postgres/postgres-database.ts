@@ -58,6 +58,9 @@ export interface PostgresOptions extends CallOptions {
   readonly ids?: IdSource | undefined;
 }
 
+/** Writes something to the log of the server, and changes nothing. */
+const logMessage = "select pg_logical_emit_message(true, 'millwright', '')";
+
 /** "Mill" in ASCII: the first half of the key of the advisory lock. */
 const lockSpace = 0x4d696c6c;
 
@@ -168,8 +171,8 @@ class PostgresDatabase implements Database {
 
   async sync({ signal }: CallOptions = {}): Promise<void> {
     this.#check(signal);
-    // A commit that waits for the disk waits for everything committed before it; one that changed nothing would not.
-    const run = (transaction: PostgresTransaction): Promise<unknown> => transaction.run("select txid_current()", []);
+    // A commit that waits for the disk waits for everything committed before it; one that wrote nothing to the server's log would not wait at all.
+    const run = (transaction: PostgresTransaction): Promise<unknown> => transaction.run(logMessage, []);
     await this.#writer.submit({ run, repeatable: true, locked: false, relaxed: false, signal });
   }
 

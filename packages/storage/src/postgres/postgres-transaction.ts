@@ -139,14 +139,14 @@ export class PostgresTransaction implements WriteChannel {
   /** Rejects with `STORAGE_COMMIT_UNKNOWN` where the answer was lost. */
   async commit(): Promise<void> {
     const lost = this.connection.lost;
-    if (lost !== undefined) throw databaseUnreachable(this.#path, problemOf(lost.error).message, lost.error);
     try {
+      if (lost !== undefined) throw databaseUnreachable(this.#path, problemOf(lost.error).message, lost.error);
       const { command } = await this.connection.control([...this.#unsent, "commit"].join("; "));
       // A transaction that has failed is undone, and the server does not call that an error.
       if (command !== "COMMIT") throw databaseUnreachable(this.#path, "the server undid the transaction");
     } catch (error) {
       const after = this.connection.lost;
-      if (after === undefined) throw error;
+      if (lost !== undefined || after === undefined) throw error;
       throw commitUnknown(this.#path, problemOf(after.error).message, after.error);
     } finally {
       this.connection.release();
