@@ -10,9 +10,26 @@ export interface RandomBytes {
   stream(start: number, end: number): AsyncGenerator<Buffer>;
 }
 
+const blockBytes = 1 << 18;
+
+/** Small pieces come from one block that is kept: formats are walked in many small steps. */
 export async function bytesOfFile(file: FileHandle): Promise<RandomBytes> {
   const { size } = await file.stat();
-  return randomBytesOf(size, async (buffer, offset) => (await file.read(buffer, 0, buffer.length, offset)).bytesRead);
+  const direct = randomBytesOf(
+    size,
+    async (buffer, offset) => (await file.read(buffer, 0, buffer.length, offset)).bytesRead,
+  );
+  let block: { readonly start: number; readonly bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
+  return {
+    ...direct,
+    async at(offset, length) {
+      if (length > blockBytes / 2 || offset < 0 || length < 0 || offset + length > size)
+        return direct.at(offset, length);
+      if (offset < block.start || offset + length > block.start + block.bytes.length)
+        block = { start: offset, bytes: await direct.at(offset, Math.min(blockBytes, size - offset)) };
+      return block.bytes.subarray(offset - block.start, offset - block.start + length);
+    },
+  };
 }
 
 export const bytesInMemory = (bytes: Uint8Array): RandomBytes =>

@@ -156,6 +156,42 @@ test("bytes that nothing names are refused in this house's formats and left to t
   expect(await findingsOf(files, "a-format-of-my-own")).toEqual([]);
 });
 
+test("a pickle that hides behind millions of opcodes is found, and an ONNX graph that cannot be read through", async () => {
+  const padding = Buffer.alloc(4_000_000, "N0");
+  const late = Buffer.concat([padding, Buffer.from("cposix\nsystem\n(S'touch millwright-was-here'\ntR.")]);
+  expect(await findingsOf({ "weights.bin": late }, "dense")).toEqual([
+    expect.stringMatching(/^weights\.bin: pickle: /),
+  ]);
+  // A node in the group encoding, which other readers of Protocol Buffers pass over.
+  const graph = Buffer.from([0x0a, 0x04, 0x0b, 0x0c, 0x22, 0x00]);
+  const model = Buffer.concat([Buffer.from([0x08, 0x08, 0x3a, graph.length]), graph]);
+  expect(await findingsOf({ "model.onnx": model }, "onnx")).toEqual([
+    expect.stringContaining("cannot be read through"),
+  ]);
+});
+
+test("text that was written to keep a search busy does not", async () => {
+  const lines = [
+    ";const a",
+    "\n",
+    "import a ",
+    "\ndef a(",
+    "class a",
+    ";function a(",
+    "<a ",
+    '"class_name" ',
+    ";import a b ",
+    "\nfrom a ",
+  ];
+  const files = Object.fromEntries(
+    lines.map((line, index) => [`${index}.md`, line.repeat(Math.ceil(400_000 / line.length))]),
+  );
+  const before = process.cpuUsage();
+  await findingsOf(files);
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1e6).toBeLessThan(10);
+});
+
 test("links are found, and names by which files are run", async ({ skip }) => {
   skip(process.platform === "win32", "links need rights on Windows");
   const folder = fresh();

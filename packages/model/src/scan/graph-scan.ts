@@ -30,7 +30,7 @@ export async function scanOnnx(bytes: RandomBytes): Promise<Observation | undefi
   const functions = await messagesIn(model, 25);
   const local = new Set<string>();
   for (const each of functions) local.add(await textIn(each, 10));
-  const found: OnnxFindings = { operators: new Set(), files: new Set(), nodes: 0 };
+  const found: OnnxFindings = { operators: new Set(), files: new Set(), isReadable: true };
   for (const graph of graphs) await walkGraph(graph, 1, found, 0);
   for (const each of functions) await walkGraph(each, 7, found, 0);
   const strangers = [...found.operators].filter((operator) => isForeign(operator, local));
@@ -44,6 +44,7 @@ export async function scanOnnx(bytes: RandomBytes): Promise<Observation | undefi
     names: [...found.files].filter((file) => !leadsOut(file)).map((file) => posix.normalize(file)),
     problems: [
       ...problems,
+      ...(found.isReadable ? [] : [{ rule: "operator" as const, problem: "has a graph that cannot be read through" }]),
       ...strays.map((file) => ({
         rule: "external-data" as const,
         problem: `takes its weights from ${JSON.stringify(file)}, outside the package`,
@@ -56,7 +57,8 @@ interface OnnxFindings {
   /** `domain::name` each. */
   readonly operators: Set<string>;
   readonly files: Set<string>;
-  nodes: number;
+  /** Whether every graph and node could be read through. */
+  isReadable: boolean;
 }
 
 /** ONNX Runtime has one operator of its own that calls Python. */
@@ -70,8 +72,11 @@ const leadsOut = (file: string): boolean => file === "" || /^[/\\]|^[a-zA-Z]:|(?
 /** @param nodeField 1 in a `GraphProto`, 7 in a `FunctionProto`. */
 async function walkGraph(graph: MessageSpan, nodeField: number, found: OnnxFindings, depth: number): Promise<void> {
   // ONNX Runtime itself does not follow graphs that lie so deep in each other.
-  if (depth > 64) return;
-  const fields = (await fieldsOf(graph)) ?? [];
+  const fields = depth > 64 ? undefined : await fieldsOf(graph);
+  if (fields === undefined) {
+    found.isReadable = false;
+    return;
+  }
   for (const { number, wireType, start, end } of fields) {
     if (wireType !== 2) continue;
     const span = { bytes: graph.bytes, start, end };
@@ -83,10 +88,14 @@ async function walkGraph(graph: MessageSpan, nodeField: number, found: OnnxFindi
 }
 
 async function walkNode(node: MessageSpan, found: OnnxFindings, depth: number): Promise<void> {
-  found.nodes += 1;
   found.operators.add(`${await textIn(node, 7)}::${await textIn(node, 4)}`);
+  if ((await fieldsOf(node)) === undefined) found.isReadable = false;
   for (const attribute of await messagesIn(node, 5)) {
-    const fields = (await fieldsOf(attribute)) ?? [];
+    const fields = await fieldsOf(attribute);
+    if (fields === undefined) {
+      found.isReadable = false;
+      continue;
+    }
     for (const { number, wireType, start, end } of fields) {
       if (wireType !== 2) continue;
       const span = { bytes: node.bytes, start, end };

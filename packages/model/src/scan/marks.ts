@@ -66,19 +66,25 @@ const otherKinds: readonly (readonly [kind: string, fits: (head: Buffer) => bool
 
 export const otherKindOf = (head: Buffer): string | undefined => otherKinds.find(([, fits]) => fits(head))?.[0];
 
-/** What makes text a script or a page: how it begins, and what only programs have. */
+/**
+ * What makes text a script or a page: how it begins, and what only programs have. Every repetition has a bound: the text may have been written to keep a
+ * search busy.
+ */
 const scripts: readonly (readonly [what: string, pattern: RegExp])[] = [
   ["a script (#!)", /^\ufeff?#!/],
-  ["a page or a drawing with room for scripts", /<(?:!doctype\s+html|html|head|body|script|iframe|svg|\?php|%)[\s>]/i],
+  [
+    "a page or a drawing with room for scripts",
+    /<(?:!doctype\s{1,9}html|html|head|body|script|iframe|svg|\?php|%)[\s>]/i,
+  ],
   [
     "JavaScript",
-    /(?:^|[\n;])\s*(?:import\s[^\n]*\sfrom\s*["']|export\s+(?:default|const|function|class)\s|(?:const|let|var)\s+[\w{[][^\n=]*=\s*(?:require|await|function|async|\()|module\.exports\b|"use strict"|function\s+\w*\s*\([^)\n]*\)\s*\{)/,
+    /(?:^|[\n;])[ \t]{0,40}(?:import\s[^\n]{1,200}?\sfrom\s{0,9}["']|export\s{1,9}(?:default|const|function|class)\s|(?:const|let|var)\s{1,9}[\w{[][^\n=]{0,200}=\s{0,9}(?:require|await|function|async|\()|module\.exports\b|"use strict"|function\s{1,9}\w{0,99}\s{0,9}\([^)\n]{0,200}\)\s{0,9}\{)/,
   ],
   [
     "Python",
-    /(?:^|\n)(?:import\s+[a-z_][\w.]*(?:\s+as\s+\w+)?\s*(?:\n|$)|from\s+[\w.]+\s+import\s|def\s+\w+\s*\([^)]*\)[^\n]*:|class\s+\w+[^\n]*:\s*\n)/,
+    /(?:^|\n)(?:import[ \t]{1,9}[a-z_][\w.]{0,99}(?:[ \t]{1,9}as[ \t]{1,9}\w{1,99})?[ \t]{0,9}(?:\n|$)|from[ \t]{1,9}[\w.]{1,99}[ \t]{1,9}import\s|def[ \t]{1,9}\w{1,99}[ \t]{0,9}\([^)]{0,500}\)[^\n:]{0,99}:|class[ \t]{1,9}\w{1,99}[^\n:]{0,99}:[ \t]{0,9}\n)/,
   ],
-  ["a batch file", /^\s*@echo\s+off/i],
+  ["a batch file", /^[ \t\r\n]{0,40}@echo\s{1,9}off/i],
 ];
 
 /** Endings by which systems decide to run a file, whatever it holds. */

@@ -10,7 +10,7 @@ export interface ReadText {
 }
 
 const mostHeld = 16 << 20;
-const mostStart = 1 << 20;
+const mostStart = 1 << 18;
 
 /** The text, if every byte of it is UTF-8 without control characters. */
 export async function readText(bytes: RandomBytes, signal: AbortSignal | undefined): Promise<ReadText | undefined> {
