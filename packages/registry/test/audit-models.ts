@@ -21,6 +21,25 @@ export const modelMutations: readonly (readonly [method: string, mutation: Mutat
     },
   ],
   [
+    "editCard",
+    {
+      call: (registry) =>
+        registry.editCard("late", 1, { intended_uses: { purpose_of_model: "delays" } }, { by, ifRevision: 0 }),
+      type: "model.card-changed",
+      subject: "late/1",
+      data: { by, name: "late", version: 1, revision: 1 },
+    },
+  ],
+  [
+    "setCardStatus",
+    {
+      call: (registry) => registry.setCardStatus("late", 1, "PendingReview", { by }),
+      type: "model.card-changed",
+      subject: "late/1",
+      data: { by, status: "PendingReview", previous: "Draft" },
+    },
+  ],
+  [
     "addSignature",
     {
       call: async (registry) =>

@@ -17,6 +17,8 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   approvalRequests: (registry) => registry.approvalRequests(),
   approvals: (registry) => registry.approvals("late", 1),
   baselines: (registry) => registry.baselines("late", 1),
+  card: (registry) => registry.card("late", 1),
+  cardRevisions: (registry) => registry.cardRevisions("late", 1),
   chart: (registry, { run }) => registry.chart(run, "none").catch(() => undefined),
   charts: (registry, { run }) => registry.charts(run),
   checkGates: (registry) => registry.checkGates("alias", "champion", "late", 1),
@@ -28,6 +30,7 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   holds: (registry) => registry.holds(),
   importedPosition: (registry, { run }) => registry.importedPosition("journal", run),
   lineage: (registry) => registry.lineage({ kind: "dataset", id: "a" }, { direction: "descendants" }),
+  missingEvidence: (registry) => registry.missingEvidence("late", 1),
   previousApproved: (registry) => registry.previousApproved("late", 1),
   reachableArtifacts: async (registry) => {
     for await (const _ of registry.reachableArtifacts()) continue;
