@@ -54,6 +54,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "registry: RunSpanExporter.shutdown": "what OpenTelemetry calls, as it has it",
   "registry: MlflowServer.handle": "the request that it takes carries a signal",
   "serving: ModelServer.handle": "the request that it takes carries a signal",
+  "storage: IoRedisClient.call": "what is called of a client of the caller's, as that has it",
+  "storage: NodeRedisClient.sendCommand": "what is called of a client of the caller's, as that has it",
   "storage: Migration.up": "called by `migrate`, within the transaction that its signal rolls back",
   "storage: Migration.down": "called by `revert`, within the transaction that its signal rolls back",
   "storage: PostgresClient.query": "what is called of a client of the caller's pool, as that has it",

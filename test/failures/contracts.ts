@@ -1,4 +1,5 @@
 import * as contracts from "../../packages/contracts/dist/index.js";
+import { runConformance } from "../../packages/contracts/dist/testing/index.js";
 import { openMemoryEventLog } from "../../packages/storage/dist/index.js";
 import { clocksAndChance, queuesAndBudgets } from "./limits-and-chance.ts";
 import { type FailureTable, type Failures, methods, type Subject, type Subjects, well } from "./subjects.ts";
@@ -82,6 +83,12 @@ function fields(): Subjects {
         () => contracts.parseRow(schema, { origin: 3, delay: 1 }),
         () => contracts.parseRow(schema, null),
       ),
+    ),
+    runConformance: well(
+      runConformance,
+      () => [{ open: () => ({}) }, { signal: new AbortController().signal }],
+      { TypeError: () => runConformance({ open: () => ({}) }, { signal: AbortSignal.abort(new TypeError("stop")) }) },
+      20,
     ),
     columnKinds: well(contracts.columnKinds, () => [schema]),
     rowJsonSchema: well(contracts.rowJsonSchema, () => [schema]),

@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { createManualClock, digestOf } from "../../packages/contracts/dist/index.js";
+import { createIdSource, createManualClock, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { fakeS3 } from "../../packages/storage/test/fake-s3.ts";
 import { type Method, methods, type Subjects, well } from "./subjects.ts";
@@ -29,6 +29,9 @@ const silent = fakeS3({
 /** A bucket in memory. */
 export const bucket = (): storage.ResumableArtifactStore =>
   storage.openS3ArtifactStore({ client, bucket: "mill", clock });
+
+export const bucketRecords = (): ReturnType<typeof storage.openS3RecordStore> =>
+  storage.openS3RecordStore({ client, bucket: "mill", prefix: "other-records/" });
 
 let count = 0;
 const nextId = (): string => `upload-${(count += 1)}`;
@@ -90,6 +93,41 @@ export function bytes(folder: string): Subjects {
           storage.openS3ArtifactStore({ client: refusing, bucket: "mill" }).put(Uint8Array.of(1)),
         STORAGE_BUCKET_UNREACHABLE: () =>
           storage.openS3ArtifactStore({ client: silent, bucket: "mill" }).put(Uint8Array.of(1)),
+      },
+    ),
+    openDirectoryRecordStore: well(
+      storage.openDirectoryRecordStore,
+      () => [`${folder}/records`, { clock, ids: createIdSource(clock), signal }],
+      {
+        STORAGE_FILE_UNREACHABLE: async () => {
+          await writeFile(`${folder}/a-file`, "");
+          await storage.openDirectoryRecordStore(`${folder}/a-file`);
+        },
+      },
+      20,
+    ),
+    openS3RecordStore: well(
+      storage.openS3RecordStore,
+      () => [{ client, bucket: "mill", prefix: "r/", clock, ids: createIdSource(clock) }],
+      {
+        RangeError: () => storage.openS3RecordStore({ client, bucket: "" }),
+        PORT_VERSION_CONFLICT: () =>
+          storage.openS3RecordStore({ client, bucket: "mill" }).write("never", 1, { ifVersion: 4 }),
+        STORAGE_FILE_CORRUPT: async () => {
+          await client.putObject({ Bucket: "mill", Key: "records/k61", Body: Uint8Array.of(1), ContentLength: 1 });
+          await storage.openS3RecordStore({ client, bucket: "mill" }).read("a");
+        },
+      },
+    ),
+    openRedisRecordStore: well(
+      storage.openRedisRecordStore,
+      () => [{ client: { call: () => Promise.resolve(null) }, namespace: "mill" }],
+      {
+        TypeError: () => storage.openRedisRecordStore({ client: {} as storage.IoRedisClient }),
+        STORAGE_DATABASE_UNREACHABLE: () =>
+          storage.openRedisRecordStore({ client: { call: () => Promise.reject(new TypeError("away")) } }).read("a"),
+        STORAGE_COMMIT_UNKNOWN: () =>
+          storage.openRedisRecordStore({ client: { call: () => Promise.reject(new TypeError("away")) } }).write("a", 1),
       },
     ),
     openChunkedArtifactStore: well(

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { createIdSource, createManualClock, createRandom, digestOf } from "../../packages/contracts/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
-import { bucket, bytes, uploads } from "./storage-bytes.ts";
+import { bucket, bucketRecords, bytes, uploads } from "./storage-bytes.ts";
 import { postgres } from "./storage-postgres.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -227,13 +227,17 @@ export async function openTable(folder: string): Promise<FailureTable> {
           return store;
         },
       }),
-      ...stores("Directory", { Artifact: () => directory }),
+      ...stores("Directory", {
+        Artifact: () => directory,
+        Record: () => storage.openDirectoryRecordStore(`${folder}/records`),
+      }),
       ...stores("S3", {
         Artifact: async () => {
           const store = bucket();
           await store.put(Uint8Array.of(1));
           return store;
         },
+        Record: () => bucketRecords(),
       }),
       ...landing(),
       ...bytes(folder),

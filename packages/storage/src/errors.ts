@@ -81,6 +81,14 @@ export const fileCorrupt = (path: string, problem: string, cause?: unknown): Sto
     cause,
   });
 
+/** A record in a directory or a bucket. */
+export const recordCorrupt = (where: string, cause?: unknown): StorageError =>
+  new StorageError("STORAGE_FILE_CORRUPT", `The record in "${where}" was changed after it was written.`, {
+    category: "data",
+    remedy: "Restore it from a backup, or delete it and write the record anew.",
+    cause,
+  });
+
 export const fileForeign = (path: string): StorageError =>
   new StorageError("STORAGE_FILE_FOREIGN", `"${path}" is a SQLite database of another application.`, {
     category: "user",

@@ -30,7 +30,12 @@ export type {
   StatementResult,
   WriteScope,
 } from "./database.ts";
-export { type DirectoryArtifactStoreOptions, openDirectoryArtifactStore } from "./drivers/directory.ts";
+export {
+  type DirectoryArtifactStoreOptions,
+  type DirectoryRecordStoreOptions,
+  openDirectoryArtifactStore,
+  openDirectoryRecordStore,
+} from "./drivers/directory.ts";
 export {
   type MemoryArtifactStoreOptions,
   type MemoryEventLogOptions,
@@ -49,7 +54,19 @@ export {
   type PostgresStatement,
 } from "./drivers/postgres.ts";
 export { openSqlite, type SqliteOptions } from "./drivers/sqlite.ts";
-export { openS3ArtifactStore, type S3ArtifactStoreOptions, type S3Client } from "./drivers/s3.ts";
+export {
+  type IoRedisClient,
+  type NodeRedisClient,
+  openRedisRecordStore,
+  type RedisRecordStoreOptions,
+} from "./drivers/redis.ts";
+export {
+  openS3ArtifactStore,
+  openS3RecordStore,
+  type S3ArtifactStoreOptions,
+  type S3Client,
+  type S3RecordStoreOptions,
+} from "./drivers/s3.ts";
 export { StorageError, type StorageErrorCode } from "./errors.ts";
 export { type ChainReport, type EventLogOptions, openEventLog, type VerifiableEventLog } from "./event-log.ts";
 export type { ChainBreak, ChainHead } from "./hash-chain.ts";

@@ -19,12 +19,24 @@ export const hasS3Server = (): boolean => spawnSync(python, ["-c", "import moto.
 
 export const s3Missing = `${python} cannot import moto: pip install "moto[s3]" flask flask-cors, and name that Python in MILLWRIGHT_PYTHON`;
 
+/** Its threads do not keep the condition of a put and the put together, as S3 does: a lock does. */
+const program = `
+import sys, threading
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+inner, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
+def app(environ, start_response):
+    if "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ:
+        with lock:
+            return list(inner(environ, start_response))
+    return inner(environ, start_response)
+run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=True)
+`;
+
 export async function startS3Server(): Promise<S3Server> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const server: ChildProcess = spawn(python, ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], {
-    stdio: "ignore",
-  });
+  const server: ChildProcess = spawn(python, ["-c", program, String(port)], { stdio: "ignore" });
   const client = new S3({
     endpoint,
     region: "us-east-1",

@@ -27,5 +27,6 @@ export { type ModelSourceFixture, modelSourceContract } from "./model-source.con
 export { labelSinkContract, predictionSinkContract } from "./prediction-sink.contract.ts";
 export { randomContract } from "./random.contract.ts";
 export { recordStoreContract } from "./record-store.contract.ts";
+export { type ConformanceReport, runConformance, type StorageAdapter, type StorageFixture } from "./run-conformance.ts";
 export { runTrackerContract } from "./run-tracker.contract.ts";
 export { trialHandleContract } from "./trial-handle.contract.ts";
