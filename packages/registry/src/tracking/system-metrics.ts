@@ -1,5 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import { type Clock, type Logger, type RunHandle, silentLogger } from "@millwright/contracts";
+import { type Clock, type Logger, type RunHandle, silentLogger, systemClock } from "@millwright/contracts";
 
 /** What one GPU does at a moment. */
 export interface GpuReading {
@@ -88,17 +88,17 @@ async function sampleOn(
   }
 }
 
-/** Processor time used since the last reading, in percent of one core. */
+/** Processor time used since the last reading, in percent of one core: of true time, whatever clock the samples follow. */
 function createCpuMeter(): () => number {
   let before = process.cpuUsage();
-  let beforeNs = process.hrtime.bigint();
+  let beforeMs = systemClock.monotonicMs();
   return () => {
     const { user, system } = process.cpuUsage(before);
-    const nowNs = process.hrtime.bigint();
-    const elapsedMicroseconds = Number(nowNs - beforeNs) / 1000;
+    const nowMs = systemClock.monotonicMs();
+    const elapsedMs = nowMs - beforeMs;
     before = process.cpuUsage();
-    beforeNs = nowNs;
-    return (100 * (user + system)) / elapsedMicroseconds;
+    beforeMs = nowMs;
+    return (100 * (user + system)) / (1000 * elapsedMs);
   };
 }
 
