@@ -1,18 +1,11 @@
 import { generateKeyPairSync } from "node:crypto";
-import {
-  allowAll,
-  createEvent,
-  createIdSource,
-  createManualClock,
-  createRandom,
-} from "../../packages/contracts/dist/index.js";
+import { createEvent, createIdSource, createManualClock, createRandom } from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
-import fastify from "../../packages/registry/node_modules/fastify/fastify.js";
-import * as mlflow from "../../packages/registry/dist/mlflow.js";
 import * as registry from "../../packages/registry/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { governance } from "./registry-governance.ts";
 import { records } from "./registry-records.ts";
+import { mlflow } from "./registry-mlflow.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
@@ -60,21 +53,6 @@ function runs(open: registry.Registry): Subjects {
     flush: [() => [{ signal }], {}, 6],
     end: [() => ["finished", { signal }], {}, 10],
   });
-}
-
-function mlflowFace(options: mlflow.MlflowServerOptions): Subjects {
-  const asked = () => new Request("http://mill/api/2.0/mlflow/experiments/get?experiment_id=0");
-  return {
-    createMlflowServer: well(
-      mlflow.createMlflowServer,
-      () => [{ ...options, authorizer: allowAll, authenticate: () => "ann", maxBodyBytes: 1e6, maxArtifactBytes: 1e6 }],
-      { RangeError: () => mlflow.createMlflowServer({ ...options, maxBodyBytes: 0 }) },
-    ),
-    ...methods("createMlflowServer()", () => mlflow.createMlflowServer(options), {
-      handle: [() => [asked(), { prefix: "/mill" }], {}, 40],
-      fastify: [() => [fastify(), {}], {}, 0],
-    }),
-  };
 }
 
 export async function openTable(folder: string): Promise<FailureTable> {
@@ -325,12 +303,13 @@ export async function openTable(folder: string): Promise<FailureTable> {
         previousApproved: [() => ["late", 1, { signal }], {}, 15],
       }),
       ...runs(kept),
-      ...mlflowFace({ registry: open, database, artifacts }),
+      ...(await mlflow(folder, { registry: open, database, artifacts })),
     },
     elsewhere: {
       REGISTRY_COPY_DIFFERS: "packages/registry/test/copies.test.ts",
       REGISTRY_GATE_CLOSED: "packages/registry/test/gates.test.ts",
       REGISTRY_STAGE_REFUSED: "packages/registry/test/governance.test.ts",
+      REGISTRY_MLFLOW_ARTIFACTS_ELSEWHERE: "packages/registry/test/mlflow-client.test.ts",
       REGISTRY_JOURNAL_INVALID: "packages/registry/test/offline.test.ts",
       REGISTRY_WRITE_FAILED: "packages/registry/test/write-failures.test.ts",
     },

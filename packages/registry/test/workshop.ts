@@ -100,7 +100,8 @@ export async function openWorkshop(options: Partial<RegistryOptions> = {}): Prom
   };
 }
 
-async function packDense(
+/** Packs a dense model. @returns its directory. */
+export async function packDense(
   directory: string,
   content: string,
   provenance: Partial<ModelProvenance> = {},

@@ -1,4 +1,5 @@
 import type { Clock, LoggedEvent } from "@millwright/contracts";
+import { retryAfterMs } from "./retry-after.ts";
 import { signWebhook } from "./webhook-signature.ts";
 
 /** Where events are sent, and which. */
@@ -65,20 +66,16 @@ export async function attemptDelivery(
     });
     if (status >= 200 && status < 300) return { kind: "delivered" };
     if (status === 410) return { kind: "gone" };
-    return { kind: "failed", problem: `it answered ${status}`, waitMs: waitOf(headers.get("retry-after"), clock) };
+    return {
+      kind: "failed",
+      problem: `it answered ${status}`,
+      waitMs: retryAfterMs(headers.get("retry-after"), clock),
+    };
   } catch (error) {
     signal.throwIfAborted();
     const problem = limit.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error);
     return { kind: "failed", problem, waitMs: undefined };
   }
-}
-
-/** `Retry-After`: seconds or a date. */
-function waitOf(header: string | null, clock: Clock): number | undefined {
-  if (header === null) return undefined;
-  const seconds = Number(header);
-  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - clock.nowMs();
-  return Number.isFinite(waitMs) && waitMs >= 0 ? waitMs : undefined;
 }
 
 function reasonOf(error: unknown): string {

@@ -3,7 +3,7 @@ import type { MlflowCall, MlflowRoute, MlflowScope } from "./route.ts";
 import { noSuchModel } from "./refusal.ts";
 import { changeTag, modelResource, toldOfModel } from "./model-writes.ts";
 import { checkLength, checkRegistryTag, lastOfEach } from "./validation.ts";
-import { downloadUri, modelOf, versionAnswers, versionOf } from "./version-answers.ts";
+import { approvalTag, downloadUri, modelOf, versionAnswers, versionOf } from "./version-answers.ts";
 import { packageModel } from "./version-package.ts";
 import { findSource } from "./version-source.ts";
 
@@ -76,7 +76,7 @@ async function createVersion(
   const { name } = await modelOf(database.read, fields.text("name"));
   const source = fields.text("source");
   checkLength("Model version source", source, 500);
-  const tags = lastOfEach(fields.pairs("tags")).filter(({ key }) => !key.startsWith("millwright."));
+  const tags = lastOfEach(fields.pairs("tags")).filter(({ key }) => key !== approvalTag);
   for (const tag of tags) checkRegistryTag(tag);
   const found = await findSource(database.read, source);
   const runId = fields.optionalText("run_id") || found.run;
