@@ -111,3 +111,22 @@ test("collecting garbage leaves what logged models consist of", async () => {
   for await (const digest of app.registry.reachableArtifacts()) kept.push(digest);
   expect(kept).toEqual([digestOf("weights")]);
 });
+
+test("an experiment that is renamed or tagged, and a run that is renamed, tell what was and what is", async () => {
+  await using app = await openMlflowApp();
+  const { experiment_id: id } = await app.done("POST", "experiments/create", { name: "late" });
+  await app.done("POST", "experiments/update", { experiment_id: id, new_name: "later" });
+  for (const value of ["a", "b", "b"])
+    await app.done("POST", "experiments/set-experiment-tag", { experiment_id: id, key: "team", value });
+  await app.done("POST", "experiments/delete-experiment-tag", { experiment_id: id, key: "team" });
+  const { run } = await app.done("POST", "runs/create", { experiment_id: id, run_name: "one" });
+  await app.done("POST", "runs/update", { run_id: run.info.run_id, run_name: "two" });
+  const told = (await app.events()).map(({ type, data }) => [type, data["name"] ?? data["tags"]]);
+  expect(told.filter(([type]) => String(type).endsWith("updated"))).toEqual([
+    ["run.experiment-updated", { from: "late", to: "later" }],
+    ["run.experiment-updated", { team: { from: null, to: "a" } }],
+    ["run.experiment-updated", { team: { from: "a", to: "b" } }],
+    ["run.experiment-updated", { team: { from: "b", to: null } }],
+    ["run.updated", { from: "one", to: "two" }],
+  ]);
+});

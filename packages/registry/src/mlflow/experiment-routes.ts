@@ -169,7 +169,8 @@ async function renameExperiment({ database, clock }: MlflowScope, { fields, by, 
         .set({ name, updated_ms: clock.nowMs() })
         .where("id", "=", row.id)
         .execute();
-      await told(write, { id: row.id, name }, "renamed", by, { previous: row.name });
+      if (name === row.name) return;
+      await told(write, { id: row.id, name }, "updated", by, { name: { from: row.name, to: name } });
     },
     { signal },
   );
@@ -209,40 +210,45 @@ function lifecycleRoutes(scope: MlflowScope, resource: MlflowRoute["resource"]):
   ];
 }
 
-function tagRoutes({ database, clock }: MlflowScope, resource: MlflowRoute["resource"]): readonly MlflowRoute[] {
-  const change = async (
-    { fields, by, signal }: MlflowCall,
-    key: string,
-    value: string | undefined,
-  ): Promise<object> => {
-    const row = await activeExperiment(database.read, fields.text("experiment_id"));
-    await database.write(
-      async (write) => {
-        const { sql } = write;
-        const tag = { experiment: row.id, name: key };
-        const gone = await sql
-          .deleteFrom("registry_experiment_tags")
-          .where("experiment", "=", row.id)
-          .where("name", "=", key)
-          .executeTakeFirst();
-        if (value === undefined && Number(gone.numDeletedRows) === 0)
-          throw missing(`No tag with name: ${key} in experiment with id ${row.id}`);
-        if (value !== undefined)
-          await sql
-            .insertInto("registry_experiment_tags")
-            .values({ ...tag, value })
-            .execute();
+async function changeTag(
+  { database, clock }: MlflowScope,
+  { fields, by, signal }: MlflowCall,
+  key: string,
+  value: string | undefined,
+): Promise<object> {
+  const row = await activeExperiment(database.read, fields.text("experiment_id"));
+  await database.write(
+    async (write) => {
+      const { sql } = write;
+      const tag = { experiment: row.id, name: key };
+      const old = await sql
+        .deleteFrom("registry_experiment_tags")
+        .where("experiment", "=", row.id)
+        .where("name", "=", key)
+        .returning("value")
+        .executeTakeFirst();
+      if (value === undefined && old === undefined)
+        throw missing(`No tag with name: ${key} in experiment with id ${row.id}`);
+      if (value !== undefined)
         await sql
-          .updateTable("registry_experiments")
-          .set({ updated_ms: clock.nowMs() })
-          .where("id", "=", row.id)
+          .insertInto("registry_experiment_tags")
+          .values({ ...tag, value })
           .execute();
-        await told(write, row, "tagged", by, { tag: key, ...(value === undefined ? {} : { value }) });
-      },
-      { signal },
-    );
-    return {};
-  };
+      await sql
+        .updateTable("registry_experiments")
+        .set({ updated_ms: clock.nowMs() })
+        .where("id", "=", row.id)
+        .execute();
+      if (old?.value === value) return;
+      const change = { from: old?.value ?? null, to: value ?? null };
+      await told(write, row, "updated", by, { tags: { [key]: change } });
+    },
+    { signal },
+  );
+  return {};
+}
+
+function tagRoutes(scope: MlflowScope, resource: MlflowRoute["resource"]): readonly MlflowRoute[] {
   return [
     {
       method: "POST",
@@ -254,7 +260,7 @@ function tagRoutes({ database, clock }: MlflowScope, resource: MlflowRoute["reso
       answer(call) {
         const pair = { key: call.fields.present("key"), value: call.fields.present("value") };
         checkExperimentTag(pair);
-        return change(call, pair.key, pair.value);
+        return changeTag(scope, call, pair.key, pair.value);
       },
     },
     {
@@ -264,7 +270,7 @@ function tagRoutes({ database, clock }: MlflowScope, resource: MlflowRoute["reso
       fields: { "experiment_id!": "text", "key!": "text" },
       action: "write",
       resource,
-      answer: (call) => change(call, call.fields.text("key"), undefined),
+      answer: (call) => changeTag(scope, call, call.fields.text("key"), undefined),
     },
   ];
 }

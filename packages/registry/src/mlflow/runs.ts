@@ -170,7 +170,7 @@ function updateRun({ database, clock }: MlflowScope, { fields, by, signal }: Mlf
           .execute();
       if (changed.status !== row.status) await toldOfStatus(scope, row, changed.status, by);
       else if (changed.name !== row.name)
-        await toldOfRun(scope, row, "run.renamed", { name: changed.name, previous: row.name }, by);
+        await toldOfRun(scope, row, "run.updated", { name: { from: row.name, to: changed.name } }, by);
       return { ...row, ...changed };
     },
     { signal },
