@@ -13,6 +13,8 @@ const slowest: readonly string[] = [
   "packages/feature-store/test/feature-adapters.integration.test.ts",
   "packages/jobs/test/ray.integration.test.ts",
   "packages/storage/test/crash.test.ts",
+  "packages/storage/test/conformance.integration.test.ts",
+  "packages/storage/test/s3.integration.test.ts",
   "examples/flight-delays/test/job.test.ts",
   "packages/trainer/test/resume.test.ts",
   "packages/trainer/test/memory-guard.test.ts",
