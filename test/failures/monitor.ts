@@ -1,6 +1,10 @@
 import { createManualClock, digestOf } from "../../packages/contracts/dist/index.js";
 import { batchOf, createQuantileSketcher, profileOf } from "../../packages/data/dist/index.js";
-import { openNdjsonCapture, readNdjsonCapture } from "../../packages/monitor/dist/drivers/ndjson.js";
+import {
+  openNdjsonCapture,
+  openNdjsonPredictions,
+  readNdjsonCapture,
+} from "../../packages/monitor/dist/drivers/ndjson.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -175,6 +179,14 @@ export async function openTable(folder: string): Promise<FailureTable> {
         MONITOR_CAPTURE_UNREADABLE: async () => {
           for await (const _ of readNdjsonCapture(`${folder}/none`)) return;
         },
+      }),
+      openNdjsonPredictions: well(openNdjsonPredictions, () => [{ directory: `${folder}/capture` }]),
+      ...methods("openNdjsonPredictions()", () => openNdjsonPredictions({ directory: `${folder}/capture` }), {
+        find: [
+          () => ["r1"],
+          { MONITOR_CAPTURE_UNREADABLE: () => openNdjsonPredictions({ directory: `${folder}/none` }).find("r1") },
+          20,
+        ],
       }),
       ...methods("openNdjsonCapture()", () => writer, { write: [() => [[{ a: 1 }]], {}, 20] }),
     },

@@ -1,21 +1,18 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createEvent, createIdSource, createManualClock, createRandom } from "../../packages/contracts/dist/index.js";
+import { createManualClock } from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as registry from "../../packages/registry/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import { governance } from "./registry-governance.ts";
+import { lineage } from "./registry-lineage.ts";
 import { records } from "./registry-records.ts";
 import { mlflow } from "./registry-mlflow.ts";
+import { runs } from "./registry-runs.ts";
+import { webhookSubjects } from "./registry-webhooks.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
 const clock = createManualClock(0);
-const ids = createIdSource(clock, createRandom(1));
-const entity = { kind: "model", id: "a" } as const;
-const made = createEvent(
-  { source: "mill", type: "model.registered", subject: "s", data: { made: [entity] } },
-  { clock, ids },
-);
 
 const start = {
   id: "0199aaaa-0000-7000-8000-000000000000",
@@ -26,34 +23,6 @@ const start = {
   startedMs: 0,
 } as unknown as registry.RunStart;
 const span = { name: "train", duration: [1, 0], endTime: [2, 0], status: { code: 0 }, attributes: { rows: 1 } };
-const message = { id: "e1", timestamp: 1_700_000_000, body: "{}" };
-
-function runs(open: registry.Registry): Subjects {
-  const run = () => open.startRun({ experiment: "late" });
-  const ended = async () => {
-    const each = await run();
-    await each.end("finished");
-    return each;
-  };
-  const over = (call: (each: Awaited<ReturnType<typeof run>>) => unknown) => ({
-    REGISTRY_RUN_ENDED: async () => call(await ended()),
-  });
-  return methods("openRegistry().startRun()", run, {
-    logParams: [() => [{ a: 1 }], over((each) => each.logParams({ a: 2 })), 12],
-    logMetrics: [() => [[{ name: "loss", value: 1, step: 0 }]], over((each) => each.logMetrics([])), 12],
-    log: [
-      () => [
-        { params: { a: 1 }, metrics: [{ name: "loss", value: 1, step: 0 }] },
-        { durability: "buffered", signal },
-      ],
-      over((each) => each.log({})),
-      12,
-    ],
-    logArtifact: [() => ["a.txt", Uint8Array.of(1), { signal }], {}, 12],
-    flush: [() => [{ signal }], {}, 6],
-    end: [() => ["finished", { signal }], {}, 10],
-  });
-}
 
 export async function openTable(folder: string): Promise<FailureTable> {
   const database = await storage.openSqlite(`${folder}/mill.db`, { durability: "normal" });
@@ -85,8 +54,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
     await each.flush();
   }
   await registry.logChart(run, "table", registry.tableChart({ a: [1, 2], loss: [3, 4] }));
-  const graph = registry.createLineageGraph();
-  graph.add(made);
   let experimentsMade = 0;
   const otherExperiment = async () => (await kept.createExperiment(`other ${(experimentsMade += 1)}`)).name;
   const deletedRun = async () => {
@@ -113,7 +80,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
         sample: [() => [{ signal }], {}, 10],
       }),
       openRegistry: well(registry.openRegistry, () => [options], {}, 30),
-      createLineageGraph: well(registry.createLineageGraph),
       layersCallbacks: well(registry.layersCallbacks, () => [run, { prefix: "fold-1/" }]),
       ...methods("layersCallbacks()", () => registry.layersCallbacks(run), {
         onEpochEnd: [() => [0, { loss: 1 }], {}, 12],
@@ -128,32 +94,14 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       ...governance(open),
       ...records(open),
-      signWebhook: well(registry.signWebhook, () => [["secret"], { id: "e1", timestamp: 1_700_000_000, body: "{}" }]),
-      verifyWebhook: well(
-        registry.verifyWebhook,
-        () => ["secret", registry.signWebhook(["secret"], message), message.body, { nowMs: 1_700_000_000_000 }],
-        {
-          REGISTRY_WEBHOOK_REFUSED: () =>
-            registry.verifyWebhook("other", registry.signWebhook(["secret"], message), "{}", {
-              nowMs: 1_700_000_000_000,
-            }),
-        },
-      ),
+      ...lineage(open),
+      ...webhookSubjects(webhooks, database),
       openOfflineTracker: well(registry.openOfflineTracker, () => [{ directory: `${folder}/offline`, signal }], {}, 20),
       ...methods("openOfflineTracker()", () => offline, {
         startRun: [() => [{ experiment: "late", signal }], {}, 12],
         resumeRun: [() => ["nobody", { signal }], {}, 12],
         runs: [() => [{ signal }], {}, 12],
         sync: [() => [{ artifacts, ...open }, { signal }], {}, 6],
-      }),
-      openWebhooks: well(registry.openWebhooks, () => [{ database, webhooks: [], signal }], {}, 20),
-      ...methods("openWebhooks()", () => webhooks, {
-        state: [() => ["ci", { signal }], { REGISTRY_WEBHOOK_UNKNOWN: () => webhooks.state("other") }, 12],
-        replay: [() => ["ci", 0, { signal }], {}, 12],
-      }),
-      ...methods("createLineageGraph()", () => graph, {
-        add: [() => [made], {}, 40],
-        query: [() => [entity, { direction: "ancestors", depth: 3 }]],
       }),
       ...methods("openRegistry()", () => open, {
         register: [
@@ -193,7 +141,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
         ],
         resolve: [() => ["late@champion", { signal }], unknown(() => open.resolve("other/1")), 20],
         watch: [() => ["late@champion", { signal: AbortSignal.timeout(30) }], {}, 10],
-        lineage: [() => [entity, { direction: "ancestors", signal }], {}, 20],
         startRun: [
           () => [{ experiment: "late", name: "a", tags: { b: "c" }, signal }],
           { REGISTRY_NAME_INVALID: () => open.startRun({ experiment: "" }) },

@@ -107,6 +107,7 @@ export function eventLog({ copy }: { copy(name: string): Promise<string> }): voi
     // Every cause is an earlier event; what nothing caused is what begins a story.
     const beginnings = events.map((event) => causesOf(events, event).at(-1) as MillwrightEvent);
     expect([...new Set(beginnings.map(({ type }) => type))].toSorted()).toEqual([
+      "feature.service-applied",
       "feature.view-applied",
       "run.started",
       "trial.started",

@@ -56,7 +56,13 @@ export const eventTypes: Readonly<Record<EventFamily, readonly string[]>> = {
     "pipeline.step-skipped",
   ],
   job: ["job.state-changed"],
-  feature: ["feature.view-applied", "feature.view-deleted", "feature.ingested", "feature.materialized"],
+  feature: [
+    "feature.view-applied",
+    "feature.view-deleted",
+    "feature.service-applied",
+    "feature.ingested",
+    "feature.materialized",
+  ],
   budget: ["budget.reserved", "budget.committed", "budget.released", "budget.exhausted"],
   audit: ["audit.allowed", "audit.denied", "audit.exported"],
 };

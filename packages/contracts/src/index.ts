@@ -195,7 +195,14 @@ export {
   unsupported,
   versionConflict,
 } from "./port-errors.ts";
-export type { CapturedLabel, CapturedPrediction, LabelSink, PredictionSink } from "./prediction-sink.ts";
+export type {
+  CapturedLabel,
+  CapturedPrediction,
+  LabelSink,
+  LoggedPrediction,
+  PredictionReader,
+  PredictionSink,
+} from "./prediction-sink.ts";
 export { type Random, type RandomState, createRandom, hashSeed, restoreRandom } from "./random.ts";
 export type { ConditionalOptions, RecordStore, StoredRecord } from "./record-store.ts";
 export type { MetricPoint, RunHandle, RunOptions, RunStatus, RunTracker } from "./run-tracker.ts";

@@ -1,3 +1,4 @@
+import type { CallOptions } from "./call-options.ts";
 import type { Batch } from "./column.ts";
 import type { Digest } from "./ids.ts";
 import type { Tensors } from "./tensor.ts";
@@ -13,6 +14,8 @@ export interface CapturedPrediction {
   readonly latencyMs: number;
   /** The features or inputs as columns, one row per instance; absent where they could not be read. */
   readonly features?: Batch | undefined;
+  /** Where features were read from a feature source: how old each row's were then, milliseconds by view; null where there was none. */
+  readonly featureAgesMs?: Readonly<Record<string, readonly (number | null)[]>> | undefined;
   readonly outputs?: Tensors | undefined;
   /** The code of the error, where the request failed. */
   readonly errorCode?: string | undefined;
@@ -21,6 +24,18 @@ export interface CapturedPrediction {
 /** Takes predictions: never blocks, never throws, drops rather than grow without bound. */
 export interface PredictionSink {
   capture(prediction: CapturedPrediction): void;
+}
+
+/** What is kept of a prediction to trace it by. */
+export type LoggedPrediction = Pick<
+  CapturedPrediction,
+  "requestId" | "endpoint" | "variant" | "model" | "timeMs" | "featureAgesMs" | "errorCode"
+>;
+
+/** Finds captured predictions again. */
+export interface PredictionReader {
+  /** @returns `undefined` where none was captured, or none any more. */
+  find(requestId: string, options?: CallOptions): Promise<LoggedPrediction | undefined>;
 }
 
 /** What turned out to be true of one instance of a request. */

@@ -283,6 +283,7 @@ async function openParts(
   const gateOf = (view: FeatureView): Gate | undefined => gates.get(view);
   const records = createRecords({ online: state, hasOnline, clock, journal: (view) => journals.of(view), gateOf });
   for (const view of views.values()) await events.applied(view, { signal });
+  for (const service of known.services.values()) await events.serviceApplied(service, { signal });
   const close = async (): Promise<void> => {
     await catalog.reads.flush();
     await journals.close();

@@ -57,6 +57,33 @@ test("what happened to a view is one chain of events, each with what it made and
   expect(await eventsOf(log)).toHaveLength(before);
 });
 
+test("definitions tell which columns each feature is made of, and what a service is made of", async () => {
+  await using folder = await temporaryDirectory();
+  const log = openMemoryEventLog();
+  await using store = await openFeatureStore({ history: folder.path, services: [service], events: log });
+  expect((await store.describe("score")).name).toBe("score");
+  const events = await eventsOf(log);
+  const of = (type: string, subject: string) => events.find((each) => each.type === type && each.subject === subject);
+  const view = of("feature.view-applied", "clicks");
+  expect(view?.data).toMatchObject({
+    columns: ["user", "at", "ms"],
+    rowColumns: ["user", "at"],
+    features: { clicks_3h: [], ms_mean_1d: ["ms"] },
+  });
+  expect(of("feature.view-applied", "profile")?.data).toMatchObject({
+    rowColumns: ["user", "at", "seen"],
+    features: { plan: ["plan"], credit: ["credit"] },
+  });
+  const told = of("feature.service-applied", "score");
+  expect(told?.data.made).toEqual([{ kind: "feature-service", id: service.digest, name: "score" }]);
+  expect(told?.data.from).toContainEqual({ kind: "feature-view", id: view?.data["digest"], name: "clicks" });
+  expect(told?.data["features"]).toMatchObject({
+    clicks__ms_mean_1d: [["clicks", "ms_mean_1d"]],
+    profile__plan: [["profile", "plan"]],
+    hour: [],
+  });
+});
+
 test("another definition is applied once, and so is the old one when it is taken up again", async () => {
   await using folder = await temporaryDirectory();
   const log = openMemoryEventLog();
@@ -73,10 +100,13 @@ test("another definition is applied once, and so is the old one when it is taken
     await using store = await openFeatureStore({ history: folder.path, services: [serviceWith(hours)], events: log });
     expect((await store.describe("visits")).name).toBe("visits");
   }
-  const digests = (await eventsOf(log)).map(({ type, data }) => [type, data["digest"]]);
-  expect(digests).toHaveLength(3);
-  expect(digests[2]).toEqual(digests[0]);
-  expect(digests[1]).not.toEqual(digests[0]);
+  const events = await eventsOf(log);
+  for (const applied of ["feature.view-applied", "feature.service-applied"]) {
+    const digests = events.filter(({ type }) => type === applied).map(({ data }) => data["digest"]);
+    expect(digests).toHaveLength(3);
+    expect(digests[2]).toEqual(digests[0]);
+    expect(digests[1]).not.toEqual(digests[0]);
+  }
 });
 
 test("a batch whose event was not written is told when it is sent again", async () => {

@@ -120,6 +120,7 @@ export function capturedRow(prediction: CapturedPrediction, redactor: Redactor |
     );
   };
   const { requestId, endpoint, variant, model, timeMs, latencyMs, errorCode, features, outputs } = prediction;
+  const { featureAgesMs: ages } = prediction;
   return {
     formatVersion: 1,
     requestId,
@@ -134,6 +135,7 @@ export function capturedRow(prediction: CapturedPrediction, redactor: Redactor |
     latencyMs: encodeNumbers(latencyMs),
     ...(errorCode === undefined ? {} : { errorCode }),
     features: rowsOf(features),
+    ...(ages === undefined ? {} : { featureAgesMs: encodeNumbers(ages as JsonObject) }),
     outputs: rowsOf(outputs === undefined ? undefined : outputBatch(outputs)),
   };
 }

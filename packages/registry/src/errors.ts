@@ -22,6 +22,7 @@ export type RegistryErrorCode =
   | "REGISTRY_MLFLOW_VALUE_INVALID"
   | "REGISTRY_NAME_INVALID"
   | "REGISTRY_PAGE_TOKEN_INVALID"
+  | "REGISTRY_PREDICTION_UNKNOWN"
   | "REGISTRY_QUERY_INVALID"
   | "REGISTRY_REQUEST_REFUSED"
   | "REGISTRY_REQUEST_UNKNOWN"
@@ -59,6 +60,13 @@ export const pageTokenInvalid = (why: string): RegistryError =>
   new RegistryError("REGISTRY_PAGE_TOKEN_INVALID", `The page token cannot be used: ${why}.`, {
     category: "user",
     remedy: "Give nextPageToken as it came, with the same query; or begin again without one.",
+  });
+
+export const predictionUnknown = (requestId: string): RegistryError =>
+  new RegistryError("REGISTRY_PREDICTION_UNKNOWN", `No prediction was captured under the request id "${requestId}".`, {
+    category: "user",
+    remedy:
+      "Take the id from the answer's provenance; see that its endpoint captures, and that capture still keeps it.",
   });
 
 /** @param what What is wrong, in MLflow's words where it has some. */

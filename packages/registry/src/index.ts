@@ -14,12 +14,33 @@ export { openWebhooks, type Webhooks, type WebhooksOptions } from "./delivery/we
 export { RegistryError, type RegistryErrorCode } from "./errors.ts";
 export {
   type LineageEdge,
-  type LineageEntity,
   type LineageGraph,
   type LineageNode,
+  type LineagePath,
   type LineageQuery,
   createLineageGraph,
 } from "./lineage/lineage-graph.ts";
+export type { ChangeKind, FoundChange, RankedChange } from "./lineage/change-types.ts";
+export type { ChangeQuery, ChangeRecords } from "./lineage/what-changed.ts";
+export type { FeatureSource, IngestedBatch } from "./lineage/feature-lineage.ts";
+export type { RegistryLineage } from "./lineage/lineage.ts";
+export type { PredictionTrace, PredictionTraces, TraceOptions, TracedView } from "./lineage/prediction-trace.ts";
+export type {
+  AffectedEndpoint,
+  BatchLineage,
+  ColumnQuery,
+  FeatureLineage,
+  FeatureLineageRecords,
+} from "./lineage/version-lineage.ts";
+export type { LineageRecords, LineageSnapshot } from "./lineage/lineage-reader.ts";
+export type {
+  LineageAssociation,
+  LineageEntity,
+  LineageKind,
+  LineageReference,
+  LineageType,
+  Statement as LineageStatement,
+} from "./lineage/lineage-types.ts";
 export { type Registry, type RegistryOptions, openRegistry } from "./registry.ts";
 export type { Experiment, Run, RunQuery, RunRecords, SeriesPoint } from "./tracking/run-records.ts";
 export type {

@@ -14,13 +14,12 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import type { TrustPolicy } from "@millwright/model";
-import { type Database, openEventLog } from "@millwright/storage";
+import type { Database } from "@millwright/storage";
 import { createGateKeeper } from "./models/gate-keeper.ts";
 import type { GatePolicy } from "./models/gates.ts";
 import { type VersionGovernance, createVersionGovernance } from "./models/governance.ts";
 import type { StageDefinition } from "./models/stages.ts";
-import type { LineageEntity, LineageNode, LineageQuery } from "./lineage/lineage-graph.ts";
-import { createLineageReader } from "./lineage/lineage-reader.ts";
+import { type RegistryLineage, createRegistryLineage } from "./lineage/lineage.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
 import { type ModelCards, createModelCards } from "./records/model-cards.ts";
@@ -78,14 +77,13 @@ export interface Registry
     VersionGovernance,
     VersionSignatures,
     ModelCards,
+    RegistryLineage,
     AsyncDisposable {
   startRun: RunStore["startRun"];
   resumeRun: RunStore["resumeRun"];
   register: VersionStore["register"];
   approve: VersionStore["approve"];
   setAlias: VersionStore["setAlias"];
-  /** What an entity was made from, or what was made of it, read off the events of every package that writes to this database. */
-  lineage(entity: LineageEntity, query: LineageQuery & CallOptions): Promise<readonly LineageNode[]>;
 }
 
 /** Opens the registry in a database; it is the caller's to close. */
@@ -106,19 +104,20 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     if (trust !== undefined) await check(trust, model, { signal });
     return model;
   };
+  const governance = createVersionGovernance({ ...options, database, clock, ids, gates });
   const registry: Registry = {
     ...runs,
     ...createRunImport(database, clock),
     ...createTrackingRecords({ database, artifacts, clock }),
     ...createModelSearch(database),
     ...versions,
-    ...createVersionGovernance({ ...options, database, clock, ids, gates }),
+    ...governance,
     ...signatures,
     ...createModelCards(database, clock, () => registry),
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
-    lineage: createLineageReader(openEventLog(options.database)),
+    ...createRegistryLineage({ database, versions, deployments: governance, runs }),
   };
   return registry;
 }

@@ -6,7 +6,16 @@ import {
   createRandom,
   digestOf,
 } from "@millwright/contracts";
-import { type LineageEdge, type LineageQuery, createLineageGraph } from "@millwright/registry";
+import {
+  type LineageAssociation,
+  type LineageEdge,
+  type LineageEntity,
+  type LineageKind,
+  type LineageQuery,
+  type LineageReference,
+  type LineageType,
+  createLineageGraph,
+} from "@millwright/registry";
 import { openEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import { openWorkshop } from "./workshop.ts";
@@ -32,6 +41,7 @@ function randomGraph(seed: number, cycles: boolean): RandomGraph {
     const pick = (start: number, end: number): EntityReference[] =>
       Array.from({ length: random.integer(3) }, () => entities[start + random.integer(end - start)] as EntityReference);
     const [early, late] = [pick(0, cut), pick(cut, size)];
+    const twins = random.integer(8) === 0 ? { sameAs: [[...pick(0, size), entities[0], entities[1]].slice(0, 2)] } : {};
     const back = cycles && random.integer(4) === 0;
     return {
       specversion: "1.0",
@@ -40,56 +50,88 @@ function randomGraph(seed: number, cycles: boolean): RandomGraph {
       type: "run.finished",
       time: new Date(random.integer(10) * dayMs).toISOString(),
       datacontenttype: "application/json",
-      data: back ? { made: early, from: late } : { made: late, from: early },
+      data: { ...(back ? { made: early, from: late } : { made: late, from: early }), ...twins },
     };
   });
   return { entities, events };
 }
 
-const same = (a: EntityReference, b: EntityReference): boolean => a.kind === b.kind && a.id === b.id;
+const same = (a: LineageEntity, b: LineageEntity): boolean => a.kind === b.kind && a.id === b.id;
 
-/** Distances by going over every event again and again, until nothing new is reached. */
-function distancesByHand(
-  { entities, events }: RandomGraph,
-  start: EntityReference,
-  query: LineageQuery,
-): Map<string, number> {
-  const { direction, depth = Infinity, kinds: wanted, sinceMs = -Infinity, beforeMs = Infinity } = query;
-  const distance = new Map<EntityReference, number>([[start, 0]]);
-  for (let step = 1; step <= Math.min(depth, entities.length); step += 1) {
-    for (const { time, data } of events) {
-      if (Date.parse(time) < sinceMs || Date.parse(time) >= beforeMs) continue;
-      const [near, far] = direction === "ancestors" ? [data.made, data.from] : [data.from, data.made];
-      if (!near?.some((entity) => distance.get(entity) === step - 1)) continue;
-      for (const entity of far ?? []) if (!distance.has(entity)) distance.set(entity, step);
-    }
-  }
-  distance.delete(start);
-  const kept = [...distance].filter(([{ kind }]) => wanted?.includes(kind) ?? true);
-  return new Map(kept.map(([{ kind, id }, steps]) => [`${kind} ${id}`, steps]));
+interface Said {
+  readonly made: LineageReference;
+  readonly from: LineageReference;
+  readonly association: LineageAssociation;
+  readonly time: string;
+}
+
+/** What the events of a random graph say, by the table of the guide. */
+function saidBy(events: readonly MillwrightEvent[]): Said[] {
+  const formed = ["dataset", "artifact"];
+  const between = (made: LineageEntity, from: LineageEntity): LineageAssociation => {
+    if (made.kind === "run") return "ContributedTo";
+    if (from.kind === "run") return "Produced";
+    const derived = from.kind !== "code" && (made.kind === from.kind || formed.includes(made.kind));
+    return derived ? "DerivedFrom" : "ContributedTo";
+  };
+  return events.flatMap(({ id, time, type, data }) => {
+    const { made = [], from = [] } = data;
+    const same = (data["sameAs"] ?? []) as [EntityReference, EntityReference][];
+    const action = { kind: "action", id, name: type } as const;
+    return [
+      ...made.flatMap((each) => from.map((one) => ({ made: each, from: one, association: between(each, one), time }))),
+      ...made
+        .filter(() => from.length === 0)
+        .map((each) => ({ made: each, from: action, association: "Produced", time }) as const),
+      ...same.map(([one, other]) => ({ made: other, from: one, association: "SameAs", time }) as const),
+    ];
+  });
+}
+
+/** Distances by going over every statement again and again, until nothing new is reached. */
+function distancesByHand(said: readonly Said[], start: EntityReference, query: LineageQuery): Map<string, number> {
+  const { direction, depth = Infinity, kinds: wanted, types, sinceMs = -Infinity, beforeMs = Infinity } = query;
+  const associations = query.associations ?? ["ContributedTo", "DerivedFrom", "Produced", "SameAs"];
+  const distance = new Map<string, number>([[`${start.kind} ${start.id}`, 0]]);
+  const steps = said
+    .filter(({ time }) => Date.parse(time) >= sinceMs && Date.parse(time) < beforeMs)
+    .filter(({ association }) => associations.includes(association))
+    .flatMap(({ made, from, association }) => {
+      const [up, down] = [`${made.kind} ${made.id}`, `${from.kind} ${from.id}`];
+      const one = direction === "ancestors" ? [up, down] : [down, up];
+      return association === "SameAs" ? [one, one.toReversed()] : [one];
+    });
+  for (let step = 1; step <= Math.min(depth, steps.length); step += 1)
+    for (const [near, far] of steps as [string, string][])
+      if (distance.get(near) === step - 1 && !distance.has(far)) distance.set(far, step);
+  distance.delete(`${start.kind} ${start.id}`);
+  const typeOf = (kind: string): string => ({ run: "run", action: "action" })[kind] ?? "artifact";
+  return new Map(
+    [...distance].filter(([key]) => {
+      const kind = key.split(" ")[0] as LineageKind;
+      return (wanted?.includes(kind) ?? true) && (types?.includes(typeOf(kind) as LineageType) ?? true);
+    }),
+  );
 }
 
 /** Each step of the path starts where the last one ended, and is said by an event. */
-function expectPath(
-  path: readonly LineageEdge[],
-  start: EntityReference,
-  end: EntityReference,
-  direction: string,
-): void {
-  let at = start;
-  for (const { made, from } of path) {
-    const [near, far] = direction === "ancestors" ? [made, from] : [from, made];
-    expect(same(near, at)).toBe(true);
-    at = far;
+function expectPath(path: readonly LineageEdge[], start: EntityReference, end: LineageEntity, direction: string): void {
+  let at: LineageEntity = start;
+  for (const { made, from, association } of path) {
+    const ends = direction === "ancestors" ? [made, from] : [from, made];
+    const [near, far] = association === "SameAs" && !same(ends[0]!, at) ? ends.toReversed() : ends;
+    expect(same(near!, at)).toBe(true);
+    at = far!;
   }
   expect(same(at, end)).toBe(true);
 }
 
-test("on random graphs, with cycles and without, queries agree with going over all events by hand", () => {
+test("MR-32: on random graphs, with cycles and without, queries agree with going over all events by hand", () => {
   let reached = 0;
   for (let seed = 1; seed <= 120; seed += 1) {
     const random = createRandom(1000 + seed);
     const graph = randomGraph(seed, seed % 2 === 0);
+    const said = saidBy(graph.events);
     const lineage = createLineageGraph();
     for (const event of graph.events) lineage.add(event);
     // A log that is read twice says nothing new.
@@ -99,12 +141,14 @@ test("on random graphs, with cycles and without, queries agree with going over a
         direction: random.integer(2) === 0 ? "ancestors" : "descendants",
         depth: random.integer(3) === 0 ? 1 + random.integer(3) : undefined,
         kinds: random.integer(3) === 0 ? ["model", "dataset"] : undefined,
+        types: random.integer(4) === 0 ? ["run", "action"] : undefined,
+        associations: random.integer(3) === 0 ? ["DerivedFrom", "ContributedTo"] : undefined,
         sinceMs: random.integer(3) === 0 ? random.integer(5) * dayMs : undefined,
         beforeMs: random.integer(3) === 0 ? (5 + random.integer(5)) * dayMs : undefined,
       };
       const nodes = lineage.query(start, query);
       const distances = new Map(nodes.map(({ entity, distance }) => [`${entity.kind} ${entity.id}`, distance]));
-      expect(distances).toEqual(distancesByHand(graph, start, query));
+      expect(distances).toEqual(distancesByHand(said, start, query));
       expect(distances.size).toBe(nodes.length);
       expect(nodes.map(({ distance }) => distance)).toEqual(
         nodes.map(({ distance }) => distance).toSorted((a, b) => a - b),
@@ -113,10 +157,56 @@ test("on random graphs, with cycles and without, queries agree with going over a
         expect(path).toHaveLength(distance);
         expectPath(path, start, entity, query.direction);
       }
+      const [end] = nodes.filter(() => query.kinds === undefined && query.types === undefined).slice(-1);
+      if (end !== undefined && query.direction === "descendants") {
+        const explained = lineage.explainPath(start, end.entity, query);
+        expect(explained?.edges).toHaveLength(end.distance);
+        expectPath(explained?.edges ?? [], start, end.entity, "descendants");
+      }
       reached += nodes.length;
     }
   }
   expect(reached).toBeGreaterThan(2000);
+});
+
+test("MR-32: of a hundred thousand edges every one within reach is walked, and a way through is told in words", () => {
+  const [layers, width, fan] = [100, 100, 10];
+  const random = createRandom(7);
+  const lineage = createLineageGraph();
+  const at = (layer: number, index: number): EntityReference => ({ kind: "artifact", id: `${layer}/${index}` });
+  const above = new Map<string, string[]>();
+  for (let layer = 1; layer <= layers; layer += 1) {
+    for (let index = 0; index < width; index += 1) {
+      const from = Array.from({ length: fan }, (_, step) =>
+        at(layer - 1, (index + step * 7 + random.integer(3)) % width),
+      );
+      const made = at(layer, index);
+      above.set(
+        made.id,
+        from.map(({ id }) => id),
+      );
+      lineage.add({
+        specversion: "1.0",
+        id: made.id as EventId,
+        source: "test",
+        type: "run.finished",
+        time: new Date(layer * dayMs).toISOString(),
+        datacontenttype: "application/json",
+        data: { made: [made], from },
+      });
+    }
+  }
+  expect(lineage.edges).toHaveLength(layers * width * fan);
+  const start = at(layers, 3);
+  const reached = new Set([start.id]);
+  for (const id of reached) for (const each of above.get(id) ?? []) reached.add(each);
+  const nodes = lineage.query(start, { direction: "ancestors" });
+  expect(nodes.length).toBe(reached.size - 1);
+  expect(nodes.length).toBeGreaterThan(9000);
+  const path = lineage.explainPath(start, nodes.at(-1)!.entity);
+  expect(path).toMatchObject({ direction: "ancestors" });
+  expect(path?.steps).toHaveLength(layers);
+  expect(path?.steps[0]).toMatch(/^artifact 99\/\d+ became artifact 100\/3 \(run\.finished, 1970-/);
 });
 
 test("a chain of 50,000 steps is walked to its end, and its path is whole", () => {

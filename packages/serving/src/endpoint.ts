@@ -241,9 +241,10 @@ export class Endpoint {
       logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
     };
     const timeMs = clock.nowMs() - latencyMs;
+    const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
     captureNow(
       { sink, redactor, onFailure },
-      { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...result },
+      { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...ages, ...result },
     );
   }
 }

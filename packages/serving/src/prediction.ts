@@ -63,6 +63,16 @@ export function summarizeViews(views: FeatureVectors["views"]): Readonly<Record<
   );
 }
 
+/** The ages of rows by view, null where there is no row. */
+export function agesOf(views: FeatureVectors["views"]): Readonly<Record<string, readonly (number | null)[]>> {
+  return Object.fromEntries(
+    Object.entries(views).map(([view, { ageMs }]) => [
+      view,
+      Array.from(ageMs, (age) => (Number.isNaN(age) ? null : age)),
+    ]),
+  );
+}
+
 /** What is written down of a request: columns where there are any. */
 export interface Asked {
   readonly columns: Batch | undefined;

@@ -1,9 +1,9 @@
-import type { CallOptions, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
+import type { CallOptions, CapturedPrediction, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import { inputInvalid, requestInvalid } from "./errors.ts";
 import { stackRows } from "./json-tensors.ts";
 import { type ServedModel, titleOf } from "./model-slot.ts";
-import { type PredictRequest, type Provenance, summarizeViews } from "./prediction.ts";
+import { type PredictRequest, type Provenance, agesOf, summarizeViews } from "./prediction.ts";
 import { type Row, batchOfPlainRows, batchOfRows, batchOfTensors, checkRows } from "./rows.ts";
 import { checkInputs, describeSpec } from "./signature.ts";
 
@@ -12,6 +12,8 @@ export interface Prepared {
   readonly payload: Payload;
   readonly rows: number;
   readonly features: Provenance["features"];
+  /** Where features were read: how old, by view. */
+  readonly featureAgesMs?: CapturedPrediction["featureAgesMs"];
 }
 
 /** Turns what was asked into what the model takes. Throws `SERVING_REQUEST_INVALID`, `SERVING_INPUT_INVALID`, what the feature source throws. */
@@ -147,5 +149,6 @@ async function fromEntities(
     payload: { kind: "columns", batch: vectors.features },
     rows: entities.length,
     features: { service, digest: description.digest, views: summarizeViews(vectors.views) },
+    featureAgesMs: agesOf(vectors.views),
   };
 }

@@ -6,6 +6,8 @@ import { type CallOptions, type Clock, createIdSource, type JsonObject, systemCl
 import type { CaptureWriter } from "../capture-writer.ts";
 import { captureUnreadable, writeFailure } from "../errors.ts";
 
+export { openNdjsonPredictions } from "./ndjson-predictions.ts";
+
 export interface NdjsonCaptureOptions extends CallOptions {
   /** Made where it is missing. */
   readonly directory: string;

@@ -118,7 +118,7 @@ async function insertTags({ sql }: Scope, name: string, version: number, tags: R
 }
 
 /** What a model was made from, read off its manifest. */
-function madeFrom({ provenance, featureService }: ModelManifest, runId: string | undefined): EntityReference[] {
+export function madeFrom({ provenance, featureService }: ModelManifest, runId: string | undefined): EntityReference[] {
   const from = Object.entries(provenance.datasets).map(([name, id]): EntityReference => ({
     kind: "dataset",
     id,
