@@ -11,6 +11,7 @@ const mutations = [...runMutations, ...modelMutations];
 
 /** Methods that change nothing, and so tell nothing. Every other one is in the tables of mutations: a method that is in neither fails the test. */
 const reading: Readonly<Record<string, (registry: Registry, held: Held) => unknown>> = {
+  affectedEndpoints: (registry) => registry.affectedEndpoints({ column: "distance" }),
   aliasHistory: (registry) => registry.aliasHistory("late", "champion"),
   aliases: (registry) => registry.aliases("late"),
   approvalRequest: (registry, { request }) => registry.approvalRequest(request),
@@ -26,15 +27,21 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   curves: (registry, { run }) => registry.curves([run], "loss").catch(() => undefined),
   experiment: (registry) => registry.experiment("late"),
   experiments: (registry) => registry.experiments(),
+  explainPath: (registry) => registry.explainPath({ kind: "dataset", id: "a" }, { kind: "model", id: "b" }),
+  exportAuditPack: (registry) =>
+    (registry as { readonly exportAuditPack?: (ref: string) => unknown }).exportAuditPack?.("late/1"),
+  featureLineage: (registry) => registry.featureLineage("late/1"),
   history: (registry, { run }) => registry.history(run, "loss").catch(() => undefined),
   holds: (registry) => registry.holds(),
   importedPosition: (registry, { run }) => registry.importedPosition("journal", run),
+  lineageGraph: (registry) => registry.lineageGraph(),
   lineage: (registry) => registry.lineage({ kind: "dataset", id: "a" }, { direction: "descendants" }),
   missingEvidence: (registry) => registry.missingEvidence("late", 1),
   previousApproved: (registry) => registry.previousApproved("late", 1),
   reachableArtifacts: async (registry) => {
     for await (const _ of registry.reachableArtifacts()) continue;
   },
+  rebuildLineage: (registry) => registry.rebuildLineage(),
   registryLatency: (registry) => registry.registryLatency(),
   resolve: (registry) => registry.resolve("late/1"),
   run: (registry, { run }) => registry.run(run),
@@ -46,9 +53,14 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   series: (registry, { run }) => registry.series(run, "loss"),
   signatures: (registry) => registry.signatures("late", 1),
   stageHistory: (registry) => registry.stageHistory("late", 1),
+  tracePrediction: (registry) =>
+    registry
+      .tracePrediction("none", { predictions: { find: () => Promise.resolve(undefined) } })
+      .catch(() => undefined),
   trafficAt: (registry) => registry.trafficAt(),
   trafficHistory: (registry) => registry.trafficHistory(),
   version: (registry) => registry.version("late/1"),
+  whatChanged: (registry) => registry.whatChanged({ from: 0, to: startMs }),
   versions: (registry) => registry.versions("late"),
   watch: async (registry) => {
     for await (const _ of registry.watch("late/1")) break;
