@@ -9,7 +9,7 @@ import { records } from "./registry-records.ts";
 import { mlflow } from "./registry-mlflow.ts";
 import { runs } from "./registry-runs.ts";
 import { webhookSubjects } from "./registry-webhooks.ts";
-import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
+import { type FailureTable, methods, well } from "./subjects.ts";
 
 const signal = new AbortController().signal;
 const clock = createManualClock(0);
