@@ -65,6 +65,11 @@ export function records(open: Registry): Subjects {
         { REGISTRY_CARD_INVALID: () => open.setCardStatus("late", 1, "Done" as CardStatus, { by }) },
         12,
       ],
+      exportAuditPack: [
+        () => ["late/1", { monitoring: { drift: { psi: 0.01 } }, signal }],
+        { PORT_MODEL_UNKNOWN: () => open.exportAuditPack("none/1") },
+        12,
+      ],
       missingEvidence: [() => ["late", 1, { signal }], {}, 12],
     }),
   };

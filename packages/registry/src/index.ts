@@ -192,3 +192,5 @@ export {
   type ScoreSample,
   type ScoreSetting,
 } from "./records/scoreboard.ts";
+export type { AuditCheck } from "./records/audit-evidence.ts";
+export type { AuditCompleteness, AuditPack, AuditPackOptions, AuditPacks } from "./records/audit-pack.ts";

@@ -14,7 +14,7 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import type { TrustPolicy } from "@millwright/model";
-import type { Database } from "@millwright/storage";
+import { type Database, openEventLog } from "@millwright/storage";
 import { createGateKeeper } from "./models/gate-keeper.ts";
 import type { GatePolicy } from "./models/gates.ts";
 import { type VersionGovernance, createVersionGovernance } from "./models/governance.ts";
@@ -22,6 +22,7 @@ import type { StageDefinition } from "./models/stages.ts";
 import { type RegistryLineage, createRegistryLineage } from "./lineage/lineage.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
+import { type AuditPacks, createAuditPacks } from "./records/audit-pack.ts";
 import { type ModelCards, createModelCards } from "./records/model-cards.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
@@ -78,6 +79,7 @@ export interface Registry
     VersionSignatures,
     ModelCards,
     RegistryLineage,
+    AuditPacks,
     AsyncDisposable {
   startRun: RunStore["startRun"];
   resumeRun: RunStore["resumeRun"];
@@ -114,6 +116,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     ...governance,
     ...signatures,
     ...createModelCards(database, clock, () => registry),
+    ...createAuditPacks(openEventLog(options.database), () => registry),
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
