@@ -5,6 +5,7 @@ import { openWorkshop, useDatabases } from "./workshop.ts";
 
 // What the registry's tests show on SQLite they show here once more on PostgreSQL.
 const suites: readonly (() => Promise<unknown>)[] = [
+  () => import("./cards.test.ts"),
   () => import("./causes.test.ts"),
   () => import("./gates.test.ts"),
   () => import("./governance.test.ts"),
@@ -12,9 +13,13 @@ const suites: readonly (() => Promise<unknown>)[] = [
   () => import("./packages.test.ts"),
   () => import("./ports.test.ts"),
   () => import("./processes.test.ts"),
+  () => import("./run-changes.test.ts"),
+  () => import("./run-comparison.test.ts"),
   () => import("./runs.test.ts"),
+  () => import("./scoreboard.test.ts"),
   () => import("./search.test.ts"),
   () => import("./search-table.test.ts"),
+  () => import("./series-history.test.ts"),
   () => import("./service.test.ts"),
   () => import("./versions.test.ts"),
   () => import("./watch.test.ts"),
