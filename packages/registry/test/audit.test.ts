@@ -28,8 +28,7 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   experiment: (registry) => registry.experiment("late"),
   experiments: (registry) => registry.experiments(),
   explainPath: (registry) => registry.explainPath({ kind: "dataset", id: "a" }, { kind: "model", id: "b" }),
-  exportAuditPack: (registry) =>
-    (registry as { readonly exportAuditPack?: (ref: string) => unknown }).exportAuditPack?.("late/1"),
+  exportAuditPack: (registry) => registry.exportAuditPack("late/1"),
   featureLineage: (registry) => registry.featureLineage("late/1"),
   history: (registry, { run }) => registry.history(run, "loss").catch(() => undefined),
   holds: (registry) => registry.holds(),
