@@ -29,11 +29,11 @@ async function told({ registry }: Pick<Workshop, "registry">) {
   };
 }
 
-test("a registry that the first release wrote reads as one written now", async () => {
+test.each([1, 2])("a registry of format %i reads as one written now, and is written on", async (format) => {
   await using workshop = await openWorkshop({ clock: goldenClock() });
   await writeGolden(workshop);
   const path = join(workshop.folder, "golden.db");
-  await copyFile(fileURLToPath(new URL("golden/format-1.db", import.meta.url)), path);
+  await copyFile(fileURLToPath(new URL(`golden/format-${format}.db`, import.meta.url)), path);
   await using database = await openSqlite(path);
   const { artifacts, folder } = workshop;
   await using golden = await openRegistry({ database, artifacts, directory: join(folder, "staged") });
