@@ -286,6 +286,12 @@ async function rawSqlite(handle) {
   raw.close();
 }
 
+// Whoever stops this run does not leave its servers behind.
+process.once("SIGTERM", () => {
+  stopServers();
+  process.exit(143);
+});
+
 try {
   await main();
 } finally {
