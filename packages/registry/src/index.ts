@@ -145,7 +145,7 @@ export {
   startSystemMetrics,
 } from "./tracking/system-metrics.ts";
 export type { MetricValues, PairBasis } from "./tracking/metric-pairs.ts";
-export type { PairedDifference } from "./tracking/paired-difference.ts";
+export type { PairedDifference } from "./statistics/paired-difference.ts";
 export type {
   CompareOptions,
   Compared,

@@ -7,7 +7,7 @@ import {
   newcombeInterval,
   welchInterval,
   wilsonInterval,
-} from "../src/records/score-intervals.ts";
+} from "../src/statistics/score-intervals.ts";
 import { openWorkshop } from "./workshop.ts";
 
 type Tail = readonly [low: number, high: number];

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { createRandom, type Random } from "@millwright/contracts";
 import { confusionChart, precisionRecallChart, rocChart, tableChart } from "@millwright/registry";
 import { describe, expect, test } from "vitest";
-import { dependentPairs, holm, independentPairs } from "../src/tracking/paired-difference.ts";
-import { twoSidedP, twoSidedQuantile } from "../src/tracking/student-t.ts";
+import { dependentPairs, holm, independentPairs } from "../src/statistics/paired-difference.ts";
+import { twoSidedP, twoSidedQuantile } from "../src/statistics/student-t.ts";
 
 interface Golden {
   readonly tests: readonly {

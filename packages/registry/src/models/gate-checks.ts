@@ -1,7 +1,7 @@
 import { createRandom } from "@millwright/contracts";
+import { independentPairs } from "../statistics/paired-difference.ts";
 import { type CompareSignaturesOptions, type CompatibilityClass, compareSignatures } from "./compatibility.ts";
 import type { Gate, GateContext, GateVerdict } from "./gates.ts";
-import { pairedInterval } from "./paired-interval.ts";
 import type { DescribedVersion } from "./version-records.ts";
 
 export interface MetricGateOptions {
@@ -16,7 +16,7 @@ export interface MetricGateOptions {
 }
 
 /**
- * Closed unless the candidate beats the champion on a metric: the worse end of the bootstrap interval of the mean paired difference counts where both
+ * Closed unless the candidate beats the champion on a metric: the worse end of the interval of the mean paired difference counts where both
  * have 5 or more paired measurements; the difference of the packages' metrics where not, and the verdict says so. Open where there is no champion.
  */
 export function metricGate(options: MetricGateOptions): Gate {
@@ -30,11 +30,12 @@ export function metricGate(options: MetricGateOptions): Gate {
       const [ours, theirs] = await Promise.all([samples(candidate, context), samples(champion, context)]);
       if (ours.length >= fewestPairs && ours.length === theirs.length) {
         const differences = ours.map((value, index) => sign * (value - (theirs[index] as number)));
-        const interval = pairedInterval(differences, { confidence, random: createRandom(seed) });
-        const { mean, low, high } = interval;
+        const alpha = 1 - confidence;
+        const interval = independentPairs(differences, { alpha, random: createRandom(seed), resamples });
+        const { mean, low = -Infinity, high = Infinity } = interval;
         const passed = low >= improvement;
         const reason = `The improvement in ${metric} is ${show(mean)} (${show(low)} to ${show(high)}), and ${improvement} or more must be shown.`;
-        return { passed, reason, evidence: { ...interval, confidence, pairs: ours.length, improvement } };
+        return { passed, reason, evidence: { mean, low, high, confidence, pairs: ours.length, improvement } };
       }
       return compareScalars(candidate, champion, { metric, sign, improvement });
     },
@@ -43,6 +44,7 @@ export function metricGate(options: MetricGateOptions): Gate {
 
 const fewestPairs = 5;
 const seed = 20_240_501;
+const resamples = 2000;
 
 function compareScalars(
   candidate: DescribedVersion,

@@ -56,6 +56,11 @@ export function createPackageStore(
   };
 }
 
+/** Opened when it is read: a file that is not there fails the put, and not the process. */
+async function* fileBytes(file: string): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* createReadStream(file) as AsyncIterable<Uint8Array>;
+}
+
 async function storePackage(
   artifacts: ArtifactStore,
   source: string,
@@ -64,7 +69,7 @@ async function storePackage(
   const model = await verifyModel(source, { signal });
   for (const { path, digest } of model.manifest.files) {
     if (await artifacts.has(digest, { signal })) continue;
-    const stored = await artifacts.put(createReadStream(join(source, ...path.split("/"))), { signal });
+    const stored = await artifacts.put(fileBytes(join(source, ...path.split("/"))), { signal });
     if (stored.digest !== digest) throw modelCorrupt(source, `the file "${path}" changed while it was registered`);
   }
   // Last, so that a manifest that is there speaks of files that are there.

@@ -11,7 +11,7 @@ import {
   newcombeInterval,
   welchInterval,
   wilsonInterval,
-} from "./score-intervals.ts";
+} from "../statistics/score-intervals.ts";
 
 /** Where a number comes from: measured before release, beside the champion without answering, or in production. */
 export type ScoreSetting = "offline" | "shadow" | "online";

@@ -3,7 +3,7 @@ import type { Database } from "@millwright/storage";
 import { runUnknown } from "../errors.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type MetricValues, type PairBasis, pairsOf } from "./metric-pairs.ts";
-import { dependentPairs, holm, independentPairs, type PairedDifference } from "./paired-difference.ts";
+import { dependentPairs, holm, independentPairs, type PairedDifference } from "../statistics/paired-difference.ts";
 import type { RunCharts } from "./run-charts.ts";
 import type { Run } from "./run-records.ts";
 import { readRuns, selectRuns } from "./run-rows.ts";

@@ -1,3 +1,4 @@
+import { twoSidedQuantile } from "./student-t.ts";
 /** A number with the interval that it lies in. */
 export interface Interval {
   readonly value: number;
@@ -42,7 +43,7 @@ export function newcombeInterval(a: Tally, b: Tally, confidence: number): Interv
 
 /** Student's interval of a mean; of 2 measurements or more. */
 export function meanInterval({ count, mean, standardDeviation }: Moments, confidence: number): Interval {
-  const half = (studentTwoSided(confidence, count - 1) * standardDeviation) / Math.sqrt(count);
+  const half = (twoSidedQuantile(1 - confidence, count - 1) * standardDeviation) / Math.sqrt(count);
   return { value: mean, low: mean - half, high: mean + half };
 }
 
@@ -52,7 +53,7 @@ export function welchInterval(a: Moments, b: Moments, confidence: number): Inter
   const value = a.mean - b.mean;
   if (first + second === 0) return { value, low: value, high: value };
   const degrees = (first + second) ** 2 / (first ** 2 / (a.count - 1) + second ** 2 / (b.count - 1));
-  const half = studentTwoSided(confidence, degrees) * Math.sqrt(first + second);
+  const half = twoSidedQuantile(1 - confidence, degrees) * Math.sqrt(first + second);
   return { value, low: value - half, high: value + half };
 }
 
@@ -85,59 +86,4 @@ function normalMassWithin(z: number): number {
     sum += term;
   }
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
-}
-
-/** The t within which Student's variable stays with this probability, by bisection. @param degrees Of freedom, above 0. */
-export function studentTwoSided(probability: number, degrees: number): number {
-  let low = 0;
-  let high = Math.PI / 2;
-  for (let round = 0; round < 80; round += 1) {
-    const middle = (low + high) / 2;
-    // t = √degrees · tan(middle), so that degrees / (degrees + t²) is the squared cosine.
-    if (1 - incompleteBeta(Math.cos(middle) ** 2, degrees / 2, 0.5) < probability) low = middle;
-    else high = middle;
-  }
-  return Math.tan(low) * Math.sqrt(degrees);
-}
-
-/** The regularized incomplete beta function, by its continued fraction. @see DLMF 8.17.22, https://dlmf.nist.gov/8.17 */
-function incompleteBeta(x: number, a: number, b: number): number {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) + logGamma(a + b) - logGamma(a) - logGamma(b)) / a;
-  // Lentz's way of evaluating it.
-  const tiny = 1e-300;
-  let c = 1;
-  let d = 1 / nonZero(1 - ((a + b) * x) / (a + 1), tiny);
-  let fraction = d;
-  for (let m = 1; m < 500; m += 1) {
-    const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
-    const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
-    let step = 1;
-    for (const part of [even, odd]) {
-      d = 1 / nonZero(1 + part * d, tiny);
-      c = nonZero(1 + part / c, tiny);
-      step = c * d;
-      fraction *= step;
-    }
-    if (Math.abs(step - 1) < 1e-16) break;
-  }
-  return front * fraction;
-}
-
-const nonZero = (value: number, tiny: number): number => (Math.abs(value) < tiny ? tiny : value);
-
-/** Coefficients of Lanczos's approximation with g = 7 and nine terms. */
-const lanczos = [
-  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
-  12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
-];
-
-function logGamma(x: number): number {
-  if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
-  let sum = lanczos[0] as number;
-  for (let index = 1; index < lanczos.length; index += 1) sum += (lanczos[index] as number) / (x - 1 + index);
-  const t = x + 6.5;
-  return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(t) - t + Math.log(sum);
 }
