@@ -153,6 +153,8 @@ async function firstIn(folder: string, suffix: string): Promise<string> {
 
 async function spoil(file: string): Promise<void> {
   const bytes = await readFile(file);
+  // A lock has no bytes.
+  if (bytes.length === 0) return;
   bytes.fill(0x78, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 4);
   await writeFile(file, bytes);
 }
