@@ -1,6 +1,7 @@
 import { mkdir, readdir, utimes, writeFile } from "node:fs/promises";
 import { createManualClock, createRandom, type Digest, digestOf } from "@millwright/contracts";
 import { openDirectoryArtifactStore, type ResumableArtifactStore } from "@millwright/storage";
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startChild } from "./child.ts";
 import { temporaryFolder } from "./folder.ts";
@@ -28,9 +29,13 @@ test("MR-6: an upload whose process is killed with SIGKILL again and again goes 
   for (let round = 0; done === undefined && round < 40; round += 1) {
     const child = startChild("uploader.mjs", [folder.path, "weights", `${seed}`, `${pieces}`]);
     await child.said("begun");
-    const timer = setTimeout(() => child.process.kill("SIGKILL"), 10 + random.next() * 120);
+    // After so many of its pieces, wherever it is by then: a time would be long on a quick machine and short on a slow one.
+    const enough = 2 + random.integer(12);
+    const pieceCount = (): number => child.output().match(/^kept /gm)?.length ?? 0;
+    while (pieceCount() < enough && child.process.exitCode === null && child.process.signalCode === null)
+      await setImmediate();
+    child.process.kill("SIGKILL");
     const { errors } = await child.ended;
-    clearTimeout(timer);
     expect(errors).toBe("");
     const lines = child
       .output()
