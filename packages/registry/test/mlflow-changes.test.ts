@@ -95,9 +95,11 @@ test("gates and holds have a say in what an MLflow client does", async () => {
   const hold = await app.registry.holdVersion("late", 1, { by: "ann", reason: "a legal case" });
   expect(await refused("DELETE", "model-versions/delete", {})).toContain("ann holds it: a legal case");
   expect(await refused("DELETE", "registered-models/delete", {})).toContain("a legal case");
-  // The hold goes with the model when it is renamed.
+  await app.registry.editCard("late", 1, { business_details: null }, { by: "ann" });
+  // The hold and the card go with the model when it is renamed.
   await app.done("POST", "registered-models/rename", { name: "late", new_name: "later" });
   expect(await app.registry.holds()).toMatchObject([{ id: hold.id, name: "later" }]);
+  expect(await app.registry.cardRevisions("later", 1)).toHaveLength(1);
   await app.registry.releaseHold(hold.id, { by: "ann" });
   await app.done("DELETE", "registered-models/delete", { name: "later" });
   expect(await app.registry.versions("later")).toEqual([]);

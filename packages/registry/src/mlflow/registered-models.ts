@@ -91,6 +91,7 @@ const tablesOfModels = [
   "registry_deployments",
   "registry_baselines",
   "registry_holds",
+  "registry_cards",
 ] as const;
 
 function changeRoutes(scope: MlflowScope, one: (name: string) => Promise<object>): readonly MlflowRoute[] {
