@@ -9,6 +9,7 @@ import {
   driftBaselineGate,
   latencyGate,
   metricGate,
+  openRegistry,
   scanGate,
   separationGate,
   signatureGate,
@@ -190,4 +191,23 @@ test("closed gates before an alias, a stage and an approval are passed only with
   const request = await registry.requestApproval("late", other, { by: "bob" });
   await expect(registry.voteRequest(request.id, { by, decision: "approve" })).rejects.toMatchObject(closed);
   expect(await registry.approvalRequest(request.id)).toMatchObject({ status: "open", entries: [] });
+});
+
+test("an alias that was moved while its gates were asked is not moved over what they did not look at", async () => {
+  let meddle = async (): Promise<void> => {};
+  const slow: Gate = {
+    name: "slow",
+    async check() {
+      await meddle();
+      return { passed: true, reason: "It is open." };
+    },
+  };
+  await using workshop = await openWorkshop({ gates: { alias: { champion: [slow] } } });
+  const { registry, database, artifacts, folder } = workshop;
+  for (let version = 1; version <= 3; version += 1) await make(workshop, {});
+  await registry.setAlias("late", "champion", 1);
+  await using other = await openRegistry({ database, artifacts, directory: join(folder, "other") });
+  meddle = () => other.setAlias("late", "champion", 2);
+  await expect(registry.setAlias("late", "champion", 3)).rejects.toMatchObject({ code: "PORT_VERSION_CONFLICT" });
+  expect(await registry.aliases("late")).toEqual({ champion: 2 });
 });

@@ -75,8 +75,9 @@ export function createVersionStore({
   gates,
 }: VersionStoreOptions): VersionStore {
   const { read } = database;
+  const records = createVersionRecords(read);
   return {
-    ...createVersionRecords(read),
+    ...records,
     async register(name, directory, options = {}) {
       const { signal, runId, tags = {}, by, baselines = {}, description, origin } = options;
       signal?.throwIfAborted();
@@ -103,8 +104,11 @@ export function createVersionStore({
       signal?.throwIfAborted();
       checkAlias(alias);
       await assertRegistered(read, name, version);
+      const meant = (await records.aliases(name, { signal }))[alias] ?? 0;
       const passed = await gates.pass("alias", alias, { name, version, by, breakGlass }, { signal });
-      const move = { name, alias, version, ifVersion, by, gates: passed };
+      // What the gates compared with must still be there: a champion that changed meanwhile was not looked at.
+      const expected = ifVersion ?? (passed === undefined ? undefined : meant);
+      const move = { name, alias, version, ifVersion: expected, by, gates: passed };
       await database.write((scope) => moveAlias(scope, clock, move), { signal });
     },
   };

@@ -205,43 +205,40 @@ async function rewrite(
 }
 
 async function remove(
-  { sql }: Scope,
+  scope: Scope,
   { id, deleted_ms }: ExperimentRow,
   nowMs: number,
 ): Promise<ExperimentEvent | undefined> {
   if (deleted_ms !== null) return undefined;
-  const set = { deleted_ms: nowMs };
-  await sql
-    .updateTable("registry_experiments")
-    .set({ ...set, updated_ms: nowMs })
-    .where("id", "=", id)
-    .execute();
-  await sql
-    .updateTable("registry_runs")
-    .set(set)
-    .where("experiment_id", "=", id)
-    .where("deleted_ms", "is", null)
-    .execute();
+  await setDeleted(scope, id, { from: null, to: nowMs, nowMs });
   return { type: "run.experiment-deleted", data: {} };
 }
 
 async function restore(
-  { sql }: Scope,
+  scope: Scope,
   { id, deleted_ms }: ExperimentRow,
   nowMs: number,
 ): Promise<ExperimentEvent | undefined> {
   if (deleted_ms === null) return undefined;
-  const set = { deleted_ms: null };
+  await setDeleted(scope, id, { from: deleted_ms, to: null, nowMs });
+  return { type: "run.experiment-restored", data: {} };
+}
+
+/** With the runs that were deleted, or were there, as it was: one that was deleted by itself stays so. */
+async function setDeleted(
+  { sql }: Scope,
+  id: number,
+  { from, to, nowMs }: { readonly from: number | null; readonly to: number | null; readonly nowMs: number },
+): Promise<void> {
   await sql
     .updateTable("registry_experiments")
-    .set({ ...set, updated_ms: nowMs })
+    .set({ deleted_ms: to, updated_ms: nowMs })
     .where("id", "=", id)
     .execute();
   await sql
     .updateTable("registry_runs")
-    .set(set)
+    .set({ deleted_ms: to })
     .where("experiment_id", "=", id)
-    .where("deleted_ms", "=", deleted_ms)
+    .where("deleted_ms", from === null ? "is" : "=", from)
     .execute();
-  return { type: "run.experiment-restored", data: {} };
 }
