@@ -22,21 +22,25 @@ import {
 } from "@millwright/contracts";
 import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
-import { answering } from "./answering.ts";
-import { type DeploymentStore, memoryDeploymentStore, openDatabaseDeploymentStore } from "./deployment-record.ts";
-import { Endpoint, type EndpointOptions, type EndpointSetting } from "./endpoint.ts";
-import { tellCreated, tellRemoved } from "./endpoint-events.ts";
+import { answering } from "./http/answering.ts";
+import {
+  type DeploymentStore,
+  memoryDeploymentStore,
+  openDatabaseDeploymentStore,
+} from "./rollout/deployment-record.ts";
+import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/endpoint.ts";
+import { tellCreated, tellRemoved } from "./rollout/endpoint-events.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
-import { fastifyPlugin } from "./fastify-face.ts";
-import type { HttpRequest } from "./http-message.ts";
-import { createInstruments } from "./instruments.ts";
-import { invocationRoutes } from "./invocations.ts";
-import { type ModelCauses, createModelCauses } from "./model-causes.ts";
-import { type ServerFace, openInferenceRoutes } from "./open-inference.ts";
-import type { PredictRequest, Prediction } from "./prediction.ts";
-import { Rollout } from "./rollout.ts";
-import { RolloutTraffic } from "./rollout-traffic.ts";
-import { webHandler } from "./web-face.ts";
+import { fastifyPlugin } from "./http/fastify-face.ts";
+import type { HttpRequest } from "./http/http-message.ts";
+import { createInstruments } from "./engine/instruments.ts";
+import { invocationRoutes } from "./protocols/invocations.ts";
+import { type ModelCauses, createModelCauses } from "./engine/model-causes.ts";
+import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
+import type { PredictRequest, Prediction } from "./engine/prediction.ts";
+import { Rollout } from "./rollout/rollout.ts";
+import { RolloutTraffic } from "./rollout/rollout-traffic.ts";
+import { webHandler } from "./http/web-face.ts";
 
 export interface ModelServerOptions extends CallOptions {
   readonly source: ModelSource;

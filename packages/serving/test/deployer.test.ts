@@ -6,7 +6,7 @@ import { type DeployerFixture, deployerContract } from "@millwright/contracts/te
 import { openMemoryEventLog, openSqlite, openEventLog } from "@millwright/storage";
 import { describe, expect, test } from "vitest";
 import { type ModelServer, openModelServer } from "@millwright/serving";
-import { openDatabaseDeploymentStore } from "../src/deployment-record.ts";
+import { openDatabaseDeploymentStore } from "../src/rollout/deployment-record.ts";
 import { createAlerts } from "./alerts.ts";
 import { denseRuntime, packFolder } from "./models.ts";
 

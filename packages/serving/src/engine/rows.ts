@@ -1,6 +1,6 @@
 import type { Batch, ColumnType, Field, Schema, Tensor, Tensors } from "@millwright/contracts";
 import { type ValueInput, batchOf, column, numericColumn } from "@millwright/data";
-import { inputInvalid, requestInvalid } from "./errors.ts";
+import { inputInvalid, requestInvalid } from "../errors.ts";
 
 /** What a cell of a row may hold; a `Date` and a `bigint` only where the caller is in the same process. */
 export type Cell = null | boolean | number | bigint | string | Date;

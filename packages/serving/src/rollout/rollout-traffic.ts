@@ -1,8 +1,8 @@
 import type { Digest, Logger } from "@millwright/contracts";
 import { type DeploymentRecord, isRunning } from "./deployment-record.ts";
-import type { Endpoint, Route } from "./endpoint.ts";
-import { deploymentInvalid } from "./errors.ts";
-import type { ModelSlot } from "./model-slot.ts";
+import type { Endpoint, Route } from "../engine/endpoint.ts";
+import { deploymentInvalid } from "../errors.ts";
+import type { ModelSlot } from "../engine/model-slot.ts";
 
 /** What a deployment finds: the variant, its model now, and the one its configuration names. */
 export interface Base {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
-import { bodyTooLarge } from "./errors.ts";
+import { bodyTooLarge } from "../errors.ts";
 import { type HttpRoute, errorAnswer } from "./http-message.ts";
 
 const empty = new Uint8Array(0);

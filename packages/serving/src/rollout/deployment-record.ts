@@ -9,7 +9,7 @@ import type {
   MillwrightEvent,
 } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
-import { deploymentNewer } from "./errors.ts";
+import { deploymentNewer } from "../errors.ts";
 
 /** The last deployment of an endpoint, as it is kept. */
 export interface DeploymentRecord {

@@ -1,7 +1,7 @@
 import type { CallOptions, CapturedPrediction, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
-import { inputInvalid, requestInvalid } from "./errors.ts";
-import { stackRows } from "./json-tensors.ts";
+import { inputInvalid, requestInvalid } from "../errors.ts";
+import { stackRows } from "../http/json-tensors.ts";
 import { type ServedModel, titleOf } from "./model-slot.ts";
 import { type PredictRequest, type Provenance, agesOf, summarizeViews } from "./prediction.ts";
 import { type Row, batchOfPlainRows, batchOfRows, batchOfTensors, checkRows } from "./rows.ts";

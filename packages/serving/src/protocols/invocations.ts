@@ -1,7 +1,7 @@
 import type { Tensor, Tensors } from "@millwright/contracts";
-import { cellValue, csvCell, parseCsv } from "./csv.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { bodyInvalid, contentTypeUnsupported, requestInvalid } from "./errors.ts";
+import { cellValue, csvCell, parseCsv } from "../http/csv.ts";
+import type { Endpoint } from "../engine/endpoint.ts";
+import { bodyInvalid, contentTypeUnsupported, requestInvalid } from "../errors.ts";
 import {
   type HttpAnswer,
   type HttpRequest,
@@ -11,12 +11,12 @@ import {
   mediaType,
   parseJson,
   textOf,
-} from "./http-message.ts";
-import { rowTexts, tensorFromJson } from "./json-tensors.ts";
+} from "../http/http-message.ts";
+import { rowTexts, tensorFromJson } from "../http/json-tensors.ts";
 import { type ServerFace, provenanceHeaders } from "./open-inference.ts";
-import type { PredictRequest, Prediction } from "./prediction.ts";
-import type { Row } from "./rows.ts";
-import { sizeOf } from "./tensor-rows.ts";
+import type { PredictRequest, Prediction } from "../engine/prediction.ts";
+import type { Row } from "../engine/rows.ts";
+import { sizeOf } from "../engine/tensor-rows.ts";
 
 /** Read as JSON: what says so, and what clients send by themselves when nobody names a type. */
 const jsonTypes = new Set(["", "application/json", "application/octet-stream", "text/plain"]);

@@ -1,5 +1,5 @@
 import type { DeploymentPlan } from "@millwright/contracts";
-import { deploymentInvalid } from "./errors.ts";
+import { deploymentInvalid } from "../errors.ts";
 
 /** A share of the traffic, and how long it bakes. */
 export interface TrafficStep {

@@ -1,9 +1,9 @@
 import type { Tensor, TensorType, Tensors } from "@millwright/contracts";
-import { datatypes, typeOfDatatype } from "./datatypes.ts";
-import { bodyInvalid, inputInvalid, outputUnknown } from "./errors.ts";
-import { jsonObjectOf } from "./http-message.ts";
-import { dataText, tensorFromJson } from "./json-tensors.ts";
-import { arrayTypes, sizeOf } from "./tensor-rows.ts";
+import { datatypes, typeOfDatatype } from "../http/datatypes.ts";
+import { bodyInvalid, inputInvalid, outputUnknown } from "../errors.ts";
+import { jsonObjectOf } from "../http/http-message.ts";
+import { dataText, tensorFromJson } from "../http/json-tensors.ts";
+import { arrayTypes, sizeOf } from "../engine/tensor-rows.ts";
 
 /** An inference request of the Open Inference Protocol, read. */
 export interface InferRequest {

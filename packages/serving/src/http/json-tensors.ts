@@ -1,7 +1,7 @@
 import type { Tensor, TensorSpec, TensorType } from "@millwright/contracts";
 import { datatypes } from "./datatypes.ts";
-import { inputInvalid } from "./errors.ts";
-import { arrayTypes, sizeOf } from "./tensor-rows.ts";
+import { inputInvalid } from "../errors.ts";
+import { arrayTypes, sizeOf } from "../engine/tensor-rows.ts";
 
 /** Nesting beyond this is no tensor, and would only exhaust the stack. */
 const maxDepth = 32;

@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
-import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "./errors.ts";
+import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "../errors.ts";
 import { type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
 
 const decoders = { gzip: promisify(gunzip), deflate: promisify(inflate) };

@@ -1,5 +1,5 @@
 import { type ErrorCategory, isMillwrightError } from "@millwright/contracts";
-import type { ServingErrorCode } from "./errors.ts";
+import type { ServingErrorCode } from "../errors.ts";
 
 /** The one table from error code to HTTP status: codes of this package, and of ports where the category alone would mislead. */
 export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly<Record<string, number | undefined>> = {

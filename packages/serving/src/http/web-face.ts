@@ -1,4 +1,4 @@
-import { bodyTooLarge, routeUnknown } from "./errors.ts";
+import { bodyTooLarge, routeUnknown } from "../errors.ts";
 import { type HttpAnswer, type HttpRoute, errorAnswer } from "./http-message.ts";
 
 /** The routes behind the web's own request and response, for whatever speaks those. */

@@ -1,5 +1,5 @@
 import { isMillwrightError } from "@millwright/contracts";
-import { bodyInvalid } from "./errors.ts";
+import { bodyInvalid } from "../errors.ts";
 import { httpStatusOf } from "./http-status.ts";
 
 /** A request as every face of the server sees it. */

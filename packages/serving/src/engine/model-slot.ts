@@ -10,7 +10,7 @@ import type {
 } from "@millwright/contracts";
 import { type OpenedModel, loadModel } from "@millwright/model";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
-import { featureServiceMismatch } from "./errors.ts";
+import { featureServiceMismatch } from "../errors.ts";
 import { isBatchable } from "./signature.ts";
 
 /** A model that was loaded and answered its golden requests, with what feeds it. */

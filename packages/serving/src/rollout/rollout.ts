@@ -21,9 +21,9 @@ import {
   isRunning,
   statusOf,
 } from "./deployment-record.ts";
-import { alertsAbsent, deploymentInvalid } from "./errors.ts";
+import { alertsAbsent, deploymentInvalid } from "../errors.ts";
 import { keepLease } from "./lease-keeping.ts";
-import type { ModelCauses } from "./model-causes.ts";
+import type { ModelCauses } from "../engine/model-causes.ts";
 import type { RolloutTraffic } from "./rollout-traffic.ts";
 
 export interface RolloutOptions {

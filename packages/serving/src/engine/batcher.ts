@@ -1,6 +1,6 @@
 import { type Batch, type CallOptions, type Tensors, isMillwrightError } from "@millwright/contracts";
 import { concatBatches } from "@millwright/data";
-import { modelFailed, overloaded } from "./errors.ts";
+import { modelFailed, overloaded } from "../errors.ts";
 import { concatAll, sliceRows } from "./tensor-rows.ts";
 
 /** What a model is asked: checked tensors, or columns that its transforms turn into tensors. */

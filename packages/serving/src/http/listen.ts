@@ -1,6 +1,6 @@
 import type { CallOptions } from "@millwright/contracts";
 import type { FastifyInstance } from "fastify";
-import { portBusy } from "./errors.ts";
+import { portBusy } from "../errors.ts";
 
 export interface ListenOptions extends CallOptions {
   /** 0 takes a free one. */

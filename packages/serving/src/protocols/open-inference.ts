@@ -1,10 +1,10 @@
-import { titleOf } from "./model-slot.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { datatypes } from "./datatypes.ts";
-import { versionUnknown } from "./errors.ts";
-import { type HttpAnswer, type HttpRequest, type HttpRoute, json } from "./http-message.ts";
+import { titleOf } from "../engine/model-slot.ts";
+import type { Endpoint } from "../engine/endpoint.ts";
+import { datatypes } from "../http/datatypes.ts";
+import { versionUnknown } from "../errors.ts";
+import { type HttpAnswer, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
 import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
-import type { PredictRequest, Prediction } from "./prediction.ts";
+import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
 /** What the HTTP faces need of a server. */
 export interface ServerFace {

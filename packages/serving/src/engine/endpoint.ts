@@ -11,7 +11,7 @@ import type {
 } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
 import { captureNow } from "./capture.ts";
-import { forbidden, variantUnknown } from "./errors.ts";
+import { forbidden, variantUnknown } from "../errors.ts";
 import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type ServedModel, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";

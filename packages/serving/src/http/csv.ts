@@ -1,4 +1,4 @@
-import { bodyInvalid } from "./errors.ts";
+import { bodyInvalid } from "../errors.ts";
 
 /** Cells of CSV text by row (RFC 4180): quoted cells may hold commas, quotes and line ends. Empty lines are no rows. Throws `SERVING_BODY_INVALID`. */
 export function parseCsv(text: string): readonly (readonly string[])[] {

@@ -1,7 +1,7 @@
 import type { CallOptions, Logger } from "@millwright/contracts";
 import { type DeploymentStore, endpointCreated } from "./deployment-record.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { ModelCauses } from "./model-causes.ts";
+import type { Endpoint } from "../engine/endpoint.ts";
+import type { ModelCauses } from "../engine/model-causes.ts";
 
 export interface EndpointTelling extends CallOptions {
   readonly store: DeploymentStore;

@@ -1,6 +1,6 @@
 import type { ModelSignature, Tensor, TensorSpec, Tensors } from "@millwright/contracts";
-import { datatypes } from "./datatypes.ts";
-import { inputInvalid } from "./errors.ts";
+import { datatypes } from "../http/datatypes.ts";
+import { inputInvalid } from "../errors.ts";
 import { sizeOf } from "./tensor-rows.ts";
 
 /** How people read what an input must be. */
