@@ -18,6 +18,8 @@ export interface LoadedModel {
   predict(inputs: Tensors, options?: CallOptions): Tensors | Promise<Tensors>;
   /** Bytes it holds outside the JavaScript heap or in large arrays. */
   readonly memoryBytes: number;
+  /** How many calls of `predict` may be under way at once, where there is more than one worker behind it. Default: 1. */
+  readonly lanes?: number | undefined;
   /** The text that stands for a missing value in inputs of texts. Absent where none may be missing. */
   readonly missingText?: string | undefined;
   dispose(): Promise<void>;

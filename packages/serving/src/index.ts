@@ -4,4 +4,7 @@ export { httpStatuses, httpStatusOf } from "./http/http-status.ts";
 export { type ListenOptions, listen } from "./http/listen.ts";
 export { type DrainOptions, type ModelServer, type ModelServerOptions, openModelServer } from "./model-server.ts";
 export type { FeatureSummary, PredictRequest, Prediction, Provenance } from "./engine/prediction.ts";
+export type { ModelCall, Next, RequestCall, SideModel, Stage, StageSite } from "./engine/stage.ts";
+export type { Timings } from "./engine/timings.ts";
+export type { Payload } from "./engine/batcher.ts";
 export type { Cell, Row } from "./engine/rows.ts";

@@ -215,6 +215,7 @@ class OpenServer implements ModelServer {
       predictions,
       redactor,
       instruments: createInstruments(meter),
+      meter,
       clock,
       ids,
       logger,
@@ -258,6 +259,7 @@ class OpenServer implements ModelServer {
       endpoint.setRoutes([...endpoint.routes, { name: variant, weight, slot }]);
       if (watch) slot.watch();
     }
+    await endpoint.openStages();
     await tellCreated(endpoint, { store, causes, logger, signal });
     const traffic = new RolloutTraffic(endpoint, variants[0]?.[1].model ?? "", watch, logger);
     const leases = this.#options.leases ?? (database === undefined ? undefined : openLeaseStore(database, { clock }));
@@ -315,6 +317,7 @@ class OpenServer implements ModelServer {
     const rollouts = [...this.#rollouts.values()];
     await Promise.all(rollouts.map(({ rollout }) => rollout.close()));
     await Promise.all(endpoints.map((endpoint) => endpoint.idle()));
+    await Promise.all(endpoints.map((endpoint) => endpoint.closeStages()));
     await Promise.all(rollouts.map(({ traffic }) => traffic.close()));
     await Promise.all(
       endpoints.flatMap(({ routes }) =>

@@ -4,20 +4,21 @@ import type {
   FeatureSource,
   IdSource,
   Logger,
+  Meter,
   ModelRuntime,
   ModelSource,
   PredictionSink,
   Redactor,
 } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
-import { captureNow } from "./capture.ts";
+import { Answerer } from "./answerer.ts";
 import { forbidden, variantUnknown } from "../errors.ts";
 import type { Instruments } from "./instruments.ts";
-import { ModelSlot, type ServedModel, type SlotOptions } from "./model-slot.ts";
+import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
-import { type Prepared, prepare } from "./prepare.ts";
 import { pickVariant } from "./routing.ts";
-import { shapeKey } from "./tensor-rows.ts";
+import { type Next, type RequestCall, type SideModel, type Stage, type StageSite, around } from "./stage.ts";
+import { noTimings } from "./timings.ts";
 
 export interface VariantOptions {
   /** `late@champion` is followed when the alias moves; `late/3` stays. */
@@ -41,6 +42,8 @@ export interface EndpointOptions {
   readonly maxBatchRows?: number | undefined;
   /** Most rows that may wait for a model before requests are turned away. Default: 10,000. */
   readonly maxQueueRows?: number | undefined;
+  /** What stands around the answering, the first outermost: caches, shadows, fallbacks, experiments. Objects of this endpoint alone. */
+  readonly stages?: readonly Stage[] | undefined;
 }
 
 /** What every endpoint of a server shares. */
@@ -52,6 +55,7 @@ export interface EndpointSetting {
   readonly predictions: PredictionSink | undefined;
   readonly redactor: Redactor | undefined;
   readonly instruments: Instruments;
+  readonly meter: Meter;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
@@ -72,6 +76,10 @@ export class Endpoint {
   readonly #options: EndpointOptions;
   /** The features as the endpoint itself may see them. */
   readonly #features: FeatureSource | undefined;
+  readonly #stages: readonly Stage[];
+  readonly #answerer: Answerer;
+  readonly #answer: Next<RequestCall>;
+  #opened: readonly Stage[] = [];
   #routes: readonly Route[] = [];
   #inFlight = 0;
   #idle: (() => void) | undefined;
@@ -82,6 +90,45 @@ export class Endpoint {
     this.#setting = setting;
     const as = options.readFeaturesAs;
     this.#features = typeof as === "object" ? setting.featuresAs?.(as.principal) : setting.features;
+    this.#stages = options.stages ?? [];
+    this.#answerer = new Answerer({
+      ...setting,
+      endpoint: name,
+      stages: this.#stages,
+      featuresFor: (request) => this.#featuresFor(request),
+    });
+    const layers = this.#stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
+    this.#answer = around(layers, (call) => this.#answerByVariant(call));
+  }
+
+  /** Opens the stages, in order. Throws what they throw. */
+  async openStages(): Promise<void> {
+    const { clock, ids, logger, meter } = this.#setting;
+    const site: StageSite = {
+      endpoint: this.name,
+      clock,
+      ids,
+      logger,
+      meter,
+      openModel: (ref, { variant, watch = false }) => this.#openSideModel(ref, variant, watch),
+    };
+    for (const stage of this.#stages) {
+      await stage.open?.(site);
+      this.#opened = [stage, ...this.#opened];
+    }
+  }
+
+  /** Closes the stages that were opened, the last first. */
+  async closeStages(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = [];
+    for (const stage of opened) {
+      try {
+        await stage.close?.();
+      } catch (error) {
+        this.#setting.logger.warn({ endpoint: this.name, stage: stage.name, error }, "a stage could not be closed");
+      }
+    }
   }
 
   get routes(): readonly Route[] {
@@ -144,23 +191,46 @@ export class Endpoint {
   }
 
   async predict(request: PredictRequest): Promise<Prediction> {
-    const { clock, instruments, ids } = this.#setting;
+    const { clock, ids } = this.#setting;
     request.signal?.throwIfAborted();
     const requestId = request.requestId ?? ids.next();
-    const route = this.route(request, requestId);
     const startMs = clock.monotonicMs();
-    const labels = { endpoint: this.name, variant: route.name };
     this.#enter();
+    try {
+      return await this.#answer({ endpoint: this.name, requestId, request, startMs, timings: noTimings() });
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #answerByVariant(call: RequestCall): Promise<Prediction> {
+    const { clock, instruments } = this.#setting;
+    const route = this.route(call.request, call.requestId);
+    const labels = { endpoint: this.name, variant: route.name };
     instruments.requests.add(1, labels);
     try {
-      return await route.slot.use((served) => this.#ask(served, route.name, request, requestId, startMs));
+      return await route.slot.use((served) =>
+        this.#answerer.answer(served, call, { variant: route.name, captured: true }),
+      );
     } catch (error) {
       instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
       throw error;
     } finally {
-      instruments.latency.observe((clock.monotonicMs() - startMs) / 1000, labels);
-      this.#leave();
+      instruments.latency.observe((clock.monotonicMs() - call.startMs) / 1000, labels);
     }
+  }
+
+  async #openSideModel(ref: string, variant: string, watch: boolean): Promise<SideModel> {
+    const slot = await this.openSlot(ref);
+    if (watch) slot.watch();
+    return {
+      get model(): Provenance["model"] {
+        const { name, version, digest } = slot.served.resolved;
+        return { name, ...(version === undefined ? {} : { version }), digest };
+      },
+      predict: (call) => slot.use((served) => this.#answerer.answer(served, call, { variant, captured: false })),
+      close: () => slot.close(),
+    };
   }
 
   /** Resolves when no request is being answered. */
@@ -190,72 +260,6 @@ export class Endpoint {
     this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
     if (this.#inFlight === 0) this.#idle?.();
   }
-
-  async #ask(
-    served: ServedModel,
-    variant: string,
-    request: PredictRequest,
-    requestId: string,
-    startMs: number,
-  ): Promise<Prediction> {
-    const { name, version, digest } = served.resolved;
-    const model = { name, ...(version === undefined ? {} : { version }), digest };
-    let prepared: Prepared | undefined;
-    try {
-      const pending = prepare(served, request, this.#featuresFor(request));
-      prepared = pending instanceof Promise ? await pending : pending;
-      const outputs = await served.batcher.answer({
-        payload: prepared.payload,
-        rows: prepared.rows,
-        key: keyOf(served, prepared),
-        signal: request.signal,
-      });
-      const { features } = prepared;
-      const provenance: Provenance = {
-        requestId,
-        endpoint: this.name,
-        variant,
-        model,
-        ...(features === undefined ? {} : { features }),
-      };
-      this.#capture(provenance, startMs, prepared, { outputs });
-      return { outputs, provenance };
-    } catch (error) {
-      const errorCode = isMillwrightError(error) ? error.code : "none";
-      this.#capture({ requestId, endpoint: this.name, variant, model }, startMs, prepared, { errorCode });
-      throw error;
-    }
-  }
-
-  #capture(
-    { requestId, endpoint, variant, model }: Provenance,
-    startMs: number,
-    prepared: Prepared | undefined,
-    result: { readonly outputs: Prediction["outputs"] } | { readonly errorCode: string },
-  ): void {
-    const { predictions: sink, redactor, clock, instruments, logger } = this.#setting;
-    if (sink === undefined) return;
-    const latencyMs = clock.monotonicMs() - startMs;
-    const onFailure = (error: unknown): void => {
-      instruments.captureFailures.add(1, { endpoint });
-      logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
-    };
-    const timeMs = clock.nowMs() - latencyMs;
-    const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
-    captureNow(
-      { sink, redactor, onFailure },
-      { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...ages, ...result },
-    );
-  }
-}
-
-/** Columns of one set of names share a batch; so do tensors of one shape. */
-function keyOf(served: ServedModel, { payload }: Prepared): string | undefined {
-  if (!served.batchable) return undefined;
-  if (payload.kind === "tensors") return `tensors ${shapeKey(payload.tensors)}`;
-  return `columns ${Object.entries(payload.batch.columns)
-    .map(([name, { type }]) => `${name}:${type}`)
-    .join(",")}`;
 }
 
 /** The first entity's keys as text, whatever their order. */

@@ -1,0 +1,110 @@
+import type { Clock, FeatureSource, IdSource, Logger, PredictionSink, Redactor } from "@millwright/contracts";
+import { isMillwrightError } from "@millwright/contracts";
+import { captureNow } from "./capture.ts";
+import type { Instruments } from "./instruments.ts";
+import type { ServedModel } from "./model-slot.ts";
+import type { Prediction, Provenance } from "./prediction.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { type ModelCall, type Next, type RequestCall, type Stage, around } from "./stage.ts";
+import { shapeKey } from "./tensor-rows.ts";
+
+export interface AnswererOptions {
+  readonly endpoint: string;
+  readonly stages: readonly Stage[];
+  /** Throws `SERVING_FORBIDDEN`. */
+  featuresFor(request: RequestCall["request"]): FeatureSource | undefined;
+  readonly predictions: PredictionSink | undefined;
+  readonly redactor: Redactor | undefined;
+  readonly instruments: Instruments;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+}
+
+interface Asked {
+  readonly variant: string;
+  /** Whether the answer is one of the endpoint's, to be captured. */
+  readonly captured: boolean;
+}
+
+/** What a stage sees of a call, and what the answering needs beside. */
+interface ServedCall extends ModelCall {
+  readonly served: ServedModel;
+}
+
+/** Asks one model for one call: features, checks, the stages around the model, its batch, and what is captured of it. */
+export class Answerer {
+  readonly #options: AnswererOptions;
+  readonly #askModel: Next<ModelCall>;
+
+  constructor(options: AnswererOptions) {
+    this.#options = options;
+    const layers = options.stages.flatMap((stage) => (stage.model === undefined ? [] : [stage.model.bind(stage)]));
+    this.#askModel = around(layers, (call) => this.#askBatcher(call as ServedCall));
+  }
+
+  async answer(served: ServedModel, call: RequestCall, { variant, captured }: Asked): Promise<Prediction> {
+    const { name, version, digest } = served.resolved;
+    const model = { name, ...(version === undefined ? {} : { version }), digest };
+    let prepared: Prepared | undefined;
+    try {
+      const pending = prepare(served, call.request, this.#options.featuresFor(call.request));
+      prepared = pending instanceof Promise ? await pending : pending;
+      const { payload, rows, features } = prepared;
+      const { signature } = served.resolved.manifest;
+      const whole: ServedCall = { ...call, variant, model, signature, payload, rows, features, served };
+      const answer = await (captured ? this.#askModel(whole) : this.#askBatcher(whole));
+      if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
+      return answer;
+    } catch (error) {
+      const errorCode = isMillwrightError(error) ? error.code : "none";
+      const { endpoint, requestId } = call;
+      if (captured) this.#capture({ requestId, endpoint, variant, model }, call, prepared, { errorCode });
+      throw error;
+    }
+  }
+
+  async #askBatcher(call: ServedCall): Promise<Prediction> {
+    const { served, payload, rows, features, requestId, endpoint, variant, model } = call;
+    const outputs = await served.batcher.answer({
+      payload,
+      rows,
+      key: keyOf(served, payload),
+      signal: call.request.signal,
+    });
+    return {
+      outputs,
+      provenance: { requestId, endpoint, variant, model, ...(features === undefined ? {} : { features }) },
+    };
+  }
+
+  #capture(
+    { requestId, endpoint, variant, model }: Provenance,
+    { startMs }: RequestCall,
+    prepared: Prepared | undefined,
+    result: { readonly outputs: Prediction["outputs"] } | { readonly errorCode: string },
+  ): void {
+    const { predictions: sink, redactor, clock, instruments, logger } = this.#options;
+    if (sink === undefined) return;
+    const latencyMs = clock.monotonicMs() - startMs;
+    const onFailure = (error: unknown): void => {
+      instruments.captureFailures.add(1, { endpoint });
+      logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
+    };
+    const timeMs = clock.nowMs() - latencyMs;
+    const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
+    captureNow(
+      { sink, redactor, onFailure },
+      { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...ages, ...result },
+    );
+  }
+}
+
+/** Columns of one set of names share a batch; so do tensors of one shape. */
+function keyOf(served: ServedModel, payload: ModelCall["payload"]): string | undefined {
+  if (!served.batchable) return undefined;
+  if (payload.kind === "tensors") return `tensors ${shapeKey(payload.tensors)}`;
+  return `columns ${Object.entries(payload.batch.columns)
+    .map(([name, { type }]) => `${name}:${type}`)
+    .join(",")}`;
+}

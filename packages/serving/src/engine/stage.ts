@@ -1,0 +1,77 @@
+import type { Clock, IdSource, Logger, Meter, ModelSignature } from "@millwright/contracts";
+import type { Payload } from "./batcher.ts";
+import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
+import type { Timings } from "./timings.ts";
+
+/** One request on its way through an endpoint, before a variant is chosen for it. */
+export interface RequestCall {
+  readonly endpoint: string;
+  readonly requestId: string;
+  readonly request: PredictRequest;
+  /** When it came: monotonic, milliseconds. */
+  readonly startMs: number;
+  /** Where its time went so far; stages may add to what is theirs. */
+  readonly timings: Timings;
+}
+
+/** A request with its variant, its checked inputs, and the model of this moment, which is not disposed before the answer. */
+export interface ModelCall extends RequestCall {
+  readonly variant: string;
+  readonly model: Provenance["model"];
+  readonly signature: ModelSignature;
+  /** Checked tensors, or the columns that the model's transforms read. */
+  readonly payload: Payload;
+  readonly rows: number;
+  readonly features: Provenance["features"];
+}
+
+/** A model that a stage asks beside the endpoint's variants: a shadow, a fallback. */
+export interface SideModel {
+  /** The model of this moment. */
+  readonly model: Provenance["model"];
+  /** Answers a request as a variant of the endpoint would: features, checks, batches. The answer is not captured. Throws what `predict` throws. */
+  predict(call: RequestCall): Promise<Prediction>;
+  /** Waits for the answers it owes, and disposes the model. */
+  close(): Promise<void>;
+}
+
+/** What a stage is given of the endpoint it stands in. */
+export interface StageSite {
+  readonly endpoint: string;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Loads a model as a variant is loaded: golden requests, features, batches. The stage closes it. Throws what `openModelServer` throws of a model. */
+  openModel(
+    ref: string,
+    options: { readonly variant: string; readonly watch?: boolean | undefined },
+  ): Promise<SideModel>;
+}
+
+export type Next<Call> = (call: Call) => Promise<Prediction>;
+
+/**
+ * Something that stands around the answering of an endpoint: a cache, a shadow, a fallback, an experiment. A stage calls `next` to go on, with the call
+ * or a changed one; once, several times, or not at all. One object stands in one endpoint.
+ */
+export interface Stage {
+  /** In messages, metrics and provenance. */
+  readonly name: string;
+  /** Before the endpoint is ready. What it throws fails the opening of the server. */
+  open?(site: StageSite): Promise<void> | void;
+  /** Around everything: before a variant is chosen, after the answer is complete or has failed. */
+  request?(call: RequestCall, next: Next<RequestCall>): Promise<Prediction>;
+  /** Around the model: the variant is chosen, features are read and inputs are checked. */
+  model?(call: ModelCall, next: Next<ModelCall>): Promise<Prediction>;
+  /** When the server has drained, in the opposite order of opening. */
+  close?(): Promise<void>;
+}
+
+/** The stages around what answers, the first outermost. Without any it is `answer` itself. */
+export function around<Call>(
+  layers: readonly ((call: Call, next: Next<Call>) => Promise<Prediction>)[],
+  answer: Next<Call>,
+): Next<Call> {
+  return layers.reduceRight<Next<Call>>((next, layer) => (call) => layer(call, next), answer);
+}
