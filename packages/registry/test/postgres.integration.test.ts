@@ -7,6 +7,7 @@ import { openWorkshop, useDatabases } from "./workshop.ts";
 const suites: readonly (() => Promise<unknown>)[] = [
   () => import("./cards.test.ts"),
   () => import("./causes.test.ts"),
+  () => import("./deleted-runs.test.ts"),
   () => import("./gates.test.ts"),
   () => import("./governance.test.ts"),
   () => import("./lineage.test.ts"),

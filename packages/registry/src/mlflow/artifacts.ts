@@ -1,4 +1,5 @@
 import type { Digest } from "@millwright/contracts";
+import type { Statement } from "@millwright/storage";
 import { checkedPath, decodedPath, placeOf } from "./artifact-paths.ts";
 import { type ArtifactRow, assertRoom, entriesOf, rowsAt, tableOf } from "./artifact-rows.ts";
 import { type Fields, queryFields } from "./fields.ts";
@@ -7,7 +8,7 @@ import { type MlflowAnswer, json } from "./message.ts";
 import { listed } from "./page-token.ts";
 import { MlflowRefusal, invalid, missing } from "./refusal.ts";
 import type { MlflowBytesRoute, MlflowRoute, MlflowScope } from "./route.ts";
-import { activeRun, artifactUri, rootsOf, runOf } from "./run-answers.ts";
+import { activeRun, artifactUri, rootsOf, runOf, writeToActiveRun } from "./run-answers.ts";
 import { runId, runResource } from "./run-fields.ts";
 import { loggedModelOf } from "./logged-model-answers.ts";
 
@@ -98,7 +99,7 @@ async function putFile(
   const put =
     `insert into ${table} (${owner}, path, digest, size_bytes) values (?, ?, ?, ?) ` +
     `on conflict (${owner}, path) do update set digest = excluded.digest, size_bytes = excluded.size_bytes`;
-  await database.writeBatch([{ sql: put, rows: [[place.id, place.path, digest, sizeBytes]] }], { signal });
+  await writeTo(database, place, { sql: put, rows: [[place.id, place.path, digest, sizeBytes]] }, signal);
   return json({});
 }
 
@@ -124,8 +125,19 @@ async function deleteFiles({ database }: MlflowScope, raw: string, signal: Abort
     path === ""
       ? `delete from ${table} where ${owner} = ?`
       : `delete from ${table} where ${owner} = ? and (path = ? or (path > ? and path < ?))`;
-  await database.writeBatch([{ sql, rows: [path === "" ? [id] : [id, path, `${path}/`, `${path}0`]] }], { signal });
+  await writeTo(database, place, { sql, rows: [path === "" ? [id] : [id, path, `${path}/`, `${path}0`]] }, signal);
   return json({});
+}
+
+/** Throws a refusal for a run that is deleted: what it had comes back with it. */
+async function writeTo(
+  database: MlflowScope["database"],
+  { kind, id }: { readonly kind: "run" | "model"; readonly id: string },
+  statement: Statement,
+  signal: AbortSignal,
+): Promise<void> {
+  if (kind === "run") await writeToActiveRun(database, id, [statement], signal);
+  else await database.writeBatch([statement], { signal });
 }
 
 /** Throws a refusal where the file is not there. */

@@ -1,4 +1,5 @@
 import type { CallOptions, JsonValue, RunId } from "@millwright/contracts";
+import { runDeleted } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import { listIn, textIn, textOr } from "./client-answers.ts";
 import type {
@@ -30,10 +31,7 @@ export function createMlflowImport(scope: MlflowScopeOfClient): RunImport {
       scope.assertOpen();
       checkLabel("a journal", source);
       const run = await ensureRun(scope, start, { signal });
-      if (run.isDeleted) {
-        const conflict = { run: start.id, kind: "deleted", name: "", stored: true, given: false } as const;
-        return { imported: 0, known: 0, conflicts: [conflict] };
-      }
+      if (run.isDeleted) throw runDeleted(start.id);
       const position = positionOf(run, source);
       const missing = entries.filter((placed) => placed.position > position);
       const conflicts = await writeEntries(scope, run, source, start, missing, options);

@@ -1,4 +1,7 @@
+import { hasCode } from "@millwright/contracts";
+import type { BatchResult, Statement } from "@millwright/storage";
 import { readMetricValue } from "../tracking/metric-value.ts";
+import { writeToRun } from "../tracking/run-guard.ts";
 import { type RunRow, selectRuns } from "../tracking/run-rows.ts";
 import { rootOf } from "./experiments.ts";
 import type { KeyValue } from "./fields.ts";
@@ -22,9 +25,28 @@ export async function activeRun(read: Read, id: string): Promise<RunRow> {
   return row;
 }
 
-export function assertActive({ id, deleted_ms }: Pick<RunRow, "id" | "deleted_ms">): void {
-  if (deleted_ms !== null) throw invalid(`The run ${id} must be in the 'active' state. Current state is deleted.`);
+/** Writes what belongs to a run, unless it is deleted by then: that is looked at in the transaction. Throws a refusal. */
+export async function writeToActiveRun(
+  database: MlflowScope["database"],
+  id: string,
+  statements: readonly Statement[],
+  signal: AbortSignal,
+): Promise<BatchResult> {
+  try {
+    return await writeToRun(database, id, statements, { signal });
+  } catch (error) {
+    if (hasCode(error, "REGISTRY_RUN_UNKNOWN")) throw noSuchRun(id);
+    if (hasCode(error, "REGISTRY_RUN_DELETED")) throw notActive(id);
+    throw error;
+  }
 }
+
+export function assertActive({ id, deleted_ms }: Pick<RunRow, "id" | "deleted_ms">): void {
+  if (deleted_ms !== null) throw notActive(id);
+}
+
+const notActive = (id: string): Error =>
+  invalid(`The run ${id} must be in the 'active' state. Current state is deleted.`);
 
 /** The root of an experiment's artifacts by its number. */
 export async function rootsOf(read: Read, experiments: readonly number[]): Promise<ReadonlyMap<number, string>> {

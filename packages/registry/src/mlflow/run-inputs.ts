@@ -3,7 +3,7 @@ import type { Fields } from "./fields.ts";
 import { isRecord } from "./message.ts";
 import { invalid } from "./refusal.ts";
 import type { MlflowCall, MlflowRoute, MlflowScope } from "./route.ts";
-import { activeRun } from "./run-answers.ts";
+import { activeRun, writeToActiveRun } from "./run-answers.ts";
 import { runResource } from "./run-fields.ts";
 import { checkKey, checkLength } from "./validation.ts";
 
@@ -75,16 +75,16 @@ async function writeRows(
 ): Promise<object> {
   const { id } = await activeRun(database.read, fields.text("run_id"));
   const statements = statementsFor(id).filter(({ rows = [] }) => rows.length > 0);
-  if (statements.length > 0) await database.writeBatch(statements, { signal });
+  if (statements.length > 0) await writeToActiveRun(database, id, statements, signal);
   return {};
 }
 
 /** Adds the model to the tag that pages of MLflow list a run's models by. */
 async function logModel({ database }: MlflowScope, { fields, signal }: MlflowCall): Promise<object> {
   const told = modelTold(fields.text("model_json"));
-  const { id } = await activeRun(database.read, fields.text("run_id"));
   await database.write(
     async ({ sql }) => {
+      const { id } = await activeRun(sql, fields.text("run_id"));
       const name = "mlflow.log-model.history";
       const tag = await sql
         .selectFrom("registry_run_tags")

@@ -4,7 +4,7 @@ import type { KeyValue } from "./fields.ts";
 import { type MlflowPoint, metricStatements, pointOf } from "./metric-writes.ts";
 import { invalid } from "./refusal.ts";
 import type { MlflowRoute, MlflowScope } from "./route.ts";
-import { activeRun } from "./run-answers.ts";
+import { activeRun, writeToActiveRun } from "./run-answers.ts";
 import { tagStatements } from "./run-tags.ts";
 import { runId, runResource } from "./run-fields.ts";
 import { checkParam, checkTag, lastOfEach } from "./validation.ts";
@@ -117,7 +117,7 @@ async function log(
   const ofParams = paramStatements(id, params);
   const statements = [...ofParams, ...ofMetrics, ...tagStatements(id, tags)];
   if (statements.length === 0) return {};
-  const { results } = await database.writeBatch(statements, { signal });
+  const { results } = await writeToActiveRun(database, id, statements, signal);
   // Somebody else may have logged one of them since it was looked for.
   if (ofParams.length > 0 && results[0]?.changes !== params.length) await assertUnchanged(database.read, id, params);
   return {};

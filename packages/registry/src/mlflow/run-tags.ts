@@ -2,7 +2,7 @@ import type { Statement } from "@millwright/storage";
 import type { KeyValue } from "./fields.ts";
 import { missing } from "./refusal.ts";
 import type { MlflowRoute, MlflowScope } from "./route.ts";
-import { activeRun } from "./run-answers.ts";
+import { activeRun, writeToActiveRun } from "./run-answers.ts";
 import { runId, runResource } from "./run-fields.ts";
 import { checkTag } from "./validation.ts";
 
@@ -63,7 +63,7 @@ export function runTagRoutes({ database }: MlflowScope): readonly MlflowRoute[] 
         const pair = { key: fields.present("key"), value: fields.present("value") };
         checkTag(pair);
         const { id } = await activeRun(database.read, runId(fields));
-        await database.writeBatch(tagStatements(id, [pair]), { signal });
+        await writeToActiveRun(database, id, tagStatements(id, [pair]), signal);
         return {};
       },
     },
@@ -83,7 +83,7 @@ export function runTagRoutes({ database }: MlflowScope): readonly MlflowRoute[] 
         ];
         if (column !== undefined && column !== "name")
           statements.push({ sql: `update registry_runs set ${column} = null where id = ?`, rows: [[id]] });
-        const { results } = await database.writeBatch(statements, { signal });
+        const { results } = await writeToActiveRun(database, id, statements, signal);
         if (results[0]?.changes === 0) throw missing(`No tag with name: ${key} in run with id ${id}`);
         return {};
       },

@@ -1,6 +1,6 @@
-import type { ArtifactStore, JsonValue, RunId } from "@millwright/contracts";
+import { type ArtifactStore, type JsonValue, type RunId, hasCode } from "@millwright/contracts";
 import { listJournals, readJournal } from "./offline-journal.ts";
-import type { ImportConflict, ImportOptions, PlacedEntry, RunImport, RunStart } from "./run-entries.ts";
+import type { ImportConflict, ImportOptions, ImportReport, PlacedEntry, RunImport, RunStart } from "./run-entries.ts";
 
 export interface SyncTarget extends RunImport {
   /** Where the bytes of artifacts go. */
@@ -68,7 +68,7 @@ async function syncRun(
     for (const { entry } of some)
       if (entry.kind === "artifact" && (await copyArtifact(entry.digest, artifacts, target.artifacts, signal)))
         total.artifacts += 1;
-    const report = await target.importRun(source, start, some, { ...options, before });
+    const report = await importUnlessDeleted(target, [source, start, some, { ...options, before }]);
     total.imported += report.imported;
     total.known += report.known;
     for (const conflict of report.conflicts) conflicts.set(JSON.stringify(conflict), conflict);
@@ -87,6 +87,20 @@ async function syncRun(
   }
   if (head !== undefined) await bring(head.source, head.start);
   return { ...total, conflicts: [...conflicts.values()] };
+}
+
+/** One deleted run must not keep the others from being taken: the report tells of it. */
+async function importUnlessDeleted(
+  target: SyncTarget,
+  given: Parameters<RunImport["importRun"]>,
+): Promise<ImportReport> {
+  try {
+    return await target.importRun(...given);
+  } catch (error) {
+    if (!hasCode(error, "REGISTRY_RUN_DELETED")) throw error;
+    const conflict = { run: given[1].id, kind: "deleted", name: "", stored: true, given: false } as const;
+    return { imported: 0, known: 0, conflicts: [conflict] };
+  }
 }
 
 async function copyArtifact(

@@ -47,6 +47,7 @@ export interface PlacedEntry {
 /** What the target had otherwise than the journal. */
 export interface ImportConflict {
   readonly run: RunId;
+  /** `deleted`: the target refused the run, which was deleted there; `sync` takes it once it is restored. */
   readonly kind: "param" | "status" | "deleted" | "experiment";
   /** The param's name; empty otherwise. */
   readonly name: string;
@@ -73,7 +74,8 @@ export interface ImportOptions extends CallOptions {
 export interface RunImport {
   /**
    * Writes those of `entries` that the run does not have yet; a run that is not there is made as `start` says. What was written before a rejection
-   * stays: called again, it goes on. Each entry of a `source` is taken once, whoever brings it and however often.
+   * stays: called again, it goes on. Each entry of a `source` is taken once, whoever brings it and however often. Throws `REGISTRY_RUN_DELETED` while the
+   * run is deleted here.
    * @param source Names the journal: 1 to 500 characters.
    * @param entries By position.
    */

@@ -15,6 +15,7 @@ import { runEnded } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import type { RunBatch } from "./run-batch.ts";
 import { endRun } from "./run-end.ts";
+import { assertRunActive } from "./run-guard.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 
 const durabilities: readonly string[] = ["fire", "buffered", "fsync"];
@@ -49,9 +50,15 @@ export interface RunLogOptions extends CallOptions {
   readonly durability?: "fire" | "buffered" | "fsync" | undefined;
 }
 
-/** A run of the registry, to be written. `logParams` and `logMetrics` are `log` with `fire`; `flush` and `end` wait as `fsync` does. */
+/**
+ * A run of the registry, to be written. `logParams` and `logMetrics` are `log` with `fire`; `flush` and `end` wait as `fsync` does. Nothing is written to a
+ * run that is deleted: what waits for an answer is refused, what does not is told to the logger, and refused by the next that waits.
+ */
 export interface RegistryRunHandle extends RunHandle {
-  /** Throws `REGISTRY_NAME_INVALID`, `REGISTRY_RUN_ENDED`, `REGISTRY_WRITE_FAILED` (then it is kept, and written by the next flush). */
+  /**
+   * Throws `REGISTRY_NAME_INVALID`, `REGISTRY_RUN_ENDED`; `REGISTRY_WRITE_FAILED` and, while the run is deleted, `REGISTRY_RUN_DELETED` (then it is
+   * kept, and written by the next flush after that has passed); `REGISTRY_RUN_UNKNOWN` where the run is gone for good, with all that was logged.
+   */
   log(entry: RunLog, options?: RunLogOptions): Promise<void>;
 }
 
@@ -116,12 +123,14 @@ async function writeArtifact(
 ): ReturnType<RunHandle["logArtifact"]> {
   const { digest, sizeBytes } = await artifacts.put(bytes, { signal });
   await database.write(
-    ({ sql }) =>
-      sql
+    async ({ sql }) => {
+      await assertRunActive(sql, id);
+      await sql
         .insertInto("registry_artifacts")
         .values({ run: id, path, digest, size_bytes: sizeBytes })
         .onConflict((conflict) => conflict.columns(["run", "path"]).doUpdateSet({ digest, size_bytes: sizeBytes }))
-        .execute(),
+        .execute();
+    },
     { signal },
   );
   return digest;
@@ -132,5 +141,11 @@ function writeEnd(
   status: Exclude<RunStatus, "running">,
   { signal }: CallOptions,
 ): Promise<void> {
-  return database.write((scope) => endRun(scope, { id, experiment, status, endedMs: clock.nowMs() }), { signal });
+  return database.write(
+    async (scope) => {
+      await assertRunActive(scope.sql, id);
+      await endRun(scope, { id, experiment, status, endedMs: clock.nowMs() });
+    },
+    { signal },
+  );
 }

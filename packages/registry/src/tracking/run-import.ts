@@ -7,6 +7,7 @@ import { endRun, reopenRun } from "./run-end.ts";
 import type { ImportConflict, ImportOptions, ImportReport, PlacedEntry, RunImport, RunStart } from "./run-entries.ts";
 import { type RunRow, selectRuns } from "./run-rows.ts";
 import { ensureRun } from "./run-start.ts";
+import { assertRunActive, writeToRun } from "./run-guard.ts";
 import { type LoggedPoint, loggedPoint, paramJson, statementsOf } from "./run-statements.ts";
 
 type Registry = Database<RegistryTables>;
@@ -19,6 +20,7 @@ export function createRunImport(database: Registry, clock: Clock): RunImport {
       checkLabel("an experiment", start.experiment);
       checkLabel("a run", start.name);
       await ensureRun(database, start, options.signal);
+      await assertRunActive(database.read, start.id);
       const given = { database, clock, source, start, entries, options };
       const conflicts = [...conflictsOfRun(await readRow(database, start.id), start)];
       let imported = 0;
@@ -102,6 +104,7 @@ function importStatus(
         .where("position", "=", position)
         .executeTakeFirst();
       if (there !== undefined) return { imported: 0, conflicts: [] };
+      await assertRunActive(sql, start.id);
       await sql.insertInto("registry_entries").values({ run: start.id, source, position }).execute();
       const row = await selectRuns(sql).where("registry_runs.id", "=", start.id).executeTakeFirstOrThrow();
       const isRunning = row.status === "running";
@@ -143,7 +146,7 @@ async function writeLogged(
     ...statementsOf(start.id, params, points),
   ];
   if (artifacts.length > 0) statements.push({ sql: insertArtifact, rows: artifacts });
-  await database.writeBatch(statements, { signal: options.signal });
+  await writeToRun(database, start.id, statements, { signal: options.signal });
 }
 
 const insertArtifact =
@@ -174,7 +177,6 @@ async function positionsOf(
 function* conflictsOfRun(row: RunRow, { id, experiment }: RunStart): Generator<ImportConflict> {
   if (row.experiment !== experiment)
     yield { run: id, kind: "experiment", name: "", stored: row.experiment, given: experiment };
-  if (row.deleted_ms !== null) yield { run: id, kind: "deleted", name: "", stored: true, given: false };
 }
 
 /** Params of what is missing that the run has with another value than the journal ever gave it. */
