@@ -6,6 +6,7 @@ export type RegistryErrorCode =
   | "REGISTRY_CARD_INVALID"
   | "REGISTRY_CARD_REFUSED"
   | "REGISTRY_CARD_UNKNOWN"
+  | "REGISTRY_CHANGED_MEANWHILE"
   | "REGISTRY_COPY_DIFFERS"
   | "REGISTRY_DEPLOYMENT_INVALID"
   | "REGISTRY_GATE_CLOSED"
@@ -159,6 +160,13 @@ export const deploymentInvalid = (endpoint: string, problem: string): RegistryEr
       category: "user",
       remedy: "Give each variant once, with shares above 0 that add up to 1; none at all where nothing is served.",
     },
+  );
+
+export const changedMeanwhile = (subject: string): RegistryError =>
+  new RegistryError(
+    "REGISTRY_CHANGED_MEANWHILE",
+    `${subject} changed after it was looked at, and before what was decided on it could be written.`,
+    { category: "transient", remedy: "Look at it again; the same call asks its gates anew.", retryable: true },
   );
 
 export const gateClosed = (

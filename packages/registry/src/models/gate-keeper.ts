@@ -2,6 +2,7 @@ import { type CallOptions, type JsonObject, hasCode } from "@millwright/contract
 import type { Database } from "@millwright/storage";
 import { emitAbout, newestEvent } from "../causes.ts";
 import { gateClosed } from "../errors.ts";
+import { type GateFacts, createGateFacts } from "./gate-facts.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import type { BreakGlass, GateCheck, GateKind, GatePolicy, GateReader, GateReport, GateResult } from "./gates.ts";
 import type { DescribedVersion } from "./version-records.ts";
@@ -12,13 +13,21 @@ export interface GateSubject extends BreakGlass {
   readonly by?: string | undefined;
 }
 
+/** A way through gates, as long as what they read stays as it is. */
+export interface Passage extends Pick<GateFacts, "assertUnchanged"> {
+  /** What an event tells of it. */
+  readonly told: JsonObject;
+}
+
 /** Stands before what is guarded. */
 export interface GateKeeper extends GateCheck {
+  /** Whether there is a gate. */
+  guards(kind: GateKind, target: string): boolean;
   /**
-   * Lets the subject through, or throws `REGISTRY_GATE_CLOSED` and keeps the refusal as an event. @returns what an event tells of the passage;
-   * undefined where there is no gate.
+   * Lets the subject through, or throws `REGISTRY_GATE_CLOSED` and keeps the refusal as an event. What is done then has to look in its own transaction
+   * whether the passage still holds. @returns undefined where there is no gate.
    */
-  pass(kind: GateKind, target: string, subject: GateSubject, options?: CallOptions): Promise<JsonObject | undefined>;
+  pass(kind: GateKind, target: string, subject: GateSubject, options?: CallOptions): Promise<Passage | undefined>;
 }
 
 const shortestReason = 10;
@@ -29,24 +38,26 @@ export function createGateKeeper(
   policy: GatePolicy,
   reader: () => GateReader,
 ): GateKeeper {
-  const ask = (kind: GateKind, target: string, { name, version, by }: GateSubject, signal: AbortSignal | undefined) =>
-    askGates(policy, reader(), { kind, target, name, version, by, signal });
+  const guards = (kind: GateKind, target: string): boolean => gatesOf(policy, kind, target).length > 0;
   return {
+    guards,
     async checkGates(kind, target, name, version, { by, signal } = {}) {
       signal?.throwIfAborted();
-      return ask(kind, target, { name, version, by }, signal);
+      return askGates(policy, reader(), { kind, target, name, version, by, signal });
     },
     async pass(kind, target, subject, { signal } = {}) {
-      if (gatesOf(policy, kind, target).length === 0) return undefined;
-      const report = await ask(kind, target, subject, signal);
-      const { breakGlass } = subject;
-      if (report.passed) return toJson(report);
+      if (!guards(kind, target)) return undefined;
+      const facts = createGateFacts(database.read, reader());
+      const { name, version, by, breakGlass } = subject;
+      const report = await askGates(policy, facts.reader, { kind, target, name, version, by, signal });
+      const { assertUnchanged } = facts;
+      if (report.passed) return { told: toJson(report), assertUnchanged };
       if (breakGlass === undefined || breakGlass.trim().length < shortestReason) {
         const error = gateClosed(`${subject.name}/${subject.version}`, kind, target, report.results);
         await emitRefusal(database, kind, target, subject, report);
         throw error;
       }
-      return toJson({ ...report, breakGlass });
+      return { told: toJson({ ...report, breakGlass }), assertUnchanged };
     },
   };
 }

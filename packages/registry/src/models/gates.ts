@@ -33,7 +33,7 @@ export interface GateVerdict {
   readonly evidence?: JsonObject | undefined;
 }
 
-/** A condition in code; one that throws is closed. */
+/** A condition in code; one that throws is closed. It reads and changes nothing: what it let through is refused where anything it read has changed since. */
 export interface Gate {
   readonly name: string;
   check(context: GateContext): Promise<GateVerdict> | GateVerdict;

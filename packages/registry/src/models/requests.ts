@@ -1,6 +1,6 @@
-import { type CallOptions, type Clock, type IdSource } from "@millwright/contracts";
+import { type CallOptions, type Clock, type IdSource, hasCode } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
-import { requestRefused } from "../errors.ts";
+import { changedMeanwhile, requestRefused } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import type { GateKeeper } from "./gate-keeper.ts";
@@ -57,7 +57,8 @@ export interface ApprovalRequests {
   ): Promise<ApprovalRequest>;
   /**
    * Approves or rejects; a second vote replaces the first. When `quorum` people have approved the version is approved, and with the first rejection
-   * it is rejected. Throws `REGISTRY_REQUEST_REFUSED` for who may not vote and for a request that is closed, `REGISTRY_GATE_CLOSED`.
+   * it is rejected. Throws `REGISTRY_REQUEST_REFUSED` for who may not vote and for a request that is closed, `REGISTRY_GATE_CLOSED`; `REGISTRY_CHANGED_MEANWHILE`
+   * where what the gates read changed again and again while they were asked.
    */
   voteRequest(id: string, vote: RequestVote, options?: CallOptions): Promise<ApprovalRequest>;
   /** Takes a request back; the version stays as it is. */
@@ -177,22 +178,41 @@ function openRequest(
   );
 }
 
+/** Votes of several people at once change what each of them was counted with: those are counted, and gates asked, anew. */
 async function voteOn(
+  options: RequestStoreOptions,
+  id: string,
+  vote: RequestVote,
+  signal: AbortSignal | undefined,
+): Promise<ApprovalRequest> {
+  checkLabel("a person", vote.by);
+  if (vote.decision !== "approve" && vote.decision !== "reject")
+    throw new RangeError(`A vote is approve or reject, not ${String(vote.decision)}.`);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await voteOnce(options, id, vote, signal);
+    } catch (error) {
+      if (attempt === voteAttempts || !hasCode(error, "REGISTRY_CHANGED_MEANWHILE")) throw error;
+    }
+  }
+}
+
+const voteAttempts = 5;
+
+async function voteOnce(
   { database, clock, gates }: RequestStoreOptions,
   id: string,
   { by, decision, comment }: RequestVote,
   signal: AbortSignal | undefined,
 ): Promise<ApprovalRequest> {
-  checkLabel("a person", by);
-  if (decision !== "approve" && decision !== "reject")
-    throw new RangeError(`A vote is approve or reject, not ${String(decision)}.`);
-  const { name, version } = await readRequest(database.read, id);
-  // Before the write: gates may take their time, and a closed one refuses the vote that would decide.
   const current = await readRequest(database.read, id);
+  const { name, version } = current;
+  // Before the write: gates may take their time, and a closed one refuses the vote that would decide.
   const deciding = decision === "approve" && standingOf(current, by, clock.nowMs()).approvalsWith >= current.quorum;
   const pass = deciding ? await gates.pass("approval", "approved", { name, version, by }, { signal }) : undefined;
   return database.write(
     async (scope) => {
+      await pass?.assertUnchanged(scope.sql);
       const vote = { kind: decision, by, comment, timeMs: clock.nowMs() };
       const request = await keepEntry(scope, id, vote);
       const { approvals, rejections } = standingOf(request, by, clock.nowMs());
@@ -201,12 +221,14 @@ async function voteOn(
         await tellEntry(scope, request, vote);
         return request;
       }
+      // Others have voted since it was looked at: it is this vote that decides, and its gates were not asked.
+      if (pass === undefined && gates.guards("approval", "approved")) throw changedMeanwhile(`${name}/${version}`);
       const all = approvals.length === 1 ? {} : { approvers: approvals };
       return close(scope, clock, request, {
         status: "approved",
         by: approvals.join(", "),
         comment,
-        gates: pass,
+        gates: pass?.told,
         ...all,
       });
     },

@@ -1,7 +1,7 @@
-import { type Authorizer, type CallOptions, type Clock, allowAll } from "@millwright/contracts";
+import { type Authorizer, type CallOptions, type Clock, type JsonObject, allowAll } from "@millwright/contracts";
 import type { Database, WriteScope } from "@millwright/storage";
 import { emitAbout, newestEvent } from "../causes.ts";
-import { stageInvalid, stageRefused, stageUnknown } from "../errors.ts";
+import { changedMeanwhile, stageInvalid, stageRefused, stageUnknown } from "../errors.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import type { GateKeeper } from "./gate-keeper.ts";
 import type { BreakGlass } from "./gates.ts";
@@ -51,7 +51,8 @@ export interface VersionStages {
   /**
    * Moves a version to a stage, or gives it another status in its own. The authorizer is asked for `model:enter-stage/<stage>`, and, where the stage
    * is not the next one, for `model:jump-stage/<stage>` too; the gates of the stage must be open. Throws `REGISTRY_STAGE_UNKNOWN`, `REGISTRY_STAGE_INVALID`,
-   * `REGISTRY_STAGE_REFUSED`, `REGISTRY_GATE_CLOSED`, `PORT_MODEL_UNKNOWN`.
+   * `REGISTRY_STAGE_REFUSED`, `REGISTRY_GATE_CLOSED`, `PORT_MODEL_UNKNOWN`; `REGISTRY_CHANGED_MEANWHILE` where the version was moved, or what the gates
+   * read has changed, by the time the move is written.
    */
   moveStage(name: string, version: number, move: StageMove, options?: CallOptions): Promise<StageRecord>;
   /** In the order they were made; the last is where the version stands. */
@@ -80,14 +81,18 @@ export function createVersionStages(options: StageOptions): VersionStages {
       signal?.throwIfAborted();
       const target = checkMove(stages, move);
       await assertRegistered(database.read, name, version);
-      const current = (await historyOf(database, name, version)).at(-1);
+      const current = await standingOf(database.read, name, version);
       await checkPermission(authorizer, { name, version, move, from: current?.stage, stages, target, signal });
       const pass =
         current?.stage === move.stage
           ? undefined
           : await gates.pass("stage", move.stage, { name, version, ...move }, { signal });
       return database.write(
-        (scope) => insertMove(scope, { name, version, move, from: current, timeMs: clock.nowMs(), gates: pass }),
+        async (scope) => {
+          await assertRegistered(scope.sql, name, version);
+          await pass?.assertUnchanged(scope.sql);
+          return insertMove(scope, { name, version, move, from: current, timeMs: clock.nowMs(), gates: pass?.told });
+        },
         { signal },
       );
     },
@@ -169,13 +174,30 @@ async function historyOf(
   }));
 }
 
+type StageStanding = Pick<RegistryTables["registry_stages"], "move" | "stage" | "status">;
+
+/** The newest move. */
+const standingOf = (
+  read: Database<RegistryTables>["read"],
+  name: string,
+  version: number,
+): Promise<StageStanding | undefined> =>
+  read
+    .selectFrom("registry_stages")
+    .select(["move", "stage", "status"])
+    .where("model", "=", name)
+    .where("version", "=", version)
+    .orderBy("move", "desc")
+    .limit(1)
+    .executeTakeFirst();
+
 interface InsertedMove {
   readonly name: string;
   readonly version: number;
   readonly move: StageMove;
-  readonly from: StageRecord | undefined;
+  readonly from: StageStanding | undefined;
   readonly timeMs: number;
-  readonly gates: Awaited<ReturnType<GateKeeper["pass"]>> | undefined;
+  readonly gates: JsonObject | undefined;
 }
 
 async function insertMove(
@@ -184,22 +206,9 @@ async function insertMove(
 ): Promise<StageRecord> {
   const { sql } = scope;
   const { stage, status, description, by } = move;
-  const newest = await sql
-    .selectFrom("registry_stages")
-    .select(["move", "stage", "status"])
-    .where("model", "=", name)
-    .where("version", "=", version)
-    .orderBy("move", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  // What was looked at above is no longer so: somebody else moved it, and its permission was asked for another move.
-  if (newest?.stage !== from?.stage)
-    throw stageRefused(
-      `${name}/${version}`,
-      newest?.stage ?? "no stage",
-      stage,
-      "it was moved meanwhile: look, and ask again",
-    );
+  const newest = await standingOf(sql, name, version);
+  // Somebody else moved it since it was looked at, and its permission was asked for another move.
+  if ((newest?.move ?? 0) !== (from?.move ?? 0)) throw changedMeanwhile(`${name}/${version}`);
   await sql
     .insertInto("registry_stages")
     .values({

@@ -13,9 +13,10 @@ import type { WriteScope } from "@millwright/storage";
 import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type BaselineKind, insertBaselines } from "./baselines.ts";
+import type { Passage } from "./gate-keeper.ts";
 import { type StoredEnvelope, insertSignatures, signVersion } from "./signatures.ts";
 import type { VersionOrigin } from "./versions.ts";
-import { type RegisteredVersion, readVersion } from "./version-records.ts";
+import { type RegisteredVersion, readVersion, versionUnknown } from "./version-records.ts";
 
 type Scope = WriteScope<RegistryTables>;
 type VersionRow = RegistryTables["registry_versions"];
@@ -153,7 +154,7 @@ export interface Decision {
   readonly gates?: JsonValue | undefined;
 }
 
-/** Throws `PORT_TRANSITION_ILLEGAL`. */
+/** Throws `PORT_TRANSITION_ILLEGAL`; `PORT_MODEL_UNKNOWN` for a deleted version that would be approved. */
 export async function decideVersion(scope: Scope, clock: Clock, decided: Decision): Promise<RegisteredVersion> {
   const { sql } = scope;
   const { name, version, decision } = decided;
@@ -165,6 +166,7 @@ export async function decideVersion(scope: Scope, clock: Clock, decided: Decisio
     .executeTakeFirstOrThrow();
   const previous = row.approval as ApprovalStatus;
   const { status, by, comment } = decision;
+  if (row.deleted_ms !== null && status === "approved") throw versionUnknown(name, version);
   const subject = `${name}/${version}`;
   if (!transitions[previous].includes(status))
     throw transitionIllegal(subject, previous, status, transitions[previous]);
@@ -243,11 +245,10 @@ export interface Move {
   readonly version: number;
   readonly ifVersion: number | undefined;
   readonly by: string | undefined;
-  /** What the gates said. */
-  readonly gates?: JsonValue | undefined;
+  readonly passage?: Passage | undefined;
 }
 
-/** Throws `PORT_VERSION_CONFLICT`. */
+/** Throws `PORT_VERSION_CONFLICT`, `PORT_MODEL_UNKNOWN`, `REGISTRY_CHANGED_MEANWHILE`. */
 export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise<void> {
   const { sql } = scope;
   const { name, alias, version, ifVersion, by } = move;
@@ -263,16 +264,20 @@ export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise
   const subject = `${name}@${alias}`;
   if (ifVersion !== undefined && ifVersion !== current) throw versionConflict(subject, ifVersion, current);
   if (version === current) return;
-  await sql
-    .insertInto("registry_aliases")
-    .values({ model: name, alias, version, time_ms: clock.nowMs(), move: (newest?.move ?? 0) + 1 })
-    .execute();
-  const { digest } = await sql
+  await move.passage?.assertUnchanged(sql);
+  const target = await sql
     .selectFrom("registry_versions")
     .select("digest")
     .where("model", "=", name)
     .where("version", "=", version)
-    .executeTakeFirstOrThrow();
+    .where("deleted_ms", "is", null)
+    .executeTakeFirst();
+  if (target === undefined) throw versionUnknown(name, version);
+  const { digest } = target;
+  await sql
+    .insertInto("registry_aliases")
+    .values({ model: name, alias, version, time_ms: clock.nowMs(), move: (newest?.move ?? 0) + 1 })
+    .execute();
   await emitAbout(scope, subject, {
     type: "model.alias-set",
     // The last decision on the version, or else its registration.
@@ -284,7 +289,7 @@ export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise
       digest,
       ...(current === 0 ? {} : { previous: current }),
       ...(by === undefined ? {} : { by }),
-      ...(move.gates === undefined ? {} : { gates: move.gates }),
+      ...(move.passage === undefined ? {} : { gates: move.passage.told }),
     },
   });
 }

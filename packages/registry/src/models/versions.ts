@@ -43,7 +43,10 @@ export interface VersionOrigin {
 export interface VersionStore extends VersionRecords {
   /** Throws `REGISTRY_NAME_INVALID`, `PORT_MODEL_CORRUPT`, `MODEL_CONTENT_UNSAFE`, and `MODEL_SIGNATURE_INVALID` for a signature beside it that is of another package. */
   register(name: string, directory: string, options?: RegisterVersionOptions): Promise<RegisteredVersion>;
-  /** Throws `REGISTRY_GATE_CLOSED` too: an approval goes through the gates of `approval`. */
+  /**
+   * Throws `REGISTRY_GATE_CLOSED` too: an approval goes through the gates of `approval`; `REGISTRY_CHANGED_MEANWHILE` where what they read has changed by
+   * the time the approval is written.
+   */
   approve(
     name: string,
     version: number,
@@ -52,7 +55,7 @@ export interface VersionStore extends VersionRecords {
   ): Promise<RegisteredVersion>;
   /**
    * An alias that means the version already stays as it is, and nothing is added to its history. Throws `REGISTRY_GATE_CLOSED` too: it goes through the gates of
-   * the alias.
+   * the alias; `REGISTRY_CHANGED_MEANWHILE` where what they read has changed by the time the alias is moved.
    */
   setAlias(name: string, alias: string, version: number, options?: SetAliasOptions & BreakGlass): Promise<void>;
 }
@@ -97,8 +100,15 @@ export function createVersionStore({
       const subject = { name, version, by: decision.by, breakGlass };
       const isApproval = decision.status === "approved";
       const passed = isApproval ? await gates.pass("approval", "approved", subject, { signal }) : undefined;
-      const decided = { name, version, decision, gates: passed };
-      return database.write((scope) => decideVersion(scope, clock, decided), { signal });
+      const decided = { name, version, decision, gates: passed?.told };
+      return database.write(
+        async (scope) => {
+          await assertRegistered(scope.sql, name, version);
+          await passed?.assertUnchanged(scope.sql);
+          return decideVersion(scope, clock, decided);
+        },
+        { signal },
+      );
     },
     async setAlias(name, alias, version, { signal, ifVersion, by, breakGlass } = {}) {
       signal?.throwIfAborted();
@@ -108,7 +118,7 @@ export function createVersionStore({
       const passed = await gates.pass("alias", alias, { name, version, by, breakGlass }, { signal });
       // What the gates compared with must still be there: a champion that changed meanwhile was not looked at.
       const expected = ifVersion ?? (passed === undefined ? undefined : meant);
-      const move = { name, alias, version, ifVersion: expected, by, gates: passed };
+      const move = { name, alias, version, ifVersion: expected, by, passage: passed };
       await database.write((scope) => moveAlias(scope, clock, move), { signal });
     },
   };
