@@ -160,7 +160,7 @@ export type {
   RegisterOptions,
   SetAliasOptions,
 } from "./model-registry.ts";
-export type { LoadedModel, ModelRuntime } from "./model-runtime.ts";
+export type { LoadedModel, ModelRuntime, PredictOptions, RequestIdentity } from "./model-runtime.ts";
 export type { ModelSource, ResolvedModel } from "./model-source.ts";
 export { type NumericValue, decodeNumbers, encodeNumbers } from "./numbers.ts";
 export {

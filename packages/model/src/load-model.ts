@@ -5,6 +5,7 @@ import type {
   LoadedModel,
   ModelManifest,
   ModelRuntime,
+  PredictOptions,
   ResolvedModel,
   Schema,
   Tensors,
@@ -31,9 +32,9 @@ export interface OpenedModel extends LoadedModel, AsyncDisposable {
    * Answers a batch of columns, one row of the outputs for each: through the package's transforms where it has them, else each input from the
    * column of its name. Throws `MODEL_BATCH_MISMATCH` and what the transforms throw.
    */
-  predictBatch(batch: Batch, options?: CallOptions): Tensors | Promise<Tensors>;
+  predictBatch(batch: Batch, options?: PredictOptions): Tensors | Promise<Tensors>;
   /** As `predictBatch` for a single row, from its values by column name, without making columns of them where the package has transforms. */
-  predictRow(values: RowValues, options?: CallOptions): Tensors | Promise<Tensors>;
+  predictRow(values: RowValues, options?: PredictOptions): Tensors | Promise<Tensors>;
 }
 
 /**
@@ -67,7 +68,12 @@ export async function loadModel(
     digest,
     manifest,
     columns: inputs.columns,
-    memoryBytes: loaded.memoryBytes,
+    get memoryBytes() {
+      return bare.memoryBytes;
+    },
+    get lanes() {
+      return bare.lanes;
+    },
     missingText,
     predict: (tensors, options) => loaded.predict(tensors, options),
     predictBatch: (batch, options) => loaded.predict(inputs.batch(batch, missingText), options),

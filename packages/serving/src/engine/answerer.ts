@@ -48,11 +48,13 @@ export class Answerer {
     const model = { name, ...(version === undefined ? {} : { version }), digest };
     let prepared: Prepared | undefined;
     try {
-      const pending = prepare(served, call.request, this.#options.featuresFor(call.request));
+      const pending = this.#prepare(served, call);
       prepared = pending instanceof Promise ? await pending : pending;
       const { payload, rows, features } = prepared;
       const { signature } = served.resolved.manifest;
-      const whole: ServedCall = { ...call, variant, model, signature, payload, rows, features, served };
+      const { endpoint, requestId, request, startMs, timings } = call;
+      const asked = { endpoint, requestId, request, startMs, timings, variant, model, signature };
+      const whole: ServedCall = { ...asked, payload, rows, features, served };
       const answer = await (captured ? this.#askModel(whole) : this.#askBatcher(whole));
       if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
       return answer;
@@ -64,18 +66,26 @@ export class Answerer {
     }
   }
 
-  async #askBatcher(call: ServedCall): Promise<Prediction> {
-    const { served, payload, rows, features, requestId, endpoint, variant, model } = call;
-    const outputs = await served.batcher.answer({
-      payload,
-      rows,
-      key: keyOf(served, payload),
-      signal: call.request.signal,
-    });
-    return {
-      outputs,
-      provenance: { requestId, endpoint, variant, model, ...(features === undefined ? {} : { features }) },
+  #prepare(served: ServedModel, { request, timings }: RequestCall): Prepared | Promise<Prepared> {
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    const earlierMs = timings.featuresMs;
+    const told = (): void => {
+      timings.preprocessMs += clock.monotonicMs() - startMs - (timings.featuresMs - earlierMs);
     };
+    const pending = prepare(served, request, { features: this.#options.featuresFor(request), clock, timings });
+    if (pending instanceof Promise) return pending.finally(told);
+    told();
+    return pending;
+  }
+
+  async #askBatcher(call: ServedCall): Promise<Prediction> {
+    const { served, payload, rows, features, requestId, endpoint, variant, model, timings, request } = call;
+    const { signal, traceparent } = request;
+    const key = keyOf(served, payload);
+    const outputs = await served.batcher.answer({ payload, rows, key, signal, requestId, traceparent, timings });
+    const provenance = { requestId, endpoint, variant, model };
+    return { outputs, provenance: features === undefined ? provenance : { ...provenance, features }, timings };
   }
 
   #capture(
@@ -103,7 +113,7 @@ export class Answerer {
 /** Columns of one set of names share a batch; so do tensors of one shape. */
 function keyOf(served: ServedModel, payload: ModelCall["payload"]): string | undefined {
   if (!served.batchable) return undefined;
-  if (payload.kind === "tensors") return `tensors ${shapeKey(payload.tensors)}`;
+  if (payload.kind === "tensors") return served.fixedShape ? "tensors" : `tensors ${shapeKey(payload.tensors)}`;
   return `columns ${Object.entries(payload.batch.columns)
     .map(([name, { type }]) => `${name}:${type}`)
     .join(",")}`;

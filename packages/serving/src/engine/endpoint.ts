@@ -12,13 +12,14 @@ import type {
 } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
 import { Answerer } from "./answerer.ts";
+import type { BatchLimits } from "./batcher.ts";
 import { forbidden, variantUnknown } from "../errors.ts";
 import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import { pickVariant } from "./routing.ts";
 import { type Next, type RequestCall, type SideModel, type Stage, type StageSite, around } from "./stage.ts";
-import { noTimings } from "./timings.ts";
+import { closeTimings, noTimings } from "./timings.ts";
 
 export interface VariantOptions {
   /** `late@champion` is followed when the alias moves; `late/3` stays. */
@@ -42,6 +43,11 @@ export interface EndpointOptions {
   readonly maxBatchRows?: number | undefined;
   /** Most rows that may wait for a model before requests are turned away. Default: 10,000. */
   readonly maxQueueRows?: number | undefined;
+  /**
+   * Within what time a request is to be answered once it is let in, milliseconds: batches are kept so short, by what calls of the model were seen to cost,
+   * that one that runs and the one after it end within it. Default: batches of all that waits.
+   */
+  readonly latencyObjectiveMs?: number | undefined;
   /** What stands around the answering, the first outermost: caches, shadows, fallbacks, experiments. Objects of this endpoint alone. */
   readonly stages?: readonly Stage[] | undefined;
 }
@@ -77,6 +83,7 @@ export class Endpoint {
   /** The features as the endpoint itself may see them. */
   readonly #features: FeatureSource | undefined;
   readonly #stages: readonly Stage[];
+  readonly #limits: BatchLimits;
   readonly #answerer: Answerer;
   readonly #answer: Next<RequestCall>;
   #opened: readonly Stage[] = [];
@@ -90,6 +97,8 @@ export class Endpoint {
     this.#setting = setting;
     const as = options.readFeaturesAs;
     this.#features = typeof as === "object" ? setting.featuresAs?.(as.principal) : setting.features;
+    const { maxBatchRows = 256, maxQueueRows = 10_000, latencyObjectiveMs } = options;
+    this.#limits = { maxBatchRows, maxQueueRows, latencyObjectiveMs };
     this.#stages = options.stages ?? [];
     this.#answerer = new Answerer({
       ...setting,
@@ -152,7 +161,7 @@ export class Endpoint {
   /** Loads what the reference means now. */
   openSlot(ref: string, signal?: AbortSignal): Promise<ModelSlot> {
     const { source, runtimes, instruments, clock, logger } = this.#setting;
-    const { featureService, onFeatureMismatch = "refuse", maxBatchRows = 256, maxQueueRows = 10_000 } = this.#options;
+    const { featureService, onFeatureMismatch = "refuse" } = this.#options;
     const labels = { endpoint: this.name };
     const options: SlotOptions = {
       endpoint: this.name,
@@ -164,8 +173,7 @@ export class Endpoint {
       clock,
       logger,
       batching: {
-        maxBatchRows,
-        maxQueueRows,
+        limits: this.#limits,
         onBatch: (rows) => instruments.batchRows.observe(rows, labels),
         onQueue: (rows) => instruments.queueRows.set(rows, labels),
       },
@@ -195,9 +203,12 @@ export class Endpoint {
     request.signal?.throwIfAborted();
     const requestId = request.requestId ?? ids.next();
     const startMs = clock.monotonicMs();
+    const timings = noTimings();
     this.#enter();
     try {
-      return await this.#answer({ endpoint: this.name, requestId, request, startMs, timings: noTimings() });
+      const answer = await this.#answer({ endpoint: this.name, requestId, request, startMs, timings });
+      closeTimings(timings, startMs, clock.monotonicMs());
+      return answer;
     } finally {
       this.#leave();
     }

@@ -11,7 +11,7 @@ import type {
 import { type OpenedModel, loadModel } from "@millwright/model";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { featureServiceMismatch } from "../errors.ts";
-import { isBatchable } from "./signature.ts";
+import { hasFixedShape, isBatchable } from "./signature.ts";
 
 /** A model that was loaded and answered its golden requests, with what feeds it. */
 export interface ServedModel {
@@ -19,6 +19,8 @@ export interface ServedModel {
   readonly model: OpenedModel;
   readonly batcher: Batcher;
   readonly batchable: boolean;
+  /** Whether all requests have one shape but for their rows. */
+  readonly fixedShape: boolean;
   readonly features: { readonly service: string; readonly description: FeatureServiceDescription } | undefined;
 }
 
@@ -29,7 +31,7 @@ export interface SlotOptions {
   readonly features: FeatureSource | undefined;
   readonly featureService: string | undefined;
   readonly onFeatureMismatch: "refuse" | "warn";
-  readonly batching: Pick<BatcherOptions, "maxBatchRows" | "maxQueueRows" | "onBatch" | "onQueue">;
+  readonly batching: Pick<BatcherOptions, "limits" | "onBatch" | "onQueue">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -142,7 +144,10 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     ...options.batching,
     endpoint: options.endpoint,
     model: titleOf(resolved),
-    run: (payload) => (payload.kind === "tensors" ? model.predict(payload.tensors) : model.predictBatch(payload.batch)),
+    clock: options.clock,
+    lanes: () => model.lanes ?? 1,
+    run: (payload, call) =>
+      payload.kind === "tensors" ? model.predict(payload.tensors, call) : model.predictBatch(payload.batch, call),
   });
   return {
     resolved,
@@ -150,6 +155,7 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     batcher,
     features,
     batchable: isBatchable(resolved.manifest.signature),
+    fixedShape: hasFixedShape(resolved.manifest.signature),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Batch, CallOptions, Digest, FeatureStatus, FeatureVectors, Tensors } from "@millwright/contracts";
 import type { Row } from "./rows.ts";
+import type { Timings } from "./timings.ts";
 
 /** What an endpoint is asked; exactly one of `entities`, `instances` and `inputs`. */
 export interface PredictRequest extends CallOptions {
@@ -19,6 +20,14 @@ export interface PredictRequest extends CallOptions {
   readonly stickyKey?: string | undefined;
   /** Asks this variant, whatever its share. */
   readonly variant?: string | undefined;
+  /** How long the caller waits, milliseconds from now: what cannot be answered by then is not begun. Default: as long as it takes. */
+  readonly deadlineMs?: number | undefined;
+  /** One of the endpoint's `admission.priorities`. Default: the one it names so. */
+  readonly priority?: string | undefined;
+  /** Whom the request counts for where tenants share an endpoint. Default: `principal`. */
+  readonly tenant?: string | undefined;
+  /** W3C Trace Context: the span that the request stands under. */
+  readonly traceparent?: string | undefined;
 }
 
 /** How the features of one feature view stood. */
@@ -45,6 +54,8 @@ export interface Prediction {
   /** By output name, one row for each row asked, in order. */
   readonly outputs: Tensors;
   readonly provenance: Provenance;
+  /** Where the time went until now. Absent where a stage made the answer without a model. */
+  readonly timings?: Timings | undefined;
 }
 
 /** Statuses counted, and the oldest age, by view. */

@@ -1,4 +1,4 @@
-import type { CallOptions, CapturedPrediction, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
+import type { CapturedPrediction, Clock, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import { inputInvalid, requestInvalid } from "../errors.ts";
 import { stackRows } from "../http/json-tensors.ts";
@@ -6,6 +6,7 @@ import { type ServedModel, titleOf } from "./model-slot.ts";
 import { type PredictRequest, type Provenance, agesOf, summarizeViews } from "./prediction.ts";
 import { type Row, batchOfPlainRows, batchOfRows, batchOfTensors, checkRows } from "./rows.ts";
 import { checkInputs, describeSpec } from "./signature.ts";
+import type { Timings } from "./timings.ts";
 
 /** A request ready for the batcher. */
 export interface Prepared {
@@ -16,14 +17,17 @@ export interface Prepared {
   readonly featureAgesMs?: CapturedPrediction["featureAgesMs"];
 }
 
+/** What entities are read with, and what is told how long that took. */
+export interface Reading {
+  readonly features: FeatureSource | undefined;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly timings: Timings;
+}
+
 /** Turns what was asked into what the model takes. Throws `SERVING_REQUEST_INVALID`, `SERVING_INPUT_INVALID`, what the feature source throws. */
-export function prepare(
-  served: ServedModel,
-  request: PredictRequest,
-  features: FeatureSource | undefined,
-): Prepared | Promise<Prepared> {
-  const { entities, instances, inputs, signal } = request;
-  const given = [entities, instances, inputs].filter((each) => each !== undefined).length;
+export function prepare(served: ServedModel, request: PredictRequest, reading: Reading): Prepared | Promise<Prepared> {
+  const { entities, instances, inputs } = request;
+  const given = Number(entities !== undefined) + Number(instances !== undefined) + Number(inputs !== undefined);
   if (given !== 1) {
     throw requestInvalid(`it has ${given} of \`entities\`, \`instances\` and \`inputs\``, "Send exactly one of them.");
   }
@@ -32,7 +36,7 @@ export function prepare(
   }
   if (inputs !== undefined) return fromTensors(served, inputs);
   if (instances !== undefined) return fromInstances(served, instances);
-  return fromEntities(served, checkRows("entities", entities), request.request, features, { signal });
+  return fromEntities(served, checkRows("entities", entities), request, reading);
 }
 
 /** Tensors of the signature, or of the columns that the transforms read. */
@@ -116,9 +120,8 @@ const missingOf = ({ model }: ServedModel, { dtype }: TensorSpec): string | null
 async function fromEntities(
   served: ServedModel,
   entities: readonly Row[],
-  request: readonly Row[] | undefined,
-  source: FeatureSource | undefined,
-  { signal }: CallOptions,
+  { request, signal }: PredictRequest,
+  { features: source, clock, timings }: Reading,
 ): Promise<Prepared> {
   const { features } = served;
   if (features === undefined || source === undefined) {
@@ -140,10 +143,14 @@ async function fromEntities(
       `Send ${description.requestInputs.map(({ name }) => name).join(", ")} beside each entity.`,
     );
   }
-  const vectors = await source.read(service, {
+  const asked = {
     entities: batchOfRows(entities, description.entityKeys),
     ...(request === undefined ? {} : { request: batchOfRows(request, description.requestInputs) }),
     signal,
+  };
+  const startMs = clock.monotonicMs();
+  const vectors = await source.read(service, asked).finally(() => {
+    timings.featuresMs += clock.monotonicMs() - startMs;
   });
   return {
     payload: { kind: "columns", batch: vectors.features },

@@ -52,6 +52,10 @@ const batched = ({ shape }: TensorSpec): boolean => shape[0] === -1;
 export const isBatchable = (signature: ModelSignature): boolean =>
   signature.inputs.every(batched) && signature.outputs.every(batched);
 
+/** Whether no size but the first is free: then whatever fits the signature has one shape. */
+export const hasFixedShape = (signature: ModelSignature): boolean =>
+  signature.inputs.every(({ shape }) => shape.every((size, at) => at === 0 || size !== -1));
+
 function checkTensor(spec: TensorSpec, { dtype, shape, data }: Tensor): void {
   const expected = `Send ${describeSpec(spec)}.`;
   if (dtype !== spec.dtype) {

@@ -25,3 +25,11 @@ export const noTimings = (): Timings => ({
   modelMs: 0,
   postprocessMs: 0,
 });
+
+/** The whole time of a request by what is known of it at `nowMs`: what was counted nowhere else is `postprocessMs`, so that the parts make up the whole. */
+export function closeTimings(timings: Timings, startMs: number, nowMs: number): number {
+  const { queueMs, featuresMs, preprocessMs, batchWaitMs, modelMs } = timings;
+  const totalMs = nowMs - startMs;
+  timings.postprocessMs = Math.max(0, totalMs - queueMs - featuresMs - preprocessMs - batchWaitMs - modelMs);
+  return totalMs;
+}
