@@ -1,4 +1,5 @@
 import type {
+  CallOptions,
   Clock,
   Digest,
   FeatureSource,
@@ -119,7 +120,7 @@ export class Endpoint {
       ids,
       logger,
       meter,
-      openModel: (ref, { variant, watch = false }) => this.#openSideModel(ref, variant, watch),
+      openModel: (ref, { variant, watch = false, signal }) => this.#openSideModel(ref, { variant, watch, signal }),
     };
     for (const stage of this.#stages) {
       await stage.open?.(site);
@@ -231,8 +232,11 @@ export class Endpoint {
     }
   }
 
-  async #openSideModel(ref: string, variant: string, watch: boolean): Promise<SideModel> {
-    const slot = await this.openSlot(ref);
+  async #openSideModel(
+    ref: string,
+    { variant, watch, signal }: CallOptions & { readonly variant: string; readonly watch: boolean },
+  ): Promise<SideModel> {
+    const slot = await this.openSlot(ref, signal);
     if (watch) slot.watch();
     return {
       get model(): Provenance["model"] {

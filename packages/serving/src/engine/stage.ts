@@ -1,4 +1,4 @@
-import type { Clock, IdSource, Logger, Meter, ModelSignature } from "@millwright/contracts";
+import type { CallOptions, Clock, IdSource, Logger, Meter, ModelSignature } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import type { Timings } from "./timings.ts";
@@ -45,7 +45,7 @@ export interface StageSite {
   /** Loads a model as a variant is loaded: golden requests, features, batches. The stage closes it. Throws what `openModelServer` throws of a model. */
   openModel(
     ref: string,
-    options: { readonly variant: string; readonly watch?: boolean | undefined },
+    options: CallOptions & { readonly variant: string; readonly watch?: boolean | undefined },
   ): Promise<SideModel>;
 }
 
