@@ -253,6 +253,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await mlflow(folder, { registry: open, database, artifacts })),
     },
     elsewhere: {
+      REGISTRY_ACTOR_MISSING: "packages/registry/test/actors.test.ts",
       REGISTRY_CHANGED_MEANWHILE: "packages/registry/test/gate-races.test.ts",
       REGISTRY_COPY_DIFFERS: "packages/registry/test/copies.test.ts",
       REGISTRY_GATE_CLOSED: "packages/registry/test/gates.test.ts",

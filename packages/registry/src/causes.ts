@@ -1,8 +1,12 @@
-import type { EventDraft, EventId } from "@millwright/contracts";
+import type { EventDraft, EventId, MillwrightEvent } from "@millwright/contracts";
 import type { WriteScope } from "@millwright/storage";
 import { type RegistryTables, eventSource } from "./tables/tables.ts";
 
 type Scope = WriteScope<RegistryTables>;
+
+/** Whether an event of the registry does not say who did what it tells. */
+export const namesNobody = ({ source, data }: MillwrightEvent): boolean =>
+  source === eventSource && (typeof data["by"] !== "string" || data["by"] === "");
 
 /** The newest event about a run, a version or an alias; `undefined` where there is none, or where a release that kept no causes wrote it. */
 export async function newestEvent({ sql }: Scope, subject: string): Promise<EventId | undefined> {

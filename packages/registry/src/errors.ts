@@ -1,6 +1,7 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type RegistryErrorCode =
+  | "REGISTRY_ACTOR_MISSING"
   | "REGISTRY_CHART_INVALID"
   | "REGISTRY_CHART_UNKNOWN"
   | "REGISTRY_CARD_INVALID"
@@ -43,6 +44,12 @@ export type RegistryErrorCode =
 export class RegistryError extends MillwrightError<RegistryErrorCode> {
   override readonly name = "RegistryError";
 }
+
+export const actorMissing = (): RegistryError =>
+  new RegistryError("REGISTRY_ACTOR_MISSING", "Nobody said who does it, and every change must name somebody.", {
+    category: "user",
+    remedy: "Give `by`, or `actor` to openRegistry().",
+  });
 
 export const journalInvalid = (path: string, problem: string, cause?: unknown): RegistryError =>
   new RegistryError("REGISTRY_JOURNAL_INVALID", `The journal "${path}" cannot be read: ${problem}.`, {

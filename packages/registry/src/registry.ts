@@ -15,6 +15,7 @@ import {
 } from "@millwright/contracts";
 import type { TrustPolicy } from "@millwright/model";
 import { type Database, openEventLog } from "@millwright/storage";
+import { type ActorOptions, createActors } from "./actors.ts";
 import { createGateKeeper } from "./models/gate-keeper.ts";
 import type { GatePolicy } from "./models/gates.ts";
 import { type VersionGovernance, createVersionGovernance } from "./models/governance.ts";
@@ -35,7 +36,7 @@ import { type VersionRecords, currentDigest } from "./models/version-records.ts"
 import { type VersionStore, createVersionStore } from "./models/versions.ts";
 import { watchRef } from "./delivery/watch.ts";
 
-export interface RegistryOptions extends CallOptions {
+export interface RegistryOptions extends CallOptions, ActorOptions {
   readonly database: Database;
   /** Where the bytes of models and of runs' artifacts are kept. */
   readonly artifacts: ArtifactStore;
@@ -96,10 +97,11 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const { trust } = options;
   const packages = createPackageStore(artifacts, directory, { isPrivate: trust !== undefined });
   const ids = options.ids ?? createIdSource(clock);
-  const runs = createRunStore({ database, artifacts, clock, ids, logger, flushMs });
-  const gates = createGateKeeper(database, options.gates ?? {}, () => registry);
-  const { storeBeside, check, ...signatures } = createSignatureStore(database, artifacts, clock);
-  const versions = createVersionStore({ database, artifacts, packages, storeBeside, clock, gates });
+  const actors = createActors(options);
+  const runs = createRunStore({ database, artifacts, clock, ids, logger, flushMs, actors });
+  const gates = createGateKeeper(database, options.gates ?? {}, actors, () => registry);
+  const { storeBeside, check, ...signatures } = createSignatureStore({ database, artifacts, clock, actors });
+  const versions = createVersionStore({ database, artifacts, packages, storeBeside, clock, gates, actors });
   const resolve = async (ref: string, { signal }: CallOptions = {}): Promise<ResolvedModel> => {
     const { name, version, digest } = await versions.version(ref, { signal });
     const model = { ...(await packages.open(digest, { signal })), name, version };
@@ -109,8 +111,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const governance = createVersionGovernance({ ...options, database, clock, ids, gates });
   const registry: Registry = {
     ...runs,
-    ...createRunImport(database, clock),
-    ...createTrackingRecords({ database, artifacts, clock }),
+    ...createRunImport(database, clock, actors),
+    ...createTrackingRecords({ database, artifacts, clock, actors }),
     ...createModelSearch(database),
     ...versions,
     ...governance,

@@ -107,8 +107,7 @@ export const modelMutations: readonly (readonly [method: string, mutation: Mutat
       call: (registry) => registry.rollback("late", { by, reason: "errors", deployer, endpoints: ["late"] }),
       type: "model.alias-set",
       subject: "late@champion",
-      data: { by, version: 1, previous: 2, digest },
-      afterwards: "model.rolled-back",
+      data: { by, version: 1, previous: 2, digest, rollback: { reason: "errors", endpoints: ["late"] } },
     },
   ],
   [

@@ -17,8 +17,6 @@ export interface Mutation {
   readonly subject: string | ((held: Held) => string);
   /** What it changed, from what and to what, by whom. */
   readonly data: object;
-  /** Told when it is over, beside the change. */
-  readonly afterwards?: string;
 }
 
 const by = "ann";

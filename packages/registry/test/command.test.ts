@@ -134,6 +134,10 @@ test("verify names the first bad record and the package that changed, and export
     code: 0,
     stdout: expect.stringMatching(/late\/1: 3 files hold; signed by/) as unknown,
   });
+  // The signature was added by nobody.
+  expect(signed.stdout).toMatch(/! actors: 1 operation without an actor: model\.signed of late\/1 \(record 3\)/);
+  const strict = await run(workshop, "verify", "--require-actor");
+  expect(strict).toMatchObject({ code: 1, stdout: expect.stringMatching(/✗ actors: 1 operation/) as unknown });
   expect((await run(workshop, "verify", "late/1", "--key", otherKey)).code).toBe(1);
   expect((await run(workshop, "verify", "--key", key)).stdout).toMatch(/✗ late\/2: .*sign/);
 

@@ -1,4 +1,4 @@
-import { type Deployer, createManualClock, hasCode } from "@millwright/contracts";
+import { type MillwrightEvent, type Deployer, createManualClock, hasCode } from "@millwright/contracts";
 import { expect, test } from "vitest";
 import { openWorkshop, registerVersions, startMs } from "./workshop.ts";
 
@@ -30,9 +30,18 @@ test("MR-24: one call goes back to the approved version before, in the registry 
   expect((await registry.resolve("late@champion")).version).toBe(1);
   const event = (await workshop.events()).at(-1);
   expect(event).toMatchObject({
-    type: "model.rolled-back",
-    data: { by: "oncall", fromVersion: 4, toVersion: 1, durationMs: record.durationMs },
+    type: "model.alias-set",
+    subject: "late@champion",
+    data: {
+      by: "oncall",
+      previous: 4,
+      version: 1,
+      rollback: { reason: "errors", endpoints: ["a", "b"], durationMs: expect.any(Number) as number },
+    },
   });
+  const { durationMs } = (event as MillwrightEvent).data["rollback"] as { readonly durationMs: number };
+  expect(durationMs).toBeGreaterThan(0);
+  expect(durationMs).toBeLessThanOrEqual(record.durationMs);
   const impossible = { code: "REGISTRY_ROLLBACK_IMPOSSIBLE" };
   await expect(registry.rollback("late", { by: "oncall", reason: "more" })).rejects.toMatchObject(impossible);
   await expect(registry.rollback("late", { by: "oncall", reason: "more", to: 2 })).rejects.toMatchObject(impossible);

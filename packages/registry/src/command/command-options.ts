@@ -11,7 +11,8 @@ export const usage = `millwright-registry: models and their versions in a regist
   millwright-registry approve REF --by NAME [--comment TEXT] [--reject]
   millwright-registry promote REF ALIAS --by NAME [--if-version N] [--break-glass REASON]
   millwright-registry rollback MODEL --by NAME --reason TEXT [--alias champion] [--to VERSION]
-  millwright-registry verify [REF] [--key PEM]        event chain, packages and signatures; names the first bad record
+  millwright-registry verify [REF] [--key PEM] [--require-actor]
+                                                      event chain, packages and signatures; names the first bad record
   millwright-registry export REF [--out FILE] [--monitoring FILE]
                                                       the audit pack of a version
 
@@ -19,6 +20,7 @@ export const usage = `millwright-registry: models and their versions in a regist
   --artifacts FOLDER  the store of its bytes (default: artifacts, beside the database)
   --gates MODULE      whose default export is the policy of gates that approve and promote go through; none is asked without it
   --key PEM           a file with an Ed25519 public key; every version must be signed by one of those given
+  --require-actor     an operation that names nobody is wrong, and not only told of
   --json              for programs
 
   Exits with 0 where all went well, 1 where something is wrong or refused, 2 where the command line is not understood.`;
@@ -39,6 +41,7 @@ const options = {
   out: { type: "string" },
   reason: { type: "string" },
   reject: { type: "boolean" },
+  "require-actor": { type: "boolean" },
   to: { type: "string" },
 } as const;
 
@@ -52,16 +55,18 @@ const commands: Readonly<Record<CommandName, readonly [least: number, most: numb
   approve: [1, 1, ["by", "comment", "reject", "gates", "break-glass"]],
   promote: [2, 2, ["by", "if-version", "gates", "break-glass"]],
   rollback: [1, 1, ["by", "reason", "alias", "to"]],
-  verify: [0, 1, ["key"]],
+  verify: [0, 1, ["key", "require-actor"]],
   export: [1, 1, ["out", "monitoring"]],
 };
 
 const common: readonly string[] = ["artifacts", "database", "json", "help"];
 
+type Flag = "help" | "json" | "reject" | "require-actor";
+
 /** Options as they were given. */
 export type CommandValues = Readonly<
-  Partial<Record<Exclude<keyof typeof options, "help" | "json" | "reject" | "key">, string>> &
-    Partial<Record<"help" | "json" | "reject", boolean>> &
+  Partial<Record<Exclude<keyof typeof options, Flag | "key">, string>> &
+    Partial<Record<Flag, boolean>> &
     Partial<Record<"key", string[]>>
 >;
 

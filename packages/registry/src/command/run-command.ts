@@ -84,7 +84,11 @@ function answer(opened: OpenedRegistry, line: CommandLine, signal: AbortSignal):
     case "rollback":
       return rollback(registry, line, signal);
     case "verify":
-      return verify(opened, line.words[0], line.values.key ?? [], signal);
+      return verify(opened, line.words[0], {
+        keys: line.values.key ?? [],
+        requireActor: line.values["require-actor"] === true,
+        signal,
+      });
     case "export":
       return exportPack(registry, line, signal);
     default:

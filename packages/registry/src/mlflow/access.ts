@@ -1,13 +1,15 @@
-import { type Authorizer, allowAll } from "@millwright/contracts";
+import { type Authorizer, allowAll, hasCode } from "@millwright/contracts";
+import { type ActorOptions, createActors } from "../actors.ts";
 import type { MlflowRequest } from "./message.ts";
 import { MlflowRefusal } from "./refusal.ts";
+import type { MlflowAction } from "./route.ts";
 
 /** What a client says it is: `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`. */
 export type MlflowCredentials =
   | { readonly scheme: "basic"; readonly user: string; readonly password: string }
   | { readonly scheme: "bearer"; readonly token: string };
 
-export interface MlflowAccessOptions {
+export interface MlflowAccessOptions extends ActorOptions {
   /**
    * Asked before a request is answered: `registry:read`, `registry:write` or `registry:delete` on `experiment/<id>`, `run/<id>`, `model/<name>`,
    * `logged-model/<id>` or `artifact/<path>`; `*` for many. Default: everybody may do everything.
@@ -23,14 +25,26 @@ export interface MlflowAccessOptions {
 }
 
 export interface Access {
+  /** Whom the events of a change name. Throws a refusal where that must be somebody, and is nobody. */
+  actor(principal: string | undefined, action: MlflowAction): string | undefined;
   /** Throws a refusal for credentials that nobody has. */
   principal(headers: MlflowRequest["headers"]): Promise<string | undefined>;
   /** Throws a refusal where the principal may not. */
   check(principal: string | undefined, action: string, resource: string, signal: AbortSignal): Promise<void>;
 }
 
-export function createAccess({ authorizer = allowAll, authenticate }: MlflowAccessOptions): Access {
+export function createAccess({ authorizer = allowAll, authenticate, ...options }: MlflowAccessOptions): Access {
+  const actors = createActors(options);
   return {
+    actor(principal, action) {
+      if (action === "read") return actors.asking(principal);
+      try {
+        return actors.acting(principal);
+      } catch (error) {
+        if (!hasCode(error, "REGISTRY_ACTOR_MISSING")) throw error;
+        throw new MlflowRefusal("UNAUTHENTICATED", `Every change must name who makes it. ${howToSay}`);
+      }
+    },
     async principal(headers) {
       const credentials = authenticate === undefined ? undefined : credentialsOf(headers["authorization"]);
       if (authenticate === undefined || credentials === undefined) return undefined;
@@ -43,15 +57,13 @@ export function createAccess({ authorizer = allowAll, authenticate }: MlflowAcce
       const decision = await authorizer.decide({ principal, action, resource }, { signal });
       if (decision.allowed) return;
       const message = `${action} on ${resource} is not allowed: ${decision.reason}.`;
-      if (principal === undefined)
-        throw new MlflowRefusal(
-          "UNAUTHENTICATED",
-          `${message} Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.`,
-        );
+      if (principal === undefined) throw new MlflowRefusal("UNAUTHENTICATED", `${message} ${howToSay}`);
       throw new MlflowRefusal("PERMISSION_DENIED", message);
     },
   };
 }
+
+const howToSay = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.";
 
 /** Throws a refusal for a header that cannot be read. */
 function credentialsOf(header: string | undefined): MlflowCredentials | undefined {

@@ -115,16 +115,19 @@ function createAnswering(
     if (found === undefined && bytes === undefined)
       throw new MlflowRefusal("ENDPOINT_NOT_FOUND", `No route is ${request.method} ${shown(path)}.`);
     await prepare();
-    const by = await access.principal(request.headers);
+    const principal = await access.principal(request.headers);
     if (bytes !== undefined) {
       const rest = bytes.params["path"] ?? "";
-      await access.check(by, `registry:${bytes.route.action}`, `artifact/${rest === "" ? "*" : rest}`, request.signal);
+      const { action } = bytes.route;
+      await access.check(principal, `registry:${action}`, `artifact/${rest === "" ? "*" : rest}`, request.signal);
+      access.actor(principal, action);
       return bytes.route.answer(request, rest, query);
     }
     const { route, params } = found as NonNullable<typeof found>;
     const fields =
       route.method === "GET" ? queryFields(query) : fieldsOf(jsonObjectOf(await bytesOf(request.body, maxBodyBytes)));
-    await access.check(by, `registry:${route.action}`, route.resource({ fields, params }), request.signal);
+    await access.check(principal, `registry:${route.action}`, route.resource({ fields, params }), request.signal);
+    const by = access.actor(principal, route.action);
     return json(await route.answer({ fields, params, by, signal: request.signal }));
   };
   return async (request) => {

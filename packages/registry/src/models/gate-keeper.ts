@@ -1,5 +1,6 @@
 import { type CallOptions, type JsonObject, hasCode } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { emitAbout, newestEvent } from "../causes.ts";
 import { gateClosed } from "../errors.ts";
 import { type GateFacts, createGateFacts } from "./gate-facts.ts";
@@ -36,6 +37,7 @@ const shortestReason = 10;
 export function createGateKeeper(
   database: Database<RegistryTables>,
   policy: GatePolicy,
+  actors: Actors,
   reader: () => GateReader,
 ): GateKeeper {
   const guards = (kind: GateKind, target: string): boolean => gatesOf(policy, kind, target).length > 0;
@@ -43,7 +45,7 @@ export function createGateKeeper(
     guards,
     async checkGates(kind, target, name, version, { by, signal } = {}) {
       signal?.throwIfAborted();
-      return askGates(policy, reader(), { kind, target, name, version, by, signal });
+      return askGates(policy, reader(), { kind, target, name, version, by: actors.asking(by), signal });
     },
     async pass(kind, target, subject, { signal } = {}) {
       if (!guards(kind, target)) return undefined;

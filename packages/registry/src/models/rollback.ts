@@ -1,6 +1,5 @@
-import { type CallOptions, type Clock, type Deployer, modelUnknown } from "@millwright/contracts";
+import { type CallOptions, type Clock, type Deployer, type JsonObject, modelUnknown } from "@millwright/contracts";
 import type { Database, WriteScope } from "@millwright/storage";
-import { emitAbout, newestEvent } from "../causes.ts";
 import { rollbackImpossible } from "../errors.ts";
 import { checkAlias, checkLabel } from "../names.ts";
 import type { RegistryTables } from "../tables/tables.ts";
@@ -35,7 +34,8 @@ export interface RollbackRecord {
 /** Goes back to what was good. */
 export interface Rollbacks {
   /**
-   * Moves an alias back to an approved version, in one call. Throws `REGISTRY_ROLLBACK_IMPOSSIBLE` where there is none, `PORT_MODEL_UNKNOWN`. An endpoint that could not be
+   * Moves an alias back to an approved version, in one call. It is told by one event, `model.alias-set` with `rollback`: the reason, the endpoints, and how many milliseconds it
+   * took until the alias had moved; what the endpoints do then is told by their deployments' own. Throws `REGISTRY_ROLLBACK_IMPOSSIBLE` where there is none, `PORT_MODEL_UNKNOWN`. An endpoint that could not be
    * rolled back rejects; the alias has moved then.
    */
   rollback(name: string, options: RollbackOptions): Promise<RollbackRecord>;
@@ -51,34 +51,28 @@ export function createRollbacks(database: Database<RegistryTables>, clock: Clock
       checkLabel("a reason", reason);
       const startMs = clock.monotonicMs();
       const timeMs = clock.nowMs();
-      const moved = await database.write((scope) => goBack(scope, clock, name, { ...options, alias }), { signal });
+      const elapsedMs = (): number => clock.monotonicMs() - startMs;
+      const moved = await database.write((scope) => goBack(scope, clock, name, { ...options, alias, elapsedMs }), {
+        signal,
+      });
       if (deployer !== undefined)
         await Promise.all(endpoints.map((endpoint) => deployer.rollback(endpoint, reason, { signal })));
-      const durationMs = clock.monotonicMs() - startMs;
-      const record = { name, alias, ...moved, by, reason, timeMs, durationMs };
-      await database.write(
-        async (scope) => {
-          const subject = `${name}@${alias}`;
-          const { from: fromVersion, to: toVersion, ...told } = record;
-          const data = { ...told, fromVersion, toVersion, endpoints: [...endpoints] };
-          await emitAbout(scope, subject, {
-            type: "model.rolled-back",
-            causationid: await newestEvent(scope, subject),
-            data,
-          });
-        },
-        { signal },
-      );
-      return record;
+      return { name, alias, ...moved, by, reason, timeMs, durationMs: elapsedMs() };
     },
   };
+}
+
+interface GoingBack extends RollbackOptions {
+  readonly alias: string;
+  /** Since it was asked for. */
+  readonly elapsedMs: () => number;
 }
 
 async function goBack(
   scope: WriteScope<RegistryTables>,
   clock: Clock,
   name: string,
-  { alias, to, by }: RollbackOptions & { readonly alias: string },
+  { alias, to, by, reason, endpoints = [], elapsedMs }: GoingBack,
 ): Promise<{ readonly from: number; readonly to: number }> {
   const { sql } = scope;
   const current = await sql
@@ -100,6 +94,7 @@ async function goBack(
   approved = to === undefined ? approved.where("version", "<", from) : approved.where("version", "=", to);
   const target = await approved.orderBy("version", "desc").limit(1).executeTakeFirst();
   if (target === undefined || target.version === from) throw rollbackImpossible(name, from, to);
-  await moveAlias(scope, clock, { name, alias, version: target.version, ifVersion: from, by });
+  const rollback = (): JsonObject => ({ reason, endpoints: [...endpoints], durationMs: elapsedMs() });
+  await moveAlias(scope, clock, { name, alias, version: target.version, ifVersion: from, by, rollback });
   return { from, to: target.version };
 }

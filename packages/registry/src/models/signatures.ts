@@ -14,6 +14,7 @@ import {
   readSignatures,
 } from "@millwright/model";
 import type { Database, WriteScope } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { assertRegistered } from "./version-records.ts";
@@ -33,7 +34,7 @@ export interface VersionSignature {
 }
 
 export interface AddSignatureOptions extends CallOptions {
-  /** Who adds it. */
+  /** Who adds it. Default: the registry's `actor`. */
   readonly by?: string | undefined;
 }
 
@@ -66,11 +67,14 @@ export interface SignatureStore extends VersionSignatures {
   storeBeside(directory: string, digest: Digest, options?: CallOptions): Promise<readonly StoredEnvelope[]>;
 }
 
-export function createSignatureStore(
-  database: Database<RegistryTables>,
-  artifacts: ArtifactStore,
-  clock: Clock,
-): SignatureStore {
+export interface SignatureStoreOptions {
+  readonly database: Database<RegistryTables>;
+  readonly artifacts: ArtifactStore;
+  readonly clock: Clock;
+  readonly actors: Actors;
+}
+
+export function createSignatureStore({ database, artifacts, clock, actors }: SignatureStoreOptions): SignatureStore {
   const { read } = database;
   const store = async (value: SignatureEnvelope, digest: Digest, options: CallOptions): Promise<StoredEnvelope> => {
     const envelope = parseEnvelope(value);
@@ -92,8 +96,9 @@ export function createSignatureStore(
       signal?.throwIfAborted();
       return signaturesOf(await digestOfVersion(read, name, version), { signal });
     },
-    async addSignature(name, version, envelope, { signal, by } = {}) {
+    async addSignature(name, version, envelope, { signal, by: given } = {}) {
       signal?.throwIfAborted();
+      const by = actors.acting(given);
       const digest = await digestOfVersion(read, name, version);
       const stored = await store(envelope, digest, { signal });
       const row = await database.write((scope) => signVersion(scope, clock, { name, version, digest, stored, by }), {

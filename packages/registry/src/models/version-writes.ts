@@ -4,6 +4,7 @@ import {
   type Clock,
   type Digest,
   type EntityReference,
+  type JsonObject,
   type JsonValue,
   type ModelManifest,
   transitionIllegal,
@@ -246,6 +247,8 @@ export interface Move {
   readonly ifVersion: number | undefined;
   readonly by: string | undefined;
   readonly passage?: Passage | undefined;
+  /** That it goes back, and why; asked for when the event is made. */
+  readonly rollback?: (() => JsonObject) | undefined;
 }
 
 /** Throws `PORT_VERSION_CONFLICT`, `PORT_MODEL_UNKNOWN`, `REGISTRY_CHANGED_MEANWHILE`. */
@@ -290,6 +293,7 @@ export async function moveAlias(scope: Scope, clock: Clock, move: Move): Promise
       ...(current === 0 ? {} : { previous: current }),
       ...(by === undefined ? {} : { by }),
       ...(move.passage === undefined ? {} : { gates: move.passage.told }),
+      ...(move.rollback === undefined ? {} : { rollback: move.rollback() }),
     },
   });
 }

@@ -7,6 +7,7 @@ import type {
   SetAliasOptions,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { checkAlias, checkLabel, checkModelName } from "../names.ts";
 import { type Baselines, storeBaselines } from "./baselines.ts";
 import type { GateKeeper } from "./gate-keeper.ts";
@@ -67,6 +68,7 @@ export interface VersionStoreOptions {
   readonly storeBeside: SignatureStore["storeBeside"];
   readonly clock: Clock;
   readonly gates: GateKeeper;
+  readonly actors: Actors;
 }
 
 export function createVersionStore({
@@ -76,14 +78,16 @@ export function createVersionStore({
   storeBeside,
   clock,
   gates,
+  actors,
 }: VersionStoreOptions): VersionStore {
   const { read } = database;
   const records = createVersionRecords(read);
   return {
     ...records,
     async register(name, directory, options = {}) {
-      const { signal, runId, tags = {}, by, baselines = {}, description, origin } = options;
+      const { signal, runId, tags = {}, baselines = {}, description, origin } = options;
       signal?.throwIfAborted();
+      const by = actors.acting(options.by);
       checkModelName(name);
       if (origin !== undefined) checkLabel("a registry", origin.registry);
       const { digest, manifest } = await packages.store(directory, { signal });
@@ -110,8 +114,9 @@ export function createVersionStore({
         { signal },
       );
     },
-    async setAlias(name, alias, version, { signal, ifVersion, by, breakGlass } = {}) {
+    async setAlias(name, alias, version, { signal, ifVersion, by: given, breakGlass } = {}) {
       signal?.throwIfAborted();
+      const by = actors.acting(given);
       checkAlias(alias);
       await assertRegistered(read, name, version);
       const meant = (await records.aliases(name, { signal }))[alias] ?? 0;

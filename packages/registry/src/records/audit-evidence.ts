@@ -1,5 +1,6 @@
 import type { CallOptions, EntityReference, JsonValue, LoggedEvent, RunId } from "@millwright/contracts";
 import type { ChainReport, VerifiableEventLog } from "@millwright/storage";
+import { namesNobody } from "../causes.ts";
 import type { LineageNode } from "../lineage/lineage-graph.ts";
 import type { Baselines } from "../models/baselines.ts";
 import type { TrafficRecord } from "../models/deployments.ts";
@@ -162,6 +163,18 @@ const check = (name: string, present: boolean, there: string, missing: string): 
   detail: present ? there : missing,
 });
 
+const mostNamed = 20;
+
+/** Names the first events that do not say who did what they tell. */
+export function withoutActor(events: readonly LoggedEvent[]): string {
+  const named = events.slice(0, mostNamed).map(({ cursor, event }) => {
+    const about = event.subject === undefined ? "" : ` of ${event.subject}`;
+    return `${event.type}${about} (record ${cursor})`;
+  });
+  const more = events.length > mostNamed ? ` and ${events.length - mostNamed} more` : "";
+  return `${counted(events.length, "operation")} without an actor: ${named.join(", ")}${more}.`;
+}
+
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** Who decided, and by what. */
@@ -225,7 +238,9 @@ function originChecks({ ledger: { version, run }, ancestors }: VersionEvidence):
 }
 
 /** What was written down about it. */
-function recordChecks({ card, stages, traffic, monitoring, chain }: VersionEvidence): readonly AuditCheck[] {
+function recordChecks(evidence: VersionEvidence): readonly AuditCheck[] {
+  const { card, stages, traffic, monitoring, chain, events } = evidence;
+  const unnamed = events.filter(({ event }) => namesNobody(event));
   return [
     check("model card", card.missing.length === 0, "Complete.", `It lacks ${card.missing.join(", ")}.`),
     check("model card approval", card.status === "Approved", "Approved.", `The card is ${card.status}.`),
@@ -237,6 +252,7 @@ function recordChecks({ card, stages, traffic, monitoring, chain }: VersionEvide
       Object.keys(monitoring).join(", "),
       "No record of its monitoring was given.",
     ),
+    check("actors", unnamed.length === 0, "Every event says who did it.", withoutActor(unnamed)),
     check(
       "event chain",
       chain.broken === undefined,

@@ -1,5 +1,6 @@
 import type { CallOptions, Clock } from "@millwright/contracts";
 import type { Database, WriteScope } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { emitAbout, newestEvent } from "../causes.ts";
 import { experimentDeleted, experimentExists, experimentUnknown } from "../errors.ts";
 import { checkLabel } from "../names.ts";
@@ -46,29 +47,34 @@ export interface ExperimentChanges {
 type Scope = WriteScope<RegistryTables>;
 type ExperimentRow = RegistryTables["registry_experiments"];
 
-export function createExperimentChanges(database: Database<RegistryTables>, clock: Clock): ExperimentChanges {
+export function createExperimentChanges(
+  database: Database<RegistryTables>,
+  clock: Clock,
+  actors: Actors,
+): ExperimentChanges {
   const change = (
     name: string,
-    { by, signal }: ChangeOptions,
+    options: ChangeOptions,
     work: (scope: Scope, experiment: ExperimentRow) => Promise<ExperimentEvent | undefined>,
-  ): Promise<void> =>
-    database.write(
+  ): Promise<void> => {
+    const by = actors.acting(options.by);
+    return database.write(
       async (scope) => {
         const experiment = await experimentNamed(scope.sql, name);
         const event = await work(scope, experiment);
         if (event !== undefined) await tell(scope, experiment, event, by);
       },
-      { signal },
+      { signal: options.signal },
     );
+  };
   return {
     async createExperiment(name, { tags = {}, artifactRoot, by, signal } = {}) {
       signal?.throwIfAborted();
       checkLabel("an experiment", name);
       checkTags({ set: tags });
       if (artifactRoot !== undefined) checkNotes(artifactRoot);
-      await database.write((scope) => insertExperiment(scope, { name, tags, artifactRoot, by }, clock.nowMs()), {
-        signal,
-      });
+      const made = { name, tags, artifactRoot, by: actors.acting(by) };
+      await database.write((scope) => insertExperiment(scope, made, clock.nowMs()), { signal });
       return experimentOf(database.read, await experimentNamed(database.read, name));
     },
     async experiment(name, { signal } = {}) {

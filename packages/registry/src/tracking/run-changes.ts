@@ -1,5 +1,6 @@
 import { type CallOptions, type Clock, type EntityReference, type RunId } from "@millwright/contracts";
 import type { Database, WriteScope } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { emitAbout, newestEvent } from "../causes.ts";
 import { runDeleted, runUnknown } from "../errors.ts";
 import { checkLabel } from "../names.ts";
@@ -8,7 +9,7 @@ import type { RunDataset } from "./run-records.ts";
 import { type RunRow, selectRuns } from "./run-rows.ts";
 
 export interface ChangeOptions extends CallOptions {
-  /** Who does it: a person's or a service's name, kept in the event. */
+  /** Who does it: a person's or a service's name, kept in the event. Default: the registry's `actor`. */
   readonly by?: string | undefined;
 }
 
@@ -41,13 +42,14 @@ export type LoggedDataset = Pick<RunDataset, "name" | "digest"> & Partial<Omit<R
 
 type Scope = WriteScope<RegistryTables>;
 
-export function createRunChanges(database: Database<RegistryTables>, clock: Clock): RunChanges {
+export function createRunChanges(database: Database<RegistryTables>, clock: Clock, actors: Actors): RunChanges {
   const change = (
     id: string,
-    { by, signal }: ChangeOptions,
+    options: ChangeOptions,
     work: (scope: Scope, run: RunRow) => Promise<RunChange | undefined>,
-  ): Promise<void> =>
-    database.write(
+  ): Promise<void> => {
+    const by = actors.acting(options.by);
+    return database.write(
       async (scope) => {
         const run = await selectRuns(scope.sql).where("registry_runs.id", "=", id).executeTakeFirst();
         if (run === undefined) throw runUnknown(id);
@@ -59,8 +61,9 @@ export function createRunChanges(database: Database<RegistryTables>, clock: Cloc
           data: { experiment: run.experiment, ...change.data, ...(by === undefined ? {} : { by }) },
         });
       },
-      { signal },
+      { signal: options.signal },
     );
+  };
   return {
     async updateRun(id, { name, notes }, options = {}) {
       options.signal?.throwIfAborted();

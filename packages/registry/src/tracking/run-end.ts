@@ -1,5 +1,6 @@
 import type { RunId, RunStatus } from "@millwright/contracts";
 import type { WriteScope } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { emitAbout, newestEvent } from "../causes.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { compactSeries } from "./compact-series.ts";
@@ -15,7 +16,7 @@ export interface RunEnd {
 }
 
 /** Ends a run; the event tells the artifacts it made. */
-export async function endRun(scope: Scope, { id, experiment, status, endedMs }: RunEnd): Promise<void> {
+export async function endRun(scope: Scope, { id, experiment, status, endedMs }: RunEnd, actors: Actors): Promise<void> {
   const { sql } = scope;
   await sql.updateTable("registry_runs").set({ status, ended_ms: endedMs }).where("id", "=", id).execute();
   await compactSeries(sql, id);
@@ -30,7 +31,7 @@ export async function endRun(scope: Scope, { id, experiment, status, endedMs }: 
     causationid: await newestEvent(scope, id),
     data: {
       experiment,
-      ...(await starterOf(scope, id)),
+      ...(await actorOf(scope, id, actors)),
       made: made.map(({ path, digest }) => ({ kind: "artifact", id: digest, name: path })),
       from: [{ kind: "run", id }],
     },
@@ -41,6 +42,7 @@ export async function endRun(scope: Scope, { id, experiment, status, endedMs }: 
 export async function reopenRun(
   scope: Scope,
   run: { readonly id: string; readonly experiment: string; readonly status: string },
+  actors: Actors,
 ): Promise<void> {
   await scope.sql
     .updateTable("registry_runs")
@@ -50,12 +52,13 @@ export async function reopenRun(
   await emitAbout(scope, run.id, {
     type: "run.resumed",
     causationid: await newestEvent(scope, run.id),
-    data: { experiment: run.experiment, previous: run.status, ...(await starterOf(scope, run.id)) },
+    data: { experiment: run.experiment, previous: run.status, ...(await actorOf(scope, run.id, actors)) },
   });
 }
 
-/** Whose run it is: who ends and resumes it. */
-async function starterOf({ sql }: Scope, id: string): Promise<{ readonly by?: string }> {
+/** Whose run it is: who ends and resumes it. Of a run that nobody is known to have started, who acts now. */
+async function actorOf({ sql }: Scope, id: string, actors: Actors): Promise<{ readonly by?: string }> {
   const row = await sql.selectFrom("registry_runs").select("started_by").where("id", "=", id).executeTakeFirst();
-  return row?.started_by == null ? {} : { by: row.started_by };
+  const by = actors.acting(row?.started_by ?? undefined);
+  return by === undefined ? {} : { by };
 }

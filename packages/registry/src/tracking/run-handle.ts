@@ -11,6 +11,7 @@ import {
   closed,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { runEnded } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import type { RunBatch } from "./run-batch.ts";
@@ -29,6 +30,7 @@ export interface RunHandleOptions {
   readonly database: Database<RegistryTables>;
   readonly artifacts: ArtifactStore;
   readonly clock: Clock;
+  readonly actors: Actors;
   /** True once the registry was disposed. */
   readonly isClosed: () => boolean;
   /** Told when the run has ended. */
@@ -137,14 +139,14 @@ async function writeArtifact(
 }
 
 function writeEnd(
-  { id, experiment, database, clock }: RunHandleOptions,
+  { id, experiment, database, clock, actors }: RunHandleOptions,
   status: Exclude<RunStatus, "running">,
   { signal }: CallOptions,
 ): Promise<void> {
   return database.write(
     async (scope) => {
       await assertRunActive(scope.sql, id);
-      await endRun(scope, { id, experiment, status, endedMs: clock.nowMs() });
+      await endRun(scope, { id, experiment, status, endedMs: clock.nowMs() }, actors);
     },
     { signal },
   );

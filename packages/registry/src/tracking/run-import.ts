@@ -1,5 +1,6 @@
 import { type Clock, type JsonValue, type RunId, decodeNumbers, hasCode } from "@millwright/contracts";
 import type { Database, Statement } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { runUnknown } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import type { RegistryTables } from "../tables/tables.ts";
@@ -12,16 +13,17 @@ import { type LoggedPoint, loggedPoint, paramJson, statementsOf } from "./run-st
 
 type Registry = Database<RegistryTables>;
 
-export function createRunImport(database: Registry, clock: Clock): RunImport {
+export function createRunImport(database: Registry, clock: Clock, actors: Actors): RunImport {
   return {
-    async importRun(source, start, entries, options = {}) {
+    async importRun(source, began, entries, options = {}) {
       options.signal?.throwIfAborted();
+      const start = { ...began, by: actors.acting(began.by) };
       checkLabel("a journal", source);
       checkLabel("an experiment", start.experiment);
       checkLabel("a run", start.name);
       await ensureRun(database, start, options.signal);
       await assertRunActive(database.read, start.id);
-      const given = { database, clock, source, start, entries, options };
+      const given = { database, clock, actors, source, start, entries, options };
       const conflicts = [...conflictsOfRun(await readRow(database, start.id), start)];
       let imported = 0;
       for (const stretch of stretchesOf(entries)) {
@@ -47,6 +49,7 @@ export function createRunImport(database: Registry, clock: Clock): RunImport {
 interface Import {
   readonly database: Registry;
   readonly clock: Clock;
+  readonly actors: Actors;
   readonly source: string;
   readonly start: RunStart;
   readonly entries: readonly PlacedEntry[];
@@ -90,7 +93,7 @@ async function importStretch(given: Import, stretch: readonly PlacedEntry[]): Pr
 }
 
 function importStatus(
-  { database, source, start, options }: Import,
+  { database, actors, source, start, options }: Import,
   { position, entry }: PlacedEntry,
 ): Promise<Written> {
   return database.write(
@@ -108,11 +111,11 @@ function importStatus(
       await sql.insertInto("registry_entries").values({ run: start.id, source, position }).execute();
       const row = await selectRuns(sql).where("registry_runs.id", "=", start.id).executeTakeFirstOrThrow();
       const isRunning = row.status === "running";
-      if (entry.kind === "resume" && !isRunning) await reopenRun(scope, row);
+      if (entry.kind === "resume" && !isRunning) await reopenRun(scope, row, actors);
       if (entry.kind !== "end" || row.status === entry.status) return { imported: 1, conflicts: [] };
       if (isRunning) {
         const { status, endedMs } = entry;
-        await endRun(scope, { id: start.id, experiment: row.experiment, status, endedMs });
+        await endRun(scope, { id: start.id, experiment: row.experiment, status, endedMs }, actors);
         return { imported: 1, conflicts: [] };
       }
       const conflict = { run: start.id, kind: "status", name: "", stored: row.status, given: entry.status } as const;

@@ -11,6 +11,7 @@ import {
   closed,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import { newestEvent } from "../causes.ts";
 import { checkLabel } from "../names.ts";
 import { assertActive } from "./run-changes.ts";
@@ -29,6 +30,7 @@ export interface RunStoreOptions {
   readonly ids: IdSource;
   readonly logger: Logger;
   readonly flushMs: number;
+  readonly actors: Actors;
 }
 
 /** Runs, written and read back. Disposing writes what was logged; a run that was not ended stays `running`. */
@@ -61,7 +63,8 @@ export function createRunStore(options: RunStoreOptions): RunStore {
       checkLabel("an experiment", run.experiment);
       if (run.name !== undefined) checkLabel("a run", run.name);
       const id = options.ids.next() as RunId;
-      const start = { ...run, id, name: run.name ?? id, tags: run.tags ?? {}, from: run.from ?? [] };
+      const by = options.actors.acting(run.by);
+      const start = { ...run, by, id, name: run.name ?? id, tags: run.tags ?? {}, from: run.from ?? [] };
       const eventId = await insertRun(options.database, { ...start, startedMs: options.clock.nowMs() }, run.signal);
       return handleOf(id, { experiment: run.experiment, eventId });
     },
@@ -87,14 +90,18 @@ interface OpenedRun {
 }
 
 /** @returns undefined where there is no such run. */
-function resumeRun({ database }: RunStoreOptions, id: RunId, { signal }: CallOptions): Promise<OpenedRun | undefined> {
+function resumeRun(
+  { database, actors }: RunStoreOptions,
+  id: RunId,
+  { signal }: CallOptions,
+): Promise<OpenedRun | undefined> {
   return database.write(
     async (scope) => {
       const run = await selectRuns(scope.sql).where("registry_runs.id", "=", id).executeTakeFirst();
       if (run === undefined) return undefined;
       assertActive(run);
       // A run that had not ended goes on as it was: nothing changed.
-      if (run.status !== "running") await reopenRun(scope, run);
+      if (run.status !== "running") await reopenRun(scope, run, actors);
       return { experiment: run.experiment, eventId: await newestEvent(scope, id) };
     },
     { signal },

@@ -1,5 +1,6 @@
 import type { ArtifactStore, Clock } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
+import type { Actors } from "../actors.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type ExperimentSearch, createExperimentSearch } from "./experiment-search.ts";
 import { type ExperimentChanges, createExperimentChanges } from "./experiments.ts";
@@ -17,14 +18,15 @@ export interface TrackingOptions {
   readonly database: Database<RegistryTables>;
   readonly artifacts: ArtifactStore;
   readonly clock: Clock;
+  readonly actors: Actors;
 }
 
-export function createTrackingRecords({ database, artifacts, clock }: TrackingOptions): TrackingRecords {
+export function createTrackingRecords({ database, artifacts, clock, actors }: TrackingOptions): TrackingRecords {
   const charts = createRunCharts(database, artifacts);
   return {
     ...createRunSearch(database),
-    ...createRunChanges(database, clock),
-    ...createExperimentChanges(database, clock),
+    ...createRunChanges(database, clock, actors),
+    ...createExperimentChanges(database, clock, actors),
     ...createExperimentSearch(database),
     ...createSeriesHistories(database),
     ...charts,
