@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { type ErrorCategory, MillwrightError } from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
+import { hosts, nodePair } from "./serving-hosts.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -63,6 +64,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       listen: well(serving.listen, () => [app, { port: 0, host: "127.0.0.1" }], {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
       }),
+      ...hosts(server),
       ...methods("openModelServer()", () => server, {
         predict: [
           () => ["late", { instances: [[1, 2]], requestId: "r1", signal }],
@@ -81,6 +83,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
           () => [ask("/endpoints/late/predict", '{"instances":[[1,2]]}')],
           {
             SERVING_ROUTE_UNKNOWN: () => answered(ask("/nowhere", "{}")),
+            SERVING_METHOD_UNSUPPORTED: () => answered(new Request("http://localhost/invocations")),
             SERVING_BODY_INVALID: () => answered(ask("/endpoints/late/predict", "{")),
             SERVING_BODY_TOO_LARGE: () => answered(ask("/endpoints/late/predict", " ".repeat(5_000))),
             SERVING_CONTENT_TYPE_UNSUPPORTED: () => answered(ask("/invocations", "x", "image/png")),
@@ -97,10 +100,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
         open: [() => [], {}, 0],
         status: [() => ["late", { signal }]],
         fastify: [() => [fastify(), {}], {}, 0],
+        node: [nodePair, {}, 0],
         drain: [() => [{ graceMs: 10 }], {}, 0],
       }),
     },
     elsewhere: {
+      SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_INVALID: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_NEWER: "packages/serving/test/deployer.test.ts",

@@ -1,8 +1,9 @@
-import { MillwrightError } from "@millwright/contracts";
+import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contracts";
 
 export type ServingErrorCode =
   | "SERVING_ALERTS_ABSENT"
   | "SERVING_BODY_INVALID"
+  | "SERVING_BODY_TIMED_OUT"
   | "SERVING_BODY_TOO_LARGE"
   | "SERVING_CONTENT_TYPE_UNSUPPORTED"
   | "SERVING_DEPLOYMENT_INVALID"
@@ -12,6 +13,7 @@ export type ServingErrorCode =
   | "SERVING_FEATURE_SERVICE_MISMATCH"
   | "SERVING_FORBIDDEN"
   | "SERVING_INPUT_INVALID"
+  | "SERVING_METHOD_UNSUPPORTED"
   | "SERVING_MODEL_FAILED"
   | "SERVING_OUTPUT_UNKNOWN"
   | "SERVING_OVERLOADED"
@@ -21,8 +23,25 @@ export type ServingErrorCode =
   | "SERVING_VARIANT_UNKNOWN"
   | "SERVING_VERSION_UNKNOWN";
 
+export interface ServingErrorOptions extends MillwrightErrorOptions {
+  /** Where in the body the bad value stands, as a JSON Pointer (RFC 6901): `/instances/0/2`. */
+  readonly path?: string | undefined;
+  /** Headers that an answer with this error has. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
 export class ServingError extends MillwrightError<ServingErrorCode> {
   override readonly name = "ServingError";
+  /** Where in the body the bad value stands, as a JSON Pointer; `undefined` where it is nowhere or everywhere. */
+  readonly path: string | undefined;
+  /** Headers that an answer with this error has. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+
+  constructor(code: ServingErrorCode, message: string, { path, headers, ...options }: ServingErrorOptions) {
+    super(code, message, options);
+    this.path = path;
+    this.headers = headers;
+  }
 }
 
 const listed = (what: string, names: readonly string[]): string =>
@@ -40,6 +59,13 @@ export const bodyInvalid = (problem: string, remedy = "Mend the body of the requ
     category: "user",
     remedy,
     cause,
+  });
+
+export const bodyTimedOut = (timeoutMs: number): ServingError =>
+  new ServingError("SERVING_BODY_TIMED_OUT", `The body of the request did not come within ${timeoutMs} ms.`, {
+    category: "user",
+    remedy: "Send it faster or in smaller parts, or open the server with a greater `bodyTimeoutMs`.",
+    retryable: true,
   });
 
 export const bodyTooLarge = (limitBytes: number): ServingError =>
@@ -95,6 +121,13 @@ export const inputInvalid = (input: string, problem: string, remedy: string, cau
     category: "user",
     remedy,
     cause,
+  });
+
+export const methodUnsupported = (method: string, path: string, allowed: readonly string[]): ServingError =>
+  new ServingError("SERVING_METHOD_UNSUPPORTED", `${path} is not there for ${method}.`, {
+    category: "user",
+    remedy: `Send ${allowed.join(" or ")}.`,
+    headers: { allow: allowed.join(", ") },
   });
 
 export const modelFailed = (model: string, problem: string, cause?: unknown): ServingError =>

@@ -32,7 +32,8 @@ import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/e
 import { tellCreated, tellRemoved } from "./rollout/endpoint-events.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
-import type { HttpRequest } from "./http/http-message.ts";
+import type { HttpCaller } from "./http/http-message.ts";
+import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
 import { createInstruments } from "./engine/instruments.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
 import { type ModelCauses, createModelCauses } from "./engine/model-causes.ts";
@@ -79,6 +80,8 @@ export interface ModelServerOptions extends CallOptions {
   readonly watch?: boolean | undefined;
   /** Default: 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /** How long the body of a request may take to arrive, milliseconds; where it is answered while it arrives, between two pieces. Default: 60,000. */
+  readonly bodyTimeoutMs?: number | undefined;
   /** How long a process that decides may be silent before another takes over, milliseconds. Default: 10,000. */
   readonly leaseTtlMs?: number | undefined;
   /** How often the database is looked at for what other processes decided, milliseconds. Default: 500. */
@@ -104,7 +107,9 @@ export interface ModelServer extends Deployer, AsyncDisposable {
   predict(endpoint: string, request: PredictRequest): Promise<Prediction>;
   /** The Open Inference Protocol, SageMaker's container contract and `/endpoints/:endpoint/predict`: `await app.register(server.fastify)`. */
   readonly fastify: FastifyPluginAsync;
-  /** The same for whatever speaks the web's `Request` and `Response`. */
+  /** The same as a listener of `node:http`, and as a middleware of Express: `http.createServer(server.node)`, `app.use("/ml", server.node)`. */
+  readonly node: NodeHandler;
+  /** The same for whatever speaks the web's `Request` and `Response`: Hono, Next, Deno, Bun. */
   handle(request: Request): Promise<Response>;
   /** Whether requests are taken and will be. */
   readonly ready: boolean;
@@ -164,6 +169,7 @@ type Setting = ModelServerOptions & { readonly clock: Clock; readonly ids: IdSou
 
 class OpenServer implements ModelServer {
   readonly fastify: FastifyPluginAsync;
+  readonly node: NodeHandler;
   readonly handle: (request: Request) => Promise<Response>;
   readonly #options: Setting;
   readonly #endpoints = new Map<string, Endpoint>();
@@ -174,21 +180,22 @@ class OpenServer implements ModelServer {
 
   constructor(options: Setting) {
     this.#options = options;
-    const { maxBodyBytes = 16 * 1024 * 1024 } = options;
+    const { maxBodyBytes = 16 * 1024 * 1024, bodyTimeoutMs = 60_000 } = options;
     const isReady = (): boolean => this.ready;
     const face: ServerFace = {
       endpoint: (name) => this.#endpoint(name),
       defaultEndpoint: () => this.#endpoint(options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""),
-      predict: (endpoint, request, headers) => this.#predictFor(endpoint, request, headers),
+      predict: (endpoint, request, caller) => this.#predictFor(endpoint, request, caller),
       get ready() {
         return isReady();
       },
     };
     const routes = [...openInferenceRoutes(face), ...invocationRoutes(face)].map((route) =>
-      answering(route, maxBodyBytes),
+      answering(route, { maxBodyBytes, bodyTimeoutMs }),
     );
-    this.fastify = fastifyPlugin(routes, maxBodyBytes);
-    this.handle = webHandler(routes, maxBodyBytes);
+    this.fastify = fastifyPlugin(routes);
+    this.node = nodeHandler(routes);
+    this.handle = webHandler(routes);
   }
 
   get ready(): boolean {
@@ -340,7 +347,7 @@ class OpenServer implements ModelServer {
     return found.rollout;
   }
 
-  async #predictFor(endpoint: string, request: PredictRequest, headers: HttpRequest["headers"]): Promise<Prediction> {
+  async #predictFor(endpoint: string, request: PredictRequest, { headers }: HttpCaller): Promise<Prediction> {
     const { authorizer } = this.#options;
     const principal = this.#options.principal?.(headers);
     if (authorizer !== undefined) {

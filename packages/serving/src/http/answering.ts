@@ -1,32 +1,80 @@
+import { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { gunzip, inflate } from "node:zlib";
+import { brotliDecompress, createBrotliDecompress, createGunzip, createInflate, gunzip, inflate } from "node:zlib";
+import type { BodyLimits, BodySource } from "./body-source.ts";
 import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "../errors.ts";
-import { type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
+import { type HttpAnswer, type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
 
-const decoders = { gzip: promisify(gunzip), deflate: promisify(inflate) };
+const decoders = {
+  gzip: { whole: promisify(gunzip), streamed: createGunzip },
+  deflate: { whole: promisify(inflate), streamed: createInflate },
+  br: { whole: promisify(brotliDecompress), streamed: createBrotliDecompress },
+};
 
-/** The route as the faces mount it: compressed bodies are read, and every failure becomes an answer. */
-export const answering = (route: HttpRoute, maxBodyBytes: number): HttpRoute => ({
-  ...route,
-  handle: async (request) => {
+/** A request as a host brings it: its body has not been read. */
+export interface IncomingCall extends Omit<HttpRequest, "body"> {
+  readonly body: BodySource;
+}
+
+/** A route as the hosts mount it: bodies are read and decompressed within the limits, and every failure becomes an answer. */
+export interface MountedRoute {
+  readonly method: HttpRoute["method"];
+  readonly path: string;
+  /** Never rejects. */
+  answer(call: IncomingCall): Promise<HttpAnswer>;
+}
+
+export const answering = (route: HttpRoute, limits: BodyLimits): MountedRoute => ({
+  method: route.method,
+  path: route.path,
+  answer: async (call) => {
     try {
-      const encoding = request.headers["content-encoding"];
-      if (encoding === undefined || encoding === "identity") return await route.handle(request);
-      return await route.handle({ ...request, body: await decoded(request.body, encoding, maxBodyBytes) });
+      const streamed = route.stream?.({ ...call, chunks: decodedChunks(call, limits) });
+      if (streamed !== undefined) return await streamed;
+      return await route.handle({ ...call, body: await readBody(call, limits) });
     } catch (error) {
-      return errorAnswer(error);
+      const answer = errorAnswer(error);
+      return call.body.done ? answer : { ...answer, close: true };
     }
   },
 });
 
-async function decoded(body: HttpRequest["body"], encoding: string, maxBodyBytes: number): Promise<Uint8Array> {
-  const decode = Object.hasOwn(decoders, encoding) ? decoders[encoding as keyof typeof decoders] : undefined;
-  if (decode === undefined) throw contentTypeUnsupported(`content-encoding: ${encoding}`);
+async function readBody({ body, headers }: IncomingCall, limits: BodyLimits): Promise<Uint8Array> {
+  const encoding = headers["content-encoding"];
+  const bytes = await body.read(limits);
+  if (encoding === undefined || encoding === "identity") return bytes;
+  const { maxBodyBytes } = limits;
   try {
-    return await decode(body, { maxOutputLength: maxBodyBytes });
+    return await decoderOf(encoding).whole(bytes, { maxOutputLength: maxBodyBytes });
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
       throw bodyTooLarge(maxBodyBytes);
-    throw bodyInvalid(`it is not ${encoding}`, undefined, error);
+    if (error instanceof Error && "errno" in error) throw bodyInvalid(`it is not ${encoding}`, undefined, error);
+    throw error;
+  }
+}
+
+function decoderOf(encoding: string): (typeof decoders)["gzip" | "br"] {
+  const decoder = Object.hasOwn(decoders, encoding) ? decoders[encoding as keyof typeof decoders] : undefined;
+  if (decoder === undefined) throw contentTypeUnsupported(`content-encoding: ${encoding}`);
+  return decoder;
+}
+
+async function* decodedChunks({ body, headers }: IncomingCall, limits: BodyLimits): AsyncGenerator<Uint8Array, void> {
+  const encoding = headers["content-encoding"];
+  if (encoding === undefined || encoding === "identity") {
+    yield* body.chunks(limits);
+    return;
+  }
+  const source = Readable.from(body.chunks(limits), { objectMode: false });
+  const decoder = decoderOf(encoding).streamed();
+  source.on("error", (error) => decoder.destroy(error));
+  try {
+    yield* source.pipe(decoder) as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    if (error instanceof Error && "errno" in error) throw bodyInvalid(`it is not ${encoding}`, undefined, error);
+    throw error;
+  } finally {
+    source.destroy();
   }
 }

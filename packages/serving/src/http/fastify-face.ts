@@ -1,45 +1,45 @@
+import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
-import { bodyTooLarge } from "../errors.ts";
-import { type HttpRoute, errorAnswer } from "./http-message.ts";
-
-const empty = new Uint8Array(0);
+import type { MountedRoute } from "./answering.ts";
+import { bytesBody, nodeBody } from "./body-source.ts";
+import { type HttpAnswer, errorAnswer } from "./http-message.ts";
+import { goneSignal } from "./node-face.ts";
 
 /** The routes as a Fastify plugin: its own content-type parsers and error answers, the application's hooks, prefix and logger. */
-export function fastifyPlugin(routes: readonly HttpRoute[], maxBodyBytes: number): FastifyPluginAsync {
+export function fastifyPlugin(routes: readonly MountedRoute[]): FastifyPluginAsync {
   return async (app: FastifyInstance) => {
     // Clients of the inference protocol send tensors without a content type, or JSON under another: the route reads the bytes.
     app.removeAllContentTypeParsers();
-    app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: maxBodyBytes }, (_request, body, done) =>
-      done(null, body),
-    );
+    app.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
     app.setErrorHandler(async (error, _request, reply) => {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      await send(reply, errorAnswer(code === "FST_ERR_CTP_BODY_TOO_LARGE" ? bodyTooLarge(maxBodyBytes) : error));
+      await send(reply, errorAnswer(error));
     });
-    for (const { method, path, handle } of routes) {
+    for (const { method, path, answer } of routes) {
       app.route({
         method,
         url: path,
-        bodyLimit: maxBodyBytes,
         handler: async (request: FastifyRequest, reply: FastifyReply) => {
-          const gone = new AbortController();
-          const stop = (): void => {
-            if (!reply.raw.writableFinished) gone.abort();
-          };
-          reply.raw.once("close", stop);
-          const answer = await handle({
+          const { headers, body } = request;
+          const whole = await answer({
+            method: request.method,
+            target: request.originalUrl,
             params: request.params as Readonly<Record<string, string>>,
-            headers: request.headers as Readonly<Record<string, string | undefined>>,
-            body: (request.body as Uint8Array | undefined) ?? empty,
-            signal: gone.signal,
+            headers: headers as Readonly<Record<string, string | undefined>>,
+            body: body instanceof Readable ? nodeBody(body, headers["content-length"]) : bytesBody(),
+            signal: goneSignal(reply.raw),
           });
-          return send(reply, answer);
+          return send(reply, whole);
         },
       });
     }
   };
 }
 
-function send(reply: FastifyReply, { status, headers, body }: ReturnType<typeof errorAnswer>): FastifyReply {
-  return reply.code(status).headers(headers).send(body);
+function send(reply: FastifyReply, { status, headers, body, close }: HttpAnswer): FastifyReply {
+  if (close === true && reply.raw.req.httpVersionMajor < 2) reply.header("connection", "close");
+  const whole = typeof body === "string" || body instanceof Uint8Array;
+  return reply
+    .code(status)
+    .headers(headers)
+    .send(whole ? (body === "" ? undefined : body) : Readable.from(body, { objectMode: false, highWaterMark: 16_384 }));
 }

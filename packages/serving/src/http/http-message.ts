@@ -1,28 +1,48 @@
 import { isMillwrightError } from "@millwright/contracts";
-import { bodyInvalid } from "../errors.ts";
+import { type ServingError, bodyInvalid } from "../errors.ts";
 import { httpStatusOf } from "./http-status.ts";
 
-/** A request as every face of the server sees it. */
-export interface HttpRequest {
-  /** What stands in the path for `:name` and the like, decoded. */
-  readonly params: Readonly<Record<string, string>>;
+/** Who asks, as far as what came before the routes knows. */
+export interface HttpCaller {
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+}
+
+/** A request as every face of the server sees it. */
+export interface HttpRequest extends HttpCaller {
+  readonly method: string;
+  /** Path and query as the client wrote them: `/v2/models/late?x=1`. */
+  readonly target: string;
+  /** What stands in the path for `:name` and the like, decoded. */
+  readonly params: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly signal: AbortSignal;
 }
 
+/** A request whose body is read while it is answered. */
+export interface StreamedRequest extends Omit<HttpRequest, "body"> {
+  /** Decompressed, as it arrives. Reading no further holds the client back. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export type AnswerBody = string | Uint8Array | AsyncIterable<string | Uint8Array>;
+
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** What is iterable is written as it comes, no faster than the client reads. */
+  readonly body: AnswerBody;
+  /** Whether the connection is of no use afterwards: the body of the request was not read to its end. */
+  readonly close?: boolean | undefined;
 }
 
 export interface HttpRoute {
-  readonly method: "GET" | "POST";
-  /** With `:name` for a part of the path. */
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** With `:name` for a part of the path, `:name(pattern)` for one that matches, and `::` for a colon. */
   readonly path: string;
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
+  /** Answers while the body arrives, where it wants to: it is asked before `handle`. `undefined` leaves the request to `handle`. */
+  readonly stream?: ((request: StreamedRequest) => HttpAnswer | Promise<HttpAnswer> | undefined) | undefined;
 }
 
 export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): HttpAnswer =>
@@ -40,7 +60,9 @@ export function errorAnswer(error: unknown): HttpAnswer {
   if (!isMillwrightError(error)) return json({ error: "The server failed to answer." }, status);
   const retry: Record<string, string> = status === 429 || status === 503 ? { "retry-after": "1" } : {};
   const { message, code, category, retryable, docs } = error;
-  return json({ error: message, code, category, retryable, docs }, status, retry);
+  const { path, headers } = (error.name === "ServingError" ? error : {}) as Partial<ServingError>;
+  const told = { error: message, code, ...(path === undefined ? {} : { path }), category, retryable, docs };
+  return json(told, status, { ...retry, ...headers });
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -5,6 +5,7 @@ import type { ServingErrorCode } from "../errors.ts";
 export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly<Record<string, number | undefined>> = {
   SERVING_ALERTS_ABSENT: 400,
   SERVING_BODY_INVALID: 400,
+  SERVING_BODY_TIMED_OUT: 408,
   SERVING_BODY_TOO_LARGE: 413,
   SERVING_CONTENT_TYPE_UNSUPPORTED: 415,
   SERVING_DEPLOYMENT_INVALID: 400,
@@ -14,6 +15,7 @@ export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly
   SERVING_FEATURE_SERVICE_MISMATCH: 500,
   SERVING_FORBIDDEN: 403,
   SERVING_INPUT_INVALID: 400,
+  SERVING_METHOD_UNSUPPORTED: 405,
   SERVING_MODEL_FAILED: 500,
   SERVING_OUTPUT_UNKNOWN: 400,
   SERVING_OVERLOADED: 429,

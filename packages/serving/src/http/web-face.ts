@@ -1,61 +1,55 @@
-import { bodyTooLarge, routeUnknown } from "../errors.ts";
-import { type HttpAnswer, type HttpRoute, errorAnswer } from "./http-message.ts";
+import type { MountedRoute } from "./answering.ts";
+import { webBody } from "./body-source.ts";
+import { type AnswerBody, type HttpAnswer, errorAnswer } from "./http-message.ts";
+import { createRouteTable, findRoute } from "./route-table.ts";
 
 /** The routes behind the web's own request and response, for whatever speaks those. */
-export function webHandler(
-  routes: readonly HttpRoute[],
-  maxBodyBytes: number,
-): (request: Request) => Promise<Response> {
-  const compiled = routes.map((route) => ({ route, parts: route.path.split("/") }));
+export function webHandler(routes: readonly MountedRoute[]): (request: Request) => Promise<Response> {
+  const table = createRouteTable(routes);
   return async (request) => {
-    let answer: HttpAnswer;
+    const answer = await answerWeb(request);
+    const { status, headers } = answer;
+    const body = request.method === "HEAD" ? null : bodyInit(answer.body);
+    return new Response(body, { status, headers });
+  };
+  async function answerWeb(request: Request): Promise<HttpAnswer> {
     try {
-      const { pathname } = new URL(request.url);
-      const parts = pathname.replace(/\/$/, "").split("/");
-      const found = compiled.find(
-        ({ route, parts: pattern }) => route.method === request.method && matches(pattern, parts),
-      );
-      if (found === undefined) throw routeUnknown(request.method, pathname);
-      answer = await found.route.handle({
-        params: paramsOf(found.parts, parts),
+      const { pathname, search } = new URL(request.url);
+      const { route, params } = findRoute(table, request.method, pathname);
+      return await route.answer({
+        method: request.method,
+        target: `${pathname}${search}`,
+        params,
         headers: Object.fromEntries(request.headers),
-        body: await readBody(request, maxBodyBytes),
+        body: webBody(request.body as unknown as AsyncIterable<Uint8Array> | null),
         signal: request.signal,
       });
     } catch (error) {
-      answer = errorAnswer(error);
+      return errorAnswer(error);
     }
-    const { status, headers, body } = answer;
-    return new Response(body, { status, headers });
-  };
+  }
 }
 
-const matches = (pattern: readonly string[], parts: readonly string[]): boolean =>
-  pattern.length === parts.length && pattern.every((each, at) => each.startsWith(":") || each === parts[at]);
+type ResponseBody = ConstructorParameters<typeof Response>[0];
 
-function paramsOf(pattern: readonly string[], parts: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    pattern.flatMap((each, at) => (each.startsWith(":") ? [[each.slice(1), decoded(parts[at] ?? "")]] : [])),
+/** A stream that is pulled: nothing is made before the client wants it. */
+function bodyInit(body: AnswerBody): ResponseBody {
+  // An empty text would be said to be text/plain.
+  if (body === "") return null;
+  if (typeof body === "string" || body instanceof Uint8Array) return body as ResponseBody;
+  const parts = body[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const next = await parts.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(typeof next.value === "string" ? encoder.encode(next.value) : next.value);
+      },
+      async cancel() {
+        await parts.return?.();
+      },
+    },
+    { highWaterMark: 0 },
   );
-}
-
-/** A part of a path that is not well encoded stands for itself. */
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-
-async function readBody({ body }: Request, maxBodyBytes: number): Promise<Uint8Array> {
-  if (body === null) return new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
-    size += chunk.length;
-    if (size > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

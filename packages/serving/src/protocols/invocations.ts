@@ -69,7 +69,7 @@ async function ask(face: ServerFace, endpoint: Endpoint, request: HttpRequest): 
       stickyKey: headers["x-amzn-sagemaker-session-id"],
       signal,
     },
-    headers,
+    request,
   );
 }
 

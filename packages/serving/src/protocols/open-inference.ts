@@ -2,7 +2,7 @@ import { titleOf } from "../engine/model-slot.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { datatypes } from "../http/datatypes.ts";
 import { versionUnknown } from "../errors.ts";
-import { type HttpAnswer, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
+import { type HttpAnswer, type HttpCaller, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
 import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
@@ -14,7 +14,7 @@ export interface ServerFace {
   defaultEndpoint(): Endpoint;
   readonly ready: boolean;
   /** Checks access and answers. */
-  predict(endpoint: string, request: PredictRequest, headers: HttpRequest["headers"]): Promise<Prediction>;
+  predict(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction>;
 }
 
 const serverMetadata = { name: "millwright", version: "1", extensions: ["binary_tensor_data"] };
@@ -93,7 +93,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
       variant,
       signal: request.signal,
     },
-    request.headers,
+    request,
   );
   const { model } = provenance;
   const { body, headerLength } = writeInferAnswer(

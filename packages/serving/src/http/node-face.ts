@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { MountedRoute } from "./answering.ts";
+import { type BodySource, bytesBody, nodeBody } from "./body-source.ts";
+import { type HttpAnswer, errorAnswer } from "./http-message.ts";
+import { createRouteTable, findRoute } from "./route-table.ts";
+
+/** A listener of `node:http`, and a middleware of Express and Connect: with `next` a path that is nobody's goes on. Never throws. */
+export type NodeHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void;
+
+/** What frameworks add to a request of Node. */
+interface FramedRequest extends IncomingMessage {
+  readonly originalUrl?: string | undefined;
+  /** What a parser before us made of the body. */
+  readonly body?: unknown;
+}
+
+/** The routes as a listener of `node:http`. */
+export function nodeHandler(routes: readonly MountedRoute[]): NodeHandler {
+  const table = createRouteTable(routes);
+  return (request, response, next) => {
+    const url = request.url ?? "/";
+    const path = url.split("?", 1)[0] ?? "/";
+    const method = request.method ?? "GET";
+    let answer: Promise<HttpAnswer>;
+    try {
+      const found = next === undefined ? findRoute(table, method, path) : table.find(method, path);
+      if (found === undefined) return next?.();
+      answer = found.route.answer({
+        method,
+        target: (request as FramedRequest).originalUrl ?? url,
+        params: found.params,
+        headers: request.headers as Readonly<Record<string, string | undefined>>,
+        body: bodyOf(request),
+        signal: goneSignal(response),
+      });
+    } catch (error) {
+      answer = Promise.resolve(errorAnswer(error));
+    }
+    void answer.then((whole) => writeAnswer(request, response, whole)).catch(() => response.destroy());
+  };
+}
+
+/** Aborts when the client is gone before its answer is complete. */
+export function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
+/** The body of a request; what a parser before us has read is what it made of it. */
+function bodyOf(request: FramedRequest): BodySource {
+  const { body } = request;
+  if (!request.readableEnded || body === undefined) return nodeBody(request, request.headers["content-length"]);
+  if (body instanceof Uint8Array) return bytesBody(body);
+  return bytesBody(Buffer.from(typeof body === "string" ? body : JSON.stringify(body)));
+}
+
+async function writeAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body, close }: HttpAnswer,
+): Promise<void> {
+  if (close === true && request.httpVersionMajor < 2) response.setHeader("connection", "close");
+  const whole = typeof body === "string" || body instanceof Uint8Array;
+  response.writeHead(status, whole ? { ...headers, "content-length": Buffer.byteLength(body) } : { ...headers });
+  const silent = request.method === "HEAD";
+  if (whole) {
+    response.end(silent ? undefined : body);
+    if (close === true) request.resume();
+    return;
+  }
+  const gone = goneSignal(response);
+  if (!silent) {
+    for await (const part of body) {
+      if (response.destroyed) return;
+      // A reader that is slow is waited for: the next part is not even made.
+      if (!response.write(part) && !response.destroyed)
+        await once(response, "drain", { signal: gone }).catch(() => undefined);
+    }
+  }
+  response.end();
+}
