@@ -21,6 +21,7 @@ import type { GatePolicy } from "./models/gates.ts";
 import { type VersionGovernance, createVersionGovernance } from "./models/governance.ts";
 import type { StageDefinition } from "./models/stages.ts";
 import { type RegistryLineage, createRegistryLineage } from "./lineage/lineage.ts";
+import { keepPolicy } from "./models/known-gates.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
 import { type AuditPacks, createAuditPacks } from "./records/audit-pack.ts";
@@ -42,7 +43,7 @@ export interface RegistryOptions extends CallOptions, ActorOptions {
   readonly artifacts: ArtifactStore;
   /** Where models are put together to be loaded from; a cache on a local disk. */
   readonly directory: string;
-  /** Conditions before aliases, stages and approvals. Default: none. */
+  /** Conditions before aliases, stages and approvals; their names are kept, so that the command refuses to go past what it has not loaded. Default: none. */
   readonly gates?: GatePolicy | undefined;
   /** The stages that versions go through, in order. Default: SageMaker's template. */
   readonly stages?: readonly StageDefinition[] | undefined;
@@ -91,6 +92,14 @@ export interface Registry
 
 /** Opens the registry in a database; it is the caller's to close. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  const { gates, signal } = options;
+  const registry = await assembleRegistry(options);
+  if (gates !== undefined) await keepPolicy(options.database.typed<RegistryTables>(), gates, { signal });
+  return registry;
+}
+
+/** The same, of whoever is a guest: which gates the registry has is not for them to say. */
+export async function assembleRegistry(options: RegistryOptions): Promise<Registry> {
   const { artifacts, directory, clock = systemClock, logger = silentLogger, flushMs = 50, pollMs = 250 } = options;
   await options.database.migrate("registry", migrations, { signal: options.signal });
   const database = options.database.typed<RegistryTables>();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { digestOf } from "@millwright/contracts";
 import { createSignature } from "@millwright/model";
+import { type Gate, openRegistry } from "@millwright/registry";
 import { sql as raw } from "@millwright/storage";
 import { unzipSync } from "fflate";
 import { expect, test } from "vitest";
@@ -182,4 +183,59 @@ test("verify names the first bad record and the package that changed, and export
     findings: [{ what: "event chain", ok: false, detail: "record 2 is changed; 1 before it hold" }, {}, {}],
   });
   expect((await registry.exportAuditPack("late/1")).completeness.gaps).toContain("event chain");
+});
+
+test("approve and promote do not go past gates that the registry was opened with and that the command has not loaded", async () => {
+  await using workshop = await openWorkshop();
+  const { registry, folder, database, artifacts } = workshop;
+  await two(workshop);
+  const open: Gate = { name: "auc", check: () => ({ passed: true, reason: "The AUC is high." }) };
+  const gates = { alias: { champion: [open, { ...open, name: "bias" }] }, approval: [{ ...open, name: "two people" }] };
+  const directory = join(folder, "service");
+  await using service = await openRegistry({ database, artifacts, directory, gates });
+  const approve = ["approve", "late/1", "--by", "bob"];
+  const promote = ["promote", "late/1", "champion", "--by", "bob"];
+  for (const [names, args] of [
+    [["two people"], approve],
+    [["auc", "bias"], promote],
+  ] as const) {
+    const refused = await run(workshop, ...args);
+    expect(refused, args[0]).toMatchObject({ code: 1, stdout: "" });
+    for (const name of names) expect(refused.stderr).toContain(`${name}: It was not loaded: name the module`);
+  }
+  // A rejection, and an alias without gates, need none.
+  expect((await run(workshop, "promote", "late/1", "canary", "--by", "bob")).code).toBe(0);
+  expect((await run(workshop, "approve", "late/2", "--reject", "--by", "bob")).code).toBe(0);
+  // A module that lacks one of them is not enough; one that has them all is.
+  const module = async (text: string): Promise<readonly string[]> => {
+    const file = join(folder, `gates-${text.length}.mjs`);
+    await writeFile(file, text);
+    return ["--gates", file];
+  };
+  const check = `check: () => ({ passed: true, reason: "Good." })`;
+  const some = await module(`export default { alias: { champion: [{ name: "auc", ${check} }] } };`);
+  const missing = await run(workshop, ...promote, ...some);
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toMatch(/bias: It was not loaded/);
+  expect(missing.stderr).not.toMatch(/auc: It was not loaded/);
+  const both = `[{ name: "auc", ${check} }, { name: "bias", ${check} }]`;
+  const all = await module(
+    `export default { alias: { champion: ${both} }, approval: [{ name: "two people", ${check} }] };`,
+  );
+  expect((await run(workshop, ...promote, ...all)).code).toBe(0);
+  // Past them with a reason, which is kept with what was not asked.
+  expect((await run(workshop, ...approve, "--break-glass", "The gates are on another machine")).code).toBe(0);
+  expect((await workshop.events()).at(-1)?.data).toMatchObject({
+    gates: {
+      passed: false,
+      breakGlass: "The gates are on another machine",
+      results: [{ gate: "two people", passed: false }],
+    },
+  });
+  expect(await service.aliases("late")).toEqual({ champion: 1, canary: 1 });
+  // The command is a guest: what gates there are is the service's to say, which has none any more.
+  await using without = await openRegistry({ database, artifacts, directory, gates: {} });
+  expect((await run(workshop, "promote", "late/2", "champion", "--by", "bob")).code).toBe(0);
+  expect(await without.aliases("late")).toMatchObject({ champion: 2 });
+  expect(await registry.approvals("late", 1)).toHaveLength(1);
 });

@@ -18,7 +18,8 @@ export const usage = `millwright-registry: models and their versions in a regist
 
   --database FILE     the registry's SQLite file (default: mill.db); brought to this release's layout where it is older
   --artifacts FOLDER  the store of its bytes (default: artifacts, beside the database)
-  --gates MODULE      whose default export is the policy of gates that approve and promote go through; none is asked without it
+  --gates MODULE      whose default export is the policy of gates that approve and promote go through; a gate that the registry is known to have, and that
+                      is not loaded, is closed: --break-glass passes it with a reason
   --key PEM           a file with an Ed25519 public key; every version must be signed by one of those given
   --require-actor     an operation that names nobody is wrong, and not only told of
   --json              for programs

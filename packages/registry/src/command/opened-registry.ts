@@ -4,7 +4,9 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { openDirectoryArtifactStore, openEventLog, openSqlite, type VerifiableEventLog } from "@millwright/storage";
 import type { GatePolicy } from "../models/gates.ts";
-import { type Registry, openRegistry } from "../registry.ts";
+import { knownGates, withMissing } from "../models/known-gates.ts";
+import { type Registry, assembleRegistry } from "../registry.ts";
+import { type RegistryTables, migrations } from "../tables/tables.ts";
 import { type CommandValues, UsageError } from "./command-options.ts";
 
 /** A registry for one command. */
@@ -27,14 +29,17 @@ export async function openNamed(values: CommandValues, signal: AbortSignal): Pro
     () => false,
   );
   if (!isFolder) throw new UsageError(`There is no store of artifacts "${store}": name it with --artifacts.`);
-  const gates = values.gates === undefined ? undefined : await readGates(values.gates);
+  const loaded = values.gates === undefined ? {} : await readGates(values.gates);
   // Its own: whoever serves from another must not meet a command there.
   const directory = await mkdtemp(join(tmpdir(), "millwright-registry-"));
   const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 3 });
   try {
     const database = await openSqlite(path);
     const artifacts = await openDirectoryArtifactStore(store);
-    const registry = await openRegistry({ database, artifacts, directory, gates, signal });
+    await database.migrate("registry", migrations, { signal });
+    const known = await knownGates(database.typed<RegistryTables>().read);
+    const gates = withMissing(loaded, known, "name the module of the service's gates with --gates");
+    const registry = await assembleRegistry({ database, artifacts, directory, gates, signal });
     return {
       registry,
       log: openEventLog(database),

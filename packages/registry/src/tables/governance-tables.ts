@@ -62,6 +62,14 @@ export interface GovernanceTables {
     readonly kind: string;
     readonly digest: string;
   };
+  /** The gates that the registry was opened with last. */
+  readonly registry_gates: {
+    /** `alias`, `stage` or `approval`. */
+    readonly kind: string;
+    readonly target: string;
+    readonly position: number;
+    readonly name: string;
+  };
   /** What must not be deleted, and why. */
   readonly registry_holds: {
     readonly id: string;

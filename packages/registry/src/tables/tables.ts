@@ -10,6 +10,7 @@ import { migration008 } from "./migration-008-mlflow.ts";
 import { migration009 } from "./migration-009-delivery.ts";
 import { migration010 } from "./migration-010-records.ts";
 import { migration011 } from "./migration-011-entries.ts";
+import { migration012 } from "./migration-012-gates.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
 import type { MlflowTables } from "./mlflow-tables.ts";
@@ -41,4 +42,5 @@ export const migrations: readonly Migration[] = [
   migration009,
   migration010,
   migration011,
+  migration012,
 ];
