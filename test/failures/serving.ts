@@ -4,6 +4,7 @@ import { type ErrorCategory, MillwrightError } from "../../packages/contracts/di
 import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { hosts, nodePair } from "./serving-hosts.ts";
+import { servingLoad } from "./serving-load.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -65,6 +66,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
       }),
       ...hosts(server),
+      ...servingLoad(),
       ...methods("openModelServer()", () => server, {
         predict: [
           () => ["late", { instances: [[1, 2]], requestId: "r1", signal }],
