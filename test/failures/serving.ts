@@ -5,6 +5,7 @@ import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
+import { isolation } from "./serving-isolation.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -34,6 +35,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     maxBodyBytes: 1_000,
     watch: false,
   };
+  const isolated = isolation(folder);
   const server = await serving.openModelServer(options);
   const drained = await serving.openModelServer(options);
   await drained.drain();
@@ -61,6 +63,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
         60,
       ),
+      ...isolated.subjects,
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),
       listen: well(serving.listen, () => [app, { port: 0, host: "127.0.0.1" }], {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
@@ -108,6 +111,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     elsewhere: {
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
+      ...isolated.elsewhere,
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_INVALID: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_NEWER: "packages/serving/test/deployer.test.ts",
@@ -117,6 +121,9 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_OVERLOADED: "packages/serving/test/model-server.test.ts",
       SERVING_VERSION_UNKNOWN: "packages/serving/test/open-inference.test.ts",
     },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await isolated[Symbol.asyncDispose]();
+    },
   };
 }
