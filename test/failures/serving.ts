@@ -5,7 +5,7 @@ import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
-import { isolation } from "./serving-isolation.ts";
+import { rolloutSubjects } from "./serving-rollout.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -31,11 +31,14 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const options = {
     source: model.openDirectoryModelSource(folder),
     runtimes: [model.denseRuntime()],
-    endpoints: { late: { variants: { main: { model: "late/1", weight: 1 } }, maxBatchRows: 4, maxQueueRows: 8 } },
+    endpoints: {
+      late: { variants: { main: { model: "late/1", weight: 1 } }, maxBatchRows: 4, maxQueueRows: 8 },
+      split: { variants: { a: { model: "late/1", weight: 1 }, b: { model: "late/2", weight: 1 } } },
+    },
+    gates: { freeze: { check: async () => ({ open: false, reason: "nobody deploys on a Friday" }) } },
     maxBodyBytes: 1_000,
     watch: false,
   };
-  const isolated = isolation(folder);
   const server = await serving.openModelServer(options);
   const drained = await serving.openModelServer(options);
   await drained.drain();
@@ -63,7 +66,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
         60,
       ),
-      ...isolated.subjects,
+      // Before the server is drained.
+      ...rolloutSubjects(server),
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),
       listen: well(serving.listen, () => [app, { port: 0, host: "127.0.0.1" }], {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
@@ -98,7 +102,11 @@ export async function openTable(folder: string): Promise<FailureTable> {
         ],
         deploy: [
           () => ["late", { model: "late/2", traffic: { type: "all-at-once" } }, { signal }],
-          unknown(() => server.deploy("other", { model: "late/2", traffic: { type: "all-at-once" } })),
+          {
+            ...unknown(() => server.deploy("other", { model: "late/2", traffic: { type: "all-at-once" } })),
+            SERVING_DEPLOYMENT_GATED: () =>
+              server.deploy("late", { model: "late/2", traffic: { type: "all-at-once" }, gates: ["freeze"] }),
+          },
           40,
         ],
         rollback: [() => ["late", "because", { signal }], unknown(() => server.rollback("other", "because")), 20],
@@ -111,7 +119,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     elsewhere: {
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
-      ...isolated.elsewhere,
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_INVALID: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_NEWER: "packages/serving/test/deployer.test.ts",
@@ -121,9 +128,6 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_OVERLOADED: "packages/serving/test/model-server.test.ts",
       SERVING_VERSION_UNKNOWN: "packages/serving/test/open-inference.test.ts",
     },
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      await isolated[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

@@ -2,10 +2,12 @@ import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contra
 
 export type ServingErrorCode =
   | "SERVING_ALERTS_ABSENT"
+  | "SERVING_ALERTS_UNREADABLE"
   | "SERVING_BODY_INVALID"
   | "SERVING_BODY_TIMED_OUT"
   | "SERVING_BODY_TOO_LARGE"
   | "SERVING_CONTENT_TYPE_UNSUPPORTED"
+  | "SERVING_DEPLOYMENT_GATED"
   | "SERVING_DEPLOYMENT_INVALID"
   | "SERVING_DEPLOYMENT_NEWER"
   | "SERVING_DRAINING"
@@ -19,12 +21,9 @@ export type ServingErrorCode =
   | "SERVING_OVERLOADED"
   | "SERVING_PORT_BUSY"
   | "SERVING_REQUEST_INVALID"
-  | "SERVING_REQUEST_QUARANTINED"
   | "SERVING_ROUTE_UNKNOWN"
   | "SERVING_VARIANT_UNKNOWN"
-  | "SERVING_VERSION_UNKNOWN"
-  | "SERVING_WORKER_LOST"
-  | "SERVING_WORKER_START_FAILED";
+  | "SERVING_VERSION_UNKNOWN";
 
 export interface ServingErrorOptions extends MillwrightErrorOptions {
   /** Where in the body the bad value stands, as a JSON Pointer (RFC 6901): `/instances/0/2`. */
@@ -57,6 +56,14 @@ export const alertsAbsent = (endpoint: string, rollbackOn: readonly string[]): S
     { category: "user", remedy: "Open the server with `alerts`, or deploy without `rollbackOn`." },
   );
 
+export const alertsUnreadable = (where: string, problem: string, cause?: unknown): ServingError =>
+  new ServingError("SERVING_ALERTS_UNREADABLE", `The alerts of ${where} cannot be read: ${problem}.`, {
+    category: "transient",
+    remedy: "Look whether it runs, and whether its address, its credentials and the names of the alarms are right.",
+    retryable: true,
+    cause,
+  });
+
 export const bodyInvalid = (problem: string, remedy = "Mend the body of the request.", cause?: unknown): ServingError =>
   new ServingError("SERVING_BODY_INVALID", `The body of the request cannot be read: ${problem}.`, {
     category: "user",
@@ -81,6 +88,24 @@ export const contentTypeUnsupported = (contentType: string): ServingError =>
   new ServingError("SERVING_CONTENT_TYPE_UNSUPPORTED", `Bodies of the type "${contentType}" are not read here.`, {
     category: "user",
     remedy: "Send application/json, application/jsonlines or text/csv.",
+  });
+
+export const deploymentGated = (endpoint: string, gate: string, reason: string, cause?: unknown): ServingError =>
+  new ServingError(
+    "SERVING_DEPLOYMENT_GATED",
+    `The gate "${gate}" keeps "${endpoint}" from being deployed to: ${reason}.`,
+    {
+      category: "quota",
+      remedy: "Wait until it opens, or deploy without it where you may.",
+      retryable: true,
+      cause,
+    },
+  );
+
+export const deploymentConfigInvalid = (field: string, problem: string, remedy: string): ServingError =>
+  new ServingError("SERVING_DEPLOYMENT_INVALID", `\`${field}\` of the deployment's configuration ${problem}.`, {
+    category: "user",
+    remedy,
   });
 
 export const deploymentInvalid = (endpoint: string, problem: string, remedy: string): ServingError =>

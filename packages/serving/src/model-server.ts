@@ -20,27 +20,22 @@ import {
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
+import type { Database } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
 import { answering } from "./http/answering.ts";
-import {
-  type DeploymentStore,
-  memoryDeploymentStore,
-  openDatabaseDeploymentStore,
-} from "./rollout/deployment-record.ts";
+import { Deployments } from "./rollout/deployments.ts";
 import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/endpoint.ts";
-import { tellCreated, tellRemoved } from "./rollout/endpoint-events.ts";
+import type { DeploymentGate } from "./rollout/gates.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
 import { createInstruments } from "./engine/instruments.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
-import { type ModelCauses, createModelCauses } from "./engine/model-causes.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
-import { Rollout } from "./rollout/rollout.ts";
-import { RolloutTraffic } from "./rollout/rollout-traffic.ts";
+import type { Rollout } from "./rollout/rollout.ts";
+import { checkOptions } from "./server-checks.ts";
 import { webHandler } from "./http/web-face.ts";
 
 export interface ModelServerOptions extends CallOptions {
@@ -66,6 +61,8 @@ export interface ModelServerOptions extends CallOptions {
   readonly redactor?: Redactor | undefined;
   /** What `rollbackOn` of a deployment listens to. */
   readonly alerts?: AlertSource | undefined;
+  /** What `gates` of a deployment name: each is asked before it begins. */
+  readonly gates?: Readonly<Record<string, DeploymentGate>> | undefined;
   /** Keeps deployments over restarts and among processes; without it they live as long as the server. Never closed by the server. */
   readonly database?: Database | undefined;
   /** Told of deployments where there is no `database` (whose own log is told otherwise). */
@@ -111,6 +108,16 @@ export interface ModelServer extends Deployer, AsyncDisposable {
   readonly node: NodeHandler;
   /** The same for whatever speaks the web's `Request` and `Response`: Hono, Next, Deno, Bun. */
   handle(request: Request): Promise<Response>;
+  /**
+   * Shares the traffic of an endpoint's variants anew; those not named keep their weight. With `database` it outlives the process and holds for all that share it,
+   * until the configuration names other variants. Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VARIANT_UNKNOWN`, `SERVING_DEPLOYMENT_INVALID`.
+   * @returns the weights of all variants.
+   */
+  setWeights(
+    endpoint: string,
+    weights: Readonly<Record<string, number>>,
+    options?: CallOptions,
+  ): Promise<Readonly<Record<string, number>>>;
   /** Whether requests are taken and will be. */
   readonly ready: boolean;
   /** Says not ready, takes requests for `graceMs` more, answers those it has and closes everything but what was passed in. On abort the waiting ends, not the draining. */
@@ -137,34 +144,6 @@ export async function openModelServer(options: ModelServerOptions): Promise<Mode
   return server;
 }
 
-function checkOptions({ endpoints, defaultEndpoint, features, featuresAs }: ModelServerOptions): void {
-  const names = Object.keys(endpoints);
-  if (names.length === 0) throw new RangeError("A model server needs at least one endpoint.");
-  if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
-    throw new RangeError(`defaultEndpoint "${defaultEndpoint}" is none of ${names.join(", ")}.`);
-  }
-  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1, readFeaturesAs }] of Object.entries(endpoints)) {
-    if (readFeaturesAs !== undefined) {
-      // What is mistyped must not come to mean that all is seen.
-      if (
-        readFeaturesAs !== "caller" &&
-        !(typeof readFeaturesAs.principal === "string" && readFeaturesAs.principal !== "")
-      )
-        throw new RangeError(`readFeaturesAs of the endpoint "${name}" is neither { principal: text } nor "caller".`);
-      if (features === undefined || featuresAs === undefined)
-        throw new RangeError(`The endpoint "${name}" says readFeaturesAs: give \`features\` and \`featuresAs\`.`);
-    }
-    const weights = Object.values(variants).map(({ weight }) => weight);
-    if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !weights.some((weight) => weight > 0)) {
-      throw new RangeError(`The weights of the endpoint "${name}" must be finite, at least 0, and one of them more.`);
-    }
-    if (Object.hasOwn(variants, "candidate"))
-      throw new RangeError(`The variant "candidate" of "${name}" is the name of deployments.`);
-    if (!(maxBatchRows >= 1) || !(maxQueueRows >= 1))
-      throw new RangeError(`The limits of rows of "${name}" must be 1 or more.`);
-  }
-}
-
 type Setting = ModelServerOptions & { readonly clock: Clock; readonly ids: IdSource };
 
 class OpenServer implements ModelServer {
@@ -173,8 +152,7 @@ class OpenServer implements ModelServer {
   readonly handle: (request: Request) => Promise<Response>;
   readonly #options: Setting;
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #rollouts = new Map<string, { readonly rollout: Rollout; readonly traffic: RolloutTraffic }>();
-  #store: DeploymentStore | undefined;
+  #deployments: Deployments | undefined;
   #state: "opening" | "ready" | "leaving" | "closed" = "opening";
   #draining: Promise<void> | undefined;
 
@@ -203,16 +181,7 @@ class OpenServer implements ModelServer {
   }
 
   async open(): Promise<void> {
-    const {
-      endpoints,
-      meter = silentMeter,
-      logger = silentLogger,
-      clock,
-      ids,
-      database,
-      events,
-      signal,
-    } = this.#options;
+    const { endpoints, meter = silentMeter, logger = silentLogger, clock, ids } = this.#options;
     const { source, runtimes, features, featuresAs, predictions, redactor, seed = 0 } = this.#options;
     const setting: EndpointSetting = {
       source,
@@ -228,62 +197,16 @@ class OpenServer implements ModelServer {
       logger,
       seed,
     };
-    const store =
-      database === undefined ? memoryDeploymentStore(events) : await openDatabaseDeploymentStore(database, { signal });
-    this.#store = store;
-    const causes = createModelCauses(database === undefined ? events : openEventLog(database), logger);
-    for (const [name, options] of Object.entries(endpoints))
-      await this.#openEndpoint(name, options, setting, { store, causes });
-    this.#state = "ready";
-  }
-
-  async #openEndpoint(
-    name: string,
-    options: EndpointOptions,
-    setting: EndpointSetting,
-    { store, causes }: { readonly store: DeploymentStore; readonly causes: ModelCauses },
-  ): Promise<void> {
-    const {
-      database,
-      clock,
-      ids,
-      logger = silentLogger,
-      alerts,
-      leaseTtlMs = 10_000,
-      pollMs = 500,
-      watch = true,
-      signal,
-    } = this.#options;
-    const endpoint = new Endpoint(name, options, setting);
-    this.#endpoints.set(name, endpoint);
-    const kept = await store.read(name, { signal });
-    const variants = Object.entries(options.variants);
-    for (const [variant, { model, weight }] of variants) {
-      // A deployment that was completed outlives a restart, until the configuration names another model.
-      const record = kept?.record.configured === model && variants.length === 1 ? kept.record : undefined;
-      const ref = record === undefined ? model : record.state === "completed" ? record.plan.model : record.before;
-      const slot = await endpoint.openSlot(ref, signal);
-      endpoint.setRoutes([...endpoint.routes, { name: variant, weight, slot }]);
-      if (watch) slot.watch();
+    const deployments = await Deployments.open({ ...this.#options, logger });
+    this.#deployments = deployments;
+    for (const [name, options] of Object.entries(endpoints)) {
+      const endpoint = new Endpoint(name, options, setting);
+      this.#endpoints.set(name, endpoint);
+      await deployments.load(endpoint, options.variants);
+      await endpoint.openStages();
+      await deployments.start(endpoint);
     }
-    await endpoint.openStages();
-    await tellCreated(endpoint, { store, causes, logger, signal });
-    const traffic = new RolloutTraffic(endpoint, variants[0]?.[1].model ?? "", watch, logger);
-    const leases = this.#options.leases ?? (database === undefined ? undefined : openLeaseStore(database, { clock }));
-    const rollout = new Rollout({
-      traffic,
-      store,
-      leases,
-      alerts,
-      causes,
-      clock,
-      ids,
-      logger,
-      leaseTtlMs,
-      pollMs: database === undefined ? undefined : pollMs,
-    });
-    this.#rollouts.set(name, { rollout, traffic });
-    await rollout.start(kept);
+    this.#state = "ready";
   }
 
   async predict(endpoint: string, request: PredictRequest): Promise<Prediction> {
@@ -303,7 +226,16 @@ class OpenServer implements ModelServer {
 
   async status(...[endpoint, options]: Parameters<Deployer["status"]>): ReturnType<Deployer["status"]> {
     options?.signal?.throwIfAborted();
-    return this.#rollouts.get(endpoint)?.rollout.status(options);
+    return this.#deployments?.rollout(endpoint)?.status(options);
+  }
+
+  async setWeights(
+    ...[endpoint, weights, options]: Parameters<ModelServer["setWeights"]>
+  ): ReturnType<ModelServer["setWeights"]> {
+    options?.signal?.throwIfAborted();
+    const found = this.#deployments?.weights(this.#endpoint(endpoint).name);
+    if (found === undefined || this.#state === "closed") throw draining();
+    return found.set(weights, options);
   }
 
   async drain({ graceMs, signal }: DrainOptions = {}): Promise<void> {
@@ -321,18 +253,10 @@ class OpenServer implements ModelServer {
     if (graceMs > 0) await this.#options.clock.sleep(graceMs);
     this.#state = "closed";
     const endpoints = [...this.#endpoints.values()];
-    const rollouts = [...this.#rollouts.values()];
-    await Promise.all(rollouts.map(({ rollout }) => rollout.close()));
+    await this.#deployments?.stop();
     await Promise.all(endpoints.map((endpoint) => endpoint.idle()));
     await Promise.all(endpoints.map((endpoint) => endpoint.closeStages()));
-    await Promise.all(rollouts.map(({ traffic }) => traffic.close()));
-    await Promise.all(
-      endpoints.flatMap(({ routes }) =>
-        routes.filter(({ name }) => name !== "candidate").map(({ slot }) => slot.close()),
-      ),
-    );
-    const { logger = silentLogger } = this.#options;
-    if (this.#store !== undefined) await tellRemoved(this.#endpoints.keys(), { store: this.#store, logger });
+    await this.#deployments?.close(endpoints);
   }
 
   #endpoint(name: string): Endpoint {
@@ -342,9 +266,9 @@ class OpenServer implements ModelServer {
   }
 
   #rollout(name: string): Rollout {
-    const found = this.#rollouts.get(this.#endpoint(name).name);
+    const found = this.#deployments?.rollout(this.#endpoint(name).name);
     if (found === undefined || this.#state === "closed") throw draining();
-    return found.rollout;
+    return found;
   }
 
   async #predictFor(endpoint: string, request: PredictRequest, { headers }: HttpCaller): Promise<Prediction> {

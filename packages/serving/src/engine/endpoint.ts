@@ -1,4 +1,5 @@
 import type {
+  CallOptions,
   Clock,
   Digest,
   FeatureSource,
@@ -18,15 +19,7 @@ import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import { pickVariant } from "./routing.ts";
-import {
-  type Next,
-  type RequestCall,
-  type SideModel,
-  type SideModelOptions,
-  type Stage,
-  type StageSite,
-  around,
-} from "./stage.ts";
+import { type Next, type RequestCall, type SideModel, type Stage, type StageSite, around } from "./stage.ts";
 import { closeTimings, noTimings } from "./timings.ts";
 
 export interface VariantOptions {
@@ -127,8 +120,7 @@ export class Endpoint {
       ids,
       logger,
       meter,
-      openModel: (ref, options) => this.#openSideModel(ref, options),
-      capture: (call, answer) => this.#answerer.captureAnswer(call, answer),
+      openModel: (ref, { variant, watch = false, signal }) => this.#openSideModel(ref, { variant, watch, signal }),
     };
     for (const stage of this.#stages) {
       await stage.open?.(site);
@@ -168,12 +160,8 @@ export class Endpoint {
   }
 
   /** Loads what the reference means now. */
-  openSlot(
-    ref: string,
-    signal?: AbortSignal,
-    runtimes: readonly ModelRuntime[] = this.#setting.runtimes,
-  ): Promise<ModelSlot> {
-    const { source, instruments, clock, logger } = this.#setting;
+  openSlot(ref: string, signal?: AbortSignal): Promise<ModelSlot> {
+    const { source, runtimes, instruments, clock, logger } = this.#setting;
     const { featureService, onFeatureMismatch = "refuse" } = this.#options;
     const labels = { endpoint: this.name };
     const options: SlotOptions = {
@@ -234,7 +222,7 @@ export class Endpoint {
     instruments.requests.add(1, labels);
     try {
       return await route.slot.use((served) =>
-        this.#answerer.answer(served, call, { variant: route.name, staged: true, captured: true }),
+        this.#answerer.answer(served, call, { variant: route.name, captured: true }),
       );
     } catch (error) {
       instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
@@ -246,17 +234,16 @@ export class Endpoint {
 
   async #openSideModel(
     ref: string,
-    { variant, watch = false, captured = false, runtimes, signal }: SideModelOptions,
+    { variant, watch, signal }: CallOptions & { readonly variant: string; readonly watch: boolean },
   ): Promise<SideModel> {
-    const slot = await this.openSlot(ref, signal, runtimes);
+    const slot = await this.openSlot(ref, signal);
     if (watch) slot.watch();
     return {
       get model(): Provenance["model"] {
         const { name, version, digest } = slot.served.resolved;
         return { name, ...(version === undefined ? {} : { version }), digest };
       },
-      predict: (call) =>
-        slot.use((served) => this.#answerer.answer(served, call, { variant, staged: false, captured })),
+      predict: (call) => slot.use((served) => this.#answerer.answer(served, call, { variant, captured: false })),
       close: () => slot.close(),
     };
   }

@@ -4,10 +4,12 @@ import type { ServingErrorCode } from "../errors.ts";
 /** The one table from error code to HTTP status: codes of this package, and of ports where the category alone would mislead. */
 export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly<Record<string, number | undefined>> = {
   SERVING_ALERTS_ABSENT: 400,
+  SERVING_ALERTS_UNREADABLE: 503,
   SERVING_BODY_INVALID: 400,
   SERVING_BODY_TIMED_OUT: 408,
   SERVING_BODY_TOO_LARGE: 413,
   SERVING_CONTENT_TYPE_UNSUPPORTED: 415,
+  SERVING_DEPLOYMENT_GATED: 409,
   SERVING_DEPLOYMENT_INVALID: 400,
   SERVING_DEPLOYMENT_NEWER: 500,
   SERVING_DRAINING: 503,
@@ -21,12 +23,9 @@ export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly
   SERVING_OVERLOADED: 429,
   SERVING_PORT_BUSY: 500,
   SERVING_REQUEST_INVALID: 400,
-  SERVING_REQUEST_QUARANTINED: 422,
   SERVING_ROUTE_UNKNOWN: 404,
   SERVING_VARIANT_UNKNOWN: 404,
   SERVING_VERSION_UNKNOWN: 404,
-  SERVING_WORKER_LOST: 503,
-  SERVING_WORKER_START_FAILED: 500,
   // What the feature store says to a principal who may not read.
   FEATURE_STORE_ACCESS_DENIED: 403,
   PORT_CLOSED: 503,

@@ -9,12 +9,40 @@ export interface TrafficStep {
 
 /** A month. SageMaker's limit is an hour; but labels come late, and what only they can tell needs longer. */
 const maxBakeMs = 30 * 86_400_000;
+const maxTerminationWaitMs = 3_600_000;
 
 /**
- * What a plan does to the traffic, step by step; after the last one the candidate takes all. All at once has no steps.
+ * What a plan does to the traffic, step by step; after the last one the candidate takes the place of the model before. Where that stays loaded for a while, the
+ * last step has all traffic. All at once without such a wait has no steps.
  * Throws `SERVING_DEPLOYMENT_INVALID` where a share or a time is out of range.
  */
-export function trafficSteps(endpoint: string, { traffic }: DeploymentPlan): readonly TrafficStep[] {
+export function trafficSteps(endpoint: string, plan: DeploymentPlan): readonly TrafficStep[] {
+  const { terminationWaitMs = 0, timeoutMs, missingAlerts = "hold" } = plan;
+  if (!(terminationWaitMs >= 0 && terminationWaitMs <= maxTerminationWaitMs))
+    throw deploymentInvalid(
+      endpoint,
+      `its \`terminationWaitMs\` is ${terminationWaitMs}`,
+      `Wait 0 to ${maxTerminationWaitMs} milliseconds.`,
+    );
+  if (!["hold", "proceed", "rollback"].includes(missingAlerts))
+    throw deploymentInvalid(
+      endpoint,
+      `its \`missingAlerts\` is ${JSON.stringify(missingAlerts)}`,
+      "Say hold, proceed or rollback.",
+    );
+  const shifts = shiftsOf(endpoint, plan);
+  const steps = terminationWaitMs > 0 ? [...shifts, { share: 1, bakeMs: terminationWaitMs }] : shifts;
+  const waitsMs = steps.reduce((sum, { bakeMs }) => sum + bakeMs, 0);
+  if (timeoutMs !== undefined && !(timeoutMs > waitsMs && timeoutMs <= 2 * maxBakeMs))
+    throw deploymentInvalid(
+      endpoint,
+      `its \`timeoutMs\` is ${timeoutMs}, and its waits are ${waitsMs} together`,
+      `Give it more than its waits, and at most ${2 * maxBakeMs}.`,
+    );
+  return steps;
+}
+
+function shiftsOf(endpoint: string, { traffic }: DeploymentPlan): readonly TrafficStep[] {
   const bake = (name: string, ms: number): number => {
     if (ms >= 0 && ms <= maxBakeMs) return ms;
     throw deploymentInvalid(endpoint, `its \`${name}\` is ${ms}`, `Wait 0 to ${maxBakeMs} milliseconds.`);

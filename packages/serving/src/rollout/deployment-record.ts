@@ -6,6 +6,7 @@ import type {
   EventDraft,
   EventId,
   EventLog,
+  JsonValue,
   MillwrightEvent,
 } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
@@ -28,6 +29,8 @@ export interface DeploymentRecord {
   /** Digest of the candidate: an alias that moves meanwhile is not what was asked for. */
   readonly digest?: string | undefined;
   readonly reason?: string | undefined;
+  /** What the reason rests on. */
+  readonly evidence?: JsonValue | undefined;
   /** When the deployment began. */
   readonly startedMs: number;
   /** When it came into this state and share. */
@@ -185,7 +188,7 @@ export const isRunning = ({ state }: DeploymentRecord): boolean =>
 
 /** The record as the port tells it. */
 export function statusOf(record: DeploymentRecord): DeploymentStatus {
-  const { endpoint, deploymentId, state, variant, before, plan, share, reason, sinceMs } = record;
+  const { endpoint, deploymentId, state, variant, before, plan, share, reason, evidence, sinceMs } = record;
   const old = { name: variant, model: before, weight: 1 - share };
   const candidate = { name: "candidate", model: plan.model, weight: share };
   const variants =
@@ -194,8 +197,20 @@ export function statusOf(record: DeploymentRecord): DeploymentStatus {
       : isRunning(record)
         ? [old, candidate]
         : [{ ...old, weight: 1 }];
-  return { endpoint, deploymentId, state, variants, ...(reason === undefined ? {} : { reason }), sinceMs };
+  return {
+    endpoint,
+    deploymentId,
+    state,
+    variants,
+    ...(reason === undefined ? {} : { reason }),
+    ...(evidence === undefined ? {} : { evidence }),
+    ...(isUnguarded(plan) ? { unguarded: true } : {}),
+    sinceMs,
+  };
 }
+
+/** Whether nothing would roll a deployment back by itself. */
+export const isUnguarded = ({ rollbackOn = [] }: DeploymentPlan): boolean => rollbackOn.length === 0;
 
 const source = "millwright/serving";
 
@@ -246,7 +261,7 @@ export function eventOf(
   type: "started" | "baking" | "completed" | "rolled-back" | "failed",
   cause: EventId | undefined = record.eventId,
 ): EventDraft {
-  const { endpoint, deploymentId, plan, share, reason, before, digest, variant } = record;
+  const { endpoint, deploymentId, plan, share, reason, evidence, before, digest, variant } = record;
   return {
     source,
     type: `deployment.${type}`,
@@ -259,6 +274,8 @@ export function eventOf(
       traffic: plan.traffic,
       before,
       ...(reason === undefined ? {} : { reason }),
+      ...(evidence === undefined ? {} : { evidence }),
+      ...(isUnguarded(plan) ? { unguarded: true } : {}),
       made: [{ kind: "endpoint", id: endpoint }],
       model: plan.model,
       // By digest or not at all: a reference may mean another model tomorrow.

@@ -11,7 +11,7 @@ import {
   type Logger,
   deploymentRunning,
 } from "@millwright/contracts";
-import { alertWithin } from "./alert-watch.ts";
+import { type BakeHost, type RollbackCause, bake } from "./bake.ts";
 import { type TrafficStep, trafficSteps } from "./deployment-plan.ts";
 import {
   type DeploymentRecord,
@@ -19,8 +19,10 @@ import {
   type KeptRecord,
   eventOf,
   isRunning,
+  isUnguarded,
   statusOf,
 } from "./deployment-record.ts";
+import { type DeploymentGate, assertOpen } from "./gates.ts";
 import { alertsAbsent, deploymentInvalid } from "../errors.ts";
 import { keepLease } from "./lease-keeping.ts";
 import type { ModelCauses } from "../engine/model-causes.ts";
@@ -32,6 +34,7 @@ export interface RolloutOptions {
   /** Whoever holds the lease of the endpoint decides; absent where this process is alone. */
   readonly leases: LeaseStore | undefined;
   readonly alerts: AlertSource | undefined;
+  readonly gates: Readonly<Record<string, DeploymentGate>>;
   readonly causes: ModelCauses;
   readonly clock: Clock;
   readonly ids: IdSource;
@@ -78,11 +81,17 @@ export class Rollout {
 
   async deploy(plan: DeploymentPlan, { signal }: CallOptions = {}): Promise<DeploymentStatus> {
     signal?.throwIfAborted();
-    const { traffic, alerts } = this.#options;
+    const { traffic, alerts, gates, logger } = this.#options;
     const steps = trafficSteps(this.#name, plan);
     traffic.assertSingle();
     const { rollbackOn = [] } = plan;
     if (rollbackOn.length > 0 && alerts === undefined) throw alertsAbsent(this.#name, rollbackOn);
+    await assertOpen({ endpoint: this.#name, plan }, gates, { signal });
+    if (isUnguarded(plan))
+      logger.warn(
+        { endpoint: this.#name, model: plan.model },
+        "the deployment is unguarded: nothing rolls it back by itself",
+      );
     return this.#alone(async () => {
       await this.#reload();
       if (this.#kept !== undefined && isRunning(this.#kept.record))
@@ -110,7 +119,7 @@ export class Rollout {
         throw deploymentInvalid(this.#name, "nothing was ever deployed to it", "Deploy a model first.");
       if (isRunning(this.#kept.record) || this.#kept.record.state === "completed") {
         this.#drive?.stop.abort();
-        await this.#rollBack(reason);
+        await this.#rollBack({ reason });
       }
       return statusOf(this.#record());
     });
@@ -253,15 +262,15 @@ export class Rollout {
       problem === undefined
         ? "the configuration of the endpoint has changed"
         : `the candidate cannot be taken up: ${problem.error instanceof Error ? problem.error.message : "it failed"}`;
-    await this.#rollBack(reason);
+    await this.#rollBack({ reason });
     await lease?.release();
   }
 
   /** Traffic first: it is off the candidate before anything is written. */
-  async #rollBack(reason: string, cause?: EventId): Promise<void> {
+  async #rollBack({ reason, evidence, eventId }: RollbackCause): Promise<void> {
     const { traffic } = this.#options;
     traffic.withdraw();
-    await this.#write({ state: "rolled-back", share: 0, reason }, cause);
+    await this.#write({ state: "rolled-back", share: 0, reason, evidence }, eventId);
     await traffic.apply(this.#record());
   }
 
@@ -277,7 +286,7 @@ export class Rollout {
     const { clock, leaseTtlMs, logger } = this.#options;
     const renewing = keepLease(lease, { stop, clock, leaseTtlMs, logger, endpoint: this.#name });
     try {
-      await this.#bake(stop.signal);
+      await bake(this.#host(), stop.signal);
     } finally {
       stop.abort();
       await renewing;
@@ -285,40 +294,24 @@ export class Rollout {
     }
   }
 
-  /** Step by step until the candidate has all traffic or an alert fires. A step that was interrupted bakes anew: nobody watched it. */
-  async #bake(signal: AbortSignal): Promise<void> {
-    const { plan, state } = this.#record();
-    const steps = trafficSteps(this.#name, plan);
-    // Whoever began it died before the candidate had any traffic.
-    if (state === "deploying" && !(await this.#decide(signal, async () => void (await this.#enter(steps))))) return;
-    const { share } = this.#record();
-    const first = Math.max(
-      0,
-      steps.findIndex((step) => step.share === share),
-    );
-    for (const [at, { bakeMs }] of steps.slice(first).entries()) {
-      const next = steps[first + at + 1];
-      const alert = await this.#watchFor(bakeMs, plan.rollbackOn ?? [], signal);
-      if (signal.aborted) return;
-      const decided = await this.#decide(signal, async () => {
-        if (alert !== undefined) {
-          await this.#rollBack(`the alert "${alert.name}" fired: ${alert.summary}`, alert.eventId);
-          return;
-        }
+  #host(): BakeHost {
+    const { traffic, alerts, clock, logger } = this.#options;
+    return {
+      endpoint: this.#name,
+      alerts,
+      clock,
+      logger,
+      record: () => this.#record(),
+      enter: async (steps) => void (await this.#enter(steps)),
+      advance: async (next) => {
         await this.#write(
           next === undefined ? { state: "completed", share: 1 } : { state: "baking", share: next.share },
         );
-        await this.#options.traffic.apply(this.#record());
-      });
-      if (!decided || alert !== undefined) return;
-    }
-  }
-
-  #watchFor(bakeMs: number, names: readonly string[], signal: AbortSignal): ReturnType<typeof alertWithin> {
-    const { alerts, clock, logger } = this.#options;
-    const subject = `endpoint/${this.#name}/variant/candidate`;
-    const { startedMs } = this.#record();
-    return alertWithin(bakeMs, { alerts, subject, names, firedFromMs: startedMs, clock, logger, signal });
+        await traffic.apply(this.#record());
+      },
+      rollBack: (cause) => this.#rollBack(cause),
+      decide: (signal, work) => this.#decide(signal, work),
+    };
   }
 
   /** Tries until it is written down; on a roll-back the traffic is safe meanwhile. */

@@ -1,0 +1,144 @@
+import type { AlertSource, CallOptions, Clock, EventLog, IdSource, LeaseStore, Logger } from "@millwright/contracts";
+import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
+import type { Endpoint, VariantOptions } from "../engine/endpoint.ts";
+import { type ModelCauses, createModelCauses } from "../engine/model-causes.ts";
+import {
+  type DeploymentStore,
+  type KeptRecord,
+  memoryDeploymentStore,
+  openDatabaseDeploymentStore,
+} from "./deployment-record.ts";
+import { tellCreated, tellRemoved } from "./endpoint-events.ts";
+import type { DeploymentGate } from "./gates.ts";
+import { Rollout } from "./rollout.ts";
+import { RolloutTraffic } from "./rollout-traffic.ts";
+import { VariantWeights } from "./variant-weights.ts";
+import { type WeightStore, memoryWeightStore, openDatabaseWeightStore } from "./weight-store.ts";
+
+/** What the server was opened with that concerns deployments. */
+export interface DeploymentsOptions extends CallOptions {
+  readonly database?: Database | undefined;
+  readonly events?: EventLog | undefined;
+  readonly leases?: LeaseStore | undefined;
+  readonly alerts?: AlertSource | undefined;
+  readonly gates?: Readonly<Record<string, DeploymentGate>> | undefined;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly leaseTtlMs?: number | undefined;
+  readonly pollMs?: number | undefined;
+  readonly watch?: boolean | undefined;
+}
+
+type Variants = Readonly<Record<string, VariantOptions>>;
+
+interface Place {
+  readonly endpoint: Endpoint;
+  readonly kept: KeptRecord | undefined;
+  readonly traffic: RolloutTraffic;
+  readonly rollout: Rollout;
+  readonly weights: VariantWeights;
+}
+
+/** The deployments and the weights of all endpoints of a server. */
+export class Deployments {
+  readonly #options: DeploymentsOptions;
+  readonly #store: DeploymentStore;
+  readonly #weightStore: WeightStore;
+  readonly #causes: ModelCauses;
+  readonly #places = new Map<string, Place>();
+
+  private constructor(options: DeploymentsOptions, store: DeploymentStore, weightStore: WeightStore) {
+    const { database, events, logger } = options;
+    this.#options = options;
+    this.#store = store;
+    this.#weightStore = weightStore;
+    this.#causes = createModelCauses(database === undefined ? events : openEventLog(database), logger);
+  }
+
+  static async open(options: DeploymentsOptions): Promise<Deployments> {
+    const { database, events, signal } = options;
+    return database === undefined
+      ? new Deployments(options, memoryDeploymentStore(events), memoryWeightStore(events))
+      : new Deployments(
+          options,
+          await openDatabaseDeploymentStore(database, { signal }),
+          await openDatabaseWeightStore(database, { signal }),
+        );
+  }
+
+  /** Loads the models of an endpoint's variants as deployments left them. */
+  async load(endpoint: Endpoint, variants: Variants): Promise<void> {
+    const { watch = true, signal } = this.#options;
+    const kept = await this.#store.read(endpoint.name, { signal });
+    const entries = Object.entries(variants);
+    for (const [variant, { model, weight }] of entries) {
+      // A deployment that was completed outlives a restart, until the configuration names another model.
+      const record = kept?.record.configured === model && entries.length === 1 ? kept.record : undefined;
+      const ref = record === undefined ? model : record.state === "completed" ? record.plan.model : record.before;
+      const slot = await endpoint.openSlot(ref, signal);
+      endpoint.setRoutes([...endpoint.routes, { name: variant, weight, slot }]);
+      if (watch) slot.watch();
+    }
+    this.#places.set(endpoint.name, this.#place(endpoint, variants, kept));
+  }
+
+  /** Tells of an endpoint that answers now, and goes on with what was under way. */
+  async start({ name }: Endpoint): Promise<void> {
+    const { logger, signal } = this.#options;
+    const { endpoint, kept, weights, rollout } = this.#places.get(name) as Place;
+    await weights.start({ signal });
+    await tellCreated(endpoint, { store: this.#store, causes: this.#causes, logger, signal });
+    await rollout.start(kept);
+  }
+
+  rollout(name: string): Rollout | undefined {
+    return this.#places.get(name)?.rollout;
+  }
+
+  weights(name: string): VariantWeights | undefined {
+    return this.#places.get(name)?.weights;
+  }
+
+  /** Decides nothing any more. */
+  async stop(): Promise<void> {
+    await Promise.all(
+      [...this.#places.values()].map(({ rollout, weights }) => Promise.all([rollout.close(), weights.close()])),
+    );
+  }
+
+  /** Closes all models once nobody asks them, and tells of the end of endpoints that end with their server. */
+  async close(endpoints: Iterable<Endpoint>): Promise<void> {
+    const opened = [...endpoints];
+    await Promise.all([...this.#places.values()].map(({ traffic }) => traffic.close()));
+    await Promise.all(
+      opened.flatMap(({ routes }) => routes.filter(({ name }) => name !== "candidate").map(({ slot }) => slot.close())),
+    );
+    await tellRemoved(
+      opened.map(({ name }) => name),
+      { store: this.#store, logger: this.#options.logger },
+    );
+  }
+
+  #place(endpoint: Endpoint, variants: Variants, kept: KeptRecord | undefined): Place {
+    const { database, clock, ids, logger, alerts, gates = {}, leaseTtlMs = 10_000, watch = true } = this.#options;
+    const pollMs = database === undefined ? undefined : (this.#options.pollMs ?? 500);
+    const traffic = new RolloutTraffic(endpoint, Object.values(variants)[0]?.model ?? "", watch, logger);
+    const leases = this.#options.leases ?? (database === undefined ? undefined : openLeaseStore(database, { clock }));
+    const rollout = new Rollout({
+      traffic,
+      store: this.#store,
+      leases,
+      alerts,
+      gates,
+      causes: this.#causes,
+      clock,
+      ids,
+      logger,
+      leaseTtlMs,
+      pollMs,
+    });
+    const weights = new VariantWeights({ endpoint, variants, store: this.#weightStore, clock, logger, pollMs });
+    return { endpoint, kept, traffic, rollout, weights };
+  }
+}

@@ -1,0 +1,30 @@
+import type { ModelServerOptions } from "./model-server.ts";
+
+/** Throws a `RangeError` for options that cannot be. */
+export function checkOptions({ endpoints, defaultEndpoint, features, featuresAs }: ModelServerOptions): void {
+  const names = Object.keys(endpoints);
+  if (names.length === 0) throw new RangeError("A model server needs at least one endpoint.");
+  if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
+    throw new RangeError(`defaultEndpoint "${defaultEndpoint}" is none of ${names.join(", ")}.`);
+  }
+  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1, readFeaturesAs }] of Object.entries(endpoints)) {
+    if (readFeaturesAs !== undefined) {
+      // What is mistyped must not come to mean that all is seen.
+      if (
+        readFeaturesAs !== "caller" &&
+        !(typeof readFeaturesAs.principal === "string" && readFeaturesAs.principal !== "")
+      )
+        throw new RangeError(`readFeaturesAs of the endpoint "${name}" is neither { principal: text } nor "caller".`);
+      if (features === undefined || featuresAs === undefined)
+        throw new RangeError(`The endpoint "${name}" says readFeaturesAs: give \`features\` and \`featuresAs\`.`);
+    }
+    const weights = Object.values(variants).map(({ weight }) => weight);
+    if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !weights.some((weight) => weight > 0)) {
+      throw new RangeError(`The weights of the endpoint "${name}" must be finite, at least 0, and one of them more.`);
+    }
+    if (Object.hasOwn(variants, "candidate"))
+      throw new RangeError(`The variant "candidate" of "${name}" is the name of deployments.`);
+    if (!(maxBatchRows >= 1) || !(maxQueueRows >= 1))
+      throw new RangeError(`The limits of rows of "${name}" must be 1 or more.`);
+  }
+}

@@ -1,0 +1,76 @@
+import * as rollout from "../../packages/serving/dist/rollout.js";
+import type { ModelServer } from "../../packages/serving/dist/index.js";
+import { type Subjects, methods, well } from "./subjects.ts";
+
+const signal = new AbortController().signal;
+const canary = {
+  BlueGreenUpdatePolicy: {
+    TrafficRoutingConfiguration: {
+      Type: "CANARY",
+      WaitIntervalInSeconds: 60,
+      CanarySize: { Type: "CAPACITY_PERCENT", Value: 10 },
+    },
+  },
+} as const;
+const plan = { model: "late/2", traffic: { type: "canary", share: 0.1, bakeMs: 1000 } } as const;
+const http = {
+  url: "http://alerts",
+  fetch: async () => new Response("{}", { status: 500 }),
+};
+
+/** @param server Serves `split`, with the variants a and b, and `late`, with one. */
+export function rolloutSubjects(server: ModelServer): Subjects {
+  return {
+    planFromSageMaker: well(rollout.planFromSageMaker, () => [canary, { model: "late/2", instances: 10 }], {
+      SERVING_DEPLOYMENT_INVALID: () =>
+        rollout.planFromSageMaker({ AutoRollbackConfiguration: { Alarms: [{ AlarmName: "" }] } }, { model: "late/2" }),
+    }),
+    planToSageMaker: well(rollout.planToSageMaker, () => [plan], {
+      "SERVING_DEPLOYMENT_INVALID: half a second": () =>
+        rollout.planToSageMaker({ ...plan, traffic: { ...plan.traffic, bakeMs: 500 } }),
+    }),
+    errorBudgetGate: well(rollout.errorBudgetGate, () => [{ remaining: () => 1, minimum: 0.1, whenUnknown: "allow" }]),
+    ...methods("errorBudgetGate()", () => rollout.errorBudgetGate({ remaining: () => 1 }), {
+      check: [() => [{ endpoint: "late", plan }, { signal }]],
+    }),
+    createAlertmanagerSource: well(rollout.createAlertmanagerSource, () => [{ ...http, pollMs: 1000 }], {
+      SERVING_ALERTS_UNREADABLE: () => rollout.createAlertmanagerSource(http).alerts("endpoint/late"),
+    }),
+    createPrometheusSource: well(rollout.createPrometheusSource, () => [{ ...http, pollMs: 1000 }], {
+      SERVING_ALERTS_UNREADABLE: () => rollout.createPrometheusSource(http).alerts("endpoint/late"),
+    }),
+    createCloudWatchSource: well(
+      rollout.createCloudWatchSource,
+      () => [{ client: { describeAlarms: async () => ({}) }, alarms: ["errors"], insufficientData: "ok" }],
+      {
+        SERVING_ALERTS_UNREADABLE: () =>
+          rollout
+            .createCloudWatchSource({
+              client: { describeAlarms: async () => ({}) },
+              alarms: ["errors"],
+              insufficientData: "ok",
+            })
+            .alerts("endpoint/late"),
+      },
+    ),
+    ...methods(
+      "createPrometheusSource()",
+      () =>
+        rollout.createPrometheusSource({
+          url: "http://alerts",
+          fetch: async () => Response.json({ status: "success", data: { alerts: [] } }),
+        }),
+      { alerts: [() => ["endpoint/late", { signal }]], changes: [() => ["endpoint/late", { signal }], {}, 0] },
+    ),
+    "openModelServer().setWeights": {
+      call: server.setWeights.bind(server),
+      args: () => ["split", { a: 0.3, b: 0.7 }, { signal }],
+      fails: {
+        SERVING_ENDPOINT_UNKNOWN: () => server.setWeights("other", { a: 1 }),
+        SERVING_VARIANT_UNKNOWN: () => server.setWeights("split", { c: 1 }),
+        "SERVING_DEPLOYMENT_INVALID: one variant": () => server.setWeights("late", { main: 1 }),
+      },
+      rounds: 40,
+    },
+  };
+}
