@@ -5,6 +5,7 @@ import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
+import { isolation } from "./serving-isolation.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
@@ -39,6 +40,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     maxBodyBytes: 1_000,
     watch: false,
   };
+  const isolated = isolation(folder);
   const server = await serving.openModelServer(options);
   const drained = await serving.openModelServer(options);
   await drained.drain();
@@ -66,6 +68,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         },
         60,
       ),
+      ...isolated.subjects,
       // Before the server is drained.
       ...rolloutSubjects(server),
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),
@@ -119,6 +122,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     elsewhere: {
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
+      ...isolated.elsewhere,
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_INVALID: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_NEWER: "packages/serving/test/deployer.test.ts",
@@ -128,6 +132,9 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_OVERLOADED: "packages/serving/test/model-server.test.ts",
       SERVING_VERSION_UNKNOWN: "packages/serving/test/open-inference.test.ts",
     },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await isolated[Symbol.asyncDispose]();
+    },
   };
 }

@@ -19,6 +19,8 @@ export interface CapturedPrediction {
   readonly outputs?: Tensors | undefined;
   /** The code of the error, where the request failed. */
   readonly errorCode?: string | undefined;
+  /** Why the answer is not the one that was meant, where something else answered in its place. */
+  readonly degraded?: string | undefined;
 }
 
 /** Takes predictions: never blocks, never throws, drops rather than grow without bound. */

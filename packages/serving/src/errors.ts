@@ -21,9 +21,12 @@ export type ServingErrorCode =
   | "SERVING_OVERLOADED"
   | "SERVING_PORT_BUSY"
   | "SERVING_REQUEST_INVALID"
+  | "SERVING_REQUEST_QUARANTINED"
   | "SERVING_ROUTE_UNKNOWN"
   | "SERVING_VARIANT_UNKNOWN"
-  | "SERVING_VERSION_UNKNOWN";
+  | "SERVING_VERSION_UNKNOWN"
+  | "SERVING_WORKER_LOST"
+  | "SERVING_WORKER_START_FAILED";
 
 export interface ServingErrorOptions extends MillwrightErrorOptions {
   /** Where in the body the bad value stands, as a JSON Pointer (RFC 6901): `/instances/0/2`. */

@@ -6,7 +6,7 @@ export { type ListenOptions, listen } from "./http/listen.ts";
 export { type DrainOptions, type ModelServer, type ModelServerOptions, openModelServer } from "./model-server.ts";
 export type { DeploymentGate, GateAnswer, GateRequest } from "./rollout/gates.ts";
 export type { FeatureSummary, PredictRequest, Prediction, Provenance } from "./engine/prediction.ts";
-export type { ModelCall, Next, RequestCall, SideModel, Stage, StageSite } from "./engine/stage.ts";
+export type { ModelCall, Next, RequestCall, SideModel, SideModelOptions, Stage, StageSite } from "./engine/stage.ts";
 export type { Timings } from "./engine/timings.ts";
 export type { Payload } from "./engine/batcher.ts";
 export type { Cell, Row } from "./engine/rows.ts";

@@ -23,7 +23,9 @@ export interface AnswererOptions {
 
 interface Asked {
   readonly variant: string;
-  /** Whether the answer is one of the endpoint's, to be captured. */
+  /** Whether the endpoint's stages stand around the model. */
+  readonly staged: boolean;
+  /** Whether the answer goes to the sink of predictions. */
   readonly captured: boolean;
 }
 
@@ -43,7 +45,7 @@ export class Answerer {
     this.#askModel = around(layers, (call) => this.#askBatcher(call as ServedCall));
   }
 
-  async answer(served: ServedModel, call: RequestCall, { variant, captured }: Asked): Promise<Prediction> {
+  async answer(served: ServedModel, call: RequestCall, { variant, staged, captured }: Asked): Promise<Prediction> {
     const { name, version, digest } = served.resolved;
     const model = { name, ...(version === undefined ? {} : { version }), digest };
     let prepared: Prepared | undefined;
@@ -55,7 +57,7 @@ export class Answerer {
       const { endpoint, requestId, request, startMs, timings } = call;
       const asked = { endpoint, requestId, request, startMs, timings, variant, model, signature };
       const whole: ServedCall = { ...asked, payload, rows, features, served };
-      const answer = await (captured ? this.#askModel(whole) : this.#askBatcher(whole));
+      const answer = await (staged ? this.#askModel(whole) : this.#askBatcher(whole));
       if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
       return answer;
     } catch (error) {
@@ -64,6 +66,11 @@ export class Answerer {
       if (captured) this.#capture({ requestId, endpoint, variant, model }, call, prepared, { errorCode });
       throw error;
     }
+  }
+
+  /** Gives an answer that no model made, or another than the endpoint's, to the sink of predictions. */
+  captureAnswer(call: RequestCall, answer: Prediction): void {
+    this.#capture(answer.provenance, call, undefined, { outputs: answer.outputs });
   }
 
   #prepare(served: ServedModel, { request, timings }: RequestCall): Prepared | Promise<Prepared> {
@@ -89,7 +96,7 @@ export class Answerer {
   }
 
   #capture(
-    { requestId, endpoint, variant, model }: Provenance,
+    { requestId, endpoint, variant, model, degraded }: Provenance,
     { startMs }: RequestCall,
     prepared: Prepared | undefined,
     result: { readonly outputs: Prediction["outputs"] } | { readonly errorCode: string },
@@ -103,10 +110,9 @@ export class Answerer {
     };
     const timeMs = clock.nowMs() - latencyMs;
     const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
-    captureNow(
-      { sink, redactor, onFailure },
-      { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload, ...ages, ...result },
-    );
+    const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload };
+    const marked = degraded === undefined ? {} : { degraded: degraded.reason };
+    captureNow({ sink, redactor, onFailure }, { ...asked, ...ages, ...marked, ...result });
   }
 }
 

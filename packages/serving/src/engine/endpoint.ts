@@ -1,5 +1,4 @@
 import type {
-  CallOptions,
   Clock,
   Digest,
   FeatureSource,
@@ -19,7 +18,15 @@ import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import { pickVariant } from "./routing.ts";
-import { type Next, type RequestCall, type SideModel, type Stage, type StageSite, around } from "./stage.ts";
+import {
+  type Next,
+  type RequestCall,
+  type SideModel,
+  type SideModelOptions,
+  type Stage,
+  type StageSite,
+  around,
+} from "./stage.ts";
 import { closeTimings, noTimings } from "./timings.ts";
 
 export interface VariantOptions {
@@ -120,7 +127,8 @@ export class Endpoint {
       ids,
       logger,
       meter,
-      openModel: (ref, { variant, watch = false, signal }) => this.#openSideModel(ref, { variant, watch, signal }),
+      openModel: (ref, options) => this.#openSideModel(ref, options),
+      capture: (call, answer) => this.#answerer.captureAnswer(call, answer),
     };
     for (const stage of this.#stages) {
       await stage.open?.(site);
@@ -160,8 +168,12 @@ export class Endpoint {
   }
 
   /** Loads what the reference means now. */
-  openSlot(ref: string, signal?: AbortSignal): Promise<ModelSlot> {
-    const { source, runtimes, instruments, clock, logger } = this.#setting;
+  openSlot(
+    ref: string,
+    signal?: AbortSignal,
+    runtimes: readonly ModelRuntime[] = this.#setting.runtimes,
+  ): Promise<ModelSlot> {
+    const { source, instruments, clock, logger } = this.#setting;
     const { featureService, onFeatureMismatch = "refuse" } = this.#options;
     const labels = { endpoint: this.name };
     const options: SlotOptions = {
@@ -222,7 +234,7 @@ export class Endpoint {
     instruments.requests.add(1, labels);
     try {
       return await route.slot.use((served) =>
-        this.#answerer.answer(served, call, { variant: route.name, captured: true }),
+        this.#answerer.answer(served, call, { variant: route.name, staged: true, captured: true }),
       );
     } catch (error) {
       instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
@@ -234,16 +246,17 @@ export class Endpoint {
 
   async #openSideModel(
     ref: string,
-    { variant, watch, signal }: CallOptions & { readonly variant: string; readonly watch: boolean },
+    { variant, watch = false, captured = false, runtimes, signal }: SideModelOptions,
   ): Promise<SideModel> {
-    const slot = await this.openSlot(ref, signal);
+    const slot = await this.openSlot(ref, signal, runtimes);
     if (watch) slot.watch();
     return {
       get model(): Provenance["model"] {
         const { name, version, digest } = slot.served.resolved;
         return { name, ...(version === undefined ? {} : { version }), digest };
       },
-      predict: (call) => slot.use((served) => this.#answerer.answer(served, call, { variant, captured: false })),
+      predict: (call) =>
+        slot.use((served) => this.#answerer.answer(served, call, { variant, staged: false, captured })),
       close: () => slot.close(),
     };
   }

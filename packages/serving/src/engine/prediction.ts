@@ -48,6 +48,8 @@ export interface Provenance {
   readonly features?:
     | { readonly service: string; readonly digest: Digest; readonly views: Readonly<Record<string, FeatureSummary>> }
     | undefined;
+  /** Where the answer is not the one that was meant: why (an error's code, `CIRCUIT_OPEN`), and what answered in its place. */
+  readonly degraded?: { readonly reason: string; readonly by: string } | undefined;
 }
 
 export interface Prediction {

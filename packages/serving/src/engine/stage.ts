@@ -1,4 +1,4 @@
-import type { CallOptions, Clock, IdSource, Logger, Meter, ModelSignature } from "@millwright/contracts";
+import type { CallOptions, Clock, IdSource, Logger, Meter, ModelRuntime, ModelSignature } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import type { Timings } from "./timings.ts";
@@ -29,10 +29,21 @@ export interface ModelCall extends RequestCall {
 export interface SideModel {
   /** The model of this moment. */
   readonly model: Provenance["model"];
-  /** Answers a request as a variant of the endpoint would: features, checks, batches. The answer is not captured. Throws what `predict` throws. */
+  /** Answers a request as a variant of the endpoint would: features, checks, batches. Throws what `predict` throws. */
   predict(call: RequestCall): Promise<Prediction>;
   /** Waits for the answers it owes, and disposes the model. */
   close(): Promise<void>;
+}
+
+export interface SideModelOptions extends CallOptions {
+  /** What its answers and captured predictions name as their variant. */
+  readonly variant: string;
+  /** Whether it follows its alias. Default: false. */
+  readonly watch?: boolean | undefined;
+  /** Whether its answers and failures go to the endpoint's sink of predictions. Default: false. */
+  readonly captured?: boolean | undefined;
+  /** What loads it: isolated ones keep a model that hangs or eats memory from the others. Default: the server's. */
+  readonly runtimes?: readonly ModelRuntime[] | undefined;
 }
 
 /** What a stage is given of the endpoint it stands in. */
@@ -43,10 +54,9 @@ export interface StageSite {
   readonly logger: Logger;
   readonly meter: Meter;
   /** Loads a model as a variant is loaded: golden requests, features, batches. The stage closes it. Throws what `openModelServer` throws of a model. */
-  openModel(
-    ref: string,
-    options: CallOptions & { readonly variant: string; readonly watch?: boolean | undefined },
-  ): Promise<SideModel>;
+  openModel(ref: string, options: SideModelOptions): Promise<SideModel>;
+  /** Gives an answer that no model made to the endpoint's sink of predictions. Never throws. */
+  capture(call: RequestCall, answer: Prediction): void;
 }
 
 export type Next<Call> = (call: Call) => Promise<Prediction>;

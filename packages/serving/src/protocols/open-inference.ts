@@ -118,7 +118,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
 
 /** Where the answer comes from, for logs and for callers who read headers alone. */
 export const provenanceHeaders = ({
-  provenance: { requestId, variant, model },
+  provenance: { requestId, variant, model, degraded },
 }: Prediction): Readonly<Record<string, string>> => ({
   // A header may hold visible ASCII only; an id of a client's may hold anything.
   ...(/^[\x21-\x7e]{1,256}$/.test(requestId) ? { "x-request-id": requestId } : {}),
@@ -126,4 +126,5 @@ export const provenanceHeaders = ({
   "x-millwright-model-digest": model.digest,
   "x-millwright-variant": encodeURI(variant),
   "x-amzn-invoked-production-variant": encodeURI(variant),
+  ...(degraded === undefined ? {} : { "x-millwright-degraded": encodeURI(degraded.reason) }),
 });

@@ -1,0 +1,5 @@
+export { isolatedRuntime } from "./isolation/isolated-runtime.ts";
+export type { IsolatedRuntime, IsolatedRuntimeOptions, LoadGuard } from "./isolation/isolation-options.ts";
+export type { LoadedAnswer, PredictContext, WorkerMemory } from "./isolation/frames.ts";
+export type { WorkerCommand } from "./isolation/process-transport.ts";
+export type { RecycleOptions, WorkerStatus } from "./isolation/worker-pool.ts";

@@ -1,0 +1,65 @@
+import { pathToFileURL } from "node:url";
+import { writeFileSync } from "node:fs";
+import { parseModelManifest } from "../../packages/contracts/dist/index.js";
+import * as isolated from "../../packages/serving/dist/isolation.js";
+import { type FailureTable, methods, well } from "./subjects.ts";
+
+const signal = new AbortController().signal;
+
+/** A runtime that loads whatever it is given, as a module of workers. */
+const echo = `export default {
+  formats: ["echo"],
+  load: async () => ({ memoryBytes: 0, predict: (inputs) => inputs, dispose: async () => {} }),
+};
+`;
+
+const manifest = parseModelManifest({
+  formatVersion: 1,
+  name: "late",
+  format: "echo",
+  files: [],
+  signature: { inputs: [], outputs: [] },
+  golden: [],
+  provenance: { datasets: {}, environment: {}, hyperparameters: {}, metrics: {}, createdTimeMs: 0 },
+});
+
+export function isolation(folder: string): FailureTable {
+  const path = `${folder}/echo-runtime.mjs`;
+  writeFileSync(path, echo);
+  const options = { formats: ["echo"], module: pathToFileURL(path).href, kind: "thread" as const, waitMs: 1_000 };
+  const runtime = isolated.isolatedRuntime(options);
+  const gone = isolated.isolatedRuntime(options);
+  const closed = gone[Symbol.asyncDispose]();
+  return {
+    subjects: {
+      isolatedRuntime: well(
+        isolated.isolatedRuntime,
+        () => [{ ...options, workers: 1, hangMs: 1_000, recycle: { afterLoads: 5 }, backoffMs: { first: 1, most: 2 } }],
+        { TypeError: () => isolated.isolatedRuntime({ formats: ["echo"] }) },
+        60,
+      ),
+      ...methods("isolatedRuntime()", () => runtime, {
+        load: [
+          () => ["/nowhere", manifest, { signal }],
+          {
+            PORT_CLOSED: async () => {
+              await closed;
+              await gone.load("/nowhere", manifest);
+            },
+            SERVING_WORKER_START_FAILED: () => runtime.load("/nowhere", { ...manifest, format: "other" }),
+          },
+          12,
+        ],
+        workers: [],
+        scale: [() => [1, { signal }], { RangeError: () => runtime.scale(0) }, 20],
+        quarantined: [],
+        traffic: [],
+      }),
+    },
+    elsewhere: {
+      SERVING_REQUEST_QUARANTINED: "packages/serving/test/isolation.test.ts",
+      SERVING_WORKER_LOST: "packages/serving/test/isolation.test.ts",
+    },
+    [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose](),
+  };
+}
