@@ -57,6 +57,7 @@ function requests(open: Registry): Subjects {
     withdrawRequest: [async () => [await request(), { by: "bob" }, { signal }], {}, 12],
     approvalRequest: [async () => [await request(), { signal }], unknown(() => open.approvalRequest("nothing")), 12],
     approvalRequests: [() => [{ status: "open", name: "ruled", signal }], {}, 12],
+    sweepLateServices: [() => [{ signal }], {}, 12],
     sweepRequests: [() => [{ signal }], {}, 12],
   });
 }

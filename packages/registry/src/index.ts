@@ -73,7 +73,9 @@ export {
   type SignatureChange,
   type SignatureComparison,
 } from "./models/compatibility.ts";
-export type { TrafficChange, TrafficQuery, TrafficRecord, TrafficShare } from "./models/deployments.ts";
+export type { LateService, LateServiceQuery } from "./models/late-services.ts";
+export type { TrafficChange } from "./models/deployments.ts";
+export type { TrafficQuery, TrafficRecord, TrafficShare } from "./models/traffic-records.ts";
 export {
   approvalsGate,
   type ApprovalsGateOptions,

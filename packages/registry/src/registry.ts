@@ -54,6 +54,8 @@ export interface RegistryOptions extends CallOptions, ActorOptions {
    * Default: none.
    */
   readonly trust?: TrustPolicy | undefined;
+  /** The longest from an approval into service that is not late, in milliseconds: for `registryLatency` and the alert of `sweepLateServices`. Default: 30 minutes. */
+  readonly approvalToServiceMs?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly ids?: IdSource | undefined;
   readonly logger?: Logger | undefined;

@@ -185,6 +185,19 @@ export const modelMutations: readonly (readonly [method: string, mutation: Mutat
     },
   ],
   [
+    "sweepLateServices",
+    {
+      before: async (registry) => {
+        await registry.sweepLateServices({ objectiveMs: 0 });
+        await registry.approve("late", 4, { status: "approved", by });
+      },
+      call: (registry) => registry.sweepLateServices({ objectiveMs: 0 }),
+      type: "model.approval-to-service-late",
+      subject: "late/4",
+      data: { by: "sweep", state: "waiting", objectiveMs: 0 },
+    },
+  ],
+  [
     "holdVersion",
     {
       call: async (registry, held) => {

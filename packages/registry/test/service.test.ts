@@ -1,4 +1,5 @@
 import { type MillwrightEvent, type Deployer, createManualClock, hasCode } from "@millwright/contracts";
+import { openRegistry } from "@millwright/registry";
 import { expect, test } from "vitest";
 import { openWorkshop, registerVersions, startMs } from "./workshop.ts";
 
@@ -90,6 +91,74 @@ test("MR-25: interleaved canaries of two endpoints: the shares of any instant ca
   await expect(registry.recordTraffic({ endpoint: "a", shares: [share("main", 9, 1)], by: "ci" })).rejects.toSatisfy(
     (error) => hasCode(error, "PORT_MODEL_UNKNOWN"),
   );
+});
+
+test("MR-18: a version that comes into service late, or does not come at all, is told of once, to whoever follows the log", async () => {
+  const clock = createManualClock(startMs);
+  const minute = 60_000;
+  await using workshop = await openWorkshop({ clock, approvalToServiceMs: 20 * minute });
+  const { registry, database, artifacts, folder } = workshop;
+  await registerVersions(workshop, 4);
+  const approve = (version: number) => registry.approve("late", version, { status: "approved", by: "ann" });
+  const serve = (endpoint: string, version: number) =>
+    registry.recordTraffic({ endpoint, shares: [{ variant: "main", name: "late", version, share: 1 }], by: "ci" });
+  await approve(1);
+  // Nothing of the model is in service: nothing has to be.
+  await clock.advance(60 * minute);
+  expect(await registry.sweepLateServices()).toEqual([]);
+  await serve("a", 1);
+  const first = {
+    name: "late",
+    version: 1,
+    state: "in-service",
+    endpoint: "a",
+    environment: "production",
+    approvedMs: startMs,
+    inServiceMs: startMs + 60 * minute,
+    latencyMs: 60 * minute,
+    objectiveMs: 20 * minute,
+  };
+  // Two processes sweep, one tells.
+  await using other = await openRegistry({
+    database,
+    artifacts,
+    directory: folder,
+    clock,
+    approvalToServiceMs: 20 * minute,
+  });
+  const told = await Promise.all([registry.sweepLateServices(), other.sweepLateServices()]);
+  expect(told.flat()).toEqual([first]);
+  expect((await workshop.events()).at(-1)).toMatchObject({
+    type: "model.approval-to-service-late",
+    subject: "late/1",
+    data: { ...first, by: "sweep" },
+  });
+  // In time.
+  await approve(2);
+  await clock.advance(15 * minute);
+  await serve("a", 2);
+  expect(await registry.sweepLateServices()).toEqual([]);
+  // Another threshold for one question.
+  expect(await registry.sweepLateServices({ objectiveMs: 10 * minute })).toMatchObject([{ version: 2, endpoint: "a" }]);
+  // One that does not come is told of when it is late, and not once more when it comes.
+  await approve(3);
+  await clock.advance(20 * minute);
+  expect(await registry.sweepLateServices()).toEqual([]);
+  await clock.advance(1);
+  const waiting = { name: "late", version: 3, state: "waiting", latencyMs: 20 * minute + 1 };
+  expect(await registry.sweepLateServices()).toMatchObject([waiting]);
+  await serve("a", 3);
+  expect(await registry.sweepLateServices()).toEqual([]);
+  // One that a newer one took the place of need not come any more.
+  await approve(4);
+  await serve("a", 4);
+  await clock.advance(60 * minute);
+  await serve("b", 4);
+  expect(await registry.sweepLateServices()).toMatchObject([{ version: 4, endpoint: "b", latencyMs: 60 * minute }]);
+  expect(await registry.sweepLateServices()).toEqual([]);
+  const late = (await workshop.events()).filter(({ type }) => type === "model.approval-to-service-late");
+  expect(late.map(({ subject }) => subject)).toEqual(["late/1", "late/2", "late/3", "late/4"]);
+  await expect(registry.sweepLateServices({ objectiveMs: -1 })).rejects.toThrowError(RangeError);
 });
 
 test("MR-18: how long approved versions took into service is what the ledger says, of people and of machines", async () => {

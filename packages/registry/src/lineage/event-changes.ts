@@ -8,7 +8,7 @@ export interface ChangeReader {
 }
 
 export function createChangeReader(): ChangeReader {
-  /** Shares of each endpoint by variant and model, definitions by name, rows of batches by view. */
+  /** Shares of each endpoint by variant and model, definitions by name, rows of batches by view, the fewest first. */
   const shares = new Map<string, ReadonlyMap<string, number>>();
   const definitions = new Map<string, MillwrightEvent["data"]>();
   const rows = new Map<string, number[]>();
@@ -114,14 +114,26 @@ function readDefinition(event: MillwrightEvent, definitions: Map<string, Millwri
   return changeOf(event, "features", what, { size, before: before?.["digest"], after: event.data["digest"] });
 }
 
+/** The first place of a sorted list whose number is not less. */
+function placeIn(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** A batch is as remarkable as its number of rows is unusual. */
 function readBatch(event: MillwrightEvent, rows: Map<string, number[]>): TouchingChange {
   const view = event.subject ?? "";
   const earlier = rows.get(view) ?? [];
   rows.set(view, earlier);
   const count = Number(event.data["rows"] ?? 0);
-  const usual = earlier.toSorted((a, b) => a - b)[Math.floor(earlier.length / 2)];
-  earlier.push(count);
+  const usual = earlier[Math.floor(earlier.length / 2)];
+  earlier.splice(placeIn(earlier, count), 0, count);
   const ratio = usual === undefined ? 1 : (count + 1) / (usual + 1);
   const size = Math.min(1, 0.1 + Math.abs(Math.log2(ratio)) / 3);
   const what = `${view} was given ${count} rows${usual === undefined ? "" : `, ${usual} being usual`}`;

@@ -8,7 +8,8 @@ import {
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
 import { predictionUnknown } from "../errors.ts";
-import type { DeploymentHistory, TrafficRecord } from "../models/deployments.ts";
+import type { DeploymentHistory } from "../models/deployments.ts";
+import type { TrafficRecord } from "../models/traffic-records.ts";
 import type { Approval, DescribedVersion, VersionRecords } from "../models/version-records.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import type { Run, RunRecords } from "../tracking/run-records.ts";

@@ -1,9 +1,9 @@
 import { type CallOptions, type ModelManifest, parseModelRef } from "@millwright/contracts";
-import { type Database, openEventLog } from "@millwright/storage";
+import type { Database } from "@millwright/storage";
 import type { DescribedVersion, VersionRecords } from "../models/version-records.ts";
 import type { RegistryTables } from "../tables/tables.ts";
 import { type FoundChange, type RankedChange, type TouchingChange, priors } from "./change-types.ts";
-import { createChangeReader } from "./event-changes.ts";
+import { type ChangeHistory, createChangeHistory } from "./change-history.ts";
 import type { LineageGraph } from "./lineage-graph.ts";
 import type { LineageState } from "./lineage-reader.ts";
 import type { LineageEntity } from "./lineage-types.ts";
@@ -34,6 +34,7 @@ export interface ChangeParts {
 }
 
 export function createChangeRecords(parts: ChangeParts): ChangeRecords {
+  const history = createChangeHistory(parts.database);
   return {
     async whatChanged({ signal, from, to, subject, onsetMs, halfLifeMs }) {
       signal?.throwIfAborted();
@@ -46,7 +47,7 @@ export function createChangeRecords(parts: ChangeParts): ChangeRecords {
       }
       if (typeof from !== "number" || typeof to !== "number" || !(from <= to))
         throw new RangeError("Give two times, the earlier first, or two versions.");
-      const changes = await changesBetween(parts, from, to, signal);
+      const changes = await changesBetween(parts, history, from, to, signal);
       const { graph } = await parts.state({ signal });
       const onset = onsetMs ?? to;
       const halfLife = halfLifeMs ?? Math.max((to - from) / 8, 1);
@@ -66,19 +67,15 @@ export function createChangeRecords(parts: ChangeParts): ChangeRecords {
 
 /** What events changed, and how the packages differ that took each other's place. */
 async function changesBetween(
-  { database, versions }: ChangeParts,
+  { versions }: ChangeParts,
+  history: ChangeHistory,
   fromMs: number,
   toMs: number,
   signal: AbortSignal | undefined,
 ): Promise<readonly TouchingChange[]> {
-  const reader = createChangeReader();
-  const changes: TouchingChange[] = [];
-  const types = ["deployment.*", "feature.*", "model.*", "job.processed"];
-  for await (const { event } of openEventLog(database).read({ types, signal })) {
-    const change = reader.read(event);
-    const timeMs = Date.parse(event.time);
-    if (change !== undefined && timeMs > fromMs && timeMs <= toMs) changes.push(change);
-  }
+  const changes = (await history({ signal })).filter(
+    ({ timeMs }) => timeMs !== undefined && timeMs > fromMs && timeMs <= toMs,
+  );
   const manifests = new Map<string, Promise<DescribedVersion | undefined>>();
   const manifestOf = async (ref: string): Promise<ModelManifest | undefined> => {
     const asked = manifests.get(ref) ?? known(versions.version(ref, { signal }));

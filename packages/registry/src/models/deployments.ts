@@ -4,16 +4,14 @@ import { emitAbout, newestEvent } from "../causes.ts";
 import { deploymentInvalid } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import type { RegistryTables } from "../tables/tables.ts";
-
-/** A variant's part of an endpoint's traffic. */
-export interface TrafficShare {
-  /** The variant's name, such as `main` or `canary`. */
-  readonly variant: string;
-  readonly name: string;
-  readonly version: number;
-  /** In (0, 1]. */
-  readonly share: number;
-}
+import {
+  type TrafficQuery,
+  type TrafficRecord,
+  type TrafficShare,
+  nothingServed,
+  readTraffic,
+  trafficOf,
+} from "./traffic-records.ts";
 
 export interface TrafficChange extends CallOptions {
   readonly endpoint: string;
@@ -27,34 +25,13 @@ export interface TrafficChange extends CallOptions {
   readonly outcome?: "started" | "shifted" | "completed" | "rolled-back" | "failed" | undefined;
 }
 
-/** An endpoint's traffic from a time until the next change. */
-export interface TrafficRecord {
-  readonly endpoint: string;
-  readonly environment: string;
-  /** Counts the changes of the endpoint. */
-  readonly change: number;
-  readonly shares: readonly TrafficShare[];
-  readonly by: string;
-  readonly reason?: string | undefined;
-  readonly outcome: string;
-  /** UTC, milliseconds. */
-  readonly timeMs: number;
-}
-
-export interface TrafficQuery extends CallOptions {
-  readonly endpoint?: string | undefined;
-  readonly environment?: string | undefined;
-  /** Only changes that a version of the model has a share in, or had until then. */
-  readonly name?: string | undefined;
-}
-
 /** Where versions serve, and served. */
 export interface DeploymentHistory {
   /** Keeps that an endpoint's traffic has changed. Throws `PORT_MODEL_UNKNOWN`, `REGISTRY_DEPLOYMENT_INVALID`. */
   recordTraffic(change: TrafficChange): Promise<TrafficRecord>;
   /** In the order they were made. */
   trafficHistory(query?: TrafficQuery): Promise<readonly TrafficRecord[]>;
-  /** What each endpoint served at a time; now, where none is given. UTC, milliseconds. */
+  /** What each endpoint served at a time, by environment and endpoint; now, where none is given. UTC, milliseconds. Of a history however long only what held then is read. */
   trafficAt(timeMs?: number, query?: TrafficQuery): Promise<readonly TrafficRecord[]>;
 }
 
@@ -72,28 +49,13 @@ export function createDeploymentHistory(database: Registry, clock: Clock): Deplo
     },
     async trafficHistory({ signal, ...query } = {}) {
       signal?.throwIfAborted();
-      return history(database.read, query);
+      return readTraffic(database.read, query);
     },
     async trafficAt(timeMs = clock.nowMs(), { signal, ...query } = {}) {
       signal?.throwIfAborted();
-      const newest = new Map<string, TrafficRecord>();
-      for (const record of await history(database.read, { ...query, name: undefined }))
-        if (record.timeMs <= timeMs) newest.set(`${record.environment}\n${record.endpoint}`, record);
-      const serving = [...newest.values()].filter(({ shares }) => shares.length > 0);
-      return query.name === undefined
-        ? serving
-        : serving.filter(({ shares }) => shares.some(({ name }) => name === query.name));
+      return trafficOf(database.read, timeMs, query);
     },
   };
-}
-
-/** Where a version has a share of the traffic now, as `environment/endpoint`. */
-export async function placesOf(read: Registry["read"], name: string, version: number): Promise<readonly string[]> {
-  const newest = new Map<string, TrafficRecord>();
-  for (const record of await history(read, {})) newest.set(`${record.environment}/${record.endpoint}`, record);
-  return [...newest]
-    .filter(([, { shares }]) => shares.some((share) => share.name === name && share.version === version))
-    .map(([place]) => place);
 }
 
 function checkChange({ endpoint, environment = "production", shares, by }: TrafficChange): void {
@@ -108,9 +70,6 @@ function checkChange({ endpoint, environment = "production", shares, by }: Traff
   if (new Set(shares.map(({ variant }) => variant)).size !== shares.length)
     throw deploymentInvalid(endpoint, "two of its variants have one name");
 }
-
-/** The variant of the row that says that nothing is served. */
-const nothing = "";
 
 export async function insertChange(
   scope: WriteScope<RegistryTables>,
@@ -130,9 +89,10 @@ export async function insertChange(
     .where("environment", "=", environment)
     .executeTakeFirst();
   const change = (last?.change ?? 0) + 1;
+  if (change === 1) await sql.insertInto("registry_endpoints").values({ environment, endpoint }).execute();
   // A clock that went back must not bring the changes out of order.
   const ordered = Math.max(timeMs, last?.time_ms ?? timeMs);
-  const rows = shares.length > 0 ? shares : [{ variant: nothing, name: nothing, version: 0, share: 0 }];
+  const rows = shares.length > 0 ? shares : [{ variant: nothingServed, name: "", version: 0, share: 0 }];
   for (const { variant, name, version, share } of rows) {
     await sql
       .insertInto("registry_deployments")
@@ -179,51 +139,4 @@ async function modelsOf({ sql }: WriteScope<RegistryTables>, shares: readonly Tr
     from.push({ kind: "model", id: digest, name: `${name}/${version}` });
   }
   return from;
-}
-
-async function history(
-  read: Registry["read"],
-  { endpoint, environment, name }: TrafficQuery,
-): Promise<TrafficRecord[]> {
-  let query = read.selectFrom("registry_deployments").selectAll();
-  if (endpoint !== undefined) query = query.where("endpoint", "=", endpoint);
-  if (environment !== undefined) query = query.where("environment", "=", environment);
-  const ordered = query
-    .orderBy("time_ms")
-    .orderBy("environment")
-    .orderBy("endpoint")
-    .orderBy("change")
-    .orderBy("variant");
-  const records: TrafficRecord[] = [];
-  for (const row of await ordered.execute()) {
-    const share = { variant: row.variant, name: row.model, version: row.version, share: row.share };
-    const last = records.at(-1);
-    const isSame =
-      last?.endpoint === row.endpoint && last.environment === row.environment && last.change === row.change;
-    if (isSame) {
-      records[records.length - 1] = { ...last, shares: [...last.shares, share] };
-      continue;
-    }
-    records.push({
-      endpoint: row.endpoint,
-      environment: row.environment,
-      change: row.change,
-      shares: row.variant === nothing ? [] : [share],
-      by: row.changed_by,
-      reason: row.reason ?? undefined,
-      outcome: row.outcome,
-      timeMs: row.time_ms,
-    });
-  }
-  return name === undefined ? records : records.filter((record, index) => concerns(records, index, record, name));
-}
-
-/** A change concerns a model where it has a share in it, or had one until then. */
-function concerns(records: readonly TrafficRecord[], index: number, record: TrafficRecord, model: string): boolean {
-  const has = ({ shares }: TrafficRecord): boolean => shares.some(({ name }) => name === model);
-  if (has(record)) return true;
-  const before = records
-    .slice(0, index)
-    .findLast((each) => each.endpoint === record.endpoint && each.environment === record.environment);
-  return before !== undefined && has(before);
 }

@@ -11,7 +11,7 @@ import { emitAbout, newestEvent } from "../causes.ts";
 import { holdUnknown, versionInService } from "../errors.ts";
 import { checkLabel } from "../names.ts";
 import type { RegistryTables } from "../tables/tables.ts";
-import { placesOf } from "./deployments.ts";
+import { placesOf } from "./traffic-records.ts";
 import { assertRegistered, versionUnknown } from "./version-records.ts";
 
 export interface VersionHold {

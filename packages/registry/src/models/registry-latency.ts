@@ -28,7 +28,7 @@ export interface RegistryLatencyQuery extends CallOptions {
   readonly name?: string | undefined;
   /** Only what came into service from then on. Default: all. */
   readonly sinceMs?: number | undefined;
-  /** The longest that is not late. Default: 30 minutes, as the service level indicator M8 has it. */
+  /** The longest that is not late. Default: `approvalToServiceMs` of `openRegistry`, which is 30 minutes where it is not set. */
   readonly objectiveMs?: number | undefined;
 }
 
@@ -38,11 +38,13 @@ export interface RegistryLatencies {
   registryLatency(query?: RegistryLatencyQuery): Promise<readonly RegistryLatency[]>;
 }
 
-const halfAnHourMs = 30 * 60 * 1000;
-
-export function createRegistryLatencies({ read }: Database<RegistryTables>): RegistryLatencies {
+/** @param approvalToServiceMs The longest that is not late, where a question does not say. */
+export function createRegistryLatencies(
+  { read }: Database<RegistryTables>,
+  approvalToServiceMs: number,
+): RegistryLatencies {
   return {
-    async registryLatency({ name, sinceMs = -Infinity, objectiveMs = halfAnHourMs, signal } = {}) {
+    async registryLatency({ name, sinceMs = -Infinity, objectiveMs = approvalToServiceMs, signal } = {}) {
       signal?.throwIfAborted();
       const first = await firstServices(read, name);
       const latencies: RegistryLatency[] = [];

@@ -3,7 +3,7 @@ import type { ChainReport, VerifiableEventLog } from "@millwright/storage";
 import { namesNobody } from "../causes.ts";
 import type { LineageNode } from "../lineage/lineage-graph.ts";
 import type { Baselines } from "../models/baselines.ts";
-import type { TrafficRecord } from "../models/deployments.ts";
+import type { TrafficRecord } from "../models/traffic-records.ts";
 import type { VersionHold } from "../models/keeping.ts";
 import type { ApprovalRequest } from "../models/request-standing.ts";
 import type { VersionSignature } from "../models/signatures.ts";

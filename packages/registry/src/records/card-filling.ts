@@ -1,5 +1,5 @@
 import type { JsonValue } from "@millwright/contracts";
-import type { TrafficRecord } from "../models/deployments.ts";
+import type { TrafficRecord } from "../models/traffic-records.ts";
 import type { Approval, DescribedVersion } from "../models/version-records.ts";
 import type { Run } from "../tracking/run-records.ts";
 import type { CardEvaluation, CardMetric, CardParameter, ModelCardContent } from "./card-content.ts";

@@ -55,6 +55,19 @@ export interface GovernanceTables {
     readonly outcome: string;
     readonly time_ms: number;
   };
+  /** Every endpoint that ever had traffic. */
+  readonly registry_endpoints: { readonly environment: string; readonly endpoint: string };
+  /** Deployments that it was told of that they are late. */
+  readonly registry_late_services: {
+    readonly model: string;
+    readonly version: number;
+    /** Of the approval that it was late after. */
+    readonly approved_ms: number;
+    /** Both empty: it was approved, and nowhere in service. */
+    readonly environment: string;
+    readonly endpoint: string;
+    readonly told_ms: number;
+  };
   /** Artifacts that stand beside a version from its registration on, such as the baselines of its drift checks. */
   readonly registry_baselines: {
     readonly model: string;

@@ -11,6 +11,7 @@ import { migration009 } from "./migration-009-delivery.ts";
 import { migration010 } from "./migration-010-records.ts";
 import { migration011 } from "./migration-011-entries.ts";
 import { migration012 } from "./migration-012-gates.ts";
+import { migration013 } from "./migration-013-service.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
 import type { MlflowTables } from "./mlflow-tables.ts";
@@ -43,4 +44,5 @@ export const migrations: readonly Migration[] = [
   migration010,
   migration011,
   migration012,
+  migration013,
 ];
