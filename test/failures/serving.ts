@@ -7,6 +7,7 @@ import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
+import { catalogSubjects } from "./serving-catalog.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -44,6 +45,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const server = await serving.openModelServer(options);
   const drained = await serving.openModelServer(options);
   await drained.drain();
+  const catalogs = await catalogSubjects(folder);
   /** The error that the body tells, as it would have been thrown. */
   const answered = async (request: Request): Promise<void> => {
     const { error, code, category, retryable, docs } = (await (await server.handle(request)).json()) as Told;
@@ -56,6 +58,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const unknown = (call: () => unknown) => ({ SERVING_ENDPOINT_UNKNOWN: call });
   return {
     subjects: {
+      ...catalogs,
       openModelServer: well(
         serving.openModelServer,
         () => [{ ...options, maxBodyBytes: 1_000, pollMs: 100, leaseTtlMs: 1_000, seed: 1, signal }],
@@ -135,6 +138,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await isolated[Symbol.asyncDispose]();
+      await catalogs[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
     },
   };
 }

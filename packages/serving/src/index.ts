@@ -1,4 +1,14 @@
 export type { EndpointOptions, VariantOptions } from "./engine/endpoint.ts";
+export type {
+  CatalogEvent,
+  CatalogLoadOptions,
+  CatalogModel,
+  CatalogStats,
+  ModelCatalog,
+  ModelCatalogOptions,
+  UnloadReason,
+} from "./catalog/catalog-options.ts";
+export { createModelCatalog } from "./catalog/create-model-catalog.ts";
 export { ServingError, type ServingErrorCode } from "./errors.ts";
 export { httpStatuses, httpStatusOf } from "./http/http-status.ts";
 export type { NodeHandler } from "./http/node-face.ts";

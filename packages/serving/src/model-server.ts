@@ -26,12 +26,14 @@ import { answering } from "./http/answering.ts";
 import { Deployments } from "./rollout/deployments.ts";
 import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/endpoint.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
+import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
 import { createInstruments } from "./engine/instruments.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
+import { multiModelRoutes } from "./protocols/multi-model.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
 import type { Rollout } from "./rollout/rollout.ts";
@@ -163,12 +165,17 @@ class OpenServer implements ModelServer {
     const face: ServerFace = {
       endpoint: (name) => this.#endpoint(name),
       defaultEndpoint: () => this.#endpoint(options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""),
+      placeOf: (model) => this.#placeOf(model),
       predict: (endpoint, request, caller) => this.#predictFor(endpoint, request, caller),
+      authorize: (action, endpoint, caller, { signal }) => this.#authorize(action, endpoint, caller, { signal }),
+      principalOf: ({ headers }) => options.principal?.(headers),
       get ready() {
         return isReady();
       },
     };
-    const routes = [...openInferenceRoutes(face), ...invocationRoutes(face)].map((route) =>
+    const { models } = options.endpoints[options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""] ?? {};
+    const multiModel = models === undefined ? [] : multiModelRoutes(face, face.defaultEndpoint, catalogOf(models));
+    const routes = [...openInferenceRoutes(face), ...invocationRoutes(face), ...multiModel].map((route) =>
       answering(route, { maxBodyBytes, bodyTimeoutMs }),
     );
     this.fastify = fastifyPlugin(routes);
@@ -271,16 +278,26 @@ class OpenServer implements ModelServer {
     return found;
   }
 
-  async #predictFor(endpoint: string, request: PredictRequest, { headers }: HttpCaller): Promise<Prediction> {
-    const { authorizer } = this.#options;
-    const principal = this.#options.principal?.(headers);
-    if (authorizer !== undefined) {
-      const decision = await authorizer.decide(
-        { principal, action: "endpoint:invoke", resource: `endpoint/${endpoint}` },
-        { signal: request.signal },
-      );
-      if (!decision.allowed) throw forbidden(endpoint, decision.reason);
-    }
+  async #predictFor(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction> {
+    const principal = this.#options.principal?.(caller.headers);
+    if (this.#options.authorizer !== undefined)
+      await this.#authorize("endpoint:invoke", endpoint, caller, { signal: request.signal });
     return this.predict(endpoint, { ...request, principal });
+  }
+
+  async #authorize(action: string, endpoint: string, { headers }: HttpCaller, { signal }: CallOptions): Promise<void> {
+    const { authorizer } = this.#options;
+    if (authorizer === undefined) return;
+    const principal = this.#options.principal?.(headers);
+    const decision = await authorizer.decide({ principal, action, resource: `endpoint/${endpoint}` }, { signal });
+    if (!decision.allowed) throw forbidden(endpoint, decision.reason);
+  }
+
+  /** A name that is no endpoint's is a model's of the first endpoint with a catalog. */
+  #placeOf(model: string): ReturnType<ServerFace["placeOf"]> {
+    const found = this.#endpoints.get(model);
+    if (found !== undefined) return { endpoint: found };
+    const holder = [...this.#endpoints.values()].find(({ catalog }) => catalog !== undefined);
+    return holder === undefined ? { endpoint: this.#endpoint(model) } : { endpoint: holder, targetModel: model };
   }
 }

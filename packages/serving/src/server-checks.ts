@@ -1,3 +1,4 @@
+import { catalogOf } from "./catalog/create-model-catalog.ts";
 import type { ModelServerOptions } from "./model-server.ts";
 
 /** Throws a `RangeError` for options that cannot be. */
@@ -7,7 +8,9 @@ export function checkOptions({ endpoints, defaultEndpoint, features, featuresAs 
   if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
     throw new RangeError(`defaultEndpoint "${defaultEndpoint}" is none of ${names.join(", ")}.`);
   }
-  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1, readFeaturesAs }] of Object.entries(endpoints)) {
+  for (const [name, { variants, maxBatchRows = 1, maxQueueRows = 1, readFeaturesAs, models }] of Object.entries(
+    endpoints,
+  )) {
     if (readFeaturesAs !== undefined) {
       // What is mistyped must not come to mean that all is seen.
       if (
@@ -19,7 +22,9 @@ export function checkOptions({ endpoints, defaultEndpoint, features, featuresAs 
         throw new RangeError(`The endpoint "${name}" says readFeaturesAs: give \`features\` and \`featuresAs\`.`);
     }
     const weights = Object.values(variants).map(({ weight }) => weight);
-    if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !weights.some((weight) => weight > 0)) {
+    if (models !== undefined) catalogOf(models);
+    const some = weights.some((weight) => weight > 0) || (models !== undefined && weights.length === 0);
+    if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !some) {
       throw new RangeError(`The weights of the endpoint "${name}" must be finite, at least 0, and one of them more.`);
     }
     if (Object.hasOwn(variants, "candidate"))

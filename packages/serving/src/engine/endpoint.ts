@@ -17,6 +17,10 @@ import { forbidden, variantUnknown } from "../errors.ts";
 import type { Instruments } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
+import { catalogOf } from "../catalog/create-model-catalog.ts";
+import type { Catalog } from "../catalog/model-catalog.ts";
+import { namedCatalog, targetVariant } from "../catalog/named-catalog.ts";
+import type { ModelCatalog } from "../catalog/catalog-options.ts";
 import { pickVariant } from "./routing.ts";
 import {
   type Next,
@@ -37,7 +41,10 @@ export interface VariantOptions {
 }
 
 export interface EndpointOptions {
+  /** May be empty where there are `models`. */
   readonly variants: Readonly<Record<string, VariantOptions>>;
+  /** Models that requests name as their `targetModel`, loaded as they are asked for. An object of this endpoint alone. Default: none. */
+  readonly models?: ModelCatalog | undefined;
   /** The feature service that answers `entities`. Default: the one the model was trained on. */
   readonly featureService?: string | undefined;
   /**
@@ -90,6 +97,7 @@ export class Endpoint {
   readonly #options: EndpointOptions;
   /** The features as the endpoint itself may see them. */
   readonly #features: FeatureSource | undefined;
+  readonly #catalog: Catalog | undefined;
   readonly #stages: readonly Stage[];
   readonly #limits: BatchLimits;
   readonly #answerer: Answerer;
@@ -107,6 +115,7 @@ export class Endpoint {
     this.#features = typeof as === "object" ? setting.featuresAs?.(as.principal) : setting.features;
     const { maxBatchRows = 256, maxQueueRows = 10_000, latencyObjectiveMs } = options;
     this.#limits = { maxBatchRows, maxQueueRows, latencyObjectiveMs };
+    this.#catalog = options.models === undefined ? undefined : catalogOf(options.models);
     this.#stages = options.stages ?? [];
     this.#answerer = new Answerer({
       ...setting,
@@ -130,6 +139,7 @@ export class Endpoint {
       openModel: (ref, options) => this.#openSideModel(ref, options),
       capture: (call, answer) => this.#answerer.captureAnswer(call, answer),
     };
+    await this.#openCatalog();
     for (const stage of this.#stages) {
       await stage.open?.(site);
       this.#opened = [stage, ...this.#opened];
@@ -147,6 +157,24 @@ export class Endpoint {
         this.#setting.logger.warn({ endpoint: this.name, stage: stage.name, error }, "a stage could not be closed");
       }
     }
+    await this.#catalog?.close();
+  }
+
+  /** The models that requests may name. */
+  get catalog(): Catalog | undefined {
+    return this.#catalog;
+  }
+
+  async #openCatalog(): Promise<void> {
+    const { source, clock, logger, meter } = this.#setting;
+    await this.#catalog?.open({
+      endpoint: this.name,
+      clock,
+      logger,
+      meter,
+      resolve: (ref, options) => source.resolve(ref, options),
+      openSlot: (ref, resolved, signal) => ModelSlot.openResolved(ref, resolved, this.#slotOptions(), { signal }),
+    });
   }
 
   get routes(): readonly Route[] {
@@ -173,10 +201,14 @@ export class Endpoint {
     signal?: AbortSignal,
     runtimes: readonly ModelRuntime[] = this.#setting.runtimes,
   ): Promise<ModelSlot> {
+    return ModelSlot.open(ref, this.#slotOptions(runtimes), { signal });
+  }
+
+  #slotOptions(runtimes: readonly ModelRuntime[] = this.#setting.runtimes): SlotOptions {
     const { source, instruments, clock, logger } = this.#setting;
     const { featureService, onFeatureMismatch = "refuse" } = this.#options;
     const labels = { endpoint: this.name };
-    const options: SlotOptions = {
+    return {
       endpoint: this.name,
       source,
       runtimes,
@@ -191,7 +223,6 @@ export class Endpoint {
         onQueue: (rows) => instruments.queueRows.set(rows, labels),
       },
     };
-    return ModelSlot.open(ref, options, { signal });
   }
 
   /** Where a request goes. Throws `SERVING_VARIANT_UNKNOWN`. */
@@ -229,13 +260,17 @@ export class Endpoint {
 
   async #answerByVariant(call: RequestCall): Promise<Prediction> {
     const { clock, instruments } = this.#setting;
-    const route = this.route(call.request, call.requestId);
-    const labels = { endpoint: this.name, variant: route.name };
+    const { targetModel } = call.request;
+    const target = targetModel ?? (this.#routes.length === 0 ? "" : undefined);
+    const route = target === undefined ? this.route(call.request, call.requestId) : undefined;
+    const variant = route?.name ?? targetVariant;
+    const labels = { endpoint: this.name, variant };
     instruments.requests.add(1, labels);
+    const answer = (slot: ModelSlot): Promise<Prediction> =>
+      slot.use((served) => this.#answerer.answer(served, call, { variant, staged: true, captured: true }));
     try {
-      return await route.slot.use((served) =>
-        this.#answerer.answer(served, call, { variant: route.name, staged: true, captured: true }),
-      );
+      if (route !== undefined) return await answer(route.slot);
+      return await namedCatalog(this, call.request).use(target ?? "", call.request, answer);
     } catch (error) {
       instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
       throw error;

@@ -58,7 +58,16 @@ export class ModelSlot {
 
   /** Throws what `resolve` and `loadModel` throw, and `SERVING_FEATURE_SERVICE_MISMATCH`. */
   static async open(ref: string, options: SlotOptions, { signal }: CallOptions = {}): Promise<ModelSlot> {
-    const resolved = await options.source.resolve(ref, { signal });
+    return ModelSlot.openResolved(ref, await options.source.resolve(ref, { signal }), options, { signal });
+  }
+
+  /** Opens with a package that the reference was found to mean. Throws what `loadModel` throws, and `SERVING_FEATURE_SERVICE_MISMATCH`. */
+  static async openResolved(
+    ref: string,
+    resolved: ResolvedModel,
+    options: SlotOptions,
+    { signal }: CallOptions = {},
+  ): Promise<ModelSlot> {
     return new ModelSlot(ref, options, await serve(resolved, options, { signal }));
   }
 

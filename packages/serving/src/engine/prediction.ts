@@ -28,6 +28,8 @@ export interface PredictRequest extends CallOptions {
   readonly tenant?: string | undefined;
   /** W3C Trace Context: the span that the request stands under. */
   readonly traceparent?: string | undefined;
+  /** Asks this model of the endpoint's catalog, which is loaded first where it is not. */
+  readonly targetModel?: string | undefined;
 }
 
 /** How the features of one feature view stood. */

@@ -1,4 +1,4 @@
-import type { Tensor, Tensors } from "@millwright/contracts";
+import type { Tensor, TensorSpec, Tensors } from "@millwright/contracts";
 import { cellValue, csvCell, parseCsv } from "../http/csv.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { bodyInvalid, contentTypeUnsupported, requestInvalid } from "../errors.ts";
@@ -47,8 +47,14 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
   ];
 }
 
-async function invoke(face: ServerFace, endpoint: Endpoint, request: HttpRequest): Promise<HttpAnswer> {
-  const answer = await ask(face, endpoint, request);
+/** @param targetModel The model of the endpoint's catalog. Default: what the header says. */
+export async function invoke(
+  face: ServerFace,
+  endpoint: Endpoint,
+  request: HttpRequest,
+  targetModel?: string,
+): Promise<HttpAnswer> {
+  const answer = await ask(face, endpoint, request, targetModel);
   const type = answerType(request.headers);
   const headers = { "content-type": type, ...provenanceHeaders(answer) };
   if (type === "text/csv") return { status: 200, headers, body: csvOf(answer.outputs) };
@@ -58,18 +64,48 @@ async function invoke(face: ServerFace, endpoint: Endpoint, request: HttpRequest
   return { status: 200, headers, body };
 }
 
-async function ask(face: ServerFace, endpoint: Endpoint, request: HttpRequest): Promise<Prediction> {
+async function ask(
+  face: ServerFace,
+  endpoint: Endpoint,
+  request: HttpRequest,
+  targetModel = request.headers["x-amzn-sagemaker-target-model"],
+): Promise<Prediction> {
   const { headers, signal } = request;
+  const { columns, ...asked } = readBody(request);
+  const specs = columns === undefined ? [] : await inputsOf(face, endpoint, request, targetModel);
   return face.predict(
     endpoint.name,
     {
-      ...readBody(endpoint, request),
+      ...asked,
+      ...(columns === undefined ? {} : { inputs: columnInputs(specs, columns) }),
       requestId: headers["x-request-id"] ?? headers["x-amzn-sagemaker-inference-id"],
       variant: headers["x-amzn-sagemaker-target-variant"],
+      targetModel,
       stickyKey: headers["x-amzn-sagemaker-session-id"],
       signal,
     },
     request,
+  );
+}
+
+/** The inputs by which columns of numbers get their types. */
+async function inputsOf(
+  face: ServerFace,
+  endpoint: Endpoint,
+  request: HttpRequest,
+  targetModel: string | undefined,
+): Promise<readonly TensorSpec[]> {
+  if (targetModel === undefined || endpoint.catalog === undefined)
+    return endpoint.routes[0]?.slot.served.resolved.manifest.signature.inputs ?? [];
+  const { signal } = request;
+  await face.authorize("endpoint:invoke", endpoint.name, request, { signal });
+  return endpoint.catalog.use(
+    targetModel,
+    { principal: face.principalOf(request), signal, counted: false },
+    async (slot) => {
+      const { manifest } = slot.served.resolved;
+      return manifest.signature.inputs;
+    },
   );
 }
 
@@ -81,7 +117,8 @@ function answerType(headers: HttpRequest["headers"]): "application/json" | "appl
   return asked ?? known.find((type) => mediaType(headers["content-type"]) === type) ?? "application/json";
 }
 
-function readBody(endpoint: Endpoint, { body, headers }: HttpRequest): Asked {
+/** @returns what it asks, and `columns` whose types are the model's. */
+function readBody({ body, headers }: HttpRequest): Asked & { readonly columns?: unknown } {
   const type = mediaType(headers["content-type"]);
   if (type === "text/csv")
     return { instances: csvInstances(textOf(body), /;\s*header=present/i.test(headers["content-type"] ?? "")) };
@@ -101,7 +138,7 @@ function readBody(endpoint: Endpoint, { body, headers }: HttpRequest): Asked {
     instances: list("instances", instances),
     entities: list("entities", entities) as readonly Row[] | undefined,
     request: list("request", request) as readonly Row[] | undefined,
-    ...(inputs === undefined ? {} : { inputs: columnInputs(endpoint, inputs) }),
+    ...(inputs === undefined ? {} : { columns: inputs }),
   };
 }
 
@@ -114,11 +151,10 @@ function csvInstances(text: string, header: boolean): readonly unknown[] {
 }
 
 /** Column form of TensorFlow Serving: each input by name with nested lists, whose sizes make the shape. */
-function columnInputs(endpoint: Endpoint, inputs: unknown): Tensors {
+function columnInputs(specs: readonly TensorSpec[], inputs: unknown): Tensors {
   if (inputs === null || typeof inputs !== "object" || Array.isArray(inputs)) {
     throw requestInvalid("`inputs` is not an object", "Send each input by its name.");
   }
-  const specs = endpoint.routes[0]?.slot.served.resolved.manifest.signature.inputs ?? [];
   const tensors = Object.entries(inputs).map(([name, value]): readonly [string, Tensor] => {
     const spec = specs.find((each) => each.name === name);
     return [name, tensorFromJson(name, spec?.dtype ?? "float32", shapeOf(value), value)];

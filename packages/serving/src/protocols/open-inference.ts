@@ -1,7 +1,8 @@
+import type { CallOptions, ResolvedModel } from "@millwright/contracts";
 import { titleOf } from "../engine/model-slot.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { datatypes } from "../http/datatypes.ts";
-import { versionUnknown } from "../errors.ts";
+import { endpointUnknown, versionUnknown } from "../errors.ts";
 import { type HttpAnswer, type HttpCaller, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
 import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
@@ -12,7 +13,13 @@ export interface ServerFace {
   endpoint(name: string): Endpoint;
   /** The endpoint of `/invocations`. Throws `SERVING_ENDPOINT_UNKNOWN`. */
   defaultEndpoint(): Endpoint;
+  /** The endpoint that a model of the Open Inference Protocol means, or the one whose catalog it names a model of. Throws `SERVING_ENDPOINT_UNKNOWN`. */
+  placeOf(model: string): { readonly endpoint: Endpoint; readonly targetModel?: string | undefined };
   readonly ready: boolean;
+  /** Throws `SERVING_FORBIDDEN`. */
+  authorize(action: string, endpoint: string, caller: HttpCaller, options: CallOptions): Promise<void>;
+  /** Who asks. */
+  principalOf(caller: HttpCaller): string | undefined;
   /** Checks access and answers. */
   predict(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction>;
 }
@@ -23,14 +30,16 @@ const serverMetadata = { name: "millwright", version: "1", extensions: ["binary_
 export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   const model = "/v2/models/:model";
   const versioned = `${model}/versions/:version`;
-  const ready = (request: HttpRequest): HttpAnswer => {
-    const endpoint = face.endpoint(request.params["model"] ?? "");
-    variantOfVersion(endpoint, request.params["version"]);
-    return json({ name: endpoint.name, ready: face.ready }, face.ready ? 200 : 503);
+  const ready = async (request: HttpRequest): Promise<HttpAnswer> => {
+    const place = placeOf(face, request);
+    // A model of a catalog is ready where it could be loaded: it is when it is asked.
+    if (place.targetModel !== undefined) await describeTarget(face, place, request);
+    return json({ name: place.name, ready: face.ready }, face.ready ? 200 : 503);
   };
-  const metadata = (request: HttpRequest): HttpAnswer => {
-    const endpoint = face.endpoint(request.params["model"] ?? "");
-    return json(metadataOf(endpoint, variantOfVersion(endpoint, request.params["version"])));
+  const metadata = async (request: HttpRequest): Promise<HttpAnswer> => {
+    const place = placeOf(face, request);
+    if (place.targetModel === undefined) return json(metadataOf(place.endpoint, place.variant));
+    return json({ name: place.name, ...targetMetadata(await describeTarget(face, place, request)) });
   };
   const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, request);
   return [
@@ -43,6 +52,33 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
       { method: "POST", path: `${path}/infer`, handle: infer },
     ]),
   ];
+}
+
+interface Place {
+  readonly endpoint: Endpoint;
+  /** As the client called it. */
+  readonly name: string;
+  readonly variant?: string | undefined;
+  readonly targetModel?: string | undefined;
+}
+
+/** Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VERSION_UNKNOWN`. */
+function placeOf(face: ServerFace, { params }: HttpRequest): Place {
+  const { model: name = "", version } = params;
+  const { endpoint, targetModel } = face.placeOf(name);
+  if (targetModel === undefined) return { endpoint, name, variant: variantOfVersion(endpoint, version) };
+  return { endpoint, name, targetModel: version === undefined ? targetModel : `${targetModel}/${version}` };
+}
+
+async function describeTarget(
+  face: ServerFace,
+  { endpoint, targetModel = "" }: Place,
+  request: HttpRequest,
+): Promise<ResolvedModel> {
+  const { catalog } = endpoint;
+  if (catalog === undefined) throw endpointUnknown(targetModel, []);
+  await face.authorize("endpoint:invoke", endpoint.name, request, { signal: request.signal });
+  return catalog.describe(targetModel, { principal: face.principalOf(request), signal: request.signal });
 }
 
 const versionOf = ({ served }: { readonly served: Endpoint["routes"][number]["slot"]["served"] }): string | undefined =>
@@ -63,27 +99,36 @@ function variantOfVersion(endpoint: Endpoint, version: string | undefined): stri
 function metadataOf(endpoint: Endpoint, variant: string | undefined): object {
   const route = endpoint.routes.find(({ name }) => name === variant) ?? endpoint.routes[0];
   const { resolved, model } = (route as Endpoint["routes"][number]).slot.served;
-  const { signature, format } = resolved.manifest;
-  const tensor = ({ name, dtype, shape }: (typeof signature.inputs)[number]): object => ({
-    name,
-    datatype: datatypes[dtype],
-    shape,
-  });
   const versions = [...new Set(endpoint.routes.flatMap(({ slot }) => versionOf(slot) ?? []))];
   return {
     name: endpoint.name,
     ...(versions.length === 0 ? {} : { versions }),
-    platform: `millwright_${format}`,
-    inputs: signature.inputs.map(tensor),
-    outputs: signature.outputs.map(tensor),
+    ...interfaceOf(resolved),
     // Beside what the protocol names: what a row holds before the model's transforms.
     ...(model.columns === undefined ? {} : { columns: model.columns }),
   };
 }
 
+function interfaceOf({ manifest: { signature, format } }: ResolvedModel): object {
+  const tensor = ({ name, dtype, shape }: (typeof signature.inputs)[number]): object => ({
+    name,
+    datatype: datatypes[dtype],
+    shape,
+  });
+  return {
+    platform: `millwright_${format}`,
+    inputs: signature.inputs.map(tensor),
+    outputs: signature.outputs.map(tensor),
+  };
+}
+
+const targetMetadata = (resolved: ResolvedModel): object => ({
+  ...(resolved.version === undefined ? {} : { versions: [String(resolved.version)] }),
+  ...interfaceOf(resolved),
+});
+
 async function answerInfer(face: ServerFace, request: HttpRequest): Promise<HttpAnswer> {
-  const endpoint = face.endpoint(request.params["model"] ?? "");
-  const variant = variantOfVersion(endpoint, request.params["version"]);
+  const { endpoint, name, variant, targetModel } = placeOf(face, request);
   const asked = readInferRequest(request.body, request.headers["inference-header-content-length"]);
   const { outputs, provenance } = await face.predict(
     endpoint.name,
@@ -91,6 +136,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
       inputs: asked.inputs,
       requestId: asked.id === undefined || asked.id === "" ? request.headers["x-request-id"] : asked.id,
       variant,
+      targetModel,
       signal: request.signal,
     },
     request,
@@ -98,7 +144,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
   const { model } = provenance;
   const { body, headerLength } = writeInferAnswer(
     {
-      model: endpoint.name,
+      model: name,
       version: model.version === undefined ? undefined : String(model.version),
       id: asked.id,
       parameters: { request_id: provenance.requestId, variant: provenance.variant, model_digest: model.digest },
