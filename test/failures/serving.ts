@@ -8,6 +8,7 @@ import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
+import { transformSubjects } from "./serving-transform.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -122,10 +123,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
         node: [nodePair, {}, 0],
         drain: [() => [{ graceMs: 10 }], {}, 0],
       }),
+      ...(await transformSubjects(folder, options)),
     },
     elsewhere: {
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
+      SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_INVALID: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_NEWER: "packages/serving/test/deployer.test.ts",

@@ -1,0 +1,28 @@
+export type { BatchStrategy } from "./transform/chunks.ts";
+export {
+  artifactObject,
+  type ManifestInput,
+  type RowsInput,
+  type TransformInput,
+  type TransformObject,
+} from "./transform/inputs.ts";
+export type { InvocationPolicy } from "./transform/invoker.ts";
+export type { ObjectSummary } from "./transform/ledger.ts";
+export { compareManifests, type ManifestComparison, type TransformManifest } from "./transform/manifest.ts";
+export { transformEnvironment, type TransformOptions, type TransformShape } from "./transform/options.ts";
+export type { TransformState, TransformStatus } from "./transform/progress.ts";
+export type { SplitType } from "./transform/record-blocks.ts";
+export type { DataProcessing } from "./transform/record-format.ts";
+export type { RecordErrorPolicy, RecordFailure } from "./transform/run-chunk.ts";
+export { startTransform } from "./transform/start-transform.ts";
+export {
+  createHttpTarget,
+  type ExecutionParameters,
+  type HttpTargetOptions,
+  type Invocation,
+  type InvocationAnswer,
+  openModelTarget,
+  type TransformModelOptions,
+  type TransformTarget,
+} from "./transform/target.ts";
+export type { TransformJob, TransformResult } from "./transform/transform-job.ts";

@@ -1,0 +1,234 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { CallOptions, Digest } from "@millwright/contracts";
+import { type AppendLog, openAppendLog } from "@millwright/storage";
+import { named } from "./durable-files.ts";
+import { ledgerNewer, transformChanged } from "./errors.ts";
+
+const formatVersion = 1;
+/** Before each record of an append log: its length and its checksum. */
+const logHeaderBytes = 8;
+
+/** What is known of a chunk that was transformed. */
+export interface ChunkEntry {
+  readonly index: number;
+  /** Where it begins in the object, and how many bytes of it it is. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Of those bytes: a chunk with other content is another chunk. */
+  readonly digest: Digest;
+  readonly records: number;
+  /** Records in the output: all but those that were left out. */
+  readonly written: number;
+  readonly failed: number;
+  readonly outputBytes: number;
+  readonly failureBytes: number;
+  readonly invocations: number;
+  readonly retries: number;
+  /** When it was begun, UTC milliseconds, and how long it took. */
+  readonly startMs: number;
+  readonly durationMs: number;
+}
+
+/** What is known of an object whose output stands. */
+export interface ObjectSummary {
+  readonly key: string;
+  /** Below the output folder. */
+  readonly output: string;
+  /** The error file below the output folder, where records failed. */
+  readonly errors?: string | undefined;
+  readonly inputBytes: number;
+  readonly inputDigest: Digest;
+  readonly outputBytes: number;
+  readonly outputDigest: Digest;
+  readonly chunks: number;
+  readonly records: number;
+  readonly written: number;
+  readonly failed: number;
+  readonly invocations: number;
+  readonly retries: number;
+  /** Of its chunks: the sum, and each, milliseconds, in order. */
+  readonly busyMs: number;
+  /** What tells that the object is still the same, where it has such. */
+  readonly version?: string | undefined;
+}
+
+/** Chunks of one object, in a log of its own that goes when its output stands. */
+export interface ObjectLedger extends AsyncDisposable {
+  /** A chunk that is done. @returns `undefined` where it is not, or was another one. */
+  find(index: number, offset: number, digest: Digest): ChunkEntry | undefined;
+  /** When it resolves, the chunk survives a crash. */
+  add(entry: ChunkEntry, output: Buffer, failures: Buffer): Promise<void>;
+  /** What was written of a chunk. */
+  read(index: number): Promise<{ readonly entry: ChunkEntry; readonly output: Buffer; readonly failures: Buffer }>;
+}
+
+export interface JobLedger extends AsyncDisposable {
+  /** Objects that are done, by key. */
+  readonly done: ReadonlyMap<string, ObjectSummary>;
+  openObject(key: string, options?: CallOptions): Promise<ObjectLedger>;
+  /** When it resolves, the object survives a crash as done; its chunks are forgotten. */
+  finish(summary: ObjectSummary): Promise<void>;
+  /** Closes and deletes it: the job is done. */
+  remove(): Promise<void>;
+}
+
+export interface JobLedgerOptions extends CallOptions {
+  readonly job: string;
+  readonly directory: string;
+  /** Of everything but the data that decides what is written. */
+  readonly fingerprint: Digest;
+  readonly restart: boolean;
+}
+
+type JobRecord =
+  | { readonly kind: "job"; readonly formatVersion: number; readonly job: string; readonly fingerprint: Digest }
+  | ({ readonly kind: "object" } & ObjectSummary);
+
+/**
+ * Opens the ledger of a job, one process at a time. Throws `SERVING_TRANSFORM_CHANGED` where it is of a job that would write something else,
+ * `SERVING_TRANSFORM_LEDGER_NEWER`, `STORAGE_LOG_LOCKED` while another process runs the job.
+ */
+export async function openJobLedger(options: JobLedgerOptions): Promise<JobLedger> {
+  const { job, directory, fingerprint, restart, signal } = options;
+  await named(directory, () => mkdir(directory, { recursive: true }));
+  const log = await openAppendLog(join(directory, "job.log"), { signal });
+  try {
+    if (restart) await log.clear();
+    const done = await readJob(log, options);
+    return new OpenJobLedger({ job, directory, fingerprint, log, done });
+  } catch (error) {
+    await log[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function readJob(
+  log: AppendLog,
+  { job, fingerprint, signal }: JobLedgerOptions,
+): Promise<Map<string, ObjectSummary>> {
+  const done = new Map<string, ObjectSummary>();
+  let begun = false;
+  for await (const { bytes } of log.read({ signal })) {
+    const record = JSON.parse(Buffer.from(bytes).toString("utf8")) as JobRecord;
+    if (record.kind === "object") {
+      const { kind: _, ...summary } = record;
+      done.set(summary.key, summary);
+      continue;
+    }
+    begun = true;
+    if (record.formatVersion > formatVersion) throw ledgerNewer(job, record.formatVersion);
+    if (record.fingerprint !== fingerprint)
+      throw transformChanged(job, "it was started with another model or other options");
+  }
+  if (!begun) await log.append([JSON.stringify({ kind: "job", formatVersion, job, fingerprint } satisfies JobRecord)]);
+  return done;
+}
+
+interface JobLedgerParts {
+  readonly job: string;
+  readonly directory: string;
+  readonly fingerprint: Digest;
+  readonly log: AppendLog;
+  readonly done: Map<string, ObjectSummary>;
+}
+
+class OpenJobLedger implements JobLedger {
+  readonly done: ReadonlyMap<string, ObjectSummary>;
+  readonly #parts: JobLedgerParts;
+
+  constructor(parts: JobLedgerParts) {
+    this.#parts = parts;
+    this.done = parts.done;
+  }
+
+  openObject(key: string, { signal }: CallOptions = {}): Promise<ObjectLedger> {
+    return openObjectLedger(this.#path(key), this.#parts.fingerprint, signal);
+  }
+
+  async finish(summary: ObjectSummary): Promise<void> {
+    const { log, done } = this.#parts;
+    await log.append([JSON.stringify({ kind: "object", ...summary } satisfies JobRecord)]);
+    done.set(summary.key, summary);
+    await rm(this.#path(summary.key), { force: true });
+    await rm(`${this.#path(summary.key)}.lock`, { force: true });
+  }
+
+  async remove(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    await rm(this.#parts.directory, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.log[Symbol.asyncDispose]();
+  }
+
+  /** Flat, whatever folders the key has, and without characters that some file system does not take. */
+  #path(key: string): string {
+    return join(this.#parts.directory, `${Buffer.from(key, "utf8").toString("base64url").slice(0, 180)}.chunks`);
+  }
+}
+
+async function openObjectLedger(
+  path: string,
+  fingerprint: Digest,
+  signal: AbortSignal | undefined,
+): Promise<ObjectLedger> {
+  // A chunk that was changed on the disk is done again.
+  const log = await openAppendLog(path, { onDamage: "setAside", signal });
+  const entries = new Map<number, { readonly entry: ChunkEntry; readonly at: number }>();
+  try {
+    let current = false;
+    for await (const { bytes, offset } of log.read({ signal })) {
+      const header = headerOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      if ("fingerprint" in header) current = header.fingerprint === fingerprint;
+      else if (current) entries.set(header.index, { entry: header, at: offset });
+    }
+    if (!current) {
+      // Of a job that was begun anew since.
+      await log.clear();
+      await log.append([encode({ fingerprint }, [])]);
+    }
+  } catch (error) {
+    await log[Symbol.asyncDispose]();
+    throw error;
+  }
+  // Where the next record begins: several may be on their way at once, and the log keeps their order.
+  let next = log.sizeBytes;
+  return {
+    find(index, offset, digest) {
+      const found = entries.get(index)?.entry;
+      return found?.offset === offset && found.digest === digest ? found : undefined;
+    },
+    async add(entry, output, failures) {
+      const record = encode(entry, [output, failures]);
+      const at = next;
+      next += logHeaderBytes + record.length;
+      await log.append([record]);
+      entries.set(entry.index, { entry, at });
+    },
+    async read(index) {
+      const found = entries.get(index);
+      if (found === undefined) throw new RangeError(`The ledger has no chunk ${index}.`);
+      for await (const { bytes } of log.read({ from: found.at })) {
+        const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        const start = 4 + record.readUInt32LE(0);
+        const end = start + found.entry.outputBytes;
+        return { entry: found.entry, output: record.subarray(start, end), failures: record.subarray(end) };
+      }
+      throw new RangeError(`The ledger has lost its chunk ${index}.`);
+    },
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
+}
+
+/** A record of the log: the length of its header, 4 bytes little-endian, the header as JSON, then what was written. */
+function encode(header: ChunkEntry | { readonly fingerprint: Digest }, parts: readonly Buffer[]): Buffer {
+  const text = Buffer.from(JSON.stringify(header), "utf8");
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32LE(text.length, 0);
+  return Buffer.concat([length, text, ...parts]);
+}
+
+const headerOf = (record: Buffer): ChunkEntry | { readonly fingerprint: Digest } =>
+  JSON.parse(record.subarray(4, 4 + record.readUInt32LE(0)).toString("utf8")) as ChunkEntry | { fingerprint: Digest };

@@ -1,0 +1,124 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import type * as contracts from "../../packages/contracts/dist/index.js";
+import type * as model from "../../packages/model/dist/index.js";
+import * as storage from "../../packages/storage/dist/index.js";
+import * as transform from "../../packages/serving/dist/transform.js";
+import { methods, type Subjects, well } from "./subjects.ts";
+
+const { signal } = new AbortController();
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+/** Answers what it was sent. */
+const echo: transform.TransformTarget = {
+  name: "echo",
+  invoke: async ({ body }) => ({ status: 200, body: body as Uint8Array }),
+};
+const refusing = (status: number): transform.TransformTarget => ({
+  name: "refusing",
+  invoke: async () => ({ status, body: bytes('{"error":"No."}') }),
+});
+
+/** Batch transform: the calls of `@millwright/serving/transform`. */
+export async function transformSubjects(
+  folder: string,
+  options: {
+    readonly source: ReturnType<typeof model.openDirectoryModelSource>;
+    readonly runtimes: readonly contracts.ModelRuntime[];
+  },
+): Promise<Subjects> {
+  const input = `${folder}/records.csv`;
+  const output = `${folder}/transformed`;
+  await writeFile(input, "1,2\n3,4\n");
+  await mkdir(`${folder}/unfinished`);
+  const artifacts = storage.openMemoryArtifactStore();
+  const stored = await artifacts.put(bytes("1\n"));
+  const once = { target: echo, input, output, maxRetries: 0 };
+  const run = async (changed: Partial<transform.TransformOptions> = {}): Promise<unknown> =>
+    transform.startTransform({ ...once, ...changed }).result();
+  const job = transform.startTransform({ ...once, name: "kept" });
+  const result = await job.result();
+  const manifest = result.manifest as transform.TransformManifest;
+  const answering = (body: string) => async () => new Response(body);
+  const unfinished = { ...once, output: `${folder}/unfinished`, name: "half" };
+  const interrupted = async (changed: Partial<transform.TransformOptions>): Promise<unknown> => {
+    await run({ ...unfinished, target: refusing(400), restart: true }).catch(() => {});
+    return run({ ...unfinished, ...changed });
+  };
+  const newer = async (): Promise<unknown> => {
+    await mkdir(`${folder}/newer/.late.transform`, { recursive: true });
+    await using log = await storage.openAppendLog(`${folder}/newer/.late.transform/job.log`);
+    await log.append([JSON.stringify({ kind: "job", formatVersion: 2, job: "late", fingerprint: "sha256:0" })]);
+    await log[Symbol.asyncDispose]();
+    return run({ output: `${folder}/newer`, name: "late" });
+  };
+  return {
+    startTransform: well(
+      (given: transform.TransformOptions) => transform.startTransform(given).result(),
+      () => [
+        {
+          ...once,
+          model: undefined,
+          maxConcurrentTransforms: 2,
+          maxErrorRate: 0.5,
+          chunkBytes: 10,
+          inputFilter: "$",
+          signal,
+        },
+      ],
+      {
+        SERVING_TRANSFORM_INVALID: () => run({ maxPayloadInMB: 101 }),
+        "SERVING_TRANSFORM_INVALID: a path": () => run({ inputFilter: "features" }),
+        SERVING_TRANSFORM_INPUT_MISSING: () => run({ input: `${folder}/nothing` }),
+        SERVING_TRANSFORM_OUTPUT_FAILED: () => run({ output: input }),
+        SERVING_TRANSFORM_RECORD_INVALID: () => run({ splitType: "RecordIO" }),
+        SERVING_TRANSFORM_RECORD_TOO_LARGE: () => run({ maxPayloadInMB: 2 / 2 ** 20 }),
+        SERVING_TRANSFORM_ANSWER_INVALID: () =>
+          run({ target: { name: "short", invoke: async () => ({ status: 200, body: bytes("1\n") }) } }),
+        SERVING_TRANSFORM_TARGET_FAILED: () => run({ target: refusing(400) }),
+        "SERVING_TRANSFORM_TARGET_FAILED: nobody there": () =>
+          run({ target: { name: "gone", invoke: () => Promise.reject(new TypeError("fetch failed")) } }),
+        SERVING_TRANSFORM_CHANGED: () => interrupted({ batchStrategy: "SingleRecord" }),
+        SERVING_TRANSFORM_LEDGER_NEWER: newer,
+      },
+      40,
+    ),
+    ...methods("startTransform()", () => job, {
+      status: [],
+      progress: [() => [{ signal }]],
+      result: [() => [{ signal }]],
+      stop: [() => ["enough", { signal }]],
+      start: [() => [], {}, 0],
+    }),
+    createHttpTarget: well(transform.createHttpTarget, () => [
+      "http://localhost",
+      { headers: { a: "b" }, fetch: answering("1\n") },
+    ]),
+    ...methods("createHttpTarget()", () => transform.createHttpTarget("http://localhost", { fetch: answering("{}") }), {
+      executionParameters: [() => [{ signal }]],
+      invoke: [() => [{ body: bytes("1\n"), contentType: "text/csv", accept: "text/csv", requestId: "r", signal }]],
+    }),
+    openModelTarget: well(
+      transform.openModelTarget,
+      () => [{ ...options, model: "late/1" }, { signal }],
+      {
+        PORT_MODEL_UNKNOWN: () => transform.openModelTarget({ ...options, model: "other/1" }),
+      },
+      30,
+    ),
+    ...methods("openModelTarget()", () => transform.openModelTarget({ ...options, model: "late/1" }), {
+      invoke: [
+        () => [{ body: bytes("1,2\n"), contentType: "text/csv", accept: "text/csv", requestId: "r", signal }],
+        {},
+        20,
+      ],
+    }),
+    artifactObject: well(transform.artifactObject, () => [artifacts, stored.digest, "a.csv"]),
+    ...methods("artifactObject()", () => transform.artifactObject(artifacts, stored.digest, "a.csv"), {
+      open: [() => [{ signal }]],
+    }),
+    compareManifests: well(transform.compareManifests, () => [manifest, manifest]),
+    transformEnvironment: well(transform.transformEnvironment, () => [
+      { maxPayloadInMB: 6, batchStrategy: "SingleRecord" },
+    ]),
+  };
+}
