@@ -32,7 +32,7 @@ export async function transformSubjects(
   await mkdir(`${folder}/unfinished`);
   const artifacts = storage.openMemoryArtifactStore();
   const stored = await artifacts.put(bytes("1\n"));
-  const once = { target: echo, input, output, maxRetries: 0 };
+  const once = { target: echo, input, output, maxRetries: 0, restart: true };
   const run = async (changed: Partial<transform.TransformOptions> = {}): Promise<unknown> =>
     transform.startTransform({ ...once, ...changed }).result();
   const job = transform.startTransform({ ...once, name: "kept" });
@@ -41,15 +41,22 @@ export async function transformSubjects(
   const answering = (body: string) => async () => new Response(body);
   const unfinished = { ...once, output: `${folder}/unfinished`, name: "half" };
   const interrupted = async (changed: Partial<transform.TransformOptions>): Promise<unknown> => {
-    await run({ ...unfinished, target: refusing(400), restart: true }).catch(() => {});
-    return run({ ...unfinished, ...changed });
+    const half: transform.TransformTarget = {
+      name: "echo",
+      invoke: async ({ body, requestId }) => ({
+        status: requestId.endsWith("0-0") ? 200 : 400,
+        body: body as Uint8Array,
+      }),
+    };
+    await run({ ...unfinished, target: half, chunkRecords: 1, maxBatchRecords: 1 }).catch(() => {});
+    return run({ ...unfinished, ...changed, restart: false });
   };
   const newer = async (): Promise<unknown> => {
     await mkdir(`${folder}/newer/.late.transform`, { recursive: true });
     await using log = await storage.openAppendLog(`${folder}/newer/.late.transform/job.log`);
     await log.append([JSON.stringify({ kind: "job", formatVersion: 2, job: "late", fingerprint: "sha256:0" })]);
     await log[Symbol.asyncDispose]();
-    return run({ output: `${folder}/newer`, name: "late" });
+    return run({ output: `${folder}/newer`, name: "late", restart: false });
   };
   return {
     startTransform: well(

@@ -1,7 +1,7 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { CallOptions, Digest } from "@millwright/contracts";
-import { type AppendLog, openAppendLog } from "@millwright/storage";
+import { type AppendLog, openAppendLog, readAppendLog } from "@millwright/storage";
 import { named } from "./durable-files.ts";
 import { ledgerNewer, transformChanged } from "./errors.ts";
 
@@ -105,10 +105,10 @@ export async function openJobLedger(options: JobLedgerOptions): Promise<JobLedge
 
 async function readJob(
   log: AppendLog,
-  { job, fingerprint, signal }: JobLedgerOptions,
+  { job, directory, fingerprint, signal }: JobLedgerOptions,
 ): Promise<Map<string, ObjectSummary>> {
   const done = new Map<string, ObjectSummary>();
-  let begun = false;
+  let begun: Extract<JobRecord, { readonly kind: "job" }> | undefined;
   for await (const { bytes } of log.read({ signal })) {
     const record = JSON.parse(Buffer.from(bytes).toString("utf8")) as JobRecord;
     if (record.kind === "object") {
@@ -116,13 +116,27 @@ async function readJob(
       done.set(summary.key, summary);
       continue;
     }
-    begun = true;
     if (record.formatVersion > formatVersion) throw ledgerNewer(job, record.formatVersion);
-    if (record.fingerprint !== fingerprint)
-      throw transformChanged(job, "it was started with another model or other options");
+    begun = record;
   }
-  if (!begun) await log.append([JSON.stringify({ kind: "job", formatVersion, job, fingerprint } satisfies JobRecord)]);
+  if (begun?.fingerprint === fingerprint) return done;
+  // Where nothing was done there is nothing to go on with.
+  if (begun !== undefined && (done.size > 0 || (await hasChunks(directory))))
+    throw transformChanged(job, "it was started with another model or other options");
+  await log.clear();
+  await log.append([JSON.stringify({ kind: "job", formatVersion, job, fingerprint } satisfies JobRecord)]);
   return done;
+}
+
+/** Whether any object has a chunk that is done. */
+async function hasChunks(directory: string): Promise<boolean> {
+  for (const name of await readdir(directory)) {
+    if (!name.endsWith(".chunks")) continue;
+    let records = 0;
+    // The first says whose it is.
+    for await (const _ of readAppendLog(join(directory, name))) if ((records += 1) > 1) return true;
+  }
+  return false;
 }
 
 interface JobLedgerParts {

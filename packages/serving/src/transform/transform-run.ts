@@ -39,6 +39,15 @@ interface Task {
   readonly digest: Digest;
 }
 
+/** What is wrong with an object, and not with the job. */
+const ofData: ReadonlySet<string> = new Set([
+  "SERVING_TRANSFORM_ANSWER_INVALID",
+  "SERVING_TRANSFORM_INPUT_MISSING",
+  "SERVING_TRANSFORM_RECORD_INVALID",
+  "SERVING_TRANSFORM_RECORD_TOO_LARGE",
+  "SERVING_TRANSFORM_TARGET_FAILED",
+]);
+
 /** A stream has no records to look at, and no chunk that could be found again. */
 const streamed: Chunk = {
   index: 0,
@@ -209,11 +218,7 @@ export class TransformRun {
 
   /** What is wrong with the data fails its object; anything else the job. */
   #fail(run: ObjectRun, error: unknown): void {
-    const ofObject =
-      isMillwrightError(error) &&
-      !error.retryable &&
-      error.code.startsWith("SERVING_TRANSFORM_") &&
-      error.code !== "SERVING_TRANSFORM_ERROR_RATE";
+    const ofObject = isMillwrightError(error) && !error.retryable && ofData.has(error.code);
     if (!ofObject) throw error;
     run.fail(error);
     this.#failure ??= { error };
