@@ -52,6 +52,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "registry: LayersCallbacks.onTrainEnd": "what TensorFlow.js calls, as it has it",
   "registry: RunSpanExporter.forceFlush": "what OpenTelemetry calls, as it has it",
   "registry: RunSpanExporter.shutdown": "what OpenTelemetry calls, as it has it",
+  "registry: LineageServer.handle": "the request that it takes carries a signal",
   "registry: MlflowFetchAnswer.text": "it is the answer of fetch, which took the signal",
   "registry: MlflowServer.handle": "the request that it takes carries a signal",
   "serving: ModelServer.handle": "the request that it takes carries a signal",

@@ -25,6 +25,15 @@ const prediction = {
 } as unknown as Awaited<ReturnType<Parameters<Registry["tracePrediction"]>[1]["predictions"]["find"]>>;
 const predictions = { find: async (id: string) => (id === "r1" ? prediction : undefined) };
 
+const told = {
+  eventTime: "2026-01-05T06:00:00Z",
+  eventType: "START",
+  producer: "https://example.com/airflow",
+  run: { runId: "0199aaaa-0000-7000-8000-00000000000a", facets: {} },
+  job: { namespace: "airflow", name: "nightly", facets: {} },
+  inputs: [{ namespace: "file", name: "/data", facets: {} }],
+};
+
 /** What was made from what. @param open Has `late/1`. */
 export function lineage(open: Registry): Subjects {
   const graph = registry.createLineageGraph();
@@ -49,6 +58,13 @@ export function lineage(open: Registry): Subjects {
       explainPath: [() => [dataset, entity, { depth: 3, signal }], {}, 20],
       lineageGraph: [() => [{ signal }], {}, 10],
       rebuildLineage: [() => [{ signal }], {}, 6],
+      receiveLineage: [
+        () => [told, { by: "airflow", signal }],
+        { REGISTRY_OPENLINEAGE_INVALID: () => open.receiveLineage({ ...told, eventTime: "now" }) },
+        60,
+      ],
+      receivedRun: [() => [told.run.runId, { signal }], {}, 12],
+      receivedDataset: [() => [{ namespace: "file", name: "/data" }, { signal }], {}, 20],
       featureLineage: [() => ["late/1", { signal }], { PORT_MODEL_UNKNOWN: () => open.featureLineage("other/1") }, 12],
       affectedEndpoints: [() => [{ column: "wind", view: "weather", timeMs: 1000, signal }], {}, 12],
       whatChanged: [

@@ -7,6 +7,7 @@ import { governance } from "./registry-governance.ts";
 import { lineage } from "./registry-lineage.ts";
 import { records } from "./registry-records.ts";
 import { mlflow } from "./registry-mlflow.ts";
+import { openlineageSubjects } from "./registry-openlineage.ts";
 import { runs } from "./registry-runs.ts";
 import { webhookSubjects } from "./registry-webhooks.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
@@ -251,6 +252,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       ...runs(kept),
       ...(await mlflow(folder, { registry: open, database, artifacts })),
+      ...(await openlineageSubjects(folder, kept, database)),
     },
     elsewhere: {
       REGISTRY_ACTOR_MISSING: "packages/registry/test/actors.test.ts",

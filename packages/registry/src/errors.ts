@@ -23,6 +23,8 @@ export type RegistryErrorCode =
   | "REGISTRY_MLFLOW_UNREACHABLE"
   | "REGISTRY_MLFLOW_VALUE_INVALID"
   | "REGISTRY_NAME_INVALID"
+  | "REGISTRY_OPENLINEAGE_INVALID"
+  | "REGISTRY_OPENLINEAGE_TARGET_UNKNOWN"
   | "REGISTRY_PAGE_TOKEN_INVALID"
   | "REGISTRY_PREDICTION_UNKNOWN"
   | "REGISTRY_QUERY_INVALID"
@@ -62,6 +64,19 @@ export const nameInvalid = (what: string, name: unknown, remedy: string): Regist
   new RegistryError("REGISTRY_NAME_INVALID", `${JSON.stringify(name)} cannot be the name of ${what}.`, {
     category: "user",
     remedy,
+  });
+
+/** @param path Where in the event. */
+export const openLineageInvalid = (path: string, problem: string): RegistryError =>
+  new RegistryError("REGISTRY_OPENLINEAGE_INVALID", `It is no event of OpenLineage at ${path}: ${problem}.`, {
+    category: "user",
+    remedy: "Send events as OpenLineage 2.0.2 has them; nothing of what was sent with it was kept.",
+  });
+
+export const openLineageTargetUnknown = (id: string, known: readonly string[]): RegistryError =>
+  new RegistryError("REGISTRY_OPENLINEAGE_TARGET_UNKNOWN", `No target has the id "${id}".`, {
+    category: "user",
+    remedy: known.length === 0 ? "None was given to openLineageEmitter()." : `Known targets: ${known.join(", ")}.`,
   });
 
 export const pageTokenInvalid = (why: string): RegistryError =>

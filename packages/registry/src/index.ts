@@ -41,6 +41,8 @@ export type {
   LineageType,
   Statement as LineageStatement,
 } from "./lineage/lineage-types.ts";
+export type { OpenLineageRecords, ReceivedLineage, ReceiveOptions } from "./openlineage/received-lineage.ts";
+export type { ReceivedRun } from "./openlineage/merge-events.ts";
 export { type Registry, type RegistryOptions, openRegistry } from "./registry.ts";
 export type { Experiment, Run, RunQuery, RunRecords, SeriesPoint } from "./tracking/run-records.ts";
 export type {

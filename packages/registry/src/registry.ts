@@ -24,6 +24,7 @@ import { type RegistryLineage, createRegistryLineage } from "./lineage/lineage.t
 import { keepPolicy } from "./models/known-gates.ts";
 import { createPackageStore } from "./models/package-store.ts";
 import { type VersionSignatures, createSignatureStore } from "./models/signatures.ts";
+import { type OpenLineageRecords, createOpenLineageRecords } from "./openlineage/received-lineage.ts";
 import { type AuditPacks, createAuditPacks } from "./records/audit-pack.ts";
 import { type ModelCards, createModelCards } from "./records/model-cards.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
@@ -83,6 +84,7 @@ export interface Registry
     VersionSignatures,
     ModelCards,
     RegistryLineage,
+    OpenLineageRecords,
     AuditPacks,
     AsyncDisposable {
   startRun: RunStore["startRun"];
@@ -133,6 +135,7 @@ export async function assembleRegistry(options: RegistryOptions): Promise<Regist
     resolve,
     watch: (ref, { signal } = {}) =>
       watchRef({ ref, signal, resolve, digestOf: (each) => currentDigest(database.read, each), clock, pollMs, logger }),
+    ...createOpenLineageRecords(database, clock),
     ...createRegistryLineage({ database, versions, deployments: governance, runs }),
   };
   return registry;

@@ -1,5 +1,6 @@
 import type { RunId } from "@millwright/contracts";
 import type { Registry } from "@millwright/registry";
+import { nightly, runIds } from "./openlineage-workshop.ts";
 import { type Workshop, startMs } from "./workshop.ts";
 
 /** What the mutations before have left for those after. */
@@ -25,6 +26,15 @@ export const imported = "0199aaaa-0000-7000-8000-000000000000" as RunId;
 
 /** By method; in an order in which each finds what it needs. */
 export const runMutations: readonly (readonly [method: string, mutation: Mutation])[] = [
+  [
+    "receiveLineage",
+    {
+      call: (registry) => registry.receiveLineage(nightly[0], { by }),
+      type: "job.lineage-received",
+      subject: `openlineage/run/${runIds.dag}`,
+      data: { by, run: runIds.dag, told: { type: "run.started" } },
+    },
+  ],
   [
     "createExperiment",
     {

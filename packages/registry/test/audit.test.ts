@@ -40,6 +40,8 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   reachableArtifacts: async (registry) => {
     for await (const _ of registry.reachableArtifacts()) continue;
   },
+  receivedDataset: (registry) => registry.receivedDataset({ namespace: "file", name: "/a" }),
+  receivedRun: (registry, { run }) => registry.receivedRun(run),
   rebuildLineage: (registry) => registry.rebuildLineage(),
   registryLatency: (registry) => registry.registryLatency(),
   resolve: (registry) => registry.resolve("late/1"),

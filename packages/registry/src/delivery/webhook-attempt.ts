@@ -1,4 +1,5 @@
 import type { Clock, LoggedEvent } from "@millwright/contracts";
+import type { AttemptOutcome } from "./event-sender.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { signWebhook } from "./webhook-signature.ts";
 
@@ -27,12 +28,6 @@ export type WebhookFetch = (
     readonly signal: AbortSignal;
   },
 ) => Promise<{ readonly status: number; readonly headers: { get(name: string): string | null } }>;
-
-export type AttemptOutcome =
-  | { readonly kind: "delivered" }
-  | { readonly kind: "failed"; readonly problem: string; readonly waitMs: number | undefined }
-  /** The receiver says that it is gone for good: 410. */
-  | { readonly kind: "gone" };
 
 export interface AttemptOptions {
   readonly fetch: WebhookFetch;
@@ -78,7 +73,8 @@ export async function attemptDelivery(
   }
 }
 
-function reasonOf(error: unknown): string {
+/** What went wrong, with what was behind it. */
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

@@ -18,21 +18,21 @@ export interface WebhookState {
   readonly rewinds: number;
 }
 
-/** How an event was done with. `gone`: its receiver wants no more. `undelivered`: every attempt failed. */
-export type DeliveryOutcome = "delivered" | "undelivered" | "gone";
+/** How an event was done with. `gone`: its receiver wants no more. `undelivered`: every attempt failed. `skipped`: it is none for the receiver. */
+export type DeliveryOutcome = "delivered" | "undelivered" | "gone" | "skipped";
 
 export interface WebhookRecords {
-  /** Begins at the end of the log, where the webhook is new. */
-  begin(id: string, options?: CallOptions): Promise<void>;
+  /** Begins at the first event or at the end of the log, where the webhook is new. */
+  begin(id: string, at: "first" | "end", options?: CallOptions): Promise<void>;
   state(id: string): Promise<WebhookState>;
   /** @returns false where the webhook was rewound meanwhile: then nothing changed. */
-  advance(id: string, rewinds: number, cursor: number, outcome: "delivered" | "undelivered" | "gone"): Promise<boolean>;
+  advance(id: string, rewinds: number, cursor: number, outcome: DeliveryOutcome): Promise<boolean>;
   rewind(id: string, cursor: number, options?: CallOptions): Promise<void>;
 }
 
 export function createWebhookRecords(database: Database<RegistryTables>, clock: Clock): WebhookRecords {
   return {
-    begin: (id, options) => begin(database, id, clock.nowMs(), options),
+    begin: (id, at, options) => begin(database, { id, at, nowMs: clock.nowMs() }, options),
     state: (id) => readState(database, id),
     advance: (id, rewinds, cursor, outcome) =>
       database.write((scope) => advance(scope, { id, rewinds, cursor, outcome, nowMs: clock.nowMs() })),
@@ -43,8 +43,7 @@ export function createWebhookRecords(database: Database<RegistryTables>, clock: 
 
 async function begin(
   database: Database<RegistryTables>,
-  id: string,
-  nowMs: number,
+  { id, at, nowMs }: { readonly id: string; readonly at: "first" | "end"; readonly nowMs: number },
   { signal }: CallOptions = {},
 ): Promise<void> {
   await database.write(
@@ -55,7 +54,14 @@ async function begin(
         .selectFrom("millwright_events")
         .select(({ fn }) => fn.max("cursor").as("cursor"))
         .executeTakeFirst();
-      const row = { id, cursor: last?.cursor ?? 0, delivered: 0, ended: 0, rewinds: 0, updated_ms: nowMs };
+      const row = {
+        id,
+        cursor: at === "end" ? (last?.cursor ?? 0) : 0,
+        delivered: 0,
+        ended: 0,
+        rewinds: 0,
+        updated_ms: nowMs,
+      };
       await sql.insertInto("registry_webhooks").values(row).execute();
     },
     { signal },

@@ -1,4 +1,5 @@
 import type { MillwrightEvent } from "@millwright/contracts";
+import { saidBy } from "./lineage-types.ts";
 
 /** A batch that a view was given. */
 export interface IngestedBatch {
@@ -57,7 +58,8 @@ export function createFeatureCatalog(): FeatureCatalog {
   const views = new Map<string, ToldView>();
   const batches = new Map<string, IngestedBatch[]>();
   return {
-    add(event) {
+    add(whole) {
+      const event = saidBy(whole);
       const { subject, data, type } = event;
       const digest = data["digest"];
       if (!type.startsWith("feature.") || subject === undefined || typeof digest !== "string") return;

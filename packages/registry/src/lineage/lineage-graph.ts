@@ -6,6 +6,7 @@ import {
   type LineageReference,
   type LineageType,
   type Statement,
+  saidBy,
   statementsOf,
   typeOf,
 } from "./lineage-types.ts";
@@ -86,7 +87,8 @@ export function createLineageGraph(): LineageGraph {
     get nodes() {
       return [...knots.values()].map(({ entity }) => ({ entity, type: typeOf(entity) }));
     },
-    add(event) {
+    add(whole) {
+      const event = saidBy(whole);
       if (seen.has(event.id)) return;
       seen.add(event.id);
       const { id, type, time } = event;

@@ -1,7 +1,7 @@
 import type { EntityReference, MillwrightEvent } from "@millwright/contracts";
 
 /** Kinds of lineage's entities: those that events name, and what lineage itself makes of events. */
-export type LineageKind = EntityReference["kind"] | "action" | "experiment";
+export type LineageKind = EntityReference["kind"] | "action" | "experiment" | "column";
 
 /** A thing of lineage, by what identifies it for ever. An action's id is that of its event. */
 export interface LineageReference {
@@ -29,6 +29,7 @@ const types: Readonly<Record<LineageKind, LineageType>> = {
   model: "artifact",
   artifact: "artifact",
   code: "artifact",
+  column: "artifact",
   "feature-view": "artifact",
   "feature-service": "artifact",
   run: "run",
@@ -60,12 +61,23 @@ export function associationOf(made: LineageEntity, from: LineageEntity): Lineage
   return isForm && (made.kind === from.kind || forms.has(made.kind)) ? "DerivedFrom" : "ContributedTo";
 }
 
+/** An event with what is said of it at another place: one that tells what another registry's log, or somebody who speaks OpenLineage, said. */
+export type SaidEvent = Pick<MillwrightEvent, "type" | "subject" | "time" | "data"> & { readonly id: string };
+
+/** What an event says of lineage: itself, or else what it passes on. */
+export function saidBy(event: SaidEvent): SaidEvent {
+  const told = event.data["told"];
+  if (event.type !== "job.lineage-received" || typeof told !== "object" || told === null) return event;
+  return told as SaidEvent;
+}
+
 /**
  * Everything an event says. What is made from nothing was made by the event itself, as an action; a decision on a model is an action about it;
  * a run has to do with its experiment.
  */
-export function statementsOf({ id, type, data }: Pick<MillwrightEvent, "id" | "type" | "data">): Statement[] {
+export function statementsOf({ id, type, data }: Pick<SaidEvent, "id" | "type" | "data">): Statement[] {
   const { made = [], from = [] } = data;
+  if (Array.isArray(data["statements"])) return (data["statements"] as readonly unknown[]).filter(isStatement);
   const action: LineageReference = { kind: "action", id, name: type };
   const statements: Statement[] = [];
   for (const each of made) {
@@ -92,6 +104,13 @@ export function statementsOf({ id, type, data }: Pick<MillwrightEvent, "id" | "t
 function nameOf({ name, version }: MillwrightEvent["data"]): { readonly name?: string } {
   return typeof name === "string" && typeof version === "number" ? { name: `${name}/${version}` } : {};
 }
+
+const isStatement = (value: unknown): value is Statement =>
+  typeof value === "object" &&
+  value !== null &&
+  isReference((value as Statement).made) &&
+  isReference((value as Statement).from) &&
+  typeof (value as Statement).association === "string";
 
 const isReference = (value: unknown): value is LineageReference =>
   typeof value === "object" &&

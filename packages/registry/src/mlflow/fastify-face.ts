@@ -39,8 +39,23 @@ export interface MlflowFaceApp {
 /** A plugin for `app.register(plugin, { prefix })` of Fastify 5. */
 export type MlflowFacePlugin = (app: MlflowFaceApp, options: object) => Promise<void>;
 
-/** One route for every path: bodies come as streams whatever their content type, paths as they were sent, and what is unknown is refused in MLflow's words. */
-export function fastifyFace(answer: Answer): MlflowFacePlugin {
+export interface FaceOptions {
+  /** Default: every path. */
+  readonly url?: string;
+  /** What Fastify itself refuses, in the words of the face's clients. Default: in MLflow's. */
+  readonly refusal?: (isOurs: boolean, message: string) => object;
+}
+
+const mlflowRefusal = (isOurs: boolean, message: string): object =>
+  isOurs
+    ? { error_code: "INTERNAL_ERROR", message: "The registry failed to answer." }
+    : { error_code: "INVALID_PARAMETER_VALUE", message };
+
+/** One route for every path: bodies come as streams whatever their content type, paths as they were sent, and what is unknown is refused in the words of the face's clients. */
+export function fastifyFace(
+  answer: Answer,
+  { url = "/*", refusal = mlflowRefusal }: FaceOptions = {},
+): MlflowFacePlugin {
   return async (app) => {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
@@ -52,18 +67,12 @@ export function fastifyFace(answer: Answer): MlflowFacePlugin {
       return reply
         .code(isOurs ? 500 : 400)
         .headers({ "content-type": "application/json" })
-        .send(
-          JSON.stringify(
-            isOurs
-              ? { error_code: "INTERNAL_ERROR", message: "The registry failed to answer." }
-              : { error_code: "INVALID_PARAMETER_VALUE", message },
-          ),
-        );
+        .send(JSON.stringify(refusal(isOurs, message)));
     });
     const prefix = app.prefix.replace(/\/$/, "");
     app.route({
       method: ["GET", "POST", "PUT", "PATCH", "DELETE"],
-      url: "/*",
+      url,
       exposeHeadRoute: false,
       handler: async (request, reply) => {
         const signal = whenGone(reply);

@@ -12,10 +12,12 @@ import { migration010 } from "./migration-010-records.ts";
 import { migration011 } from "./migration-011-entries.ts";
 import { migration012 } from "./migration-012-gates.ts";
 import { migration013 } from "./migration-013-service.ts";
+import { migration014 } from "./migration-014-openlineage.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
 import type { MlflowTables } from "./mlflow-tables.ts";
 import type { ModelTables } from "./model-tables.ts";
+import type { OpenLineageTables } from "./openlineage-tables.ts";
 import type { SignatureTables } from "./signature-tables.ts";
 import type { RecordTables } from "./record-tables.ts";
 import type { RunTables } from "./run-tables.ts";
@@ -25,7 +27,15 @@ export const eventSource = "millwright/registry";
 
 /** The registry's tables. */
 export interface RegistryTables
-  extends RunTables, ModelTables, GovernanceTables, SignatureTables, MlflowTables, RecordTables, DeliveryTables {
+  extends
+    RunTables,
+    ModelTables,
+    GovernanceTables,
+    SignatureTables,
+    MlflowTables,
+    RecordTables,
+    DeliveryTables,
+    OpenLineageTables {
   /** The newest event about a run, a version (`late/3`) or an alias (`late@champion`): the cause of the next. */
   readonly registry_events: { readonly subject: string; readonly event: string };
 }
@@ -45,4 +55,5 @@ export const migrations: readonly Migration[] = [
   migration011,
   migration012,
   migration013,
+  migration014,
 ];
