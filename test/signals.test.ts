@@ -56,6 +56,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "registry: MlflowFetchAnswer.text": "it is the answer of fetch, which took the signal",
   "registry: MlflowServer.handle": "the request that it takes carries a signal",
   "serving: ModelServer.handle": "the request that it takes carries a signal",
+  "serving: RecommendOptions.close": "the caller's own; it ends what it opened",
   "serving: SideModel.close": "it gives back, and is to come to its end",
   "serving: SideModel.predict": "the request of its call carries a signal",
   "serving: Stage.close": "it gives back, and is to come to its end",

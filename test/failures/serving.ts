@@ -9,6 +9,7 @@ import { isolation } from "./serving-isolation.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
 import { transformSubjects } from "./serving-transform.ts";
+import { servingShadow } from "./serving-shadow.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -81,6 +82,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       ...hosts(server),
       ...servingLoad(),
+      ...servingShadow(),
       ...methods("openModelServer()", () => server, {
         predict: [
           () => ["late", { instances: [[1, 2]], requestId: "r1", signal }],

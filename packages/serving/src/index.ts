@@ -20,3 +20,6 @@ export type { ModelCall, Next, RequestCall, SideModel, SideModelOptions, Stage, 
 export type { Timings } from "./engine/timings.ts";
 export type { Payload } from "./engine/batcher.ts";
 export type { Cell, Row } from "./engine/rows.ts";
+export { type Decide, type OutputRow } from "./shadow/compare-outputs.ts";
+export { type Shadow, type ShadowOptions, type ShadowPair, shadow } from "./shadow/shadow.ts";
+export type { ShadowCriteria, ShadowReport } from "./shadow/shadow-report.ts";
