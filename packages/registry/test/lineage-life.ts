@@ -130,7 +130,7 @@ export async function liveThrough({ registry, database, pack }: Workshop): Promi
   const { version } = await registry.register(
     "late",
     await pack("one", { datasets: { train: flights }, code: digestOf("train.ts"), runId: finished.id }),
-    { by: "ann" },
+    { by: "ann", description: "How late a flight is.", tags: { stage: "trial" } },
   );
   await registry.register("late", await pack("two"), { by: "ann" });
   await registry.approve("late", version, { status: "approved", by: "bob" });

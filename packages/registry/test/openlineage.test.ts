@@ -102,7 +102,7 @@ test("MR-35: START, RUNNING, COMPLETE, FAIL and ABORT say what became of a run, 
         tags: { tags: [{ key: "team", value: "delays", source: "USER" }], _producer: producer },
         processing_engine: { name: "millwright/registry" },
         // JSON has no NaN.
-        millwright_run: { params: { rate: 0.1 }, metrics: { loss: 0.25, gap: "NaN" } },
+        millwright_run: { params: { rate: 0.1, note: "NaN" }, metrics: { loss: 0.25, gap: "NaN" } },
       },
     },
     outputs: [{ outputFacets: { outputStatistics: { size: 2, fileCount: 1 } } }],

@@ -11,6 +11,8 @@ const suites: readonly (() => Promise<unknown>)[] = [
   () => import("./gates.test.ts"),
   () => import("./governance.test.ts"),
   () => import("./lineage.test.ts"),
+  () => import("./openlineage.test.ts"),
+  () => import("./openlineage-receive.test.ts"),
   () => import("./packages.test.ts"),
   () => import("./ports.test.ts"),
   () => import("./processes.test.ts"),

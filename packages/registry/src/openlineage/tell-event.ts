@@ -167,17 +167,18 @@ function parentOf({ facts: { parent }, namespace, facet }: Telling): ReturnType<
   });
 }
 
-function trainingOf(run: Run, isEnd: boolean, facet: FacetMaker): ReturnType<FacetMaker> {
-  const metrics = Object.entries(run.metrics).map(([name, value]) => [
-    name,
-    Number.isFinite(value) ? value : String(value),
-  ]);
-  const known = { id: run.id, name: run.name, experiment: run.experiment };
-  return facet("MillwrightRunFacet", {
-    ...known,
-    // What a run has come to is told once, at its end.
-    ...(isEnd ? { params: run.params, metrics: Object.fromEntries(metrics) } : {}),
-  });
+function trainingOf({ id, name, experiment, params, metrics }: Run, isEnd: boolean, facet: FacetMaker) {
+  // What a run has come to is told once, at its end.
+  const result = isEnd ? { params: sayable(params), metrics: sayable(metrics) } : {};
+  return facet("MillwrightRunFacet", { id, name, experiment, ...result });
+}
+
+/** JSON has no NaN and no infinities: they are told by their names. */
+function sayable(value: unknown): unknown {
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  if (Array.isArray(value)) return (value as readonly unknown[]).map(sayable);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, sayable(each)]));
 }
 
 /** What our own reader makes the same lineage of again. */

@@ -157,16 +157,19 @@ function columnLineageOf(entity: EntityReference, telling: DatasetTelling): Open
   if (entity.id !== data["digest"] || !isRecord(data["features"])) return undefined;
   const isService = type === "feature.service-applied";
   const source = { namespace, name: `feature-sources/${event.subject ?? ""}` };
-  const field = (from: unknown): object => {
-    if (!isService) return { ...source, field: String(from) };
+  const field = (from: unknown, kind: "DIRECT" | "INDIRECT"): object => {
+    const transformations = [{ type: kind }];
+    if (!isService) return { ...source, field: String(from), transformations };
     const [view, name] = from as readonly [string, string];
-    return { namespace, name: `feature-views/${view}`, field: name };
+    return { namespace, name: `feature-views/${view}`, field: name, transformations };
   };
   const fields = Object.entries(data["features"]).map(([name, from]) => [
     name,
-    { inputFields: (Array.isArray(from) ? (from as readonly unknown[]) : []).map(field) },
+    { inputFields: (Array.isArray(from) ? (from as readonly unknown[]) : []).map((each) => field(each, "DIRECT")) },
   ]);
-  const ofRows = Array.isArray(data["rowColumns"]) ? (data["rowColumns"] as readonly unknown[]).map(field) : undefined;
+  const ofRows = Array.isArray(data["rowColumns"])
+    ? (data["rowColumns"] as readonly unknown[]).map((each) => field(each, "INDIRECT"))
+    : undefined;
   return facet("ColumnLineageDatasetFacet", { fields: Object.fromEntries(fields), dataset: ofRows });
 }
 
