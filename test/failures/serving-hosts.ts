@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import * as hosting from "../../packages/serving/dist/hosts.js";
-import type { ModelServer } from "../../packages/serving/dist/index.js";
+import * as serving from "../../packages/serving/dist/index.js";
 import { type Subjects, well } from "./subjects.ts";
 
 /** A request and a response that belong together, over no network. */
@@ -14,9 +14,12 @@ export function nodePair(): unknown[] {
 
 const socket: hosting.WebSocketLike = { bufferedAmount: 0, addEventListener: () => undefined, send: () => undefined };
 
-/** What `@millwright/serving/hosts` exports. */
-export function hosts(server: ModelServer): Subjects {
+/** What `@millwright/serving/hosts` exports, and what checks requests. */
+export function hosts(server: serving.ModelServer): Subjects {
   return {
+    inputRules: well(serving.inputRules, () => [
+      { ranges: { distance: { min: 0, max: 1 } }, margin: 0.1, unknownColumns: "refuse" },
+    ]),
     lambdaHandler: well(hosting.lambdaHandler, () => [server.handle, { prefix: "/ml" }], {
       SERVING_REQUEST_INVALID: () => hosting.lambdaHandler(server.handle)({}),
     }),

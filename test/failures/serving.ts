@@ -128,6 +128,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await transformSubjects(folder, options)),
     },
     elsewhere: {
+      SERVING_SCHEMA_MISMATCH: "packages/serving/test/validation.test.ts",
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
       SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",

@@ -37,6 +37,7 @@ export type ServingErrorCode =
   | "SERVING_TRANSFORM_RECORD_INVALID"
   | "SERVING_TRANSFORM_RECORD_TOO_LARGE"
   | "SERVING_TRANSFORM_TARGET_FAILED"
+  | "SERVING_SCHEMA_MISMATCH"
   | "SERVING_VARIANT_UNKNOWN"
   | "SERVING_VERSION_UNKNOWN"
   | "SERVING_WORKER_LOST"
@@ -101,10 +102,11 @@ export const bodyTooLarge = (limitBytes: number): ServingError =>
     remedy: "Send fewer rows at once, or open the server with a greater `maxBodyBytes`.",
   });
 
-export const contentTypeUnsupported = (contentType: string): ServingError =>
+export const contentTypeUnsupported = (contentType: string, known: readonly string[] = []): ServingError =>
   new ServingError("SERVING_CONTENT_TYPE_UNSUPPORTED", `Bodies of the type "${contentType}" are not read here.`, {
     category: "user",
-    remedy: "Send application/json, application/jsonlines or text/csv.",
+    remedy:
+      known.length === 0 ? "Send it uncompressed, or as gzip, deflate or br." : `Send one of ${known.join(", ")}.`,
   });
 
 export const deploymentGated = (endpoint: string, gate: string, reason: string, cause?: unknown): ServingError =>
@@ -160,12 +162,19 @@ export const forbidden = (endpoint: string, reason: string): ServingError =>
     remedy: "Ask for access, or call as somebody who has it.",
   });
 
-/** @param input The input or column by name, with the row where it is known. */
-export const inputInvalid = (input: string, problem: string, remedy: string, cause?: unknown): ServingError =>
+/** @param input The input or column by name, with the row where it is known. @param path Where it stands in the body, as a JSON Pointer. */
+export const inputInvalid = (
+  input: string,
+  problem: string,
+  remedy: string,
+  cause?: unknown,
+  path?: string,
+): ServingError =>
   new ServingError("SERVING_INPUT_INVALID", `The input "${input}" does not fit: ${problem}.`, {
     category: "user",
     remedy,
     cause,
+    path,
   });
 
 export const methodUnsupported = (method: string, path: string, allowed: readonly string[]): ServingError =>
@@ -209,10 +218,11 @@ export const portBusy = (host: string, port: number, cause: unknown): ServingErr
     cause,
   });
 
-export const requestInvalid = (problem: string, remedy: string): ServingError =>
+export const requestInvalid = (problem: string, remedy: string, path?: string): ServingError =>
   new ServingError("SERVING_REQUEST_INVALID", `The request cannot be answered: ${problem}.`, {
     category: "user",
     remedy,
+    path,
   });
 
 export const routeUnknown = (method: string, path: string): ServingError =>
@@ -220,6 +230,13 @@ export const routeUnknown = (method: string, path: string): ServingError =>
     category: "user",
     remedy: "See GET /v2 for what this server speaks.",
   });
+
+export const schemaMismatch = (endpoint: string, asked: string, served: string): ServingError =>
+  new ServingError(
+    "SERVING_SCHEMA_MISMATCH",
+    `The request was written for the signature ${asked}, and "${endpoint}" answers by ${served}.`,
+    { category: "user", remedy: "Read the signature at /v2/models/:model, and send what it says." },
+  );
 
 export const variantUnknown = (endpoint: string, variant: string, known: readonly string[]): ServingError =>
   new ServingError("SERVING_VARIANT_UNKNOWN", `The endpoint "${endpoint}" has no variant "${variant}".`, {

@@ -9,6 +9,7 @@ export type {
   UnloadReason,
 } from "./catalog/catalog-options.ts";
 export { createModelCatalog } from "./catalog/create-model-catalog.ts";
+export { type InputRange, type InputRulesOptions, inputRules } from "./engine/input-rules.ts";
 export { ServingError, type ServingErrorCode } from "./errors.ts";
 export { httpStatuses, httpStatusOf } from "./http/http-status.ts";
 export type { NodeHandler } from "./http/node-face.ts";

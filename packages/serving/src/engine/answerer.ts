@@ -53,9 +53,10 @@ export class Answerer {
       const pending = this.#prepare(served, call);
       prepared = pending instanceof Promise ? await pending : pending;
       const { payload, rows, features } = prepared;
-      const { signature } = served.resolved.manifest;
+      const { signature, profile } = served.resolved.manifest;
+      const { columns } = served.model;
       const { endpoint, requestId, request, startMs, timings } = call;
-      const asked = { endpoint, requestId, request, startMs, timings, variant, model, signature };
+      const asked = { endpoint, requestId, request, startMs, timings, variant, model, signature, columns, profile };
       const whole: ServedCall = { ...asked, payload, rows, features, served };
       const answer = await (staged ? this.#askModel(whole) : this.#askBatcher(whole));
       if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });

@@ -173,9 +173,13 @@ class OpenBatcher implements Batcher {
     try {
       answer = this.#options.run(call.payload, call);
     } catch (error) {
+      call.close();
       return this.#onFailure(taken, error, cost, beginMs);
     }
-    if (!(answer instanceof Promise)) return this.#onAnswer(taken, answer, cost, beginMs);
+    if (!(answer instanceof Promise)) {
+      call.close();
+      return this.#onAnswer(taken, answer, cost, beginMs);
+    }
     this.#running.add(call);
     return answer
       .then(

@@ -63,6 +63,8 @@ export interface EndpointOptions {
    * that one that runs and the one after it end within it. Default: batches of all that waits.
    */
   readonly latencyObjectiveMs?: number | undefined;
+  /** What becomes of members of a JSON body that nothing reads. Default: `"ignore"`. */
+  readonly unknownFields?: "refuse" | "ignore" | undefined;
   /** What stands around the answering, the first outermost: caches, shadows, fallbacks, experiments. Objects of this endpoint alone. */
   readonly stages?: readonly Stage[] | undefined;
 }
@@ -175,6 +177,10 @@ export class Endpoint {
       resolve: (ref, options) => source.resolve(ref, options),
       openSlot: (ref, resolved, signal) => ModelSlot.openResolved(ref, resolved, this.#slotOptions(), { signal }),
     });
+  }
+
+  get unknownFields(): "refuse" | "ignore" {
+    return this.#options.unknownFields ?? "ignore";
   }
 
   get routes(): readonly Route[] {

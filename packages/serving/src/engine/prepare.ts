@@ -1,7 +1,7 @@
 import type { CapturedPrediction, Clock, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import { inputInvalid, requestInvalid } from "../errors.ts";
-import { stackRows } from "../http/json-tensors.ts";
+import { pointer, stackRows } from "../http/json-tensors.ts";
 import { type ServedModel, titleOf } from "./model-slot.ts";
 import { type PredictRequest, type Provenance, agesOf, summarizeViews } from "./prediction.ts";
 import { type Row, batchOfPlainRows, batchOfRows, batchOfTensors, checkRows } from "./rows.ts";
@@ -54,7 +54,11 @@ function fromTensors(served: ServedModel, inputs: Tensors): Prepared {
 
 function fromInstances(served: ServedModel, instances: readonly unknown[]): Prepared {
   if (!Array.isArray(instances) || instances.length === 0) {
-    throw requestInvalid("`instances` is not a list with at least one row", "Send `instances` as a list.");
+    throw requestInvalid(
+      "`instances` is not a list with at least one row",
+      "Send `instances` as a list.",
+      "/instances",
+    );
   }
   const { signature, transforms } = served.resolved.manifest;
   const [first] = instances as readonly unknown[];
@@ -65,6 +69,7 @@ function fromInstances(served: ServedModel, instances: readonly unknown[]): Prep
       throw requestInvalid(
         `row 0 of \`instances\` is not an object`,
         `${titleOf(served.resolved)} takes rows with names.`,
+        "/instances/0",
       );
     }
     return fromTensors(served, { [only.name]: stackRows(only, instances) });
@@ -75,7 +80,13 @@ function fromInstances(served: ServedModel, instances: readonly unknown[]): Prep
   if (transforms === undefined) {
     // Names in the order a client happens to send them must not decide which weight they meet.
     const missing = wanted.find((name) => !Object.hasOwn(first, name)) ?? "";
-    throw inputInvalid(missing, "row 0 does not have it", `Send ${signature.inputs.map(describeSpec).join(", ")}.`);
+    throw inputInvalid(
+      missing,
+      "row 0 does not have it",
+      `Send ${signature.inputs.map(describeSpec).join(", ")}.`,
+      undefined,
+      "/instances/0",
+    );
   }
   const batch = batchOfPlainRows(checkRows("instances", instances), served.model.columns ?? []);
   return { payload: { kind: "columns", batch }, rows: batch.length, features: undefined };
@@ -86,12 +97,18 @@ function fromNamedInputs(served: ServedModel, instances: readonly unknown[]): Pr
   const { inputs } = served.resolved.manifest.signature;
   for (const [row, instance] of instances.entries()) {
     if (instance === null || typeof instance !== "object" || Array.isArray(instance)) {
-      throw requestInvalid(`row ${row} of \`instances\` is not an object`, "Send all rows alike.");
+      throw requestInvalid(`row ${row} of \`instances\` is not an object`, "Send all rows alike.", `/instances/${row}`);
     }
     const names = new Set(inputs.map(({ name }) => name));
     const unknown = Object.keys(instance).find((name) => !names.has(name));
     if (unknown !== undefined) {
-      throw inputInvalid(unknown, "the model has no such input", `It takes ${inputs.map(describeSpec).join(", ")}.`);
+      throw inputInvalid(
+        unknown,
+        "the model has no such input",
+        `It takes ${inputs.map(describeSpec).join(", ")}.`,
+        undefined,
+        pointer(["instances", row, unknown]),
+      );
     }
   }
   const rows = instances as readonly Readonly<Record<string, unknown>>[];
@@ -104,9 +121,16 @@ function fromNamedInputs(served: ServedModel, instances: readonly unknown[]): Pr
           spec,
           rows.map((row, index) => {
             if (!Object.hasOwn(row, spec.name))
-              throw inputInvalid(spec.name, `row ${index} does not have it`, `Send ${describeSpec(spec)}.`);
+              throw inputInvalid(
+                spec.name,
+                `row ${index} does not have it`,
+                `Send ${describeSpec(spec)}.`,
+                undefined,
+                `/instances/${index}`,
+              );
             return row[spec.name] ?? missingOf(served, spec);
           }),
+          true,
         ),
       ]),
     ),

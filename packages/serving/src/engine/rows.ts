@@ -1,6 +1,7 @@
 import type { Batch, ColumnType, Field, Schema, Tensor, Tensors } from "@millwright/contracts";
 import { type ValueInput, batchOf, column, numericColumn } from "@millwright/data";
 import { inputInvalid, requestInvalid } from "../errors.ts";
+import { pointer } from "../http/json-tensors.ts";
 
 /** What a cell of a row may hold; a `Date` and a `bigint` only where the caller is in the same process. */
 export type Cell = null | boolean | number | bigint | string | Date;
@@ -11,11 +12,19 @@ export type Row = Readonly<Record<string, Cell | undefined>>;
 /** Throws `SERVING_REQUEST_INVALID` where a row is no object of plain values. */
 export function checkRows(what: string, rows: unknown): readonly Row[] {
   if (!Array.isArray(rows) || rows.length === 0) {
-    throw requestInvalid(`\`${what}\` is not a list with at least one row`, `Send \`${what}\` as a list of objects.`);
+    throw requestInvalid(
+      `\`${what}\` is not a list with at least one row`,
+      `Send \`${what}\` as a list of objects.`,
+      `/${what}`,
+    );
   }
   for (const [index, row] of (rows as readonly unknown[]).entries()) {
     if (row === null || typeof row !== "object" || Array.isArray(row)) {
-      throw requestInvalid(`row ${index} of \`${what}\` is not an object`, `Send \`${what}\` as a list of objects.`);
+      throw requestInvalid(
+        `row ${index} of \`${what}\` is not an object`,
+        `Send \`${what}\` as a list of objects.`,
+        `/${what}/${index}`,
+      );
     }
     const nested = Object.entries(row).find(
       ([, cell]) => cell !== null && typeof cell === "object" && !(cell instanceof Date),
@@ -25,6 +34,8 @@ export function checkRows(what: string, rows: unknown): readonly Row[] {
         nested[0],
         `row ${index} holds ${Array.isArray(nested[1]) ? "a list" : "an object"}`,
         "Send a number, a text, a boolean or null.",
+        undefined,
+        pointer([what, index, nested[0]]),
       );
     }
   }
@@ -100,7 +111,13 @@ function columnOfCells(
   const [first] = present;
   const odd = present.find((cell) => typeof cell !== typeof first);
   if (odd !== undefined)
-    throw inputInvalid(name, `it mixes ${typeof first} and ${typeof odd}`, "Send one type in all rows.");
+    throw inputInvalid(
+      name,
+      `it mixes ${typeof first} and ${typeof odd}`,
+      "Send one type in all rows.",
+      undefined,
+      pointer(["instances", cells.indexOf(odd), name]),
+    );
   if (first === undefined) return column(type ?? "float64", cells);
   if (first instanceof Date && type === "date")
     return column(

@@ -1,7 +1,11 @@
 import type { ModelSignature, Tensor, TensorSpec, Tensors } from "@millwright/contracts";
 import { datatypes } from "../http/datatypes.ts";
 import { inputInvalid } from "../errors.ts";
+import { pointer } from "../http/json-tensors.ts";
 import { sizeOf } from "./tensor-rows.ts";
+
+/** Where an input stands in a body that names its inputs; in one that lists them it is called by its name all the same. */
+const pathOf = (input: string): string => pointer(["inputs", input]);
 
 /** How people read what an input must be. */
 export const describeSpec = ({ name, dtype, shape }: TensorSpec): string =>
@@ -22,13 +26,16 @@ export function checkInputs(
       unknown,
       "the model has no such input",
       `It takes ${signature.inputs.map(describeSpec).join(", ")}.`,
+      undefined,
+      pathOf(unknown),
     );
   }
   let rows: number | undefined;
   const tensors: Record<string, Tensor> = {};
   for (const spec of signature.inputs) {
     const tensor = Object.hasOwn(given, spec.name) ? given[spec.name] : undefined;
-    if (tensor === undefined) throw inputInvalid(spec.name, "it is missing", `Send ${describeSpec(spec)}.`);
+    if (tensor === undefined)
+      throw inputInvalid(spec.name, "it is missing", `Send ${describeSpec(spec)}.`, undefined, "/inputs");
     checkTensor(spec, tensor);
     tensors[spec.name] = tensor;
     if (!batched(spec)) continue;
@@ -38,6 +45,8 @@ export function checkInputs(
         spec.name,
         `it has ${own} rows, and the inputs before it have ${rows}`,
         "Send as many rows of each input.",
+        undefined,
+        pathOf(spec.name),
       );
     }
     rows = own;
@@ -59,7 +68,13 @@ export const hasFixedShape = (signature: ModelSignature): boolean =>
 function checkTensor(spec: TensorSpec, { dtype, shape, data }: Tensor): void {
   const expected = `Send ${describeSpec(spec)}.`;
   if (dtype !== spec.dtype) {
-    throw inputInvalid(spec.name, `its type is ${datatypes[dtype] ?? dtype}, not ${datatypes[spec.dtype]}`, expected);
+    throw inputInvalid(
+      spec.name,
+      `its type is ${datatypes[dtype] ?? dtype}, not ${datatypes[spec.dtype]}`,
+      expected,
+      undefined,
+      pathOf(spec.name),
+    );
   }
   const fits =
     shape.length === spec.shape.length &&
@@ -67,9 +82,21 @@ function checkTensor(spec: TensorSpec, { dtype, shape, data }: Tensor): void {
       size === -1 ? Number.isInteger(shape[at]) && (shape[at] ?? -1) >= 0 : size === shape[at],
     );
   if (!fits)
-    throw inputInvalid(spec.name, `its shape is [${shape.join(", ")}], not [${spec.shape.join(", ")}]`, expected);
+    throw inputInvalid(
+      spec.name,
+      `its shape is [${shape.join(", ")}], not [${spec.shape.join(", ")}]`,
+      expected,
+      undefined,
+      pathOf(spec.name),
+    );
   if (data.length !== sizeOf(shape)) {
-    throw inputInvalid(spec.name, `it has ${data.length} elements for the shape [${shape.join(", ")}]`, expected);
+    throw inputInvalid(
+      spec.name,
+      `it has ${data.length} elements for the shape [${shape.join(", ")}]`,
+      expected,
+      undefined,
+      pathOf(spec.name),
+    );
   }
-  if (shape[0] === 0) throw inputInvalid(spec.name, "it has no rows", expected);
+  if (shape[0] === 0) throw inputInvalid(spec.name, "it has no rows", expected, undefined, pathOf(spec.name));
 }

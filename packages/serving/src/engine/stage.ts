@@ -1,4 +1,14 @@
-import type { CallOptions, Clock, IdSource, Logger, Meter, ModelRuntime, ModelSignature } from "@millwright/contracts";
+import type {
+  CallOptions,
+  Clock,
+  IdSource,
+  JsonObject,
+  Logger,
+  Meter,
+  ModelRuntime,
+  ModelSignature,
+  Schema,
+} from "@millwright/contracts";
 import type { Payload } from "./batcher.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import type { Timings } from "./timings.ts";
@@ -19,6 +29,9 @@ export interface ModelCall extends RequestCall {
   readonly variant: string;
   readonly model: Provenance["model"];
   readonly signature: ModelSignature;
+  /** What the model's transforms read, and the profile of its training data, where it has them. */
+  readonly columns: Schema | undefined;
+  readonly profile: JsonObject | undefined;
   /** Checked tensors, or the columns that the model's transforms read. */
   readonly payload: Payload;
   readonly rows: number;

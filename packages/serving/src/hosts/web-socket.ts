@@ -99,7 +99,7 @@ async function answerMessage(
     return withId(id, response.status, await response.text());
   } catch (error) {
     const answer = errorAnswer(isMillwrightError(error) ? error : undefined);
-    return withId(id, answer.status, answer.body as string);
+    return withId(id, answer.status, answer.body);
   }
 }
 

@@ -29,7 +29,11 @@ export const answering = (route: HttpRoute, limits: BodyLimits): MountedRoute =>
   path: route.path,
   answer: async (call) => {
     try {
-      const streamed = route.stream?.({ ...call, chunks: decodedChunks(call, limits) });
+      const streamed = route.stream?.({
+        ...call,
+        chunks: decodedChunks(call, limits),
+        maxBodyBytes: limits.maxBodyBytes,
+      });
       if (streamed !== undefined) return await streamed;
       return await route.handle({ ...call, body: await readBody(call, limits) });
     } catch (error) {

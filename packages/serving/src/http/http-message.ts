@@ -23,6 +23,8 @@ export interface HttpRequest extends HttpCaller {
 export interface StreamedRequest extends Omit<HttpRequest, "body"> {
   /** Decompressed, as it arrives. Reading no further holds the client back. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Most bytes that may be held of it at once. */
+  readonly maxBodyBytes: number;
 }
 
 export type AnswerBody = string | Uint8Array | AsyncIterable<string | Uint8Array>;
@@ -36,6 +38,9 @@ export interface HttpAnswer {
   readonly close?: boolean | undefined;
 }
 
+/** An answer in JSON. */
+export type TextAnswer = HttpAnswer & { readonly body: string };
+
 export interface HttpRoute {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** With `:name` for a part of the path, `:name(pattern)` for one that matches, and `::` for a colon. */
@@ -45,17 +50,17 @@ export interface HttpRoute {
   readonly stream?: ((request: StreamedRequest) => HttpAnswer | Promise<HttpAnswer> | undefined) | undefined;
 }
 
-export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): HttpAnswer =>
+export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): TextAnswer =>
   jsonText(JSON.stringify(value), status, headers);
 
-export const jsonText = (body: string, status = 200, headers: Readonly<Record<string, string>> = {}): HttpAnswer => ({
+export const jsonText = (body: string, status = 200, headers: Readonly<Record<string, string>> = {}): TextAnswer => ({
   status,
   headers: { "content-type": "application/json", ...headers },
   body,
 });
 
 /** An error as clients of both protocols read it: `{ "error": text }`, with the members of the error beside. What is not of the house is not told. */
-export function errorAnswer(error: unknown): HttpAnswer {
+export function errorAnswer(error: unknown): TextAnswer {
   const status = httpStatusOf(error);
   if (!isMillwrightError(error)) return json({ error: "The server failed to answer." }, status);
   const retry: Record<string, string> = status === 429 || status === 503 ? { "retry-after": "1" } : {};
@@ -93,4 +98,4 @@ export function parseJson(text: string): unknown {
 
 /** The media type of a content-type header, without its parameters, in lower case. */
 export const mediaType = (header: string | undefined): string =>
-  (header ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  (header ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";

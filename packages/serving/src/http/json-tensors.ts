@@ -7,14 +7,20 @@ import { arrayTypes, sizeOf } from "../engine/tensor-rows.ts";
 const maxDepth = 32;
 
 /** The items of nested lists, one after another. Throws `SERVING_INPUT_INVALID`. */
-export function flatten(input: string, data: unknown): readonly unknown[] {
+export function flatten(input: string, data: unknown, path?: () => string | undefined): readonly unknown[] {
   if (!Array.isArray(data)) return [data];
   const nested = (data as readonly unknown[]).some(Array.isArray);
   if (!nested) return data as readonly unknown[];
   const items: unknown[] = [];
   const walk = (list: readonly unknown[], depth: number): void => {
     if (depth > maxDepth)
-      throw inputInvalid(input, `its lists are nested more than ${maxDepth} deep`, "Send them flat.");
+      throw inputInvalid(
+        input,
+        `its lists are nested more than ${maxDepth} deep`,
+        "Send them flat.",
+        undefined,
+        path?.(),
+      );
     for (const item of list) {
       if (Array.isArray(item)) walk(item as readonly unknown[], depth + 1);
       else items.push(item);
@@ -24,31 +30,65 @@ export function flatten(input: string, data: unknown): readonly unknown[] {
   return items;
 }
 
-/** A tensor from what JSON holds: nested or flat lists in row-major order. Throws `SERVING_INPUT_INVALID`. */
-export function tensorFromJson(input: string, dtype: TensorType, shape: readonly number[], data: unknown): Tensor {
-  const items = flatten(input, data);
+/** A JSON Pointer (RFC 6901). */
+export const pointer = (names: readonly (string | number)[]): string =>
+  names.map((name) => `/${String(name).slice(0, 80).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+
+/** Which input is read, and where an element of it stands in the body. */
+interface Place {
+  readonly input: string;
+  of(at: number): string | undefined;
+}
+
+/** An element's place by its position in row-major order: `/inputs/x/2/0`. */
+const nestedPlace = (path: string, shape: readonly number[], at: number): string => {
+  const places = shape.map((size, axis) => Math.floor(at / sizeOf(shape.slice(axis + 1))) % size);
+  return `${path}${pointer(places)}`;
+};
+
+/**
+ * A tensor from what JSON holds: nested or flat lists in row-major order. Throws `SERVING_INPUT_INVALID`.
+ * @param path Where the lists stand in the body, as a JSON Pointer.
+ */
+export function tensorFromJson(
+  input: string,
+  dtype: TensorType,
+  shape: readonly number[],
+  data: unknown,
+  path?: string,
+): Tensor {
+  const items = flatten(input, data, () => path);
   const size = sizeOf(shape);
   if (items.length !== size) {
-    throw inputInvalid(input, `it has ${items.length} elements for the shape [${shape.join(", ")}]`, `Send ${size}.`);
+    const problem = `it has ${items.length} elements for the shape [${shape.join(", ")}]`;
+    throw inputInvalid(input, problem, `Send ${size}.`, undefined, path);
   }
-  if (dtype === "string") return { dtype, shape, data: texts(input, items) };
-  const values = new arrayTypes[dtype](size);
-  fill(input, dtype, items, values as never);
+  const sizes = items === data ? [size] : shape;
+  return tensorOf(dtype, shape, items, {
+    input,
+    of: (at) => (path === undefined ? undefined : nestedPlace(path, sizes, at)),
+  });
+}
+
+function tensorOf(dtype: TensorType, shape: readonly number[], items: readonly unknown[], place: Place): Tensor {
+  if (dtype === "string") return { dtype, shape, data: texts(place, items) };
+  const values = new arrayTypes[dtype](items.length);
+  fill(place, dtype, items, values as never);
   return { dtype, shape, data: values } as Tensor;
 }
 
-function texts(input: string, items: readonly unknown[]): readonly string[] {
+function texts(place: Place, items: readonly unknown[]): readonly string[] {
   const at = items.findIndex((item) => typeof item !== "string");
-  if (at >= 0) throw elementInvalid(input, at, items[at], "a string");
+  if (at >= 0) throw elementInvalid(place, at, items[at], "a string");
   return items as readonly string[];
 }
 
-function fill(input: string, dtype: TensorType, items: readonly unknown[], values: (number | bigint)[]): void {
+function fill(place: Place, dtype: TensorType, items: readonly unknown[], values: (number | bigint)[]): void {
   const floating = dtype === "float32" || dtype === "float64";
   for (let at = 0; at < items.length; at += 1) {
     const item = items[at];
     if (floating && typeof item === "number") values[at] = item;
-    else values[at] = element(input, dtype, at, item);
+    else values[at] = element(place, dtype, at, item);
   }
 }
 
@@ -63,29 +103,29 @@ const bounds: { readonly [Type in TensorType]?: readonly [bigint, bigint] } = {
   uint64: [0n, 2n ** 64n - 1n],
 };
 
-function element(input: string, dtype: TensorType, at: number, item: unknown): number | bigint {
+function element(place: Place, dtype: TensorType, at: number, item: unknown): number | bigint {
   if (dtype === "bool") {
     if (typeof item === "boolean" || item === 0 || item === 1) return Number(item);
-    throw elementInvalid(input, at, item, "true or false");
+    throw elementInvalid(place, at, item, "true or false");
   }
   const range = bounds[dtype];
   // A missing number: what JSON has no NaN for.
   if (range === undefined) {
     if (item === null) return Number.NaN;
-    throw elementInvalid(input, at, item, "a number");
+    throw elementInvalid(place, at, item, "a number");
   }
   const whole = Number.isSafeInteger(item) || (typeof item === "string" && /^-?\d{1,20}$/.test(item));
   const value = whole ? BigInt(item as number | string) : undefined;
   if (value === undefined || value < range[0] || value > range[1]) {
     const wide = dtype === "int64" || dtype === "uint64";
     const expected = `an integer from ${range[0]} to ${range[1]}${wide ? ", beyond 2^53 as text or as binary data" : ""}`;
-    throw elementInvalid(input, at, item, expected);
+    throw elementInvalid(place, at, item, expected);
   }
   return dtype === "int64" || dtype === "uint64" ? value : Number(value);
 }
 
-const elementInvalid = (input: string, at: number, item: unknown, expected: string): Error =>
-  inputInvalid(input, `its element ${at} is ${shown(item)}`, `Send ${expected}.`);
+const elementInvalid = ({ input, of }: Place, at: number, item: unknown, expected: string): Error =>
+  inputInvalid(input, `its element ${at} is ${shown(item)}`, `Send ${expected}.`, undefined, of(at));
 
 const shown = (item: unknown): string => {
   const text =
@@ -101,23 +141,33 @@ const shown = (item: unknown): string => {
 
 /**
  * One tensor from one value per row: scalars, flat or nested lists. Throws `SERVING_INPUT_INVALID`, naming the row.
+ * @param named Whether the value stands in its row by the input's name.
  */
-export function stackRows(spec: TensorSpec, values: readonly unknown[]): Tensor {
+export function stackRows(spec: TensorSpec, values: readonly unknown[], named = false): Tensor {
   const rest = spec.shape.slice(1).map((size, at) => (size === -1 ? lengthAt(values[0], at) : size));
   const width = sizeOf(rest);
+  const pathOf = (row: number): string => pointer(named ? ["instances", row, spec.name] : ["instances", row]);
   const items: unknown[] = [];
   for (const [row, value] of values.entries()) {
-    const flat = flatten(spec.name, value);
+    const flat = flatten(spec.name, value, () => pathOf(row));
     if (flat.length !== width) {
       throw inputInvalid(
         spec.name,
         `row ${row} has ${flat.length} elements`,
         `Send ${width} for each row: it is ${datatypes[spec.dtype]} of shape [${spec.shape.join(", ")}].`,
+        undefined,
+        pathOf(row),
       );
     }
     for (const item of flat) items.push(item);
   }
-  return tensorFromJson(spec.name, spec.dtype, [values.length, ...rest], items);
+  const of = (at: number): string => {
+    const row = Math.floor(at / width);
+    const value = values[row];
+    if (!Array.isArray(value)) return pathOf(row);
+    return nestedPlace(pathOf(row), value.some(Array.isArray) ? rest : [width], at % width);
+  };
+  return tensorOf(spec.dtype, [values.length, ...rest], items, { input: spec.name, of });
 }
 
 /** How long the lists are at a depth of nested lists, by their first items. */

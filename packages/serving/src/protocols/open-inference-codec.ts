@@ -2,7 +2,7 @@ import type { Tensor, TensorType, Tensors } from "@millwright/contracts";
 import { datatypes, typeOfDatatype } from "../http/datatypes.ts";
 import { bodyInvalid, inputInvalid, outputUnknown } from "../errors.ts";
 import { jsonObjectOf } from "../http/http-message.ts";
-import { dataText, tensorFromJson } from "../http/json-tensors.ts";
+import { dataText, pointer, tensorFromJson } from "../http/json-tensors.ts";
 import { arrayTypes, sizeOf } from "../engine/tensor-rows.ts";
 
 /** An inference request of the Open Inference Protocol, read. */
@@ -73,7 +73,7 @@ function readInput(name: string, input: JsonMap, rest: { readonly bytes: Uint8Ar
   if (size === undefined) {
     if (!Array.isArray(data))
       throw inputInvalid(name, "its `data` is not a list", "Send `data`, or binary data with its size.");
-    return tensorFromJson(name, dtype, shape, data);
+    return tensorFromJson(name, dtype, shape, data, pointer(["inputs", name, "data"]));
   }
   if (!Number.isSafeInteger(size) || (size as number) < 0 || rest.at + (size as number) > rest.bytes.length) {
     throw inputInvalid(
