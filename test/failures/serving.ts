@@ -129,6 +129,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     elsewhere: {
       SERVING_SCHEMA_MISMATCH: "packages/serving/test/validation.test.ts",
+      SERVING_DEADLINE_EXCEEDED: "packages/serving/test/admission.test.ts",
+      SERVING_REQUEST_SHED: "packages/serving/test/admission.test.ts",
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
       SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",

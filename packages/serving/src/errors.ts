@@ -7,6 +7,7 @@ export type ServingErrorCode =
   | "SERVING_BODY_TIMED_OUT"
   | "SERVING_BODY_TOO_LARGE"
   | "SERVING_CONTENT_TYPE_UNSUPPORTED"
+  | "SERVING_DEADLINE_EXCEEDED"
   | "SERVING_DEPLOYMENT_GATED"
   | "SERVING_DEPLOYMENT_INVALID"
   | "SERVING_DEPLOYMENT_NEWER"
@@ -26,6 +27,7 @@ export type ServingErrorCode =
   | "SERVING_PORT_BUSY"
   | "SERVING_REQUEST_INVALID"
   | "SERVING_REQUEST_QUARANTINED"
+  | "SERVING_REQUEST_SHED"
   | "SERVING_ROUTE_UNKNOWN"
   | "SERVING_TRANSFORM_ANSWER_INVALID"
   | "SERVING_TRANSFORM_CHANGED"
@@ -48,6 +50,8 @@ export interface ServingErrorOptions extends MillwrightErrorOptions {
   readonly path?: string | undefined;
   /** Headers that an answer with this error has. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** After how long the same call is likely to be taken, milliseconds. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 export class ServingError extends MillwrightError<ServingErrorCode> {
@@ -56,11 +60,18 @@ export class ServingError extends MillwrightError<ServingErrorCode> {
   readonly path: string | undefined;
   /** Headers that an answer with this error has. */
   readonly headers: Readonly<Record<string, string>> | undefined;
+  /** After how long the same call is likely to be taken, milliseconds, where that is known. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ServingErrorCode, message: string, { path, headers, ...options }: ServingErrorOptions) {
+  constructor(
+    code: ServingErrorCode,
+    message: string,
+    { path, headers, retryAfterMs, ...options }: ServingErrorOptions,
+  ) {
     super(code, message, options);
     this.path = path;
     this.headers = headers;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -203,13 +214,6 @@ export const deploymentNewer = (endpoint: string, version: unknown): ServingErro
     `The deployment of "${endpoint}" is kept in the format version ${String(version)}; this release reads 1.`,
     { category: "user", remedy: "Upgrade @millwright/serving in every process that shares the database." },
   );
-
-export const overloaded = (endpoint: string, rows: number, limit: number): ServingError =>
-  new ServingError("SERVING_OVERLOADED", `The queue of "${endpoint}" holds ${rows} rows, and its limit is ${limit}.`, {
-    category: "capacity",
-    remedy: "Ask again later, or add replicas.",
-    retryable: true,
-  });
 
 export const portBusy = (host: string, port: number, cause: unknown): ServingError =>
   new ServingError("SERVING_PORT_BUSY", `Another process listens on ${host}:${port}.`, {

@@ -32,6 +32,7 @@ import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
 import { createInstruments } from "./engine/instruments.ts";
+import { contextOf } from "./http/request-context.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
 import { multiModelRoutes } from "./protocols/multi-model.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
@@ -282,7 +283,7 @@ class OpenServer implements ModelServer {
     const principal = this.#options.principal?.(caller.headers);
     if (this.#options.authorizer !== undefined)
       await this.#authorize("endpoint:invoke", endpoint, caller, { signal: request.signal });
-    return this.predict(endpoint, { ...request, principal });
+    return this.predict(endpoint, { ...contextOf(caller.headers, principal), ...request, principal });
   }
 
   async #authorize(action: string, endpoint: string, { headers }: HttpCaller, { signal }: CallOptions): Promise<void> {

@@ -7,7 +7,8 @@ import {
   type Tensors,
   isMillwrightError,
 } from "@millwright/contracts";
-import { modelFailed, overloaded } from "../errors.ts";
+import { overloaded } from "../admission/errors.ts";
+import { modelFailed } from "../errors.ts";
 import type { BatchCost } from "./batch-cost.ts";
 import { type BatchQueue, type Bucket, createBatchQueue } from "./batch-queue.ts";
 import { joinPayloads } from "./payloads.ts";
@@ -23,7 +24,7 @@ export type Payload =
 export interface BatchLimits {
   readonly maxBatchRows: number;
   readonly maxQueueRows: number;
-  /** Batches are kept so short that one that runs and the next end within it together, milliseconds. Default: no such limit. */
+  /** Batches are kept so short that three of them end within it, milliseconds: one that runs, one that waits, and a third for all else. Default: no such limit. */
   readonly latencyObjectiveMs?: number | undefined;
 }
 
@@ -104,7 +105,8 @@ class OpenBatcher implements Batcher {
       const { rows, key } = request;
       const queued = this.#queue.rows;
       if (queued > 0 && queued + rows > limits.maxQueueRows) {
-        reject(overloaded(endpoint, queued, limits.maxQueueRows));
+        const problem = `its queue holds ${queued} rows, and its limit is ${limits.maxQueueRows}`;
+        reject(overloaded(endpoint, problem, this.#queueMs()));
         return;
       }
       this.#queue.push({ request, rows, key, sinceMs: clock.monotonicMs(), resolve, reject });
@@ -116,6 +118,14 @@ class OpenBatcher implements Batcher {
   abandon(reason: unknown): void {
     for (const { reject } of this.#queue.clear()) reject(reason);
     for (const call of this.#running) call.abort(reason);
+  }
+
+  /** How long the model takes for all that waits. */
+  #queueMs(): number | undefined {
+    const { rows } = this.#queue;
+    const most = Math.min(rows, this.#options.limits.maxBatchRows);
+    const batchMs = this.#queue.oldest()?.cost.expectedMs(most);
+    return batchMs === undefined ? undefined : (batchMs * Math.ceil(rows / most)) / this.#lanes();
   }
 
   /** The end of this turn of the loop: whatever the sockets delivered in it shares the batch, and a long queue does not keep them waiting. */
@@ -153,7 +163,7 @@ class OpenBatcher implements Batcher {
   #maxRows({ cost, rows }: Bucket<Waiting>, freeLanes: number): number {
     const { maxBatchRows, latencyObjectiveMs } = this.#options.limits;
     let most = maxBatchRows;
-    if (latencyObjectiveMs !== undefined) most = Math.min(most, cost.rowsWithin(latencyObjectiveMs / 2));
+    if (latencyObjectiveMs !== undefined) most = Math.min(most, cost.rowsWithin(latencyObjectiveMs / 3));
     if (freeLanes === 1) return most;
     const { fit } = cost;
     const shared = fit !== undefined && fit.perRowMs * rows > fit.perCallMs;

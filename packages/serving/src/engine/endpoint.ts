@@ -1,29 +1,17 @@
-import type {
-  Clock,
-  Digest,
-  FeatureSource,
-  IdSource,
-  Logger,
-  Meter,
-  ModelRuntime,
-  ModelSource,
-  PredictionSink,
-  Redactor,
-} from "@millwright/contracts";
+import type { Digest, FeatureSource, ModelRuntime } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
 import { Answerer } from "./answerer.ts";
 import type { BatchLimits } from "./batcher.ts";
-import { forbidden, variantUnknown } from "../errors.ts";
-import type { Instruments } from "./instruments.ts";
+import { type Door, createDoor } from "./door.ts";
+import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
+import { forbidden } from "../errors.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import { catalogOf } from "../catalog/create-model-catalog.ts";
 import type { Catalog } from "../catalog/model-catalog.ts";
 import { namedCatalog, targetVariant } from "../catalog/named-catalog.ts";
-import type { ModelCatalog } from "../catalog/catalog-options.ts";
-import { pickVariant } from "./routing.ts";
+import { routeOf } from "./routing.ts";
 import {
-  type Next,
   type RequestCall,
   type SideModel,
   type SideModelOptions,
@@ -33,57 +21,7 @@ import {
 } from "./stage.ts";
 import { closeTimings, noTimings } from "./timings.ts";
 
-export interface VariantOptions {
-  /** `late@champion` is followed when the alias moves; `late/3` stays. */
-  readonly model: string;
-  /** Share of the traffic, relative to the other variants'. At least 0. */
-  readonly weight: number;
-}
-
-export interface EndpointOptions {
-  /** May be empty where there are `models`. */
-  readonly variants: Readonly<Record<string, VariantOptions>>;
-  /** Models that requests name as their `targetModel`, loaded as they are asked for. An object of this endpoint alone. Default: none. */
-  readonly models?: ModelCatalog | undefined;
-  /** The feature service that answers `entities`. Default: the one the model was trained on. */
-  readonly featureService?: string | undefined;
-  /**
-   * As whom the features of `entities` are read, through the server's `featuresAs`: always as one principal, or as each request's caller, who must then be
-   * known. Default: through the server's `features`, as whoever made that.
-   */
-  readonly readFeaturesAs?: { readonly principal: string } | "caller" | undefined;
-  /** What happens when its definition is not the one the model was trained on. Default: `"refuse"`. */
-  readonly onFeatureMismatch?: "refuse" | "warn" | undefined;
-  /** Most rows of several requests that go to the model at once. Default: 256. */
-  readonly maxBatchRows?: number | undefined;
-  /** Most rows that may wait for a model before requests are turned away. Default: 10,000. */
-  readonly maxQueueRows?: number | undefined;
-  /**
-   * Within what time a request is to be answered once it is let in, milliseconds: batches are kept so short, by what calls of the model were seen to cost,
-   * that one that runs and the one after it end within it. Default: batches of all that waits.
-   */
-  readonly latencyObjectiveMs?: number | undefined;
-  /** What becomes of members of a JSON body that nothing reads. Default: `"ignore"`. */
-  readonly unknownFields?: "refuse" | "ignore" | undefined;
-  /** What stands around the answering, the first outermost: caches, shadows, fallbacks, experiments. Objects of this endpoint alone. */
-  readonly stages?: readonly Stage[] | undefined;
-}
-
-/** What every endpoint of a server shares. */
-export interface EndpointSetting {
-  readonly source: ModelSource;
-  readonly runtimes: readonly ModelRuntime[];
-  readonly features: FeatureSource | undefined;
-  readonly featuresAs: ((principal: string) => FeatureSource) | undefined;
-  readonly predictions: PredictionSink | undefined;
-  readonly redactor: Redactor | undefined;
-  readonly instruments: Instruments;
-  readonly meter: Meter;
-  readonly clock: Clock;
-  readonly ids: IdSource;
-  readonly logger: Logger;
-  readonly seed: number;
-}
+export type { EndpointOptions, EndpointSetting, VariantOptions } from "./endpoint-options.ts";
 
 /** A variant that takes traffic. */
 export interface Route {
@@ -103,7 +41,7 @@ export class Endpoint {
   readonly #stages: readonly Stage[];
   readonly #limits: BatchLimits;
   readonly #answerer: Answerer;
-  readonly #answer: Next<RequestCall>;
+  readonly #door: Door;
   #opened: readonly Stage[] = [];
   #routes: readonly Route[] = [];
   #inFlight = 0;
@@ -126,7 +64,8 @@ export class Endpoint {
       featuresFor: (request) => this.#featuresFor(request),
     });
     const layers = this.#stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
-    this.#answer = around(layers, (call) => this.#answerByVariant(call));
+    const answer = around<RequestCall>(layers, (call) => this.#answerByVariant(call));
+    this.#door = createDoor(name, options, { clock: setting.clock, instruments: setting.instruments, answer });
   }
 
   /** Opens the stages, in order. Throws what they throw. */
@@ -233,19 +172,7 @@ export class Endpoint {
 
   /** Where a request goes. Throws `SERVING_VARIANT_UNKNOWN`. */
   route(request: PredictRequest, requestId: string): Route {
-    const { variant, stickyKey, entities } = request;
-    const known = (): readonly string[] => this.#routes.map(({ name }) => name);
-    if (variant !== undefined) {
-      const found = this.#routes.find(({ name }) => name === variant);
-      if (found === undefined) throw variantUnknown(this.name, variant, known());
-      return found;
-    }
-    const [only] = this.#routes;
-    if (only !== undefined && this.#routes.length === 1) return only;
-    const key = stickyKey ?? entityKey(entities) ?? requestId;
-    const picked = pickVariant(this.#routes, key, this.#setting.seed);
-    if (picked === undefined) throw variantUnknown(this.name, "any with a weight", known());
-    return picked;
+    return routeOf(this.name, this.#routes, request, { requestId, seed: this.#setting.seed });
   }
 
   async predict(request: PredictRequest): Promise<Prediction> {
@@ -256,7 +183,8 @@ export class Endpoint {
     const timings = noTimings();
     this.#enter();
     try {
-      const answer = await this.#answer({ endpoint: this.name, requestId, request, startMs, timings });
+      const call: RequestCall = { endpoint: this.name, requestId, request, startMs, timings };
+      const answer = await this.#door.answer(call);
       closeTimings(timings, startMs, clock.monotonicMs());
       return answer;
     } finally {
@@ -329,14 +257,4 @@ export class Endpoint {
     this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
     if (this.#inFlight === 0) this.#idle?.();
   }
-}
-
-/** The first entity's keys as text, whatever their order. */
-function entityKey(entities: PredictRequest["entities"]): string | undefined {
-  const [first] = entities ?? [];
-  if (first === null || typeof first !== "object") return undefined;
-  return Object.entries(first)
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, value]) => `${name}=${String(value)}`)
-    .join("&");
 }

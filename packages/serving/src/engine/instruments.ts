@@ -9,6 +9,9 @@ export interface Instruments {
   readonly queueRows: Gauge;
   readonly inFlight: Gauge;
   readonly captureFailures: Counter;
+  readonly shed: Counter;
+  readonly waiting: Gauge;
+  readonly concurrencyLimit: Gauge;
 }
 
 export function createInstruments(meter: Meter): Instruments {
@@ -42,6 +45,18 @@ export function createInstruments(meter: Meter): Instruments {
     }),
     captureFailures: meter.counter("millwright_serving_capture_failures_total", {
       help: "Predictions that the sink failed to take.",
+      labelNames: ["endpoint"],
+    }),
+    shed: meter.counter("millwright_serving_shed_total", {
+      help: "Requests that were turned away at the door, by why and whose.",
+      labelNames: ["endpoint", "priority", "reason"],
+    }),
+    waiting: meter.gauge("millwright_serving_waiting", {
+      help: "Requests that wait to be let in.",
+      labelNames: ["endpoint"],
+    }),
+    concurrencyLimit: meter.gauge("millwright_serving_concurrency_limit", {
+      help: "Most requests that are let in at once.",
       labelNames: ["endpoint"],
     }),
   };

@@ -1,4 +1,6 @@
 import { hashSeed } from "@millwright/contracts";
+import { variantUnknown } from "../errors.ts";
+import type { PredictRequest } from "./prediction.ts";
 
 /** A variant as traffic sees it. */
 export interface Share {
@@ -33,4 +35,34 @@ export function pickVariant<Variant extends Share>(
     }
   }
   return best;
+}
+
+/** The variant that a request goes to. Throws `SERVING_VARIANT_UNKNOWN`. */
+export function routeOf<Variant extends Share>(
+  endpoint: string,
+  variants: readonly Variant[],
+  { variant, stickyKey, entities }: PredictRequest,
+  { requestId, seed }: { readonly requestId: string; readonly seed: number },
+): Variant {
+  const known = (): readonly string[] => variants.map(({ name }) => name);
+  if (variant !== undefined) {
+    const found = variants.find(({ name }) => name === variant);
+    if (found === undefined) throw variantUnknown(endpoint, variant, known());
+    return found;
+  }
+  const [only] = variants;
+  if (only !== undefined && variants.length === 1) return only;
+  const picked = pickVariant(variants, stickyKey ?? entityKey(entities) ?? requestId, seed);
+  if (picked === undefined) throw variantUnknown(endpoint, "any with a weight", known());
+  return picked;
+}
+
+/** The first entity's keys as text, whatever their order. */
+function entityKey(entities: PredictRequest["entities"]): string | undefined {
+  const [first] = entities ?? [];
+  if (first === null || typeof first !== "object") return undefined;
+  return Object.entries(first)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join("&");
 }

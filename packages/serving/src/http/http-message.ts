@@ -63,11 +63,18 @@ export const jsonText = (body: string, status = 200, headers: Readonly<Record<st
 export function errorAnswer(error: unknown): TextAnswer {
   const status = httpStatusOf(error);
   if (!isMillwrightError(error)) return json({ error: "The server failed to answer." }, status);
-  const retry: Record<string, string> = status === 429 || status === 503 ? { "retry-after": "1" } : {};
+  const retry = retryHeaders(error, status);
   const { message, code, category, retryable, docs } = error;
   const { path, headers } = (error.name === "ServingError" ? error : {}) as Partial<ServingError>;
   const told = { error: message, code, ...(path === undefined ? {} : { path }), category, retryable, docs };
   return json(told, status, { ...retry, ...headers });
+}
+
+/** Whole seconds, as HTTP has it; who was told when there will be room says that, else a second. */
+function retryHeaders(error: object, status: number): Readonly<Record<string, string>> {
+  if (status !== 429 && status !== 503) return {};
+  const afterMs = "retryAfterMs" in error && typeof error.retryAfterMs === "number" ? error.retryAfterMs : 1000;
+  return { "retry-after": String(Math.min(3600, Math.max(1, Math.ceil(afterMs / 1000)))) };
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -1,0 +1,37 @@
+import { type Clock, abortable } from "@millwright/contracts";
+import { deadlineExceeded } from "../admission/errors.ts";
+
+export interface Deadline {
+  readonly endpoint: string;
+  /** From now, milliseconds. */
+  readonly deadlineMs: number;
+  readonly clock: Pick<Clock, "sleep">;
+}
+
+/**
+ * Runs `work` with a signal that aborts with the caller's, or when the time is over; then it does not wait for the work.
+ * Throws `SERVING_DEADLINE_EXCEEDED`, the caller's reason, and what the work throws.
+ */
+export async function withinDeadline<Result>(
+  { endpoint, deadlineMs, clock }: Deadline,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  signal?.throwIfAborted();
+  if (!(deadlineMs > 0)) throw deadlineExceeded(endpoint, deadlineMs);
+  const both = new AbortController();
+  const done = new AbortController();
+  const stop = (): void => both.abort(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  clock.sleep(deadlineMs, { signal: done.signal }).then(
+    () => both.abort(deadlineExceeded(endpoint, deadlineMs)),
+    () => {},
+  );
+  try {
+    return await abortable(work(both.signal), both.signal);
+  } finally {
+    // A reason that nobody reads: making one of the runtime's own would cost more than the rest.
+    done.abort("done");
+    signal?.removeEventListener("abort", stop);
+  }
+}

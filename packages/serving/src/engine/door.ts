@@ -1,0 +1,94 @@
+import type { Clock } from "@millwright/contracts";
+import { type Admission, type AdmissionState, createAdmission } from "../admission/admission.ts";
+import { withinDeadline } from "./deadline.ts";
+import type { EndpointOptions } from "./endpoint-options.ts";
+import type { Instruments } from "./instruments.ts";
+import type { PredictRequest, Prediction } from "./prediction.ts";
+import type { Next, RequestCall } from "./stage.ts";
+
+/** What a request passes before an endpoint answers it: its deadline, and whether there is room. */
+export interface Door {
+  /** Throws `SERVING_OVERLOADED`, `SERVING_REQUEST_SHED`, `SERVING_DEADLINE_EXCEEDED`, and what the answering throws. */
+  readonly answer: Next<RequestCall>;
+  /** `undefined` where everybody is let in. */
+  readonly admission: AdmissionState | undefined;
+  /** Turns away all who wait. */
+  close(reason: unknown): void;
+}
+
+export interface DoorSetting {
+  readonly clock: Clock;
+  readonly instruments: Instruments;
+  readonly answer: Next<RequestCall>;
+}
+
+export function createDoor(
+  endpoint: string,
+  { admission: options, latencyObjectiveMs }: Pick<EndpointOptions, "admission" | "latencyObjectiveMs">,
+  { clock, instruments, answer }: DoorSetting,
+): Door {
+  const labels = { endpoint };
+  const admission =
+    options === undefined
+      ? undefined
+      : createAdmission(options, {
+          endpoint,
+          latencyObjectiveMs,
+          clock,
+          told: {
+            onShed: (reason, priority) => instruments.shed.add(1, { endpoint, priority, reason }),
+            onState: (waiting, _inFlight, limit) => {
+              instruments.waiting.set(waiting, labels);
+              instruments.concurrencyLimit.set(limit, labels);
+            },
+          },
+        });
+  const admitted: Next<RequestCall> =
+    admission === undefined ? answer : (call) => answerAdmitted(call, { admission, clock, answer });
+  return {
+    answer: (call) => {
+      const { deadlineMs, signal } = call.request;
+      if (deadlineMs === undefined) return admitted(call);
+      return withinDeadline({ endpoint, deadlineMs, clock }, signal, (either) =>
+        admitted({ ...call, request: { ...call.request, signal: either } }),
+      );
+    },
+    get admission() {
+      return admission?.state;
+    },
+    close: (reason) => admission?.close(reason),
+  };
+}
+
+async function answerAdmitted(
+  call: RequestCall,
+  { admission, clock, answer }: Omit<DoorSetting, "instruments"> & { readonly admission: Admission },
+): Promise<Prediction> {
+  const { request, startMs, timings } = call;
+  const { signal, deadlineMs, priority } = request;
+  const tenant = request.tenant ?? request.principal;
+  const pending = admission.enter({ signal, startMs, deadlineMs, priority, tenant, rows: rowsOf(request) });
+  if (pending !== undefined) await pending;
+  const enteredMs = clock.monotonicMs();
+  timings.queueMs += enteredMs - startMs;
+  let failure: unknown;
+  try {
+    return await answer(call);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    admission.leave(enteredMs, failure);
+  }
+}
+
+/** How many rows are asked, by what can be told before they are checked. */
+function rowsOf({ entities, instances, inputs }: PredictRequest): number {
+  const list = entities ?? instances;
+  if (Array.isArray(list)) return Math.max(1, list.length);
+  for (const name in inputs) {
+    const rows = inputs[name]?.shape?.[0];
+    return rows !== undefined && rows > 1 ? rows : 1;
+  }
+  return 1;
+}
