@@ -19,7 +19,7 @@ function goodput(answers: readonly Answered[]): number {
 test("SV-8: at ten times its capacity an endpoint answers as much as ever, in time, and turns the unimportant away first", async () => {
   await using folder = await packFolder(1);
   // Batches of at most 4 in 160 ms and more: no more than 25 a second.
-  const endpoint = { maxBatchRows: 4, latencyObjectiveMs: 1200, admission: { maxQueue: 200 } };
+  const endpoint = { maxBatchRows: 4, latencyObjectiveMs: 1200, admission: { concurrency: 8, maxQueue: 200 } };
   await using server = await startServing({ root: folder.root, callMs: 160, endpoint });
   const caller = createCaller();
   const classes = ["high", "normal", "normal", "low", "low"];
