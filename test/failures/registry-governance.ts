@@ -21,6 +21,7 @@ function gates(): Subjects {
   add("signatureGate", registry.signatureGate, () => [{ allow: "additive" }]);
   add("latencyGate", registry.latencyGate, () => [{ measure: async () => [1], atMostMs: 10 }]);
   add("scanGate", registry.scanGate, () => [{ scan: async () => [] }]);
+  add("licenseGate", registry.licenseGate, () => [{ deny: ["GPL-3.0"] }]);
   add("cardGate", registry.cardGate, () => [{ missing: async () => [] }]);
   add("approvalsGate", registry.approvalsGate, () => [{ count: 2 }]);
   add("separationGate", registry.separationGate, () => []);

@@ -41,6 +41,10 @@ export function records(open: Registry): Subjects {
       { PORT_MODEL_UNKNOWN: () => registry.reproduceVersion(open, "none/1", { rebuild: folderOf }) },
       12,
     ),
+    judgeLicense: well(registry.judgeLicense, () => ["MIT OR GPL-3.0-only", ["GPL-3.0"]]),
+    readLockFile: well(registry.readLockFile, () => ["requirements.txt", "numpy==2.1.0"], {
+      REGISTRY_MATERIALS_INVALID: () => registry.readLockFile("requirements.txt", "numpy"),
+    }),
     formatCard: well(registry.formatCard, () => [card, "markdown"]),
     ...methods("openRegistry()", () => open, {
       card: [
@@ -70,6 +74,13 @@ export function records(open: Registry): Subjects {
         { PORT_MODEL_UNKNOWN: () => open.exportAuditPack("none/1") },
         12,
       ],
+      setMaterials: [
+        () => ["late", 1, { license: "MIT" }, { by, signal }],
+        { REGISTRY_MATERIALS_INVALID: () => open.setMaterials("late", 1, { license: "the usual" }) },
+        12,
+      ],
+      materials: [() => ["late", 1, { signal }], { PORT_MODEL_UNKNOWN: () => open.materials("late", 99) }, 12],
+      billOfMaterials: [() => ["late/1", { signal }], { PORT_MODEL_UNKNOWN: () => open.billOfMaterials("none/1") }, 12],
       missingEvidence: [() => ["late", 1, { signal }], {}, 12],
     }),
   };

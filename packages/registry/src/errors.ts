@@ -16,6 +16,7 @@ export type RegistryErrorCode =
   | "REGISTRY_EXPERIMENT_EXISTS"
   | "REGISTRY_EXPERIMENT_UNKNOWN"
   | "REGISTRY_JOURNAL_INVALID"
+  | "REGISTRY_MATERIALS_INVALID"
   | "REGISTRY_MLFLOW_ANSWER_INVALID"
   | "REGISTRY_MLFLOW_ARTIFACTS_ELSEWHERE"
   | "REGISTRY_MLFLOW_PARAM_CHANGED"
@@ -57,6 +58,13 @@ export const journalInvalid = (path: string, problem: string, cause?: unknown): 
   new RegistryError("REGISTRY_JOURNAL_INVALID", `The journal "${path}" cannot be read: ${problem}.`, {
     category: "data",
     remedy: "Move it away and sync the others; upgrade @millwright/registry where a newer one wrote it.",
+    cause,
+  });
+
+export const materialsInvalid = (subject: string, problem: string, cause?: unknown): RegistryError =>
+  new RegistryError("REGISTRY_MATERIALS_INVALID", `The materials of ${subject} cannot be kept: ${problem}.`, {
+    category: "user",
+    remedy: "Give licenses as SPDX expressions, and dependencies as readLockFile() gives them.",
     cause,
   });
 

@@ -75,6 +75,17 @@ export {
   type SignatureChange,
   type SignatureComparison,
 } from "./models/compatibility.ts";
+export { type LicenseGateOptions, licenseGate } from "./models/license-gate.ts";
+export type { BillOfMaterials, BillsOfMaterials } from "./records/bill-of-materials.ts";
+export { type LicenseVerdict, judgeLicense } from "./records/licenses.ts";
+export { readLockFile } from "./records/lock-files.ts";
+export type {
+  DataTerms,
+  KeptMaterials,
+  MaterialRecords,
+  PackageDependency,
+  VersionMaterials,
+} from "./records/materials.ts";
 export type { LateService, LateServiceQuery } from "./models/late-services.ts";
 export type { TrafficChange } from "./models/deployments.ts";
 export type { TrafficQuery, TrafficRecord, TrafficShare } from "./models/traffic-records.ts";

@@ -27,6 +27,8 @@ import { type VersionSignatures, createSignatureStore } from "./models/signature
 import { type OpenLineageRecords, createOpenLineageRecords } from "./openlineage/received-lineage.ts";
 import { type AuditPacks, createAuditPacks } from "./records/audit-pack.ts";
 import { type ModelCards, createModelCards } from "./records/model-cards.ts";
+import { type BillsOfMaterials, createBillsOfMaterials } from "./records/bill-of-materials.ts";
+import { type MaterialRecords, createMaterialRecords } from "./records/materials.ts";
 import type { RunRecords } from "./tracking/run-records.ts";
 import type { RunImport } from "./tracking/run-entries.ts";
 import { createRunImport } from "./tracking/run-import.ts";
@@ -86,6 +88,8 @@ export interface Registry
     RegistryLineage,
     OpenLineageRecords,
     AuditPacks,
+    MaterialRecords,
+    BillsOfMaterials,
     AsyncDisposable {
   startRun: RunStore["startRun"];
   resumeRun: RunStore["resumeRun"];
@@ -131,6 +135,8 @@ export async function assembleRegistry(options: RegistryOptions): Promise<Regist
     ...governance,
     ...signatures,
     ...createModelCards(database, clock, () => registry),
+    ...createMaterialRecords(database, clock, actors),
+    ...createBillsOfMaterials(() => registry),
     ...createAuditPacks(openEventLog(options.database), () => registry),
     resolve,
     watch: (ref, { signal } = {}) =>

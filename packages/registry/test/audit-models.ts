@@ -40,6 +40,15 @@ export const modelMutations: readonly (readonly [method: string, mutation: Mutat
     },
   ],
   [
+    "setMaterials",
+    {
+      call: (registry) => registry.setMaterials("late", 1, { license: "MIT" }, { by }),
+      type: "model.materials-set",
+      subject: "late/1",
+      data: { by, materials: { from: null, to: { license: "MIT", dependencies: 0 } } },
+    },
+  ],
+  [
     "addSignature",
     {
       call: async (registry) =>

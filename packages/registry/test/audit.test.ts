@@ -18,6 +18,7 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   approvalRequests: (registry) => registry.approvalRequests(),
   approvals: (registry) => registry.approvals("late", 1),
   baselines: (registry) => registry.baselines("late", 1),
+  billOfMaterials: (registry) => registry.billOfMaterials("late/1"),
   card: (registry) => registry.card("late", 1),
   cardRevisions: (registry) => registry.cardRevisions("late", 1),
   chart: (registry, { run }) => registry.chart(run, "none").catch(() => undefined),
@@ -35,6 +36,7 @@ const reading: Readonly<Record<string, (registry: Registry, held: Held) => unkno
   importedPosition: (registry, { run }) => registry.importedPosition("journal", run),
   lineageGraph: (registry) => registry.lineageGraph(),
   lineage: (registry) => registry.lineage({ kind: "dataset", id: "a" }, { direction: "descendants" }),
+  materials: (registry) => registry.materials("late", 1),
   missingEvidence: (registry) => registry.missingEvidence("late", 1),
   previousApproved: (registry) => registry.previousApproved("late", 1),
   reachableArtifacts: async (registry) => {

@@ -31,6 +31,7 @@ test("MR-27: a version goes from one registry to another by digest, verified, si
   await dev.registry.addSignature("late", 2, envelope);
   await dev.registry.approve("late", 2, { status: "approved", by: "bob" });
   await dev.registry.setAlias("late", "champion", 2);
+  await dev.registry.setMaterials("late", 2, { license: "MIT" }, { by: "bob" });
 
   const copied = await copyVersion(dev.registry, prod.registry, "late@champion", options);
   const original = await dev.registry.version("late/2");
@@ -43,6 +44,7 @@ test("MR-27: a version goes from one registry to another by digest, verified, si
     tags: { team: "delays" },
     description: "Delays of flights",
   });
+  expect(await prod.registry.materials("late", 1)).toMatchObject({ license: "MIT", setBy: "ann" });
   // Its bytes are there, and read by the policy of production.
   const resolved = await prod.registry.resolve("late/1");
   expect(resolved.digest).toBe(original.digest);

@@ -96,10 +96,12 @@ test("gates and holds have a say in what an MLflow client does", async () => {
   expect(await refused("DELETE", "model-versions/delete", {})).toContain("ann holds it: a legal case");
   expect(await refused("DELETE", "registered-models/delete", {})).toContain("a legal case");
   await app.registry.editCard("late", 1, { business_details: null }, { by: "ann" });
-  // The hold and the card go with the model when it is renamed.
+  await app.registry.setMaterials("late", 1, { license: "MIT" }, { by: "ann" });
+  // The hold, the card and the license go with the model when it is renamed.
   await app.done("POST", "registered-models/rename", { name: "late", new_name: "later" });
   expect(await app.registry.holds()).toMatchObject([{ id: hold.id, name: "later" }]);
   expect(await app.registry.cardRevisions("later", 1)).toHaveLength(1);
+  expect(await app.registry.materials("later", 1)).toMatchObject({ license: "MIT" });
   await app.registry.releaseHold(hold.id, { by: "ann" });
   await app.done("DELETE", "registered-models/delete", { name: "later" });
   expect(await app.registry.versions("later")).toEqual([]);

@@ -92,6 +92,8 @@ const tablesOfModels = [
   "registry_baselines",
   "registry_holds",
   "registry_cards",
+  "registry_materials",
+  "registry_late_services",
 ] as const;
 
 function changeRoutes(scope: MlflowScope, one: (name: string) => Promise<object>): readonly MlflowRoute[] {

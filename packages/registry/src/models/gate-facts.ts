@@ -45,6 +45,7 @@ export function createGateFacts(read: Read, registry: GateReader): GateFacts {
     approvals: ofVersion(registry.approvals),
     baselines: ofVersion(registry.baselines),
     missingEvidence: ofVersion(registry.missingEvidence),
+    materials: ofVersion(registry.materials),
     async run(id, options) {
       await see(id);
       return registry.run(id, options);

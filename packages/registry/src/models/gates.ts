@@ -22,7 +22,7 @@ export interface GateContext {
 /** The part of the registry that gates read. */
 export type GateReader = Pick<
   Registry,
-  "version" | "run" | "series" | "resolve" | "approvals" | "baselines" | "missingEvidence"
+  "version" | "run" | "series" | "resolve" | "approvals" | "baselines" | "missingEvidence" | "materials"
 >;
 
 export interface GateVerdict {

@@ -60,28 +60,54 @@ export async function trafficOf(
   timeMs: number | undefined,
   { endpoint, environment, name }: TrafficQuery,
 ): Promise<TrafficRecord[]> {
-  let query = read
-    .selectFrom("registry_endpoints as place")
-    .innerJoin("registry_deployments as traffic", (join) =>
-      join
-        .onRef("traffic.environment", "=", "place.environment")
-        .onRef("traffic.endpoint", "=", "place.endpoint")
-        .on("traffic.change", "=", ({ selectFrom }) => {
-          const of = selectFrom("registry_deployments as each")
-            .select("each.change")
-            .whereRef("each.environment", "=", "place.environment")
-            .whereRef("each.endpoint", "=", "place.endpoint");
-          const until = timeMs === undefined ? of : of.where("each.time_ms", "<=", timeMs);
-          return until.orderBy("each.time_ms", "desc").orderBy("each.change", "desc").limit(1);
-        }),
-    )
-    .selectAll("traffic");
-  if (endpoint !== undefined) query = query.where("place.endpoint", "=", endpoint);
-  if (environment !== undefined) query = query.where("place.environment", "=", environment);
-  const ordered = query.orderBy("traffic.environment").orderBy("traffic.endpoint").orderBy("traffic.variant");
-  return recordsOf(await ordered.execute()).filter(
+  let places = read.selectFrom("registry_endpoints as place").select(["place.environment", "place.endpoint"]);
+  if (endpoint !== undefined) places = places.where("place.endpoint", "=", endpoint);
+  if (environment !== undefined) places = places.where("place.environment", "=", environment);
+  const held = places.select(({ selectFrom }) => {
+    const of = selectFrom("registry_deployments as each")
+      .select("each.change")
+      .whereRef("each.environment", "=", "place.environment")
+      .whereRef("each.endpoint", "=", "place.endpoint");
+    const until = timeMs === undefined ? of : of.where("each.time_ms", "<=", timeMs);
+    return until.orderBy("each.time_ms", "desc").orderBy("each.change", "desc").limit(1).as("change");
+  });
+  const changes = await held.orderBy("place.environment").orderBy("place.endpoint").execute();
+  const records: TrafficRecord[] = [];
+  // A change never changes: two queries say what one would. In one, SQLite reads the whole history of a place.
+  for (let start = 0; start < changes.length; start += placesPerQuery)
+    records.push(...(await recordsAt(read, changes.slice(start, start + placesPerQuery))));
+  return records.filter(
     ({ shares }) => shares.length > 0 && (name === undefined || shares.some((share) => share.name === name)),
   );
+}
+
+const placesPerQuery = 100;
+
+async function recordsAt(
+  read: Read,
+  changes: readonly { readonly environment: string; readonly endpoint: string; readonly change: number | null }[],
+): Promise<TrafficRecord[]> {
+  const known = changes.filter(({ change }) => change !== null);
+  if (known.length === 0) return [];
+  const rows = await read
+    .selectFrom("registry_deployments")
+    .selectAll()
+    .where((row) =>
+      row.or(
+        known.map(({ environment, endpoint, change }) =>
+          row.and([
+            row("endpoint", "=", endpoint),
+            row("environment", "=", environment),
+            row("change", "=", change as number),
+          ]),
+        ),
+      ),
+    )
+    .orderBy("environment")
+    .orderBy("endpoint")
+    .orderBy("variant")
+    .execute();
+  return recordsOf(rows);
 }
 
 /** Where a version has a share of the traffic now, as `environment/endpoint`. */

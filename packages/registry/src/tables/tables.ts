@@ -13,6 +13,7 @@ import { migration011 } from "./migration-011-entries.ts";
 import { migration012 } from "./migration-012-gates.ts";
 import { migration013 } from "./migration-013-service.ts";
 import { migration014 } from "./migration-014-openlineage.ts";
+import { migration015 } from "./migration-015-materials.ts";
 import type { DeliveryTables } from "./delivery-tables.ts";
 import type { GovernanceTables } from "./governance-tables.ts";
 import type { MlflowTables } from "./mlflow-tables.ts";
@@ -56,4 +57,5 @@ export const migrations: readonly Migration[] = [
   migration012,
   migration013,
   migration014,
+  migration015,
 ];
