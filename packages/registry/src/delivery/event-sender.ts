@@ -12,6 +12,7 @@ import {
 } from "@millwright/contracts";
 import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
 import { type RegistryTables, migrations } from "../tables/tables.ts";
+import { createProgress } from "./delivery-progress.ts";
 import {
   type DeliveryOutcome,
   type WebhookRecords,
@@ -189,6 +190,7 @@ async function sendFrom(
   const { firstWaitMs = 1000 } = options;
   const log = openEventLog(options.database);
   const { cursor, rewinds, ended } = await records.state(target.key);
+  const progress = createProgress((step) => records.advance(target.key, rewinds, step));
   const turned = new AbortController();
   const reading = AbortSignal.any([held, turned.signal]);
   // A rewind is seen at the next look, while nothing is sent or between two attempts.
@@ -205,14 +207,14 @@ async function sendFrom(
       signal: reading,
     })) {
       const outcome = await deliver(target, logged, options, { clock, logger, signal: reading });
-      const done = await records.advance(target.key, rewinds, logged.cursor, outcome);
-      if (!done || outcome === "gone") return;
+      if (!(await progress.take(logged.cursor, outcome))) return;
     }
   } catch (error) {
     if (!turned.signal.aborted || held.aborted) throw error;
   } finally {
     turned.abort();
     await watching;
+    await progress.settle();
   }
 }
 

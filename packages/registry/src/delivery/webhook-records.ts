@@ -21,12 +21,22 @@ export interface WebhookState {
 /** How an event was done with. `gone`: its receiver wants no more. `undelivered`: every attempt failed. `skipped`: it is none for the receiver. */
 export type DeliveryOutcome = "delivered" | "undelivered" | "gone" | "skipped";
 
+/** How far a webhook has come with one event, or with several that were delivered or skipped. */
+export interface DeliveryStep {
+  /** Of the last event. */
+  readonly cursor: number;
+  /** Of the last event. */
+  readonly outcome: DeliveryOutcome;
+  /** Events that were delivered since the step before. */
+  readonly delivered: number;
+}
+
 export interface WebhookRecords {
   /** Begins at the first event or at the end of the log, where the webhook is new. */
   begin(id: string, at: "first" | "end", options?: CallOptions): Promise<void>;
   state(id: string): Promise<WebhookState>;
   /** @returns false where the webhook was rewound meanwhile: then nothing changed. */
-  advance(id: string, rewinds: number, cursor: number, outcome: DeliveryOutcome): Promise<boolean>;
+  advance(id: string, rewinds: number, step: DeliveryStep): Promise<boolean>;
   rewind(id: string, cursor: number, options?: CallOptions): Promise<void>;
 }
 
@@ -34,8 +44,8 @@ export function createWebhookRecords(database: Database<RegistryTables>, clock: 
   return {
     begin: (id, at, options) => begin(database, { id, at, nowMs: clock.nowMs() }, options),
     state: (id) => readState(database, id),
-    advance: (id, rewinds, cursor, outcome) =>
-      database.write((scope) => advance(scope, { id, rewinds, cursor, outcome, nowMs: clock.nowMs() })),
+    advance: (id, rewinds, step) =>
+      database.write((scope) => advance(scope, { ...step, id, rewinds, nowMs: clock.nowMs() })),
     rewind: (id, cursor, { signal } = {}) =>
       database.write((scope) => rewind(scope, id, cursor, clock.nowMs()), { signal }),
   };
@@ -80,21 +90,19 @@ async function readState({ read }: Database<RegistryTables>, id: string): Promis
   return { cursor, delivered, ended: ended === 1, rewinds, undelivered: undelivered.map((each) => each.cursor) };
 }
 
-interface Step {
+interface Step extends DeliveryStep {
   readonly id: string;
   readonly rewinds: number;
-  readonly cursor: number;
-  readonly outcome: DeliveryOutcome;
   readonly nowMs: number;
 }
 
-async function advance({ sql }: Scope, { id, rewinds, cursor, outcome, nowMs }: Step): Promise<boolean> {
+async function advance({ sql }: Scope, { id, rewinds, cursor, outcome, delivered, nowMs }: Step): Promise<boolean> {
   const changed = await sql
     .updateTable("registry_webhooks")
     .set(({ eb }) => ({
       // What its receiver is gone for is sent again when it comes back.
       ...(outcome === "gone" ? { ended: 1 } : { cursor }),
-      delivered: eb("delivered", "+", outcome === "delivered" ? 1 : 0),
+      delivered: eb("delivered", "+", delivered),
       updated_ms: nowMs,
     }))
     .where("id", "=", id)
