@@ -28,6 +28,9 @@ export function isolation(folder: string): FailureTable {
   writeFileSync(path, echo);
   const options = { formats: ["echo"], module: pathToFileURL(path).href, kind: "thread" as const, waitMs: 1_000 };
   const runtime = isolated.isolatedRuntime(options);
+  const loader = { formats: ["echo"], load: () => Promise.resolve({ memoryBytes: 0 }) } as never;
+  const optional = isolated.optionalRuntime(["echo"], () => loader);
+  const absent = isolated.optionalRuntime(["echo"], () => Promise.reject(new TypeError("no library")));
   const gone = isolated.isolatedRuntime(options);
   const closed = gone[Symbol.asyncDispose]();
   return {
@@ -55,6 +58,17 @@ export function isolation(folder: string): FailureTable {
         quarantined: [],
         traffic: [],
       }),
+      optionalRuntime: well(isolated.optionalRuntime, () => [["echo"], () => loader], {
+        TypeError: () => isolated.optionalRuntime([], () => loader),
+      }),
+      ...methods("optionalRuntime()", () => optional, {
+        load: [
+          () => ["/nowhere", manifest, { signal }],
+          { SERVING_RUNTIME_ABSENT: () => absent.load("/nowhere", manifest) },
+        ],
+        availability: [() => [{ signal }]],
+      }),
+      pythonCommand: well(isolated.pythonCommand, () => ["/models/worker.py", { python: "python3", args: ["x"] }]),
     },
     elsewhere: {
       SERVING_REQUEST_QUARANTINED: "packages/serving/test/isolation.test.ts",

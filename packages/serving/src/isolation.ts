@@ -3,3 +3,5 @@ export type { IsolatedRuntime, IsolatedRuntimeOptions, LoadGuard } from "./isola
 export type { LoadedAnswer, PredictContext, WorkerMemory } from "./isolation/frames.ts";
 export type { WorkerCommand } from "./isolation/process-transport.ts";
 export type { RecycleOptions, WorkerStatus } from "./isolation/worker-pool.ts";
+export { optionalRuntime, type OptionalRuntime, type RuntimeAvailability } from "./isolation/optional-runtime.ts";
+export { pythonCommand, type PythonCommandOptions } from "./isolation/python-command.ts";

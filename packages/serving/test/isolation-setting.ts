@@ -44,3 +44,21 @@ export async function until(holds: () => boolean, withinMs = 10_000): Promise<vo
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+/** A tensor of every type. */
+export const everyType = {
+  bool: { dtype: "bool", shape: [2], data: Uint8Array.of(1, 0) },
+  int8: { dtype: "int8", shape: [1, 3], data: Int8Array.of(-1, 0, 127) },
+  int16: { dtype: "int16", shape: [1], data: Int16Array.of(-300) },
+  int32: { dtype: "int32", shape: [], data: Int32Array.of(70_000) },
+  int64: { dtype: "int64", shape: [2], data: BigInt64Array.of(-(2n ** 60n), 1n) },
+  uint8: { dtype: "uint8", shape: [3], data: Uint8Array.of(1, 2, 255) },
+  uint16: { dtype: "uint16", shape: [1], data: Uint16Array.of(65_535) },
+  uint32: { dtype: "uint32", shape: [1], data: Uint32Array.of(4_000_000_000) },
+  uint64: { dtype: "uint64", shape: [1], data: BigUint64Array.of(2n ** 63n) },
+  // A view of a larger buffer, as slices of batches are.
+  float32: { dtype: "float32", shape: [2], data: Float32Array.of(9, 1.5, -0, 9).subarray(1, 3) },
+  float64: { dtype: "float64", shape: [2], data: Float64Array.of(Number.NaN, Math.PI) },
+  string: { dtype: "string", shape: [3], data: ["", "münchen", "𝄞"] },
+  none: { dtype: "float32", shape: [0, 4], data: new Float32Array(0) },
+} as const;

@@ -46,3 +46,10 @@ export function revived(model: string, { name, message, code, category, remedy, 
     `${name === undefined || name === "Error" ? "" : `${name}: `}${message.replace(/\.$/, "")}`,
   );
 }
+
+export const runtimeAbsent = (formats: readonly string[], cause: unknown): ServingError =>
+  new ServingError(
+    "SERVING_RUNTIME_ABSENT",
+    `The runtime for ${formats.join(", ")} cannot be opened: ${(cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "")}.`,
+    { category: "user", remedy: "Install its library, or serve the model in another format.", cause },
+  );
