@@ -4,8 +4,6 @@ import { parseModelManifest } from "../../packages/contracts/dist/index.js";
 import * as isolated from "../../packages/serving/dist/isolation.js";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
-const signal = new AbortController().signal;
-
 /** A runtime that loads whatever it is given, as a module of workers. */
 const echo = `export default {
   formats: ["echo"],
@@ -31,6 +29,10 @@ export function isolation(folder: string): FailureTable {
   const loader = { formats: ["echo"], load: () => Promise.resolve({ memoryBytes: 0 }) } as never;
   const optional = isolated.optionalRuntime(["echo"], () => loader);
   const absent = isolated.optionalRuntime(["echo"], () => Promise.reject(new TypeError("no library")));
+  const governor = isolated.createMemoryGovernor({ limitBytes: 100, usedBytes: () => 10 });
+  const heavy = { ...manifest, files: [{ path: "w", sizeBytes: 1_000, digest: "sha256:00" }] } as never;
+  const small = { title: "late", manifest, first: false };
+  const monitor = isolated.openLoopDelayMonitor({ windowMs: 60_000 });
   const gone = isolated.isolatedRuntime(options);
   const closed = gone[Symbol.asyncDispose]();
   return {
@@ -43,7 +45,7 @@ export function isolation(folder: string): FailureTable {
       ),
       ...methods("isolatedRuntime()", () => runtime, {
         load: [
-          () => ["/nowhere", manifest, { signal }],
+          () => ["/nowhere", manifest, { signal: new AbortController().signal }],
           {
             PORT_CLOSED: async () => {
               await closed;
@@ -54,7 +56,7 @@ export function isolation(folder: string): FailureTable {
           12,
         ],
         workers: [],
-        scale: [() => [1, { signal }], { RangeError: () => runtime.scale(0) }, 20],
+        scale: [() => [1, { signal: new AbortController().signal }], { RangeError: () => runtime.scale(0) }, 20],
         quarantined: [],
         traffic: [],
       }),
@@ -63,10 +65,41 @@ export function isolation(folder: string): FailureTable {
       }),
       ...methods("optionalRuntime()", () => optional, {
         load: [
-          () => ["/nowhere", manifest, { signal }],
+          () => ["/nowhere", manifest, { signal: new AbortController().signal }],
           { SERVING_RUNTIME_ABSENT: () => absent.load("/nowhere", manifest) },
         ],
-        availability: [() => [{ signal }]],
+        availability: [() => [{ signal: new AbortController().signal }]],
+      }),
+      createMemoryGovernor: well(
+        isolated.createMemoryGovernor,
+        () => [{ limitBytes: 1_000, share: 0.5, factor: 2, usedBytes: () => 1 }],
+        { RangeError: () => isolated.createMemoryGovernor({ share: 2 }) },
+      ),
+      ...methods("createMemoryGovernor()", () => governor, {
+        guard: [() => [loader]],
+        load: [
+          () => [small, () => Promise.resolve({ memoryBytes: 1 }), { signal: new AbortController().signal }],
+          {
+            SERVING_MEMORY_EXHAUSTED: () =>
+              governor.load({ ...small, manifest: heavy }, () => Promise.resolve({ memoryBytes: 1 })),
+          },
+        ],
+        loads: [],
+        firstLoadSpikeBytes: [],
+        usage: [],
+        // Called by the runtime that it is given to.
+        attach: [() => [() => []], {}, 0],
+        detach: [() => [() => []], {}, 0],
+      }),
+      openLoopDelayMonitor: well(
+        isolated.openLoopDelayMonitor,
+        () => [{ limitMs: 20, windowMs: 1_000, windows: 2, subject: "process/event-loop" }],
+        { RangeError: () => isolated.openLoopDelayMonitor({ windowMs: 0 }) },
+      ),
+      ...methods("openLoopDelayMonitor()", () => monitor, {
+        delay: [],
+        alerts: [() => ["process", { signal: new AbortController().signal }]],
+        changes: [() => ["process", { signal: AbortSignal.abort() }], {}, 10],
       }),
       pythonCommand: well(isolated.pythonCommand, () => ["/models/worker.py", { python: "python3", args: ["x"] }]),
     },
@@ -74,6 +107,9 @@ export function isolation(folder: string): FailureTable {
       SERVING_REQUEST_QUARANTINED: "packages/serving/test/isolation.test.ts",
       SERVING_WORKER_LOST: "packages/serving/test/isolation.test.ts",
     },
-    [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await monitor[Symbol.asyncDispose]();
+      await runtime[Symbol.asyncDispose]();
+    },
   };
 }

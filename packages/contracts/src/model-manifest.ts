@@ -16,6 +16,8 @@ export interface GoldenRequest {
   readonly outputs: Readonly<Record<string, JsonTensor>>;
   /** Largest absolute difference allowed for floating-point outputs. */
   readonly tolerance: number;
+  /** By output, where one is allowed more or less than `tolerance`: what another runtime rounds differently. */
+  readonly outputTolerances?: Readonly<Record<string, number>> | undefined;
 }
 
 /** What a model was made from, by digest. */

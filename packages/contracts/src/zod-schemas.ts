@@ -85,6 +85,7 @@ const modelManifest = z.strictObject({
       inputs: z.record(z.string(), jsonTensor),
       outputs: z.record(z.string(), jsonTensor),
       tolerance: z.number().min(0),
+      outputTolerances: z.record(z.string(), z.number().min(0)).optional(),
     }),
   ),
   profile: jsonObject.optional(),

@@ -37,10 +37,10 @@ export async function runGolden(
     const inputs = mapValues(golden.inputs, decodeTensor);
     const outputs = await loaded.predict(inputs, options);
     for (const [output, expected] of Object.entries(golden.outputs)) {
-      const difference = firstDifference(decodeTensor(expected), outputs[output], golden.tolerance);
-      if (difference !== undefined) {
-        return { passed: false, requests, difference: { request, output, tolerance: golden.tolerance, ...difference } };
-      }
+      const tolerance = golden.outputTolerances?.[output] ?? golden.tolerance;
+      const difference = firstDifference(decodeTensor(expected), outputs[output], tolerance);
+      if (difference !== undefined)
+        return { passed: false, requests, difference: { request, output, tolerance, ...difference } };
     }
   }
   return { passed: true, requests };
@@ -59,11 +59,18 @@ export async function checkGolden(
   throw goldenMismatch(manifest.name, `${where} should be ${expected} and is ${actual} (tolerance ${tolerance})`);
 }
 
-/** A golden request from tensors, as the manifest keeps it. `tolerance` is the largest absolute difference allowed. */
-export const goldenRequest = (inputs: Tensors, outputs: Tensors, tolerance: number): GoldenRequest => ({
+/**
+ * A golden request from tensors, as the manifest keeps it. `tolerance` is the largest absolute difference allowed, of all outputs or, as a record, of each by
+ * its name; outputs that a record does not name must be exact.
+ */
+export const goldenRequest = (
+  inputs: Tensors,
+  outputs: Tensors,
+  tolerance: number | Readonly<Record<string, number>>,
+): GoldenRequest => ({
   inputs: mapValues(inputs, encodeTensor),
   outputs: mapValues(outputs, encodeTensor),
-  tolerance,
+  ...(typeof tolerance === "number" ? { tolerance } : { tolerance: 0, outputTolerances: { ...tolerance } }),
 });
 
 function firstDifference(

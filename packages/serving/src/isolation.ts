@@ -5,3 +5,15 @@ export type { WorkerCommand } from "./isolation/process-transport.ts";
 export type { RecycleOptions, WorkerStatus } from "./isolation/worker-pool.ts";
 export { optionalRuntime, type OptionalRuntime, type RuntimeAvailability } from "./isolation/optional-runtime.ts";
 export { pythonCommand, type PythonCommandOptions } from "./isolation/python-command.ts";
+export {
+  createMemoryGovernor,
+  type LoadReport,
+  type MemoryGovernor,
+  type MemoryGovernorOptions,
+} from "./isolation/memory-governor.ts";
+export {
+  type LoopDelay,
+  type LoopDelayMonitor,
+  type LoopDelayOptions,
+  openLoopDelayMonitor,
+} from "./isolation/loop-delay.ts";

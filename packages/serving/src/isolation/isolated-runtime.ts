@@ -35,12 +35,14 @@ class Isolation implements IsolatedRuntime {
   #nextKey = 1;
   #before = 0;
   #closed = false;
+  readonly #status = (): readonly WorkerStatus[] => this.workers();
 
   constructor(program: Program, options: IsolatedRuntimeOptions) {
     this.#program = program;
     this.#options = options;
     this.#workers = options.workers ?? 1;
     this.formats = [...options.formats];
+    options.memory?.attach?.(this.#status);
   }
 
   async load(directory: string, manifest: ModelManifest, { signal }: CallOptions = {}): Promise<LoadedModel> {
@@ -89,6 +91,7 @@ class Isolation implements IsolatedRuntime {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#shared = undefined;
+    this.#options.memory?.detach?.(this.#status);
     const spares = this.#spares.splice(0);
     await Promise.all([
       ...[...this.#pools].map((pool) => this.#closePool(pool)),
@@ -158,6 +161,7 @@ class Isolation implements IsolatedRuntime {
       waitMs: this.#options.waitMs ?? 10_000,
       drainMs: this.#options.drainMs ?? 30_000,
       maxQuarantined: this.#options.maxQuarantined ?? 10_000,
+      recheckMs: this.#options.recheckMs ?? Infinity,
       backoffMs,
       recycle,
       ...this.#surroundings(),
@@ -178,7 +182,8 @@ class Isolation implements IsolatedRuntime {
   }
 
   #openWorker(): ModelWorker {
-    return new ModelWorker({ program: this.#program, ...this.#surroundings() });
+    const { niceness = 5 } = this.#options;
+    return new ModelWorker({ program: this.#program, niceness, ...this.#surroundings() });
   }
 
   #surroundings() {

@@ -53,3 +53,16 @@ export const runtimeAbsent = (formats: readonly string[], cause: unknown): Servi
     `The runtime for ${formats.join(", ")} cannot be opened: ${(cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "")}.`,
     { category: "user", remedy: "Install its library, or serve the model in another format.", cause },
   );
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+export const memoryExhausted = (model: string, needed: number, used: number, limit: number): ServingError =>
+  new ServingError(
+    "SERVING_MEMORY_EXHAUSTED",
+    `The model "${model}" needs about ${mebibytes(needed)} to be loaded, and ${mebibytes(used)} of ${mebibytes(limit)} are in use.`,
+    {
+      category: "capacity",
+      remedy: "Serve fewer models here, evict some, or give the server more memory.",
+      retryable: true,
+    },
+  );

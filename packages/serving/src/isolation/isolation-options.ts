@@ -42,6 +42,13 @@ export interface IsolatedRuntimeOptions {
   readonly recycle?: RecycleOptions | undefined;
   /** Most requests that are remembered for having ended two workers. Default: 10,000. */
   readonly maxQuarantined?: number | undefined;
+  /**
+   * How much lower than the server's the priority of worker processes is, from 0 to 19: at saturation the server still answers, and turns away, in time.
+   * Default: 5.
+   */
+  readonly niceness?: number | undefined;
+  /** How often each worker is asked the golden requests of its models again; one that answers otherwise is replaced. Default: only when it loads them. */
+  readonly recheckMs?: number | undefined;
   /** Watches over the memory of loads. Default: none. */
   readonly memory?: LoadGuard | undefined;
   readonly clock?: Clock | undefined;
@@ -52,10 +59,18 @@ export interface IsolatedRuntimeOptions {
 /** What stands around each load of a model into a worker: see `createMemoryGovernor`. */
 export interface LoadGuard {
   load(
-    model: { readonly title: string; readonly manifest: ModelManifest },
+    model: {
+      readonly title: string;
+      readonly manifest: ModelManifest;
+      /** The first load of its worker. */
+      readonly first: boolean;
+    },
     work: () => Promise<LoadedAnswer>,
     options?: CallOptions,
   ): Promise<LoadedAnswer>;
+  /** Is told where to see the workers, until `detach`. */
+  attach?(workers: () => readonly WorkerStatus[]): void;
+  detach?(workers: () => readonly WorkerStatus[]): void;
 }
 
 /** A runtime whose models run in workers. Whoever makes it disposes it, after the servers that load with it. */
@@ -108,6 +123,9 @@ function checkNumbers(options: IsolatedRuntimeOptions): void {
     throw new TypeError(`sharing must be "model" or "runtime", not ${String(sharing)}.`);
   checkCount("workers", workers, 1);
   checkCount("spares", spares, 0);
+  const { niceness = 5 } = options;
+  if (!(Number.isInteger(niceness) && niceness >= 0 && niceness <= 19))
+    throw new RangeError(`niceness must be a whole number from 0 to 19, not ${String(niceness)}.`);
   checkCount("maxQuarantined", options.maxQuarantined ?? 0, 0);
   const positive = {
     startTimeoutMs: options.startTimeoutMs,
@@ -121,6 +139,7 @@ function checkNumbers(options: IsolatedRuntimeOptions): void {
     "recycle.afterLoads": recycle.afterLoads,
     "recycle.atBytes": recycle.atBytes,
     "recycle.checkMs": recycle.checkMs,
+    recheckMs: options.recheckMs,
   };
   for (const [name, value] of Object.entries(positive))
     if (value !== undefined && !(typeof value === "number" && value > 0))

@@ -12,6 +12,8 @@ export type Program =
 
 export interface WorkerOptions {
   readonly program: Program;
+  /** How much lower than this process's the priority of a process is. */
+  readonly niceness: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -51,7 +53,7 @@ export class ModelWorker {
   #problem: string | undefined;
   #over = false;
 
-  constructor({ program, clock, logger }: WorkerOptions) {
+  constructor({ program, niceness, clock, logger }: WorkerOptions) {
     this.#clock = clock;
     this.heardMs = clock.monotonicMs();
     const hearer: TransportHearer = {
@@ -59,7 +61,7 @@ export class ModelWorker {
       garbage: (problem) => this.kill(problem),
     };
     const heapBytes = program.kind === "command" ? undefined : program.heapBytes;
-    const options = { hearer, heapBytes, logger };
+    const options = { hearer, heapBytes, niceness, logger };
     this.transport =
       program.kind === "thread"
         ? openThread(program.module, options)

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { getPriority, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { createFrameReader, encodePrefix } from "./frames.ts";
 import { workerEntry } from "./thread-transport.ts";
@@ -21,7 +22,7 @@ export function nodeCommand(module: string, heapBytes: number | undefined): Work
 }
 
 /** Runs a program and exchanges frames with it. What it prints on standard error is kept for the message of its end. */
-export function openProcess(command: WorkerCommand, { hearer, logger }: TransportOptions): Transport {
+export function openProcess(command: WorkerCommand, { hearer, niceness, logger }: TransportOptions): Transport {
   const { program, args = [], env, directory } = command;
   const child = spawn(program, args, {
     stdio: ["pipe", "pipe", "pipe"],
@@ -29,6 +30,7 @@ export function openProcess(command: WorkerCommand, { hearer, logger }: Transpor
     ...(env === undefined ? {} : { env }),
     ...(directory === undefined ? {} : { cwd: directory }),
   });
+  lowerPriority(child.pid, niceness);
   const title = `process ${child.pid ?? "of none"}`;
   const words = new LastWords();
   let failure: string | undefined;
@@ -69,4 +71,13 @@ export function openProcess(command: WorkerCommand, { hearer, logger }: Transpor
     kill: () => void child.kill("SIGKILL"),
     exited,
   };
+}
+
+function lowerPriority(pid: number | undefined, niceness: number): void {
+  if (pid === undefined || niceness === 0) return;
+  try {
+    setPriority(pid, Math.min(19, getPriority() + niceness));
+  } catch {
+    // It has ended already, or the system does not allow it: it works all the same.
+  }
 }

@@ -1,8 +1,9 @@
 import type { CallOptions, Clock, ModelManifest, Tensors } from "@millwright/contracts";
 import { abortable } from "@millwright/contracts";
 import type { LoadedAnswer, PredictContext, WireError, WorkerMemory } from "./frames.ts";
-import { revived, workerStartFailed } from "./isolation-errors.ts";
+import { revived, workerLost, workerStartFailed } from "./isolation-errors.ts";
 import type { ModelWorker } from "./model-worker.ts";
+import { packTensors } from "./tensor-body.ts";
 
 /** A model that the workers of a pool hold. */
 export interface PooledModel {
@@ -48,6 +49,8 @@ export class Seat {
   /** A ping is out. */
   pinged = false;
   memory: WorkerMemory | undefined;
+  /** What it held when it took its first request. */
+  startBytes = 0;
   idle: (() => void) | undefined;
   readonly #options: SeatOptions;
 
@@ -88,6 +91,18 @@ export class Seat {
     }
   }
 
+  /** Asks the model in this worker, whatever else runs in it. Rejects with what `revived` makes, or `SERVING_WORKER_LOST`. */
+  ask({ key, title }: PooledModel, inputs: Tensors): Promise<Tensors> {
+    return new Promise((resolve, reject) => {
+      const { entries, body } = packTensors(inputs);
+      this.worker.ask({ type: "predict", model: key, tensors: entries }, body, {
+        answer: (_, tensors) => resolve(tensors),
+        error: (error) => reject(revived(title, error)),
+        lost: (how) => reject(workerLost(title, how)),
+      });
+    });
+  }
+
   async unload(key: string): Promise<void> {
     if (!this.models.delete(key) || this.worker.over) return;
     try {
@@ -108,6 +123,11 @@ export class Seat {
       this.pinged = false;
     }
     return this.memory;
+  }
+
+  /** Resident bytes of a process, heap of a thread, as last measured. */
+  get heldBytes(): number {
+    return (this.worker.transport.pid === undefined ? this.memory?.heapBytes : this.memory?.rssBytes) ?? 0;
   }
 
   /** Whether it can take nothing now, whatever it is. */

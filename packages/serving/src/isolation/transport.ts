@@ -25,6 +25,7 @@ export interface TransportOptions {
   readonly hearer: TransportHearer;
   /** Most of a worker's JavaScript heap, in bytes. Default: Node's own limit. */
   readonly heapBytes: number | undefined;
+  readonly niceness: number;
   readonly logger: Logger;
 }
 

@@ -13,6 +13,7 @@ import type { LoadGuard } from "./isolation-options.ts";
 import type { ModelWorker } from "./model-worker.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type PooledModel, Seat } from "./seat.ts";
+import { testSeat } from "./self-test.ts";
 import { watchWorkers } from "./worker-watch.ts";
 
 export interface PoolOptions {
@@ -29,6 +30,7 @@ export interface PoolOptions {
   readonly drainMs: number;
   readonly backoffMs: { readonly first: number; readonly most: number };
   readonly recycle: RecycleOptions;
+  readonly recheckMs: number;
   readonly maxQuarantined: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -73,6 +75,7 @@ export class WorkerPool {
   #lastEndMs = Number.NEGATIVE_INFINITY;
   #watching: Promise<void> | undefined;
   #recycling: Promise<void> | undefined;
+  readonly #retirements = new Set<Promise<void>>();
 
   constructor(options: PoolOptions) {
     this.options = options;
@@ -137,9 +140,11 @@ export class WorkerPool {
   /** Loads a model into every worker. Throws what the runtime throws, and `SERVING_WORKER_START_FAILED`. */
   async load(model: PooledModel): Promise<LoadedAnswer> {
     let answer: LoadedAnswer | undefined;
+    // What is full already takes no further model.
+    await this.#recycling;
     try {
       for (;;) {
-        const lacking = [...this.seats].filter(({ models }) => !models.has(model.key));
+        const lacking = [...this.seats].filter(({ models, retiring }) => !retiring && !models.has(model.key));
         if (lacking.length === 0 && answer !== undefined) break;
         // All workers have ended: the first that comes up again takes the model.
         if (lacking.length === 0) await this.#refilled();
@@ -177,12 +182,13 @@ export class WorkerPool {
     await Promise.all(idleFirst.slice(0, active.length - workers).map((seat) => this.#retire(seat)));
   }
 
-  /** Replaces a worker: a new one with the same models is ready before the old one takes its last request. */
+  /** Replaces a worker: a new one with the same models is ready before the old one takes its last request, and finishes by itself. */
   async replace(seat: Seat, reason: string): Promise<void> {
     const { logger, title } = this.options;
     logger.info({ worker: seat.worker.transport.title, title, reason }, "a worker is replaced");
     await this.#add(1, {});
-    await this.#retire(seat);
+    const retirement = this.#retire(seat).finally(() => this.#retirements.delete(retirement));
+    this.#retirements.add(retirement);
   }
 
   /** Replaces, one after another, the workers that have loaded or hold too much. */
@@ -190,10 +196,29 @@ export class WorkerPool {
     this.#recycleWhere();
   }
 
+  /** Asks every worker its golden requests, and replaces those that answer otherwise than they did. */
+  async recheck(): Promise<void> {
+    for (const seat of this.seats) {
+      try {
+        for (const key of seat.models.keys()) {
+          const model = this.#models.get(key);
+          if (model !== undefined && !seat.retiring) await testSeat(seat, model);
+        }
+      } catch (error) {
+        this.options.logger.error(
+          { title: this.options.title, error },
+          "a worker no longer answers its golden requests",
+        );
+        seat.worker.kill("it no longer answers its golden requests");
+      }
+    }
+  }
+
   async close(): Promise<void> {
     this.#over.abort();
     this.#dispatcher.close();
-    await Promise.all([...this.seats].map((seat) => this.#retire(seat)));
+    await Promise.all([...this.seats].filter(({ retiring }) => !retiring).map((seat) => this.#retire(seat)));
+    await Promise.all(this.#retirements);
     await this.#recycling;
     await this.#refilling;
     await this.#watching;
@@ -213,6 +238,8 @@ export class WorkerPool {
         const [lacking] = [...this.#models.values()].filter(({ key }) => !seat.models.has(key));
         if (lacking === undefined) break;
         await this.#loadInto(seat, lacking);
+        // It was given back meanwhile.
+        if (!this.#models.has(lacking.key)) await seat.unload(lacking.key);
       }
       signal?.throwIfAborted();
       if (this.#over.signal.aborted) throw closed(`The worker pool of "${title}"`);
@@ -220,13 +247,18 @@ export class WorkerPool {
       await seat.worker.close(1_000);
       throw error;
     }
+    seat.startBytes = seat.heldBytes;
     this.seats.add(seat);
     void seat.worker.ended.then((how) => this.#left(seat, how));
     this.#dispatcher.pump();
   }
 
-  #loadInto(seat: Seat, model: PooledModel): Promise<LoadedAnswer> {
-    return this.options.aroundLoad(model, () => seat.load(model), { signal: this.#over.signal });
+  async #loadInto(seat: Seat, model: PooledModel): Promise<LoadedAnswer> {
+    const { aroundLoad } = this.options;
+    const given = { title: model.title, manifest: model.manifest, first: seat.loads === 0 };
+    const answer = await aroundLoad(given, () => seat.load(model), { signal: this.#over.signal });
+    await testSeat(seat, model);
+    return answer;
   }
 
   async #retire(seat: Seat): Promise<void> {
@@ -288,12 +320,14 @@ export class WorkerPool {
     }
   }
 
-  #excessOf({ loads, memory, retiring, worker }: Seat): string | undefined {
+  #excessOf(seat: Seat): string | undefined {
+    const { loads, retiring, worker } = seat;
     const { afterLoads = Infinity, atBytes = Infinity } = this.options.recycle;
     if (retiring || worker.over) return undefined;
-    const bytes = (worker.transport.pid === undefined ? memory?.heapBytes : memory?.rssBytes) ?? 0;
+    const bytes = seat.heldBytes;
     // What a worker must load to hold the pool's models is not counted against it.
     if (loads >= afterLoads + this.#models.size) return `it has loaded ${loads} models`;
-    return bytes >= atBytes ? `it holds ${bytes} bytes` : undefined;
+    // A new one would hold no less than this one did at its start.
+    return bytes >= atBytes && bytes > seat.startBytes * 1.1 ? `it holds ${bytes} bytes` : undefined;
   }
 }

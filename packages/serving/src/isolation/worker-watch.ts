@@ -4,11 +4,12 @@ import type { WorkerPool } from "./worker-pool.ts";
 
 /** Ends workers that hang, measures them, and turns away requests that no worker will take; until the signal. */
 export async function watchWorkers(pool: WorkerPool, dispatcher: Dispatcher, signal: AbortSignal): Promise<void> {
-  const { hangMs, clock, recycle } = pool.options;
+  const { hangMs, clock, recycle, recheckMs } = pool.options;
   const { checkMs = 5_000 } = recycle;
-  const everyMs = Math.max(5, Math.min(1_000, hangMs / 4, checkMs));
+  const everyMs = Math.max(5, Math.min(1_000, hangMs / 4, checkMs, recheckMs));
   let checkedMs = clock.monotonicMs();
   let measuredMs = checkedMs;
+  let testedMs = checkedMs;
   while (!signal.aborted) {
     await clock.sleep(everyMs, { signal }).catch(() => {});
     if (signal.aborted) return;
@@ -18,6 +19,10 @@ export async function watchWorkers(pool: WorkerPool, dispatcher: Dispatcher, sig
     checkedMs = nowMs;
     dispatcher.expire();
     if (!late) for (const seat of pool.seats) watch(pool, seat, nowMs);
+    if (nowMs - testedMs >= recheckMs) {
+      testedMs = nowMs;
+      void pool.recheck();
+    }
     if (nowMs - measuredMs < checkMs) continue;
     measuredMs = nowMs;
     void Promise.all([...pool.seats].map((seat) => seat.measure())).then(() => pool.recycle());
