@@ -1,10 +1,8 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { S3 } from "@aws-sdk/client-s3";
+import type { S3 } from "@aws-sdk/client-s3";
 import { batchOf, column } from "@millwright/data";
-import { afterAll, beforeAll, expect, expectTypeOf, test, type TestContext, vi } from "vitest";
+import { afterAll, beforeAll, expect, expectTypeOf, test, type TestContext } from "vitest";
 import { downloadHistory, type S3Client, uploadHistory } from "../src/drivers/s3.ts";
 import {
   defineEntity,
@@ -13,42 +11,27 @@ import {
   type FeatureStore,
   openFeatureStore,
 } from "../src/index.ts";
-import { freePort } from "./free-port.ts";
+import { hasS3Server, type S3Server, s3Missing, startS3Server } from "../../storage/test/s3-server.ts";
 import { batches, columnsOfDataset, temporaryDirectory } from "./rows.ts";
 
-const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
-const isThere = spawnSync(python, ["-c", "import moto.server, moto.s3.models"]).status === 0;
-const missing = `${python} cannot import moto: pip install "moto[s3]" flask flask-cors, and name that Python in MILLWRIGHT_PYTHON`;
-if (!isThere && process.env["CI"] === "true") throw new Error(missing);
+const isThere = hasS3Server();
+if (!isThere && process.env["CI"] === "true") throw new Error(s3Missing);
 
-let server: ChildProcess | undefined;
+let server: S3Server | undefined;
 let client: S3;
 let buckets = 0;
 
 beforeAll(async () => {
   if (!isThere) return;
-  const port = await freePort();
-  server = spawn(python, ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], { stdio: "ignore" });
-  client = new S3({
-    endpoint: `http://127.0.0.1:${port}`,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: { accessKeyId: "none", secretAccessKey: "none" },
-  });
-  await vi.waitFor(() => client.listBuckets(), { timeout: 60_000, interval: 200 });
+  server = await startS3Server();
+  client = server.client;
 }, 90_000);
 
-afterAll(async () => {
-  client?.destroy();
-  if (server === undefined || server.exitCode !== null) return;
-  const gone = once(server, "exit");
-  server.kill("SIGTERM");
-  await gone;
-});
+afterAll(() => server?.[Symbol.asyncDispose]());
 
 const s3Test = (title: string, run: (bucket: string) => Promise<void>): void =>
   test(title, async (context: TestContext) => {
-    context.skip(!isThere, missing);
+    context.skip(!isThere, s3Missing);
     const bucket = `histories-${buckets++}`;
     await client.createBucket({ Bucket: bucket });
     await run(bucket);

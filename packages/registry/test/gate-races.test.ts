@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Gate, type Registry, openRegistry } from "@millwright/registry";
 import { expect, test } from "vitest";
+import { openMlflowApp } from "./mlflow-app.ts";
 import { type Workshop, openWorkshop, registerVersions } from "./workshop.ts";
 
 const by = "ann";
@@ -156,4 +157,43 @@ test("of two who move a version from one stage one wins", async () => {
   // Whoever looked after the other had moved it went on from there.
   if (lost.length > 0) expect(lost).toMatchObject([{ reason: changed }]);
   expect(await registry.stageHistory("late", 1)).toHaveLength(2 - lost.length);
+});
+
+test("an MLflow client's stage is not entered over what its gates did not see: the version, and who has to leave the stage", async () => {
+  let act = async (): Promise<unknown> => undefined;
+  const slow: Gate = {
+    name: "slow",
+    async check() {
+      const once = act;
+      act = async () => undefined;
+      await once();
+      return { passed: true, reason: "It is open." };
+    },
+  };
+  await using app = await openMlflowApp({}, "", { gates: { stage: { Production: [slow] } } });
+  await app.done("POST", "registered-models/create", { name: "late" });
+  for (let version = 1; version <= 3; version += 1)
+    await app.done("POST", "model-versions/create", { name: "late", source: `s3://bucket/${version}` });
+  const enter = (version: number) =>
+    app.call("POST", "model-versions/transition-stage", {
+      name: "late",
+      version: String(version),
+      stage: "Production",
+      archive_existing_versions: true,
+    });
+  const stages = async () => {
+    const { model_versions: found } = await app.done("GET", "model-versions/search?order_by=version_number%20ASC");
+    const versions = found as { readonly version: string; readonly current_stage: string }[];
+    return versions.toSorted((a, b) => Number(a.version) - Number(b.version)).map((each) => each.current_stage);
+  };
+  act = () => app.registry.approve("late", 1, { status: "rejected", by });
+  const changedOne = await enter(1);
+  expect([changedOne.status, changedOne.answer["message"]]).toEqual([409, expect.stringMatching(/late\/1 changed/)]);
+  // Another one enters the stage meanwhile: it would have to be archived, and nobody looked at it.
+  act = () => enter(2);
+  const overtaken = await enter(3);
+  expect([overtaken.status, overtaken.answer["message"]]).toEqual([409, expect.stringMatching(/changed/)]);
+  expect(await stages()).toEqual(["None", "Production", "None"]);
+  expect((await enter(3)).status).toBe(200);
+  expect(await stages()).toEqual(["None", "Archived", "Production"]);
 });

@@ -43,7 +43,8 @@ export function errorAnswer(error: unknown): MlflowAnswer {
 
 function codeOfError(error: unknown): readonly [keyof typeof statusOfCode, string] | undefined {
   if (!isMillwrightError(error)) return undefined;
-  if (error.code === "PORT_VERSION_CONFLICT") return ["RESOURCE_CONFLICT", error.message];
+  if (error.code === "PORT_VERSION_CONFLICT" || error.code === "REGISTRY_CHANGED_MEANWHILE")
+    return ["RESOURCE_CONFLICT", error.message];
   if (error.code === "PORT_MODEL_UNKNOWN" || error.code === "PORT_ARTIFACT_MISSING")
     return ["RESOURCE_DOES_NOT_EXIST", error.message];
   if (error.category === "user") return ["INVALID_PARAMETER_VALUE", error.message];

@@ -1,4 +1,5 @@
-import { gateClosed } from "../errors.ts";
+import { changedMeanwhile, gateClosed } from "../errors.ts";
+import { watchSubjects } from "../models/gate-facts.ts";
 import type { MlflowCall, MlflowRoute, MlflowScope } from "./route.ts";
 import { invalid, shown } from "./refusal.ts";
 import { modelResource, toldOfModel } from "./model-writes.ts";
@@ -26,23 +27,19 @@ async function moveToStage(scope: MlflowScope, { fields, by, signal }: MlflowCal
     );
   const number = fields.text("version");
   const subject = await versionOf(database.read, name, number);
+  const holders = await holdersOf(database.read, name, stage, subject.version);
+  // What the gates look at, and who must leave the stage, has to be so still when it is written.
+  const looked = [subject.version, ...(archives ? holders : [])].map((each) => `${name}/${each}`);
+  const assertUnchanged = await watchSubjects(database.read, [...looked, `${name}@champion`]);
   const { passed, results } = await registry.checkGates("stage", stage, name, subject.version, { by, signal });
   if (!passed) throw gateClosed(`${name}/${subject.version}`, "stage", stage, results);
   await database.write(
     async (write) => {
       const { sql } = write;
       const { version, stage: previous } = await versionOf(sql, name, number);
-      const others = archives
-        ? await sql
-            .selectFrom("registry_mlflow_versions")
-            .select("version")
-            .where("model", "=", name)
-            .where("stage", "=", stage)
-            .where("version", "<>", version)
-            .orderBy("version")
-            .execute()
-        : [];
-      const archived = others.map((each) => each.version);
+      await assertUnchanged(sql);
+      const archived = archives ? await holdersOf(sql, name, stage, version) : [];
+      if (archives && archived.join() !== holders.join()) throw changedMeanwhile(`${name}: who is in ${stage}`);
       for (const [each, to] of [...archived.map((other) => [other, "Archived"] as const), [version, stage] as const]) {
         await sql
           .insertInto("registry_mlflow_versions")
@@ -68,6 +65,24 @@ async function moveToStage(scope: MlflowScope, { fields, by, signal }: MlflowCal
     { signal },
   );
   return { model_version: (await versionAnswers(database.read, [await versionOf(database.read, name, number)]))[0] };
+}
+
+/** The versions beside this one that are in the stage. */
+async function holdersOf(
+  read: MlflowScope["database"]["read"],
+  name: string,
+  stage: Stage,
+  version: number,
+): Promise<readonly number[]> {
+  const rows = await read
+    .selectFrom("registry_mlflow_versions")
+    .select("version")
+    .where("model", "=", name)
+    .where("stage", "=", stage)
+    .where("version", "<>", version)
+    .orderBy("version")
+    .execute();
+  return rows.map((row) => row.version);
 }
 
 export function stageRoutes(scope: MlflowScope): readonly MlflowRoute[] {

@@ -64,6 +64,15 @@ export function createGateFacts(read: Read, registry: GateReader): GateFacts {
   };
 }
 
+/** Looks at versions, aliases and runs before gates are asked. @returns what throws `REGISTRY_CHANGED_MEANWHILE` where one of them has changed since. */
+export async function watchSubjects(read: Read, subjects: readonly string[]): Promise<GateFacts["assertUnchanged"]> {
+  const seen = new Map<string, string>();
+  for (const subject of subjects) seen.set(subject, await factOf(read, subject));
+  return async (now) => {
+    for (const [subject, fact] of seen) if ((await factOf(now, subject)) !== fact) throw changedMeanwhile(subject);
+  };
+}
+
 /** @param subject A version, an alias or a run. */
 async function factOf(read: Read, subject: string): Promise<string> {
   const newest = read.selectFrom("registry_events").select("event").where("subject", "=", subject);
