@@ -62,6 +62,18 @@ export function rolloutSubjects(server: ModelServer): Subjects {
         }),
       { alerts: [() => ["endpoint/late", { signal }]], changes: [() => ["endpoint/late", { signal }], {}, 0] },
     ),
+    "openModelServer().label": {
+      call: server.label.bind(server),
+      args: () => [{ requestId: "r1", value: true, timeMs: 1 }],
+      fails: {},
+      rounds: 60,
+    },
+    "openModelServer().outcome": {
+      call: server.outcome.bind(server),
+      args: () => [{ requestId: "r1", name: "order value", value: 3 }],
+      fails: {},
+      rounds: 60,
+    },
     "openModelServer().setWeights": {
       call: server.setWeights.bind(server),
       args: () => ["split", { a: 0.3, b: 0.7 }, { signal }],

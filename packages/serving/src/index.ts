@@ -24,3 +24,6 @@ export type { Cell, Row } from "./engine/rows.ts";
 export { type Decide, type OutputRow } from "./shadow/compare-outputs.ts";
 export { type Shadow, type ShadowOptions, type ShadowPair, shadow } from "./shadow/shadow.ts";
 export type { ShadowCriteria, ShadowReport } from "./shadow/shadow-report.ts";
+export type { RequestOutcome } from "./canary/recorder.ts";
+export type { ServingDeploymentPlan, VerdictPlan } from "./canary/verdict-plan.ts";
+export type { Check, Verdict, VerdictWord } from "./canary/judge.ts";

@@ -2,11 +2,14 @@ import {
   type AlertSource,
   type Authorizer,
   type CallOptions,
+  type CapturedLabel,
   type Clock,
   type Deployer,
+  type DeploymentStatus,
   type EventLog,
   type FeatureSource,
   type IdSource,
+  type LabelSink,
   type LeaseStore,
   type Logger,
   type Meter,
@@ -23,6 +26,8 @@ import {
 import type { Database } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
 import { answering } from "./http/answering.ts";
+import type { RequestOutcome } from "./canary/recorder.ts";
+import type { ServingDeploymentPlan } from "./canary/verdict-plan.ts";
 import { Deployments } from "./rollout/deployments.ts";
 import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/endpoint.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
@@ -99,7 +104,13 @@ export interface DrainOptions extends CallOptions {
 }
 
 /** Answers from models, in this process. */
-export interface ModelServer extends Deployer, AsyncDisposable {
+export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
+  /** As the port says; a plan may ask for a statistical verdict too. */
+  deploy(endpoint: string, plan: ServingDeploymentPlan, options?: CallOptions): Promise<DeploymentStatus>;
+  /** Takes what turned out to be true of an answer of this process, while a deployment judges calibration by it. Never throws. */
+  label(label: CapturedLabel): void;
+  /** Takes a business figure that followed from an answer of this process, while a deployment judges by it. Never throws. */
+  outcome(outcome: RequestOutcome): void;
   /**
    * Answers one request of one row or many. Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VARIANT_UNKNOWN`, `SERVING_REQUEST_INVALID`,
    * `SERVING_INPUT_INVALID`, `SERVING_OVERLOADED`, `SERVING_MODEL_FAILED`, `SERVING_DRAINING`, and what features and transforms throw.
@@ -222,7 +233,15 @@ class OpenServer implements ModelServer {
     return this.#endpoint(endpoint).predict(request);
   }
 
-  async deploy(...[endpoint, plan, options]: Parameters<Deployer["deploy"]>): ReturnType<Deployer["deploy"]> {
+  label(label: CapturedLabel): void {
+    if (typeof label === "object" && label !== null) this.#deployments?.label(label);
+  }
+
+  outcome(outcome: RequestOutcome): void {
+    if (typeof outcome === "object" && outcome !== null) this.#deployments?.outcome(outcome);
+  }
+
+  async deploy(...[endpoint, plan, options]: Parameters<ModelServer["deploy"]>): ReturnType<Deployer["deploy"]> {
     options?.signal?.throwIfAborted();
     return this.#rollout(endpoint).deploy(plan, options);
   }

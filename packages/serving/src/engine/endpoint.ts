@@ -30,6 +30,17 @@ export interface Route {
   readonly slot: ModelSlot;
 }
 
+/** One request that a variant of the endpoint answered or failed at, where the variant was chosen by weight. */
+export interface ObservedAnswer {
+  readonly call: RequestCall;
+  readonly route: Route;
+  /** The routes it was chosen among. */
+  readonly routes: readonly Route[];
+  readonly latencyMs: number;
+  /** Absent where it failed. */
+  readonly answer?: Prediction | undefined;
+}
+
 /** One name that clients call, and the models behind it. */
 export class Endpoint {
   readonly name: string;
@@ -44,6 +55,7 @@ export class Endpoint {
   readonly #door: Door;
   #opened: readonly Stage[] = [];
   #routes: readonly Route[] = [];
+  #observer: ((seen: ObservedAnswer) => void) | undefined;
   #inFlight = 0;
   #idle: (() => void) | undefined;
 
@@ -135,6 +147,18 @@ export class Endpoint {
     this.#routes = routes;
   }
 
+  /** Told of each answer from here on; what it throws is logged. */
+  observe(observer: ((seen: ObservedAnswer) => void) | undefined): void {
+    this.#observer = observer;
+  }
+
+  /** Asks a route beside the traffic: without stages, capture and metrics. */
+  ask(route: Route, call: RequestCall): Promise<Prediction> {
+    return route.slot.use((served) =>
+      this.#answerer.answer(served, call, { variant: route.name, staged: false, captured: false }),
+    );
+  }
+
   /** What the reference means now. */
   async digestOf(ref: string, signal?: AbortSignal): Promise<Digest> {
     return (await this.#setting.source.resolve(ref, { signal })).digest;
@@ -194,22 +218,39 @@ export class Endpoint {
 
   async #answerByVariant(call: RequestCall): Promise<Prediction> {
     const { clock, instruments } = this.#setting;
+    const routes = this.#routes;
     const { targetModel } = call.request;
-    const target = targetModel ?? (this.#routes.length === 0 ? "" : undefined);
+    const target = targetModel ?? (routes.length === 0 ? "" : undefined);
     const route = target === undefined ? this.route(call.request, call.requestId) : undefined;
     const variant = route?.name ?? targetVariant;
+    let answered: Prediction | undefined;
     const labels = { endpoint: this.name, variant };
     instruments.requests.add(1, labels);
     const answer = (slot: ModelSlot): Promise<Prediction> =>
       slot.use((served) => this.#answerer.answer(served, call, { variant, staged: true, captured: true }));
     try {
-      if (route !== undefined) return await answer(route.slot);
-      return await namedCatalog(this, call.request).use(target ?? "", call.request, answer);
+      if (route === undefined) return await namedCatalog(this, call.request).use(target ?? "", call.request, answer);
+      answered = await answer(route.slot);
+      return answered;
     } catch (error) {
       instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
       throw error;
     } finally {
-      instruments.latency.observe((clock.monotonicMs() - call.startMs) / 1000, labels);
+      const latencyMs = clock.monotonicMs() - call.startMs;
+      instruments.latency.observe(latencyMs / 1000, labels);
+      if (this.#observer !== undefined && route !== undefined)
+        this.#tell({ call, route, routes, latencyMs, answer: answered });
+    }
+  }
+
+  #tell(seen: ObservedAnswer): void {
+    const { variant, signal } = seen.call.request;
+    // Whoever asks for a variant by name, or hangs up, says nothing about it.
+    if (variant !== undefined || signal?.aborted === true) return;
+    try {
+      this.#observer?.(seen);
+    } catch (error) {
+      this.#setting.logger.warn({ endpoint: this.name, error }, "an answer could not be counted");
     }
   }
 

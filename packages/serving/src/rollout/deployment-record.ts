@@ -1,6 +1,5 @@
 import type {
   CallOptions,
-  DeploymentPlan,
   DeploymentState,
   DeploymentStatus,
   EventDraft,
@@ -10,6 +9,7 @@ import type {
   MillwrightEvent,
 } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
+import type { ServingDeploymentPlan } from "../canary/verdict-plan.ts";
 import { deploymentNewer } from "../errors.ts";
 
 /** The last deployment of an endpoint, as it is kept. */
@@ -17,7 +17,7 @@ export interface DeploymentRecord {
   readonly formatVersion: 1;
   readonly endpoint: string;
   readonly deploymentId: string;
-  readonly plan: DeploymentPlan;
+  readonly plan: ServingDeploymentPlan;
   readonly state: DeploymentState;
   /** Share of the traffic the candidate has, in [0, 1]. */
   readonly share: number;
@@ -210,7 +210,8 @@ export function statusOf(record: DeploymentRecord): DeploymentStatus {
 }
 
 /** Whether nothing would roll a deployment back by itself. */
-export const isUnguarded = ({ rollbackOn = [] }: DeploymentPlan): boolean => rollbackOn.length === 0;
+export const isUnguarded = ({ rollbackOn = [], verdict }: ServingDeploymentPlan): boolean =>
+  rollbackOn.length === 0 && verdict === undefined;
 
 const source = "millwright/serving";
 

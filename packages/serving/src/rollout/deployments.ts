@@ -1,5 +1,16 @@
-import type { AlertSource, CallOptions, Clock, EventLog, IdSource, LeaseStore, Logger } from "@millwright/contracts";
+import type {
+  AlertSource,
+  CallOptions,
+  CapturedLabel,
+  Clock,
+  EventLog,
+  IdSource,
+  LeaseStore,
+  Logger,
+} from "@millwright/contracts";
 import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
+import { type EvidenceStore, memoryEvidenceStore, openDatabaseEvidenceStore } from "../canary/evidence-store.ts";
+import type { RequestOutcome } from "../canary/recorder.ts";
 import type { Endpoint, VariantOptions } from "../engine/endpoint.ts";
 import { type ModelCauses, createModelCauses } from "../engine/model-causes.ts";
 import {
@@ -45,26 +56,35 @@ export class Deployments {
   readonly #options: DeploymentsOptions;
   readonly #store: DeploymentStore;
   readonly #weightStore: WeightStore;
+  readonly #evidence: EvidenceStore;
   readonly #causes: ModelCauses;
   readonly #places = new Map<string, Place>();
 
-  private constructor(options: DeploymentsOptions, store: DeploymentStore, weightStore: WeightStore) {
+  private constructor(
+    options: DeploymentsOptions,
+    { store, weightStore, evidence }: { store: DeploymentStore; weightStore: WeightStore; evidence: EvidenceStore },
+  ) {
     const { database, events, logger } = options;
     this.#options = options;
     this.#store = store;
     this.#weightStore = weightStore;
+    this.#evidence = evidence;
     this.#causes = createModelCauses(database === undefined ? events : openEventLog(database), logger);
   }
 
   static async open(options: DeploymentsOptions): Promise<Deployments> {
     const { database, events, signal } = options;
     return database === undefined
-      ? new Deployments(options, memoryDeploymentStore(events), memoryWeightStore(events))
-      : new Deployments(
-          options,
-          await openDatabaseDeploymentStore(database, { signal }),
-          await openDatabaseWeightStore(database, { signal }),
-        );
+      ? new Deployments(options, {
+          store: memoryDeploymentStore(events),
+          weightStore: memoryWeightStore(events),
+          evidence: memoryEvidenceStore(),
+        })
+      : new Deployments(options, {
+          store: await openDatabaseDeploymentStore(database, { signal }),
+          weightStore: await openDatabaseWeightStore(database, { signal }),
+          evidence: await openDatabaseEvidenceStore(database, { signal }),
+        });
   }
 
   /** Loads the models of an endpoint's variants as deployments left them. */
@@ -100,6 +120,15 @@ export class Deployments {
     return this.#places.get(name)?.weights;
   }
 
+  /** Whatever the request is of; what nobody waits for is dropped. */
+  label(label: CapturedLabel): void {
+    for (const { rollout } of this.#places.values()) rollout.canary.label(label);
+  }
+
+  outcome(outcome: RequestOutcome): void {
+    for (const { rollout } of this.#places.values()) rollout.canary.outcome(outcome);
+  }
+
   /** Decides nothing any more. */
   async stop(): Promise<void> {
     await Promise.all(
@@ -131,6 +160,7 @@ export class Deployments {
       leases,
       alerts,
       gates,
+      evidence: this.#evidence,
       causes: this.#causes,
       clock,
       ids,

@@ -1,6 +1,9 @@
 import type { Digest, Logger } from "@millwright/contracts";
 import { type DeploymentRecord, isRunning } from "./deployment-record.ts";
 import type { Endpoint, Route } from "../engine/endpoint.ts";
+import type { SeenAnswer } from "../canary/recorder.ts";
+import type { Prediction } from "../engine/prediction.ts";
+import type { RequestCall } from "../engine/stage.ts";
 import { deploymentInvalid } from "../errors.ts";
 import type { ModelSlot } from "../engine/model-slot.ts";
 
@@ -76,6 +79,26 @@ export class RolloutTraffic {
 
   get candidateDigest(): Digest | undefined {
     return this.#candidate?.served.resolved.digest;
+  }
+
+  /** Told of each answer of either variant from here on, until it is `undefined`. */
+  observe(observer: ((seen: SeenAnswer) => void) | undefined): void {
+    this.#endpoint.observe(
+      observer === undefined
+        ? undefined
+        : ({ call, route, routes, latencyMs, answer }) => {
+            const candidate = routes.find(({ name }) => name === "candidate");
+            if (candidate === undefined) return;
+            const total = routes.reduce((sum, { weight }) => sum + weight, 0);
+            const arm = route.name === "candidate" ? "candidate" : "baseline";
+            observer({ call, arm, share: candidate.weight / total, latencyMs, answer });
+          },
+    );
+  }
+
+  /** Asks the model of before, beside the traffic. */
+  askBaseline(call: RequestCall): Promise<Prediction> {
+    return this.#endpoint.ask(this.#main(), call);
   }
 
   /** All traffic to the model of before, at once. */

@@ -2,7 +2,6 @@ import {
   type AlertSource,
   type CallOptions,
   type Clock,
-  type DeploymentPlan,
   type DeploymentStatus,
   type EventId,
   type IdSource,
@@ -11,6 +10,8 @@ import {
   type Logger,
   deploymentRunning,
 } from "@millwright/contracts";
+import type { EvidenceStore } from "../canary/evidence-store.ts";
+import { type ServingDeploymentPlan, checkVerdict } from "../canary/verdict-plan.ts";
 import { type BakeHost, type RollbackCause, bake } from "./bake.ts";
 import { type TrafficStep, trafficSteps } from "./deployment-plan.ts";
 import {
@@ -22,9 +23,10 @@ import {
   isUnguarded,
   statusOf,
 } from "./deployment-record.ts";
+import { CanaryWatch } from "./canary-watch.ts";
 import { type DeploymentGate, assertOpen } from "./gates.ts";
 import { alertsAbsent, deploymentInvalid } from "../errors.ts";
-import { keepLease } from "./lease-keeping.ts";
+import { acquireLease, keepLease } from "./lease-keeping.ts";
 import type { ModelCauses } from "../engine/model-causes.ts";
 import type { RolloutTraffic } from "./rollout-traffic.ts";
 
@@ -34,6 +36,7 @@ export interface RolloutOptions {
   /** Whoever holds the lease of the endpoint decides; absent where this process is alone. */
   readonly leases: LeaseStore | undefined;
   readonly alerts: AlertSource | undefined;
+  readonly evidence: EvidenceStore;
   readonly gates: Readonly<Record<string, DeploymentGate>>;
   readonly causes: ModelCauses;
   readonly clock: Clock;
@@ -47,7 +50,9 @@ export interface RolloutOptions {
 /** Brings new models to one endpoint, and goes on with what a process before this one began. */
 export class Rollout {
   readonly #options: RolloutOptions;
-  #kept: KeptRecord | undefined;
+  /** Counts what a verdict rests on. */
+  readonly canary: CanaryWatch;
+  #known: KeptRecord | undefined;
   #drive: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   readonly #closing = new AbortController();
   #polling: Promise<void> | undefined;
@@ -55,6 +60,16 @@ export class Rollout {
 
   constructor(options: RolloutOptions) {
     this.#options = options;
+    this.canary = new CanaryWatch({ ...options, store: options.evidence, process: options.ids.next() });
+  }
+
+  get #kept(): KeptRecord | undefined {
+    return this.#known;
+  }
+
+  set #kept(kept: KeptRecord | undefined) {
+    this.#known = kept;
+    this.canary.follow(kept?.record);
   }
 
   get #name(): string {
@@ -79,10 +94,11 @@ export class Rollout {
     })();
   }
 
-  async deploy(plan: DeploymentPlan, { signal }: CallOptions = {}): Promise<DeploymentStatus> {
+  async deploy(plan: ServingDeploymentPlan, { signal }: CallOptions = {}): Promise<DeploymentStatus> {
     signal?.throwIfAborted();
     const { traffic, alerts, gates, logger } = this.#options;
     const steps = trafficSteps(this.#name, plan);
+    checkVerdict(this.#name, plan);
     traffic.assertSingle();
     const { rollbackOn = [] } = plan;
     if (rollbackOn.length > 0 && alerts === undefined) throw alertsAbsent(this.#name, rollbackOn);
@@ -96,7 +112,7 @@ export class Rollout {
       await this.#reload();
       if (this.#kept !== undefined && isRunning(this.#kept.record))
         throw deploymentRunning(this.#name, this.#kept.record.deploymentId);
-      const lease = await this.#acquire(signal);
+      const lease = await acquireLease(this.#name, this.#options, { signal });
       let written: boolean;
       try {
         await this.#begin(plan, signal);
@@ -137,6 +153,7 @@ export class Rollout {
     this.#drive?.stop.abort();
     await this.#polling;
     await this.#drive?.done;
+    await this.canary.close();
     await this.#turn.catch(() => {});
   }
 
@@ -152,21 +169,8 @@ export class Rollout {
     return result;
   }
 
-  /** The lease, once whoever died with it has been silent for its time. Throws `PORT_DEPLOYMENT_RUNNING` where it is held for longer. */
-  async #acquire(signal: AbortSignal | undefined): Promise<Lease | undefined> {
-    const { leases, leaseTtlMs, clock } = this.#options;
-    if (leases === undefined) return undefined;
-    const deadlineMs = clock.monotonicMs() + leaseTtlMs;
-    for (;;) {
-      const lease = await leases.acquire(`serving/${this.#name}`, leaseTtlMs, { signal });
-      if (lease !== undefined) return lease;
-      if (clock.monotonicMs() > deadlineMs) throw deploymentRunning(this.#name, "of another process");
-      await clock.sleep(leaseTtlMs / 20, { signal });
-    }
-  }
-
   /** Writes that the deployment began, and loads its model; where that fails, that it failed. */
-  async #begin(plan: DeploymentPlan, signal: AbortSignal | undefined): Promise<void> {
+  async #begin(plan: ServingDeploymentPlan, signal: AbortSignal | undefined): Promise<void> {
     const { traffic, ids, clock, store, causes } = this.#options;
     const { variant, model, configured } = traffic.base;
     // An alias is not what began: the event names what it means now. What cannot be found fails below, with its reason.
@@ -303,10 +307,12 @@ export class Rollout {
       logger,
       record: () => this.#record(),
       enter: async (steps) => void (await this.#enter(steps)),
-      advance: async (next) => {
-        await this.#write(
-          next === undefined ? { state: "completed", share: 1 } : { state: "baking", share: next.share },
-        );
+      guard: this.canary,
+      advance: async (next, evidence) => {
+        await this.#write({
+          ...(next === undefined ? { state: "completed", share: 1 } : { state: "baking", share: next.share }),
+          ...(evidence === undefined ? {} : { evidence }),
+        });
         await traffic.apply(this.#record());
       },
       rollBack: (cause) => this.#rollBack(cause),
