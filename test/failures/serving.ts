@@ -9,7 +9,7 @@ import { isolation } from "./serving-isolation.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
 import { transformSubjects } from "./serving-transform.ts";
-import { servingShadow } from "./serving-shadow.ts";
+import { servingStages } from "./serving-stages.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
 interface Told {
@@ -82,7 +82,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       ...hosts(server),
       ...servingLoad(),
-      ...servingShadow(),
+      ...servingStages(),
       ...methods("openModelServer()", () => server, {
         predict: [
           () => ["late", { instances: [[1, 2]], requestId: "r1", signal }],
@@ -134,6 +134,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
       SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",
+      SERVING_ANSWER_LATE: "packages/serving/test/fallback.test.ts",
+      SERVING_CIRCUIT_OPEN: "packages/serving/test/fallback.test.ts",
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_INVALID: "packages/serving/test/deployer.test.ts",
       SERVING_DEPLOYMENT_NEWER: "packages/serving/test/deployer.test.ts",

@@ -3,9 +3,11 @@ import { MillwrightError, type MillwrightErrorOptions } from "@millwright/contra
 export type ServingErrorCode =
   | "SERVING_ALERTS_ABSENT"
   | "SERVING_ALERTS_UNREADABLE"
+  | "SERVING_ANSWER_LATE"
   | "SERVING_BODY_INVALID"
   | "SERVING_BODY_TIMED_OUT"
   | "SERVING_BODY_TOO_LARGE"
+  | "SERVING_CIRCUIT_OPEN"
   | "SERVING_CONTENT_TYPE_UNSUPPORTED"
   | "SERVING_DEADLINE_EXCEEDED"
   | "SERVING_DEPLOYMENT_GATED"

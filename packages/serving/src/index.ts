@@ -27,3 +27,6 @@ export type { ShadowCriteria, ShadowReport } from "./shadow/shadow-report.ts";
 export type { RequestOutcome } from "./canary/recorder.ts";
 export type { ServingDeploymentPlan, VerdictPlan } from "./canary/verdict-plan.ts";
 export type { Check, Verdict, VerdictWord } from "./canary/judge.ts";
+export type { BreakerOptions, CircuitBreaker } from "./fallback/circuit-breaker.ts";
+export { type Fallback, type FallbackOptions, fallback } from "./fallback/fallback.ts";
+export type { FallbackTarget } from "./fallback/targets.ts";

@@ -5,7 +5,9 @@ import type { ServingErrorCode } from "../errors.ts";
 export const httpStatuses: Readonly<Record<ServingErrorCode, number>> & Readonly<Record<string, number | undefined>> = {
   SERVING_ALERTS_ABSENT: 400,
   SERVING_ALERTS_UNREADABLE: 503,
+  SERVING_ANSWER_LATE: 503,
   SERVING_BODY_INVALID: 400,
+  SERVING_CIRCUIT_OPEN: 503,
   SERVING_BODY_TIMED_OUT: 408,
   SERVING_BODY_TOO_LARGE: 413,
   SERVING_CONTENT_TYPE_UNSUPPORTED: 415,

@@ -42,7 +42,22 @@ async function opened(): Promise<serving.Shadow> {
   return stage;
 }
 
-export const servingShadow = (): Subjects => ({
+async function openedFallback(): Promise<serving.Fallback> {
+  const stage = serving.fallback({ to: [{ row: answer.outputs }] });
+  await stage.open?.(site);
+  return stage;
+}
+
+export const servingStages = (): Subjects => ({
+  fallback: well(serving.fallback, () => [
+    { to: [{ row: answer.outputs }], timeoutMs: 100, breaker: { minRequests: 2 } },
+  ]),
+  ...methods("fallback()", openedFallback, {
+    targets: [],
+    open: [() => [site], {}, 0],
+    request: [() => [call, () => Promise.resolve(answer)], {}, 0],
+    close: [],
+  }),
   shadow: well(serving.shadow, () => [
     { model: "late/2", name: "second", share: 0.5, maxInFlight: 10, timeoutMs: 100, tolerance: 0.1 },
   ]),
