@@ -7,6 +7,7 @@ import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
+import { caching } from "./serving-caching.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
 import { transformSubjects } from "./serving-transform.ts";
 import { servingStages } from "./serving-stages.ts";
@@ -61,6 +62,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   return {
     subjects: {
       ...catalogs,
+      ...caching,
       openModelServer: well(
         serving.openModelServer,
         () => [{ ...options, maxBodyBytes: 1_000, pollMs: 100, leaseTtlMs: 1_000, seed: 1, signal }],
@@ -131,6 +133,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_SCHEMA_MISMATCH: "packages/serving/test/validation.test.ts",
       SERVING_DEADLINE_EXCEEDED: "packages/serving/test/admission.test.ts",
       SERVING_REQUEST_SHED: "packages/serving/test/admission.test.ts",
+      SERVING_IDEMPOTENCY_KEY_REUSED: "packages/serving/test/idempotency.test.ts",
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
       SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",

@@ -1,4 +1,11 @@
 export type { EndpointOptions, VariantOptions } from "./engine/endpoint.ts";
+export { type IdempotencyOptions, idempotency } from "./cache/idempotency.ts";
+export {
+  type ResponseCache,
+  type ResponseCacheOptions,
+  type ResponseCacheStats,
+  responseCache,
+} from "./cache/response-cache.ts";
 export type {
   CatalogEvent,
   CatalogLoadOptions,

@@ -30,6 +30,8 @@ export interface PredictRequest extends CallOptions {
   readonly traceparent?: string | undefined;
   /** Asks this model of the endpoint's catalog, which is loaded first where it is not. */
   readonly targetModel?: string | undefined;
+  /** Requests of equal keys get one answer, where the endpoint has the stage `idempotency`; over HTTP the header `Idempotency-Key`. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** How the features of one feature view stood. */
@@ -50,6 +52,8 @@ export interface Provenance {
   readonly features?:
     | { readonly service: string; readonly digest: Digest; readonly views: Readonly<Record<string, FeatureSummary>> }
     | undefined;
+  /** Where the answer was not worked out for this request: that of equal inputs, or of an earlier request of the same idempotency key. */
+  readonly reused?: "cache" | "idempotency-key" | undefined;
   /** Where the answer is not the one that was meant: why (an error's code, `CIRCUIT_OPEN`), and what answered in its place. */
   readonly degraded?: { readonly reason: string; readonly by: string } | undefined;
 }

@@ -94,7 +94,7 @@ async function ask(
   request: HttpRequest,
   targetModel = targetOf(request),
 ): Promise<Prediction> {
-  const address = { ...addressOf(request), targetModel };
+  const address = { ...addressOf(request), targetModel, idempotencyKey: request.headers["idempotency-key"] };
   checkSchema(endpoint, request.headers, address.variant);
   const site = {
     unknownFields: endpoint.unknownFields,

@@ -137,6 +137,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
       requestId: asked.id === undefined || asked.id === "" ? request.headers["x-request-id"] : asked.id,
       variant,
       targetModel,
+      idempotencyKey: request.headers["idempotency-key"],
       signal: request.signal,
     },
     request,
@@ -164,7 +165,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
 
 /** Where the answer comes from, for logs and for callers who read headers alone. */
 export const provenanceHeaders = ({
-  provenance: { requestId, variant, model, degraded },
+  provenance: { requestId, variant, model, degraded, reused },
 }: Prediction): Readonly<Record<string, string>> => ({
   // A header may hold visible ASCII only; an id of a client's may hold anything.
   ...(/^[\x21-\x7e]{1,256}$/.test(requestId) ? { "x-request-id": requestId } : {}),
@@ -172,5 +173,6 @@ export const provenanceHeaders = ({
   "x-millwright-model-digest": model.digest,
   "x-millwright-variant": encodeURI(variant),
   "x-amzn-invoked-production-variant": encodeURI(variant),
+  ...(reused === undefined ? {} : { "x-millwright-reused": reused }),
   ...(degraded === undefined ? {} : { "x-millwright-degraded": encodeURI(degraded.reason) }),
 });
