@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { type ErrorCategory, MillwrightError } from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
+import { authenticators } from "./serving-auth.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
@@ -83,6 +84,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
       }),
       ...hosts(server),
+      ...authenticators(),
       ...servingLoad(),
       ...servingStages(),
       ...methods("openModelServer()", () => server, {

@@ -33,6 +33,7 @@ import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/e
 import type { DeploymentGate } from "./rollout/gates.ts";
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
+import type { Authenticate } from "./auth/authenticate.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
@@ -79,6 +80,11 @@ export interface ModelServerOptions extends CallOptions {
   readonly leases?: LeaseStore | undefined;
   /** Asked for `endpoint:invoke` before a request over HTTP is answered. Default: everybody may. */
   readonly authorizer?: Authorizer | undefined;
+  /**
+   * Says who sent a request over HTTP, before its body is read: 401 where nobody is known, but for health. The door `auth` has API keys, tokens, certificates
+   * and signatures; a function of yours fits as well. Default: everybody is answered.
+   */
+  readonly authenticate?: Authenticate | undefined;
   /** Who asks, by the request's headers (lower-case names). Default: nobody is known. */
   readonly principal?: ((headers: Readonly<Record<string, string | undefined>>) => string | undefined) | undefined;
   /** Whether models follow their aliases. Default: true. */
@@ -180,7 +186,7 @@ class OpenServer implements ModelServer {
       placeOf: (model) => this.#placeOf(model),
       predict: (endpoint, request, caller) => this.#predictFor(endpoint, request, caller),
       authorize: (action, endpoint, caller, { signal }) => this.#authorize(action, endpoint, caller, { signal }),
-      principalOf: ({ headers }) => options.principal?.(headers),
+      principalOf: (caller) => this.#principalOf(caller),
       get ready() {
         return isReady();
       },
@@ -188,7 +194,7 @@ class OpenServer implements ModelServer {
     const { models } = options.endpoints[options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""] ?? {};
     const multiModel = models === undefined ? [] : multiModelRoutes(face, face.defaultEndpoint, catalogOf(models));
     const routes = [...openInferenceRoutes(face), ...invocationRoutes(face), ...multiModel].map((route) =>
-      answering(route, { maxBodyBytes, bodyTimeoutMs }),
+      answering(route, { maxBodyBytes, bodyTimeoutMs, authenticate: options.authenticate }),
     );
     this.fastify = fastifyPlugin(routes);
     this.node = nodeHandler(routes);
@@ -299,17 +305,30 @@ class OpenServer implements ModelServer {
   }
 
   async #predictFor(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction> {
-    const principal = this.#options.principal?.(caller.headers);
+    const principal = this.#principalOf(caller);
     if (this.#options.authorizer !== undefined)
       await this.#authorize("endpoint:invoke", endpoint, caller, { signal: request.signal });
     return this.predict(endpoint, { ...contextOf(caller.headers, principal), ...request, principal });
   }
 
-  async #authorize(action: string, endpoint: string, { headers }: HttpCaller, { signal }: CallOptions): Promise<void> {
+  #principalOf({ identity, headers }: HttpCaller): string | undefined {
+    return identity?.principal ?? this.#options.principal?.(headers);
+  }
+
+  async #authorize(action: string, endpoint: string, caller: HttpCaller, { signal }: CallOptions): Promise<void> {
     const { authorizer } = this.#options;
     if (authorizer === undefined) return;
-    const principal = this.#options.principal?.(headers);
-    const decision = await authorizer.decide({ principal, action, resource: `endpoint/${endpoint}` }, { signal });
+    const principal = this.#principalOf(caller);
+    const { tenant, scopes, attributes } = caller.identity ?? {};
+    const told = {
+      ...attributes,
+      ...(tenant === undefined ? {} : { tenant }),
+      ...(scopes === undefined ? {} : { scopes }),
+    };
+    const decision = await authorizer.decide(
+      { principal, action, resource: `endpoint/${endpoint}`, attributes: told },
+      { signal },
+    );
     if (!decision.allowed) throw forbidden(endpoint, decision.reason);
   }
 

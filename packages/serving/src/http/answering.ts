@@ -1,7 +1,8 @@
 import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { brotliDecompress, createBrotliDecompress, createGunzip, createInflate, gunzip, inflate } from "node:zlib";
-import type { BodyLimits, BodySource } from "./body-source.ts";
+import { type Authenticate, type ClientCertificate, identityOf } from "../auth/authenticate.ts";
+import { type BodyLimits, type BodySource, bytesBody } from "./body-source.ts";
 import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "../errors.ts";
 import { type HttpAnswer, type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
 
@@ -14,6 +15,13 @@ const decoders = {
 /** A request as a host brings it: its body has not been read. */
 export interface IncomingCall extends Omit<HttpRequest, "body"> {
   readonly body: BodySource;
+  /** The client's certificate, where TLS has verified one. */
+  readonly certificate?: (() => ClientCertificate | undefined) | undefined;
+}
+
+export interface AnsweringOptions extends BodyLimits {
+  /** Default: everybody is answered. */
+  readonly authenticate?: Authenticate | undefined;
 }
 
 /** A route as the hosts mount it: bodies are read and decompressed within the limits, and every failure becomes an answer. */
@@ -24,11 +32,14 @@ export interface MountedRoute {
   answer(call: IncomingCall): Promise<HttpAnswer>;
 }
 
-export const answering = (route: HttpRoute, limits: BodyLimits): MountedRoute => ({
+export const answering = (route: HttpRoute, limits: AnsweringOptions): MountedRoute => ({
   method: route.method,
   path: route.path,
-  answer: async (call) => {
+  answer: async (given) => {
+    let call = given;
     try {
+      if (limits.authenticate !== undefined && route.open !== true)
+        call = await authenticated(given, limits.authenticate, limits);
       const streamed = route.stream?.({
         ...call,
         chunks: decodedChunks(call, limits),
@@ -38,10 +49,23 @@ export const answering = (route: HttpRoute, limits: BodyLimits): MountedRoute =>
       return await route.handle({ ...call, body: await readBody(call, limits) });
     } catch (error) {
       const answer = errorAnswer(error);
-      return call.body.done ? answer : { ...answer, close: true };
+      return given.body.done ? answer : { ...answer, close: true };
     }
   },
 });
+
+/** The request with who sent it; its body is read before only where the authenticator asks for it. */
+async function authenticated(
+  call: IncomingCall,
+  authenticate: Authenticate,
+  limits: BodyLimits,
+): Promise<IncomingCall> {
+  let read: Promise<Uint8Array> | undefined;
+  const { method, target, headers, signal, certificate = () => undefined } = call;
+  const body = (): Promise<Uint8Array> => (read ??= call.body.read(limits));
+  const identity = await identityOf(authenticate, { method, target, headers, signal, certificate, body });
+  return { ...call, identity, ...(read === undefined ? {} : { body: bytesBody(await read) }) };
+}
 
 async function readBody({ body, headers }: IncomingCall, limits: BodyLimits): Promise<Uint8Array> {
   const encoding = headers["content-encoding"];

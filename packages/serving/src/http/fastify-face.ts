@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { MountedRoute } from "./answering.ts";
 import { bytesBody, nodeBody } from "./body-source.ts";
 import { type HttpAnswer, errorAnswer } from "./http-message.ts";
-import { goneSignal } from "./node-face.ts";
+import { certificateOf, goneSignal } from "./node-face.ts";
 
 /** The routes as a Fastify plugin: its own content-type parsers and error answers, the application's hooks, prefix and logger. */
 export function fastifyPlugin(routes: readonly MountedRoute[]): FastifyPluginAsync {
@@ -27,6 +27,7 @@ export function fastifyPlugin(routes: readonly MountedRoute[]): FastifyPluginAsy
             headers: headers as Readonly<Record<string, string | undefined>>,
             body: body instanceof Readable ? nodeBody(body, headers["content-length"]) : bytesBody(),
             signal: goneSignal(reply.raw),
+            certificate: () => certificateOf(request.raw),
           });
           return send(reply, whole);
         },

@@ -1,3 +1,4 @@
+import type { Identity } from "../auth/authenticate.ts";
 import { isMillwrightError } from "@millwright/contracts";
 import { type ServingError, bodyInvalid } from "../errors.ts";
 import { httpStatusOf } from "./http-status.ts";
@@ -6,6 +7,8 @@ import { httpStatusOf } from "./http-status.ts";
 export interface HttpCaller {
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Where the server authenticates. */
+  readonly identity?: Identity | undefined;
 }
 
 /** A request as every face of the server sees it. */
@@ -45,6 +48,8 @@ export interface HttpRoute {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** With `:name` for a part of the path, `:name(pattern)` for one that matches, and `::` for a colon. */
   readonly path: string;
+  /** Whether it is answered without a credential: health, for those who only ask for that. */
+  readonly open?: boolean | undefined;
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
   /** Answers while the body arrives, where it wants to: it is asked before `handle`. `undefined` leaves the request to `handle`. */
   readonly stream?: ((request: StreamedRequest) => HttpAnswer | Promise<HttpAnswer> | undefined) | undefined;

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
+import type { ClientCertificate } from "../auth/authenticate.ts";
 import type { MountedRoute } from "./answering.ts";
 import { type BodySource, bytesBody, nodeBody } from "./body-source.ts";
 import { type HttpAnswer, errorAnswer } from "./http-message.ts";
@@ -37,12 +39,21 @@ export function nodeHandler(routes: readonly MountedRoute[]): NodeHandler {
         headers: request.headers as Readonly<Record<string, string | undefined>>,
         body: bodyOf(request),
         signal: goneSignal(response),
+        certificate: () => certificateOf(request),
       });
     } catch (error) {
       answer = Promise.resolve(errorAnswer(error));
     }
     void answer.then((whole) => writeAnswer(request, response, whole)).catch(() => response.destroy());
   };
+}
+
+/** The certificate of the client, where TLS has verified it. */
+export function certificateOf({ socket }: IncomingMessage): ClientCertificate | undefined {
+  const { authorized, getPeerCertificate } = socket as Partial<TLSSocket>;
+  if (authorized !== true || getPeerCertificate === undefined) return undefined;
+  const certificate = getPeerCertificate.call(socket as TLSSocket, false);
+  return certificate?.fingerprint256 === undefined ? undefined : certificate;
 }
 
 /** Aborts when the client is gone before its answer is complete. */

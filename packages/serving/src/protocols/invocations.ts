@@ -28,7 +28,12 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
     stream: (request) => stream(face, () => of(request), request),
   });
   return [
-    { method: "GET", path: "/ping", handle: () => ({ status: face.ready ? 200 : 503, headers: {}, body: "" }) },
+    {
+      method: "GET",
+      path: "/ping",
+      open: true,
+      handle: () => ({ status: face.ready ? 200 : 503, headers: {}, body: "" }),
+    },
     invocations("/invocations", () => face.defaultEndpoint()),
     invocations("/endpoints/:endpoint/invocations", named),
     {

@@ -44,8 +44,13 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, request);
   return [
     { method: "GET", path: "/v2", handle: () => json(serverMetadata) },
-    { method: "GET", path: "/v2/health/live", handle: () => json({ live: true }) },
-    { method: "GET", path: "/v2/health/ready", handle: () => json({ ready: face.ready }, face.ready ? 200 : 503) },
+    { method: "GET", path: "/v2/health/live", open: true, handle: () => json({ live: true }) },
+    {
+      method: "GET",
+      path: "/v2/health/ready",
+      open: true,
+      handle: () => json({ ready: face.ready }, face.ready ? 200 : 503),
+    },
     ...[model, versioned].flatMap((path): HttpRoute[] => [
       { method: "GET", path, handle: metadata },
       { method: "GET", path: `${path}/ready`, handle: ready },
