@@ -5,14 +5,23 @@ import { openWorkshop, useDatabases } from "./workshop.ts";
 
 // What the registry's tests show on SQLite they show here once more on PostgreSQL.
 const suites: readonly (() => Promise<unknown>)[] = [
+  () => import("./actors.test.ts"),
+  () => import("./audit.test.ts"),
+  () => import("./audit-pack.test.ts"),
+  () => import("./bounded-reads.test.ts"),
   () => import("./cards.test.ts"),
   () => import("./causes.test.ts"),
+  () => import("./copies.test.ts"),
   () => import("./deleted-runs.test.ts"),
+  () => import("./durability.test.ts"),
+  () => import("./gate-races.test.ts"),
   () => import("./gates.test.ts"),
   () => import("./governance.test.ts"),
   () => import("./lineage.test.ts"),
   () => import("./openlineage.test.ts"),
   () => import("./openlineage-receive.test.ts"),
+  () => import("./materials.test.ts"),
+  () => import("./offline.test.ts"),
   () => import("./packages.test.ts"),
   () => import("./ports.test.ts"),
   () => import("./processes.test.ts"),
