@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import type * as contracts from "../../packages/contracts/dist/index.js";
+import * as data from "../../packages/data/dist/index.js";
 import type * as model from "../../packages/model/dist/index.js";
 import * as storage from "../../packages/storage/dist/index.js";
 import * as transform from "../../packages/serving/dist/transform.js";
@@ -58,6 +59,21 @@ export async function transformSubjects(
     await log[Symbol.asyncDispose]();
     return run({ output: `${folder}/newer`, name: "late", restart: false });
   };
+  const make = "export default () => ({ name: 'echo', invoke: async ({ body }) => ({ status: 200, body }) });";
+  const thread = new URL(`data:text/javascript,${encodeURIComponent(make)}`);
+  const figures = { records: 1, invocations: 1, retries: 0, startMs: 0, durationMs: 10, jobStartMs: 0, workers: 1 };
+  const description = {
+    name: "late",
+    digest: "sha256:0",
+    entityKeys: [],
+    requestInputs: [],
+    features: [{ name: "x", type: "float64" }],
+  };
+  const rows = data.datasetOf([data.batchOf({ x: [1] })]);
+  const history = {
+    describe: async () => description,
+    history: async () => rows,
+  } as unknown as transform.FeatureHistory;
   return {
     startTransform: well(
       (given: transform.TransformOptions) => transform.startTransform(given).result(),
@@ -118,6 +134,27 @@ export async function transformSubjects(
         {},
         20,
       ],
+    }),
+    openThreadTarget: well(transform.openThreadTarget, () => [thread, { threads: 1, data: 1, signal }], {}, 20),
+    ...methods("openThreadTarget()", () => transform.openThreadTarget(thread, { threads: 1 }), {
+      executionParameters: [() => [{ signal }], {}, 2],
+      invoke: [
+        () => [{ body: bytes("1,2\n"), contentType: "text/csv", accept: "text/csv", requestId: "r", signal }],
+        {},
+        5,
+      ],
+    }),
+    readTransformLedger: well(transform.readTransformLedger, () => [output, "half", { signal }]),
+    transformSlis: well(transform.transformSlis, () => [
+      [figures],
+      { perHour: 1, perInvocation: 0, perThousandRecords: 0 },
+    ]),
+    createAsOfFeatures: well(transform.createAsOfFeatures, () => [history, { asOfMs: 1 }], {
+      SERVING_TRANSFORM_INVALID: () => transform.createAsOfFeatures(history, { asOfMs: Number.NaN }),
+    }),
+    ...methods("createAsOfFeatures()", () => transform.createAsOfFeatures(history, { asOfMs: 1 }), {
+      describe: [() => ["late", { signal }]],
+      read: [() => ["late", { entities: { length: 1, columns: {} }, signal }]],
     }),
     artifactObject: well(transform.artifactObject, () => [artifacts, stored.digest, "a.csv"]),
     ...methods("artifactObject()", () => transform.artifactObject(artifacts, stored.digest, "a.csv"), {

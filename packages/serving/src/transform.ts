@@ -1,3 +1,4 @@
+export { type AsOf, createAsOfFeatures, type FeatureHistory } from "./transform/as-of-features.ts";
 export type { BatchStrategy } from "./transform/chunks.ts";
 export {
   artifactObject,
@@ -6,10 +7,13 @@ export {
   type TransformInput,
   type TransformObject,
 } from "./transform/inputs.ts";
+export type { EntityRecords } from "./transform/entity-records.ts";
 export type { InvocationPolicy } from "./transform/invoker.ts";
-export type { ObjectSummary } from "./transform/ledger.ts";
+export { type ChunkFigures, type ObjectSummary, readTransformLedger } from "./transform/ledger.ts";
 export { compareManifests, type ManifestComparison, type TransformManifest } from "./transform/manifest.ts";
 export { transformEnvironment, type TransformOptions, type TransformShape } from "./transform/options.ts";
+export type { PaceOptions, TransformWindow } from "./transform/pace.ts";
+export { type TransformCost, type TransformSlis, transformSlis } from "./transform/slis.ts";
 export type { TransformState, TransformStatus } from "./transform/progress.ts";
 export type { SplitType } from "./transform/record-blocks.ts";
 export type { DataProcessing } from "./transform/record-format.ts";
@@ -25,4 +29,6 @@ export {
   type TransformModelOptions,
   type TransformTarget,
 } from "./transform/target.ts";
+export { openThreadTarget, type ThreadTargetOptions } from "./transform/thread-target.ts";
+export type { MakeThreadTarget } from "./transform/thread-messages.ts";
 export type { TransformJob, TransformResult } from "./transform/transform-job.ts";

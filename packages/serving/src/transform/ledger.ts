@@ -28,7 +28,16 @@ export interface ChunkEntry {
   /** When it was begun, UTC milliseconds, and how long it took. */
   readonly startMs: number;
   readonly durationMs: number;
+  /** When the job was started that did it, UTC milliseconds, and how many chunks were under way at once then. */
+  readonly jobStartMs: number;
+  readonly workers: number;
 }
+
+/** What the figures of a job are worked out from. */
+export type ChunkFigures = Pick<
+  ChunkEntry,
+  "records" | "invocations" | "retries" | "startMs" | "durationMs" | "jobStartMs" | "workers"
+>;
 
 /** What is known of an object whose output stands. */
 export interface ObjectSummary {
@@ -41,14 +50,11 @@ export interface ObjectSummary {
   readonly inputDigest: Digest;
   readonly outputBytes: number;
   readonly outputDigest: Digest;
-  readonly chunks: number;
   readonly records: number;
   readonly written: number;
   readonly failed: number;
-  readonly invocations: number;
-  readonly retries: number;
-  /** Of its chunks: the sum, and each, milliseconds, in order. */
-  readonly busyMs: number;
+  /** Its chunks without what they are made of, for the figures of the job. */
+  readonly chunks: readonly ChunkFigures[];
   /** What tells that the object is still the same, where it has such. */
   readonly version?: string | undefined;
 }
@@ -246,3 +252,36 @@ function encode(header: ChunkEntry | { readonly fingerprint: Digest }, parts: re
 
 const headerOf = (record: Buffer): ChunkEntry | { readonly fingerprint: Digest } =>
   JSON.parse(record.subarray(4, 4 + record.readUInt32LE(0)).toString("utf8")) as ChunkEntry | { fingerprint: Digest };
+
+/**
+ * What the ledger of an unfinished job tells, object by object: for dashboards, beside the job or after it was killed. What is done while it is read may
+ * be left out. @returns nothing where there is no ledger.
+ */
+export async function* readTransformLedger(
+  output: string,
+  name = "transform",
+  { signal }: CallOptions = {},
+): AsyncGenerator<ChunkFigures, void, undefined> {
+  signal?.throwIfAborted();
+  const directory = ledgerFolder(output, name);
+  for (const file of await readdir(directory).catch((): string[] => [])) {
+    if (!/\.(?:log|chunks)$/.test(file)) continue;
+    for await (const { bytes } of readAppendLog(join(directory, file), { signal })) {
+      const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      if (file !== "job.log") {
+        const header = headerOf(record);
+        if ("index" in header) yield figuresOf(header);
+        continue;
+      }
+      const told = JSON.parse(record.toString("utf8")) as JobRecord;
+      if (told.kind === "object") yield* told.chunks;
+    }
+  }
+}
+
+export const ledgerFolder = (output: string, name: string): string => join(output, `.${name}.transform`);
+
+export const figuresOf = (entry: ChunkEntry): ChunkFigures => {
+  const { records, invocations, retries, startMs, durationMs, jobStartMs, workers } = entry;
+  return { records, invocations, retries, startMs, durationMs, jobStartMs, workers };
+};

@@ -18,7 +18,7 @@ export interface TransformManifest {
   readonly dataDigest: Digest;
   /** Of the names and contents of all outputs. */
   readonly outputDigest: Digest;
-  readonly objects: readonly Omit<ObjectSummary, "busyMs" | "version" | "invocations" | "retries" | "chunks">[];
+  readonly objects: readonly Omit<ObjectSummary, "version" | "chunks">[];
   readonly records: number;
   readonly written: number;
   readonly failed: number;

@@ -5,7 +5,14 @@ import { type Chunk, chunksOf } from "./chunks.ts";
 import { createDurableFile } from "./durable-files.ts";
 import { recordTooLarge } from "./errors.ts";
 import { type TransformObject, openContent } from "./inputs.ts";
-import type { ChunkEntry, JobLedger, ObjectLedger, ObjectSummary } from "./ledger.ts";
+import {
+  type ChunkEntry,
+  type ChunkFigures,
+  figuresOf,
+  type JobLedger,
+  type ObjectLedger,
+  type ObjectSummary,
+} from "./ledger.ts";
 import { type ResolvedShape, payloadBytesOf } from "./options.ts";
 import { formatOf } from "./record-format.ts";
 
@@ -141,7 +148,8 @@ export class ObjectRun {
     const { outputFolder, object, jobLedger } = this.#options;
     const output = `${this.key}.out`;
     const errors = `${this.key}.errors`;
-    const sums = { records: 0, written: 0, failed: 0, invocations: 0, retries: 0, busyMs: 0 };
+    const sums = { records: 0, written: 0, failed: 0 };
+    const chunks: ChunkFigures[] = [];
     const file = await createDurableFile(join(outputFolder, output));
     const failures: Buffer[] = [];
     let written: { readonly bytes: number; readonly digest: Digest };
@@ -150,9 +158,8 @@ export class ObjectRun {
         const chunk = await this.#ledger.read(index);
         await file.write(chunk.output);
         if (chunk.failures.length > 0) failures.push(chunk.failures);
-        for (const name of ["records", "written", "failed", "invocations", "retries"] as const)
-          sums[name] += chunk.entry[name];
-        sums.busyMs += chunk.entry.durationMs;
+        for (const name of ["records", "written", "failed"] as const) sums[name] += chunk.entry[name];
+        chunks.push(figuresOf(chunk.entry));
       }
       if (failures.length > 0) await this.#writeErrors(join(outputFolder, errors), failures);
       else await rm(join(outputFolder, errors), { force: true });
@@ -169,8 +176,8 @@ export class ObjectRun {
       inputDigest: this.#digest.digest(),
       outputBytes: written.bytes,
       outputDigest: written.digest,
-      chunks: this.#chunks,
       ...sums,
+      chunks,
       ...(object.version === undefined ? {} : { version: object.version }),
     };
     await jobLedger.finish(summary);

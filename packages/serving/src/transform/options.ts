@@ -1,8 +1,10 @@
 import type { CallOptions, Clock, Logger, Random } from "@millwright/contracts";
 import type { BatchStrategy } from "./chunks.ts";
+import type { EntityRecords } from "./entity-records.ts";
 import { transformInvalid } from "./errors.ts";
 import type { TransformInput, TransformObject } from "./inputs.ts";
 import type { InvocationPolicy } from "./invoker.ts";
+import type { PaceOptions } from "./pace.ts";
 import { type DataProcessing, formatOf } from "./record-format.ts";
 import type { SplitType } from "./record-blocks.ts";
 import type { RecordErrorPolicy } from "./run-chunk.ts";
@@ -31,7 +33,7 @@ export interface TransformShape {
   readonly maxBatchRecords?: number | undefined;
 }
 
-export interface TransformOptions extends CallOptions, TransformShape, DataProcessing, InvocationPolicy {
+export interface TransformOptions extends CallOptions, TransformShape, DataProcessing, InvocationPolicy, PaceOptions {
   /** The model package to ask in this process. Exactly one of `model` and `target`. */
   readonly model?: TransformModelOptions | undefined;
   /** What to ask otherwise; whoever made it closes it. */
@@ -43,6 +45,10 @@ export interface TransformOptions extends CallOptions, TransformShape, DataProce
   readonly name?: string | undefined;
   /** Forget what an unfinished job of this name has done. Default: false. */
   readonly restart?: boolean | undefined;
+  /** Records name entities, whose features the model is given. Default: records are what the model is given. */
+  readonly entities?: EntityRecords | undefined;
+  /** The time as of which features are read, where they are, UTC milliseconds: written into the manifest, and part of what a job is known by. */
+  readonly featuresAsOfMs?: number | undefined;
   /** Mini-batches that are under way at once. Default: what the target says, else 1. */
   readonly maxConcurrentTransforms?: number | undefined;
   /** Default: `"fail"`. */
@@ -53,6 +59,8 @@ export interface TransformOptions extends CallOptions, TransformShape, DataProce
   readonly chunkBytes?: number | undefined;
   /** The same of records. Default: 1,024. */
   readonly chunkRecords?: number | undefined;
+  /** When it aborts the job stops as by `stop`: a notice that the machine goes away, for instance. */
+  readonly interruption?: AbortSignal | undefined;
   /** Told after every chunk. */
   readonly onProgress?: ((status: TransformStatus) => void) | undefined;
   /** Default: the system's. */

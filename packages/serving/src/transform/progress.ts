@@ -1,4 +1,5 @@
-import type { ChunkEntry, ObjectSummary } from "./ledger.ts";
+import { type ChunkEntry, type ChunkFigures, type ObjectSummary, figuresOf } from "./ledger.ts";
+import { SliCounter, type TransformCost, type TransformSlis } from "./slis.ts";
 
 export type TransformState = "running" | "completed" | "failed" | "stopped";
 
@@ -20,30 +21,65 @@ export interface TransformStatus {
   readonly totalBytes?: number | undefined;
   readonly invocations: number;
   readonly retries: number;
+  /** How long it will still run at the pace of this start, milliseconds; absent before its first chunk, and where the size of the input is not known. */
+  readonly etaMs?: number | undefined;
+  readonly slis: TransformSlis;
 }
 
-type Sums = {
-  -readonly [Name in "records" | "written" | "failed" | "chunks" | "bytes" | "invocations" | "retries"]: number;
-};
+type Sums = { -readonly [Name in "records" | "written" | "failed" | "bytes"]: number };
 
 /** Counts chunks as they are done. */
 export class Progress {
-  readonly sums: Sums = { records: 0, written: 0, failed: 0, chunks: 0, bytes: 0, invocations: 0, retries: 0 };
+  readonly sums: Sums & { chunks: number; invocations: number; retries: number } = {
+    records: 0,
+    written: 0,
+    failed: 0,
+    bytes: 0,
+    chunks: 0,
+    invocations: 0,
+    retries: 0,
+  };
   chunksReused = 0;
   objectsDone = 0;
+  readonly #slis = new SliCounter();
+  /** Of this start alone. */
+  #freshBytes = 0;
 
   addChunk(entry: ChunkEntry, reused: boolean): void {
-    const { records, written, failed, bytes, invocations, retries } = entry;
-    this.#add({ records, written, failed, bytes, invocations, retries, chunks: 1 });
+    const { records, written, failed, bytes } = entry;
+    this.#add({ records, written, failed, bytes });
+    this.#count(figuresOf(entry));
     if (reused) this.chunksReused += 1;
+    else this.#freshBytes += bytes;
   }
 
   /** An object that was done before this start. */
-  addObject(summary: ObjectSummary): void {
-    const { records, written, failed, inputBytes: bytes, invocations, retries, chunks } = summary;
-    this.#add({ records, written, failed, bytes, invocations, retries, chunks });
-    this.chunksReused += chunks;
+  addObject({ records, written, failed, inputBytes: bytes, chunks }: ObjectSummary): void {
+    this.#add({ records, written, failed, bytes });
+    for (const chunk of chunks) this.#count(chunk);
+    this.chunksReused += chunks.length;
     this.objectsDone += 1;
+  }
+
+  slis(cost: TransformCost | undefined): TransformSlis {
+    return this.#slis.slis(cost);
+  }
+
+  costUsd(cost: TransformCost | undefined): number {
+    return this.#slis.costUsd(cost);
+  }
+
+  /** At the pace at which the bytes of this start went by in so much time. */
+  etaMs(totalBytes: number | undefined, elapsedMs: number): number | undefined {
+    if (totalBytes === undefined || this.#freshBytes === 0) return undefined;
+    return (Math.max(0, totalBytes - this.sums.bytes) * elapsedMs) / this.#freshBytes;
+  }
+
+  #count(figures: ChunkFigures): void {
+    this.sums.chunks += 1;
+    this.sums.invocations += figures.invocations;
+    this.sums.retries += figures.retries;
+    this.#slis.add(figures);
   }
 
   #add(amounts: Sums): void {

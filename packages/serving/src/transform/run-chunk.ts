@@ -1,5 +1,6 @@
 import { type CallOptions, isMillwrightError } from "@millwright/contracts";
 import { type BatchStrategy, type Chunk, joinedRecords, loneRecord, rawRecord } from "./chunks.ts";
+import type { EntityBody } from "./entity-records.ts";
 import { answerInvalid, recordInvalid, recordTooLarge, type RecordPlace } from "./errors.ts";
 import type { InvocationCounts, Invoker } from "./invoker.ts";
 import { withoutLineEnd } from "./line-ends.ts";
@@ -20,6 +21,8 @@ export interface ChunkSetting {
   readonly accept: string | undefined;
   readonly assembleWith: "None" | "Line";
   readonly processing: RecordProcessing;
+  /** Where records name entities: what is sent for some. */
+  readonly entityBody?: EntityBody | undefined;
   readonly onRecordError: RecordErrorPolicy;
   readonly maxPayloadBytes: number;
 }
@@ -111,11 +114,13 @@ class ChunkRun {
   }
 
   #payload(from: number, to: number): Buffer {
-    const { processing, splitType, batchStrategy, maxPayloadBytes } = this.#setting;
+    const { processing, entityBody, splitType, batchStrategy, maxPayloadBytes } = this.#setting;
     const { prefix } = this.#chunk;
     const alone = batchStrategy === "SingleRecord";
     let body: Buffer;
-    if (processing.input !== undefined) {
+    if (entityBody !== undefined) {
+      body = Buffer.from(this.#entities(entityBody, from, to));
+    } else if (processing.input !== undefined) {
       const texts = Array.from({ length: to - from }, (_, at) => this.#filtered(from + at));
       body = Buffer.from(`${prefix.toString("utf8")}${texts.join("\n")}${alone ? "" : "\n"}`);
     } else if (alone) {
@@ -127,6 +132,15 @@ class ChunkRun {
     // Only a record that stands alone can be too long: batches are made to fit.
     if (body.length > maxPayloadBytes) throw recordTooLarge(this.#place(from), body.length, maxPayloadBytes);
     return body;
+  }
+
+  #entities(entityBody: EntityBody, from: number, to: number): string {
+    const texts = Array.from({ length: to - from }, (_, at) => this.#text(from + at));
+    try {
+      return entityBody(texts, this.#chunk.prefix.toString("utf8"));
+    } catch (error) {
+      throw this.#unreadable(from, error);
+    }
   }
 
   #filtered(record: number): string {
@@ -154,11 +168,12 @@ class ChunkRun {
     from: number,
     to: number,
   ): Parameters<Invoker["ask"]>[0] extends () => infer Made ? Made : never {
-    const { job, contentType, accept } = this.#setting;
-    const { firstRecord } = this.#chunk;
+    const { job, contentType, accept, entityBody } = this.#setting;
+    const { firstRecord, prefix } = this.#chunk;
+    const rows = prefix.length === 0 ? contentType : `${contentType}; header=present`;
     return {
       body,
-      contentType: this.#chunk.prefix.length === 0 ? contentType : `${contentType}; header=present`,
+      contentType: entityBody === undefined ? rows : "application/json",
       accept,
       requestId: `${job}/${this.#key}/${firstRecord + from}-${firstRecord + to - 1}`,
       signal: this.#signal,

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   type CallOptions,
+  type Clock,
   abortable,
   createRandom,
   digestOfJson,
@@ -9,19 +10,22 @@ import {
   silentLogger,
   systemClock,
 } from "@millwright/contracts";
+import { createEntityBody, type EntityBody } from "./entity-records.ts";
 import { targetFailed, transformInvalid } from "./errors.ts";
 import { objectsOf } from "./inputs.ts";
 import { Invoker, reasonOf } from "./invoker.ts";
-import { type JobLedger, openJobLedger } from "./ledger.ts";
+import { ledgerFolder, openJobLedger } from "./ledger.ts";
+import { checkPace, Pace } from "./pace.ts";
 import { writeDurableFile } from "./durable-files.ts";
 import { compareManifests, createManifest, readManifest } from "./manifest.ts";
 import { type ResolvedShape, type TransformOptions, payloadBytesOf, resolveShape } from "./options.ts";
 import { Progress, type TransformState, type TransformStatus } from "./progress.ts";
-import { createRecordProcessing } from "./record-format.ts";
+import type { TransformSlis } from "./slis.ts";
+import { createRecordProcessing, formatOf } from "./record-format.ts";
 import type { ChunkSetting } from "./run-chunk.ts";
 import { type ExecutionParameters, openModelTarget, type TransformTarget } from "./target.ts";
 import type { TransformJob, TransformResult } from "./transform-job.ts";
-import { TransformRun } from "./transform-run.ts";
+import { TransformRun, type TransformRunOptions } from "./transform-run.ts";
 
 /**
  * Transforms every record of every object of an input, and writes `<key>.out` for each, records in their order, whole or not at all. What is done is
@@ -37,14 +41,8 @@ export function startTransform(options: TransformOptions): TransformJob {
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-function checkOptions({
-  model,
-  target,
-  name = "transform",
-  maxErrorRate = 1,
-  chunkBytes = 1,
-  chunkRecords = 1,
-}: TransformOptions): void {
+function checkOptions(options: TransformOptions): void {
+  const { model, target, name = "transform", maxErrorRate = 1, chunkBytes = 1, chunkRecords = 1 } = options;
   if ((model === undefined) === (target === undefined))
     throw transformInvalid(
       "it has not exactly one of `model` and `target`",
@@ -59,6 +57,7 @@ function checkOptions({
     throw transformInvalid(`\`maxErrorRate\` is ${maxErrorRate}`, "Give a share from 0 to 1.");
   if (!(chunkBytes >= 1 && chunkRecords >= 1))
     throw transformInvalid("a chunk would hold nothing", "Give `chunkBytes` and `chunkRecords` from 1.");
+  checkPace(options);
 }
 
 class RunningTransform implements TransformJob {
@@ -70,16 +69,23 @@ class RunningTransform implements TransformJob {
   #objects = 0;
   #totalBytes: number | undefined;
   #stopReason: string | undefined;
+  readonly #clock: Clock;
+  #startedAtMs = 0;
+  #pace: Pace | undefined;
   #outcome: Promise<TransformResult> | undefined;
   #changed = nextChange();
 
   constructor(options: TransformOptions) {
     this.name = options.name ?? "transform";
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
   }
 
   start(): void {
-    const { signal } = this.#options;
+    const { signal, interruption } = this.#options;
+    const interrupt = (): void => this.#stop("the machine is wanted back");
+    if (interruption?.aborted === true) interrupt();
+    else interruption?.addEventListener("abort", interrupt, { once: true });
     const cancel = (): void => this.#cancelled.abort(signal?.reason);
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener("abort", cancel, { once: true });
@@ -87,7 +93,7 @@ class RunningTransform implements TransformJob {
       .then(
         (result) => {
           this.#state = result.state;
-          return { ...result, status: this.status() };
+          return Object.assign(result, { status: this.status() });
         },
         (error: unknown) => {
           this.#state = "failed";
@@ -96,6 +102,7 @@ class RunningTransform implements TransformJob {
       )
       .finally(() => {
         signal?.removeEventListener("abort", cancel);
+        interruption?.removeEventListener("abort", interrupt);
         this.#changed.resolve();
       });
     // Who never asks for the result does not bring the process down.
@@ -104,6 +111,11 @@ class RunningTransform implements TransformJob {
 
   status(): TransformStatus {
     const { sums, chunksReused, objectsDone } = this.#progress;
+    const pace = this.#state === "running" ? this.#pace : undefined;
+    const elapsedMs = pace === undefined ? 0 : this.#clock.monotonicMs() - this.#startedAtMs - pace.waitedMs;
+    const etaMs = pace === undefined ? undefined : this.#progress.etaMs(this.#totalBytes, elapsedMs);
+    const slisNow = (): TransformSlis => this.#progress.slis(this.#options.cost);
+    let slis: TransformSlis | undefined;
     return {
       name: this.name,
       state: this.#state,
@@ -112,6 +124,12 @@ class RunningTransform implements TransformJob {
       chunksReused,
       ...(this.#totalBytes === undefined ? {} : { totalBytes: this.#totalBytes }),
       ...sums,
+      ...(etaMs === undefined ? {} : { etaMs }),
+      // Only where it is looked at: it takes the durations of all chunks.
+      get slis() {
+        slis ??= slisNow();
+        return slis;
+      },
     };
   }
 
@@ -130,7 +148,7 @@ class RunningTransform implements TransformJob {
 
   async stop(reason = "it was told to stop", { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted();
-    if (this.#state === "running") this.#stopReason ??= reason;
+    this.#stop(reason);
     await abortable(
       (this.#outcome as Promise<TransformResult>).then(
         () => {},
@@ -138,6 +156,10 @@ class RunningTransform implements TransformJob {
       ),
       signal,
     );
+  }
+
+  #stop(reason: string): void {
+    if (this.#state === "running") this.#stopReason ??= reason;
   }
 
   async #run(): Promise<TransformResult> {
@@ -152,8 +174,11 @@ class RunningTransform implements TransformJob {
   async #runWith(target: TransformTarget): Promise<TransformResult> {
     const options = this.#options;
     const { signal } = this.#cancelled;
-    const { clock = systemClock, restart = false } = options;
+    const clock = this.#clock;
+    const { restart = false, featuresAsOfMs } = options;
     const startedMs = clock.nowMs();
+    this.#startedAtMs = clock.monotonicMs();
+    this.#pace = new Pace(options, clock);
     const output = resolve(options.output instanceof URL ? fileURLToPath(options.output) : options.output);
     const objects = await objectsOf(options.input, { signal });
     this.#objects = objects.length;
@@ -164,18 +189,25 @@ class RunningTransform implements TransformJob {
     const optionsDigest = digestOfJson(deciding(options, shape));
     const ledger = await openJobLedger({
       job: this.name,
-      directory: join(output, `.${this.name}.transform`),
-      fingerprint: digestOfJson([target.model?.digest ?? target.name, optionsDigest]),
+      directory: ledgerFolder(output, this.name),
+      fingerprint: digestOfJson([target.model?.digest ?? target.name, optionsDigest, featuresAsOfMs ?? null]),
       restart,
       signal,
     });
     try {
-      const run = this.#createRun(target, shape, { ledger, output });
+      const run = this.#createRun(target, shape, { ledger, output, pace: this.#pace, jobStartMs: startedMs });
       const { summaries, failure, isStopped } = await run.run(objects);
       if (failure !== undefined) throw failure.error;
       const status = this.status();
       if (isStopped) return { state: "stopped", reason: this.#stopReason, objects: summaries, status };
-      const parts = { job: this.name, model: target.model, target: target.name, optionsDigest, startedMs };
+      const parts = {
+        job: this.name,
+        model: target.model,
+        target: target.name,
+        optionsDigest,
+        featuresAsOfMs,
+        startedMs,
+      };
       const manifest = createManifest({ ...parts, finishedMs: clock.nowMs(), summaries });
       const path = join(output, `${this.name}.manifest.json`);
       const before = await readManifest(path);
@@ -202,10 +234,11 @@ class RunningTransform implements TransformJob {
   #createRun(
     target: TransformTarget,
     shape: ResolvedShape,
-    { ledger, output }: { readonly ledger: JobLedger; readonly output: string },
+    place: Pick<TransformRunOptions, "ledger" | "output" | "pace" | "jobStartMs">,
   ): TransformRun {
     const options = this.#options;
-    const { clock = systemClock, logger = silentLogger, random = createRandom(hashSeed(this.name)) } = options;
+    const clock = this.#clock;
+    const { logger = silentLogger, random = createRandom(hashSeed(this.name)) } = options;
     const { maxErrorRate = 1, chunkBytes = 1 << 20, chunkRecords = 1024, onRecordError = "fail" } = options;
     const { contentType, accept } = shape;
     const setting: ChunkSetting = {
@@ -214,14 +247,15 @@ class RunningTransform implements TransformJob {
       target: target.name,
       invoker: new Invoker({ target, policy: options, clock, random }),
       processing: createRecordProcessing(options, contentType, accept),
+      entityBody: entityBodyOf(options, shape),
       onRecordError,
       maxPayloadBytes: payloadBytesOf(shape),
     };
     return new TransformRun({
       setting,
       shape,
-      ledger,
-      output,
+      ...place,
+      cost: options.cost,
       chunkBytes,
       chunkRecords,
       maxErrorRate,
@@ -230,6 +264,7 @@ class RunningTransform implements TransformJob {
       progress: this.#progress,
       cancelled: this.#cancelled,
       isStopping: () => this.#stopReason !== undefined,
+      stop: (reason) => this.#stop(reason),
       onChunk: () => this.#tell(),
     });
   }
@@ -247,6 +282,16 @@ class RunningTransform implements TransformJob {
   }
 }
 
+function entityBodyOf({ entities, inputFilter = "$" }: TransformOptions, shape: ResolvedShape): EntityBody | undefined {
+  if (entities === undefined) return undefined;
+  if (inputFilter !== "$" || shape.whole || shape.splitType !== "Line")
+    throw transformInvalid(
+      "`entities` are named by whole records of a line each",
+      "Leave `inputFilter` out, and split by lines.",
+    );
+  return createEntityBody(entities, formatOf(shape.contentType), shape.csvHeader);
+}
+
 /** A promise that somebody else resolves. */
 function nextChange(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolveIt = (): void => {};
@@ -262,5 +307,15 @@ function deciding(options: TransformOptions, shape: ResolvedShape): unknown {
   const { chunkBytes = 1 << 20, chunkRecords = 1024 } = options;
   // How many are under way at once decides nothing.
   const { maxConcurrentTransforms: _, ...rest } = shape;
-  return { ...rest, inputFilter, joinSource, outputFilter, onRecordError, chunkBytes, chunkRecords };
+  const { entities } = options;
+  return {
+    ...rest,
+    entities,
+    inputFilter,
+    joinSource,
+    outputFilter,
+    onRecordError,
+    chunkBytes,
+    chunkRecords,
+  };
 }

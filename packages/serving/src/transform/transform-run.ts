@@ -5,7 +5,9 @@ import type { TransformObject } from "./inputs.ts";
 import type { ChunkEntry, JobLedger, ObjectSummary } from "./ledger.ts";
 import { ObjectRun } from "./object-run.ts";
 import type { ResolvedShape } from "./options.ts";
+import type { ChunkSize, Pace } from "./pace.ts";
 import type { Progress } from "./progress.ts";
+import type { TransformCost } from "./slis.ts";
 import { type ChunkResult, type ChunkSetting, runChunk } from "./run-chunk.ts";
 
 export interface TransformRunOptions {
@@ -22,7 +24,12 @@ export interface TransformRunOptions {
   /** Aborted from outside, and by what fails the whole job. */
   readonly cancelled: AbortController;
   readonly isStopping: () => boolean;
+  /** Told why no further chunk is begun. */
+  readonly stop: (reason: string) => void;
   readonly onChunk: () => void;
+  readonly pace: Pace;
+  readonly cost: TransformCost | undefined;
+  readonly jobStartMs: number;
 }
 
 export interface RunOutcome {
@@ -59,6 +66,8 @@ const streamed: Chunk = {
   ends: [0],
   cuts: [1],
 };
+
+const sizeOf = ({ starts, cuts }: Chunk): ChunkSize => ({ records: starts.length, invocations: cuts.length });
 
 /** Several workers take chunks from one feed, of whichever object is next: one big file keeps them all busy, as many small ones do. */
 export class TransformRun {
@@ -121,25 +130,37 @@ export class TransformRun {
     }
   }
 
-  *#stream(run: ObjectRun): Generator<Task, void, undefined> {
+  async *#stream(run: ObjectRun): AsyncGenerator<Task, void, undefined> {
+    if (!(await this.#admits(streamed))) return;
     run.begin();
     yield { run, chunk: streamed, digest: digestOf("") };
   }
 
   async *#chunksOf(run: ObjectRun): AsyncGenerator<Task, void, undefined> {
-    const { progress, cancelled, onChunk } = this.#options;
+    const { progress, cancelled, onChunk, pace } = this.#options;
     for await (const chunk of run.chunks({ signal: cancelled.signal })) {
       if (this.#leaves()) return;
       const digest = digestOf(chunk.bytes);
       const found = run.find(chunk, digest);
       if (found === undefined) {
+        if (!(await this.#admits(chunk))) return;
         run.begin();
         yield { run, chunk, digest };
         continue;
       }
       progress.addChunk(found, true);
+      pace.learn(found.durationMs);
       onChunk();
     }
+  }
+
+  /** Waits until a chunk may begin. @returns whether one may at all. */
+  async #admits(chunk: Chunk): Promise<boolean> {
+    const { pace, progress, cost, isStopping, stop, cancelled } = this.#options;
+    const { signal } = cancelled;
+    const refusal = await pace.admit(sizeOf(chunk), () => progress.costUsd(cost), isStopping, { signal });
+    if (refusal !== undefined) stop(refusal);
+    return !this.#leaves();
   }
 
   #leaves(): boolean {
@@ -164,7 +185,7 @@ export class TransformRun {
   }
 
   async #transform({ run, chunk, digest }: Task): Promise<void> {
-    const { clock, setting, progress, cancelled, onChunk } = this.#options;
+    const { clock, setting, progress, cancelled, onChunk, shape, jobStartMs, pace } = this.#options;
     const startMs = clock.nowMs();
     const startedAt = clock.monotonicMs();
     const { signal } = cancelled;
@@ -187,9 +208,13 @@ export class TransformRun {
       ...counts,
       startMs,
       durationMs: clock.monotonicMs() - startedAt,
+      jobStartMs,
+      workers: shape.maxConcurrentTransforms,
     };
     await run.add(entry, output, told);
     progress.addChunk(entry, false);
+    pace.settle(sizeOf(chunk));
+    pace.learn(entry.durationMs);
     this.#checkErrorRate();
     onChunk();
   }
