@@ -33,6 +33,14 @@ export function isolation(folder: string): FailureTable {
   const heavy = { ...manifest, files: [{ path: "w", sizeBytes: 1_000, digest: "sha256:00" }] } as never;
   const small = { title: "late", manifest, first: false };
   const monitor = isolated.openLoopDelayMonitor({ windowMs: 60_000 });
+  const scaling = { max: 4, policies: [{ kind: "target" as const, metric: "queuePerInstance", target: 2 }] };
+  const sample = { timeMs: 1_000, metrics: { queuePerInstance: 4 } };
+  const load = [
+    { timeMs: 0, ratePerSecond: 5 },
+    { timeMs: 60_000, ratePerSecond: 0 },
+  ];
+  const scaler = isolated.openAutoscaler(runtime, 1, { ...scaling, everyMs: 600_000 });
+  const serverless = isolated.createServerless({ idleMs: 600_000 });
   const gone = isolated.isolatedRuntime(options);
   const closed = gone[Symbol.asyncDispose]();
   return {
@@ -101,14 +109,44 @@ export function isolation(folder: string): FailureTable {
         alerts: [() => ["process", { signal: new AbortController().signal }]],
         changes: [() => ["process", { signal: AbortSignal.abort() }], {}, 10],
       }),
+      startScaling: well(isolated.startScaling, () => [1]),
+      decideScaling: well(
+        isolated.decideScaling,
+        () => [{ ...scaling, min: 1, stabilisation: { inMs: 10 } }, isolated.startScaling(1), sample],
+        { RangeError: () => isolated.decideScaling({ ...scaling, max: 0 }, isolated.startScaling(1), sample) },
+      ),
+      simulateScaling: well(isolated.simulateScaling, () => [scaling, load, { workerRatePerSecond: 10 }], {
+        RangeError: () => isolated.simulateScaling(scaling, [], { workerRatePerSecond: 10 }),
+      }),
+      openAutoscaler: well(
+        isolated.openAutoscaler,
+        () => [runtime, 1, { ...scaling, everyMs: 600_000 }],
+        { RangeError: () => isolated.openAutoscaler(runtime, 0, scaling) },
+        40,
+      ),
+      ...methods("openAutoscaler()", () => scaler, { last: [], state: [] }),
+      createServerless: well(
+        isolated.createServerless,
+        () => [{ memorySizeMb: 1_024, maxConcurrency: 2, idleMs: 10 }],
+        {
+          RangeError: () => isolated.createServerless({ memorySizeMb: 1_000 }),
+        },
+      ),
+      ...methods("createServerless()", () => serverless, {
+        runtime: [() => [loader]],
+        stage: [],
+        loaded: [],
+      }),
       pythonCommand: well(isolated.pythonCommand, () => ["/models/worker.py", { python: "python3", args: ["x"] }]),
     },
     elsewhere: {
+      SERVING_CONCURRENCY_EXCEEDED: "packages/serving/test/serverless.test.ts",
       SERVING_REQUEST_QUARANTINED: "packages/serving/test/isolation.test.ts",
       SERVING_WORKER_LOST: "packages/serving/test/isolation.test.ts",
     },
     async [Symbol.asyncDispose]() {
       await monitor[Symbol.asyncDispose]();
+      await scaler[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
     },
   };

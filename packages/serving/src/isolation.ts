@@ -17,3 +17,19 @@ export {
   type LoopDelayOptions,
   openLoopDelayMonitor,
 } from "./isolation/loop-delay.ts";
+export { type Autoscaler, type AutoscalerOptions, openAutoscaler, type Scalable } from "./isolation/autoscaler.ts";
+export { decideScaling, startScaling } from "./isolation/decide-scaling.ts";
+export type {
+  PredictiveScaling,
+  ScalerState,
+  ScalingDecision,
+  ScalingOptions,
+  ScalingPolicy,
+  ScalingSample,
+  ScheduledScaling,
+  StepScaling,
+  TargetTracking,
+} from "./isolation/scaling-policy.ts";
+export { type SimulationOptions, type SimulationReport, simulateScaling } from "./isolation/simulate-scaling.ts";
+export { invocationsPerInstance } from "./load/recommend.ts";
+export { createServerless, type Serverless, type ServerlessOptions } from "./isolation/serverless.ts";

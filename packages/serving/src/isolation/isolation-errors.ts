@@ -66,3 +66,10 @@ export const memoryExhausted = (model: string, needed: number, used: number, lim
       retryable: true,
     },
   );
+
+export const concurrencyExceeded = (endpoint: string, most: number): ServingError =>
+  new ServingError(
+    "SERVING_CONCURRENCY_EXCEEDED",
+    `The endpoint "${endpoint}" has ${most} requests under way, and takes no more at once.`,
+    { category: "quota", remedy: "Ask again when one is answered, or raise `maxConcurrency`.", retryable: true },
+  );
