@@ -25,11 +25,12 @@ import {
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
-import { answering } from "./http/answering.ts";
+import { type AnsweringSite, answering } from "./http/answering.ts";
 import type { RequestOutcome } from "./canary/recorder.ts";
 import type { ServingDeploymentPlan } from "./canary/verdict-plan.ts";
 import { Deployments } from "./rollout/deployments.ts";
 import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/endpoint.ts";
+import { atMost } from "./engine/deadline.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
@@ -44,6 +45,10 @@ import { multiModelRoutes } from "./protocols/multi-model.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
 import type { Rollout } from "./rollout/rollout.ts";
+import { failureHeaders } from "./telemetry/answer-headers.ts";
+import { type MetricsSource, metricsRoutes } from "./telemetry/metrics-route.ts";
+import type { OpenTelemetry } from "./telemetry/tracing.ts";
+import { noTrail, rememberFailure } from "./telemetry/trail.ts";
 import { checkOptions } from "./server-checks.ts";
 import { webHandler } from "./http/web-face.ts";
 
@@ -87,6 +92,10 @@ export interface ModelServerOptions extends CallOptions {
   readonly authenticate?: Authenticate | undefined;
   /** Who asks, by the request's headers (lower-case names). Default: nobody is known. */
   readonly principal?: ((headers: Readonly<Record<string, string | undefined>>) => string | undefined) | undefined;
+  /** Traces of requests, with `@opentelemetry/api` as it is imported: `openTelemetry: api`. Default: none. */
+  readonly openTelemetry?: OpenTelemetry<never> | undefined;
+  /** What `GET /metrics` answers: a meter of the monitor's is one. Default: there is no such route. */
+  readonly metrics?: MetricsSource | undefined;
   /** Whether models follow their aliases. Default: true. */
   readonly watch?: boolean | undefined;
   /** Default: 16 MiB. */
@@ -107,6 +116,8 @@ export interface ModelServerOptions extends CallOptions {
 export interface DrainOptions extends CallOptions {
   /** How long requests are still taken while readiness says no, so that whoever balances the load notices. Default: 0. */
   readonly graceMs?: number | undefined;
+  /** How long the requests at hand may take after the grace; then they are given up with `SERVING_DRAINING`. Default: as long as they take. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Answers from models, in this process. */
@@ -191,11 +202,21 @@ class OpenServer implements ModelServer {
         return isReady();
       },
     };
+    const isLeaving = (): boolean => this.#draining !== undefined;
+    const site: AnsweringSite = {
+      failed: (headers) => failureHeaders(headers, options.ids),
+      get leaving() {
+        return isLeaving();
+      },
+    };
     const { models } = options.endpoints[options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""] ?? {};
     const multiModel = models === undefined ? [] : multiModelRoutes(face, face.defaultEndpoint, catalogOf(models));
-    const routes = [...openInferenceRoutes(face), ...invocationRoutes(face), ...multiModel].map((route) =>
-      answering(route, { maxBodyBytes, bodyTimeoutMs, authenticate: options.authenticate }),
-    );
+    const routes = [
+      ...openInferenceRoutes(face),
+      ...invocationRoutes(face),
+      ...multiModel,
+      ...metricsRoutes(options.metrics),
+    ].map((route) => answering(route, { maxBodyBytes, bodyTimeoutMs, authenticate: options.authenticate }, site));
     this.fastify = fastifyPlugin(routes);
     this.node = nodeHandler(routes);
     this.handle = webHandler(routes);
@@ -220,8 +241,10 @@ class OpenServer implements ModelServer {
       clock,
       ids,
       logger,
+      openTelemetry: this.#options.openTelemetry,
       seed,
     };
+
     const deployments = await Deployments.open({ ...this.#options, logger });
     this.#deployments = deployments;
     for (const [name, options] of Object.entries(endpoints)) {
@@ -235,7 +258,7 @@ class OpenServer implements ModelServer {
   }
 
   async predict(endpoint: string, request: PredictRequest): Promise<Prediction> {
-    if (this.#state === "closed" || this.#state === "opening") throw draining();
+    this.#assertOpen();
     return this.#endpoint(endpoint).predict(request);
   }
 
@@ -245,6 +268,10 @@ class OpenServer implements ModelServer {
 
   outcome(outcome: RequestOutcome): void {
     if (typeof outcome === "object" && outcome !== null) this.#deployments?.outcome(outcome);
+  }
+
+  #assertOpen(): void {
+    if (this.#state === "closed" || this.#state === "opening") throw draining();
   }
 
   async deploy(...[endpoint, plan, options]: Parameters<ModelServer["deploy"]>): ReturnType<Deployer["deploy"]> {
@@ -271,9 +298,9 @@ class OpenServer implements ModelServer {
     return found.set(weights, options);
   }
 
-  async drain({ graceMs, signal }: DrainOptions = {}): Promise<void> {
+  async drain({ signal, ...options }: DrainOptions = {}): Promise<void> {
     signal?.throwIfAborted();
-    this.#draining ??= this.#drain(graceMs);
+    this.#draining ??= this.#drain(options);
     await abortable(this.#draining, signal);
   }
 
@@ -281,13 +308,16 @@ class OpenServer implements ModelServer {
     await this.drain();
   }
 
-  async #drain(graceMs = 0): Promise<void> {
+  async #drain({ graceMs = 0, timeoutMs }: DrainOptions): Promise<void> {
+    const { clock } = this.#options;
     this.#state = "leaving";
-    if (graceMs > 0) await this.#options.clock.sleep(graceMs);
+    if (graceMs > 0) await clock.sleep(graceMs);
     this.#state = "closed";
     const endpoints = [...this.#endpoints.values()];
     await this.#deployments?.stop();
-    await Promise.all(endpoints.map((endpoint) => endpoint.idle()));
+    await atMost(timeoutMs, clock, Promise.all(endpoints.map((endpoint) => endpoint.idle())), () => {
+      for (const endpoint of endpoints) endpoint.abandon(draining());
+    });
     await Promise.all(endpoints.map((endpoint) => endpoint.closeStages()));
     await this.#deployments?.close(endpoints);
   }
@@ -308,7 +338,15 @@ class OpenServer implements ModelServer {
     const principal = this.#principalOf(caller);
     if (this.#options.authorizer !== undefined)
       await this.#authorize("endpoint:invoke", endpoint, caller, { signal: request.signal });
-    return this.predict(endpoint, { ...contextOf(caller.headers, principal), ...request, principal });
+    const trail = noTrail();
+    try {
+      this.#assertOpen();
+      const { headers } = caller;
+      return await this.#endpoint(endpoint).predict({ ...contextOf(headers, principal), ...request, principal }, trail);
+    } catch (error) {
+      rememberFailure(caller.headers, trail);
+      throw error;
+    }
   }
 
   #principalOf({ identity, headers }: HttpCaller): string | undefined {

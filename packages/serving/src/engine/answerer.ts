@@ -46,8 +46,7 @@ export class Answerer {
   }
 
   async answer(served: ServedModel, call: RequestCall, { variant, staged, captured }: Asked): Promise<Prediction> {
-    const { name, version, digest } = served.resolved;
-    const model = { name, ...(version === undefined ? {} : { version }), digest };
+    const model = served.identity;
     let prepared: Prepared | undefined;
     try {
       const pending = this.#prepare(served, call);
@@ -55,8 +54,20 @@ export class Answerer {
       const { payload, rows, features } = prepared;
       const { signature, profile } = served.resolved.manifest;
       const { columns } = served.model;
-      const { endpoint, requestId, request, startMs, timings } = call;
-      const asked = { endpoint, requestId, request, startMs, timings, variant, model, signature, columns, profile };
+      const { endpoint, requestId, request, startMs, timings, trail } = call;
+      const asked = {
+        endpoint,
+        requestId,
+        request,
+        startMs,
+        timings,
+        trail,
+        variant,
+        model,
+        signature,
+        columns,
+        profile,
+      };
       const whole: ServedCall = { ...asked, payload, rows, features, served };
       const answer = await (staged ? this.#askModel(whole) : this.#askBatcher(whole));
       if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
@@ -92,8 +103,15 @@ export class Answerer {
     const { signal, traceparent } = request;
     const key = keyOf(served, payload);
     const outputs = await served.batcher.answer({ payload, rows, key, signal, requestId, traceparent, timings });
-    const provenance = { requestId, endpoint, variant, model };
-    return { outputs, provenance: features === undefined ? provenance : { ...provenance, features }, timings };
+    const provenance: { -readonly [Name in keyof Provenance]: Provenance[Name] } = {
+      requestId,
+      endpoint,
+      variant,
+      model,
+    };
+    if (features !== undefined) provenance.features = features;
+    if (traceparent !== undefined) provenance.traceparent = traceparent;
+    return { outputs, provenance, timings };
   }
 
   #capture(

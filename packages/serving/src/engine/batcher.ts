@@ -281,8 +281,10 @@ class BatchCall implements PredictOptions {
     return controller;
   }
 
+  /** The callers are told at once, whether or not the model heeds its signal. */
   abort(reason: unknown): void {
     this.#control().abort(reason);
+    for (const { reject } of this.#taken) reject(reason);
   }
 
   close(): void {

@@ -35,3 +35,16 @@ export async function withinDeadline<Result>(
     signal?.removeEventListener("abort", stop);
   }
 }
+
+/** Waits for the work, and when that takes longer, for what comes of it then. */
+export async function atMost(
+  timeoutMs: number | undefined,
+  clock: Pick<Clock, "sleep">,
+  work: Promise<unknown>,
+  onTimeout: () => void,
+): Promise<void> {
+  const done = new AbortController();
+  if (timeoutMs !== undefined) clock.sleep(timeoutMs, { signal: done.signal }).then(onTimeout, () => {});
+  await work;
+  done.abort();
+}

@@ -12,6 +12,7 @@ import type {
 import type { AdmissionOptions } from "../admission/admission.ts";
 import type { ModelCatalog } from "../catalog/catalog-options.ts";
 import type { Instruments } from "./instruments.ts";
+import type { OpenTelemetry } from "../telemetry/tracing.ts";
 import type { Stage } from "./stage.ts";
 
 export interface VariantOptions {
@@ -66,5 +67,6 @@ export interface EndpointSetting {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
+  readonly openTelemetry?: OpenTelemetry<unknown> | undefined;
   readonly seed: number;
 }

@@ -1,10 +1,10 @@
-import type { Digest, FeatureSource, ModelRuntime } from "@millwright/contracts";
-import { isMillwrightError } from "@millwright/contracts";
+import type { Digest, FeatureSource, Labels, ModelRuntime } from "@millwright/contracts";
 import { Answerer } from "./answerer.ts";
 import type { BatchLimits } from "./batcher.ts";
 import { type Door, createDoor } from "./door.ts";
 import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
 import { forbidden } from "../errors.ts";
+import { countInvocation } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import { catalogOf } from "../catalog/create-model-catalog.ts";
@@ -12,6 +12,7 @@ import type { Catalog } from "../catalog/model-catalog.ts";
 import { namedCatalog, targetVariant } from "../catalog/named-catalog.ts";
 import { routeOf } from "./routing.ts";
 import {
+  type Next,
   type RequestCall,
   type SideModel,
   type SideModelOptions,
@@ -19,6 +20,9 @@ import {
   type StageSite,
   around,
 } from "./stage.ts";
+import { childTraceparent } from "../telemetry/trace-context.ts";
+import { traced } from "../telemetry/tracing.ts";
+import { type Trail, noTrail } from "../telemetry/trail.ts";
 import { closeTimings, noTimings } from "./timings.ts";
 
 export type { EndpointOptions, EndpointSetting, VariantOptions } from "./endpoint-options.ts";
@@ -53,6 +57,8 @@ export class Endpoint {
   readonly #limits: BatchLimits;
   readonly #answerer: Answerer;
   readonly #door: Door;
+  readonly #answer: Next<RequestCall>;
+  readonly #labelSets = new Map<string, Labels>();
   #opened: readonly Stage[] = [];
   #routes: readonly Route[] = [];
   #observer: ((seen: ObservedAnswer) => void) | undefined;
@@ -77,7 +83,10 @@ export class Endpoint {
     });
     const layers = this.#stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
     const answer = around<RequestCall>(layers, (call) => this.#answerByVariant(call));
-    this.#door = createDoor(name, options, { clock: setting.clock, instruments: setting.instruments, answer });
+    const { clock, instruments, openTelemetry } = setting;
+    this.#door = createDoor(name, options, { clock, instruments, answer });
+    const door = this.#door.answer;
+    this.#answer = openTelemetry === undefined ? door : traced(openTelemetry, clock, door);
   }
 
   /** Opens the stages, in order. Throws what they throw. */
@@ -199,21 +208,50 @@ export class Endpoint {
     return routeOf(this.name, this.#routes, request, { requestId, seed: this.#setting.seed });
   }
 
-  async predict(request: PredictRequest): Promise<Prediction> {
-    const { clock, ids } = this.#setting;
+  /** @param trail Is told what becomes known of the request. */
+  async predict(request: PredictRequest, trail: Trail = noTrail()): Promise<Prediction> {
+    const { clock, ids, instruments } = this.#setting;
     request.signal?.throwIfAborted();
     const requestId = request.requestId ?? ids.next();
     const startMs = clock.monotonicMs();
     const timings = noTimings();
+    trail.requestId = requestId;
+    trail.timings = timings;
     this.#enter();
     try {
-      const call: RequestCall = { endpoint: this.name, requestId, request, startMs, timings };
-      const answer = await this.#door.answer(call);
+      const under = request.traceparent === undefined ? request : this.#underSpan(request, trail);
+      const answer = await this.#answer({ endpoint: this.name, requestId, request: under, startMs, timings, trail });
       closeTimings(timings, startMs, clock.monotonicMs());
       return answer;
+    } catch (error) {
+      const totalMs = closeTimings(timings, startMs, clock.monotonicMs());
+      if (trail.variant === undefined)
+        countInvocation(instruments, this.#labels("", ""), { error, totalMs, modelMs: 0 });
+      throw error;
     } finally {
       this.#leave();
     }
+  }
+
+  /** The request with a span of ours in place of its caller's. */
+  #underSpan(request: PredictRequest, trail: Trail): PredictRequest {
+    const { ids, openTelemetry } = this.#setting;
+    if (openTelemetry !== undefined) return request;
+    const traceparent = childTraceparent(request.traceparent ?? "", ids);
+    trail.traceparent = traceparent;
+    return { ...request, traceparent };
+  }
+
+  /** One object for each variant and version, which meters may know again. */
+  #labels(variant: string, version: string): Labels {
+    const key = `${variant} ${version}`;
+    let labels = this.#labelSets.get(key);
+    if (labels === undefined) {
+      // As many as a server has models of a name at once, and no more than fit.
+      if (this.#labelSets.size > 1000) this.#labelSets.clear();
+      this.#labelSets.set(key, (labels = { endpoint: this.name, variant, version }));
+    }
+    return labels;
   }
 
   async #answerByVariant(call: RequestCall): Promise<Prediction> {
@@ -224,22 +262,28 @@ export class Endpoint {
     const route = target === undefined ? this.route(call.request, call.requestId) : undefined;
     const variant = route?.name ?? targetVariant;
     let answered: Prediction | undefined;
-    const labels = { endpoint: this.name, variant };
-    instruments.requests.add(1, labels);
+    const { trail, timings, startMs } = call;
+    trail.variant = variant;
     const answer = (slot: ModelSlot): Promise<Prediction> =>
-      slot.use((served) => this.#answerer.answer(served, call, { variant, staged: true, captured: true }));
+      slot.use((served) => {
+        trail.model = served.identity;
+        return this.#answerer.answer(served, call, { variant, staged: true, captured: true });
+      });
+    let failure: unknown;
     try {
       if (route === undefined) return await namedCatalog(this, call.request).use(target ?? "", call.request, answer);
       answered = await answer(route.slot);
       return answered;
     } catch (error) {
-      instruments.errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
+      failure = error;
       throw error;
     } finally {
-      const latencyMs = clock.monotonicMs() - call.startMs;
-      instruments.latency.observe(latencyMs / 1000, labels);
+      const version = trail.model?.version === undefined ? "" : String(trail.model.version);
+      const totalMs = clock.monotonicMs() - startMs;
+      const outcome = { error: failure, totalMs, modelMs: timings.modelMs };
+      countInvocation(instruments, this.#labels(variant, version), outcome);
       if (this.#observer !== undefined && route !== undefined)
-        this.#tell({ call, route, routes, latencyMs, answer: answered });
+        this.#tell({ call, route, routes, latencyMs: totalMs, answer: answered });
     }
   }
 
@@ -262,13 +306,18 @@ export class Endpoint {
     if (watch) slot.watch();
     return {
       get model(): Provenance["model"] {
-        const { name, version, digest } = slot.served.resolved;
-        return { name, ...(version === undefined ? {} : { version }), digest };
+        return slot.served.identity;
       },
       predict: (call) =>
         slot.use((served) => this.#answerer.answer(served, call, { variant, staged: false, captured })),
       close: () => slot.close(),
     };
+  }
+
+  /** Gives up all requests, those that wait and those that the models have. */
+  abandon(reason: unknown): void {
+    this.#door.close(reason);
+    for (const { slot } of this.#routes) slot.served.batcher.abandon(reason);
   }
 
   /** Resolves when no request is being answered. */

@@ -1,10 +1,22 @@
-import type { Counter, Gauge, Histogram, Meter } from "@millwright/contracts";
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type Meter,
+  isMillwrightError,
+} from "@millwright/contracts";
+import { httpStatusOf } from "../http/http-status.ts";
 
 /** What the server counts. Latencies are seconds, as Prometheus wants them. */
 export interface Instruments {
   readonly requests: Counter;
   readonly errors: Counter;
+  readonly clientErrors: Counter;
+  readonly serverErrors: Counter;
   readonly latency: Histogram;
+  readonly modelLatency: Histogram;
+  readonly overheadLatency: Histogram;
   readonly batchRows: Histogram;
   readonly queueRows: Gauge;
   readonly inFlight: Gauge;
@@ -14,11 +26,20 @@ export interface Instruments {
   readonly concurrencyLimit: Gauge;
 }
 
-export function createInstruments(meter: Meter): Instruments {
-  const perVariant = ["endpoint", "variant"];
+const latencyBuckets = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+
+function createInvocationInstruments(
+  meter: Meter,
+): Pick<
+  Instruments,
+  "requests" | "errors" | "clientErrors" | "serverErrors" | "latency" | "modelLatency" | "overheadLatency"
+> {
+  const perVariant = ["endpoint", "variant", "version"];
   return {
     requests: meter.counter("millwright_serving_requests_total", {
-      help: "Requests by endpoint and variant.",
+      help: "Requests by endpoint, variant and version of the model (Invocations of SageMaker).",
       labelNames: perVariant,
     }),
     errors: meter.counter("millwright_serving_errors_total", {
@@ -28,8 +49,32 @@ export function createInstruments(meter: Meter): Instruments {
     latency: meter.histogram("millwright_serving_latency_seconds", {
       help: "From the request to its answer.",
       labelNames: perVariant,
-      buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      buckets: latencyBuckets,
     }),
+    clientErrors: meter.counter("millwright_serving_invocation_4xx_errors_total", {
+      help: "Requests that failed because of what was asked (Invocation4XXErrors).",
+      labelNames: perVariant,
+    }),
+    serverErrors: meter.counter("millwright_serving_invocation_5xx_errors_total", {
+      help: "Requests that failed because of the server (Invocation5XXErrors).",
+      labelNames: perVariant,
+    }),
+    modelLatency: meter.histogram("millwright_serving_model_latency_seconds", {
+      help: "In the model (ModelLatency).",
+      labelNames: perVariant,
+      buckets: latencyBuckets,
+    }),
+    overheadLatency: meter.histogram("millwright_serving_overhead_latency_seconds", {
+      help: "All of a request's time but the model's (OverheadLatency).",
+      labelNames: perVariant,
+      buckets: latencyBuckets,
+    }),
+  };
+}
+
+export function createInstruments(meter: Meter): Instruments {
+  return {
+    ...createInvocationInstruments(meter),
     batchRows: meter.histogram("millwright_serving_batch_rows", {
       help: "Rows that went to the model in one call.",
       labelNames: ["endpoint"],
@@ -60,4 +105,28 @@ export function createInstruments(meter: Meter): Instruments {
       labelNames: ["endpoint"],
     }),
   };
+}
+
+/** How a request ended. */
+export interface Invocation {
+  readonly error: unknown;
+  readonly totalMs: number;
+  readonly modelMs: number;
+}
+
+/** Counts a request that has been answered or has failed. @param labels By endpoint, variant and version. */
+export function countInvocation(
+  { requests, errors, clientErrors, serverErrors, latency, modelLatency, overheadLatency }: Instruments,
+  labels: Labels,
+  { error, totalMs, modelMs }: Invocation,
+): void {
+  requests.add(1, labels);
+  latency.observe(totalMs / 1000, labels);
+  if (error === undefined) {
+    modelLatency.observe(modelMs / 1000, labels);
+    overheadLatency.observe(Math.max(0, totalMs - modelMs) / 1000, labels);
+    return;
+  }
+  errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
+  (httpStatusOf(error) < 500 ? clientErrors : serverErrors).add(1, labels);
 }

@@ -11,11 +11,14 @@ import type {
 import { type OpenedModel, loadModel } from "@millwright/model";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { featureServiceMismatch } from "../errors.ts";
+import type { Provenance } from "./prediction.ts";
 import { hasFixedShape, isBatchable } from "./signature.ts";
 
 /** A model that was loaded and answered its golden requests, with what feeds it. */
 export interface ServedModel {
   readonly resolved: ResolvedModel;
+  /** The model as its answers name it: one object, for all of them. */
+  readonly identity: Provenance["model"];
   readonly model: OpenedModel;
   readonly batcher: Batcher;
   readonly batchable: boolean;
@@ -158,8 +161,10 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     run: (payload, call) =>
       payload.kind === "tensors" ? model.predict(payload.tensors, call) : model.predictBatch(payload.batch, call),
   });
+  const { name, version, digest } = resolved;
   return {
     resolved,
+    identity: { name, ...(version === undefined ? {} : { version }), digest },
     model,
     batcher,
     features,

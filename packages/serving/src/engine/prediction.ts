@@ -45,6 +45,8 @@ export interface FeatureSummary {
 /** Where an answer comes from. */
 export interface Provenance {
   readonly requestId: string;
+  /** W3C Trace Context: the span that it was answered under, where there is one. */
+  readonly traceparent?: string | undefined;
   readonly endpoint: string;
   readonly variant: string;
   readonly model: { readonly name: string; readonly version?: number | undefined; readonly digest: Digest };

@@ -12,6 +12,7 @@ import type {
 import type { Payload } from "./batcher.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import type { Timings } from "./timings.ts";
+import type { Trail } from "../telemetry/trail.ts";
 
 /** One request on its way through an endpoint, before a variant is chosen for it. */
 export interface RequestCall {
@@ -22,6 +23,8 @@ export interface RequestCall {
   readonly startMs: number;
   /** Where its time went so far; stages may add to what is theirs. */
   readonly timings: Timings;
+  /** What becomes known of it on its way. */
+  readonly trail: Trail;
 }
 
 /** A request with its variant, its checked inputs, and the model of this moment, which is not disposed before the answer. */

@@ -32,7 +32,15 @@ export interface MountedRoute {
   answer(call: IncomingCall): Promise<HttpAnswer>;
 }
 
-export const answering = (route: HttpRoute, limits: AnsweringOptions): MountedRoute => ({
+/** What the server says to all its answers. */
+export interface AnsweringSite {
+  /** Headers of an answer that is an error. */
+  failed(headers: HttpRequest["headers"]): HttpAnswer["headers"];
+  /** Whether connections are to be given up, because the server leaves. */
+  readonly leaving: boolean;
+}
+
+export const answering = (route: HttpRoute, limits: AnsweringOptions, site: AnsweringSite): MountedRoute => ({
   method: route.method,
   path: route.path,
   answer: async (given) => {
@@ -45,11 +53,12 @@ export const answering = (route: HttpRoute, limits: AnsweringOptions): MountedRo
         chunks: decodedChunks(call, limits),
         maxBodyBytes: limits.maxBodyBytes,
       });
-      if (streamed !== undefined) return await streamed;
-      return await route.handle({ ...call, body: await readBody(call, limits) });
+      const answer = await (streamed ?? route.handle({ ...call, body: await readBody(call, limits) }));
+      return site.leaving ? { ...answer, close: true } : answer;
     } catch (error) {
-      const answer = errorAnswer(error);
-      return given.body.done ? answer : { ...answer, close: true };
+      const plain = errorAnswer(error);
+      const answer = { ...plain, headers: { ...site.failed(given.headers), ...plain.headers } };
+      return given.body.done && !site.leaving ? answer : { ...answer, close: true };
     }
   },
 });

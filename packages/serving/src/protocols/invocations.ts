@@ -12,7 +12,8 @@ import {
   type StreamedRequest,
   jsonText,
 } from "../http/http-message.ts";
-import { type ServerFace, provenanceHeaders } from "./open-inference.ts";
+import type { ServerFace } from "./open-inference.ts";
+import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
 /** Most rows of a streamed body that are asked at once. */

@@ -1,10 +1,10 @@
 import type { CallOptions, ResolvedModel } from "@millwright/contracts";
-import { titleOf } from "../engine/model-slot.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { datatypes } from "../http/datatypes.ts";
 import { endpointUnknown, versionUnknown } from "../errors.ts";
 import { type HttpAnswer, type HttpCaller, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
 import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
+import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
 /** What the HTTP faces need of a server. */
@@ -135,7 +135,7 @@ const targetMetadata = (resolved: ResolvedModel): object => ({
 async function answerInfer(face: ServerFace, request: HttpRequest): Promise<HttpAnswer> {
   const { endpoint, name, variant, targetModel } = placeOf(face, request);
   const asked = readInferRequest(request.body, request.headers["inference-header-content-length"]);
-  const { outputs, provenance } = await face.predict(
+  const { outputs, provenance, timings } = await face.predict(
     endpoint.name,
     {
       inputs: asked.inputs,
@@ -158,7 +158,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
     },
     asked,
   );
-  const headers = provenanceHeaders({ outputs, provenance });
+  const headers = provenanceHeaders({ outputs, provenance, timings });
   if (headerLength === undefined)
     return { status: 200, headers: { "content-type": "application/json", ...headers }, body };
   const binary = {
@@ -167,17 +167,3 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
   };
   return { status: 200, headers: { ...binary, ...headers }, body };
 }
-
-/** Where the answer comes from, for logs and for callers who read headers alone. */
-export const provenanceHeaders = ({
-  provenance: { requestId, variant, model, degraded, reused },
-}: Prediction): Readonly<Record<string, string>> => ({
-  // A header may hold visible ASCII only; an id of a client's may hold anything.
-  ...(/^[\x21-\x7e]{1,256}$/.test(requestId) ? { "x-request-id": requestId } : {}),
-  "x-millwright-model": encodeURI(titleOf({ ...model } as Parameters<typeof titleOf>[0])),
-  "x-millwright-model-digest": model.digest,
-  "x-millwright-variant": encodeURI(variant),
-  "x-amzn-invoked-production-variant": encodeURI(variant),
-  ...(reused === undefined ? {} : { "x-millwright-reused": reused }),
-  ...(degraded === undefined ? {} : { "x-millwright-degraded": encodeURI(degraded.reason) }),
-});
