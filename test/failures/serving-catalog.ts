@@ -48,10 +48,21 @@ export async function catalogSubjects(folder: string): Promise<Subjects & AsyncD
         30,
       ],
       pin: [() => ["late/1", { signal }], { PORT_MODEL_UNKNOWN: () => models.pin("nobody/1") }, 30],
+      warm: [() => ["late/1", { signal }], { PORT_MODEL_UNKNOWN: () => models.warm("nobody/1") }, 30],
       unpin: [() => ["late/2"]],
       models: [() => []],
       model: [() => ["late/1"]],
       stats: [() => []],
+    }),
+    prefetch: well(serving.prefetch, () => [
+      { models, next: { minShare: 0.5, minCount: 2, most: 1 }, maxConcurrent: 1 },
+    ]),
+    ...methods("prefetch()", () => serving.prefetch({ models }), {
+      stats: [() => []],
+      // Called by the server.
+      open: [() => [{ meter: { counter: () => ({ add: () => {} }) } }], {}, 0],
+      request: [() => [{ request: {} }, async () => ({})], {}, 0],
+      close: [() => [], {}, 0],
     }),
   };
   return Object.assign(subjects, { [Symbol.asyncDispose]: () => server.drain() });

@@ -15,6 +15,7 @@ export type {
   ModelCatalogOptions,
   UnloadReason,
 } from "./catalog/catalog-options.ts";
+export { type Prefetch, type PrefetchOptions, type PrefetchStats, prefetch } from "./catalog/prefetch.ts";
 export { createModelCatalog } from "./catalog/create-model-catalog.ts";
 export { type InputRange, type InputRulesOptions, inputRules } from "./engine/input-rules.ts";
 export { ServingError, type ServingErrorCode } from "./errors.ts";

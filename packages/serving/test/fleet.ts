@@ -90,10 +90,20 @@ export async function openFleet(
 ) {
   const folder = await packFolder(packages);
   const runtime = watchedRuntime();
+  const known = new Map<number, ReturnType<ModelSource["resolve"]>>();
+  let resolving = 0;
   const source: ModelSource = {
     async resolve(ref, given) {
       if (!/^m\d+$/.test(ref)) throw modelUnknown(ref, []);
-      return { ...(await folder.source.resolve(`late/${versionOf(ref)}`, given)), name: ref };
+      const version = versionOf(ref);
+      const found = known.get(version) ?? folder.source.resolve(`late/${version}`, given);
+      known.set(version, found);
+      resolving += 1;
+      try {
+        return { ...(await found), name: ref };
+      } finally {
+        resolving -= 1;
+      }
     },
     watch: (ref, given) => folder.source.watch(`late/${versionOf(ref)}`, given),
   };
@@ -122,6 +132,8 @@ export async function openFleet(
     server,
     runtime,
     models,
+    /** Whether something is being downloaded or loaded. */
+    busy: () => resolving + runtime.loading > 0,
     modelBytes: probe.memoryBytes,
     ask: (targetModel: string, signal?: AbortSignal) =>
       server.predict("fleet", { instances: [row], targetModel, signal }),

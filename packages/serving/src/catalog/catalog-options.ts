@@ -99,6 +99,8 @@ export interface ModelCatalog {
   /** Keeps a model, loading it where it is not: it is not unloaded to make room before `unpin`. Throws what `load` throws. */
   pin(target: string, options?: CallOptions): Promise<void>;
   unpin(target: string): void;
+  /** Loads a model where it is not loaded, and counts it as used now, without a request. Throws what `load` throws, but `SERVING_MODEL_LOADED`. */
+  warm(target: string, options?: CallOptions): Promise<void>;
   /** The models that are loaded, by what was used longest ago first. */
   models(): readonly CatalogModel[];
   /** The model, if it is loaded. */

@@ -8,6 +8,7 @@ export function createModelCatalog(options: ModelCatalogOptions): ModelCatalog {
     load: (target, given) => catalog.load(target, given),
     unload: (target, given) => catalog.unload(target, given),
     pin: (target, given) => catalog.pin(target, given),
+    warm: (target, given) => catalog.warm(target, given),
     unpin: (target) => catalog.unpin(target),
     models: () => catalog.models(),
     model: (target) => catalog.model(target),

@@ -103,12 +103,15 @@ export class Catalog implements ModelCatalog {
     await abortable(this.#unload(entry, "asked"), signal);
   }
 
-  async pin(target: string, { signal }: CallOptions = {}): Promise<void> {
+  async pin(target: string, options: CallOptions = {}): Promise<void> {
+    await this.warm(target, options);
+    this.#pins.add(target);
+  }
+
+  async warm(target: string, { signal }: CallOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     this.#opened();
-    const entry = this.#entries.get(target) ?? this.#begin(target, {});
-    await this.#hold(entry, signal);
-    this.#pins.add(target);
+    await this.#hold(this.#entries.get(target) ?? this.#begin(target, {}), signal);
   }
 
   unpin(target: string): void {
