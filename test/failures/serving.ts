@@ -4,6 +4,7 @@ import { type ErrorCategory, MillwrightError } from "../../packages/contracts/di
 import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { authenticators } from "./serving-auth.ts";
+import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
@@ -50,6 +51,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const drained = await serving.openModelServer(options);
   await drained.drain();
   const catalogs = await catalogSubjects(folder);
+  const served = await containers(folder);
   /** The error that the body tells, as it would have been thrown. */
   const answered = async (request: Request): Promise<void> => {
     const { error, code, category, retryable, docs } = (await (await server.handle(request)).json()) as Told;
@@ -84,6 +86,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
       }),
       ...hosts(server),
+      ...served.subjects,
       ...authenticators(),
       ...servingLoad(),
       ...servingStages(),
@@ -154,6 +157,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       await server[Symbol.asyncDispose]();
       await isolated[Symbol.asyncDispose]();
       await catalogs[Symbol.asyncDispose]();
+      await served.close();
       await server[Symbol.asyncDispose]();
     },
   };
