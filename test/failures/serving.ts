@@ -8,6 +8,8 @@ import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
+import * as storage from "../../packages/storage/dist/index.js";
+import { experimentSubjects } from "./serving-experiment.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { caching } from "./serving-caching.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
@@ -48,6 +50,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   };
   const isolated = isolation(folder);
   const server = await serving.openModelServer(options);
+  const database = await storage.openSqlite(`${folder}/experiments.db`);
   const drained = await serving.openModelServer(options);
   await drained.drain();
   const catalogs = await catalogSubjects(folder);
@@ -81,6 +84,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...isolated.subjects,
       // Before the server is drained.
       ...rolloutSubjects(server),
+      ...(await experimentSubjects(database)),
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),
       listen: well(serving.listen, () => [app, { port: 0, host: "127.0.0.1" }], {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
@@ -155,6 +159,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
       await isolated[Symbol.asyncDispose]();
       await catalogs[Symbol.asyncDispose]();
       await served.close();

@@ -58,7 +58,7 @@ export function routeOf<Variant extends Share>(
 }
 
 /** The first entity's keys as text, whatever their order. */
-function entityKey(entities: PredictRequest["entities"]): string | undefined {
+export function entityKey(entities: PredictRequest["entities"]): string | undefined {
   const [first] = entities ?? [];
   if (first === null || typeof first !== "object") return undefined;
   return Object.entries(first)
