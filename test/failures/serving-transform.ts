@@ -62,6 +62,11 @@ export async function transformSubjects(
   const make = "export default () => ({ name: 'echo', invoke: async ({ body }) => ({ status: 200, body }) });";
   const thread = new URL(`data:text/javascript,${encodeURIComponent(make)}`);
   const figures = { records: 1, invocations: 1, retries: 0, startMs: 0, durationMs: 10, jobStartMs: 0, workers: 1 };
+  const fileSink = transform.createFileScoreSink(`${folder}/scores`, "ndjson");
+  const database = await storage.openSqlite(`${folder}/scores.db`, { durability: "normal" });
+  const scored = async function* () {
+    yield [{ key: "a", score: 1, answer: 1 }];
+  };
   const description = {
     name: "late",
     digest: "sha256:0",
@@ -149,6 +154,66 @@ export async function transformSubjects(
       [figures],
       { perHour: 1, perInvocation: 0, perThousandRecords: 0 },
     ]),
+    compareScores: well(
+      transform.compareScores,
+      () => [input, input, { tolerance: 0, threshold: 0.5, examples: 3, signal }],
+      {
+        SERVING_TRANSFORM_INPUT_MISSING: () => transform.compareScores(input, `${folder}/nothing`),
+        SERVING_TRANSFORM_INVALID: () => transform.compareScores(input, input, { tolerance: -1 }),
+      },
+    ),
+    compareTransforms: well(
+      transform.compareTransforms,
+      () => [
+        { champion: { target: echo }, candidate: { target: echo }, input, output, name: "both", restart: true, signal },
+      ],
+      {
+        SERVING_TRANSFORM_INPUT_MISSING: () =>
+          transform.compareTransforms({
+            champion: { target: echo },
+            candidate: { target: echo },
+            input: `${folder}/nothing`,
+            output,
+          }),
+      },
+      20,
+    ),
+    publishScores: well(
+      transform.publishScores,
+      () => [{ output, manifest, sinks: [fileSink], key: 0, runId: "r", signal }],
+      {
+        SERVING_TRANSFORM_INVALID: () => transform.publishScores({ output, manifest, sinks: [] }),
+        SERVING_TRANSFORM_RECORD_INVALID: () =>
+          transform.publishScores({ output, manifest, sinks: [fileSink], key: 7 }),
+        SERVING_TRANSFORM_INPUT_MISSING: () =>
+          transform.publishScores({ output: `${folder}/nothing`, manifest, sinks: [fileSink] }),
+      },
+    ),
+    createFileScoreSink: well(transform.createFileScoreSink, () => [`${folder}/scores`, "csv"], {
+      SERVING_TRANSFORM_INVALID: () => transform.createFileScoreSink(folder, "xml" as never),
+    }),
+    ...methods("createFileScoreSink()", () => fileSink, { write: [() => [scored(), { runId: "r", signal }], {}, 20] }),
+    createParquetScoreSink: well(transform.createParquetScoreSink, () => [{ writeParquet: async () => [] }, folder]),
+    ...methods(
+      "createParquetScoreSink()",
+      () => transform.createParquetScoreSink({ writeParquet: async () => [] }, folder),
+      {
+        write: [() => [scored(), { runId: "r", signal }], {}, 20],
+      },
+    ),
+    openDatabaseScoreSink: well(transform.openDatabaseScoreSink, () => [database, { signal }], {}, 10),
+    ...methods("openDatabaseScoreSink()", () => transform.openDatabaseScoreSink(database), {
+      write: [() => [scored(), { runId: "r", signal }], {}, 10],
+    }),
+    createFeatureScoreSink: well(transform.createFeatureScoreSink, () => [
+      { ingest: async () => ({}) },
+      { view: "v", rowOf: (row: object) => row },
+    ]),
+    ...methods(
+      "createFeatureScoreSink()",
+      () => transform.createFeatureScoreSink({ ingest: async () => ({}) }, { view: "v", rowOf: (row) => row }),
+      { write: [() => [scored(), { runId: "r", signal }], {}, 20] },
+    ),
     createAsOfFeatures: well(transform.createAsOfFeatures, () => [history, { asOfMs: 1 }], {
       SERVING_TRANSFORM_INVALID: () => transform.createAsOfFeatures(history, { asOfMs: Number.NaN }),
     }),

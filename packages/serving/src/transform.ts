@@ -7,6 +7,12 @@ export {
   type TransformInput,
   type TransformObject,
 } from "./transform/inputs.ts";
+export { compareScores, type CompareScoresOptions, type ScoreComparison } from "./transform/compare-scores.ts";
+export {
+  compareTransforms,
+  type CompareTransformsOptions,
+  type TransformComparison,
+} from "./transform/compare-transforms.ts";
 export type { EntityRecords } from "./transform/entity-records.ts";
 export type { InvocationPolicy } from "./transform/invoker.ts";
 export { type ChunkFigures, type ObjectSummary, readTransformLedger } from "./transform/ledger.ts";
@@ -32,3 +38,18 @@ export {
 export { openThreadTarget, type ThreadTargetOptions } from "./transform/thread-target.ts";
 export type { MakeThreadTarget } from "./transform/thread-messages.ts";
 export type { TransformJob, TransformResult } from "./transform/transform-job.ts";
+export {
+  publishScores,
+  type PublishScoresOptions,
+  type ScoredRow,
+  type ScoreSink,
+} from "./transform/publish-scores.ts";
+export {
+  createFeatureScoreSink,
+  createFileScoreSink,
+  createParquetScoreSink,
+  type FeatureScoreSinkOptions,
+  type FeatureWriter,
+  openDatabaseScoreSink,
+  type ParquetWriter,
+} from "./transform/score-sinks.ts";

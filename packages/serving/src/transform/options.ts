@@ -96,7 +96,8 @@ const byEnding: Readonly<Record<string, string>> = {
   json: "application/json",
 };
 
-function guessContentType({ input }: TransformOptions, [first]: readonly TransformObject[]): string {
+/** What an input holds, where nobody says: by the ending of its first key. */
+export function guessContentType(input: TransformInput, [first]: readonly { readonly key: string }[]): string {
   if (typeof input === "object" && "rows" in input) return "application/jsonlines";
   const name = first?.key.replace(/\.gz$/, "") ?? "";
   return byEnding[name.slice(name.lastIndexOf(".") + 1).toLowerCase()] ?? "text/csv";
@@ -108,7 +109,7 @@ export function resolveShape(
   told: ExecutionParameters | undefined,
   objects: readonly TransformObject[],
 ): ResolvedShape {
-  const contentType = options.contentType ?? guessContentType(options, objects);
+  const contentType = options.contentType ?? guessContentType(options.input, objects);
   const format = formatOf(contentType);
   const splitType = options.splitType ?? (format === "csv" || format === "lines" ? "Line" : "None");
   const maxPayloadInMB = options.maxPayloadInMB ?? told?.maxPayloadInMB ?? 6;
