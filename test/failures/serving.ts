@@ -12,6 +12,7 @@ import * as storage from "../../packages/storage/dist/index.js";
 import { experimentSubjects } from "./serving-experiment.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { caching } from "./serving-caching.ts";
+import { tenants } from "./serving-tenants.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
 import { transformSubjects } from "./serving-transform.ts";
 import { servingStages } from "./serving-stages.ts";
@@ -69,6 +70,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       ...catalogs,
       ...caching,
+      ...tenants,
       openModelServer: well(
         serving.openModelServer,
         () => [{ ...options, maxBodyBytes: 1_000, pollMs: 100, leaseTtlMs: 1_000, seed: 1, signal }],
@@ -142,6 +144,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_SCHEMA_MISMATCH: "packages/serving/test/validation.test.ts",
       SERVING_DEADLINE_EXCEEDED: "packages/serving/test/admission.test.ts",
       SERVING_REQUEST_SHED: "packages/serving/test/admission.test.ts",
+      SERVING_TENANT_QUOTA: "packages/serving/test/tenants.test.ts",
       SERVING_IDEMPOTENCY_KEY_REUSED: "packages/serving/test/idempotency.test.ts",
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,

@@ -16,6 +16,15 @@ export type {
   UnloadReason,
 } from "./catalog/catalog-options.ts";
 export { type Prefetch, type PrefetchOptions, type PrefetchStats, prefetch } from "./catalog/prefetch.ts";
+export { type PlaceTenantOptions, type Replica, placeTenant } from "./catalog/placement.ts";
+export {
+  type TenantBill,
+  type TenantQuota,
+  type TenantQuotas,
+  type TenantQuotasOptions,
+  type TenantUsage,
+  tenantQuotas,
+} from "./catalog/tenants.ts";
 export { createModelCatalog } from "./catalog/create-model-catalog.ts";
 export { type InputRange, type InputRulesOptions, inputRules } from "./engine/input-rules.ts";
 export { ServingError, type ServingErrorCode } from "./errors.ts";

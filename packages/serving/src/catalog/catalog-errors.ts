@@ -44,3 +44,10 @@ export const loadsWaiting = (endpoint: string, waiting: number): ServingError =>
     remedy: "Ask again later, or raise `maxWaitingLoads`.",
     retryable: true,
   });
+
+export const tenantQuota = (endpoint: string, tenant: string, limit: string): ServingError =>
+  new ServingError("SERVING_TENANT_QUOTA", `"${tenant}" may send ${limit} to "${endpoint}", and sent more.`, {
+    category: "quota",
+    remedy: "Send less, or later; whoever runs the endpoint may raise the quota.",
+    retryable: true,
+  });
