@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { batchOf, column, fromIpc, toArray, toIpc } from "../../packages/data/dist/index.js";
-import { askOnce, closedLoop, openLoop, requestOf } from "./http-load.mjs";
+import { askOnce, closedLoop, openLoop, requestOf } from "../http-load.mjs";
 import { loadFeast, serveFeast, serveOurs, startRedis } from "./http-servers.mjs";
 import { calibrate, machine, median, pairedRatio, seededRandom, usageOfTree } from "./referee.mjs";
 

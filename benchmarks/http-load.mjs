@@ -11,6 +11,7 @@ export function requestOf({ path, body, headers = {} }) {
 }
 
 const headEnd = Buffer.from("\r\n\r\n");
+const chunksEnd = Buffer.from("0\r\n\r\n");
 
 /** One connection that asks one thing at a time. */
 class Connection {
@@ -61,19 +62,41 @@ class Connection {
       const end = whole.indexOf(headEnd);
       if (end < 0) return;
       const head = whole.latin1Slice(0, end);
-      const length = /content-length: *(\d+)/i.exec(head);
-      if (length === null) return this.#fail?.(new Error(`an answer has no content-length:\n${head}`));
       this.#status = Number(head.slice(9, 12));
       this.#bodyAt = end + 4;
+      const length = /content-length: *(\d+)/i.exec(head);
+      if (length === null && /transfer-encoding: *chunked/i.test(head)) return this.#takeChunks(whole);
+      if (length === null) return this.#fail?.(new Error(`an answer has no content-length:\n${head}`));
       this.#wanted = this.#bodyAt + Number(length[1]);
     }
     if (this.#received < this.#wanted) return;
     const whole = this.#parts.length === 1 ? this.#parts[0] : Buffer.concat(this.#parts);
-    const answer = { status: this.#status, body: whole.subarray(this.#bodyAt, this.#wanted) };
+    this.#answer(whole.subarray(this.#bodyAt, this.#wanted));
+  }
+
+  /** Answers that do not say how long they are end with an empty chunk. */
+  #takeChunks(whole) {
+    if (whole.subarray(-chunksEnd.length).equals(chunksEnd)) this.#answer(joinChunks(whole.subarray(this.#bodyAt)));
+  }
+
+  #answer(body) {
+    const answer = { status: this.#status, body };
     this.#parts = [];
     this.#received = this.#wanted = 0;
     this.#fail = undefined;
     this.#done(answer);
+  }
+}
+
+/** The bytes of chunks without their sizes. */
+function joinChunks(bytes) {
+  const chunks = [];
+  for (let at = 0; ;) {
+    const line = bytes.indexOf("\r\n", at);
+    const size = Number.parseInt(bytes.latin1Slice(at, line), 16);
+    if (!(size > 0)) return Buffer.concat(chunks);
+    chunks.push(bytes.subarray(line + 2, line + 2 + size));
+    at = line + 4 + size;
   }
 }
 

@@ -1,0 +1,49 @@
+// Servers in Node around one model, one kind a process: serve.mjs KIND FOLDER PORT
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import fastify from "../../../packages/serving/node_modules/fastify/fastify.js";
+import { denseRuntime, loadModel, openDirectoryModelSource } from "../../../packages/model/dist/index.js";
+import { onnxRuntime } from "../../../packages/model/dist/onnx.js";
+import { openMonitor } from "../../../packages/monitor/dist/index.js";
+import { openNdjsonCapture } from "../../../packages/monitor/dist/drivers/ndjson.js";
+import { listen, openModelServer } from "../../../packages/serving/dist/index.js";
+
+const [kind, folder, port] = process.argv.slice(2);
+const source = openDirectoryModelSource(folder);
+const app = fastify();
+
+async function onnx() {
+  const require = createRequire(join(process.env.MILLWRIGHT_ONNXRUNTIME, "package.json"));
+  return onnxRuntime(require("onnxruntime-node"));
+}
+
+async function serve(runtimes, model, options = {}) {
+  const endpoints = { mlp: { variants: { main: { model, weight: 1 } } } };
+  const server = await openModelServer({ source, runtimes, endpoints, ...options });
+  await app.register(server.fastify);
+}
+
+const kinds = {
+  // The limit: no model, no check.
+  fastify: async () => void app.post("/invocations", async () => ({ predictions: [[0.5]] })),
+  ours: () => serve([denseRuntime()], "dense/1"),
+  // Every request profiled and written down, features and outputs.
+  "ours-monitored": async () => {
+    const capture = await openNdjsonCapture({ directory: join(folder, "..", `captured-${port}`) });
+    await serve([denseRuntime()], "dense/1", { predictions: openMonitor({ capture, evaluateEveryMs: 1000 }) });
+  },
+  "ours-onnx": async () => serve([await onnx()], "onnx/1"),
+  // Every request a call of its own, as the simplest examples of the peers do.
+  "onnx-unbatched": async () => {
+    const model = await loadModel(await source.resolve("onnx/1"), [await onnx()]);
+    app.post("/invocations", async ({ body }) => {
+      const rows = body.instances;
+      const features = { dtype: "float32", shape: [rows.length, 16], data: Float32Array.from(rows.flat()) };
+      const { probability } = await model.predict({ features });
+      return { predictions: Array.from(probability.data, (value) => [value]) };
+    });
+  },
+};
+
+await kinds[kind]();
+await listen(app, { port: Number(port) });
