@@ -32,6 +32,13 @@ for (const kind of kinds) {
     });
     const model = await runtime.load("/nowhere", { ...obedient(), format: "echo" });
     expect(await model.predict(everyType)).toEqual(everyType);
+    // Whose rows they are crosses, too.
+    const requests = [
+      { requestId: "r1", traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` },
+      { requestId: "r2" },
+    ];
+    const { who } = await model.predict({ who: everyType.bool }, { requests });
+    expect([...(who?.data ?? [])].map((each) => JSON.parse(String(each)))).toEqual(requests);
     expect(everyType.float32.data).toEqual(Float32Array.of(1.5, -0));
   });
 }

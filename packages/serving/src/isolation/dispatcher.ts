@@ -1,6 +1,5 @@
-import type { Clock, Counter, Logger, Tensors } from "@millwright/contracts";
+import type { Clock, Counter, Logger, PredictOptions, Tensors } from "@millwright/contracts";
 import { closed } from "@millwright/contracts";
-import type { PredictContext } from "./frames.ts";
 import { requestQuarantined, revived, workerLost, workersDown } from "./isolation-errors.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Call, PooledModel, Seat } from "./seat.ts";
@@ -37,11 +36,8 @@ export class Dispatcher {
    * Throws `SERVING_REQUEST_QUARANTINED`, `SERVING_WORKER_LOST`, `PORT_CLOSED`, and what the model throws. An aborted request is not sent; where it was, its
    * answer is dropped.
    */
-  predict(
-    model: PooledModel,
-    inputs: Tensors,
-    { signal, ...context }: PredictContext & { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<Tensors> {
+  predict(model: PooledModel, inputs: Tensors, options: PredictOptions = {}): Promise<Tensors> {
+    const { signal, requests } = options;
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     if (this.#closed) return Promise.reject(closed(`The model "${model.title}"`));
     const held = this.#options.quarantine.find(model.key, inputs);
@@ -54,7 +50,7 @@ export class Dispatcher {
       const call: Call = {
         model,
         inputs,
-        context: context.requestIds === undefined && context.traceparent === undefined ? undefined : context,
+        context: requests === undefined ? undefined : { requests },
         resolve,
         reject,
         sinceMs: this.#options.clock.monotonicMs(),
@@ -197,6 +193,7 @@ export class Dispatcher {
     const { quarantine, logger, failovers, quarantined, clock } = this.#options;
     const { model, inputs } = call;
     this.#leave(seat, call);
+    seat.struck = true;
     // The second time it ran alone: nobody else can have ended the worker.
     const poison = call.failedOver ? quarantine.hold(model.key, inputs) : undefined;
     if (poison !== undefined) {

@@ -1,4 +1,4 @@
-import type { ErrorCategory, ModelManifest } from "@millwright/contracts";
+import type { ErrorCategory, ModelManifest, PredictOptions } from "@millwright/contracts";
 import type { TensorEntry } from "./tensor-body.ts";
 
 /** The version of the protocol between a server and the workers of its models: see docs/serving-isolation.md. */
@@ -26,11 +26,8 @@ export type HostFrame =
   | { readonly type: "cancel"; readonly id: number }
   | { readonly type: "exit" };
 
-/** What a predict carries of the requests behind it: ids for logs, and the trace that spans are made under. */
-export interface PredictContext {
-  readonly requestIds?: readonly string[] | undefined;
-  readonly traceparent?: string | undefined;
-}
+/** What a predict carries of the requests behind it: whose rows they are, for logs and spans. */
+export type PredictContext = Pick<PredictOptions, "requests">;
 
 /** An error as it crosses: with `code`, `category` and `remedy` where it is one of Millwright's. */
 export interface WireError {

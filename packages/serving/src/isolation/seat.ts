@@ -46,6 +46,8 @@ export class Seat {
   loads = 0;
   /** It takes no further requests. */
   retiring = false;
+  /** It ended while it worked on a request. */
+  struck = false;
   /** A ping is out. */
   pinged = false;
   memory: WorkerMemory | undefined;

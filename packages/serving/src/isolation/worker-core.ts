@@ -1,8 +1,7 @@
-import type { CallOptions, LoadedModel, MillwrightError, ModelRuntime, Tensors } from "@millwright/contracts";
+import type { LoadedModel, MillwrightError, ModelRuntime, PredictOptions, Tensors } from "@millwright/contracts";
 import {
   type HostFrame,
   type LoadedAnswer,
-  type PredictContext,
   type WireError,
   type WorkerFrame,
   type WorkerMemory,
@@ -84,7 +83,7 @@ export class WorkerCore {
       const loaded = this.#models.get(model);
       if (loaded === undefined) throw new TypeError(`This worker has no model "${model}".`);
       const controller = new AbortController();
-      const options: CallOptions & PredictContext = { ...context, signal: controller.signal };
+      const options: PredictOptions = { ...context, signal: controller.signal };
       const outputs = loaded.predict(unpackTensors(tensors, body), options);
       if (!(outputs instanceof Promise)) return this.#tell(id, outputs);
       this.#running.set(id, controller);

@@ -4,11 +4,12 @@ import {
   type Counter,
   type Logger,
   type Meter,
+  type PredictOptions,
   type Tensors,
   closed,
 } from "@millwright/contracts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { LoadedAnswer, PredictContext, WorkerMemory } from "./frames.ts";
+import type { LoadedAnswer, WorkerMemory } from "./frames.ts";
 import type { LoadGuard } from "./isolation-options.ts";
 import type { ModelWorker } from "./model-worker.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -165,12 +166,8 @@ export class WorkerPool {
     await Promise.all([...this.seats].map((seat) => seat.unload(key)));
   }
 
-  predict(
-    key: PooledModel,
-    inputs: Tensors,
-    options?: PredictContext & { readonly signal?: AbortSignal | undefined },
-  ): Promise<Tensors> {
-    return this.#dispatcher.predict(key, inputs, options);
+  predict(model: PooledModel, inputs: Tensors, options?: PredictOptions): Promise<Tensors> {
+    return this.#dispatcher.predict(model, inputs, options);
   }
 
   /** Sets how many workers there are; those that are too many finish first. */
@@ -271,7 +268,9 @@ export class WorkerPool {
     if (seat.retiring || this.#over.signal.aborted) return;
     const { logger, title, clock } = this.options;
     const nowMs = clock.monotonicMs();
-    this.#failures = nowMs - this.#lastEndMs > stableMs ? 0 : this.#failures + 1;
+    const before = nowMs - this.#lastEndMs > stableMs ? 0 : this.#failures + 1;
+    // One that a request ended did come up: others should not wait for long because of it.
+    this.#failures = seat.struck ? Math.min(1, before) : before;
     this.#lastEndMs = nowMs;
     this.#ends.add(1);
     logger.error({ title, worker: seat.worker.transport.title, how }, "a worker ended and is replaced");
