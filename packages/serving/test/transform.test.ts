@@ -135,3 +135,50 @@ test("BT-1: rows of a dataset go through the model's columns, and gzipped files 
   });
   expect((await zipped.result()).objects[0]?.records).toBe(3);
 });
+
+test("an input that its own output would lie in is refused; a file's output may lie beside it", async () => {
+  await using files = await folder();
+  const { target } = createEcho();
+  await writeFile(join(files.input, "x.csv"), "1\n");
+  const refused = { code: "SERVING_TRANSFORM_INVALID" };
+  for (const output of [files.input, join(files.input, "out")])
+    await expect(startTransform({ target, input: files.input, output }).result()).rejects.toMatchObject(refused);
+  await expect(
+    startTransform({ target, input: join(files.root, "o"), output: files.output }).result(),
+  ).rejects.toMatchObject(refused);
+  await startTransform({ target, input: join(files.input, "x.csv"), output: files.input }).result();
+  expect(await readFile(join(files.input, "x.csv.out"), "utf8")).toBe("1\n");
+});
+
+test("keys that begin alike and are long are objects of their own, and many requests at once are no leak", async () => {
+  await using files = await folder();
+  const { target } = createEcho();
+  const long = "k".repeat(190);
+  const object = (at: number) => ({
+    key: `${long}-${at}.csv`,
+    open: async function* () {
+      yield Buffer.from(`${at}\n`.repeat(40));
+    },
+  });
+  const warnings: unknown[] = [];
+  const note = (warning: unknown): void => void warnings.push(warning);
+  process.on("warning", note);
+  const slow = {
+    ...target,
+    invoke: async (invocation: Invocation) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return target.invoke(invocation);
+    },
+  };
+  const shape = { batchStrategy: "SingleRecord", maxConcurrentTransforms: 40, chunkRecords: 1 } as const;
+  await startTransform({
+    target: slow,
+    input: { objects: [object(1), object(2)] },
+    output: files.output,
+    ...shape,
+  }).result();
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+  for (const at of [1, 2])
+    expect(await readFile(join(files.output, `${long}-${at}.csv.out`), "utf8")).toBe(`${at}\n`.repeat(40));
+});

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { readFile, readdir, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { createGunzip } from "node:zlib";
@@ -47,10 +47,10 @@ export type TransformInput =
 /** The objects of an input, in the order of their keys; of a list and a manifest, in theirs. Throws `SERVING_TRANSFORM_INPUT_MISSING`, `SERVING_TRANSFORM_INVALID`. */
 export async function objectsOf(
   input: TransformInput,
-  { signal }: CallOptions = {},
+  { output, signal }: { readonly output: string } & CallOptions,
 ): Promise<readonly TransformObject[]> {
   signal?.throwIfAborted();
-  const objects = await listObjects(input);
+  const objects = await listObjects(input, output);
   const keys = new Set<string>();
   for (const { key } of objects) {
     if (
@@ -66,20 +66,23 @@ export async function objectsOf(
   return objects;
 }
 
-async function listObjects(input: TransformInput): Promise<readonly TransformObject[]> {
-  if (typeof input === "string" || input instanceof URL) return filesAt(pathOf(input));
+async function listObjects(input: TransformInput, output: string): Promise<readonly TransformObject[]> {
+  if (typeof input === "string" || input instanceof URL) return filesAt(pathOf(input), output);
   if ("objects" in input) return input.objects;
   if ("manifest" in input) return manifestObjects(input);
   if ("rows" in input) return [rowsObject(input)];
-  return (await Promise.all(input.map((each) => filesAt(pathOf(each))))).flat();
+  return (await Promise.all(input.map((each) => filesAt(pathOf(each), output)))).flat();
 }
 
 const pathOf = (path: string | URL): string =>
   resolve(path instanceof URL || path.startsWith("file:") ? fileURLToPath(path) : path);
 
-async function filesAt(path: string): Promise<readonly TransformObject[]> {
+async function filesAt(path: string, output: string): Promise<readonly TransformObject[]> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile() === true) return [await fileObject(basename(path), path)];
+  // What a job writes must not be what its next start reads.
+  if (`${output}${sep}`.startsWith(found === undefined ? path : `${path}${sep}`))
+    throw transformInvalid(`its output "${output}" lies in its input "${path}"`, "Give a folder of its own.");
   const root = found === undefined ? dirname(path) : path;
   const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
     throw transformInputMissing(path, error);

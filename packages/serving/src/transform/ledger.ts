@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { CallOptions, Digest } from "@millwright/contracts";
+import { type CallOptions, type Digest, digestOf } from "@millwright/contracts";
 import { type AppendLog, openAppendLog, readAppendLog } from "@millwright/storage";
 import { named } from "./durable-files.ts";
 import { ledgerNewer, transformChanged } from "./errors.ts";
@@ -183,9 +183,9 @@ class OpenJobLedger implements JobLedger {
     await this.#parts.log[Symbol.asyncDispose]();
   }
 
-  /** Flat, whatever folders the key has, and without characters that some file system does not take. */
+  /** By the digest of the key: keys have folders, characters that some file system does not take, and any length. */
   #path(key: string): string {
-    return join(this.#parts.directory, `${Buffer.from(key, "utf8").toString("base64url").slice(0, 180)}.chunks`);
+    return join(this.#parts.directory, `${digestOf(key).slice("sha256:".length)}.chunks`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -86,6 +87,8 @@ class RunningTransform implements TransformJob {
     const interrupt = (): void => this.#stop("the machine is wanted back");
     if (interruption?.aborted === true) interrupt();
     else interruption?.addEventListener("abort", interrupt, { once: true });
+    // Each chunk under way listens, and there may be many.
+    setMaxListeners(0, this.#cancelled.signal);
     const cancel = (): void => this.#cancelled.abort(signal?.reason);
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener("abort", cancel, { once: true });
@@ -180,7 +183,7 @@ class RunningTransform implements TransformJob {
     this.#startedAtMs = clock.monotonicMs();
     this.#pace = new Pace(options, clock);
     const output = resolve(options.output instanceof URL ? fileURLToPath(options.output) : options.output);
-    const objects = await objectsOf(options.input, { signal });
+    const objects = await objectsOf(options.input, { output, signal });
     this.#objects = objects.length;
     const sizes = objects.map(({ sizeBytes }) => sizeBytes ?? Number.NaN);
     const total = sizes.reduce((sum, size) => sum + size, 0);
