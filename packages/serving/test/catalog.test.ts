@@ -1,9 +1,9 @@
 import { createManualClock, modelCorrupt } from "@millwright/contracts";
 import { describe, expect, it } from "vitest";
-import { type CatalogEvent, createModelCatalog } from "../src/index.ts";
+import { type CatalogEvent, createModelCatalog, openModelServer } from "../src/index.ts";
 import { createCounts } from "./counts.ts";
-import { openFleet, row, versionOf, zipfTrace } from "./fleet.ts";
-import { expected } from "./models.ts";
+import { openFleet, row, versionOf, watchedRuntime, zipfTrace } from "./fleet.ts";
+import { expected, packFolder } from "./models.ts";
 
 /** Least recently used, by the book: which requests of a trace find their model among the `room` used last. */
 function lruOracle(trace: readonly string[], room: number): readonly boolean[] {
@@ -190,6 +190,39 @@ describe("loads", () => {
     await clock.advance(60_000 * 1.25);
     await fleet.ask("m4");
     expect(fleet.models.model("m4")).toBeDefined();
+  });
+
+  it("look at a package again only when `verifiedMs` is over, or a load failed", async () => {
+    const clock = createManualClock();
+    let looks = 0;
+    await using folder = await packFolder(2);
+    const runtime = watchedRuntime();
+    const models = createModelCatalog({ memoryBytes: 65_536, verifiedMs: 1000, backoffMs: 0 });
+    await using server = await openModelServer({
+      source: {
+        ...folder.source,
+        resolve: (ref, options) => {
+          looks += 1;
+          return folder.source.resolve(ref, options);
+        },
+      },
+      runtimes: [runtime],
+      endpoints: { fleet: { variants: {}, models } },
+      clock,
+    });
+    const ask = (targetModel: string) => server.predict("fleet", { instances: [row], targetModel });
+    for (const target of ["late/1", "late/2", "late/1", "late/2"]) await ask(target);
+    expect([looks, runtime.loads]).toEqual([2, 4]);
+    await clock.advance(1001);
+    await ask("late/1");
+    expect(looks).toBe(3);
+    runtime.fail = modelCorrupt("late", "its files were changed");
+    await clock.advance(1);
+    await expect(ask("late/2")).rejects.toMatchObject({ code: "PORT_MODEL_CORRUPT" });
+    runtime.fail = undefined;
+    await clock.advance(1);
+    await ask("late/2");
+    expect(looks).toBe(5);
   });
 
   it("are few at once, and are turned away where too many wait", async () => {

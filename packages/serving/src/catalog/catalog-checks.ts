@@ -10,12 +10,20 @@ export function checkTarget(target: unknown): void {
 /** Throws a `RangeError`. */
 export function checkCatalogOptions(options: ModelCatalogOptions): void {
   const { memoryBytes, maxConcurrentLoads = 1, maxWaitingLoads = 0, memoryWaitMs = 0 } = options;
-  const { backoffMs = 0, maxBackoffMs = 0, overheadBytes = 0, maxProcessBytes = 1 } = options;
+  const { backoffMs = 0, maxBackoffMs = 0, overheadBytes = 0, maxProcessBytes = 1, verifiedMs = 0 } = options;
   if (!(memoryBytes > 0))
     throw new RangeError(`memoryBytes of a model catalog must be more than 0, not ${memoryBytes}.`);
   if (!Number.isSafeInteger(maxConcurrentLoads) || maxConcurrentLoads < 1)
     throw new RangeError(`maxConcurrentLoads must be a whole number of at least 1, not ${maxConcurrentLoads}.`);
-  const notNegative = { maxWaitingLoads, memoryWaitMs, backoffMs, maxBackoffMs, overheadBytes, maxProcessBytes };
+  const notNegative = {
+    maxWaitingLoads,
+    memoryWaitMs,
+    backoffMs,
+    maxBackoffMs,
+    overheadBytes,
+    maxProcessBytes,
+    verifiedMs,
+  };
   for (const [name, value] of Object.entries(notNegative))
     if (!(value >= 0)) throw new RangeError(`${name} of a model catalog must be at least 0, not ${value}.`);
 }

@@ -25,6 +25,11 @@ export interface ModelCatalogOptions {
   readonly maxBackoffMs?: number | undefined;
   /** What a model will hold, bytes, before it was ever loaded. Default: the bytes of its files, and what models of its format were seen to hold beyond. */
   readonly sizeOf?: ((resolved: ResolvedModel) => number) | undefined;
+  /**
+   * How long a package that was found and verified may be loaded again without looking anew, milliseconds: for folders to which nobody writes. An alias that moves is seen so
+   * much later. Default: 0, each load verifies.
+   */
+  readonly verifiedMs?: number | undefined;
   /** Counted for each model beside what it says it holds: its objects on the heap. Default: 0. */
   readonly overheadBytes?: number | undefined;
   /** While the process holds more than this, as measured, each load lets one more model go. Default: not measured. */

@@ -48,6 +48,8 @@ export class ModelLoader {
   readonly #options: ModelLoaderOptions;
   /** What packages held when they were loaded before, by digest. */
   readonly #sizes = new Map<string, number>();
+  /** Packages that need not be looked at again yet, by reference. */
+  readonly #verified = new Map<string, { readonly resolved: ResolvedModel; readonly untilMs: number }>();
   /** The least that models of a format were seen to hold beyond their files. */
   readonly #extras = new Map<string, number>();
 
@@ -77,6 +79,20 @@ export class ModelLoader {
 
   /** The package of a reference, or of a folder below `root`. Throws what the source throws. */
   async resolve(ref: string, { signal }: CallOptions): Promise<ResolvedModel> {
+    const { verifiedMs = 0 } = this.#options.options;
+    if (verifiedMs <= 0) return this.#find(ref, { signal });
+    const { clock } = this.#options.host;
+    const known = this.#verified.get(ref);
+    if (known !== undefined && clock.monotonicMs() < known.untilMs) return known.resolved;
+    const resolved = await this.#find(ref, { signal });
+    this.#verified.delete(ref);
+    this.#verified.set(ref, { resolved, untilMs: clock.monotonicMs() + verifiedMs });
+    const [oldest] = this.#verified.keys();
+    if (this.#verified.size > rememberedSizes && oldest !== undefined) this.#verified.delete(oldest);
+    return resolved;
+  }
+
+  async #find(ref: string, { signal }: CallOptions): Promise<ResolvedModel> {
     const { root } = this.#options.options;
     if (root !== undefined && isBelow(root, ref)) return verifyModel(ref, { signal });
     return this.#options.host.resolve(ref, { signal });
@@ -97,6 +113,7 @@ export class ModelLoader {
     try {
       slot = await host.openSlot(ref, resolved, signal);
     } catch (error) {
+      this.#verified.delete(ref);
       ledger.free(reserved);
       throw error;
     }
