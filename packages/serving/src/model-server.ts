@@ -34,7 +34,7 @@ import { atMost } from "./engine/deadline.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
-import type { Authenticate } from "./auth/authenticate.ts";
+import { type Authenticate, attributesOf } from "./auth/authenticate.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
@@ -43,6 +43,7 @@ import { contextOf } from "./http/request-context.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
 import { multiModelRoutes } from "./protocols/multi-model.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
+import { openApiRoute } from "./protocols/openapi.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
 import type { Rollout } from "./rollout/rollout.ts";
 import { failureHeaders } from "./telemetry/answer-headers.ts";
@@ -189,7 +190,7 @@ class OpenServer implements ModelServer {
 
   constructor(options: Setting) {
     this.#options = options;
-    const { maxBodyBytes = 16 * 1024 * 1024, bodyTimeoutMs = 60_000 } = options;
+    const { maxBodyBytes = 16 * 1024 * 1024, bodyTimeoutMs = 60_000, authenticate } = options;
     const isReady = (): boolean => this.ready;
     const face: ServerFace = {
       endpoint: (name) => this.#endpoint(name),
@@ -211,12 +212,19 @@ class OpenServer implements ModelServer {
     };
     const { models } = options.endpoints[options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""] ?? {};
     const multiModel = models === undefined ? [] : multiModelRoutes(face, face.defaultEndpoint, catalogOf(models));
-    const routes = [
+    const described = [
       ...openInferenceRoutes(face),
       ...invocationRoutes(face),
       ...multiModel,
       ...metricsRoutes(options.metrics),
-    ].map((route) => answering(route, { maxBodyBytes, bodyTimeoutMs, authenticate: options.authenticate }, site));
+    ];
+    const openApi = openApiRoute(described, {
+      face,
+      endpoints: this.#endpoints,
+      authenticates: authenticate !== undefined,
+    });
+    const limits = { maxBodyBytes, bodyTimeoutMs, authenticate };
+    const routes = [...described, openApi].map((route) => answering(route, limits, site));
     this.fastify = fastifyPlugin(routes);
     this.node = nodeHandler(routes);
     this.handle = webHandler(routes);
@@ -357,14 +365,8 @@ class OpenServer implements ModelServer {
     const { authorizer } = this.#options;
     if (authorizer === undefined) return;
     const principal = this.#principalOf(caller);
-    const { tenant, scopes, attributes } = caller.identity ?? {};
-    const told = {
-      ...attributes,
-      ...(tenant === undefined ? {} : { tenant }),
-      ...(scopes === undefined ? {} : { scopes }),
-    };
     const decision = await authorizer.decide(
-      { principal, action, resource: `endpoint/${endpoint}`, attributes: told },
+      { principal, action, resource: `endpoint/${endpoint}`, attributes: attributesOf(caller.identity) },
       { signal },
     );
     if (!decision.allowed) throw forbidden(endpoint, decision.reason);

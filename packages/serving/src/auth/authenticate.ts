@@ -58,3 +58,13 @@ export async function identityOf(authenticate: Authenticate, request: Authentica
   if (identity === undefined) throw unauthenticated("it carries no credential that is known here");
   return identity;
 }
+
+/** What an `Authorizer` is told beside the principal. */
+export function attributesOf(identity: Identity | undefined): JsonObject {
+  const { tenant, scopes, attributes } = identity ?? {};
+  return {
+    ...attributes,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(scopes === undefined ? {} : { scopes }),
+  };
+}

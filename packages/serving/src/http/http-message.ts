@@ -2,6 +2,7 @@ import type { Identity } from "../auth/authenticate.ts";
 import { isMillwrightError } from "@millwright/contracts";
 import { type ServingError, bodyInvalid } from "../errors.ts";
 import { httpStatusOf } from "./http-status.ts";
+import type { DescribeRoute } from "./operation.ts";
 
 /** Who asks, as far as what came before the routes knows. */
 export interface HttpCaller {
@@ -48,6 +49,8 @@ export interface HttpRoute {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** With `:name` for a part of the path, `:name(pattern)` for one that matches, and `::` for a colon. */
   readonly path: string;
+  /** For the OpenAPI document. Default: only that it is there. */
+  readonly describe?: DescribeRoute | undefined;
   /** Whether it is answered without a credential: health, for those who only ask for that. */
   readonly open?: boolean | undefined;
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;

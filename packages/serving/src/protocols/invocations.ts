@@ -5,6 +5,7 @@ import { checkSchema, schemaHash, schemaHeader } from "../content/schema-hash.ts
 import { streamLines } from "../content/stream-lines.ts";
 import { predictionsText, writeContent } from "../content/write-content.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
+import { answeredContent, askedContent, predictSchema } from "./signature-schemas.ts";
 import {
   type HttpAnswer,
   type HttpRequest,
@@ -25,6 +26,11 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
   const invocations = (path: string, of: (request: Pick<HttpRequest, "params">) => Endpoint): HttpRoute => ({
     method: "POST",
     path,
+    describe: (endpoint) => ({
+      summary: "Answers rows, by Content-Type and Accept.",
+      body: askedContent(endpoint),
+      answer: answeredContent(),
+    }),
     handle: (request) => invoke(face, of(request), request),
     stream: (request) => stream(face, () => of(request), request),
   });
@@ -32,6 +38,7 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
     {
       method: "GET",
       path: "/ping",
+      describe: () => ({ summary: "Whether requests are taken.", answer: {} }),
       open: true,
       handle: () => ({ status: face.ready ? 200 : 503, headers: {}, body: "" }),
     },
@@ -40,6 +47,11 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
     {
       method: "POST",
       path: "/endpoints/:endpoint/predict",
+      describe: (endpoint) => ({
+        summary: "Answers rows, with where the answer comes from.",
+        body: askedContent(endpoint),
+        answer: { "application/json": predictSchema },
+      }),
       handle: async (request) => {
         const endpoint = named(request);
         const answer = await ask(face, endpoint, request);

@@ -5,6 +5,8 @@ import { endpointUnknown, versionUnknown } from "../errors.ts";
 import { type HttpAnswer, type HttpCaller, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
 import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
+import type { DescribeRoute } from "../http/operation.ts";
+import { inferAnswerSchema, inferSchema, objectSchema } from "./signature-schemas.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
 /** What the HTTP faces need of a server. */
@@ -26,6 +28,10 @@ export interface ServerFace {
 
 const serverMetadata = { name: "millwright", version: "1", extensions: ["binary_tensor_data"] };
 
+const told =
+  (summary: string, members: Readonly<Record<string, string>>): DescribeRoute =>
+  () => ({ summary, answer: { "application/json": objectSchema(members) } });
+
 /** The REST routes of the Open Inference Protocol, version 2; a model of the protocol is an endpoint, its versions those of the variants' models. */
 export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   const model = "/v2/models/:model";
@@ -43,19 +49,57 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   };
   const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, request);
   return [
-    { method: "GET", path: "/v2", handle: () => json(serverMetadata) },
-    { method: "GET", path: "/v2/health/live", open: true, handle: () => json({ live: true }) },
+    {
+      method: "GET",
+      path: "/v2",
+      describe: told("The server.", { name: "string", version: "string", extensions: "array" }),
+      handle: () => json(serverMetadata),
+    },
+    {
+      method: "GET",
+      path: "/v2/health/live",
+      open: true,
+      describe: told("Whether it runs.", { live: "boolean" }),
+      handle: () => json({ live: true }),
+    },
     {
       method: "GET",
       path: "/v2/health/ready",
+      describe: told("Whether requests are taken.", { ready: "boolean" }),
       open: true,
       handle: () => json({ ready: face.ready }, face.ready ? 200 : 503),
     },
-    ...[model, versioned].flatMap((path): HttpRoute[] => [
-      { method: "GET", path, handle: metadata },
-      { method: "GET", path: `${path}/ready`, handle: ready },
-      { method: "POST", path: `${path}/infer`, handle: infer },
-    ]),
+    ...[model, versioned].flatMap((path) => modelRoutes(path, { metadata, ready, infer })),
+  ];
+}
+
+function modelRoutes(
+  path: string,
+  { metadata, ready, infer }: Readonly<Record<"metadata" | "ready" | "infer", HttpRoute["handle"]>>,
+): readonly HttpRoute[] {
+  return [
+    {
+      method: "GET",
+      path,
+      describe: told("The model.", { name: "string", platform: "string", inputs: "array", outputs: "array" }),
+      handle: metadata,
+    },
+    {
+      method: "GET",
+      path: `${path}/ready`,
+      describe: told("Whether the model takes requests.", { name: "string", ready: "boolean" }),
+      handle: ready,
+    },
+    {
+      method: "POST",
+      path: `${path}/infer`,
+      describe: (endpoint) => ({
+        summary: "Answers tensors.",
+        body: { "application/json": inferSchema(endpoint), "application/octet-stream": {} },
+        answer: { "application/json": inferAnswerSchema, "application/octet-stream": {} },
+      }),
+      handle: infer,
+    },
   ];
 }
 
