@@ -10,6 +10,7 @@ import { servingLoad } from "./serving-load.ts";
 import { isolation } from "./serving-isolation.ts";
 import * as storage from "../../packages/storage/dist/index.js";
 import { experimentSubjects } from "./serving-experiment.ts";
+import { engineSubjects } from "./serving-engine.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
 import { caching } from "./serving-caching.ts";
 import { tenants } from "./serving-tenants.ts";
@@ -87,6 +88,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       // Before the server is drained.
       ...rolloutSubjects(server),
       ...(await experimentSubjects(database)),
+      ...engineSubjects,
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),
       listen: well(serving.listen, () => [app, { port: 0, host: "127.0.0.1" }], {
         SERVING_PORT_BUSY: () => serving.listen(busy as never, { port: 1 }),
@@ -136,7 +138,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
         status: [() => ["late", { signal }]],
         fastify: [() => [fastify(), {}], {}, 0],
         node: [nodePair, {}, 0],
-        drain: [() => [{ graceMs: 10 }], {}, 0],
+        availability: [() => []],
+        drain: [() => [{ graceMs: 10, timeoutMs: 1000 }], {}, 0],
       }),
       ...(await transformSubjects(folder, options)),
     },

@@ -47,3 +47,15 @@ export type { Check, Verdict, VerdictWord } from "./canary/judge.ts";
 export type { BreakerOptions, CircuitBreaker } from "./fallback/circuit-breaker.ts";
 export { type Fallback, type FallbackOptions, fallback } from "./fallback/fallback.ts";
 export type { FallbackTarget } from "./fallback/targets.ts";
+export type { AdmissionOptions } from "./admission/admission.ts";
+export type { AdaptiveConcurrency } from "./admission/concurrency-limit.ts";
+export {
+  type Availability,
+  type AvailabilityUnit,
+  type ClientOutcome,
+  availabilityOf,
+  clientAvailability,
+} from "./telemetry/availability.ts";
+export type { MetricsSource } from "./telemetry/metrics-route.ts";
+export type { OpenTelemetry, TelemetryContext, TelemetrySpan } from "./telemetry/tracing.ts";
+export type { Trail } from "./telemetry/trail.ts";

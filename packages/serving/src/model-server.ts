@@ -1,40 +1,27 @@
 import {
-  type AlertSource,
-  type Authorizer,
   type CallOptions,
   type CapturedLabel,
   type Clock,
   type Deployer,
   type DeploymentStatus,
-  type EventLog,
-  type FeatureSource,
   type IdSource,
   type LabelSink,
-  type LeaseStore,
-  type Logger,
-  type Meter,
-  type ModelRuntime,
-  type ModelSource,
-  type PredictionSink,
-  type Redactor,
   abortable,
   createIdSource,
   silentLogger,
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import type { Database } from "@millwright/storage";
 import type { FastifyPluginAsync } from "fastify";
 import { type AnsweringSite, answering } from "./http/answering.ts";
 import type { RequestOutcome } from "./canary/recorder.ts";
 import type { ServingDeploymentPlan } from "./canary/verdict-plan.ts";
 import { Deployments } from "./rollout/deployments.ts";
-import { Endpoint, type EndpointOptions, type EndpointSetting } from "./engine/endpoint.ts";
+import { Endpoint, type EndpointSetting } from "./engine/endpoint.ts";
 import { atMost } from "./engine/deadline.ts";
-import type { DeploymentGate } from "./rollout/gates.ts";
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
-import { type Authenticate, attributesOf } from "./auth/authenticate.ts";
+import { attributesOf } from "./auth/authenticate.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
@@ -47,79 +34,14 @@ import { openApiRoute } from "./protocols/openapi.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
 import type { Rollout } from "./rollout/rollout.ts";
 import { failureHeaders } from "./telemetry/answer-headers.ts";
-import { type MetricsSource, metricsRoutes } from "./telemetry/metrics-route.ts";
-import type { OpenTelemetry } from "./telemetry/tracing.ts";
+import { type Availability, availabilityOf } from "./telemetry/availability.ts";
+import { metricsRoutes } from "./telemetry/metrics-route.ts";
 import { noTrail, rememberFailure } from "./telemetry/trail.ts";
 import { checkOptions } from "./server-checks.ts";
+import type { DrainOptions, ModelServerOptions } from "./server-options.ts";
 import { webHandler } from "./http/web-face.ts";
 
-export interface ModelServerOptions extends CallOptions {
-  readonly source: ModelSource;
-  /** The first that names a package's format loads it. */
-  readonly runtimes: readonly ModelRuntime[];
-  /** Answers `entities`. Without it endpoints take `instances` and `inputs`. */
-  readonly features?: FeatureSource | undefined;
-  /**
-   * The features as a principal may see them, for endpoints that say `readFeaturesAs`; with the feature store
-   * `(principal) => restrictStore(store, { services, authorizer, principal })`. Called for each request that is read as its caller.
-   */
-  readonly featuresAs?: ((principal: string) => FeatureSource) | undefined;
-  /** By the name that clients call. */
-  readonly endpoints: Readonly<Record<string, EndpointOptions>>;
-  /** The endpoint of `/invocations`. Default: the first. */
-  readonly defaultEndpoint?: string | undefined;
-  /** Default: counts nothing. */
-  readonly meter?: Meter | undefined;
-  /** Takes every answered and failed request after its answer. Default: none. */
-  readonly predictions?: PredictionSink | undefined;
-  /** Masks features before they are captured. Default: nothing is masked. */
-  readonly redactor?: Redactor | undefined;
-  /** What `rollbackOn` of a deployment listens to. */
-  readonly alerts?: AlertSource | undefined;
-  /** What `gates` of a deployment name: each is asked before it begins. */
-  readonly gates?: Readonly<Record<string, DeploymentGate>> | undefined;
-  /** Keeps deployments over restarts and among processes; without it they live as long as the server. Never closed by the server. */
-  readonly database?: Database | undefined;
-  /** Told of deployments where there is no `database` (whose own log is told otherwise). */
-  readonly events?: EventLog | undefined;
-  /** Who decides on a deployment among several processes. Default: leases in `database`. */
-  readonly leases?: LeaseStore | undefined;
-  /** Asked for `endpoint:invoke` before a request over HTTP is answered. Default: everybody may. */
-  readonly authorizer?: Authorizer | undefined;
-  /**
-   * Says who sent a request over HTTP, before its body is read: 401 where nobody is known, but for health. The door `auth` has API keys, tokens, certificates
-   * and signatures; a function of yours fits as well. Default: everybody is answered.
-   */
-  readonly authenticate?: Authenticate | undefined;
-  /** Who asks, by the request's headers (lower-case names). Default: nobody is known. */
-  readonly principal?: ((headers: Readonly<Record<string, string | undefined>>) => string | undefined) | undefined;
-  /** Traces of requests, with `@opentelemetry/api` as it is imported: `openTelemetry: api`. Default: none. */
-  readonly openTelemetry?: OpenTelemetry<never> | undefined;
-  /** What `GET /metrics` answers: a meter of the monitor's is one. Default: there is no such route. */
-  readonly metrics?: MetricsSource | undefined;
-  /** Whether models follow their aliases. Default: true. */
-  readonly watch?: boolean | undefined;
-  /** Default: 16 MiB. */
-  readonly maxBodyBytes?: number | undefined;
-  /** How long the body of a request may take to arrive, milliseconds; where it is answered while it arrives, between two pieces. Default: 60,000. */
-  readonly bodyTimeoutMs?: number | undefined;
-  /** How long a process that decides may be silent before another takes over, milliseconds. Default: 10,000. */
-  readonly leaseTtlMs?: number | undefined;
-  /** How often the database is looked at for what other processes decided, milliseconds. Default: 500. */
-  readonly pollMs?: number | undefined;
-  /** Of the hash that gives a key its variant: servers with equal seeds agree. Default: 0. */
-  readonly seed?: number | undefined;
-  readonly clock?: Clock | undefined;
-  readonly ids?: IdSource | undefined;
-  readonly logger?: Logger | undefined;
-}
-
-export interface DrainOptions extends CallOptions {
-  /** How long requests are still taken while readiness says no, so that whoever balances the load notices. Default: 0. */
-  readonly graceMs?: number | undefined;
-  /** How long the requests at hand may take after the grace; then they are given up with `SERVING_DRAINING`. Default: as long as they take. */
-  readonly timeoutMs?: number | undefined;
-}
+export type { DrainOptions, ModelServerOptions } from "./server-options.ts";
 
 /** Answers from models, in this process. */
 export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
@@ -150,6 +72,11 @@ export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
     weights: Readonly<Record<string, number>>,
     options?: CallOptions,
   ): Promise<Readonly<Record<string, number>>>;
+  /**
+   * The server's own view of its latest five minutes: the share of requests that did not fail because of it, by endpoint and variant, or model where
+   * requests name them, weighted by their traffic. What is turned away at the door is not in it: `millwright_serving_shed_total` counts that.
+   */
+  availability(): Availability;
   /** Whether requests are taken and will be. */
   readonly ready: boolean;
   /** Says not ready, takes requests for `graceMs` more, answers those it has and closes everything but what was passed in. On abort the waiting ends, not the draining. */
@@ -276,6 +203,15 @@ class OpenServer implements ModelServer {
 
   outcome(outcome: RequestOutcome): void {
     if (typeof outcome === "object" && outcome !== null) this.#deployments?.outcome(outcome);
+  }
+
+  availability(): Availability {
+    const nowMs = this.#options.clock.monotonicMs();
+    return availabilityOf(
+      [...this.#endpoints.values()].flatMap((endpoint) =>
+        endpoint.traffic.units(nowMs).map((unit) => ({ ...unit, name: `${endpoint.name}/${unit.name}` })),
+      ),
+    );
   }
 
   #assertOpen(): void {

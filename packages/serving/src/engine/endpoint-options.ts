@@ -67,6 +67,6 @@ export interface EndpointSetting {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
-  readonly openTelemetry?: OpenTelemetry<unknown> | undefined;
+  readonly openTelemetry?: OpenTelemetry | undefined;
   readonly seed: number;
 }

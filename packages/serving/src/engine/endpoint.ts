@@ -1,10 +1,11 @@
-import type { Digest, FeatureSource, Labels, ModelRuntime } from "@millwright/contracts";
+import type { Digest, FeatureSource, ModelRuntime } from "@millwright/contracts";
 import { Answerer } from "./answerer.ts";
 import type { BatchLimits } from "./batcher.ts";
 import { type Door, createDoor } from "./door.ts";
 import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
 import { forbidden } from "../errors.ts";
-import { countInvocation } from "./instruments.ts";
+import { httpStatusOf } from "../http/http-status.ts";
+import { type LabelSets, countInvocation, createLabelSets } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import { catalogOf } from "../catalog/create-model-catalog.ts";
@@ -21,6 +22,7 @@ import {
   around,
 } from "./stage.ts";
 import { childTraceparent } from "../telemetry/trace-context.ts";
+import { type TrafficTally, createTrafficTally } from "../telemetry/traffic-tally.ts";
 import { traced } from "../telemetry/tracing.ts";
 import { type Trail, noTrail } from "../telemetry/trail.ts";
 import { closeTimings, noTimings } from "./timings.ts";
@@ -48,6 +50,8 @@ export interface ObservedAnswer {
 /** One name that clients call, and the models behind it. */
 export class Endpoint {
   readonly name: string;
+  /** Requests of the latest five minutes, by variant or by the model that they named. */
+  readonly traffic: TrafficTally = createTrafficTally(300_000);
   readonly #setting: EndpointSetting;
   readonly #options: EndpointOptions;
   /** The features as the endpoint itself may see them. */
@@ -58,7 +62,7 @@ export class Endpoint {
   readonly #answerer: Answerer;
   readonly #door: Door;
   readonly #answer: Next<RequestCall>;
-  readonly #labelSets = new Map<string, Labels>();
+  readonly #labels: LabelSets;
   #opened: readonly Stage[] = [];
   #routes: readonly Route[] = [];
   #observer: ((seen: ObservedAnswer) => void) | undefined;
@@ -67,6 +71,7 @@ export class Endpoint {
 
   constructor(name: string, options: EndpointOptions, setting: EndpointSetting) {
     this.name = name;
+    this.#labels = createLabelSets(name);
     this.#options = options;
     this.#setting = setting;
     const as = options.readFeaturesAs;
@@ -226,7 +231,7 @@ export class Endpoint {
     } catch (error) {
       const totalMs = closeTimings(timings, startMs, clock.monotonicMs());
       if (trail.variant === undefined)
-        countInvocation(instruments, this.#labels("", ""), { error, totalMs, modelMs: 0 });
+        countInvocation(instruments, this.#labels.of("", ""), { error, totalMs, modelMs: 0 });
       throw error;
     } finally {
       this.#leave();
@@ -240,18 +245,6 @@ export class Endpoint {
     const traceparent = childTraceparent(request.traceparent ?? "", ids);
     trail.traceparent = traceparent;
     return { ...request, traceparent };
-  }
-
-  /** One object for each variant and version, which meters may know again. */
-  #labels(variant: string, version: string): Labels {
-    const key = `${variant} ${version}`;
-    let labels = this.#labelSets.get(key);
-    if (labels === undefined) {
-      // As many as a server has models of a name at once, and no more than fit.
-      if (this.#labelSets.size > 1000) this.#labelSets.clear();
-      this.#labelSets.set(key, (labels = { endpoint: this.name, variant, version }));
-    }
-    return labels;
   }
 
   async #answerByVariant(call: RequestCall): Promise<Prediction> {
@@ -281,7 +274,8 @@ export class Endpoint {
       const version = trail.model?.version === undefined ? "" : String(trail.model.version);
       const totalMs = clock.monotonicMs() - startMs;
       const outcome = { error: failure, totalMs, modelMs: timings.modelMs };
-      countInvocation(instruments, this.#labels(variant, version), outcome);
+      countInvocation(instruments, this.#labels.of(variant, version), outcome);
+      this.#count(target ?? variant, failure, startMs + totalMs);
       if (this.#observer !== undefined && route !== undefined)
         this.#tell({ call, route, routes, latencyMs: totalMs, answer: answered });
     }
@@ -312,6 +306,12 @@ export class Endpoint {
         slot.use((served) => this.#answerer.answer(served, call, { variant, staged: false, captured })),
       close: () => slot.close(),
     };
+  }
+
+  /** What fails because of what was asked says nothing of the server. */
+  #count(unit: string, failure: unknown, nowMs: number): void {
+    if (failure === undefined) this.traffic.add(unit, true, nowMs);
+    else if (httpStatusOf(failure) >= 500) this.traffic.add(unit, false, nowMs);
   }
 
   /** Gives up all requests, those that wait and those that the models have. */

@@ -130,3 +130,24 @@ export function countInvocation(
   errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
   (httpStatusOf(error) < 500 ? clientErrors : serverErrors).add(1, labels);
 }
+
+/** Labels of an endpoint: one object for each variant and version. */
+export interface LabelSets {
+  of(variant: string, version: string): Labels;
+}
+
+export function createLabelSets(endpoint: string): LabelSets {
+  const sets = new Map<string, Labels>();
+  return {
+    of(variant, version) {
+      const key = `${variant} ${version}`;
+      let labels = sets.get(key);
+      if (labels === undefined) {
+        // More than a server has versions at once are those of the past.
+        if (sets.size > 1000) sets.clear();
+        sets.set(key, (labels = { endpoint, variant, version }));
+      }
+      return labels;
+    },
+  };
+}

@@ -13,23 +13,30 @@ export interface TelemetrySpan {
   end(endTime?: number): void;
 }
 
+/** What spans stand under. */
+export interface TelemetryContext {
+  getValue(key: symbol): unknown;
+  setValue(key: symbol, value: unknown): TelemetryContext;
+  deleteValue(key: symbol): TelemetryContext;
+}
+
 /** The members of `@opentelemetry/api` that are called: give it as it is imported, `openTelemetry: api`. */
-export interface OpenTelemetry<Context> {
+export interface OpenTelemetry {
   readonly trace: {
     getTracer(name: string): {
       startSpan(
         name: string,
         options: { kind?: number; startTime?: number; attributes?: Record<string, string | number> },
-        context: Context,
+        context: TelemetryContext,
       ): TelemetrySpan;
     };
-    setSpan(context: Context, span: never): Context;
+    setSpan(context: TelemetryContext, span: TelemetrySpan): TelemetryContext;
   };
   readonly context: {
-    active(): Context;
-    with<Result>(context: Context, work: () => Result): Result;
+    active(): TelemetryContext;
+    with<Result>(context: TelemetryContext, work: () => Result): Result;
   };
-  readonly propagation: { extract(context: Context, carrier: Record<string, string>): Context };
+  readonly propagation: { extract(context: TelemetryContext, carrier: Record<string, string>): TelemetryContext };
 }
 
 const spanError = 2;
@@ -42,8 +49,8 @@ const parts = [
 ] as const;
 
 /** Answers under a span of its own, which stands under the caller's, and has one below it for each part of the request's time. */
-export function traced<Context>(
-  { trace, context, propagation }: OpenTelemetry<Context>,
+export function traced(
+  { trace, context, propagation }: OpenTelemetry,
   clock: { nowMs(): number; monotonicMs(): number },
   answer: Next<RequestCall>,
 ): Next<RequestCall> {
@@ -58,7 +65,7 @@ export function traced<Context>(
     const span = tracer.startSpan(`predict ${endpoint}`, { startTime: beginMs, attributes }, parent);
     const { traceId, spanId, traceFlags } = span.spanContext();
     const own = formatTraceparent({ traceId, spanId, flags: traceFlags.toString(16).padStart(2, "0") });
-    const below = trace.setSpan(parent, span as never);
+    const below = trace.setSpan(parent, span);
     call.trail.traceparent = own;
     try {
       const result = await context.with(below, () => answer({ ...call, request: { ...request, traceparent: own } }));

@@ -1,0 +1,90 @@
+import type {
+  AlertSource,
+  Authorizer,
+  CallOptions,
+  Clock,
+  EventLog,
+  FeatureSource,
+  IdSource,
+  LeaseStore,
+  Logger,
+  Meter,
+  ModelRuntime,
+  ModelSource,
+  PredictionSink,
+  Redactor,
+} from "@millwright/contracts";
+import type { Database } from "@millwright/storage";
+import type { EndpointOptions } from "./engine/endpoint.ts";
+import type { DeploymentGate } from "./rollout/gates.ts";
+import type { Authenticate } from "./auth/authenticate.ts";
+import type { MetricsSource } from "./telemetry/metrics-route.ts";
+import type { OpenTelemetry } from "./telemetry/tracing.ts";
+
+export interface ModelServerOptions extends CallOptions {
+  readonly source: ModelSource;
+  /** The first that names a package's format loads it. */
+  readonly runtimes: readonly ModelRuntime[];
+  /** Answers `entities`. Without it endpoints take `instances` and `inputs`. */
+  readonly features?: FeatureSource | undefined;
+  /**
+   * The features as a principal may see them, for endpoints that say `readFeaturesAs`; with the feature store
+   * `(principal) => restrictStore(store, { services, authorizer, principal })`. Called for each request that is read as its caller.
+   */
+  readonly featuresAs?: ((principal: string) => FeatureSource) | undefined;
+  /** By the name that clients call. */
+  readonly endpoints: Readonly<Record<string, EndpointOptions>>;
+  /** The endpoint of `/invocations`. Default: the first. */
+  readonly defaultEndpoint?: string | undefined;
+  /** Default: counts nothing. */
+  readonly meter?: Meter | undefined;
+  /** Takes every answered and failed request after its answer. Default: none. */
+  readonly predictions?: PredictionSink | undefined;
+  /** Masks features before they are captured. Default: nothing is masked. */
+  readonly redactor?: Redactor | undefined;
+  /** What `rollbackOn` of a deployment listens to. */
+  readonly alerts?: AlertSource | undefined;
+  /** What `gates` of a deployment name: each is asked before it begins. */
+  readonly gates?: Readonly<Record<string, DeploymentGate>> | undefined;
+  /** Keeps deployments over restarts and among processes; without it they live as long as the server. Never closed by the server. */
+  readonly database?: Database | undefined;
+  /** Told of deployments where there is no `database` (whose own log is told otherwise). */
+  readonly events?: EventLog | undefined;
+  /** Who decides on a deployment among several processes. Default: leases in `database`. */
+  readonly leases?: LeaseStore | undefined;
+  /** Asked for `endpoint:invoke` before a request over HTTP is answered. Default: everybody may. */
+  readonly authorizer?: Authorizer | undefined;
+  /**
+   * Says who sent a request over HTTP, before its body is read: 401 where nobody is known, but for health. The door `auth` has API keys, tokens, certificates
+   * and signatures; a function of yours fits as well. Default: everybody is answered.
+   */
+  readonly authenticate?: Authenticate | undefined;
+  /** Who asks, by the request's headers (lower-case names). Default: nobody is known. */
+  readonly principal?: ((headers: Readonly<Record<string, string | undefined>>) => string | undefined) | undefined;
+  /** Traces of requests, with `@opentelemetry/api` as it is imported: `openTelemetry: api`. Default: none. */
+  readonly openTelemetry?: OpenTelemetry | undefined;
+  /** What `GET /metrics` answers: a meter of the monitor's is one. Default: there is no such route. */
+  readonly metrics?: MetricsSource | undefined;
+  /** Whether models follow their aliases. Default: true. */
+  readonly watch?: boolean | undefined;
+  /** Default: 16 MiB. */
+  readonly maxBodyBytes?: number | undefined;
+  /** How long the body of a request may take to arrive, milliseconds; where it is answered while it arrives, between two pieces. Default: 60,000. */
+  readonly bodyTimeoutMs?: number | undefined;
+  /** How long a process that decides may be silent before another takes over, milliseconds. Default: 10,000. */
+  readonly leaseTtlMs?: number | undefined;
+  /** How often the database is looked at for what other processes decided, milliseconds. Default: 500. */
+  readonly pollMs?: number | undefined;
+  /** Of the hash that gives a key its variant: servers with equal seeds agree. Default: 0. */
+  readonly seed?: number | undefined;
+  readonly clock?: Clock | undefined;
+  readonly ids?: IdSource | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface DrainOptions extends CallOptions {
+  /** How long requests are still taken while readiness says no, so that whoever balances the load notices. Default: 0. */
+  readonly graceMs?: number | undefined;
+  /** How long the requests at hand may take after the grace; then they are given up with `SERVING_DRAINING`. Default: as long as they take. */
+  readonly timeoutMs?: number | undefined;
+}
