@@ -133,6 +133,25 @@ describe("the model of a request", () => {
     expect(fleet.models.stats()).toMatchObject({ loads: 1, misses: 100, hits: 100 });
   });
 
+  it("is unknown without a word about the others, and an endpoint of nothing but models has no inputs of its own", async () => {
+    await using folder = await packFolder(1);
+    const models = createModelCatalog({ memoryBytes: 1e6 });
+    await using server = await openModelServer({
+      source: folder.source,
+      runtimes: [denseRuntime()],
+      endpoints: { fleet: { variants: {}, models } },
+    });
+    await expect(folder.source.resolve("nobody/1")).rejects.toThrow("late/1");
+    const unknown = await call(server.handle, "GET", "/v2/models/nobody");
+    expect([unknown.status, JSON.stringify(unknown.body)]).toEqual([404, expect.not.stringContaining("late")]);
+    expect(await call(server.handle, "GET", "/v2/models/fleet")).toEqual({
+      status: 200,
+      body: { name: "fleet", platform: "millwright_multi_model", inputs: [], outputs: [] },
+    });
+    expect((await call(server.handle, "GET", "/v2/models/fleet/ready")).status).toBe(200);
+    expect((await call(server.handle, "POST", "/v2/models/fleet/infer", { inputs: [] })).status).toBe(400);
+  });
+
   it("is refused by an endpoint without a catalog, and beside variants chosen by the request", async () => {
     await using folder = await packFolder(2);
     const models = createModelCatalog({ memoryBytes: 1e6 });

@@ -1,5 +1,13 @@
 import { resolve as absolute, sep } from "node:path";
-import type { CallOptions, Clock, Logger, Meter, ResolvedModel } from "@millwright/contracts";
+import {
+  type CallOptions,
+  type Clock,
+  type Logger,
+  type Meter,
+  type ResolvedModel,
+  hasCode,
+  modelUnknown,
+} from "@millwright/contracts";
 import { verifyModel } from "@millwright/model";
 import type { ModelSlot } from "../engine/model-slot.ts";
 import { modelMemory, modelTooLarge } from "./catalog-errors.ts";
@@ -95,7 +103,12 @@ export class ModelLoader {
   async #find(ref: string, { signal }: CallOptions): Promise<ResolvedModel> {
     const { root } = this.#options.options;
     if (root !== undefined && isBelow(root, ref)) return verifyModel(ref, { signal });
-    return this.#options.host.resolve(ref, { signal });
+    try {
+      return await this.#options.host.resolve(ref, { signal });
+    } catch (error) {
+      // Which models there are is nobody's business who asks for one.
+      throw hasCode(error, "PORT_MODEL_UNKNOWN") ? modelUnknown(ref, []) : error;
+    }
   }
 
   /** What a slot holds, as it is counted. */

@@ -147,7 +147,9 @@ function variantOfVersion(endpoint: Endpoint, version: string | undefined): stri
 
 function metadataOf(endpoint: Endpoint, variant: string | undefined): object {
   const route = endpoint.routes.find(({ name }) => name === variant) ?? endpoint.routes[0];
-  const { resolved, model } = (route as Endpoint["routes"][number]).slot.served;
+  // Its models have inputs and outputs of their own, under their names.
+  if (route === undefined) return { name: endpoint.name, platform: "millwright_multi_model", inputs: [], outputs: [] };
+  const { resolved, model } = route.slot.served;
   const versions = [...new Set(endpoint.routes.flatMap(({ slot }) => versionOf(slot) ?? []))];
   return {
     name: endpoint.name,
