@@ -162,7 +162,7 @@ test("BT-3: a server over HTTP is a target as the model in this process is: the 
   await app.close();
   const here = await startTransform({ ...shape, model: { source: models.source, runtimes, model: "late/1" } }).result();
   expect(remote.manifest?.outputDigest).toBe(here.manifest?.outputDigest);
-  expect(remote.objects[0]).toMatchObject({ records: 300, invocations: 6 });
+  expect(remote.status).toMatchObject({ records: 300, invocations: 6 });
   await expect(startTransform({ ...shape, target, name: "gone", maxRetries: 0 }).result()).rejects.toMatchObject({
     code: "SERVING_TRANSFORM_TARGET_FAILED",
     retryable: true,
