@@ -180,3 +180,26 @@ test("SV-9: what cannot be answered by its deadline is not begun, and what is la
     ),
   ).toBe(0);
 });
+
+test("a signal that stands for many requests is left alone by those that waited and were let in", async () => {
+  await using folder = await packFolder(1);
+  const controller = new AbortController();
+  const { signal } = controller;
+  let ears = 0;
+  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+  signal.addEventListener = (...given: Parameters<typeof add>) => {
+    ears += 1;
+    add(...given);
+  };
+  signal.removeEventListener = (...given: Parameters<typeof remove>) => {
+    ears -= 1;
+    remove(...given);
+  };
+  await using server = await openModelServer({
+    source: folder.source,
+    runtimes: [denseRuntime()],
+    endpoints: { late: { variants: { main: { model: "late/1", weight: 1 } }, admission: { concurrency: 1 } } },
+  });
+  await Promise.all(Array.from({ length: 20 }, () => server.predict("late", { instances: [[1, 2, 3, 4]], signal })));
+  expect(ears).toBe(0);
+});

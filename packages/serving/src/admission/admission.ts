@@ -58,6 +58,8 @@ interface Waiting extends Applicant {
   readonly untilMs: number;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
+  /** Takes the ear from its signal. */
+  forget?: () => void;
 }
 
 export interface AdmissionSetting {
@@ -202,6 +204,8 @@ class Door implements Admission {
       this.#tell();
     };
     signal.addEventListener("abort", stop, { once: true });
+    // A signal may outlive the request by far: a caller's may stand for many.
+    waiting.forget = () => signal.removeEventListener("abort", stop);
   }
 
   /** Lets in as many as there is room for; whose time has run out is turned away instead. */
@@ -212,6 +216,7 @@ class Door implements Admission {
       if (next.untilMs < nowMs) this.#reject(next, "deadline");
       else {
         this.#inFlight += 1;
+        next.forget?.();
         next.resolve();
       }
     }
@@ -222,7 +227,8 @@ class Door implements Admission {
     if (this.#queue.remove(waiting)) this.#reject(waiting, reason);
   }
 
-  #reject({ priority, application, reject }: Waiting, reason: "displaced" | "deadline"): void {
+  #reject({ priority, application, reject, forget }: Waiting, reason: "displaced" | "deadline"): void {
+    forget?.();
     const { endpoint, told, clock } = this.#setting;
     told.onShed(reason, this.#priorities[priority] ?? "");
     const { startMs, deadlineMs } = application;

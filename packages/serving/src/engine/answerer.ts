@@ -55,7 +55,7 @@ export class Answerer {
       const { signature, profile } = served.resolved.manifest;
       const { columns } = served.model;
       const { endpoint, requestId, request, startMs, timings, trail } = call;
-      const asked = {
+      const whole: ServedCall = {
         endpoint,
         requestId,
         request,
@@ -67,8 +67,11 @@ export class Answerer {
         signature,
         columns,
         profile,
+        payload,
+        rows,
+        features,
+        served,
       };
-      const whole: ServedCall = { ...asked, payload, rows, features, served };
       const answer = await (staged ? this.#askModel(whole) : this.#askBatcher(whole));
       if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
       return answer;
