@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { hasCode } from "@millwright/contracts";
 import { openModelServer } from "../src/index.ts";
@@ -280,6 +282,25 @@ test("what is closed answers so, and its processes are gone", async () => {
   await expect(asked(model, 71)).rejects.toMatchObject({ code: "PORT_CLOSED" });
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow("ESRCH");
   await expect(runtime.load("/nowhere", obedient())).rejects.toMatchObject({ code: "PORT_CLOSED" });
+});
+
+test("a worker that loops does not outlive a server that is killed", async () => {
+  const program = fileURLToPath(new URL("./fixtures/isolation-server.js", import.meta.url));
+  const server = spawn(process.execPath, [program, JSON.stringify(obedient())], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const pid = Number(await new Promise<Buffer>((resolve) => server.stdout.once("data", resolve)));
+  expect(pid).toBeGreaterThan(1);
+  process.kill(pid, 0);
+  server.kill("SIGKILL");
+  await until(() => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  });
 });
 
 test("options out of range are refused where they are given", () => {

@@ -1,5 +1,5 @@
 // Runs in a thread or a process of its own: loads models and answers for them until its server is gone.
-import { parentPort, workerData } from "node:worker_threads";
+import { Worker, parentPort, workerData } from "node:worker_threads";
 import { type HostFrame, type WorkerFrame, createFrameReader, encodePrefix } from "./frames.ts";
 import { WorkerCore, type WorkerLine, runtimesOf, wireErrorOf } from "./worker-core.ts";
 
@@ -32,7 +32,17 @@ function runInThread(port: NonNullable<typeof parentPort>, module: string): Prom
   return run(module, line, (take) => port.on("message", ([header, body]: Taken) => take(header, body)));
 }
 
+/** Ends the process when its server is gone, even while a model loops: from a thread, since the main one may not get its turn. */
+const watchdog = `
+const { ppid } = process;
+setInterval(() => process.ppid === ppid || process.kill(process.pid, "SIGKILL"), 1_000);
+`;
+
 function runInProcess(module: string): Promise<void> {
+  new Worker(watchdog, {
+    eval: true,
+    resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
+  }).unref();
   const { stdout, stderr, stdin } = process;
   const write = stdout.write.bind(stdout);
   // Standard output belongs to the frames: what models print goes beside them.
