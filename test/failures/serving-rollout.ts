@@ -1,4 +1,5 @@
 import * as rollout from "../../packages/serving/dist/rollout.js";
+import type { Database } from "../../packages/storage/dist/index.js";
 import type { ModelServer } from "../../packages/serving/dist/index.js";
 import { type Subjects, methods, well } from "./subjects.ts";
 
@@ -18,9 +19,59 @@ const http = {
   fetch: async () => new Response("{}", { status: 500 }),
 };
 
+const fleet = {
+  replicas: async () => [
+    { id: "a", model: "late/1" },
+    { id: "b", model: "late/1" },
+  ],
+  update: async () => {
+    throw new TypeError("out of memory");
+  },
+};
+const rolling = { fleet, endpoint: "late", model: "late/2", before: "late/1", batchShare: 0.5 };
+
 /** @param server Serves `split`, with the variants a and b, and `late`, with one. */
-export function rolloutSubjects(server: ModelServer): Subjects {
+export async function rolloutSubjects(server: ModelServer, database: Database): Promise<Subjects> {
+  const shared = { database, endpoint: "late", pollMs: 10 };
+  const opened = await rollout.openDatabaseFleet(shared);
+  const member = await rollout.joinFleet({ ...shared, server, replica: "r1", model: "late/1" });
+  await member[Symbol.asyncDispose]();
   return {
+    rollingFromSageMaker: well(
+      rollout.rollingFromSageMaker,
+      () => [
+        {
+          RollingUpdatePolicy: {
+            MaximumBatchSize: { Type: "CAPACITY_PERCENT", Value: 10 },
+            WaitIntervalInSeconds: 1,
+          },
+        },
+        { instances: 10 },
+      ],
+      { SERVING_DEPLOYMENT_INVALID: () => rollout.rollingFromSageMaker({}) },
+    ),
+    rollingUpdate: well(
+      rollout.rollingUpdate,
+      () => [{ ...rolling, model: "late/1", waitMs: 0, rollbackBatchShare: 1, signal }],
+      { SERVING_DEPLOYMENT_INVALID: () => rollout.rollingUpdate({ ...rolling, batchShare: 0.6 }) },
+      30,
+    ),
+    openDatabaseFleet: well(rollout.openDatabaseFleet, () => [{ ...shared, ttlMs: 1000, signal }], {}, 10),
+    ...methods("openDatabaseFleet()", () => opened, {
+      replicas: [() => [{ signal }], {}, 10],
+      settle: [() => ["late/1", { signal }], {}, 10],
+      update: [
+        () => ["r1", "late/1", { signal }],
+        { SERVING_REPLICA_FAILED: () => opened.update("nobody", "late/2") },
+        10,
+      ],
+    }),
+    joinFleet: well(
+      async (options: rollout.JoinFleetOptions) => (await rollout.joinFleet(options))[Symbol.asyncDispose](),
+      () => [{ ...shared, server, replica: "r2", model: "late/1" }],
+      {},
+      0,
+    ),
     planFromSageMaker: well(rollout.planFromSageMaker, () => [canary, { model: "late/2", instances: 10 }], {
       SERVING_DEPLOYMENT_INVALID: () =>
         rollout.planFromSageMaker({ AutoRollbackConfiguration: { Alarms: [{ AlarmName: "" }] } }, { model: "late/2" }),

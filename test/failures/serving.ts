@@ -86,7 +86,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ),
       ...isolated.subjects,
       // Before the server is drained.
-      ...rolloutSubjects(server),
+      ...(await rolloutSubjects(server, database)),
       ...(await experimentSubjects(database)),
       ...engineSubjects,
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),

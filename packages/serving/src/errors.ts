@@ -32,6 +32,7 @@ export type ServingErrorCode =
   | "SERVING_OVERLOADED"
   | "SERVING_PORT_BUSY"
   | "SERVING_QUOTA_EXCEEDED"
+  | "SERVING_REPLICA_FAILED"
   | "SERVING_REQUEST_INVALID"
   | "SERVING_REQUEST_QUARANTINED"
   | "SERVING_REQUEST_SHED"
@@ -230,6 +231,13 @@ export const portBusy = (host: string, port: number, cause: unknown): ServingErr
     category: "user",
     remedy: "Stop it, or listen on another port; 0 takes a free one.",
     cause,
+  });
+
+export const replicaFailed = (replica: string, problem: string): ServingError =>
+  new ServingError("SERVING_REPLICA_FAILED", `The replica "${replica}" could not take its model: ${problem}.`, {
+    category: "transient",
+    remedy: "Look at its log; the fleet goes back to the model before.",
+    retryable: true,
   });
 
 export const requestInvalid = (problem: string, remedy: string, path?: string): ServingError =>

@@ -17,6 +17,23 @@ export {
   type FromSageMakerOptions,
   type SageMakerCapacitySize,
   type SageMakerDeploymentConfig,
+  type RollingPlan,
   planFromSageMaker,
   planToSageMaker,
+  rollingFromSageMaker,
 } from "./rollout/sagemaker-config.ts";
+export {
+  type DatabaseFleetOptions,
+  type FleetMembership,
+  type JoinFleetOptions,
+  joinFleet,
+  openDatabaseFleet,
+} from "./rollout/database-fleet.ts";
+export {
+  type Fleet,
+  type FleetReplica,
+  type RollingProgress,
+  type RollingResult,
+  type RollingUpdateOptions,
+  rollingUpdate,
+} from "./rollout/rolling-update.ts";

@@ -1,4 +1,5 @@
 import type { DeploymentPlan } from "@millwright/contracts";
+import type { RollingUpdateOptions } from "./rolling-update.ts";
 import { deploymentConfigInvalid } from "../errors.ts";
 
 /** Instances, or percent of them. */
@@ -19,6 +20,14 @@ export interface SageMakerDeploymentConfig {
         };
         readonly TerminationWaitInSeconds?: number | undefined;
         readonly MaximumExecutionTimeoutInSeconds?: number | undefined;
+      }
+    | undefined;
+  readonly RollingUpdatePolicy?:
+    | {
+        readonly MaximumBatchSize: SageMakerCapacitySize;
+        readonly WaitIntervalInSeconds: number;
+        readonly MaximumExecutionTimeoutInSeconds?: number | undefined;
+        readonly RollbackMaximumBatchSize?: SageMakerCapacitySize | undefined;
       }
     | undefined;
   readonly AutoRollbackConfiguration?:
@@ -43,7 +52,13 @@ export function planFromSageMaker(
   config: SageMakerDeploymentConfig,
   { model, instances }: FromSageMakerOptions,
 ): DeploymentPlan {
-  const { BlueGreenUpdatePolicy: policy, AutoRollbackConfiguration: rollback } = record("DeploymentConfig", config);
+  const {
+    BlueGreenUpdatePolicy: policy,
+    AutoRollbackConfiguration: rollback,
+    RollingUpdatePolicy: rolling,
+  } = record("DeploymentConfig", config);
+  if (rolling !== undefined)
+    throw deploymentConfigInvalid("RollingUpdatePolicy", "updates a fleet", "Read it with `rollingFromSageMaker`.");
   const rollbackOn = alarmsOf(rollback);
   const guard = rollbackOn.length === 0 ? {} : { rollbackOn };
   if (policy === undefined) return { model, traffic: { type: "all-at-once" }, ...guard };
@@ -118,6 +133,38 @@ export function planToSageMaker(plan: DeploymentPlan): SageMakerDeploymentConfig
   return config;
 }
 
+/** What `rollingUpdate` is to do, beside the fleet and the models. */
+export type RollingPlan = Pick<
+  RollingUpdateOptions,
+  "batchShare" | "waitMs" | "rollbackBatchShare" | "timeoutMs" | "rollbackOn"
+>;
+
+/**
+ * The rolling update that a SageMaker `DeploymentConfig` means: batches of 5 to 50 %, waits of 0 to 3,600 s, a timeout of 600 to 28,800 s, batches of the way back of up to all.
+ * Throws `SERVING_DEPLOYMENT_INVALID`.
+ */
+export function rollingFromSageMaker(
+  config: SageMakerDeploymentConfig,
+  { instances }: Pick<FromSageMakerOptions, "instances"> = {},
+): RollingPlan {
+  const { RollingUpdatePolicy: policy, AutoRollbackConfiguration: rollback } = record("DeploymentConfig", config);
+  const {
+    MaximumBatchSize: batch,
+    WaitIntervalInSeconds: wait,
+    MaximumExecutionTimeoutInSeconds: timeout,
+    RollbackMaximumBatchSize: back,
+  } = record("RollingUpdatePolicy", policy);
+  return {
+    batchShare: shareOf("MaximumBatchSize", batch, instances, [0.05, 0.5]),
+    waitMs: seconds("WaitIntervalInSeconds", wait, 0, 3600),
+    ...(back === undefined
+      ? {}
+      : { rollbackBatchShare: shareOf("RollbackMaximumBatchSize", back, instances, [0.05, 1]) }),
+    ...(timeout === undefined ? {} : { timeoutMs: seconds("MaximumExecutionTimeoutInSeconds", timeout, 600, 28_800) }),
+    rollbackOn: alarmsOf(rollback),
+  };
+}
+
 type Routing = NonNullable<SageMakerDeploymentConfig["BlueGreenUpdatePolicy"]>["TrafficRoutingConfiguration"];
 
 function trafficOf(
@@ -129,9 +176,13 @@ function trafficOf(
     case "ALL_AT_ONCE":
       return { type: "all-at-once" };
     case "CANARY":
-      return { type: "canary", share: shareOf("CanarySize", CanarySize, instances, 0), bakeMs: waitMs };
+      return { type: "canary", share: shareOf("CanarySize", CanarySize, instances, [0, 0.5]), bakeMs: waitMs };
     case "LINEAR":
-      return { type: "linear", stepShare: shareOf("LinearStepSize", LinearStepSize, instances, 0.1), stepMs: waitMs };
+      return {
+        type: "linear",
+        stepShare: shareOf("LinearStepSize", LinearStepSize, instances, [0.1, 0.5]),
+        stepMs: waitMs,
+      };
     default:
       throw deploymentConfigInvalid(
         "Type",
@@ -146,12 +197,12 @@ function waitsOf(traffic: DeploymentPlan["traffic"]): number {
   return traffic.type === "linear" ? (Math.ceil(1 / traffic.stepShare - 1e-9) - 1) * traffic.stepMs : 0;
 }
 
-/** A size as a share of the fleet, in [least, 0.5]. */
+/** A size as a share of the fleet, within the range. */
 function shareOf(
   name: string,
   size: SageMakerCapacitySize | undefined,
   instances: number | undefined,
-  least: number,
+  [least, most]: readonly [number, number],
 ): number {
   const { Type, Value } = record(name, size);
   if (!Number.isInteger(Value) || Value < 1)
@@ -165,11 +216,11 @@ function shareOf(
   if (Type === "INSTANCE_COUNT" && !(instances !== undefined && instances >= 1))
     throw deploymentConfigInvalid(name, "counts instances", "Say how many there are with `instances`.");
   const share = Value / (Type === "CAPACITY_PERCENT" ? 100 : (instances as number));
-  if (!(share >= least && share <= 0.5))
+  if (!(share >= least && share <= most))
     throw deploymentConfigInvalid(
       name,
       `is ${share * 100} % of the fleet`,
-      `Take ${least === 0 ? "at most" : `${least * 100} to`} 50 %.`,
+      `Take ${least === 0 ? "at most" : `${least * 100} to`} ${most * 100} %.`,
     );
   return share;
 }
