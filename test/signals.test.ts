@@ -60,6 +60,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "serving: ModelServer.handle": "the request that it takes carries a signal",
   "serving: RecommendOptions.close": "the caller's own; it ends what it opened",
   "serving: SideModel.close": "it gives back, and is to come to its end",
+  "serving: ComputeNode.compute": "the caller's own; the request of its context carries a signal",
   "serving: FallbackTarget.rule": "the caller's own; the request of its call carries a signal",
   "serving: SideModel.predict": "the request of its call carries a signal",
   "serving: Stage.close": "it gives back, and is to come to its end",

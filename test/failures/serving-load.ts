@@ -61,7 +61,7 @@ export const servingLoad = (): Subjects => ({
       },
     ],
     {},
-    40,
+    12,
   ),
   recommendEndpoint: well(
     load.recommendEndpoint,
@@ -78,6 +78,6 @@ export const servingLoad = (): Subjects => ({
       },
     ],
     {},
-    40,
+    12,
   ),
 });

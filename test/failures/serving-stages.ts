@@ -48,7 +48,20 @@ async function openedFallback(): Promise<serving.Fallback> {
   return stage;
 }
 
+async function openedGraph(): Promise<serving.Stage> {
+  const stage = serving.inferenceGraph({ nodes: { one: { endpoint: true } }, output: "one" });
+  await stage.open?.(site);
+  return stage;
+}
+
 export const servingStages = (): Subjects => ({
+  inferenceGraph: well(serving.inferenceGraph, () => [{ nodes: { one: { model: "late/1" } }, output: "one" }]),
+  inferencePipeline: well(serving.inferencePipeline, () => [[{ model: "late/1" }, { model: "late/2" }]]),
+  ...methods("inferenceGraph()", openedGraph, {
+    open: [() => [site], {}, 0],
+    request: [() => [call, () => Promise.resolve(answer)], {}, 0],
+    close: [],
+  }),
   fallback: well(serving.fallback, () => [
     { to: [{ row: answer.outputs }], timeoutMs: 100, breaker: { minRequests: 2 } },
   ]),

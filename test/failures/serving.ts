@@ -152,6 +152,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
       SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",
+      SERVING_GRAPH_FAILED: "packages/serving/test/graph.test.ts",
+      SERVING_GRAPH_LATE: "packages/serving/test/graph.test.ts",
       SERVING_ANSWER_LATE: "packages/serving/test/fallback.test.ts",
       SERVING_CIRCUIT_OPEN: "packages/serving/test/fallback.test.ts",
       SERVING_ALERTS_ABSENT: "packages/serving/test/deployer.test.ts",

@@ -33,7 +33,7 @@ export type { NodeHandler } from "./http/node-face.ts";
 export { type ListenOptions, listen } from "./http/listen.ts";
 export { type DrainOptions, type ModelServer, type ModelServerOptions, openModelServer } from "./model-server.ts";
 export type { DeploymentGate, GateAnswer, GateRequest } from "./rollout/gates.ts";
-export type { FeatureSummary, PredictRequest, Prediction, Provenance } from "./engine/prediction.ts";
+export type { FeatureSummary, NodeTrace, PredictRequest, Prediction, Provenance } from "./engine/prediction.ts";
 export type { ModelCall, Next, RequestCall, SideModel, SideModelOptions, Stage, StageSite } from "./engine/stage.ts";
 export type { Timings } from "./engine/timings.ts";
 export type { Payload } from "./engine/batcher.ts";
@@ -59,3 +59,15 @@ export {
 export type { MetricsSource } from "./telemetry/metrics-route.ts";
 export type { OpenTelemetry, TelemetryContext, TelemetrySpan } from "./telemetry/tracing.ts";
 export type { Trail } from "./telemetry/trail.ts";
+export { type PipelineStep, inferenceGraph, inferencePipeline } from "./graph/graph.ts";
+export type {
+  ComputeNode,
+  EndpointNode,
+  EnsembleNode,
+  GraphContext,
+  GraphNode,
+  GraphPlan,
+  ModelNode,
+  NodeInput,
+  SwitchNode,
+} from "./graph/graph-node.ts";

@@ -42,6 +42,15 @@ export interface FeatureSummary {
   readonly oldestAgeMs?: number | undefined;
 }
 
+/** Where the answer of a node comes from, and how long it took, what it waited for included. */
+export interface NodeTrace {
+  readonly ms: number;
+  readonly model?: Provenance["model"] | undefined;
+  /** The code of its failure, where its fallback answered. */
+  readonly failed?: string | undefined;
+  readonly cached?: true | undefined;
+}
+
 /** Where an answer comes from. */
 export interface Provenance {
   readonly requestId: string;
@@ -56,6 +65,8 @@ export interface Provenance {
     | undefined;
   /** Where the answer was not worked out for this request: that of equal inputs, or of an earlier request of the same idempotency key. */
   readonly reused?: "cache" | "idempotency-key" | undefined;
+  /** Where a graph made the answer: the nodes that had a part in it, with their models and how long they took. */
+  readonly nodes?: Readonly<Record<string, NodeTrace>> | undefined;
   /** Where the answer is not the one that was meant: why (an error's code, `CIRCUIT_OPEN`), and what answered in its place. */
   readonly degraded?: { readonly reason: string; readonly by: string } | undefined;
 }
