@@ -98,6 +98,28 @@ export const deployerContract: readonly ContractCase<DeployerFixture>[] = [
     },
   },
   {
+    name: "while the model before waits for its end the new one has all traffic, and a rollback goes back",
+    run: async (fixture) => {
+      const { deployer, endpoint, models, advance } = fixture;
+      await deployer.deploy(endpoint, { ...allAtOnce(models[1]), terminationWaitMs: 60_000 });
+      await advance(30_000);
+      const waiting = await statusOf(fixture);
+      assert.equal(waiting.state, "baking");
+      assert.deepEqual(sharesOf(waiting), { [models[1]]: 1 });
+      await deployer.rollback(endpoint, "seen enough");
+      assert.deepEqual(sharesOf(await settle(fixture)), { [models[0]]: 1 });
+    },
+  },
+  {
+    name: "a deployment that nothing would roll back says that it is unguarded",
+    run: async (fixture) => {
+      const { deployer, endpoint, models } = fixture;
+      const started = await deployer.deploy(endpoint, canary(models[1]));
+      assert.equal(started.unguarded, true);
+      assert.equal((await settle(fixture)).unguarded, true);
+    },
+  },
+  {
     name: "after a rollback the next deployment goes through",
     run: async (fixture) => {
       const { deployer, endpoint, models } = fixture;
