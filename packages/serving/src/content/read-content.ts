@@ -10,6 +10,7 @@ import { type ContentFormat, contentTypes, formatOfBody } from "./accept.ts";
 import { readArrow } from "./arrow.ts";
 import { multipartParts } from "./multipart.ts";
 import { readNpy } from "./npy.ts";
+import { scanInstances } from "./scan-instances.ts";
 import { readZip } from "./zip.ts";
 
 /** What a body asks. */
@@ -26,6 +27,8 @@ export interface ContentSite {
   readonly unknownFields: "refuse" | "ignore";
   /** The inputs by which arrays and columns get their types; asked only where a body has some. */
   inputs(): readonly TensorSpec[] | Promise<readonly TensorSpec[]>;
+  /** The one input of numbers, where rows of a body can be nothing else: they are read straight into its tensor. */
+  readonly scanned?: TensorSpec | undefined;
 }
 
 type Specs = readonly TensorSpec[];
@@ -44,7 +47,11 @@ export function readContent(site: ContentSite, content: Content): Asked | Promis
 }
 
 const readers: Readonly<Record<ContentFormat, (site: ContentSite, content: Content) => Asked | Promise<Asked>>> = {
-  json: (site, { body }) => readJson(site, jsonObjectOf(body)),
+  json: (site, { body }) => {
+    const tensor = site.scanned === undefined ? undefined : scanInstances(site.scanned, body);
+    if (tensor !== undefined && site.scanned !== undefined) return { inputs: { [site.scanned.name]: tensor } };
+    return readJson(site, jsonObjectOf(body));
+  },
   lines: (_site, { body }) => ({ instances: linesOf(textOf(body)).map(parseJson) }),
   csv: (_site, { body, headers }) => ({
     instances: csvInstances(textOf(body), /;\s*header=present/i.test(headers["content-type"] ?? "")),

@@ -117,10 +117,27 @@ async function ask(
   const site = {
     unknownFields: endpoint.unknownFields,
     inputs: () => inputsOf(face, endpoint, request, targetModel),
+    scanned: scannedInput(endpoint),
   };
   const pending = readContent(site, request);
   const asked = pending instanceof Promise ? await pending : pending;
   return face.predict(endpoint.name, { ...asked, ...address }, request);
+}
+
+/** The one input of every model that may answer, where none reads columns: the same body is then read in the same way while models change. */
+function scannedInput({ catalog, routes }: Endpoint): TensorSpec | undefined {
+  if (catalog !== undefined) return undefined;
+  let common: TensorSpec | undefined;
+  for (const { slot } of routes) {
+    const { model, resolved } = slot.served;
+    const { inputs } = resolved.manifest.signature;
+    const [spec] = inputs;
+    if (spec === undefined || inputs.length > 1 || model.columns !== undefined) return undefined;
+    common ??= spec;
+    if (common.name !== spec.name || common.dtype !== spec.dtype || common.shape.join() !== spec.shape.join())
+      return undefined;
+  }
+  return common;
 }
 
 const targetOf = ({ headers }: Pick<HttpRequest, "headers">): string | undefined =>
