@@ -4,7 +4,7 @@ import { packFolder } from "./models.ts";
 
 const body = JSON.stringify({ instances: [[1, 2, 3, 4]] });
 /** As the callers see it; the endpoint is told less, for this machine may be busy with other things. */
-const objectiveMs = 2000;
+const objectiveMs = 4000;
 
 /** Answers a second, by when they came: from the first tenth of them to the last. */
 function goodput(answers: readonly Answered[]): number {
@@ -18,16 +18,16 @@ function goodput(answers: readonly Answered[]): number {
 
 test("SV-8: at ten times its capacity an endpoint answers as much as ever, in time, and turns the unimportant away first", async () => {
   await using folder = await packFolder(1);
-  // Batches of at most 4 in 160 ms and more: no more than 25 a second.
-  const endpoint = { maxBatchRows: 4, latencyObjectiveMs: 1200, admission: { concurrency: 8, maxQueue: 200 } };
-  await using server = await startServing({ root: folder.root, callMs: 160, endpoint });
+  // Batches of at most 4 in 320 ms and more: no more than 12.5 a second.
+  const endpoint = { maxBatchRows: 4, latencyObjectiveMs: 2400, admission: { concurrency: 8, maxQueue: 200 } };
+  await using server = await startServing({ root: folder.root, callMs: 320, endpoint });
   const caller = createCaller();
   const classes = ["high", "normal", "normal", "low", "low"];
   const ask = (index: number): Promise<Answered> =>
     caller.ask(`${server.address}/invocations`, body, { "x-millwright-priority": classes[index % 5] ?? "" });
   // What it can: a load a little beyond it.
-  const peak = goodput(await openLoop(35, 5, ask));
-  const answers = await openLoop(250, 6, ask);
+  const peak = goodput(await openLoop(18, 6, ask));
+  const answers = await openLoop(125, 8, ask);
   caller.close();
   const accepted = answers.filter(({ status }) => status === 200);
   expect(goodput(answers)).toBeGreaterThanOrEqual(0.9 * peak);
