@@ -72,7 +72,9 @@ test("the first example of every package's README has at most 15 lines, and runs
   }
 });
 
-test("nearly every example runs", () => {
+test("at least seven of eight examples run", () => {
   const onlyCompiled = blocks.filter(({ runs }) => !runs).map(({ page, line }) => `${page}:${line}`);
-  expect(onlyCompiled.length, `Too many blocks are marked no-run: ${onlyCompiled.join(", ")}`).toBeLessThanOrEqual(8);
+  expect(onlyCompiled.length, `Too many blocks are marked no-run: ${onlyCompiled.join(", ")}`).toBeLessThanOrEqual(
+    blocks.length / 8,
+  );
 });
