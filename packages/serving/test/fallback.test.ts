@@ -96,8 +96,8 @@ describe("fallback", () => {
       });
     }
     // Attempts failed, requests did not: both are told.
-    expect(counts.get("millwright_serving_requests_total late main")).toBe(9);
-    expect(counts.get("millwright_serving_errors_total late main SERVING_MODEL_FAILED")).toBe(8);
+    expect(counts.get("millwright_serving_requests_total late main 1")).toBe(9);
+    expect(counts.get("millwright_serving_errors_total late main 1 SERVING_MODEL_FAILED")).toBe(8);
     expect(counts.get("millwright_serving_degraded_total late previous SERVING_MODEL_FAILED")).toBe(8);
     const marks = captured.filter(({ degraded }) => degraded !== undefined);
     expect(marks).toHaveLength(8);
