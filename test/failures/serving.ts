@@ -16,6 +16,7 @@ import { caching } from "./serving-caching.ts";
 import { tenants } from "./serving-tenants.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
 import { transformSubjects } from "./serving-transform.ts";
+import { protocolSubjects } from "./serving-protocols.ts";
 import { servingStages } from "./serving-stages.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
@@ -98,6 +99,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...authenticators(),
       ...servingLoad(),
       ...servingStages(),
+      ...protocolSubjects(server),
       ...methods("openModelServer()", () => server, {
         predict: [
           () => ["late", { instances: [[1, 2]], requestId: "r1", signal }],

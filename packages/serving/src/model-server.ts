@@ -29,6 +29,7 @@ import { createInstruments } from "./engine/instruments.ts";
 import { contextOf } from "./http/request-context.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
 import { multiModelRoutes } from "./protocols/multi-model.ts";
+import { keepFace } from "./protocols/faces.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
 import { openApiRoute } from "./protocols/openapi.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
@@ -121,6 +122,9 @@ class OpenServer implements ModelServer {
     const isReady = (): boolean => this.ready;
     const face: ServerFace = {
       endpoint: (name) => this.#endpoint(name),
+      endpoints: () => [...this.#endpoints.values()],
+      maxBodyBytes,
+      authenticate,
       defaultEndpoint: () => this.#endpoint(options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""),
       placeOf: (model) => this.#placeOf(model),
       predict: (endpoint, request, caller) => this.#predictFor(endpoint, request, caller),
@@ -130,6 +134,7 @@ class OpenServer implements ModelServer {
         return isReady();
       },
     };
+    keepFace(this, face);
     const isLeaving = (): boolean => this.#draining !== undefined;
     const site: AnsweringSite = {
       failed: (headers) => failureHeaders(headers, options.ids),

@@ -1,73 +1,40 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import * as grpc from "@grpc/grpc-js";
 import fastify from "fastify";
-import type { ModelRuntime, TensorSpec } from "@millwright/contracts";
-import { openDirectoryModelSource, packModel } from "@millwright/model";
 import { expect, test } from "vitest";
-import { listen, openModelServer } from "@millwright/serving";
-import { denseRuntime, expected, packFolder } from "./models.ts";
+import { listenGrpc } from "../src/grpc.ts";
+import { listen } from "../src/index.ts";
+import { expected } from "./models.ts";
+import { echoed, openProtocolServer } from "./protocol-server.ts";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
-const found = spawnSync(python, ["-c", "import tritonclient.http, numpy"]).status === 0;
-
-/** Answers what it was asked. */
-const echo: ModelRuntime = {
-  formats: ["echo"],
-  load: async () => ({ memoryBytes: 0, predict: (inputs) => inputs, dispose: async () => {} }),
-};
-const echoed: readonly TensorSpec[] = [
-  { name: "text", dtype: "string", shape: [-1, 2] },
-  { name: "wide", dtype: "int64", shape: [-1, 1] },
-  { name: "unsigned", dtype: "uint64", shape: [-1, 1] },
-  { name: "double", dtype: "float64", shape: [-1, 1] },
-  { name: "flag", dtype: "bool", shape: [-1, 1] },
-  { name: "small", dtype: "int8", shape: [-1, 1] },
-];
+const found = spawnSync(python, ["-c", "import tritonclient.http, tritonclient.grpc, numpy"]).status === 0;
 
 test(
-  "Triton's own client reads and asks the server: health, metadata, JSON, binary, compressed, every kind of element",
+  "SV-3: Triton's own clients read and ask the server over HTTP and gRPC: health, metadata, JSON, binary, compressed, every kind of element, streams, the repository",
   { timeout: 600_000 },
   async ({ skip }) => {
     if (!found && process.env["CI"] !== "true") {
       skip(
-        `${python} cannot import tritonclient.http: pip install "tritonclient[http]" numpy, and name that Python in MILLWRIGHT_PYTHON`,
+        `${python} cannot import tritonclient: pip install "tritonclient[all]" numpy, and name that Python in MILLWRIGHT_PYTHON`,
       );
     }
-    await using folder = await packFolder(1);
-    const root = await mkdtemp(join(tmpdir(), "millwright-echo-"));
-    await packModel(join(root, "echo", "1"), {
-      name: "echo",
-      format: "echo",
-      files: { "echo.txt": new Uint8Array([1]) },
-      signature: { inputs: echoed, outputs: echoed },
-    });
-    const other = openDirectoryModelSource(root);
-    await using server = await openModelServer({
-      source: {
-        resolve: (ref, options) => (ref.startsWith("echo") ? other : folder.source).resolve(ref, options),
-        watch: (ref, options) => (ref.startsWith("echo") ? other : folder.source).watch(ref, options),
-      },
-      runtimes: [denseRuntime(), echo],
-      endpoints: {
-        late: { variants: { main: { model: "late/1", weight: 1 } } },
-        echo: { variants: { main: { model: "echo/1", weight: 1 } } },
-      },
-    });
+    await using served = await openProtocolServer();
     const app = fastify();
-    await app.register(server.fastify);
+    await app.register(served.server.fastify);
     const { host } = new URL(await listen(app, { port: 0 }));
+    await using listener = await listenGrpc(served.server, { grpc, port: 0 });
     try {
       const script = fileURLToPath(new URL("./fixtures/triton_client.py", import.meta.url));
-      const { stdout } = await promisify(execFile)(python, [script, host]);
+      const { stdout } = await promisify(execFile)(python, [script, host, listener.address]);
       const said = JSON.parse(stdout) as Record<string, unknown>;
-      const answers = [
-        [expect.closeTo(expected(1, [0.5, -1, 2, 0.25]), 6)],
-        [expect.closeTo(expected(1, [1, 1, 1, 1]), 6)],
+      const rows = [
+        [0.5, -1, 2, 0.25],
+        [1, 1, 1, 1],
       ];
+      const answersOf = (version: number): unknown => rows.map((row) => [expect.closeTo(expected(version, row), 6)]);
       expect(said).toMatchObject({
         live: true,
         ready: true,
@@ -75,20 +42,36 @@ test(
         version_ready: true,
         unknown_ready: false,
       });
-      expect(said["server"]).toMatchObject({ name: "millwright", extensions: ["binary_tensor_data"] });
-      expect(said["model"]).toMatchObject({
-        name: "late",
-        inputs: [{ name: "features", datatype: "FP32", shape: [-1, 4] }],
+      expect(said["server"]).toMatchObject({
+        name: "millwright",
+        extensions: ["binary_tensor_data", "model_repository"],
       });
-      for (const kind of ["binary", "json", "mixed", "gzip", "deflate"]) expect(said[kind], kind).toEqual(answers);
+      const model = { name: "late", inputs: [{ name: "features", datatype: "FP32" }] };
+      expect(said["model"]).toMatchObject({ ...model, inputs: [{ ...model.inputs[0], shape: [-1, 4] }] });
+      for (const kind of ["binary", "json", "mixed", "gzip", "deflate"]) expect(said[kind], kind).toEqual(answersOf(2));
       expect(said["binary_id"]).toBe("binary");
-      for (const { name } of echoed) {
-        expect([said[`${name}_binary`], said[`${name}_json`]], name).toEqual([true, true]);
-      }
+      for (const { name } of echoed) expect([said[`${name}_binary`], said[`${name}_json`]], name).toEqual([true, true]);
       expect(said["error"]).toEqual(["400", expect.stringContaining('The input "features" does not fit')]);
+      expect(said["gzip_answer"]).toBe(true);
+      expect(said["fp16"]).toEqual(["float16", true]);
+      expect(said["index"]).toContain("late/1 READY");
+      expect(said["unloaded"]).not.toContain("late/1");
+
+      const told = said["grpc"] as Record<string, unknown>;
+      expect(told).toMatchObject({ live: true, ready: true, model_ready: true, id: "g1", fp16: true });
+      expect(told["server"]).toMatchObject({
+        name: "millwright",
+        extensions: ["binary_tensor_data", "model_repository"],
+      });
+      expect(told["model"]).toMatchObject({ ...model, inputs: [{ ...model.inputs[0], shape: ["-1", "4"] }] });
+      expect(told["infer"]).toEqual(answersOf(2));
+      for (const { name } of echoed) expect(told[name], name).toBe(true);
+      expect(told["index"]).toContain("late/1");
+      expect(told["of_catalog"]).toEqual(answersOf(1));
+      expect(told["error"]).toEqual([expect.stringContaining("NOT_FOUND"), expect.stringContaining("early")]);
+      expect(told["stream"]).toEqual(["0", "1", "2", "3", "4"]);
     } finally {
       await app.close();
-      await rm(root, { recursive: true, force: true });
     }
   },
 );

@@ -1,12 +1,22 @@
-import type { CallOptions, ResolvedModel } from "@millwright/contracts";
+import { promisify } from "node:util";
+import { deflate, gzip } from "node:zlib";
+import type { CallOptions } from "@millwright/contracts";
+import type { Authenticate } from "../auth/authenticate.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
-import { datatypes } from "../http/datatypes.ts";
-import { endpointUnknown, versionUnknown } from "../errors.ts";
-import { type HttpAnswer, type HttpCaller, type HttpRequest, type HttpRoute, json } from "../http/http-message.ts";
+import {
+  type HttpAnswer,
+  type HttpCaller,
+  type HttpRequest,
+  type HttpRoute,
+  json,
+  jsonObjectOf,
+} from "../http/http-message.ts";
 import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { DescribeRoute } from "../http/operation.ts";
 import { inferAnswerSchema, inferSchema, objectSchema } from "./signature-schemas.ts";
+import { type Place, modelMetadata, modelReady, placeOf } from "./open-inference-models.ts";
+import { extensionsOf, loadModel, repositoryIndex, unloadModel } from "./model-repository.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
 /** What the HTTP faces need of a server. */
@@ -17,7 +27,13 @@ export interface ServerFace {
   defaultEndpoint(): Endpoint;
   /** The endpoint that a model of the Open Inference Protocol means, or the one whose catalog it names a model of. Throws `SERVING_ENDPOINT_UNKNOWN`. */
   placeOf(model: string): { readonly endpoint: Endpoint; readonly targetModel?: string | undefined };
+  /** All of them, in the order of the options. */
+  endpoints(): readonly Endpoint[];
   readonly ready: boolean;
+  /** Most bytes of a request. */
+  readonly maxBodyBytes: number;
+  /** Says who sent a request, where the server asks. */
+  readonly authenticate: Authenticate | undefined;
   /** Throws `SERVING_FORBIDDEN`. */
   authorize(action: string, endpoint: string, caller: HttpCaller, options: CallOptions): Promise<void>;
   /** Who asks. */
@@ -26,7 +42,8 @@ export interface ServerFace {
   predict(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction>;
 }
 
-const serverMetadata = { name: "millwright", version: "1", extensions: ["binary_tensor_data"] };
+/** What the server calls itself. */
+export const serverName = { name: "millwright", version: "1" };
 
 const told =
   (summary: string, members: Readonly<Record<string, string>>): DescribeRoute =>
@@ -35,25 +52,21 @@ const told =
 /** The REST routes of the Open Inference Protocol, version 2; a model of the protocol is an endpoint, its versions those of the variants' models. */
 export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   const model = "/v2/models/:model";
-  const versioned = `${model}/versions/:version`;
+  const place = ({ params }: HttpRequest): Place => placeOf(face, params["model"] ?? "", params["version"]);
   const ready = async (request: HttpRequest): Promise<HttpAnswer> => {
-    const place = placeOf(face, request);
-    // A model of a catalog is ready where it could be loaded: it is when it is asked.
-    if (place.targetModel !== undefined) await describeTarget(face, place, request);
-    return json({ name: place.name, ready: face.ready }, face.ready ? 200 : 503);
+    const asked = place(request);
+    const is = await modelReady(face, asked, request);
+    return json({ name: asked.name, ready: is }, is ? 200 : 503);
   };
-  const metadata = async (request: HttpRequest): Promise<HttpAnswer> => {
-    const place = placeOf(face, request);
-    if (place.targetModel === undefined) return json(metadataOf(place.endpoint, place.variant));
-    return json({ name: place.name, ...targetMetadata(await describeTarget(face, place, request)) });
-  };
-  const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, request);
+  const metadata = async (request: HttpRequest): Promise<HttpAnswer> =>
+    json(await modelMetadata(face, place(request), request));
+  const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, place(request), request);
   return [
     {
       method: "GET",
       path: "/v2",
       describe: told("The server.", { name: "string", version: "string", extensions: "array" }),
-      handle: () => json(serverMetadata),
+      handle: () => json({ ...serverName, extensions: extensionsOf(face) }),
     },
     {
       method: "GET",
@@ -69,7 +82,8 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
       open: true,
       handle: () => json({ ready: face.ready }, face.ready ? 200 : 503),
     },
-    ...[model, versioned].flatMap((path) => modelRoutes(path, { metadata, ready, infer })),
+    ...[model, `${model}/versions/:version`].flatMap((path) => modelRoutes(path, { metadata, ready, infer })),
+    ...repositoryRoutes(face),
   ];
 }
 
@@ -103,83 +117,48 @@ function modelRoutes(
   ];
 }
 
-interface Place {
-  readonly endpoint: Endpoint;
-  /** As the client called it. */
-  readonly name: string;
-  readonly variant?: string | undefined;
-  readonly targetModel?: string | undefined;
-}
-
-/** Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VERSION_UNKNOWN`. */
-function placeOf(face: ServerFace, { params }: HttpRequest): Place {
-  const { model: name = "", version } = params;
-  const { endpoint, targetModel } = face.placeOf(name);
-  if (targetModel === undefined) return { endpoint, name, variant: variantOfVersion(endpoint, version) };
-  return { endpoint, name, targetModel: version === undefined ? targetModel : `${targetModel}/${version}` };
-}
-
-async function describeTarget(
-  face: ServerFace,
-  { endpoint, targetModel = "" }: Place,
-  request: HttpRequest,
-): Promise<ResolvedModel> {
-  const { catalog } = endpoint;
-  if (catalog === undefined) throw endpointUnknown(targetModel, []);
-  await face.authorize("endpoint:invoke", endpoint.name, request, { signal: request.signal });
-  return catalog.describe(targetModel, { principal: face.principalOf(request), signal: request.signal });
-}
-
-const versionOf = ({ served }: { readonly served: Endpoint["routes"][number]["slot"]["served"] }): string | undefined =>
-  served.resolved.version === undefined ? undefined : String(served.resolved.version);
-
-/** The variant that serves a version. Throws `SERVING_VERSION_UNKNOWN`. */
-function variantOfVersion(endpoint: Endpoint, version: string | undefined): string | undefined {
-  if (version === undefined) return undefined;
-  const found = endpoint.routes.find(({ slot }) => versionOf(slot) === version);
-  if (found === undefined) {
-    throw versionUnknown(endpoint.name, version, [
-      ...new Set(endpoint.routes.flatMap(({ slot }) => versionOf(slot) ?? [])),
-    ]);
-  }
-  return found.name;
-}
-
-function metadataOf(endpoint: Endpoint, variant: string | undefined): object {
-  const route = endpoint.routes.find(({ name }) => name === variant) ?? endpoint.routes[0];
-  // Its models have inputs and outputs of their own, under their names.
-  if (route === undefined) return { name: endpoint.name, platform: "millwright_multi_model", inputs: [], outputs: [] };
-  const { resolved, model } = route.slot.served;
-  const versions = [...new Set(endpoint.routes.flatMap(({ slot }) => versionOf(slot) ?? []))];
-  return {
-    name: endpoint.name,
-    ...(versions.length === 0 ? {} : { versions }),
-    ...interfaceOf(resolved),
-    // Beside what the protocol names: what a row holds before the model's transforms.
-    ...(model.columns === undefined ? {} : { columns: model.columns }),
+/** The model repository extension; the models of catalogs are loaded and unloaded. */
+function repositoryRoutes(face: ServerFace): readonly HttpRoute[] {
+  // A name with a slash, as those of catalogs have, comes unencoded from clients that leave slashes alone.
+  const paths = ["/v2/repository/models/:name", "/v2/repository/models/:name/:version"];
+  const nameOf = ({ params: { name = "", version } }: HttpRequest): string =>
+    version === undefined ? name : `${name}/${version}`;
+  const index = (request: HttpRequest): HttpAnswer => {
+    const { ready } = request.body.length === 0 || request.body.length === 2 ? {} : jsonObjectOf(request.body);
+    return json(repositoryIndex(face, ready === true));
   };
+  return [
+    {
+      method: "POST",
+      path: "/v2/repository/index",
+      describe: () => ({ summary: "Models that are loaded.", answer: { "application/json": { type: "array" } } }),
+      handle: index,
+    },
+    ...paths.flatMap((path): HttpRoute[] => [
+      {
+        method: "POST",
+        path: `${path}/load`,
+        describe: told("Loads a model of a catalog.", { name: "string", load: "boolean" }),
+        handle: async (request) => {
+          await loadModel(face, nameOf(request), request);
+          return json({ name: nameOf(request), load: true });
+        },
+      },
+      {
+        method: "POST",
+        path: `${path}/unload`,
+        describe: told("Unloads a model of a catalog.", { name: "string", unload: "boolean" }),
+        handle: async (request) => {
+          await unloadModel(face, nameOf(request), request);
+          return json({ name: nameOf(request), unload: true });
+        },
+      },
+    ]),
+  ];
 }
 
-function interfaceOf({ manifest: { signature, format } }: ResolvedModel): object {
-  const tensor = ({ name, dtype, shape }: (typeof signature.inputs)[number]): object => ({
-    name,
-    datatype: datatypes[dtype],
-    shape,
-  });
-  return {
-    platform: `millwright_${format}`,
-    inputs: signature.inputs.map(tensor),
-    outputs: signature.outputs.map(tensor),
-  };
-}
-
-const targetMetadata = (resolved: ResolvedModel): object => ({
-  ...(resolved.version === undefined ? {} : { versions: [String(resolved.version)] }),
-  ...interfaceOf(resolved),
-});
-
-async function answerInfer(face: ServerFace, request: HttpRequest): Promise<HttpAnswer> {
-  const { endpoint, name, variant, targetModel } = placeOf(face, request);
+async function answerInfer(face: ServerFace, place: Place, request: HttpRequest): Promise<HttpAnswer> {
+  const { endpoint, name, variant, targetModel } = place;
   const asked = readInferRequest(request.body, request.headers["inference-header-content-length"]);
   const { outputs, provenance, timings } = await face.predict(
     endpoint.name,
@@ -190,6 +169,7 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
       targetModel,
       idempotencyKey: request.headers["idempotency-key"],
       signal: request.signal,
+      ...(asked.timeoutMs === undefined ? {} : { deadlineMs: asked.timeoutMs }),
     },
     request,
   );
@@ -204,12 +184,32 @@ async function answerInfer(face: ServerFace, request: HttpRequest): Promise<Http
     },
     asked,
   );
-  const headers = provenanceHeaders({ outputs, provenance, timings });
-  if (headerLength === undefined)
-    return { status: 200, headers: { "content-type": "application/json", ...headers }, body };
-  const binary = {
-    "content-type": "application/octet-stream",
-    "inference-header-content-length": String(headerLength),
+  const headers: Readonly<Record<string, string>> = {
+    ...(headerLength === undefined
+      ? { "content-type": "application/json" }
+      : { "content-type": "application/octet-stream", "inference-header-content-length": String(headerLength) }),
+    ...provenanceHeaders({ outputs, provenance, timings }),
   };
-  return { status: 200, headers: { ...binary, ...headers }, body };
+  return compressed({ status: 200, headers, body }, request.headers["accept-encoding"]);
+}
+
+/** Bodies below are sent as they are: they would hardly become shorter. */
+const compressFromBytes = 1024;
+const encoders = { gzip: promisify(gzip), deflate: promisify(deflate) };
+
+/** In the encoding that the caller takes, as Triton answers. The length of the JSON part is that before compression. */
+async function compressed(
+  answer: HttpAnswer & { readonly body: string | Uint8Array },
+  accepted: string | undefined,
+): Promise<HttpAnswer> {
+  if (accepted === undefined || answer.body.length < compressFromBytes) return answer;
+  const names = accepted
+    .toLowerCase()
+    .split(",")
+    .filter((name) => !/;\s*q=0(\.0*)?\s*$/.test(name))
+    .map((name) => name.split(";", 1)[0]?.trim());
+  const encoding = (["gzip", "deflate"] as const).find((name) => names.includes(name));
+  if (encoding === undefined) return answer;
+  const headers = { ...answer.headers, "content-encoding": encoding, vary: "accept-encoding" };
+  return { ...answer, headers, body: await encoders[encoding](answer.body) };
 }
