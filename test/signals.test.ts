@@ -55,6 +55,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "registry: LineageServer.handle": "the request that it takes carries a signal",
   "registry: MlflowFetchAnswer.text": "it is the answer of fetch, which took the signal",
   "registry: MlflowServer.handle": "the request that it takes carries a signal",
+  "serving: AsyncInference.handle": "the request that it takes carries a signal",
   "serving: AuthenticationRequest.body": "the request that it belongs to has a signal",
   "serving: JoseLibrary.jwtVerify": "of the library that is passed in",
   "serving: ModelServer.handle": "the request that it takes carries a signal",

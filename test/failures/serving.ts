@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { type ErrorCategory, MillwrightError } from "../../packages/contracts/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
+import { asyncSubjects } from "./serving-async.ts";
 import { authenticators } from "./serving-auth.ts";
 import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
@@ -73,6 +74,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...catalogs,
       ...caching,
       ...tenants,
+      ...(await asyncSubjects(folder)),
       openModelServer: well(
         serving.openModelServer,
         () => [{ ...options, maxBodyBytes: 1_000, pollMs: 100, leaseTtlMs: 1_000, seed: 1, signal }],
@@ -153,6 +155,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       SERVING_IDEMPOTENCY_KEY_REUSED: "packages/serving/test/idempotency.test.ts",
       SERVING_BODY_TIMED_OUT: "packages/serving/test/hostile-clients.test.ts",
       ...isolated.elsewhere,
+      SERVING_ASYNC_TIMED_OUT: "packages/serving/test/async.test.ts",
       SERVING_TRANSFORM_ERROR_RATE: "packages/serving/test/transform-errors.test.ts",
       SERVING_GRAPH_FAILED: "packages/serving/test/graph.test.ts",
       SERVING_GRAPH_LATE: "packages/serving/test/graph.test.ts",
