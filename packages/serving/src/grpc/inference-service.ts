@@ -81,7 +81,7 @@ function streamInfer(site: GrpcSite, call: GrpcDuplexCall): void {
     writing = writing.then(async () => {
       await write(call, await answer, signal);
       inFlight -= 1;
-      call.resume();
+      if (inFlight < streamWindow) call.resume();
     });
   });
   call.on("error", () => {});
