@@ -4,6 +4,7 @@ import { type ErrorCategory, MillwrightError } from "../../packages/contracts/di
 import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { asyncSubjects } from "./serving-async.ts";
+import { capturing } from "./serving-capture.ts";
 import { authenticators } from "./serving-auth.ts";
 import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
@@ -75,6 +76,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...caching,
       ...tenants,
       ...(await asyncSubjects(folder)),
+      ...(await capturing(folder)),
       openModelServer: well(
         serving.openModelServer,
         () => [{ ...options, maxBodyBytes: 1_000, pollMs: 100, leaseTtlMs: 1_000, seed: 1, signal }],

@@ -22,6 +22,7 @@ import { atMost } from "./engine/deadline.ts";
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { attributesOf } from "./auth/authenticate.ts";
+import { discreetLogger } from "./capture/discreet-logger.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
@@ -94,7 +95,9 @@ export async function openModelServer(options: ModelServerOptions): Promise<Mode
   const { clock = systemClock, signal } = options;
   signal?.throwIfAborted();
   const ids = options.ids ?? createIdSource(clock);
-  const server = new OpenServer({ ...options, clock, ids });
+  const { redactor, logger = silentLogger } = options;
+  const told = redactor === undefined ? logger : discreetLogger(logger);
+  const server = new OpenServer({ ...options, clock, ids, logger: told });
   try {
     await server.open();
   } catch (error) {
@@ -155,7 +158,7 @@ class OpenServer implements ModelServer {
       endpoints: this.#endpoints,
       authenticates: authenticate !== undefined,
     });
-    const limits = { maxBodyBytes, bodyTimeoutMs, authenticate };
+    const limits = { maxBodyBytes, bodyTimeoutMs, authenticate, exchanges: options.exchanges };
     const routes = [...described, openApi].map((route) => answering(route, limits, site));
     this.fastify = fastifyPlugin(routes);
     this.node = nodeHandler(routes);

@@ -17,6 +17,7 @@ import type {
 import type { Database } from "@millwright/storage";
 import type { EndpointOptions } from "./engine/endpoint.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
+import type { ExchangeSink } from "./http/exchange.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
 import type { MetricsSource } from "./telemetry/metrics-route.ts";
 import type { OpenTelemetry } from "./telemetry/tracing.ts";
@@ -40,8 +41,13 @@ export interface ModelServerOptions extends CallOptions {
   readonly meter?: Meter | undefined;
   /** Takes every answered and failed request after its answer. Default: none. */
   readonly predictions?: PredictionSink | undefined;
-  /** Masks features before they are captured. Default: nothing is masked. */
+  /**
+   * Masks features and outputs before they are captured; with it the log is told of errors by name and code alone, since their messages may quote values. Default:
+   * nothing is masked.
+   */
   readonly redactor?: Redactor | undefined;
+  /** Takes what was asked over HTTP and answered well, as its bytes were: `openDataCapture` of the door `capture`. Default: none. */
+  readonly exchanges?: ExchangeSink | undefined;
   /** What `rollbackOn` of a deployment listens to. */
   readonly alerts?: AlertSource | undefined;
   /** What `gates` of a deployment name: each is asked before it begins. */

@@ -24,7 +24,10 @@ export function captureNow({ sink, redactor, onFailure }: CaptureOptions, draft:
     const { payload, ...rest } = draft;
     const columns = payload === undefined ? undefined : columnsOf(payload);
     const features = columns === undefined || redactor === undefined ? columns : redactBatch(columns, redactor);
-    sink.capture(features === undefined ? rest : { ...rest, features });
+    const outputs =
+      rest.outputs === undefined || redactor === undefined ? rest.outputs : redactOutputs(rest.outputs, redactor);
+    const kept = outputs === undefined ? rest : { ...rest, outputs };
+    sink.capture(features === undefined ? kept : { ...kept, features });
   } catch (error) {
     onFailure(error);
   }
@@ -68,8 +71,19 @@ export function redactBatch(batch: Batch, redactor: Redactor): Batch {
   return { length: batch.length, columns: Object.fromEntries(columns) };
 }
 
+/** Outputs with each value as the redactor leaves it; one whose values it changed becomes text. */
+function redactOutputs(outputs: Tensors, redactor: Redactor): Tensors {
+  const after = Object.entries(outputs).map(([name, tensor]): [string, Tensor] => {
+    const values = Array.from(tensor.data as ArrayLike<number | bigint | string>, plain);
+    const masked = values.map((value) => redactor.redact(name, value));
+    if (masked.every((value, at) => value === values[at])) return [name, tensor];
+    return [name, { dtype: "string", shape: tensor.shape, data: masked.map((value) => String(textOf(value) ?? "")) }];
+  });
+  return Object.fromEntries(after);
+}
+
 /** A cell as JSON: bytes, 64-bit integers and lists are told as text. */
-const plain = (value: ReturnType<typeof toArray>[number]): JsonValue =>
+const plain = (value: ReturnType<typeof toArray>[number] | bigint): JsonValue =>
   value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean"
     ? value
     : String(value);

@@ -4,6 +4,7 @@ import { brotliDecompress, createBrotliDecompress, createGunzip, createInflate, 
 import { type Authenticate, type ClientCertificate, identityOf } from "../auth/authenticate.ts";
 import { type BodyLimits, type BodySource, bytesBody } from "./body-source.ts";
 import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "../errors.ts";
+import { type ExchangeSink, tellExchange } from "./exchange.ts";
 import { type HttpAnswer, type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
 
 const decoders = {
@@ -22,6 +23,8 @@ export interface IncomingCall extends Omit<HttpRequest, "body"> {
 export interface AnsweringOptions extends BodyLimits {
   /** Default: everybody is answered. */
   readonly authenticate?: Authenticate | undefined;
+  /** Takes the requests of routes that are `captured`, with their answers. Default: none. */
+  readonly exchanges?: ExchangeSink | undefined;
 }
 
 /** A route as the hosts mount it: bodies are read and decompressed within the limits, and every failure becomes an answer. */
@@ -53,7 +56,7 @@ export const answering = (route: HttpRoute, limits: AnsweringOptions, site: Answ
         chunks: decodedChunks(call, limits),
         maxBodyBytes: limits.maxBodyBytes,
       });
-      const answer = await (streamed ?? route.handle({ ...call, body: await readBody(call, limits) }));
+      const answer = await (streamed ?? answerWhole(route, { ...call, body: await readBody(call, limits) }, limits));
       return site.leaving ? { ...answer, close: true } : answer;
     } catch (error) {
       const plain = errorAnswer(error);
@@ -62,6 +65,17 @@ export const answering = (route: HttpRoute, limits: AnsweringOptions, site: Answ
     }
   },
 });
+
+async function answerWhole(
+  route: HttpRoute,
+  request: HttpRequest,
+  { exchanges }: Pick<AnsweringOptions, "exchanges">,
+): Promise<HttpAnswer> {
+  const answer = await route.handle(request);
+  if (exchanges !== undefined && route.captured !== undefined)
+    tellExchange(exchanges, route.captured(request), request, answer);
+  return answer;
+}
 
 /** The request with who sent it; its body is read before only where the authenticator asks for it. */
 async function authenticated(

@@ -53,6 +53,8 @@ export interface HttpRoute {
   readonly describe?: DescribeRoute | undefined;
   /** Whether it is answered without a credential: health, for those who only ask for that. */
   readonly open?: boolean | undefined;
+  /** The endpoint that answers, where requests and answers are captured. */
+  readonly captured?: ((request: Pick<HttpRequest, "params">) => string) | undefined;
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
   /** Answers while the body arrives, where it wants to: it is asked before `handle`. `undefined` leaves the request to `handle`. */
   readonly stream?: ((request: StreamedRequest) => HttpAnswer | Promise<HttpAnswer> | undefined) | undefined;

@@ -31,6 +31,7 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
       body: askedContent(endpoint),
       answer: answeredContent(),
     }),
+    captured: (request) => of(request).name,
     handle: (request) => invoke(face, of(request), request),
     stream: (request) => stream(face, () => of(request), request),
   });
@@ -52,6 +53,7 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
         body: askedContent(endpoint),
         answer: { "application/json": predictSchema },
       }),
+      captured: (request) => named(request).name,
       handle: async (request) => {
         const endpoint = named(request);
         const answer = await ask(face, endpoint, request);

@@ -60,6 +60,8 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   };
   const metadata = async (request: HttpRequest): Promise<HttpAnswer> =>
     json(await modelMetadata(face, place(request), request));
+  const captured = ({ params }: Pick<HttpRequest, "params">): string =>
+    face.placeOf(params["model"] ?? "").endpoint.name;
   const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, place(request), request);
   return [
     {
@@ -82,14 +84,19 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
       open: true,
       handle: () => json({ ready: face.ready }, face.ready ? 200 : 503),
     },
-    ...[model, `${model}/versions/:version`].flatMap((path) => modelRoutes(path, { metadata, ready, infer })),
+    ...[model, `${model}/versions/:version`].flatMap((path) => modelRoutes(path, { metadata, ready, infer, captured })),
     ...repositoryRoutes(face),
   ];
 }
 
 function modelRoutes(
   path: string,
-  { metadata, ready, infer }: Readonly<Record<"metadata" | "ready" | "infer", HttpRoute["handle"]>>,
+  {
+    metadata,
+    ready,
+    infer,
+    captured,
+  }: Readonly<Record<"metadata" | "ready" | "infer", HttpRoute["handle"]>> & Pick<HttpRoute, "captured">,
 ): readonly HttpRoute[] {
   return [
     {
@@ -112,6 +119,7 @@ function modelRoutes(
         body: { "application/json": inferSchema(endpoint), "application/octet-stream": {} },
         answer: { "application/json": inferAnswerSchema, "application/octet-stream": {} },
       }),
+      captured,
       handle: infer,
     },
   ];
