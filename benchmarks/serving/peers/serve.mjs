@@ -47,3 +47,4 @@ const kinds = {
 
 await kinds[kind]();
 await listen(app, { port: Number(port) });
+process.once("SIGINT", () => process.exit(0));

@@ -27,7 +27,7 @@ import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
 import { createInstruments } from "./engine/instruments.ts";
-import { contextOf } from "./http/request-context.ts";
+import { withContext } from "./http/request-context.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
 import { multiModelRoutes } from "./protocols/multi-model.ts";
 import { keepFace } from "./protocols/faces.ts";
@@ -294,7 +294,7 @@ class OpenServer implements ModelServer {
     try {
       this.#assertOpen();
       const { headers } = caller;
-      return await this.#endpoint(endpoint).predict({ ...contextOf(headers, principal), ...request, principal }, trail);
+      return await this.#endpoint(endpoint).predict(withContext(request, headers, principal), trail);
     } catch (error) {
       rememberFailure(caller.headers, trail);
       throw error;

@@ -1,4 +1,5 @@
 import { type Counter, type Gauge, type Tensors, abortable, digestOf, isMillwrightError } from "@millwright/contracts";
+import { follow } from "../engine/following.ts";
 import type { Prediction } from "../engine/prediction.ts";
 import type { Next, RequestCall, Stage, StageSite } from "../engine/stage.ts";
 import { type BreakerOptions, type CircuitBreaker, createCircuitBreaker } from "./circuit-breaker.ts";
@@ -170,11 +171,10 @@ class Chain {
     const { timeoutMs } = this.#options;
     if (timeoutMs === undefined) return ask(call);
     const { clock } = this.#opened().site;
-    const late = new AbortController();
     const answered = new AbortController();
     const { signal } = call.request;
-    const signals = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
-    const asking = ask({ ...call, request: { ...call.request, signal: signals } });
+    const { controller: late, forget } = follow(signal);
+    const asking = ask({ ...call, request: { ...call.request, signal: late.signal } });
     const tooLate = clock.sleep(timeoutMs, { signal: answered.signal }).then(
       () => {
         const error = answerLate(call.endpoint, timeoutMs);
@@ -187,6 +187,7 @@ class Chain {
       return await abortable(Promise.race([asking, tooLate]), signal);
     } finally {
       answered.abort();
+      forget();
       // Who lost the race may still reject; nobody listens then.
       asking.catch(() => {});
     }

@@ -1,4 +1,5 @@
 import { type Clock, type Tensors, abortable, isMillwrightError } from "@millwright/contracts";
+import { follow } from "../engine/following.ts";
 import type { NodeTrace, Prediction, Provenance } from "../engine/prediction.ts";
 import type { RequestCall } from "../engine/stage.ts";
 import { combine } from "./combine.ts";
@@ -80,9 +81,9 @@ export class GraphRun {
   ): Promise<Tensors> {
     const { request } = this.#call;
     if (timeoutMs === undefined) return abortable(work(this.#call), request.signal);
-    const late = new AbortController();
     const done = new AbortController();
-    const signal = request.signal === undefined ? late.signal : AbortSignal.any([request.signal, late.signal]);
+    const { controller: late, forget } = follow(request.signal);
+    const { signal } = late;
     const timer = this.#tools.clock.sleep(timeoutMs, { signal: done.signal }).then(
       () => late.abort(graphNodeLate(name, timeoutMs)),
       () => {},
@@ -91,6 +92,7 @@ export class GraphRun {
       return await abortable(work({ ...this.#call, request: { ...request, signal } }), signal);
     } finally {
       done.abort();
+      forget();
       await timer;
     }
   }

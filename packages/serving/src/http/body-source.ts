@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { watchBody } from "./body-watch.ts";
 import { bodyInvalid, bodyTimedOut, bodyTooLarge } from "../errors.ts";
 
 /** How much of a body is taken, and how long it may take to come. */
@@ -79,31 +80,32 @@ function readWhole(stream: Readable, { maxBodyBytes, bodyTimeoutMs }: BodyLimits
   return new Promise((resolve, reject) => {
     const parts: Uint8Array[] = [];
     let size = 0;
-    const stop = (): void => {
-      clearTimeout(timer);
-      stream.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
-    };
+    let settled = false;
     const fail = (error: unknown): void => {
-      stop();
+      if (settled) return;
+      settled = true;
+      watch.forget();
       stream.pause();
       // Whatever comes late must not become an error that nobody hears.
       stream.on("error", () => undefined);
       reject(error as Error);
     };
-    const onData = (chunk: Uint8Array): void => {
+    const watch = watchBody(bodyTimeoutMs, () => fail(bodyTimedOut(bodyTimeoutMs)));
+    if (stream.destroyed && !stream.readableEnded) return fail(endedEarly());
+    stream.on("data", (chunk: Uint8Array) => {
       size += chunk.length;
       if (size > maxBodyBytes) fail(bodyTooLarge(maxBodyBytes));
-      else parts.push(chunk);
-    };
-    const onEnd = (): void => {
-      stop();
+      else if (!settled) parts.push(chunk);
+    });
+    stream.on("end", () => {
+      if (settled) return;
+      settled = true;
+      watch.forget();
       resolve(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts));
-    };
-    const onError = (error: unknown): void => fail(endedEarly(error));
-    const onClose = (): void => fail(endedEarly());
-    const timer = setTimeout(() => fail(bodyTimedOut(bodyTimeoutMs)), bodyTimeoutMs);
-    if (stream.destroyed && !stream.readableEnded) return fail(endedEarly());
-    stream.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
+    });
+    // A stream that has ended closes too: then it is settled.
+    stream.on("error", (error) => settled || fail(endedEarly(error)));
+    stream.on("close", () => settled || fail(endedEarly()));
   });
 }
 

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { ClientCertificate } from "../auth/authenticate.ts";
@@ -56,8 +56,26 @@ export function certificateOf({ socket }: IncomingMessage): ClientCertificate | 
   return certificate?.fingerprint256 === undefined ? undefined : certificate;
 }
 
-/** Aborts when the client is gone before its answer is complete. */
+const connections = new WeakMap<object, AbortSignal>();
+
+/**
+ * Aborts when the client is gone before its answer is complete. Over HTTP/1 a client is gone when its connection is: one signal stands for all its requests, and
+ * whoever listens to it takes its ear from it afterwards.
+ */
 export function goneSignal(response: ServerResponse): AbortSignal {
+  const { socket, req } = response;
+  if (socket === null || req.httpVersionMajor >= 2) return goneResponse(response);
+  const known = connections.get(socket);
+  if (known !== undefined) return known;
+  const gone = new AbortController();
+  socket.once("close", () => gone.abort());
+  // Those who wait for one request are many; they are not a leak.
+  setMaxListeners(0, gone.signal);
+  connections.set(socket, gone.signal);
+  return gone.signal;
+}
+
+function goneResponse(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
   response.once("close", () => {
     if (!response.writableFinished) gone.abort();

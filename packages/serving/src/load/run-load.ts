@@ -6,6 +6,7 @@ import {
   isMillwrightError,
   systemClock,
 } from "@millwright/contracts";
+import { follow } from "../engine/following.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type LatencySummary, createLatencyRecorder } from "./latencies.ts";
 
@@ -188,8 +189,8 @@ class LoadRun {
 
   async #ask(index: number, dueMs: number, sentMs: number, counted: boolean): Promise<void> {
     const { target, timeoutMs = 60_000 } = this.#options;
-    const late = new AbortController();
-    const signal = AbortSignal.any([late.signal, this.#stop.signal]);
+    const { controller: late, forget } = follow(this.#stop.signal);
+    const { signal } = late;
     const answered = new AbortController();
     try {
       const timedOut = this.#clock.sleep(timeoutMs, { signal: answered.signal }).then(
@@ -209,6 +210,7 @@ class LoadRun {
     } finally {
       answered.abort();
       late.abort();
+      forget();
     }
   }
 

@@ -114,8 +114,9 @@ async function ask(
   request: HttpRequest,
   targetModel = targetOf(request),
 ): Promise<Prediction> {
-  const address = { ...addressOf(request), targetModel, idempotencyKey: request.headers["idempotency-key"] };
-  checkSchema(endpoint, request.headers, address.variant);
+  const { headers, signal } = request;
+  const variant = headers["x-amzn-sagemaker-target-variant"];
+  checkSchema(endpoint, headers, variant);
   const site = {
     unknownFields: endpoint.unknownFields,
     inputs: () => inputsOf(face, endpoint, request, targetModel),
@@ -123,7 +124,20 @@ async function ask(
   };
   const pending = readContent(site, request);
   const asked = pending instanceof Promise ? await pending : pending;
-  return face.predict(endpoint.name, { ...asked, ...address }, request);
+  // Written out: every request passes here, and spreads cost more than what they save.
+  const whole: PredictRequest = {
+    entities: asked.entities,
+    request: asked.request,
+    instances: asked.instances,
+    inputs: asked.inputs,
+    requestId: requestIdOf(headers),
+    variant,
+    stickyKey: headers["x-amzn-sagemaker-session-id"],
+    targetModel,
+    idempotencyKey: headers["idempotency-key"],
+    signal,
+  };
+  return face.predict(endpoint.name, whole, request);
 }
 
 /** The one input of every model that may answer, where none reads columns: the same body is then read in the same way while models change. */
@@ -136,6 +150,7 @@ function scannedInput({ catalog, routes }: Endpoint): TensorSpec | undefined {
     const [spec] = inputs;
     if (spec === undefined || inputs.length > 1 || model.columns !== undefined) return undefined;
     common ??= spec;
+    if (common === spec) continue;
     if (common.name !== spec.name || common.dtype !== spec.dtype || common.shape.join() !== spec.shape.join())
       return undefined;
   }
@@ -145,9 +160,12 @@ function scannedInput({ catalog, routes }: Endpoint): TensorSpec | undefined {
 const targetOf = ({ headers }: Pick<HttpRequest, "headers">): string | undefined =>
   headers["x-amzn-sagemaker-target-model"];
 
+const requestIdOf = (headers: HttpRequest["headers"]): string | undefined =>
+  headers["x-request-id"] ?? headers["x-amzn-sagemaker-inference-id"];
+
 /** How a request is named, and where it goes. */
 const addressOf = ({ headers, signal }: Pick<HttpRequest, "headers" | "signal">): PredictRequest => ({
-  requestId: headers["x-request-id"] ?? headers["x-amzn-sagemaker-inference-id"],
+  requestId: requestIdOf(headers),
   variant: headers["x-amzn-sagemaker-target-variant"],
   stickyKey: headers["x-amzn-sagemaker-session-id"],
   signal,

@@ -7,6 +7,7 @@ import {
   isMillwrightError,
   silentLogger,
 } from "@millwright/contracts";
+import { follow } from "../engine/following.ts";
 import type { Prediction, Provenance } from "../engine/prediction.ts";
 import type { Next, RequestCall, SideModel, Stage, StageSite } from "../engine/stage.ts";
 import { noTimings } from "../engine/timings.ts";
@@ -215,8 +216,8 @@ class Mirror {
     const { timeoutMs = 10_000 } = this.#options;
     // Its caller's answer is written first.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    const ended = new AbortController();
-    const signal = AbortSignal.any([ended.signal, this.#stop.signal]);
+    const { controller: ended, forget } = follow(this.#stop.signal);
+    const { signal } = ended;
     const startMs = clock.monotonicMs();
     const request = { ...call.request, signal, deadlineMs: undefined, variant: undefined };
     const late = clock.sleep(timeoutMs, { signal: ended.signal }).then(
@@ -230,6 +231,7 @@ class Mirror {
     const outcome = await Promise.race([answered, late]);
     if (outcome.errorCode === "TIMEOUT") this.#timedOut += 1;
     ended.abort();
+    forget();
     return outcome;
   }
 
