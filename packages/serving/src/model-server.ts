@@ -35,6 +35,7 @@ import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference
 import { openApiRoute } from "./protocols/openapi.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
 import type { Rollout } from "./rollout/rollout.ts";
+import { tensorflowRoutes } from "./protocols/tensorflow.ts";
 import { failureHeaders } from "./telemetry/answer-headers.ts";
 import { type Availability, availabilityOf } from "./telemetry/availability.ts";
 import { metricsRoutes } from "./telemetry/metrics-route.ts";
@@ -149,6 +150,7 @@ class OpenServer implements ModelServer {
     const multiModel = models === undefined ? [] : multiModelRoutes(face, face.defaultEndpoint, catalogOf(models));
     const described = [
       ...openInferenceRoutes(face),
+      ...tensorflowRoutes(face),
       ...invocationRoutes(face),
       ...multiModel,
       ...metricsRoutes(options.metrics),

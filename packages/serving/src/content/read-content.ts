@@ -110,7 +110,7 @@ function csvInstances(text: string, header: boolean): readonly unknown[] {
 }
 
 /** Column form of TensorFlow Serving: each input by name with nested lists, whose sizes make the shape. */
-function columnInputs(specs: Specs, inputs: unknown): Tensors {
+export function columnInputs(specs: Specs, inputs: unknown): Tensors {
   if (inputs === null || typeof inputs !== "object" || Array.isArray(inputs))
     throw requestInvalid("`inputs` is not an object", "Send each input by its name.", "/inputs");
   const tensors = Object.entries(inputs).map(([name, value]): readonly [string, Tensor] => {

@@ -141,7 +141,7 @@ async function ask(
 }
 
 /** The one input of every model that may answer, where none reads columns: the same body is then read in the same way while models change. */
-function scannedInput({ catalog, routes }: Endpoint): TensorSpec | undefined {
+export function scannedInput({ catalog, routes }: Endpoint): TensorSpec | undefined {
   if (catalog !== undefined) return undefined;
   let common: TensorSpec | undefined;
   for (const { slot } of routes) {
@@ -171,18 +171,23 @@ const addressOf = ({ headers, signal }: Pick<HttpRequest, "headers" | "signal">)
   signal,
 });
 
-/** The inputs by which arrays and columns get their types. */
-function inputsOf(
+/** The inputs by which arrays and columns get their types: of the catalog's model, of the variant, else of the first. */
+export function inputsOf(
   face: ServerFace,
   endpoint: Endpoint,
   request: HttpRequest,
   targetModel: string | undefined,
+  variant?: string,
 ): readonly TensorSpec[] | Promise<readonly TensorSpec[]> {
   const { catalog } = endpoint;
   if (targetModel === undefined || catalog === undefined)
-    return endpoint.routes[0]?.slot.served.resolved.manifest.signature.inputs ?? [];
+    return routeOf(endpoint, variant)?.slot.served.resolved.manifest.signature.inputs ?? [];
   return inputsOfTarget(face, catalog, { endpoint, request, targetModel });
 }
+
+/** The variant's, else the first. */
+export const routeOf = (endpoint: Endpoint, variant: string | undefined): Endpoint["routes"][number] | undefined =>
+  endpoint.routes.find(({ name }) => name === variant) ?? endpoint.routes[0];
 
 async function inputsOfTarget(
   face: ServerFace,

@@ -96,6 +96,23 @@ function askedSchema(endpoint: Endpoint | undefined): JsonObject {
   };
 }
 
+/** What `:predict` takes: rows, or columns by name; the one input has no name. */
+export function tensorflowSchema(endpoint: Endpoint | undefined): JsonObject {
+  const about = described(endpoint);
+  if (about === undefined) return { type: "object" };
+  const tensors = about.inputs.map(({ name, dtype, shape }) => [name, nestedSchema(dtype, shape)] as const);
+  const [only] = tensors;
+  const named: JsonObject = { type: "object", properties: Object.fromEntries(tensors) };
+  const columns = tensors.length === 1 && only !== undefined ? { anyOf: [only[1], named] } : named;
+  return {
+    properties: { signature_name: { type: "string" } },
+    anyOf: [
+      { type: "object", properties: { instances: list(rowSchema(about)) }, required: ["instances"] },
+      { type: "object", properties: { inputs: columns }, required: ["inputs"] },
+    ],
+  };
+}
+
 /** Bodies of invocations: JSON by the signature, the rest as bytes. */
 export const askedContent = (endpoint: Endpoint | undefined): Readonly<Record<string, JsonObject>> => ({
   ...Object.fromEntries(contentTypes.map((type) => [type, type.startsWith("text/") ? { type: "string" } : {}])),
