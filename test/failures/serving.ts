@@ -9,6 +9,7 @@ import { authenticators } from "./serving-auth.ts";
 import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
+import { kubernetesSubjects } from "./serving-kubernetes.ts";
 import { isolation } from "./serving-isolation.ts";
 import * as storage from "../../packages/storage/dist/index.js";
 import { experimentSubjects } from "./serving-experiment.ts";
@@ -102,6 +103,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...served.subjects,
       ...authenticators(),
       ...servingLoad(),
+      ...kubernetesSubjects(),
       ...servingStages(),
       ...protocolSubjects(server),
       ...methods("openModelServer()", () => server, {
