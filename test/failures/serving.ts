@@ -20,6 +20,7 @@ import { tenants } from "./serving-tenants.ts";
 import { catalogSubjects } from "./serving-catalog.ts";
 import { transformSubjects } from "./serving-transform.ts";
 import { protocolSubjects } from "./serving-protocols.ts";
+import { servingChaos } from "./serving-chaos.ts";
 import { servingStages } from "./serving-stages.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
@@ -106,6 +107,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...kubernetesSubjects(),
       ...servingStages(),
       ...protocolSubjects(server),
+      ...servingChaos(),
       ...methods("openModelServer()", () => server, {
         predict: [
           () => ["late", { instances: [[1, 2]], requestId: "r1", signal }],

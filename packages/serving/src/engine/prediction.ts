@@ -32,6 +32,8 @@ export interface PredictRequest extends CallOptions {
   readonly targetModel?: string | undefined;
   /** Requests of equal keys get one answer, where the endpoint has the stage `idempotency`; over HTTP the header `Idempotency-Key`. */
   readonly idempotencyKey?: string | undefined;
+  /** Which faults of `@millwright/serving/chaos` may befall the request, where they match a mark; over HTTP the header `x-millwright-chaos`. */
+  readonly chaos?: string | undefined;
 }
 
 /** How the features of one feature view stood. */

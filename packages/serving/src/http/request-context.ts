@@ -3,7 +3,7 @@ import type { PredictRequest } from "../engine/prediction.ts";
 type Headers = Readonly<Record<string, string | undefined>>;
 
 /** What a caller says about a request beside what is asked: how long it waits, how much it matters, whose it is, and under which span it stands. */
-export type RequestContext = Pick<PredictRequest, "deadlineMs" | "priority" | "tenant" | "traceparent">;
+export type RequestContext = Pick<PredictRequest, "chaos" | "deadlineMs" | "priority" | "tenant" | "traceparent">;
 
 /**
  * From headers by lower-case name. The deadline is the shortest that `x-request-timeout-ms`, `grpc-timeout`, `x-envoy-expected-rq-timeout-ms` or
@@ -16,12 +16,13 @@ export function contextOf(headers: Headers, principal: string | undefined): Requ
     // Who is known cannot take another's share by a header.
     tenant: principal ?? headers["x-millwright-tenant"],
     traceparent: headers["traceparent"],
+    chaos: headers["x-millwright-chaos"],
   };
 }
 
 /** The request with what its headers say, where it does not say it itself. */
 export function withContext(request: PredictRequest, headers: Headers, principal: string | undefined): PredictRequest {
-  const { deadlineMs, priority, tenant, traceparent } = contextOf(headers, principal);
+  const { chaos, deadlineMs, priority, tenant, traceparent } = contextOf(headers, principal);
   // Written out: every request passes here, and a spread of two objects costs as much as reading a row.
   return {
     entities: request.entities,
@@ -35,6 +36,7 @@ export function withContext(request: PredictRequest, headers: Headers, principal
     targetModel: request.targetModel,
     idempotencyKey: request.idempotencyKey,
     deadlineMs: request.deadlineMs ?? deadlineMs,
+    chaos: request.chaos ?? chaos,
     priority: request.priority ?? priority,
     tenant: request.tenant ?? tenant,
     traceparent: request.traceparent ?? traceparent,
