@@ -48,6 +48,10 @@ async function ask(url: string): Promise<void> {
     ["v2 JSON", client.infer.bind(client)],
     ["v2 binary", client.inferBinary.bind(client)],
   ] as const) {
+    if (protocol === "v2 binary" && !extensions.includes("binary_tensor_data")) {
+      console.log(`${protocol}: not spoken here`);
+      continue;
+    }
     const [output] = await infer(model, tensors);
     const width = (output?.data.length ?? 0) / flowers.length;
     told(
@@ -60,7 +64,7 @@ async function ask(url: string): Promise<void> {
   if (await first.isReady(model)) told("v1", (await first.predict(model, instances)).map(classOf));
   else console.log("v1: not spoken here");
   try {
-    await first.predict("no-such-model", instances);
+    await client.metadata("no-such-model");
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     console.log(`a model that is not there: ${error.status}`);
