@@ -7,7 +7,7 @@ const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
 const hasPython = spawnSync(python, ["-c", "import csv"]).status === 0;
 
 test("BT-6: Python's csv module finds the same records in the same torture", async (context) => {
-  context.skip(!hasPython && process.env["CI"] !== "true", `${python} does not run`);
+  context.skip(!hasPython && process.env["CI"] !== "true", `MILLWRIGHT_PYTHON names no Python that runs: ${python}`);
   const random = createRandom(11);
   const text = Array.from({ length: 400 }, () => torture[random.integer(torture.length)]).join("\r\n");
   const read = "csv.reader(io.StringIO(text, newline=''))";
