@@ -60,6 +60,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const database = await storage.openSqlite(`${folder}/experiments.db`);
   const drained = await serving.openModelServer(options);
   await drained.drain();
+  const degraded = await serving.openModelServer({
+    ...options,
+    endpoints: { late: { variants: { main: { model: "other/1", weight: 1 } } } },
+    onLoadFailure: "degrade",
+    loadRetryMs: 60_000,
+  });
   const catalogs = await catalogSubjects(folder);
   const served = await containers(folder);
   /** The error that the body tells, as it would have been thrown. */
@@ -149,6 +155,12 @@ export async function openTable(folder: string): Promise<FailureTable> {
         fastify: [() => [fastify(), {}], {}, 0],
         node: [nodePair, {}, 0],
         availability: [() => []],
+        health: [() => []],
+        checkHealth: [
+          () => [{ signal, timeoutMs: 1_000 }],
+          { SERVING_MODEL_NOT_READY: () => degraded.predict("late", { instances: [[1, 2]] }) },
+          20,
+        ],
         drain: [() => [{ graceMs: 10, timeoutMs: 1000 }], {}, 0],
       }),
       ...(await transformSubjects(folder, options)),
@@ -178,6 +190,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     },
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
+      await degraded[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
       await isolated[Symbol.asyncDispose]();
       await catalogs[Symbol.asyncDispose]();

@@ -26,6 +26,16 @@ export {
   tenantQuotas,
 } from "./catalog/tenants.ts";
 export { createModelCatalog } from "./catalog/create-model-catalog.ts";
+export type {
+  EndpointHealth,
+  EndpointReadiness,
+  EndpointState,
+  HealthCheck,
+  HealthCheckOptions,
+  ModelCheck,
+  ServerHealth,
+  ServerState,
+} from "./health/health.ts";
 export { type InputRange, type InputRulesOptions, inputRules } from "./engine/input-rules.ts";
 export { ServingError, type ServingErrorCode } from "./errors.ts";
 export { httpStatuses, httpStatusOf } from "./http/http-status.ts";

@@ -19,6 +19,11 @@ import type { ServingDeploymentPlan } from "./canary/verdict-plan.ts";
 import { Deployments } from "./rollout/deployments.ts";
 import { Endpoint, type EndpointSetting } from "./engine/endpoint.ts";
 import { atMost } from "./engine/deadline.ts";
+import { checkModels } from "./health/check-models.ts";
+import { sharedCheck } from "./health/deep-ping.ts";
+import type { HealthCheck, HealthCheckOptions, ServerHealth } from "./health/health.ts";
+import { healthOf } from "./health/health-of.ts";
+import { Startup } from "./health/startup.ts";
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { attributesOf } from "./auth/authenticate.ts";
@@ -56,7 +61,7 @@ export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
   outcome(outcome: RequestOutcome): void;
   /**
    * Answers one request of one row or many. Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VARIANT_UNKNOWN`, `SERVING_REQUEST_INVALID`,
-   * `SERVING_INPUT_INVALID`, `SERVING_OVERLOADED`, `SERVING_MODEL_FAILED`, `SERVING_DRAINING`, and what features and transforms throw.
+   * `SERVING_INPUT_INVALID`, `SERVING_OVERLOADED`, `SERVING_MODEL_FAILED`, `SERVING_DRAINING`, `SERVING_MODEL_NOT_READY`, and what features and transforms throw.
    */
   predict(endpoint: string, request: PredictRequest): Promise<Prediction>;
   /** The Open Inference Protocol, SageMaker's container contract and `/endpoints/:endpoint/predict`: `await app.register(server.fastify)`. */
@@ -80,7 +85,11 @@ export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
    * requests name them, weighted by their traffic. What is turned away at the door is not in it: `millwright_serving_shed_total` counts that.
    */
   availability(): Availability;
-  /** Whether requests are taken and will be. */
+  /** How the server and each of its endpoints stand, and why. */
+  health(): ServerHealth;
+  /** Asks every model its golden requests, beside the traffic, and tells what came of it. Rejects on abort. */
+  checkHealth(options?: HealthCheckOptions): Promise<HealthCheck>;
+  /** Whether every endpoint takes requests and will. */
   readonly ready: boolean;
   /** Says not ready, takes requests for `graceMs` more, answers those it has and closes everything but what was passed in. On abort the waiting ends, not the draining. */
   drain(options?: DrainOptions): Promise<void>;
@@ -88,7 +97,7 @@ export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
 
 /**
  * Loads the model of every variant, asks its golden requests, and is ready when this resolves; a deployment that a process before this one
- * left in the middle is taken up.
+ * left in the middle is taken up. With `startup: "background"` it resolves before, with `onLoadFailure: "degrade"` in spite of models that do not load.
  * Throws what the source, the runtimes and golden requests throw, and `SERVING_FEATURE_SERVICE_MISMATCH`.
  */
 export async function openModelServer(options: ModelServerOptions): Promise<ModelServer> {
@@ -117,7 +126,8 @@ class OpenServer implements ModelServer {
   readonly #options: Setting;
   readonly #endpoints = new Map<string, Endpoint>();
   #deployments: Deployments | undefined;
-  #state: "opening" | "ready" | "leaving" | "closed" = "opening";
+  #startup: Startup | undefined;
+  #state: "open" | "leaving" | "closed" = "open";
   #draining: Promise<void> | undefined;
 
   constructor(options: Setting) {
@@ -137,6 +147,8 @@ class OpenServer implements ModelServer {
       get ready() {
         return isReady();
       },
+      health: () => this.health(),
+      deepPing: options.deepPing === true ? sharedCheck(options.clock, () => this.checkHealth()) : undefined,
     };
     keepFace(this, face);
     const isLeaving = (): boolean => this.#draining !== undefined;
@@ -168,7 +180,15 @@ class OpenServer implements ModelServer {
   }
 
   get ready(): boolean {
-    return this.#state === "ready";
+    return this.health().ready;
+  }
+
+  health(): ServerHealth {
+    return healthOf(this.#state, [...this.#endpoints.values()]);
+  }
+
+  async checkHealth(options: HealthCheckOptions = {}): Promise<HealthCheck> {
+    return checkModels([...this.#endpoints.values()], this.#options, options);
   }
 
   async open(): Promise<void> {
@@ -190,16 +210,22 @@ class OpenServer implements ModelServer {
       seed,
     };
 
+    for (const [name, options] of Object.entries(endpoints))
+      this.#endpoints.set(name, new Endpoint(name, options, setting));
     const deployments = await Deployments.open({ ...this.#options, logger });
     this.#deployments = deployments;
-    for (const [name, options] of Object.entries(endpoints)) {
-      const endpoint = new Endpoint(name, options, setting);
-      this.#endpoints.set(name, endpoint);
-      await deployments.load(endpoint, options.variants);
-      await endpoint.openStages();
-      await deployments.start(endpoint);
-    }
-    this.#state = "ready";
+    const { onLoadFailure = "fail", loadRetryMs: retryMs = 1_000 } = this.#options;
+    const opened = [...this.#endpoints.values()].map(
+      (endpoint) => [endpoint, endpoints[endpoint.name]?.variants ?? {}] as const,
+    );
+    this.#startup = new Startup({ deployments, endpoints: opened, onLoadFailure, retryMs, clock, logger });
+    await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const { startup = "wait", signal } = this.#options;
+    if (startup === "background") this.#startup?.runInBackground(signal);
+    else await this.#startup?.run(signal);
   }
 
   async predict(endpoint: string, request: PredictRequest): Promise<Prediction> {
@@ -225,7 +251,7 @@ class OpenServer implements ModelServer {
   }
 
   #assertOpen(): void {
-    if (this.#state === "closed" || this.#state === "opening") throw draining();
+    if (this.#state === "closed") throw draining();
   }
 
   async deploy(...[endpoint, plan, options]: Parameters<ModelServer["deploy"]>): ReturnType<Deployer["deploy"]> {
@@ -247,7 +273,9 @@ class OpenServer implements ModelServer {
     ...[endpoint, weights, options]: Parameters<ModelServer["setWeights"]>
   ): ReturnType<ModelServer["setWeights"]> {
     options?.signal?.throwIfAborted();
-    const found = this.#deployments?.weights(this.#endpoint(endpoint).name);
+    const asked = this.#endpoint(endpoint);
+    asked.assertReady();
+    const found = this.#deployments?.weights(asked.name);
     if (found === undefined || this.#state === "closed") throw draining();
     return found.set(weights, options);
   }
@@ -268,6 +296,7 @@ class OpenServer implements ModelServer {
     if (graceMs > 0) await clock.sleep(graceMs);
     this.#state = "closed";
     const endpoints = [...this.#endpoints.values()];
+    await this.#startup?.close();
     await this.#deployments?.stop();
     await atMost(timeoutMs, clock, Promise.all(endpoints.map((endpoint) => endpoint.idle())), () => {
       for (const endpoint of endpoints) endpoint.abandon(draining());
@@ -283,7 +312,9 @@ class OpenServer implements ModelServer {
   }
 
   #rollout(name: string): Rollout {
-    const found = this.#deployments?.rollout(this.#endpoint(name).name);
+    const endpoint = this.#endpoint(name);
+    endpoint.assertReady();
+    const found = this.#deployments?.rollout(name);
     if (found === undefined || this.#state === "closed") throw draining();
     return found;
   }

@@ -2,7 +2,9 @@ import { catalogOf } from "./catalog/create-model-catalog.ts";
 import type { ModelServerOptions } from "./model-server.ts";
 
 /** Throws a `RangeError` for options that cannot be. */
-export function checkOptions({ endpoints, defaultEndpoint, features, featuresAs }: ModelServerOptions): void {
+export function checkOptions(options: ModelServerOptions): void {
+  const { endpoints, defaultEndpoint, features, featuresAs } = options;
+  checkStartup(options);
   const names = Object.keys(endpoints);
   if (names.length === 0) throw new RangeError("A model server needs at least one endpoint.");
   if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
@@ -32,4 +34,13 @@ export function checkOptions({ endpoints, defaultEndpoint, features, featuresAs 
     if (!(maxBatchRows >= 1) || !(maxQueueRows >= 1))
       throw new RangeError(`The limits of rows of "${name}" must be 1 or more.`);
   }
+}
+
+function checkStartup({ startup = "wait", onLoadFailure = "fail", loadRetryMs = 1 }: ModelServerOptions): void {
+  if (startup !== "wait" && startup !== "background")
+    throw new RangeError('startup is neither "wait" nor "background".');
+  if (onLoadFailure !== "fail" && onLoadFailure !== "degrade")
+    throw new RangeError('onLoadFailure is neither "fail" nor "degrade".');
+  if (!(loadRetryMs > 0) || !Number.isFinite(loadRetryMs))
+    throw new RangeError("loadRetryMs must be a finite number of milliseconds over 0.");
 }

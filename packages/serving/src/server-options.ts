@@ -71,6 +71,17 @@ export interface ModelServerOptions extends CallOptions {
   readonly openTelemetry?: OpenTelemetry | undefined;
   /** What `GET /metrics` answers: a meter of the monitor's is one. Default: there is no such route. */
   readonly metrics?: MetricsSource | undefined;
+  /** `"background"`: `openModelServer` resolves at once, and `health` tells how the loading goes on. Default: `"wait"`. */
+  readonly startup?: "wait" | "background" | undefined;
+  /**
+   * What a model does that cannot be loaded at the start. `"fail"`: the opening fails. `"degrade"`: its endpoint answers 503 with the reason while the others
+   * work, the server says that it is not ready, and it is tried again in the background. Default: `"fail"`.
+   */
+  readonly onLoadFailure?: "fail" | "degrade" | undefined;
+  /** Until a failed endpoint is tried again, milliseconds; doubled each time, up to a minute. Default: 1,000. */
+  readonly loadRetryMs?: number | undefined;
+  /** Whether `/ping` asks every model its golden requests, at most once a second. Default: false. */
+  readonly deepPing?: boolean | undefined;
   /** Whether models follow their aliases. Default: true. */
   readonly watch?: boolean | undefined;
   /** Default: 16 MiB. */

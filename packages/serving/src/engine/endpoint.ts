@@ -4,14 +4,17 @@ import type { BatchLimits } from "./batcher.ts";
 import { type Door, createDoor } from "./door.ts";
 import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
 import { forbidden } from "../errors.ts";
+import type { EndpointReadiness } from "../health/health.ts";
+import { modelNotReady } from "../health/health-errors.ts";
 import { httpStatusOf } from "../http/http-status.ts";
 import { type LabelSets, countInvocation, createLabelSets } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
-import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
+import type { PredictRequest, Prediction } from "./prediction.ts";
 import { catalogOf } from "../catalog/create-model-catalog.ts";
 import type { Catalog } from "../catalog/model-catalog.ts";
 import { namedCatalog, targetVariant } from "../catalog/named-catalog.ts";
 import { routeOf } from "./routing.ts";
+import { sideModel } from "./side-model.ts";
 import {
   type Next,
   type RequestCall,
@@ -52,6 +55,8 @@ export class Endpoint {
   readonly name: string;
   /** Requests of the latest five minutes, by variant or by the model that they named. */
   readonly traffic: TrafficTally = createTrafficTally(300_000);
+  /** Whether its models are loaded: until then it answers nothing. */
+  readiness: EndpointReadiness = { state: "loading", attempts: 0 };
   readonly #setting: EndpointSetting;
   readonly #options: EndpointOptions;
   /** The features as the endpoint itself may see them. */
@@ -64,6 +69,7 @@ export class Endpoint {
   readonly #answer: Next<RequestCall>;
   readonly #labels: LabelSets;
   #opened: readonly Stage[] = [];
+  #catalogOpened = false;
   #routes: readonly Route[] = [];
   #observer: ((seen: ObservedAnswer) => void) | undefined;
   #inFlight = 0;
@@ -94,7 +100,7 @@ export class Endpoint {
     this.#answer = openTelemetry === undefined ? door : traced(openTelemetry, clock, door);
   }
 
-  /** Opens the stages, in order. Throws what they throw. */
+  /** Opens the stages, in order; called again after a failure it goes on there. Throws what they throw. */
   async openStages(): Promise<void> {
     const { clock, ids, logger, meter } = this.#setting;
     const site: StageSite = {
@@ -106,8 +112,11 @@ export class Endpoint {
       openModel: (ref, options) => this.#openSideModel(ref, options),
       capture: (call, answer) => this.#answerer.captureAnswer(call, answer),
     };
-    await this.#openCatalog();
+    if (!this.#catalogOpened) await this.#openCatalog();
+    this.#catalogOpened = true;
     for (const stage of this.#stages) {
+      // Opened before one after it failed.
+      if (this.#opened.includes(stage)) continue;
       await stage.open?.(site);
       this.#opened = [stage, ...this.#opened];
     }
@@ -152,10 +161,6 @@ export class Endpoint {
     return this.#routes;
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   /** From here on traffic goes by these; slots that are no longer among them are the caller's to close. */
   setRoutes(routes: readonly Route[]): void {
     this.#routes = routes;
@@ -167,10 +172,15 @@ export class Endpoint {
   }
 
   /** Asks a route beside the traffic: without stages, capture and metrics. */
-  ask(route: Route, call: RequestCall): Promise<Prediction> {
-    return route.slot.use((served) =>
-      this.#answerer.answer(served, call, { variant: route.name, staged: false, captured: false }),
-    );
+  async ask(route: Route, call: RequestCall): Promise<Prediction> {
+    this.#enter();
+    try {
+      return await route.slot.use((served) =>
+        this.#answerer.answer(served, call, { variant: route.name, staged: false, captured: false }),
+      );
+    } finally {
+      this.#leave();
+    }
   }
 
   /** What the reference means now. */
@@ -208,6 +218,11 @@ export class Endpoint {
     };
   }
 
+  /** Throws `SERVING_MODEL_NOT_READY`. */
+  assertReady(): void {
+    if (this.readiness.state !== "ready") throw modelNotReady(this.name, this.readiness);
+  }
+
   /** Where a request goes. Throws `SERVING_VARIANT_UNKNOWN`. */
   route(request: PredictRequest, requestId: string): Route {
     return routeOf(this.name, this.#routes, request, { requestId, seed: this.#setting.seed });
@@ -217,6 +232,7 @@ export class Endpoint {
   async predict(request: PredictRequest, trail: Trail = noTrail()): Promise<Prediction> {
     const { clock, ids, instruments } = this.#setting;
     request.signal?.throwIfAborted();
+    this.assertReady();
     const requestId = request.requestId ?? ids.next();
     const startMs = clock.monotonicMs();
     const timings = noTimings();
@@ -292,20 +308,8 @@ export class Endpoint {
     }
   }
 
-  async #openSideModel(
-    ref: string,
-    { variant, watch = false, captured = false, runtimes, signal }: SideModelOptions,
-  ): Promise<SideModel> {
-    const slot = await this.openSlot(ref, signal, runtimes);
-    if (watch) slot.watch();
-    return {
-      get model(): Provenance["model"] {
-        return slot.served.identity;
-      },
-      predict: (call) =>
-        slot.use((served) => this.#answerer.answer(served, call, { variant, staged: false, captured })),
-      close: () => slot.close(),
-    };
+  async #openSideModel(ref: string, options: SideModelOptions): Promise<SideModel> {
+    return sideModel(await this.openSlot(ref, options.signal, options.runtimes), this.#answerer, options);
   }
 
   /** What fails because of what was asked says nothing of the server. */

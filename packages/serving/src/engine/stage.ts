@@ -84,7 +84,7 @@ export type Next<Call> = (call: Call) => Promise<Prediction>;
 export interface Stage {
   /** In messages, metrics and provenance. */
   readonly name: string;
-  /** Before the endpoint is ready. What it throws fails the opening of the server. */
+  /** Before the endpoint is ready. What it throws fails the opening of the server, or of the endpoint, which is then tried again. */
   open?(site: StageSite): Promise<void> | void;
   /** Around everything: before a variant is chosen, after the answer is complete or has failed. */
   request?(call: RequestCall, next: Next<RequestCall>): Promise<Prediction>;

@@ -3,6 +3,7 @@ import { type GrpcService, type GrpcStreamCall, type GrpcUnaryCall, grpcMethod }
 import { type GrpcSite, callerOf, unary } from "./grpc-handlers.ts";
 import { inferenceServiceName } from "./inference-service.ts";
 import { healthCheckRequest, healthCheckResponse } from "./messages.ts";
+import { endpointHealth } from "../protocols/open-inference-models.ts";
 import { decode, encode } from "./wire.ts";
 
 const serviceName = "grpc.health.v1.Health";
@@ -18,8 +19,10 @@ export function healthService(site: GrpcSite): GrpcService {
   const { face } = site;
   const statusOf = (service: string): number | undefined => {
     const known = ["", inferenceServiceName, serviceName].includes(service);
-    if (!known && !face.endpoints().some(({ name }) => name === service)) return undefined;
-    return face.ready ? serving : notServing;
+    if (known) return face.ready ? serving : notServing;
+    const endpoint = face.endpoints().find(({ name }) => name === service);
+    if (endpoint === undefined) return undefined;
+    return endpointHealth(face, endpoint).ready ? serving : notServing;
   };
   const check = unary({ ...site, open: true }, [healthCheckRequest, healthCheckResponse], ({ service }) => {
     const status = statusOf(service);

@@ -13,6 +13,7 @@ import {
   type StreamedRequest,
   jsonText,
 } from "../http/http-message.ts";
+import { answerPing } from "./health-routes.ts";
 import type { ServerFace } from "./open-inference.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
@@ -41,7 +42,7 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
       path: "/ping",
       describe: () => ({ summary: "Whether requests are taken.", answer: {} }),
       open: true,
-      handle: () => ({ status: face.ready ? 200 : 503, headers: {}, body: "" }),
+      handle: () => answerPing(face),
     },
     invocations("/invocations", () => face.defaultEndpoint()),
     invocations("/endpoints/:endpoint/invocations", named),

@@ -2,7 +2,7 @@ import type { Catalog } from "../catalog/model-catalog.ts";
 import { modelNotLoaded } from "../catalog/catalog-errors.ts";
 import { requestInvalid } from "../errors.ts";
 import type { ServerFace } from "./open-inference.ts";
-import { type Caller, versionsOf } from "./open-inference-models.ts";
+import { type Caller, endpointHealth, versionsOf } from "./open-inference-models.ts";
 
 /** A model as the repository extension of the Open Inference Protocol lists it. */
 export interface RepositoryEntry {
@@ -20,13 +20,15 @@ export const extensionsOf = (face: ServerFace): readonly string[] => [
 
 /** Every model that is loaded: those of endpoints by version, those of catalogs by their names. */
 export function repositoryIndex(face: ServerFace, readyOnly: boolean): readonly RepositoryEntry[] {
-  const state = face.ready
-    ? { state: "READY" as const }
-    : { state: "UNAVAILABLE" as const, reason: "the server takes no requests" };
-  if (readyOnly && !face.ready) return [];
   return face.endpoints().flatMap((endpoint): RepositoryEntry[] => {
+    const health = endpointHealth(face, endpoint);
+    if (readyOnly && !health.ready) return [];
+    const state = health.ready
+      ? { state: "READY" as const }
+      : { state: "UNAVAILABLE" as const, reason: health.reason ?? "its models are being loaded" };
     const versions = versionsOf(endpoint);
-    const own = endpoint.routes.length === 0 ? [] : versions.length === 0 ? [undefined] : versions;
+    const unloaded = endpoint.routes.length === 0 && health.state === "ready";
+    const own = unloaded ? [] : versions.length === 0 ? [undefined] : versions;
     return [
       ...own.map((version) => ({ name: endpoint.name, ...(version === undefined ? {} : { version }), ...state })),
       ...(endpoint.catalog?.models() ?? []).map(({ target, model: { version } }) => ({

@@ -1,6 +1,7 @@
 import type { CallOptions, ResolvedModel } from "@millwright/contracts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { endpointUnknown, versionUnknown } from "../errors.ts";
+import type { EndpointHealth } from "../health/health.ts";
 import { datatypes } from "../http/datatypes.ts";
 import type { HttpCaller } from "../http/http-message.ts";
 import type { ServerFace } from "./open-inference.ts";
@@ -43,6 +44,7 @@ export interface ModelMetadata {
 
 export async function modelMetadata(face: ServerFace, place: Place, caller: Caller): Promise<ModelMetadata> {
   const { endpoint, variant, name } = place;
+  endpoint.assertReady();
   if (place.targetModel !== undefined) return metadataOfTarget(name, await describeTarget(face, place, caller));
   const route = endpoint.routes.find((each) => each.name === variant) ?? endpoint.routes[0];
   // Its models have inputs and outputs of their own, under their names.
@@ -57,10 +59,25 @@ export async function modelMetadata(face: ServerFace, place: Place, caller: Call
   };
 }
 
-/** Whether a model answers: one of a catalog does where it could be loaded, which it is when it is asked. */
-export async function modelReady(face: ServerFace, place: Place, caller: Caller): Promise<boolean> {
+/** Whether a model answers, and why not: one of a catalog does where it could be loaded, which it is when it is asked. */
+export async function modelReadiness(
+  face: ServerFace,
+  place: Place,
+  caller: Caller,
+): Promise<{ readonly ready: boolean; readonly reason?: string }> {
+  const health = endpointHealth(face, place.endpoint);
+  if (!health.ready) return { ready: false, reason: health.reason ?? "its models are being loaded" };
   if (place.targetModel !== undefined) await describeTarget(face, place, caller);
-  return face.ready;
+  return { ready: true };
+}
+
+/** Whether a model answers. */
+export const modelReady = async (face: ServerFace, place: Place, caller: Caller): Promise<boolean> =>
+  (await modelReadiness(face, place, caller)).ready;
+
+export function endpointHealth(face: ServerFace, { name, readiness }: Endpoint): EndpointHealth {
+  const found = face.health().endpoints.find((each) => each.name === name);
+  return found ?? { ...readiness, name, ready: false, models: [] };
 }
 
 async function describeTarget(
@@ -87,7 +104,8 @@ export const versionsOf = (endpoint: Endpoint): readonly string[] => [
 
 /** The variant that serves a version. Throws `SERVING_VERSION_UNKNOWN`. */
 function variantOfVersion(endpoint: Endpoint, version: string | undefined): string | undefined {
-  if (version === undefined) return undefined;
+  // Which versions there are is known once they are loaded.
+  if (version === undefined || endpoint.readiness.state !== "ready") return undefined;
   const found = endpoint.routes.find(({ slot }) => versionOf(slot) === version);
   if (found === undefined) throw versionUnknown(endpoint.name, version, versionsOf(endpoint));
   return found.name;

@@ -15,7 +15,9 @@ import { readInferRequest, writeInferAnswer } from "./open-inference-codec.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { DescribeRoute } from "../http/operation.ts";
 import { inferAnswerSchema, inferSchema, objectSchema } from "./signature-schemas.ts";
-import { type Place, modelMetadata, modelReady, placeOf } from "./open-inference-models.ts";
+import { healthRoutes } from "./health-routes.ts";
+import type { HealthCheck, ServerHealth } from "../health/health.ts";
+import { type Place, modelMetadata, modelReadiness, placeOf } from "./open-inference-models.ts";
 import { extensionsOf, loadModel, repositoryIndex, unloadModel } from "./model-repository.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 
@@ -30,6 +32,10 @@ export interface ServerFace {
   /** All of them, in the order of the options. */
   endpoints(): readonly Endpoint[];
   readonly ready: boolean;
+  /** How the server and its endpoints stand. */
+  health(): ServerHealth;
+  /** What a ping asks the models beside, where it does. */
+  readonly deepPing: (() => Promise<HealthCheck>) | undefined;
   /** Most bytes of a request. */
   readonly maxBodyBytes: number;
   /** Says who sent a request, where the server asks. */
@@ -55,8 +61,8 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   const place = ({ params }: HttpRequest): Place => placeOf(face, params["model"] ?? "", params["version"]);
   const ready = async (request: HttpRequest): Promise<HttpAnswer> => {
     const asked = place(request);
-    const is = await modelReady(face, asked, request);
-    return json({ name: asked.name, ready: is }, is ? 200 : 503);
+    const readiness = await modelReadiness(face, asked, request);
+    return json({ name: asked.name, ...readiness }, readiness.ready ? 200 : 503);
   };
   const metadata = async (request: HttpRequest): Promise<HttpAnswer> =>
     json(await modelMetadata(face, place(request), request));
@@ -70,20 +76,7 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
       describe: told("The server.", { name: "string", version: "string", extensions: "array" }),
       handle: () => json({ ...serverName, extensions: extensionsOf(face) }),
     },
-    {
-      method: "GET",
-      path: "/v2/health/live",
-      open: true,
-      describe: told("Whether it runs.", { live: "boolean" }),
-      handle: () => json({ live: true }),
-    },
-    {
-      method: "GET",
-      path: "/v2/health/ready",
-      describe: told("Whether requests are taken.", { ready: "boolean" }),
-      open: true,
-      handle: () => json({ ready: face.ready }, face.ready ? 200 : 503),
-    },
+    ...healthRoutes(face),
     ...[model, `${model}/versions/:version`].flatMap((path) => modelRoutes(path, { metadata, ready, infer, captured })),
     ...repositoryRoutes(face),
   ];

@@ -87,9 +87,20 @@ export class Deployments {
         });
   }
 
-  /** Loads the models of an endpoint's variants as deployments left them. */
-  async load(endpoint: Endpoint, variants: Variants): Promise<void> {
-    const { watch = true, signal } = this.#options;
+  /** Loads the models of an endpoint's variants as deployments left them: all of them, or none. */
+  async load(endpoint: Endpoint, variants: Variants, { signal }: CallOptions): Promise<void> {
+    try {
+      await this.#load(endpoint, variants, { signal });
+    } catch (error) {
+      const { routes } = endpoint;
+      endpoint.setRoutes([]);
+      await Promise.all(routes.map(({ slot }) => slot.close()));
+      throw error;
+    }
+  }
+
+  async #load(endpoint: Endpoint, variants: Variants, { signal }: CallOptions): Promise<void> {
+    const { watch = true } = this.#options;
     const kept = await this.#store.read(endpoint.name, { signal });
     const entries = Object.entries(variants);
     for (const [variant, { model, weight }] of entries) {
@@ -104,8 +115,8 @@ export class Deployments {
   }
 
   /** Tells of an endpoint that answers now, and goes on with what was under way. */
-  async start({ name }: Endpoint): Promise<void> {
-    const { logger, signal } = this.#options;
+  async start({ name }: Endpoint, { signal }: CallOptions): Promise<void> {
+    const { logger } = this.#options;
     const { endpoint, kept, weights, rollout } = this.#places.get(name) as Place;
     await weights.start({ signal });
     await tellCreated(endpoint, { store: this.#store, causes: this.#causes, logger, signal });

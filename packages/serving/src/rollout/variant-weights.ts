@@ -35,7 +35,7 @@ export class VariantWeights {
     const { clock, logger, pollMs, endpoint, store } = this.#options;
     if (Object.keys(this.#options.variants).length < 2) return;
     this.#apply(await store.read(endpoint.name, { signal }));
-    if (pollMs === undefined) return;
+    if (pollMs === undefined || this.#polling !== undefined) return;
     const closing = this.#closing.signal;
     this.#polling = (async () => {
       while (!closing.aborted) {
