@@ -210,6 +210,9 @@ describe("inferenceGraph", () => {
     expect(await ask("a")).toEqual([3, undefined]);
     await clock.advance(1001);
     expect(await ask("a")).toEqual([4, undefined]);
+    // Whose question it is belongs to it: features may differ by who asks.
+    const asAnn = await open.server.predict("late", { instances: rows, tenant: "a", principal: "ann" });
+    expect(numbers(asAnn.outputs)).toEqual([5]);
   });
 
   it("SV-29: a pipeline of 2 to 15 steps passes outputs on; requests come over HTTP as to any endpoint", async () => {

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { JsonObject, Labels, Meter } from "@millwright/contracts";
+import type { JsonObject } from "@millwright/contracts";
 import { batchOf, datasetOf, fitTransforms } from "@millwright/data";
 import { openDirectoryModelSource, packModel, writeDenseModel } from "@millwright/model";
 import { expect, test } from "vitest";
 import { type ModelServer, openModelServer } from "@millwright/serving";
+import { createCounts } from "./counts.ts";
 import { denseRuntime, packFolder } from "./models.ts";
 
 /** probability = sigmoid(2·scaled distance + 1·[carrier AA] − 1·[carrier BB]), where distances have the mean 100 and deviation 50. */
@@ -106,28 +107,6 @@ test("a named row that lacks a feature, or has it in another type, is a 400 that
   ).toEqual([400, expect.stringContaining("distance")]);
   expect(await ask([[1, 2]])).toEqual([400, expect.stringContaining("row 0")]);
 });
-
-/** Sums by name and labels. */
-function createCounts(): { readonly meter: Meter; readonly of: (name: string, labels?: Labels) => readonly number[] } {
-  const seen: { readonly name: string; readonly labels: Labels; readonly value: number }[] = [];
-  const take =
-    (name: string) =>
-    (value = 1, labels: Labels = {}): void =>
-      void seen.push({ name, labels, value });
-  return {
-    meter: {
-      counter: (name) => ({ add: take(name) }),
-      gauge: (name) => ({ set: take(name) }),
-      histogram: (name) => ({ observe: take(name) }),
-    },
-    of: (name, labels = {}) =>
-      seen
-        .filter(
-          (each) => each.name === name && Object.entries(labels).every(([key, value]) => each.labels[key] === value),
-        )
-        .map(({ value }) => value),
-  };
-}
 
 test("requests, errors, latencies, batches, the queue and what is in flight are counted", async () => {
   await using folder = await packFolder(1);

@@ -1,4 +1,5 @@
 import type { Clock, ModelRuntime, Tensor, Tensors } from "@millwright/contracts";
+import { type MemoryOptions, createAnswerMemory, questionOf } from "../engine/answer-memory.ts";
 import type { Prediction } from "../engine/prediction.ts";
 import type { RequestCall, SideModel, StageSite } from "../engine/stage.ts";
 import { arrayTypes, sizeOf } from "../engine/tensor-rows.ts";
@@ -20,7 +21,7 @@ export type FallbackTarget =
     }
   | {
       /** Remembers the endpoint's good answers and gives the last one to an equal request. */
-      readonly cached: { readonly maxEntries?: number | undefined; readonly maxAgeMs?: number | undefined };
+      readonly cached: MemoryOptions;
     }
   | {
       /** One row of outputs, repeated for each row that was asked. */
@@ -61,39 +62,15 @@ function cachedTarget(
   { maxEntries = 10_000, maxAgeMs = 3_600_000 }: Extract<FallbackTarget, { readonly cached: unknown }>["cached"],
   clock: Clock,
 ): OpenTarget {
-  const kept = new Map<string, { readonly answer: Prediction; readonly sinceMs: number }>();
+  const memory = createAnswerMemory<Prediction>(clock, { maxEntries, maxAgeMs });
   return {
     name: "cached",
-    async answer({ request }) {
-      const found = kept.get(questionOf(request));
-      if (found === undefined || clock.monotonicMs() - found.sinceMs > maxAgeMs) return undefined;
-      return found.answer;
-    },
-    learn({ request }, answer) {
-      const question = questionOf(request);
-      // The last one learned is the last one to go.
-      kept.delete(question);
-      kept.set(question, { answer, sinceMs: clock.monotonicMs() });
-      const [oldest] = kept.keys();
-      if (kept.size > maxEntries && oldest !== undefined) kept.delete(oldest);
-    },
+    answer: async ({ request }) => memory.find(questionOf(request)),
+    learn: ({ request }, answer) => memory.keep(questionOf(request), answer),
   };
 }
 
-type Question = RequestCall["request"];
-
-/** What was asked, whoever asked it. */
-function questionOf({ entities, request, instances, inputs, principal }: Question): string {
-  const tensors =
-    inputs === undefined
-      ? undefined
-      : Object.entries(inputs).map(([name, { dtype, shape, data }]) => [name, dtype, shape, Array.from<unknown>(data)]);
-  return JSON.stringify([entities, request, instances, tensors, principal], (_, value: unknown) =>
-    typeof value === "bigint" ? `${value}n` : value,
-  );
-}
-
-function rowsAsked({ entities, instances, inputs }: Question): number {
+function rowsAsked({ entities, instances, inputs }: RequestCall["request"]): number {
   return entities?.length ?? instances?.length ?? Object.values(inputs ?? {})[0]?.shape[0] ?? 1;
 }
 

@@ -1,4 +1,5 @@
 import type { ModelRuntime, Tensors } from "@millwright/contracts";
+import type { MemoryOptions } from "../engine/answer-memory.ts";
 import type { PredictRequest } from "../engine/prediction.ts";
 
 /** What a node sees: the request as it came, and the outputs of the nodes that it needs. */
@@ -20,7 +21,7 @@ interface NodeOptions {
   /** Another node, which answers where it fails. The answer of the graph is then marked as degraded. */
   readonly fallback?: string | undefined;
   /** Remembers its outputs for equal inputs. Not for switches and ensembles: their nodes do. */
-  readonly cache?: { readonly maxEntries?: number | undefined; readonly maxAgeMs?: number | undefined } | undefined;
+  readonly cache?: MemoryOptions | undefined;
 }
 
 /** A model of its own: loaded when the server opens, with golden requests, features and batches. */

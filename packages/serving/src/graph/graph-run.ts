@@ -1,11 +1,14 @@
 import { type Clock, type Tensors, abortable, isMillwrightError } from "@millwright/contracts";
+import { type AnswerMemory, questionOf } from "../engine/answer-memory.ts";
 import { follow } from "../engine/following.ts";
 import type { NodeTrace, Prediction, Provenance } from "../engine/prediction.ts";
 import type { RequestCall } from "../engine/stage.ts";
 import { combine } from "./combine.ts";
 import { graphNodeFailed, graphNodeLate } from "./graph-errors.ts";
 import { type GraphContext, type GraphNode, type GraphPlan, type NodeInput } from "./graph-node.ts";
-import type { NodeMemory } from "./node-memory.ts";
+
+/** The outputs of a node. */
+export type NodeMemory = AnswerMemory<Tensors>;
 
 export interface GraphTools {
   readonly plan: GraphPlan;
@@ -107,9 +110,12 @@ export class GraphRun {
     if ("ensemble" in node) return this.#ensemble(name, node);
     const context = await this.#context(node);
     const memory = this.#tools.memories.get(name);
-    if ("compute" in node) return remembered(memory, context.values, trace, async () => node.compute(context));
+    if ("compute" in node)
+      return remembered(memory, [context.values, questionOf(context.request)], trace, async () =>
+        node.compute(context),
+      );
     const request = { ...call.request, ...askedOf(node.input, context) };
-    return remembered(memory, asked(request), trace, async () => {
+    return remembered(memory, questionOf(request), trace, async () => {
       const answer = await this.#tools.ask(name, { ...call, request });
       trace.model = answer.provenance.model;
       return answer.outputs;
@@ -149,13 +155,6 @@ export class GraphRun {
     };
   }
 }
-
-const asked = ({ entities, request, instances, inputs }: RequestCall["request"]): unknown => ({
-  entities,
-  request,
-  instances,
-  inputs,
-});
 
 /** What a node's model is asked in place of what came. */
 function askedOf(input: NodeInput | undefined, context: GraphContext): Partial<RequestCall["request"]> {

@@ -1,9 +1,9 @@
 import { type Counter, type Histogram, type Tensors, digestOfJson, isMillwrightError } from "@millwright/contracts";
+import { createAnswerMemory } from "../engine/answer-memory.ts";
 import type { NodeTrace, Prediction } from "../engine/prediction.ts";
 import type { Next, RequestCall, SideModel, Stage, StageSite } from "../engine/stage.ts";
 import { type ComputeNode, type GraphNode, type GraphPlan, type ModelNode, checkPlan } from "./graph-node.ts";
-import { GraphRun, type GraphTools } from "./graph-run.ts";
-import { type NodeMemory, createNodeMemory } from "./node-memory.ts";
+import { GraphRun, type GraphTools, type NodeMemory } from "./graph-run.ts";
 
 /**
  * A stage that answers from a graph of models and functions: branches, switches, ensembles, with a time limit, a fallback and a memory for each node. A node
@@ -68,7 +68,10 @@ class Graph {
       labelNames: [...labelNames, "code"],
     });
     for (const [name, node] of Object.entries(this.#plan.nodes)) {
-      if (node.cache !== undefined) this.#memories.set(name, createNodeMemory(site.clock, node.cache));
+      if (node.cache !== undefined) {
+        const { maxEntries = 1000, maxAgeMs = 60_000 } = node.cache;
+        this.#memories.set(name, createAnswerMemory(site.clock, { maxEntries, maxAgeMs }));
+      }
       if (!("model" in node)) continue;
       const { model, runtimes, watch } = node;
       this.#models.set(name, await site.openModel(model, { variant: name, runtimes, watch }));
