@@ -59,18 +59,31 @@ export function webBody(body: AsyncIterable<Uint8Array> | null): BodySource {
 }
 
 /** The body that a stream of Node brings; `declared` is its Content-Length. */
-export function nodeBody(stream: Readable, declared: string | undefined): BodySource {
-  return {
-    get done() {
-      return stream.readableEnded;
-    },
-    read: (limits) => {
-      if (declared !== undefined && Number(declared) > limits.maxBodyBytes)
-        return Promise.reject(bodyTooLarge(limits.maxBodyBytes));
-      return readWhole(stream, limits);
-    },
-    chunks: ({ bodyTimeoutMs }) => readSlowly(stream, bodyTimeoutMs),
-  };
+export const nodeBody = (stream: Readable, declared: string | undefined): BodySource => new NodeBody(stream, declared);
+
+/** A class, because every request makes one: an object literal with a getter gets a hidden class of its own, which outlives it and keeps its request until the next full collection. */
+class NodeBody implements BodySource {
+  readonly #stream: Readable;
+  readonly #declared: string | undefined;
+
+  constructor(stream: Readable, declared: string | undefined) {
+    this.#stream = stream;
+    this.#declared = declared;
+  }
+
+  get done(): boolean {
+    return this.#stream.readableEnded;
+  }
+
+  read(limits: BodyLimits): Promise<Uint8Array> {
+    if (this.#declared !== undefined && Number(this.#declared) > limits.maxBodyBytes)
+      return Promise.reject(bodyTooLarge(limits.maxBodyBytes));
+    return readWhole(this.#stream, limits);
+  }
+
+  chunks({ bodyTimeoutMs }: BodyLimits): AsyncIterable<Uint8Array> {
+    return readSlowly(this.#stream, bodyTimeoutMs);
+  }
 }
 
 const endedEarly = (cause?: unknown): Error =>

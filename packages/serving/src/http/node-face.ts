@@ -71,6 +71,7 @@ export function goneSignal(response: ServerResponse): AbortSignal {
   socket.once("close", () => gone.abort());
   // Those who wait for one request are many; they are not a leak.
   setMaxListeners(0, gone.signal);
+  gone.signal.addEventListener("abort", () => undefined);
   connections.set(socket, gone.signal);
   return gone.signal;
 }
