@@ -14,6 +14,7 @@ import {
   jsonText,
 } from "../http/http-message.ts";
 import { answerPing } from "./health-routes.ts";
+import { variantOf } from "./target-variant.ts";
 import type { ServerFace } from "./open-inference.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
@@ -78,12 +79,12 @@ export async function invoke(
   return { status: 200, headers: { "content-type": type, ...headersOf(endpoint, answer) }, body };
 }
 
-/** The signature of the first variant; an endpoint with a catalog has as many as models. */
-const signatureOf = (endpoint: Endpoint): ModelSignature | undefined =>
-  endpoint.catalog === undefined ? endpoint.routes[0]?.slot.served.resolved.manifest.signature : undefined;
+/** The signature of the variant that answered; an endpoint with a catalog has as many as models. */
+const signatureOf = (endpoint: Endpoint, variant: string): ModelSignature | undefined =>
+  endpoint.catalog === undefined ? routeOf(endpoint, variant)?.slot.served.resolved.manifest.signature : undefined;
 
 function headersOf(endpoint: Endpoint, answer: Prediction): Readonly<Record<string, string>> {
-  const signature = signatureOf(endpoint);
+  const signature = signatureOf(endpoint, answer.provenance.variant);
   const headers = provenanceHeaders(answer);
   return signature === undefined ? headers : { ...headers, [schemaHeader]: schemaHash(signature) };
 }
@@ -96,7 +97,7 @@ function stream(face: ServerFace, of: () => Endpoint, request: StreamedRequest):
   const events = format === "events";
   if (!events && (format !== "lines" || headers["content-length"] !== undefined)) return undefined;
   const endpoint = of();
-  checkSchema(endpoint, headers, headers["x-amzn-sagemaker-target-variant"]);
+  checkSchema(endpoint, headers, variantOf(headers));
   return streamLines({
     chunks: request.chunks,
     maxLineBytes: request.maxBodyBytes,
@@ -116,11 +117,11 @@ async function ask(
   targetModel = targetOf(request),
 ): Promise<Prediction> {
   const { headers, signal } = request;
-  const variant = headers["x-amzn-sagemaker-target-variant"];
+  const variant = variantOf(headers);
   checkSchema(endpoint, headers, variant);
   const site = {
     unknownFields: endpoint.unknownFields,
-    inputs: () => inputsOf(face, endpoint, request, targetModel),
+    inputs: () => inputsOf(face, endpoint, request, targetModel, variant),
     scanned: scannedInput(endpoint),
   };
   const pending = readContent(site, request);
@@ -167,7 +168,7 @@ const requestIdOf = (headers: HttpRequest["headers"]): string | undefined =>
 /** How a request is named, and where it goes. */
 const addressOf = ({ headers, signal }: Pick<HttpRequest, "headers" | "signal">): PredictRequest => ({
   requestId: requestIdOf(headers),
-  variant: headers["x-amzn-sagemaker-target-variant"],
+  variant: variantOf(headers),
   stickyKey: headers["x-amzn-sagemaker-session-id"],
   signal,
 });
