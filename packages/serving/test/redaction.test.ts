@@ -1,10 +1,13 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CapturedPrediction, Redactor } from "@millwright/contracts";
+import { inspect } from "node:util";
+import * as api from "@opentelemetry/api";
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import type { CapturedPrediction, ModelRuntime, Redactor } from "@millwright/contracts";
 import { openSqlite } from "@millwright/storage";
 import { openModelServer } from "@millwright/serving";
 import { createRedactor, createTokenVault, openDataCapture } from "@millwright/serving/capture";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { capturedLines, filesBelow, temporary } from "./capture-files.ts";
 import { denseRuntime, packFolder } from "./models.ts";
 
@@ -64,6 +67,8 @@ describe("a redactor", () => {
     expect(() => createRedactor({ fields: { a: "hash" } })).toThrow(RangeError);
   });
 });
+
+afterEach(() => api.trace.disable());
 
 /** A value that must not be found. */
 const canary = (at: number): string => `canary-${at}-ada.lovelace@example.org`;
@@ -196,4 +201,80 @@ describe("redaction", () => {
     expect(lines.some(({ captureData }) => captureData.endpointInput?.data.includes("hmac:"))).toBe(true);
     expect(lines.some(({ captureData }) => captureData.endpointInput?.data.includes("tok:"))).toBe(true);
   });
+
+  it("SV-40: tells no span and no line of the log what a refused request held, nor what a model or sink quotes of it; its caller is told", async () => {
+    await using folder = await packFolder(1);
+    const exporter = new InMemorySpanExporter();
+    api.trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }));
+    const said: unknown[] = [];
+    const log = (fields: object, message: string): void => void said.push({ ...fields, message });
+    await using server = await openModelServer({
+      source: folder.source,
+      runtimes: [quotingRuntime()],
+      endpoints: { late: { variants: { main: { model: "late/1", weight: 1 } } } },
+      openTelemetry: api,
+      redactor: createRedactor({ fields: {} }),
+      predictions: {
+        capture() {
+          throw `no room for ${canary(1)}`;
+        },
+      },
+      logger: { debug: log, info: log, warn: log, error: log },
+    });
+    const post = async (path: string, body: unknown): Promise<string> => {
+      const headers = { "content-type": "application/json" };
+      const request = new Request(`http://localhost${path}`, { method: "POST", body: JSON.stringify(body), headers });
+      const answer = await server.handle(request);
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      return answer.text();
+    };
+    const answers = [
+      await post("/invocations", { instances: [[1, 2, 3, canary(2)]] }),
+      await post("/invocations", { instances: [{ [canary(3)]: 1 }] }),
+      await post("/invocations", { inputs: { features: [[canary(4)]] } }),
+      await post("/v2/models/late/infer", {
+        inputs: [{ name: canary(5), datatype: "FP32", shape: [1, 4], data: row }],
+      }),
+      await post("/v1/models/late:predict", { instances: [[1, 2, 3, canary(6)]] }),
+      await post("/invocations", { instances: [[60_000_000_001, 2, 3, 4]] }),
+    ];
+    expect(answers.some((text) => text.includes("canary"))).toBe(true);
+    await server
+      .predict("late", { inputs: { features: { dtype: "float32", shape: [1, 3], data: new Float32Array(3) } } })
+      .catch(() => {});
+    const spans = exporter.getFinishedSpans();
+    expect(spans.some(({ events }) => events.some(({ name }) => name === "exception"))).toBe(true);
+    expect(spans.some(({ status }) => status.message === "SERVING_MODEL_FAILED")).toBe(true);
+    expect(said).not.toEqual([]);
+    // Also what no JSON would show.
+    const told = inspect(
+      [spans.map(({ name, attributes, events, status }) => ({ name, attributes, events, status })), said],
+      {
+        depth: 20,
+        maxStringLength: null,
+        maxArrayLength: null,
+        showHidden: true,
+      },
+    );
+    expect(told).not.toMatch(/canary|lovelace|60000000/i);
+  });
 });
+
+/** A model that tells, when it fails, what it was asked. */
+function quotingRuntime(): ModelRuntime {
+  const dense = denseRuntime();
+  return {
+    formats: dense.formats,
+    async load(...options) {
+      const loaded = await dense.load(...options);
+      return {
+        ...loaded,
+        async predict(inputs, call) {
+          const first = Number(inputs["features"]?.data[0]);
+          if (first > 1e9) throw new TypeError(`cannot compute with ${Math.round(first)}, ${canary(9)}`);
+          return loaded.predict(inputs, call);
+        },
+      };
+    },
+  };
+}

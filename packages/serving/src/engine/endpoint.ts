@@ -94,10 +94,10 @@ export class Endpoint {
     });
     const layers = this.#stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
     const answer = around<RequestCall>(layers, (call) => this.#answerByVariant(call));
-    const { clock, instruments, openTelemetry } = setting;
+    const { clock, instruments, openTelemetry, redactor } = setting;
     this.#door = createDoor(name, options, { clock, instruments, answer });
     const door = this.#door.answer;
-    this.#answer = openTelemetry === undefined ? door : traced(openTelemetry, clock, door);
+    this.#answer = openTelemetry === undefined ? door : traced(openTelemetry, { clock, redactor }, door);
   }
 
   /** Opens the stages, in order; called again after a failure it goes on there. Throws what they throw. */

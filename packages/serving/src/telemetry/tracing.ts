@@ -1,4 +1,5 @@
-import { isMillwrightError } from "@millwright/contracts";
+import { type Redactor, isMillwrightError } from "@millwright/contracts";
+import { toldOf } from "../capture/discreet-logger.ts";
 import type { Prediction } from "../engine/prediction.ts";
 import type { Next, RequestCall } from "../engine/stage.ts";
 import { closeTimings } from "../engine/timings.ts";
@@ -9,7 +10,7 @@ export interface TelemetrySpan {
   spanContext(): { readonly traceId: string; readonly spanId: string; readonly traceFlags: number };
   setAttribute(key: string, value: string | number): unknown;
   setStatus(status: { code: number; message?: string }): unknown;
-  recordException(exception: Error): void;
+  recordException(exception: { readonly name: string; readonly message: string }): void;
   end(endTime?: number): void;
 }
 
@@ -48,10 +49,16 @@ const parts = [
   ["model", "modelMs"],
 ] as const;
 
+export interface TracingOptions {
+  readonly clock: { nowMs(): number; monotonicMs(): number };
+  /** Where there is one, failures are told by name and code alone: their messages, stacks and causes may quote what came. */
+  readonly redactor: Redactor | undefined;
+}
+
 /** Answers under a span of its own, which stands under the caller's, and has one below it for each part of the request's time. */
 export function traced(
   { trace, context, propagation }: OpenTelemetry,
-  clock: { nowMs(): number; monotonicMs(): number },
+  { clock, redactor }: TracingOptions,
   answer: Next<RequestCall>,
 ): Next<RequestCall> {
   const tracer = trace.getTracer("@millwright/serving");
@@ -72,8 +79,7 @@ export function traced(
       tell(span, result);
       return result;
     } catch (error) {
-      span.recordException(error instanceof Error ? error : new TypeError(String(error)));
-      span.setStatus({ code: spanError, message: isMillwrightError(error) ? error.code : String(error) });
+      tellFailure(span, error, redactor !== undefined);
       throw error;
     } finally {
       closeTimings(timings, startMs, clock.monotonicMs());
@@ -86,6 +92,13 @@ export function traced(
       span.end(Math.max(atMs, clock.nowMs()));
     }
   };
+}
+
+function tellFailure(span: TelemetrySpan, error: unknown, discreet: boolean): void {
+  const whole = error instanceof Error ? error : new TypeError(String(error));
+  const { name, code = name } = toldOf(whole);
+  span.recordException(discreet ? { name, message: code } : whole);
+  span.setStatus({ code: spanError, message: discreet || isMillwrightError(error) ? code : String(error) });
 }
 
 function tell(span: TelemetrySpan, { provenance: { model, variant } }: Prediction): void {
