@@ -68,7 +68,7 @@ test("a model that is not there ends the program with the code of the error, and
   await expect(busy).rejects.toMatchObject({ code: "SERVING_PORT_BUSY" });
 });
 
-test("while the model is loaded /ping is 503, and not ready any more once it stops", async () => {
+test("while the model is loaded /ping is 503 and / alive, and not ready any more once it stops", async () => {
   await using folder = await packFolder(1);
   let go: () => void = () => undefined;
   const held = new Promise<void>((resolve) => (go = resolve));
@@ -81,6 +81,8 @@ test("while the model is loaded /ping is 503, and not ready any more once it sto
   });
   const ping = async (): Promise<number> => (await fetch(`${container.address}/ping`)).status;
   expect(await ping()).toBe(503);
+  // Alive it is, as clients of KServe's first protocol ask.
+  expect(await (await fetch(`${container.address}/`)).json()).toEqual({ status: "alive" });
   expect((await fetch(`${container.address}/invocations`, { method: "POST", body: example.body })).status).toBe(503);
   go();
   await container.ready;

@@ -72,19 +72,25 @@ test("SV-3: every endpoint of the protocol answers with the object it names", as
     expect(await get(path)).toEqual({ name: "late", ...metadata });
     expect(await get(`${path}/ready`)).toEqual({ name: "late", ready: true });
   }
-  // Of a catalog, by the name, with a slash encoded or as a version.
-  for (const path of ["/v2/models/late%2F1", "/v2/models/late%2F1/ready"])
+  // Of a catalog, by the name, with its slash encoded or as clients leave it.
+  for (const path of [
+    "/v2/models/late%2F1",
+    "/v2/models/late%2F1/ready",
+    "/v2/models/late/1",
+    "/v2/models/late/1/ready",
+  ])
     expect(await get(path)).toMatchObject({ name: "late/1" });
 
   for (const [path, version] of [
     ["/v2/models/late", 2],
     ["/v2/models/late/versions/1", 1],
     ["/v2/models/late%2F1", 1],
+    ["/v2/models/late/1", 1],
   ] as const) {
     const { status, body } = await ask(served, "POST", `${path}/infer`, { id: "42", inputs: [features] });
     expect(status).toBe(200);
     expect(body).toEqual({
-      model_name: path.includes("%2F") ? "late/1" : "late",
+      model_name: /(%2F|\/)1$/.test(path) && !path.includes("versions") ? "late/1" : "late",
       model_version: String(version),
       id: "42",
       parameters: { request_id: "42", variant: expect.any(String), model_digest: expect.stringMatching(/^sha256:/) },

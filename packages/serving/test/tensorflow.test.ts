@@ -175,12 +175,15 @@ test("status is that of both servers, and metadata the signature", async () => {
 test("models of a catalog are asked by their names", async () => {
   await using served = await openProtocolServer();
   const { server } = served;
-  const name = encodeURIComponent("late/1");
-  expect(await ask(server, `/${name}:predict`, { inputs: rows })).toMatchObject({
-    status: 200,
-    body: { outputs: column(1) },
-  });
-  expect(await ask(server, `/${name}`)).toMatchObject({ status: 200, body: { name: "late/1", ready: true } });
+  // Clients leave slashes as they are, or encode them.
+  for (const name of [encodeURIComponent("late/1"), "late/1"]) {
+    expect(await ask(server, `/${name}:predict`, { inputs: rows })).toMatchObject({
+      status: 200,
+      body: { outputs: column(1) },
+    });
+    expect(await ask(server, `/${name}`)).toMatchObject({ status: 200, body: { name: "late/1", ready: true } });
+    expect(await ask(server, `/${name}/metadata`)).toMatchObject({ body: { model_spec: { name: "late/1" } } });
+  }
   expect((await ask(server, "")).body).toMatchObject({ models: expect.arrayContaining(["late/1"]) });
 });
 
@@ -228,6 +231,7 @@ test("Fastify and a listener of node:http route the verbs as well", async () => 
       ["/v1/models/late/versions/1:predict", 1],
       ["/v1/models/late/labels/old:predict", 1],
       [`/v1/models/${encodeURIComponent("late/1")}:predict`, 1],
+      ["/v1/models/late/1:predict", 1],
     ] as const) {
       const payload = JSON.stringify({ instances: rows });
       const injected = await app.inject({ method: "POST", url: path, payload });

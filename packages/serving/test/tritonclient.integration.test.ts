@@ -55,6 +55,8 @@ test(
       expect(said["gzip_answer"]).toBe(true);
       expect(said["fp16"]).toEqual(["float16", true]);
       expect(said["index"]).toContain("late/1 READY");
+      expect(said["of_catalog"]).toEqual(answersOf(1));
+      expect(said["catalog_model"]).toEqual([true, "late/1"]);
       expect(said["unloaded"]).not.toContain("late/1");
 
       const told = said["grpc"] as Record<string, unknown>;

@@ -43,7 +43,8 @@ export async function serveContainer(options: ServeContainerOptions): Promise<Se
   signal?.throwIfAborted();
   let server: ModelServer | undefined;
   const listener = createServer((request, response) => {
-    if (server === undefined) answerNotYet(request, response);
+    if (isLivenessCheck(request)) answerAlive(request, response);
+    else if (server === undefined) answerNotYet(request, response);
     else server.node(request, response);
   });
   guardConnections(listener, { headersTimeoutMs: 20_000, requestTimeoutMs: 300_000 });
@@ -82,6 +83,15 @@ function openServer(options: ServeContainerOptions, signal: AbortSignal): Promis
     logger,
     signal,
   });
+}
+
+/** What clients of KServe's first protocol ask; it has no other liveness. */
+const isLivenessCheck = ({ method, url }: IncomingMessage): boolean => method === "GET" && url === "/";
+
+function answerAlive(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  const body = '{"status":"alive"}';
+  response.writeHead(200, { "content-type": "application/json", "content-length": body.length }).end(body);
 }
 
 function answerNotYet(request: IncomingMessage, response: ServerResponse): void {

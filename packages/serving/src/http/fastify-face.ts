@@ -38,6 +38,9 @@ export function fastifyPlugin(routes: readonly MountedRoute[]): FastifyPluginAsy
 
 function send(reply: FastifyReply, { status, headers, body, close }: HttpAnswer): FastifyReply {
   if (close === true && reply.raw.req.httpVersionMajor < 2) reply.header("connection", "close");
+  // Fastify adds a charset to the type of texts, and KServe's client reads the words of errors only where there is none.
+  if (status >= 400 && typeof body === "string" && body !== "")
+    return reply.code(status).headers(headers).send(Buffer.from(body));
   const whole = typeof body === "string" || body instanceof Uint8Array;
   return reply
     .code(status)

@@ -49,11 +49,14 @@ export function createRouteTable(routes: readonly MountedRoute[]): RouteTable {
       const route = exact.get(`${method} ${path}`);
       if (route !== undefined) return { route, params: {} };
       const others: string[] = [];
+      let fewest = Number.POSITIVE_INFINITY;
       for (const each of compiled) {
         const values = each.pattern.exec(path);
-        if (values === null) continue;
+        // What names less of the path knows it better, whatever its method.
+        if (values === null || each.names.length > fewest) continue;
         if (each.route.method !== method) {
           others.push(each.route.method);
+          fewest = Math.min(fewest, each.names.length);
           continue;
         }
         const params = each.names.map((name, at) => [name, decoded(values[at + 1] ?? "")] as const);

@@ -17,6 +17,7 @@ import type { DescribeRoute } from "../http/operation.ts";
 import { inferAnswerSchema, inferSchema, objectSchema } from "./signature-schemas.ts";
 import { healthRoutes } from "./health-routes.ts";
 import type { HealthCheck, ServerHealth } from "../health/health.ts";
+import { modelNameOf, modelPaths } from "./model-paths.ts";
 import { type Place, modelMetadata, modelReadiness, placeOf } from "./open-inference-models.ts";
 import { extensionsOf, loadModel, repositoryIndex, unloadModel } from "./model-repository.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
@@ -57,8 +58,7 @@ const told =
 
 /** The REST routes of the Open Inference Protocol, version 2; a model of the protocol is an endpoint, its versions those of the variants' models. */
 export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
-  const model = "/v2/models/:model";
-  const place = ({ params }: HttpRequest): Place => placeOf(face, params["model"] ?? "", params["version"]);
+  const place = ({ params }: HttpRequest): Place => placeOf(face, modelNameOf(params), params["version"]);
   const ready = async (request: HttpRequest): Promise<HttpAnswer> => {
     const asked = place(request);
     const readiness = await modelReadiness(face, asked, request);
@@ -66,8 +66,7 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   };
   const metadata = async (request: HttpRequest): Promise<HttpAnswer> =>
     json(await modelMetadata(face, place(request), request));
-  const captured = ({ params }: Pick<HttpRequest, "params">): string =>
-    face.placeOf(params["model"] ?? "").endpoint.name;
+  const captured = ({ params }: Pick<HttpRequest, "params">): string => face.placeOf(modelNameOf(params)).endpoint.name;
   const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, place(request), request);
   return [
     {
@@ -77,7 +76,9 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
       handle: () => json({ ...serverName, extensions: extensionsOf(face) }),
     },
     ...healthRoutes(face),
-    ...[model, `${model}/versions/:version`].flatMap((path) => modelRoutes(path, { metadata, ready, infer, captured })),
+    ...modelPaths("/v2/models")
+      .flatMap((path) => [path, `${path}/versions/:version`])
+      .flatMap((path) => modelRoutes(path, { metadata, ready, infer, captured })),
     ...repositoryRoutes(face),
   ];
 }
@@ -120,10 +121,7 @@ function modelRoutes(
 
 /** The model repository extension; the models of catalogs are loaded and unloaded. */
 function repositoryRoutes(face: ServerFace): readonly HttpRoute[] {
-  // A name with a slash, as those of catalogs have, comes unencoded from clients that leave slashes alone.
-  const paths = ["/v2/repository/models/:name", "/v2/repository/models/:name/:version"];
-  const nameOf = ({ params: { name = "", version } }: HttpRequest): string =>
-    version === undefined ? name : `${name}/${version}`;
+  const nameOf = ({ params }: HttpRequest): string => modelNameOf(params);
   const index = (request: HttpRequest): HttpAnswer => {
     const { ready } = request.body.length === 0 || request.body.length === 2 ? {} : jsonObjectOf(request.body);
     return json(repositoryIndex(face, ready === true));
@@ -135,7 +133,7 @@ function repositoryRoutes(face: ServerFace): readonly HttpRoute[] {
       describe: () => ({ summary: "Models that are loaded.", answer: { "application/json": { type: "array" } } }),
       handle: index,
     },
-    ...paths.flatMap((path): HttpRoute[] => [
+    ...modelPaths("/v2/repository/models").flatMap((path): HttpRoute[] => [
       {
         method: "POST",
         path: `${path}/load`,

@@ -2,6 +2,8 @@ import type { JsonObject } from "@millwright/contracts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { type HttpRoute, json } from "../http/http-message.ts";
 import type { RouteOperation } from "../http/operation.ts";
+import { isLongPath } from "./model-paths.ts";
+import { versionsOf } from "./open-inference-models.ts";
 import type { ServerFace } from "./open-inference.ts";
 import { objectSchema } from "./signature-schemas.ts";
 
@@ -40,7 +42,7 @@ const contentOf = (schemas: Readonly<Record<string, JsonObject>>): JsonObject =>
 
 function operationOf(
   { summary, body, answer }: RouteOperation,
-  parameters: readonly string[],
+  parameters: readonly JsonObject[],
   open: boolean,
 ): JsonObject {
   const error = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } };
@@ -48,7 +50,7 @@ function operationOf(
   const [first] = refused;
   return {
     summary,
-    parameters: parameters.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } })),
+    parameters,
     ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body) } }),
     responses: {
       200: { description: "As asked.", ...(answer === undefined ? {} : { content: contentOf(answer) }) },
@@ -65,13 +67,22 @@ function operationOf(
   };
 }
 
+/** A part of a path, with what it may be at this moment. */
+function parameterOf(name: string, endpoint: Endpoint): JsonObject {
+  const known =
+    name === "version" ? versionsOf(endpoint) : name === "label" ? endpoint.routes.map((route) => route.name) : [];
+  const examples = Object.fromEntries(known.map((value) => [value, { value }]));
+  const parameter: JsonObject = { name, in: "path", required: true, schema: { type: "string" } };
+  return known.length === 0 ? parameter : { ...parameter, examples };
+}
+
 /** `:name`, `:name(pattern)` and `::` of a route's path. */
 const pieces = /::|:([A-Za-z_]\w*)(?:\([^)]*\))?/g;
 
 /** The document of OpenAPI 3.1: routes of an endpoint stand there for each endpoint, with the schemas of its model. */
 export function openApiDocument(routes: readonly HttpRoute[], server: DescribedServer): JsonObject {
   const paths: Record<string, Record<string, JsonObject>> = {};
-  for (const { method, path, describe, open = false } of routes) {
+  for (const { method, path, describe, open = false } of routes.filter((route) => !isLongPath(route.path))) {
     const ofEndpoint = /:(endpoint|model)\b/.test(path);
     for (const endpoint of ofEndpoint ? server.endpoints.values() : [server.face.defaultEndpoint()]) {
       const names: string[] = [];
@@ -81,8 +92,9 @@ export function openApiDocument(routes: readonly HttpRoute[], server: DescribedS
         names.push(name);
         return `{${name}}`;
       });
+      const parameters = names.map((name) => parameterOf(name, endpoint));
       const operation = describe?.(endpoint) ?? { summary: `${method} ${path}` };
-      paths[written] = { ...paths[written], [method.toLowerCase()]: operationOf(operation, names, open) };
+      paths[written] = { ...paths[written], [method.toLowerCase()]: operationOf(operation, parameters, open) };
     }
   }
   return {

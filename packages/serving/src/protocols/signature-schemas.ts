@@ -56,21 +56,26 @@ const described = (endpoint: Endpoint | undefined): Described | undefined => {
 
 const list = (items: JsonObject): JsonObject => ({ type: "array", items, minItems: 1 });
 
-function rowSchema({ inputs, columns }: Described): JsonObject {
+/** A row by the names of what the model reads. */
+function namedRowSchema({ inputs, columns }: Described): JsonObject {
   if (columns !== undefined)
     return {
       type: "object",
       properties: Object.fromEntries(columns.map((field) => [field.name, columnSchema(field)])),
     };
-  const values = Object.fromEntries(
-    inputs.map(({ name, dtype, shape }) => [name, nestedSchema(dtype, shape.slice(1))]),
-  );
-  const named: JsonObject = {
+  const values = inputs.map(({ name, dtype, shape }) => [name, nestedSchema(dtype, shape.slice(1))]);
+  return {
     type: "object",
-    properties: values,
+    properties: Object.fromEntries(values) as JsonObject,
     required: inputs.map(({ name }) => name),
     additionalProperties: false,
   };
+}
+
+function rowSchema(about: Described): JsonObject {
+  const { inputs, columns } = about;
+  const named = namedRowSchema(about);
+  if (columns !== undefined) return named;
   const [only] = inputs;
   return inputs.length === 1 && only !== undefined
     ? { anyOf: [nestedSchema(only.dtype, only.shape.slice(1)), named] }
@@ -111,6 +116,14 @@ export function tensorflowSchema(endpoint: Endpoint | undefined): JsonObject {
       { type: "object", properties: { inputs: columns }, required: ["inputs"] },
     ],
   };
+}
+
+/** What `:classify` and `:regress` take: rows by name, and what is the same in all of them. */
+export function examplesSchema(endpoint: Endpoint | undefined): JsonObject {
+  const about = described(endpoint);
+  const examples = list(about === undefined ? { type: "object" } : namedRowSchema(about));
+  const properties = { examples, context: { type: "object" }, signature_name: { type: "string" } };
+  return { type: "object", properties, required: ["examples"] };
 }
 
 /** Bodies of invocations: JSON by the signature, the rest as bytes. */

@@ -6,9 +6,10 @@ import { type HttpAnswer, type HttpRequest, type HttpRoute, json, jsonText } fro
 import type { DescribeRoute } from "../http/operation.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import { inputsOf, routeOf, scannedInput } from "./invocations.ts";
+import { modelNameOf, modelPaths } from "./model-paths.ts";
 import { type Place, modelMetadata, modelReady, placeOf } from "./open-inference-models.ts";
 import type { ServerFace } from "./open-inference.ts";
-import { objectSchema, tensorflowSchema } from "./signature-schemas.ts";
+import { examplesSchema, objectSchema, tensorflowSchema } from "./signature-schemas.ts";
 import {
   classifyText,
   columnText,
@@ -23,9 +24,19 @@ import {
 /** What follows the colon: how a body is read, and its answer written. */
 type Verb = "predict" | "classify" | "regress";
 
-/** Names have no colon here: what follows one is the verb. Those of catalogs may have a slash, so that the shortest address is the last that is tried. */
-const model = "/v1/models/:model(^[^:]+)";
-const addresses = [`${model}/versions/:version(^[0-9]+)`, `${model}/labels/:label(^[^:/]+)`, model];
+/** Of a model, its version or its label. */
+const addresses = modelPaths("/v1/models").flatMap((path) => [
+  path,
+  `${path}/versions/:version`,
+  `${path}/labels/:label`,
+]);
+
+/** The same before a verb: names have no colon there, and the shortest address is the last that is tried. */
+const verbAddresses = modelPaths("/v1/models", "(^[^:]+)").flatMap((path) => [
+  `${path}/versions/:version(^[0-9]+)`,
+  `${path}/labels/:label(^[^:/]+)`,
+  path,
+]);
 
 const told =
   (summary: string, members: Readonly<Record<string, string>>): DescribeRoute =>
@@ -58,27 +69,25 @@ export function tensorflowRoutes(face: ServerFace): readonly HttpRoute[] {
       describe: told("Names of the models.", { models: "array" }),
       handle: () => json({ models: namesOf(face) }),
     },
-    ...["/v1/models/:model", "/v1/models/:model/versions/:version", "/v1/models/:model/labels/:label"].flatMap(
-      (path): HttpRoute[] => [
-        {
-          method: "GET",
-          path,
-          describe: told("State of the model's versions.", {
-            name: "string",
-            ready: "boolean",
-            model_version_status: "array",
-          }),
-          handle: status,
-        },
-        {
-          method: "GET",
-          path: `${path}/metadata`,
-          describe: told("Inputs and outputs of the model.", { model_spec: "object", metadata: "object" }),
-          handle: metadata,
-        },
-      ],
-    ),
-    ...addresses.flatMap((path) => verbRoutes(face, path)),
+    ...addresses.flatMap((path): HttpRoute[] => [
+      {
+        method: "GET",
+        path,
+        describe: told("State of the model's versions.", {
+          name: "string",
+          ready: "boolean",
+          model_version_status: "array",
+        }),
+        handle: status,
+      },
+      {
+        method: "GET",
+        path: `${path}/metadata`,
+        describe: told("Inputs and outputs of the model.", { model_spec: "object", metadata: "object" }),
+        handle: metadata,
+      },
+    ]),
+    ...verbAddresses.flatMap((path) => verbRoutes(face, path)),
   ];
 }
 
@@ -96,9 +105,9 @@ const verbRoutes = (face: ServerFace, path: string): readonly HttpRoute[] => [
   ...(["classify", "regress"] as const).map((verb): HttpRoute => ({
     method: "POST",
     path: `${path}::${verb}`,
-    describe: () => ({
+    describe: (endpoint) => ({
       summary: verb === "classify" ? "Labels and scores of examples." : "One number for each example.",
-      body: { "application/json": objectSchema({ examples: "array" }) },
+      body: { "application/json": examplesSchema(endpoint) },
       answer: { "application/json": objectSchema({ results: "array" }) },
     }),
     handle: (request) => results(face, request, verb),
@@ -107,8 +116,8 @@ const verbRoutes = (face: ServerFace, path: string): readonly HttpRoute[] => [
 
 /** Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VERSION_UNKNOWN`, `SERVING_VARIANT_UNKNOWN`. */
 function labelled(face: ServerFace, { params }: HttpRequest): Place {
-  const { model: name = "", version, label } = params;
-  const place = placeOf(face, name, version);
+  const { version, label } = params;
+  const place = placeOf(face, modelNameOf(params), version);
   if (label === undefined) return place;
   const { endpoint, targetModel } = place;
   if (targetModel !== undefined || !endpoint.routes.some((route) => route.name === label))
