@@ -6,6 +6,7 @@ import * as serving from "../../packages/serving/dist/index.js";
 import { asyncSubjects } from "./serving-async.ts";
 import { capturing } from "./serving-capture.ts";
 import { authenticators } from "./serving-auth.ts";
+import { clientSubjects } from "./serving-clients.ts";
 import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
@@ -110,6 +111,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...served.subjects,
       ...authenticators(),
       ...servingLoad(),
+      ...clientSubjects(),
       ...kubernetesSubjects(),
       ...servingStages(),
       ...protocolSubjects(server),
