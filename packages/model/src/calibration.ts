@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type LoadedModel, type ModelManifest, type Tensor, type Tensors, modelCorrupt } from "@millwright/contracts";
 import { calibrationInvalid } from "./errors.ts";
+import { readModelFile } from "./verified-files.ts";
 
 /**
  * What becomes of a model's probabilities p, in place of what the model says. `platt` (Platt, 1999): 1 / (1 + e^−(slope · logit(p) + intercept)).
@@ -127,11 +126,12 @@ function cool(probabilities: Float32Array | Float64Array, outputs: number, tempe
 export async function withCalibration(
   loaded: LoadedModel,
   directory: string,
-  { files, signature }: Pick<ModelManifest, "files" | "signature">,
+  manifest: ModelManifest,
   signal: AbortSignal | undefined,
 ): Promise<LoadedModel> {
+  const { files, signature } = manifest;
   if (!files.some(({ path }) => path === calibrationFile)) return loaded;
-  const { output, map } = await readCalibration(directory, signal);
+  const { output, map } = await readCalibration(directory, manifest, signal);
   const spec = signature.outputs.find(({ name }) => name === output);
   const width = spec?.shape.at(-1) ?? 0;
   const isFloating = spec?.dtype === "float32" || spec?.dtype === "float64";
@@ -151,10 +151,15 @@ export async function withCalibration(
   };
 }
 
-async function readCalibration(directory: string, signal: AbortSignal | undefined): Promise<Calibration> {
+async function readCalibration(
+  directory: string,
+  manifest: ModelManifest,
+  signal: AbortSignal | undefined,
+): Promise<Calibration> {
   let calibration: unknown;
   try {
-    calibration = JSON.parse(await readFile(join(directory, calibrationFile), { encoding: "utf8", signal }));
+    const bytes = await readModelFile(directory, manifest, calibrationFile, { signal });
+    calibration = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
     signal?.throwIfAborted();
     throw modelCorrupt(directory, `${calibrationFile} cannot be read`, error);

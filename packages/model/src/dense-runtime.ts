@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import {
   type LoadedModel,
   type ModelManifest,
@@ -11,6 +9,7 @@ import {
 import { type DenseKernel, compileDense } from "./dense-kernel.ts";
 import { type DenseLayer, parseDenseModel } from "./dense-network.ts";
 import { inputMismatch } from "./errors.ts";
+import { readModelFile } from "./verified-files.ts";
 
 /**
  * Serves packages of the format `dense` in TypeScript and the WebAssembly it assembles: no native code, no binary, and an answer at once, without a promise. Takes float32 and float64.
@@ -21,7 +20,7 @@ export function denseRuntime(): ModelRuntime {
     formats: ["dense"],
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
-      const kernel = compileDense(await readDenseLayers(directory, signal));
+      const kernel = compileDense(await readDenseLayers(directory, manifest, signal));
       return loadedDense(kernel, specs(directory, manifest, kernel));
     },
   };
@@ -30,20 +29,20 @@ export function denseRuntime(): ModelRuntime {
 /** The layers of a package of the format `dense`. Throws `PORT_MODEL_CORRUPT`. */
 export async function readDenseLayers(
   directory: string,
+  manifest: ModelManifest,
   signal: AbortSignal | undefined,
 ): Promise<readonly DenseLayer[]> {
-  const network = await readOrCorrupt(directory, "network.json", signal);
-  const weights = await readOrCorrupt(directory, "weights.bin", signal);
+  const read = async (name: string): Promise<Buffer> => {
+    try {
+      return await readModelFile(directory, manifest, name, { signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw modelCorrupt(directory, `${name} cannot be read`, error);
+    }
+  };
+  const network = await read("network.json");
+  const weights = await read("weights.bin");
   return parseDenseModel(directory, network.toString("utf8"), weights);
-}
-
-async function readOrCorrupt(directory: string, name: string, signal: AbortSignal | undefined): Promise<Buffer> {
-  try {
-    return await readFile(join(directory, name), { signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw modelCorrupt(directory, `${name} cannot be read`, error);
-  }
 }
 
 interface Specs {

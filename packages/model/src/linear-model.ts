@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import {
   type LoadedModel,
   type ModelManifest,
@@ -9,6 +7,7 @@ import {
 } from "@millwright/contracts";
 import { numberInput, signatureText } from "./column-tensors.ts";
 import { linearInvalid } from "./errors.ts";
+import { readModelFile } from "./verified-files.ts";
 
 /** Weighted sums of columns, JSON-safe. */
 export interface LinearModel {
@@ -135,16 +134,21 @@ export function linearRuntime(): ModelRuntime {
     formats: ["linear"],
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
-      return loadedLinear(directory, manifest, await readLinear(directory, signal));
+      return loadedLinear(directory, manifest, await readLinear(directory, manifest, signal));
     },
   };
 }
 
 /** The model of `linear.json`. Throws `PORT_MODEL_CORRUPT`. */
-export async function readLinear(directory: string, signal: AbortSignal | undefined): Promise<LinearModel> {
+export async function readLinear(
+  directory: string,
+  manifest: ModelManifest,
+  signal: AbortSignal | undefined,
+): Promise<LinearModel> {
   let model: LinearModel;
   try {
-    model = JSON.parse(await readFile(join(directory, "linear.json"), { encoding: "utf8", signal })) as LinearModel;
+    const bytes = await readModelFile(directory, manifest, "linear.json", { signal });
+    model = JSON.parse(bytes.toString("utf8")) as LinearModel;
   } catch (error) {
     signal?.throwIfAborted();
     throw modelCorrupt(directory, "linear.json cannot be read", error);

@@ -14,6 +14,7 @@ import { type RowValues, columnInputs } from "./batch-inputs.ts";
 import { withCalibration } from "./calibration.ts";
 import { formatUnsupported } from "./errors.ts";
 import { checkGolden } from "./golden.ts";
+import { releaseVerified } from "./verified-files.ts";
 
 export interface LoadModelOptions extends CallOptions {
   /** Whether the golden requests are asked before the model is handed out. Default: true. */
@@ -62,6 +63,8 @@ export async function loadModel(
   } catch (error) {
     await bare.dispose();
     throw error;
+  } finally {
+    releaseVerified(manifest);
   }
   const { missingText } = loaded;
   return {

@@ -82,23 +82,6 @@ export async function walk(
   return found;
 }
 
-/** Reads the file through, for its digest and size. */
-export async function digestFile(
-  path: string,
-  { signal }: CallOptions = {},
-): Promise<{ digest: Digest; sizeBytes: number }> {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  signal?.throwIfAborted();
-  // The stream itself would reject with an AbortError of its own, not with the signal's reason.
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    signal?.throwIfAborted();
-    hash.update(chunk as Buffer);
-    sizeBytes += (chunk as Buffer).length;
-  }
-  return { digest: `sha256:${hash.digest("hex")}` as Digest, sizeBytes };
-}
-
 /** Writes one file of the package and waits until it is on disk. */
 export async function writeFileDurably(
   directory: string,

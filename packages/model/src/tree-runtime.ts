@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import {
   type LoadedModel,
   type ModelManifest,
@@ -10,6 +8,7 @@ import {
 import { numberInput, signatureText, textInput } from "./column-tensors.ts";
 import { type CompiledTrees, compileTrees } from "./tree-kernel.ts";
 import { type TreeFeature, type TreeModel, parseTreeModel, treeOutputs, treeSignature } from "./tree-model.ts";
+import { readModelFile } from "./verified-files.ts";
 
 /**
  * Serves packages of the format `trees` in TypeScript, without whatever trained them, and answers at once, without a promise. Numbers may come in
@@ -21,20 +20,24 @@ export function treeRuntime(): ModelRuntime {
     formats: ["trees"],
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
-      const model = await readTrees(directory, signal);
+      const model = await readTrees(directory, manifest, signal);
       return loadedTrees(model, compileTrees(model), outputOf(directory, manifest, model));
     },
   };
 }
 
 /** The trees of a package of the format `trees`. Throws `PORT_MODEL_CORRUPT`. */
-export async function readTrees(directory: string, signal: AbortSignal | undefined): Promise<TreeModel> {
-  return parseTreeModel(directory, await readText(directory, signal));
+export async function readTrees(
+  directory: string,
+  manifest: ModelManifest,
+  signal: AbortSignal | undefined,
+): Promise<TreeModel> {
+  return parseTreeModel(directory, await readText(directory, manifest, signal));
 }
 
-async function readText(directory: string, signal: AbortSignal | undefined): Promise<string> {
+async function readText(directory: string, manifest: ModelManifest, signal: AbortSignal | undefined): Promise<string> {
   try {
-    return await readFile(join(directory, "trees.json"), { encoding: "utf8", signal });
+    return (await readModelFile(directory, manifest, "trees.json", { signal })).toString("utf8");
   } catch (error) {
     signal?.throwIfAborted();
     throw modelCorrupt(directory, "trees.json cannot be read", error);

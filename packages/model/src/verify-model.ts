@@ -1,17 +1,21 @@
-import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
   type CallOptions,
+  type ModelFile,
   type ModelManifest,
   type ResolvedModel,
   modelCorrupt,
   parseModelManifest,
 } from "@millwright/contracts";
 import { manifestPath, resolved } from "./pack-model.ts";
-import { digestFile, manifestName, pathProblem, signaturesName, walk } from "./package-files.ts";
-import { refuseUnsafe } from "./scan/scan-model.ts";
+import { manifestName, pathProblem, signaturesName, walk } from "./package-files.ts";
+import { type OpenedFile, readOnce } from "./read-once.ts";
+import type { Observation } from "./scan/observation.ts";
+import { scanFile } from "./scan/scan-file.ts";
+import { findingsOf, refuseFindings } from "./scan/scan-model.ts";
 import { readSignatures } from "./trust/signature-file.ts";
 import type { TrustPolicy } from "./trust/trust-policy.ts";
+import { holdVerified } from "./verified-files.ts";
 
 export interface VerifyModelOptions extends CallOptions {
   /** Whose signatures it needs. Default: none. */
@@ -33,21 +37,60 @@ export async function verifyModel(
 ): Promise<ResolvedModel> {
   signal?.throwIfAborted();
   const root = resolve(directory);
-  const manifest = checkedPaths(root, await readManifest(root));
-  await compareNames(root, manifest);
-  for (const file of manifest.files) {
-    const { digest, sizeBytes } = await digestFile(join(root, ...file.path.split("/")), { signal });
-    if (digest === file.digest && sizeBytes === file.sizeBytes) continue;
-    throw modelCorrupt(
-      root,
-      `the file "${file.path}" was changed: it has ${sizeBytes} bytes and the digest ${digest}, where the manifest says ${file.sizeBytes} and ${file.digest}`,
-    );
-  }
-  await refuseUnsafe(root, manifest.name, manifest.format, { signal });
+  const seen = new Map<string, Observation>();
+  const manifest = checkedPaths(root, await readManifest(root, { seen, signal }));
+  const isSigned = await compareNames(root, manifest);
+  const held = await checkFiles(root, manifest, { seen, signal });
+  if (isSigned) await readOnce(join(root, signaturesName), { signal }, observer(signaturesName, { seen, signal }));
+  refuseFindings(manifest.name, findingsOf(seen, [], manifest.format));
   const model = resolved(root, manifest);
   if (trust !== undefined) trust.check({ ...model, name: name ?? model.name }, await readSignatures(root, { signal }));
+  holdVerified(manifest, held);
   return model;
 }
+
+interface Looking extends CallOptions {
+  /** What files turned out to be, by path: is added to. */
+  readonly seen: Map<string, Observation>;
+}
+
+/** Files at once: more would keep those who read other files waiting. */
+const filesAtOnce = 4;
+
+/** Reads every file once: its digest, and what it is. @returns the bytes of small ones. */
+async function checkFiles(root: string, { files }: ModelManifest, looking: Looking): Promise<Map<string, Buffer>> {
+  const held = new Map<string, Buffer>();
+  for (let at = 0; at < files.length; at += filesAtOnce) {
+    const group = files.slice(at, at + filesAtOnce);
+    const looked = await Promise.allSettled(group.map((file) => checkFile(root, file, looking)));
+    for (const [index, { path }] of group.entries()) {
+      const outcome = looked[index] as (typeof looked)[number];
+      if (outcome.status === "rejected") throw outcome.reason;
+      if (outcome.value !== undefined) held.set(path, outcome.value);
+    }
+  }
+  return held;
+}
+
+function checkFile(root: string, file: ModelFile, looking: Looking): Promise<Buffer | undefined> {
+  const { path } = file;
+  const observe = observer(path, looking);
+  return readOnce(join(root, ...path.split("/")), looking, (opened) => {
+    const { digest, sizeBytes } = opened;
+    if (digest === file.digest && sizeBytes === file.sizeBytes) return observe(opened);
+    throw modelCorrupt(
+      root,
+      `the file "${path}" was changed: it has ${sizeBytes} bytes and the digest ${digest}, where the manifest says ${file.sizeBytes} and ${file.digest}`,
+    );
+  });
+}
+
+const observer =
+  (path: string, { seen, signal }: Looking) =>
+  async ({ bytes, held }: OpenedFile): Promise<Buffer | undefined> => {
+    seen.set(path, await scanFile(bytes, path, { signal }));
+    return held;
+  };
 
 /** The manifest, none of whose files lies outside the package. Throws `PORT_MODEL_CORRUPT`. */
 export function checkedPaths(root: string, manifest: ModelManifest): ModelManifest {
@@ -59,16 +102,23 @@ export function checkedPaths(root: string, manifest: ModelManifest): ModelManife
 }
 
 /** The manifest alone, its files unchecked. Throws `PORT_MODEL_CORRUPT`. */
-export async function readManifest(root: string): Promise<ModelManifest> {
+export async function readManifest(root: string, looking: Partial<Looking> = {}): Promise<ModelManifest> {
+  const { seen, signal } = looking;
   try {
-    return parseModelManifest(JSON.parse(await readFile(manifestPath(root), "utf8")));
+    return await readOnce(manifestPath(root), { signal }, async (opened) => {
+      const manifest = parseModelManifest(JSON.parse((await opened.bytes.at(0, opened.sizeBytes)).toString("utf8")));
+      if (seen !== undefined) await observer(manifestName, { seen, signal })(opened);
+      return manifest;
+    });
   } catch (error) {
+    signal?.throwIfAborted();
     const problem = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
     throw modelCorrupt(root, `its ${manifestName} cannot be read: ${problem}`, error);
   }
 }
 
-async function compareNames(root: string, manifest: ModelManifest): Promise<void> {
+/** Throws `PORT_MODEL_CORRUPT`. @returns whether there are signatures. */
+async function compareNames(root: string, manifest: ModelManifest): Promise<boolean> {
   const { files, others } = await walk(root);
   if (others.length > 0) throw modelCorrupt(root, `"${others[0]}" is neither a file nor a directory`);
   const named = new Set(manifest.files.map(({ path }) => path));
@@ -78,4 +128,5 @@ async function compareNames(root: string, manifest: ModelManifest): Promise<void
   if (missing !== undefined) throw modelCorrupt(root, `the file "${missing}" is missing`);
   const added = files.find((path) => path !== manifestName && path !== signaturesName && !named.has(path));
   if (added !== undefined) throw modelCorrupt(root, `the file "${added}" is not in its manifest`);
+  return present.has(signaturesName);
 }

@@ -231,3 +231,25 @@ test("what the manifest may hold is kept: transforms, feature service, profile, 
   await packModel(join(root, "extras"), { ...options(small), ...extras });
   expect((await verifyModel(join(root, "extras"))).manifest).toMatchObject(extras);
 });
+
+test("a large file is verified to its last byte, and other work of the process goes on meanwhile", async () => {
+  const weights = new Uint8Array(new Float32Array(2 ** 22 + 1).fill(0.3).buffer);
+  const directory = join(root, "large");
+  const packed = await packModel(directory, options({ "weights.bin": weights }));
+  let turns = 0;
+  let verifying = true;
+  const turn = (): void => {
+    turns += 1;
+    if (verifying) setImmediate(turn);
+  };
+  setImmediate(turn);
+  expect((await verifyModel(directory)).digest).toBe(packed.digest);
+  verifying = false;
+  // Slices of 128 KiB: at the very least a turn of the loop for each.
+  expect(turns).toBeGreaterThanOrEqual(weights.length / 2 ** 17);
+  weights[weights.length - 1] = 1;
+  await writeFile(join(directory, "weights.bin"), weights);
+  await expect(verifyModel(directory)).rejects.toMatchObject({ code: "PORT_MODEL_CORRUPT" });
+  await writeFile(join(directory, "weights.bin"), weights.subarray(0, -4));
+  await expect(verifyModel(directory)).rejects.toThrow(`it has ${weights.length - 4} bytes`);
+});

@@ -58,9 +58,10 @@ test("a package is loaded from a copy that this user alone may write to", async 
 test("MR-22: what is swapped between verifying and loading is loaded from the package itself, and never from a staged copy", async () => {
   const directory = await signedLine();
   const evil = join(await packLine(fresh(), { slope: 666 }), "weights.bin");
-  // In place, the swap works: this is what the copy is for.
+  // In place, the swap works once the verified bytes were let go, or where files are larger than are held: this is what the copy is for.
   const inPlace = await verifyModel(directory, { trust });
   await cp(evil, join(directory, "weights.bin"));
+  expect(await answer(inPlace)).toBe(2);
   expect(await answer(inPlace)).toBe(666);
 
   const again = await signedLine();

@@ -1,5 +1,5 @@
 import { createManualClock, modelCorrupt } from "@millwright/contracts";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type CatalogEvent, createModelCatalog, openModelServer } from "../src/index.ts";
 import { createCounts } from "./counts.ts";
 import { openFleet, row, versionOf, watchedRuntime, zipfTrace } from "./fleet.ts";
@@ -231,6 +231,7 @@ describe("loads", () => {
     fleet.runtime.hold = held.promise;
     const asked = Array.from({ length: 10 }, (_, at) => fleet.ask(`m${at}`));
     const settled = Promise.allSettled(asked);
+    await vi.waitFor(() => expect(fleet.runtime.loading).toBe(2), { timeout: 10_000 });
     held.open();
     const outcomes = await settled;
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(7);

@@ -58,11 +58,18 @@ export function openDirectoryModelSource(
   const resolve = async (ref: string, { signal }: CallOptions = {}): Promise<ResolvedModel> => {
     signal?.throwIfAborted();
     const { name, version, directory } = await locate(ref);
-    const verified =
-      staging === undefined
-        ? await verifyModel(directory, { signal })
-        : await stageModel(directory, staging, { trust, name, signal });
-    return { ...verified, name, version };
+    try {
+      const verified =
+        staging === undefined
+          ? await verifyModel(directory, { signal })
+          : await stageModel(directory, staging, { trust, name, signal });
+      return { ...verified, name, version };
+    } catch (error) {
+      signal?.throwIfAborted();
+      // Looked for only now: a package that is there need not be looked for.
+      if ((await versions(base, name)).includes(version)) throw error;
+      throw modelUnknown(ref, await known(base, name));
+    }
   };
   return {
     resolve,
@@ -97,11 +104,10 @@ const unlessAborted =
     if (signal?.aborted !== true) throw error;
   };
 
-/** The version that the reference means, if its directory is there. */
+/** The version that the reference means, whether or not it is there. */
 async function versionOf(base: string, { name, version, alias }: ParsedModelRef): Promise<number | undefined> {
   const aliases = alias === undefined ? {} : await readAliases(base, name);
-  const wanted = version ?? (alias !== undefined && Object.hasOwn(aliases, alias) ? aliases[alias] : undefined);
-  return wanted !== undefined && (await versions(base, name)).includes(wanted) ? wanted : undefined;
+  return version ?? (alias !== undefined && Object.hasOwn(aliases, alias) ? aliases[alias] : undefined);
 }
 
 async function versions(base: string, name: string): Promise<number[]> {

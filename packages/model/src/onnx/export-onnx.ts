@@ -34,16 +34,17 @@ export async function exportOnnx(
 }
 
 async function readParts(
-  { directory, manifest: { name, format } }: Pick<ResolvedModel, "directory" | "manifest">,
+  { directory, manifest }: Pick<ResolvedModel, "directory" | "manifest">,
   signal: AbortSignal | undefined,
 ): Promise<OnnxParts> {
+  const { name, format } = manifest;
   switch (format) {
     case "dense":
-      return { layers: await readDenseLayers(directory, signal) };
+      return { layers: await readDenseLayers(directory, manifest, signal) };
     case "trees":
-      return { trees: await readTrees(directory, signal) };
+      return { trees: await readTrees(directory, manifest, signal) };
     case "linear":
-      return { linear: await readLinear(directory, signal) };
+      return { linear: await readLinear(directory, manifest, signal) };
     case "tfjs-layers":
       return { network: await readLayersModel(directory, name, signal) };
     default:

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type LoadedModel,
@@ -11,6 +10,7 @@ import {
   modelCorrupt,
 } from "@millwright/contracts";
 import { inputMismatch, onnxRunFailed } from "../errors.ts";
+import { readModelFile } from "../verified-files.ts";
 import { describeOnnx, type OnnxDescription } from "./describe-onnx.ts";
 
 /** A tensor as ONNX Runtime's libraries for JavaScript have it. */
@@ -68,7 +68,7 @@ export function onnxRuntime(library: OnnxLibrary, options: OnnxRuntimeOptions = 
     async load(directory, manifest, { signal } = {}) {
       signal?.throwIfAborted();
       const path = modelFileOf(directory, manifest);
-      const description = await readDescription(directory, path, signal);
+      const description = await readDescription(directory, manifest, path, signal);
       checkSignature(directory, manifest, description);
       const session = await openSession(library, { directory, path, settings });
       return loadedOnnx(library, { session, manifest, description });
@@ -88,11 +88,12 @@ function modelFileOf(directory: string, { files }: ModelManifest): string {
 
 async function readDescription(
   directory: string,
+  manifest: ModelManifest,
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<OnnxDescription & { readonly sizeBytes: number }> {
   try {
-    const bytes = await readFile(join(directory, path), { signal });
+    const bytes = await readModelFile(directory, manifest, path, { signal });
     return { ...describeOnnx(bytes), sizeBytes: bytes.length };
   } catch (error) {
     signal?.throwIfAborted();

@@ -26,6 +26,9 @@ interface Machine {
 /** Bytes that are no pickle. */
 class NoPickle extends Error {}
 
+/** Thrown for nearly every file there is: without the cost of a stack of its own. */
+const noPickle = new NoPickle();
+
 const mostOpcodes = 2_000_000;
 const mostLine = 1 << 16;
 const identifier = /^[A-Za-z_][\w.]*$/;
@@ -153,13 +156,13 @@ async function step(opcode: string, cursor: ByteCursor, machine: Machine): Promi
   } else if (counted[opcode] !== undefined) stack.push(await countedValue(opcode, cursor));
   else if (lines[opcode] !== undefined) {
     const text = await line(cursor);
-    if (!lines[opcode].test(text)) throw new NoPickle();
+    if (!lines[opcode].test(text)) throw noPickle;
     stack.push(opcode === "V" ? text : opcode === "S" ? text.trim().slice(1, -1) : undefined);
   } else if (plain[opcode] !== undefined) {
     const [takes, gives] = plain[opcode];
     for (let taken = 0; taken < takes; taken += 1) pop(stack);
     // BUILD leaves below what it fills in; appending wants something to append to.
-    if ("asb".includes(opcode) && stack.length === 0) throw new NoPickle();
+    if ("asb".includes(opcode) && stack.length === 0) throw noPickle;
     if (calling.includes(opcode) && machine.imports.size > 0) machine.calls = true;
     if (gives === 1) stack.push(undefined);
   } else if (toMark[opcode] !== undefined) {
@@ -203,19 +206,19 @@ async function special(opcode: string, cursor: ByteCursor, machine: Machine): Pr
     case "h":
     case "j": {
       const key = await memoKey(opcode === "g", opcode === "h" ? 1 : 4, cursor);
-      if (!memo.has(key)) throw new NoPickle();
+      if (!memo.has(key)) throw noPickle;
       stack.push(memo.get(key));
       return;
     }
     default:
-      throw new NoPickle();
+      throw noPickle;
   }
 }
 
 async function importLines(opcode: "c" | "i", cursor: ByteCursor, machine: Machine): Promise<void> {
   const module = await line(cursor);
   const name = await line(cursor);
-  if (!identifier.test(module) || !identifier.test(name)) throw new NoPickle();
+  if (!identifier.test(module) || !identifier.test(name)) throw noPickle;
   if (opcode === "i") popToMark(machine.stack);
   noteImport(machine, module, name);
   machine.calls ||= opcode === "i";
@@ -232,46 +235,46 @@ async function countedValue(opcode: string, cursor: ByteCursor): Promise<string 
   // Names of modules are short; what is longer is data.
   if (texts.includes(opcode) && length <= 1024) {
     const bytes = await cursor.take(length);
-    if (bytes === undefined) throw new NoPickle();
+    if (bytes === undefined) throw noPickle;
     return new TextDecoder().decode(bytes);
   }
-  if (!cursor.skip(length)) throw new NoPickle();
+  if (!cursor.skip(length)) throw noPickle;
   return undefined;
 }
 
 async function memoKey(isLine: boolean, length: number, cursor: ByteCursor): Promise<number> {
   if (!isLine) return number(cursor, length);
   const text = await line(cursor);
-  if (!/^[0-9]{1,15}$/.test(text)) throw new NoPickle();
+  if (!/^[0-9]{1,15}$/.test(text)) throw noPickle;
   return Number(text);
 }
 
 /** Little-endian. */
 async function number(cursor: ByteCursor, length: number): Promise<number> {
   const bytes = await cursor.take(length);
-  if (bytes === undefined) throw new NoPickle();
+  if (bytes === undefined) throw noPickle;
   return bytes.reduceRight((value, byte) => value * 256 + byte, 0);
 }
 
 async function line(cursor: ByteCursor): Promise<string> {
   const text = await cursor.line(mostLine);
-  if (text === undefined) throw new NoPickle();
+  if (text === undefined) throw noPickle;
   return text;
 }
 
 function top(stack: readonly Item[]): Item {
   const item = stack.at(-1);
-  if (stack.length === 0 || item === mark) throw new NoPickle();
+  if (stack.length === 0 || item === mark) throw noPickle;
   return item;
 }
 
 function pop(stack: Item[]): Item {
-  if (stack.length === 0 || stack.at(-1) === mark) throw new NoPickle();
+  if (stack.length === 0 || stack.at(-1) === mark) throw noPickle;
   return stack.pop();
 }
 
 function popToMark(stack: Item[]): void {
   const at = stack.lastIndexOf(mark);
-  if (at === -1) throw new NoPickle();
+  if (at === -1) throw noPickle;
   stack.length = at;
 }

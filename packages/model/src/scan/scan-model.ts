@@ -51,15 +51,24 @@ export async function scanModel(directory: string, { format, signal }: ScanModel
   });
   const seen = new Map<string, Observation>();
   for (const path of paths) seen.set(path, await observeFile(root, path, signal));
+  return {
+    files: [...seen].map(([path, { kind }]) => ({ path, kind })),
+    findings: findingsOf(seen, others, format),
+  };
+}
+
+/** What is wrong with files that were looked at, and with what is no file, by path. */
+export function findingsOf(
+  seen: ReadonlyMap<string, Observation>,
+  others: readonly string[],
+  format: string | undefined,
+): readonly ScanFinding[] {
   const findings = [
     ...others.map((path): ScanFinding => ({ path, rule: "link", problem: "is a link, or no file" })),
     ...[...seen].flatMap(([path, { problems }]) => problems.map((problem) => ({ path, ...problem }))),
     ...(format === undefined || houseFormats.has(format) ? strangers(seen) : []),
   ];
-  return {
-    files: [...seen].map(([path, { kind }]) => ({ path, kind })),
-    findings: findings.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)),
-  };
+  return findings.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
 async function observeFile(root: string, path: string, signal: AbortSignal | undefined): Promise<Observation> {
@@ -101,6 +110,11 @@ export async function refuseUnsafe(
   options: CallOptions,
 ): Promise<void> {
   const { findings } = await scanModel(directory, { ...options, format });
+  refuseFindings(name, findings);
+}
+
+/** Throws `MODEL_CONTENT_UNSAFE`, with the findings, where there are any. */
+export function refuseFindings(name: string, findings: readonly ScanFinding[]): void {
   if (findings.length === 0) return;
   const shown = findings.slice(0, 5).map(({ path, problem }) => `"${path}" ${problem}`);
   throw contentUnsafe(name, findings.length > 5 ? [...shown, `and ${findings.length - 5} more`] : shown);
