@@ -69,6 +69,11 @@ export const clientSubjects = (): Subjects => {
     ),
     kserveV1: well(clients.kserveV1, () => [{ url, model: "late", fetch }]),
     bentoMl: well(clients.bentoMl, () => [{ url, route: "predict", fetch }]),
+    openAi: well(
+      clients.openAi,
+      () => [{ url, model: "m", task: "chat", parameters: { seed: 1 }, parallel: 2, fetch }],
+      range(() => clients.openAi({ url, model: "m", task: "chat", parameters: { stream: true } })),
+    ),
     sageMaker: well(
       clients.sageMaker,
       () => [{ client: invoker, endpoint: "late", body: "rows", targetVariant: "a", sessionId: "s" }],

@@ -7,6 +7,7 @@ import { asyncSubjects } from "./serving-async.ts";
 import { capturing } from "./serving-capture.ts";
 import { authenticators } from "./serving-auth.ts";
 import { clientSubjects } from "./serving-clients.ts";
+import { remoteSubjects } from "./serving-remote.ts";
 import { containers } from "./serving-container.ts";
 import { hosts, nodePair } from "./serving-hosts.ts";
 import { servingLoad } from "./serving-load.ts";
@@ -112,6 +113,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...authenticators(),
       ...servingLoad(),
       ...clientSubjects(),
+      ...(await remoteSubjects(folder)),
       ...kubernetesSubjects(),
       ...servingStages(),
       ...protocolSubjects(server),

@@ -13,6 +13,7 @@ export {
   createModelClient,
   openModelClient,
 } from "./clients/model-client.ts";
+export { type OpenAiOptions, openAi } from "./clients/openai-client.ts";
 export { type OpenInferenceOptions, openInference } from "./clients/open-inference-client.ts";
 export type { ClientProtocol, ProtocolCall, ProtocolReply, ReplyEvidence } from "./clients/protocol.ts";
 export {

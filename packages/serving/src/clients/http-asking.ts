@@ -52,6 +52,8 @@ export function httpSite(options: HttpProtocolOptions): HttpServerSite {
     const given = typeof headers === "function" ? await headers() : headers;
     return fetch(base + question.path, {
       method: question.method ?? "POST",
+      // Tensors and credentials go where they were meant to go.
+      redirect: "manual",
       // Tensors hardly become smaller, and packing them takes longer than sending them.
       headers: { "accept-encoding": "identity", ...credentials, ...given, ...presentOf(question.headers ?? {}) },
       ...(question.body === undefined ? {} : { body: question.body as never }),
@@ -167,7 +169,9 @@ async function received(where: string, response: Response, signal: AbortSignal |
 
 function refusalOf(where: string, { status, headers }: Response, bytes: Uint8Array): Error {
   const text = new TextDecoder().decode(bytes.subarray(0, 65_536));
-  const { problem, code, retryable } = wordsOf(text);
+  const { problem: words, code, retryable } = wordsOf(text);
+  const elsewhere = status >= 300 && status <= 399 ? headers.get("location") : null;
+  const problem = elsewhere === null ? words : `it redirects to ${elsewhere.slice(0, 200)}, which is not followed`;
   return refusalError({ where, status, problem, code, retryable, retryAfterMs: retryAfterOf(headers) });
 }
 
@@ -206,5 +210,8 @@ export function retryAfterOf(headers: Pick<Headers, "get">): number | undefined 
 /** A name within a path: its slashes stay, as clients of the protocol have it. Throws `RangeError` for what is no text of Unicode. */
 export function pathOf(name: string): string {
   if (/\p{Surrogate}/u.test(name)) throw new RangeError(`The name ${JSON.stringify(name)} has half a character.`);
+  // They would lead to other places of the server.
+  if (name.split("/").some((part) => part === "." || part === ".."))
+    throw new RangeError(`The name "${name}" leads upwards.`);
   return name.split("/").map(encodeURIComponent).join("/");
 }

@@ -102,6 +102,8 @@ export function createModelClient<const Signature extends ModelSignature>(
   const { protocol, repeatable = true, clock = systemClock, meter = silentMeter } = options;
   const { ids = createIdSource(clock), random = createRandom(clock.nowMs() ^ process.pid) } = options;
   const signature = signatureOfManifest(protocol.where, options.signature);
+  const misfit = protocol.refuses?.(signature);
+  if (misfit !== undefined) throw signatureUnreadable(protocol.where, misfit);
   const counted = instruments(meter, protocol.where, clock);
   const attempts = new Attempts(protocol.where, {
     deadlineMs: options.deadlineMs ?? 30_000,

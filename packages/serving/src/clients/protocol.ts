@@ -46,6 +46,8 @@ export interface ClientProtocol {
   infer(call: ProtocolCall, options?: CallOptions): Promise<ProtocolReply>;
   /** Whether the model answers now; false where its server does not. */
   ready(options?: CallOptions): Promise<boolean>;
+  /** Why the protocol cannot carry this signature; `undefined` where it can. */
+  refuses?(signature: ModelSignature): string | undefined;
   /** The signature as the server tells it; absent where the protocol has none. Throws `SERVING_CLIENT_SIGNATURE_INVALID` and what `infer` throws. */
   describe?(options?: CallOptions): Promise<ModelSignature>;
 }

@@ -77,6 +77,10 @@ export function sageMaker(options: SageMakerOptions): ClientProtocol {
   };
   return {
     where,
+    refuses: ({ inputs, outputs }) =>
+      body === "csv" && (inputs.length > 1 || outputs.length > 1 || inputs[0]?.dtype === "string")
+        ? "text/csv holds the numbers of one input, and one output"
+        : undefined,
     async infer(call, { signal } = {}) {
       signal?.throwIfAborted();
       const written = writeBody(call, body);
