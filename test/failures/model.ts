@@ -1,6 +1,7 @@
 import { batchOf, column, datasetOf, fitTransforms } from "../../packages/data/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
 import * as onnx from "../../packages/model/dist/onnx.js";
+import { explaining } from "./model-explain.ts";
 import { trustSubjects } from "./model-trust.ts";
 import { type FailureTable, methods, well } from "./subjects.ts";
 
@@ -192,6 +193,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
         30,
       ),
       ...(await trustSubjects(folder, packed)),
+      ...explaining(trees, line, treePackage, linePackage),
       loadModel: well(
         model.loadModel,
         () => [packed, runtimes, { signal, checkGolden: true }],

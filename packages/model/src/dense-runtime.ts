@@ -79,7 +79,12 @@ function loadedDense(kernel: DenseKernel, { input, output }: Specs): LoadedModel
   };
 }
 
-function featuresOf(given: Tensor | undefined, { name }: TensorSpec, width: number): Float32Array | Float64Array {
+/** Checked. Throws `MODEL_INPUT_MISMATCH`. */
+export function featuresOf(
+  given: Tensor | undefined,
+  { name }: TensorSpec,
+  width: number,
+): Float32Array | Float64Array {
   const expected = `"${name}" as float32 or float64 of shape [rows, ${width}]`;
   if (given === undefined) throw inputMismatch(name, "it is missing", expected);
   const { dtype, shape, data } = given;

@@ -9,6 +9,7 @@ export type ModelErrorCode =
   | "MODEL_CALIBRATION_INVALID"
   | "MODEL_CONTENT_UNSAFE"
   | "MODEL_DIRECTORY_OCCUPIED"
+  | "MODEL_EXPLANATION_UNSUPPORTED"
   | "MODEL_FILE_PATH"
   | "MODEL_FORMAT_UNSUPPORTED"
   | "MODEL_GOLDEN_MISMATCH"
@@ -46,6 +47,16 @@ export const directoryOccupied = (directory: string): ModelError =>
     category: "user",
     remedy: "Pack each model into a fresh directory: a directory with files in it cannot be replaced in one step.",
   });
+
+export const explanationUnsupported = (name: string, problem: string, remedy: string): ModelError =>
+  new ModelError(
+    "MODEL_EXPLANATION_UNSUPPORTED",
+    `The answers of the model "${name}" cannot be explained: ${problem}.`,
+    {
+      category: "user",
+      remedy,
+    },
+  );
 
 export const filePath = (path: string, problem: string): ModelError =>
   new ModelError("MODEL_FILE_PATH", `A model package cannot hold the file "${path}": ${problem}.`, {

@@ -11,7 +11,8 @@ export interface CompiledTrees {
   predict(columns: readonly Float64Array[], answers: Float64Array): void;
 }
 
-interface FlatTrees {
+/** The nodes of all trees one after another, those of a tree in its order. */
+export interface FlatTrees {
   readonly roots: Int32Array;
   /** −1 for a leaf. */
   readonly feature: Int32Array;
@@ -29,7 +30,7 @@ interface FlatTrees {
 /** Makes trees ready to answer. Throws `MODEL_TREES_INVALID`. */
 export function compileTrees(model: TreeModel): CompiledTrees {
   assertTreeModel(model);
-  const flat = flatten(model);
+  const flat = flattenTrees(model);
   const memoryBytes = Object.values(flat).reduce((sum: number, array: ArrayBufferView) => sum + array.byteLength, 0);
   return {
     memoryBytes,
@@ -83,7 +84,7 @@ function addTree(flat: FlatTrees, root: number, columns: readonly Float64Array[]
   }
 }
 
-function flatten({ features, trees }: TreeModel): FlatTrees {
+export function flattenTrees({ features, trees }: TreeModel): FlatTrees {
   const nodes = trees.reduce((count, tree) => count + tree.length, 0);
   const ints = (): Int32Array => new Int32Array(nodes);
   const flat = {

@@ -74,11 +74,12 @@ function loadedTrees(model: TreeModel, compiled: CompiledTrees, output: string):
   };
 }
 
-const positionsOf = (feature: TreeFeature): ReadonlyMap<string, number> =>
+/** The positions of a feature's categories by their texts. */
+export const positionsOf = (feature: TreeFeature): ReadonlyMap<string, number> =>
   new Map(feature.kind === "category" ? feature.categories.map((text, index) => [text, index]) : []);
 
 /** Numbers as they are, and categories as their positions, NaN where there is none. */
-function columnOf(
+export function columnOf(
   inputs: Tensors,
   { name, kind }: TreeFeature,
   rows: number,
