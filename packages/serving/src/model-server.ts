@@ -137,6 +137,7 @@ class OpenServer implements ModelServer {
     const face: ServerFace = {
       endpoint: (name) => this.#endpoint(name),
       endpoints: () => [...this.#endpoints.values()],
+      clock: options.clock,
       maxBodyBytes,
       authenticate,
       defaultEndpoint: () => this.#endpoint(options.defaultEndpoint ?? Object.keys(options.endpoints)[0] ?? ""),

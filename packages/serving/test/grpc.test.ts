@@ -17,7 +17,7 @@ test("SV-3: every method of the gRPC service answers as the protocol says", asyn
   expect(await ask(`${oip}/ServerMetadata`, ["Empty", "ServerMetadata"])).toEqual({
     name: "millwright",
     version: "1",
-    extensions: ["binary_tensor_data", "model_repository"],
+    extensions: ["binary_tensor_data", "model_configuration", "statistics", "model_repository"],
   });
   expect(await ask(`${oip}/ModelMetadata`, ["Named", "ModelMetadata"], { name: "late" })).toEqual({
     name: "late",

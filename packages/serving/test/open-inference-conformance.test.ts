@@ -57,7 +57,7 @@ test("SV-3: every endpoint of the protocol answers with the object it names", as
   expect(await get("/v2")).toEqual({
     name: "millwright",
     version: "1",
-    extensions: ["binary_tensor_data", "model_repository"],
+    extensions: ["binary_tensor_data", "model_configuration", "statistics", "model_repository"],
   });
   expect(await get("/v2/")).toEqual(await get("/v2"));
   expect(await get("/v2/health/live")).toEqual({ live: true });

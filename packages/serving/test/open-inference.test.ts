@@ -56,7 +56,11 @@ test("server metadata and health are as the protocol says", async () => {
   const { ask } = served;
   expect(await ask("GET", "/v2")).toMatchObject({
     status: 200,
-    body: { name: "millwright", version: expect.any(String), extensions: ["binary_tensor_data"] },
+    body: {
+      name: "millwright",
+      version: expect.any(String),
+      extensions: ["binary_tensor_data", "model_configuration", "statistics"],
+    },
   });
   expect(await ask("GET", "/v2/health/live")).toMatchObject({ status: 200, body: { live: true } });
   expect(await ask("GET", "/v2/health/ready")).toMatchObject({ status: 200, body: { ready: true } });

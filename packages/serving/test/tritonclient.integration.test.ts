@@ -10,6 +10,9 @@ import { expected } from "./models.ts";
 import { echoed, openProtocolServer } from "./protocol-server.ts";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
+/** Triton's name of an element type that is called by ours. */
+const configType = (dtype: string): string => `TYPE_${dtype.toUpperCase().replace("FLOAT", "FP")}`;
+
 const found = spawnSync(python, ["-c", "import tritonclient.http, tritonclient.grpc, numpy"]).status === 0;
 
 test(
@@ -44,7 +47,7 @@ test(
       });
       expect(said["server"]).toMatchObject({
         name: "millwright",
-        extensions: ["binary_tensor_data", "model_repository"],
+        extensions: ["binary_tensor_data", "model_configuration", "statistics", "model_repository"],
       });
       const model = { name: "late", inputs: [{ name: "features", datatype: "FP32" }] };
       expect(said["model"]).toMatchObject({ ...model, inputs: [{ ...model.inputs[0], shape: [-1, 4] }] });
@@ -58,12 +61,45 @@ test(
       expect(said["of_catalog"]).toEqual(answersOf(1));
       expect(said["catalog_model"]).toEqual([true, "late/1"]);
       expect(said["unloaded"]).not.toContain("late/1");
+      const config = {
+        name: "late",
+        platform: "millwright_dense",
+        backend: "millwright",
+        max_batch_size: 256,
+        input: [{ name: "features", data_type: "TYPE_FP32", dims: [4] }],
+        output: [{ name: "probability", data_type: "TYPE_FP32", dims: [1] }],
+      };
+      expect(said["config"]).toMatchObject({ ...config, version_policy: { specific: { versions: [2, 1] } } });
+      expect(said["echo_config"]).toMatchObject({
+        input: echoed.map(({ name }) => ({ name, data_type: configType(name), dims: [2] })),
+      });
+      // Binary, JSON, mixed, gzip and deflate, of two rows each; and one of a wrong shape.
+      const duration = (count: number) => ({ count, ns: expect.any(Number) });
+      expect(said["stats"]).toEqual([
+        {
+          name: "late",
+          version: "2",
+          last_inference: expect.closeTo(Date.now(), -6),
+          inference_count: 10,
+          execution_count: 5,
+          inference_stats: {
+            success: duration(5),
+            fail: duration(1),
+            queue: duration(5),
+            compute_input: duration(5),
+            compute_infer: duration(5),
+            compute_output: duration(5),
+          },
+          batch_stats: [{ batch_size: 2, compute_infer: duration(5) }],
+        },
+      ]);
+      expect(said["all_stats"]).toEqual(["broken", "echo", "halves", "late", "slow"]);
 
       const told = said["grpc"] as Record<string, unknown>;
       expect(told).toMatchObject({ live: true, ready: true, model_ready: true, id: "g1", fp16: true });
       expect(told["server"]).toMatchObject({
         name: "millwright",
-        extensions: ["binary_tensor_data", "model_repository"],
+        extensions: ["binary_tensor_data", "model_configuration", "statistics", "model_repository"],
       });
       expect(told["model"]).toMatchObject({ ...model, inputs: [{ ...model.inputs[0], shape: ["-1", "4"] }] });
       expect(told["infer"]).toEqual(answersOf(2));
@@ -71,6 +107,20 @@ test(
       expect(told["index"]).toContain("late/1");
       expect(told["of_catalog"]).toEqual(answersOf(1));
       expect(told["error"]).toEqual([expect.stringContaining("NOT_FOUND"), expect.stringContaining("early")]);
+      // 64-bit integers are texts in the JSON of protocol buffers.
+      expect(told["config"]).toMatchObject({
+        ...config,
+        version_policy: { specific: { versions: ["2", "1"] } },
+        input: [{ ...config.input[0], dims: ["4"] }],
+        output: [{ ...config.output[0], dims: ["1"] }],
+      });
+      expect(told["echo_config"]).toMatchObject({
+        input: echoed.map(({ name }) => ({ name, data_type: configType(name), dims: ["2"] })),
+      });
+      expect(told["stats"]).toMatchObject([
+        { inference_count: "12", execution_count: "6", batch_stats: [{ batch_size: "2" }] },
+      ]);
+      expect(told["all_stats"]).toEqual(said["all_stats"]);
       expect(told["stream"]).toEqual(["0", "1", "2", "3", "4"]);
     } finally {
       await app.close();

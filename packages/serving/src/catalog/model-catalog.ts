@@ -7,6 +7,7 @@ import {
 } from "@millwright/contracts";
 import { draining, forbidden } from "../errors.ts";
 import type { ModelSlot } from "../engine/model-slot.ts";
+import type { ModelStatistics } from "../engine/model-statistics.ts";
 import { checkCatalogOptions, checkTarget } from "./catalog-checks.ts";
 import { loadsWaiting, modelAlreadyLoaded, modelNotLoaded } from "./catalog-errors.ts";
 import { type Entry, type OpenState, modelOf, newEntry, openState } from "./catalog-entry.ts";
@@ -126,6 +127,11 @@ export class Catalog implements ModelCatalog {
   model(target: string): CatalogModel | undefined {
     const entry = this.#entries.get(target);
     return entry?.slot === undefined ? undefined : this.#describe(entry);
+  }
+
+  /** What a loaded model has done since then. */
+  statistics(target: string): ModelStatistics | undefined {
+    return this.#entries.get(target)?.slot?.served.statistics;
   }
 
   stats(): CatalogStats {

@@ -38,7 +38,7 @@ export interface BatcherOptions {
   readonly lanes?: (() => number) | undefined;
   readonly limits: BatchLimits;
   readonly clock: Pick<Clock, "monotonicMs">;
-  readonly onBatch?: ((rows: number) => void) | undefined;
+  readonly onBatch?: ((rows: number, modelMs: number) => void) | undefined;
   readonly onQueue?: ((rows: number) => void) | undefined;
 }
 
@@ -210,7 +210,7 @@ class OpenBatcher implements Batcher {
     if (problem !== undefined) return this.#onFailure(taken, modelFailed(model, problem), cost, beginMs);
     const modelMs = clock.monotonicMs() - beginMs;
     cost.observe(rows, modelMs);
-    onBatch?.(rows);
+    onBatch?.(rows, modelMs);
     let start = 0;
     for (const waiting of taken) {
       waiting.request.timings.modelMs += modelMs;

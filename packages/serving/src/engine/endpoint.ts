@@ -6,9 +6,9 @@ import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
 import { forbidden } from "../errors.ts";
 import type { EndpointReadiness } from "../health/health.ts";
 import { modelNotReady } from "../health/health-errors.ts";
-import { httpStatusOf } from "../http/http-status.ts";
 import { type LabelSets, countInvocation, createLabelSets } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
+import type { ModelStatistics } from "./model-statistics.ts";
 import type { PredictRequest, Prediction } from "./prediction.ts";
 import { catalogOf } from "../catalog/create-model-catalog.ts";
 import type { Catalog } from "../catalog/model-catalog.ts";
@@ -25,7 +25,7 @@ import {
   around,
 } from "./stage.ts";
 import { childTraceparent } from "../telemetry/trace-context.ts";
-import { type TrafficTally, createTrafficTally } from "../telemetry/traffic-tally.ts";
+import { type TrafficTally, countUnit, createTrafficTally } from "../telemetry/traffic-tally.ts";
 import { traced } from "../telemetry/tracing.ts";
 import { type Trail, noTrail } from "../telemetry/trail.ts";
 import { closeTimings, noTimings } from "./timings.ts";
@@ -63,7 +63,7 @@ export class Endpoint {
   readonly #features: FeatureSource | undefined;
   readonly #catalog: Catalog | undefined;
   readonly #stages: readonly Stage[];
-  readonly #limits: BatchLimits;
+  readonly limits: BatchLimits;
   readonly #answerer: Answerer;
   readonly #door: Door;
   readonly #answer: Next<RequestCall>;
@@ -83,7 +83,7 @@ export class Endpoint {
     const as = options.readFeaturesAs;
     this.#features = typeof as === "object" ? setting.featuresAs?.(as.principal) : setting.features;
     const { maxBatchRows = 256, maxQueueRows = 10_000, latencyObjectiveMs } = options;
-    this.#limits = { maxBatchRows, maxQueueRows, latencyObjectiveMs };
+    this.limits = { maxBatchRows, maxQueueRows, latencyObjectiveMs };
     this.#catalog = options.models === undefined ? undefined : catalogOf(options.models);
     this.#stages = options.stages ?? [];
     this.#answerer = new Answerer({
@@ -211,7 +211,7 @@ export class Endpoint {
       clock,
       logger,
       batching: {
-        limits: this.#limits,
+        limits: this.limits,
         onBatch: (rows) => instruments.batchRows.observe(rows, labels),
         onQueue: (rows) => instruments.queueRows.set(rows, labels),
       },
@@ -273,9 +273,11 @@ export class Endpoint {
     let answered: Prediction | undefined;
     const { trail, timings, startMs } = call;
     trail.variant = variant;
+    let statistics: ModelStatistics | undefined;
     const answer = (slot: ModelSlot): Promise<Prediction> =>
       slot.use((served) => {
         trail.model = served.identity;
+        statistics = served.statistics;
         return this.#answerer.answer(served, call, { variant, staged: true, captured: true });
       });
     let failure: unknown;
@@ -291,7 +293,8 @@ export class Endpoint {
       const totalMs = clock.monotonicMs() - startMs;
       const outcome = { error: failure, totalMs, modelMs: timings.modelMs };
       countInvocation(instruments, this.#labels.of(variant, version), outcome);
-      this.#count(target ?? variant, failure, startMs + totalMs);
+      statistics?.request(failure === undefined, timings, totalMs, startMs + totalMs);
+      countUnit(this.traffic, target ?? variant, { failure, nowMs: startMs + totalMs });
       if (this.#observer !== undefined && route !== undefined)
         this.#tell({ call, route, routes, latencyMs: totalMs, answer: answered });
     }
@@ -310,12 +313,6 @@ export class Endpoint {
 
   async #openSideModel(ref: string, options: SideModelOptions): Promise<SideModel> {
     return sideModel(await this.openSlot(ref, options.signal, options.runtimes), this.#answerer, options);
-  }
-
-  /** What fails because of what was asked says nothing of the server. */
-  #count(unit: string, failure: unknown, nowMs: number): void {
-    if (failure === undefined) this.traffic.add(unit, true, nowMs);
-    else if (httpStatusOf(failure) >= 500) this.traffic.add(unit, false, nowMs);
   }
 
   /** Gives up all requests, those that wait and those that the models have. */

@@ -11,6 +11,7 @@ import type {
 import { type OpenedModel, loadModel } from "@millwright/model";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { featureServiceMismatch } from "../errors.ts";
+import { ModelStatistics } from "./model-statistics.ts";
 import type { Provenance } from "./prediction.ts";
 import { hasFixedShape, isBatchable } from "./signature.ts";
 
@@ -21,6 +22,7 @@ export interface ServedModel {
   readonly identity: Provenance["model"];
   readonly model: OpenedModel;
   readonly batcher: Batcher;
+  readonly statistics: ModelStatistics;
   readonly batchable: boolean;
   /** Whether all requests have one shape but for their rows. */
   readonly fixedShape: boolean;
@@ -152,8 +154,14 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
   const features = await feeding(resolved, options, { signal });
   // Features that the model's transforms cannot take would fail each request: they fail the load.
   const model = await loadModel(resolved, options.runtimes, { signal, schema: features?.description.features });
+  const statistics = new ModelStatistics();
+  const { onBatch } = options.batching;
   const batcher = createBatcher({
     ...options.batching,
+    onBatch: (rows, modelMs) => {
+      onBatch?.(rows, modelMs);
+      statistics.batch(rows, modelMs);
+    },
     endpoint: options.endpoint,
     model: titleOf(resolved),
     clock: options.clock,
@@ -167,6 +175,7 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     identity: { name, ...(version === undefined ? {} : { version }), digest },
     model,
     batcher,
+    statistics,
     features,
     batchable: isBatchable(resolved.manifest.signature),
     fixedShape: hasFixedShape(resolved.manifest.signature),

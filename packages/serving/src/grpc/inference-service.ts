@@ -1,4 +1,6 @@
 import { isMillwrightError } from "@millwright/contracts";
+import { modelConfiguration } from "../protocols/model-configuration.ts";
+import { statisticsOf } from "../protocols/model-statistics.ts";
 import { loadModel, repositoryIndex, extensionsOf, unloadModel } from "../protocols/model-repository.ts";
 import { serverName } from "../protocols/open-inference.ts";
 import { modelMetadata, modelReady, placeOf } from "../protocols/open-inference-models.ts";
@@ -21,6 +23,7 @@ import {
   repositoryModelRequest,
   serverMetadataResponse,
 } from "./messages.ts";
+import { configMessage, modelConfigResponse, modelStatisticsResponse } from "./triton-messages.ts";
 import { decode, encode } from "./wire.ts";
 
 export const inferenceServiceName = "inference.GRPCInferenceService";
@@ -144,6 +147,13 @@ export function inferenceService(site: GrpcSite): GrpcService {
       const tensor = ({ shape, ...each }: (typeof inputs)[number]) => ({ ...each, shape: shape.map(BigInt) });
       return { ...told, versions, inputs: inputs.map(tensor), outputs: outputs.map(tensor) };
     }),
+    ModelConfig: unary(site, [modelRequest, modelConfigResponse], async ({ name, version }, caller) =>
+      configMessage(await modelConfiguration(face, placeOf(face, name, versionOf(version)), caller)),
+    ),
+    ModelStatistics: unary(site, [modelRequest, modelStatisticsResponse], async ({ name, version }, caller) => ({
+      // No name is all of them.
+      model_stats: await statisticsOf(face, name === "" ? undefined : placeOf(face, name, versionOf(version)), caller),
+    })),
     ModelInfer: unary(site, [modelInferRequest, modelInferResponse], (message, caller) => infer(site, message, caller)),
     ModelStreamInfer: (call: GrpcDuplexCall) => streamInfer(site, call),
     RepositoryIndex: unary(site, [repositoryIndexRequest, repositoryIndexResponse], (asked) => ({

@@ -145,7 +145,7 @@ export const serverMetadataResponse: MessageShape<ServerMetadata> = {
   extensions: { id: 3, type: "string", repeated: true },
 };
 
-/** Of `ModelReady` and `ModelMetadata`. */
+/** Of `ModelReady`, `ModelMetadata`, `ModelConfig` and `ModelStatistics`. */
 export interface ModelRequest {
   readonly name: string;
   readonly version: string;

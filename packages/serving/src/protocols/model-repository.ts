@@ -15,6 +15,8 @@ export interface RepositoryEntry {
 /** The extensions of the protocol that this server has. */
 export const extensionsOf = (face: ServerFace): readonly string[] => [
   "binary_tensor_data",
+  "model_configuration",
+  "statistics",
   ...(face.endpoints().some(({ catalog }) => catalog !== undefined) ? ["model_repository"] : []),
 ];
 

@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { deflate, gzip } from "node:zlib";
-import type { CallOptions } from "@millwright/contracts";
+import type { CallOptions, Clock } from "@millwright/contracts";
 import type { Authenticate } from "../auth/authenticate.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import {
@@ -21,6 +21,7 @@ import { modelNameOf, modelPaths } from "./model-paths.ts";
 import { type Place, modelMetadata, modelReadiness, placeOf } from "./open-inference-models.ts";
 import { extensionsOf, loadModel, repositoryIndex, unloadModel } from "./model-repository.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
+import { tritonRoutes } from "./triton-routes.ts";
 
 /** What the HTTP faces need of a server. */
 export interface ServerFace {
@@ -37,6 +38,7 @@ export interface ServerFace {
   health(): ServerHealth;
   /** What a ping asks the models beside, where it does. */
   readonly deepPing: (() => Promise<HealthCheck>) | undefined;
+  readonly clock: Clock;
   /** Most bytes of a request. */
   readonly maxBodyBytes: number;
   /** Says who sent a request, where the server asks. */
@@ -76,6 +78,7 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
       handle: () => json({ ...serverName, extensions: extensionsOf(face) }),
     },
     ...healthRoutes(face),
+    ...tritonRoutes(face),
     ...modelPaths("/v2/models")
       .flatMap((path) => [path, `${path}/versions/:version`])
       .flatMap((path) => modelRoutes(path, { metadata, ready, infer, captured })),

@@ -1,3 +1,4 @@
+import { httpStatusOf } from "../http/http-status.ts";
 import type { AvailabilityUnit } from "./availability.ts";
 
 /** So many pieces make the window. */
@@ -44,4 +45,14 @@ export function createTrafficTally(windowMs: number): TrafficTally {
       return [...sums].map(([name, { total, good }]) => ({ name, total, good, traffic: total }));
     },
   };
+}
+
+/** Counts how a request to a unit ended. What fails because of what was asked says nothing of the server. */
+export function countUnit(
+  tally: TrafficTally,
+  unit: string,
+  { failure, nowMs }: { readonly failure: unknown; readonly nowMs: number },
+): void {
+  if (failure === undefined) tally.add(unit, true, nowMs);
+  else if (httpStatusOf(failure) >= 500) tally.add(unit, false, nowMs);
 }
