@@ -1,5 +1,6 @@
 import { batchOf, column, datasetOf, fitTransforms } from "../../packages/data/dist/index.js";
 import * as model from "../../packages/model/dist/index.js";
+import * as edge from "../../packages/model/dist/edge.js";
 import * as onnx from "../../packages/model/dist/onnx.js";
 import { explaining } from "./model-explain.ts";
 import { trustSubjects } from "./model-trust.ts";
@@ -228,6 +229,17 @@ export async function openTable(folder: string): Promise<FailureTable> {
         onnx.exportOnnx,
         () => [packed, { name: "late", signal }],
         corrupt(() => onnx.exportOnnx({ ...packed, directory: folder })),
+        30,
+      ),
+      exportEdge: well(
+        edge.exportEdge,
+        () => [packed, { name: "late", weights: "beside", maxBytes: 1_000_000, signal }],
+        {
+          MODEL_EDGE_TOO_LARGE: () => edge.exportEdge(packed, { maxBytes: 100 }),
+          MODEL_EDGE_UNSUPPORTED: () => edge.exportEdge(onnxPackage),
+          PORT_MODEL_CORRUPT: () => edge.exportEdge({ ...packed, directory: folder }),
+          MODEL_KEY_INVALID: () => edge.exportEdge(packed, { key: "no key" }),
+        },
         30,
       ),
       describeOnnx: well(onnx.describeOnnx, () => [onnx.writeOnnxModel({ layers }).files["model.onnx"]], {

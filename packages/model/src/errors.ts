@@ -9,6 +9,8 @@ export type ModelErrorCode =
   | "MODEL_CALIBRATION_INVALID"
   | "MODEL_CONTENT_UNSAFE"
   | "MODEL_DIRECTORY_OCCUPIED"
+  | "MODEL_EDGE_TOO_LARGE"
+  | "MODEL_EDGE_UNSUPPORTED"
   | "MODEL_EXPLANATION_UNSUPPORTED"
   | "MODEL_FILE_PATH"
   | "MODEL_FORMAT_UNSUPPORTED"
@@ -47,6 +49,31 @@ export const directoryOccupied = (directory: string): ModelError =>
     category: "user",
     remedy: "Pack each model into a fresh directory: a directory with files in it cannot be replaced in one step.",
   });
+
+export const edgeTooLarge = (
+  name: string,
+  {
+    bytes,
+    codeBytes,
+    weightBytes,
+  }: { readonly bytes: number; readonly codeBytes: number; readonly weightBytes: number },
+  maxBytes: number,
+): ModelError =>
+  new ModelError(
+    "MODEL_EDGE_TOO_LARGE",
+    `The exported model "${name}" has ${bytes} bytes (${weightBytes} of weights, ${codeBytes} of code), and ${maxBytes} are allowed.`,
+    { category: "user", remedy: "Train a smaller model, or allow more bytes." },
+  );
+
+export const edgeUnsupported = (name: string, format: string): ModelError =>
+  new ModelError(
+    "MODEL_EDGE_UNSUPPORTED",
+    `The model "${name}" of the format ${format} cannot be exported as a module.`,
+    {
+      category: "user",
+      remedy: "Export a model of the format dense, trees or linear; others go to ONNX, or are served.",
+    },
+  );
 
 export const explanationUnsupported = (name: string, problem: string, remedy: string): ModelError =>
   new ModelError(

@@ -7,6 +7,7 @@ import {
 } from "@millwright/contracts";
 import { numberInput, signatureText } from "./column-tensors.ts";
 import { linearInvalid } from "./errors.ts";
+import { predictLinear } from "./linear-sums.ts";
 import { readModelFile } from "./verified-files.ts";
 
 /** Weighted sums of columns, JSON-safe. */
@@ -93,36 +94,7 @@ export interface CompiledLinear {
 /** Makes a linear model ready to answer. Throws `MODEL_LINEAR_INVALID`. */
 export function compileLinear(model: LinearModel): CompiledLinear {
   assertLinearModel(model);
-  const { coefficients, intercepts, link } = model;
-  const outputs = intercepts.length;
-  return {
-    predict(columns, answers) {
-      const rows = answers.length / outputs;
-      for (let output = 0; output < outputs; output += 1) {
-        const weights = coefficients[output] as readonly number[];
-        for (let row = 0; row < rows; row += 1) {
-          let sum = intercepts[output] as number;
-          for (let at = 0; at < weights.length; at += 1) sum += (weights[at] as number) * columns[at]![row]!;
-          answers[row * outputs + output] =
-            link === "logistic" ? 1 / (1 + Math.exp(-sum)) : link === "exponential" ? Math.exp(sum) : sum;
-        }
-      }
-      if (link === "softmax")
-        for (let row = 0; row < rows; row += 1) softmax(answers.subarray(row * outputs, (row + 1) * outputs));
-    },
-  };
-}
-
-/** Shifted by the largest, which keeps the exponentials finite. */
-function softmax(values: Float64Array): void {
-  const largest = values.reduce((most, value) => Math.max(most, value), -Infinity);
-  let total = 0;
-  for (let at = 0; at < values.length; at += 1) {
-    const power = Math.exp((values[at] as number) - largest);
-    values[at] = power;
-    total += power;
-  }
-  for (let at = 0; at < values.length; at += 1) values[at]! /= total;
+  return { predict: (columns, answers) => predictLinear(model, columns, answers) };
 }
 
 /**
