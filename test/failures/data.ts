@@ -198,6 +198,8 @@ const datasets: Subjects = {
   arrowDataOf: well(data.arrowDataOf, () => [km]),
   columnFromArrow: well(data.columnFromArrow, () => [arrow.getChildAt(0)!.data[0], "km"]),
   fromArrow: well(data.fromArrow, () => [arrow]),
+  tensorColumns: well(data.tensorColumns, () => [{ x: { dtype: "float32", shape: [1], data: Float32Array.of(1) } }]),
+  stridedColumn: well(data.stridedColumn, () => ["float32", Float32Array.of(1, 2), { rows: 1, width: 2, at: 1 }]),
   createIpcWriter: well(data.createIpcWriter, () => [schema], {
     DATA_SCHEMA_MISMATCH: () => data.createIpcWriter(schema)(other),
   }),

@@ -1,5 +1,6 @@
 import { createManualClock, digestOf } from "../../packages/contracts/dist/index.js";
 import { batchOf, createQuantileSketcher, profileOf } from "../../packages/data/dist/index.js";
+import { openArrowCapture, readArrowCapture } from "../../packages/monitor/dist/drivers/arrow.js";
 import {
   openNdjsonCapture,
   openNdjsonPredictions,
@@ -27,6 +28,7 @@ const prediction = {
   timeMs: 0,
   requestId: "r1",
 };
+const tensors = { x: { dtype: "float32", shape: [1], data: Float32Array.of(1) } };
 const meter = monitor.createMeter();
 const view = { nowMs: 1, endpoints: () => ["late"], variants: () => ["main"], read: () => kept.read("late", "main") };
 
@@ -133,6 +135,7 @@ const watching: Subjects = {
   ),
   ...methods("openMonitor()", () => kept, {
     capture: [() => [prediction]],
+    captureTensors: [() => [{ ...prediction, inputs: tensors, outputs: tensors }]],
     label: [() => [{ requestId: "r1", value: 1, timeMs: 2 }]],
     alerts: [() => ["late", {}]],
     changes: [() => ["late", { signal: AbortSignal.timeout(5) }], {}, 0],
@@ -164,6 +167,18 @@ const watching: Subjects = {
 export async function openTable(folder: string): Promise<FailureTable> {
   const writer = await openNdjsonCapture({ directory: `${folder}/capture` });
   await writer.write([{ a: 1 }]);
+  const arrow = await openArrowCapture({ directory: `${folder}/arrow` });
+  const table = {
+    endpoint: "late",
+    variant: "main",
+    model: prediction.model,
+    requestIds: ["r1"],
+    timesMs: Float64Array.of(1),
+    latenciesMs: Float64Array.of(1),
+    rowCounts: Uint32Array.of(1),
+    features: batchOf({ km: [1] }),
+    outputs: batchOf({ late: [0.5] }),
+  };
   return {
     subjects: {
       ...statistics,
@@ -180,6 +195,21 @@ export async function openTable(folder: string): Promise<FailureTable> {
           for await (const _ of readNdjsonCapture(`${folder}/none`)) return;
         },
       }),
+      openArrowCapture: well(
+        openArrowCapture,
+        () => [{ directory: `${folder}/more-arrow`, segmentBytes: 100, clock }],
+        {},
+        30,
+      ),
+      readArrowCapture: well(readArrowCapture, () => [`${folder}/arrow`], {
+        MONITOR_CAPTURE_UNREADABLE: async () => {
+          for await (const _ of readArrowCapture(`${folder}/none`)) return;
+        },
+      }),
+      ...methods("openArrowCapture()", () => arrow, {
+        write: [() => [[{ a: 1 }]], {}, 20],
+        writeTable: [() => [table], {}, 20],
+      }),
       openNdjsonPredictions: well(openNdjsonPredictions, () => [{ directory: `${folder}/capture` }]),
       ...methods("openNdjsonPredictions()", () => openNdjsonPredictions({ directory: `${folder}/capture` }), {
         find: [
@@ -188,12 +218,16 @@ export async function openTable(folder: string): Promise<FailureTable> {
           20,
         ],
       }),
-      ...methods("openNdjsonCapture()", () => writer, { write: [() => [[{ a: 1 }]], {}, 20] }),
+      ...methods("openNdjsonCapture()", () => writer, {
+        write: [() => [[{ a: 1 }]], {}, 20],
+        writeTable: [() => [table], {}, 20],
+      }),
     },
     elsewhere: { MONITOR_WRITE_FAILED: "packages/monitor/test/capture-full-disk.test.ts" },
     [Symbol.asyncDispose]: async () => {
       await kept[Symbol.asyncDispose]();
       await writer[Symbol.asyncDispose]();
+      await arrow[Symbol.asyncDispose]();
     },
   };
 }

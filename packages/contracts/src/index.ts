@@ -198,6 +198,7 @@ export {
 export type {
   CapturedLabel,
   CapturedPrediction,
+  CapturedTensors,
   LabelSink,
   LoggedPrediction,
   PredictionReader,

@@ -23,9 +23,19 @@ export interface CapturedPrediction {
   readonly degraded?: string | undefined;
 }
 
+/** One answered request whose inputs were tensors. */
+export interface CapturedTensors extends Omit<CapturedPrediction, "features"> {
+  readonly inputs: Tensors;
+}
+
 /** Takes predictions: never blocks, never throws, drops rather than grow without bound. */
 export interface PredictionSink {
   capture(prediction: CapturedPrediction): void;
+  /**
+   * As `capture`, where the inputs are tensors: for sinks that copy numbers faster than they take columns. Default: who captures makes columns of them,
+   * `name_0`, `name_1`, … of an input of several numbers a row, and calls `capture`.
+   */
+  captureTensors?(prediction: CapturedTensors): void;
 }
 
 /** What is kept of a prediction to trace it by. */

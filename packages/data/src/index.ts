@@ -37,6 +37,7 @@ export { type BatchDigester, createBatchDigester, digestBatches } from "./digest
 export { DataError, type DataErrorCode } from "./errors.ts";
 export { asFloat64, writeFloat64 } from "./float64.ts";
 export { sliceBatch, sliceColumn, takeColumn, takeRows } from "./rows.ts";
+export { stridedColumn, tensorColumns } from "./tensor-columns.ts";
 export { transferables } from "./transfer.ts";
 export { toArray, toJsonRows, toRows, valueAt } from "./value.ts";
 export {

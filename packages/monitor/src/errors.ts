@@ -57,6 +57,8 @@ const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>>
   EROFS: ["user", "Name a folder on a file system that can be written to."],
   EACCES: ["user", "Let this process write there, or name another folder."],
   EPERM: ["user", "Let this process write there, or name another folder."],
+  ENAMETOOLONG: ["user", "Name a folder with a shorter path."],
+  ENOTDIR: ["user", "Name a folder that is below no file."],
 };
 
 /** What the file system's refusal to write `path` means: a full disk or a missing right. Any other error is passed on. */

@@ -48,7 +48,7 @@ export {
 } from "./slo.ts";
 export type { Finding } from "./alert-book.ts";
 export type { AlertRule, MonitorView, RuleOptions, VariantReading } from "./alert-rule.ts";
-export type { CaptureWriter } from "./capture-writer.ts";
+export type { CapturedTable, CaptureWriter } from "./capture-writer.ts";
 export { type PrometheusMeter, createMeter } from "./meter.ts";
 export {
   type DriftAlertOptions,

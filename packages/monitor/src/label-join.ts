@@ -7,8 +7,10 @@ export type LabelOutcome = "joined" | "corrected" | "unmatched" | "invalid" | "s
 
 /** Joins labels with the answers they are about, by request and row, whichever comes first. */
 export interface LabelJoin {
+  /** Whether labels of an endpoint can be joined. */
+  wants(endpoint: string): boolean;
   /** Remembers an answer until its label comes, and joins those that came before it. */
-  expect(prediction: CapturedPrediction, timeMs: number): void;
+  expect(prediction: Omit<CapturedPrediction, "features">, timeMs: number): void;
   /** Joins a label, or holds it for an answer that is still on its way. @param nowMs When it came. */
   join(label: CapturedLabel, nowMs: number): void;
   /** Labels held: of them nothing is told yet. */
@@ -62,6 +64,7 @@ export function createLabelJoin({ book, quality, maxWaiting, maxHeld, settle }: 
     get held() {
       return early.size;
     },
+    wants: (endpoint) => optionsOf(endpoint) !== undefined,
     expect({ requestId, endpoint, variant, outputs, errorCode }, timeMs) {
       const options = optionsOf(endpoint);
       if (options === undefined || errorCode !== undefined || waiting.has(requestId)) return;

@@ -86,7 +86,7 @@ export interface MonitorCounts {
 }
 
 /** Watches what models do. `capture` and `label` never wait and never throw. */
-export interface Monitor extends PredictionSink, LabelSink, AlertSource, AsyncDisposable {
+export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSource, AsyncDisposable {
   /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. On abort only the waiting for the log ends. @returns what fires. */
   evaluate(nowMs?: number, options?: CallOptions): Promise<readonly Alert[]>;
   /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
@@ -126,8 +126,9 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
   const loop =
     evaluateEveryMs === undefined ? undefined : repeat(evaluateEveryMs, evaluate, clock, logger, stopped.signal);
   return {
-    capture: (prediction) => intake.offer({ prediction }),
-    label: (label) => intake.offer({ label }),
+    capture: intake.predict,
+    captureTensors: intake.predictTensors,
+    label: intake.label,
     alerts: alerts.alerts,
     changes: alerts.changes,
     evaluate,
@@ -186,7 +187,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     holdLabelsMs: options.holdLabelsMs ?? 60_000,
     maxHeldLabels: options.maxHeldLabels ?? 10_000,
     random: options.random ?? createRandom(1),
-    observe: evaluator.observe,
+    observe: slos.length === 0 ? undefined : evaluator.observe,
     startOver: evaluator.startOver,
   });
   return { book, alerts, writer, evaluator, intake };

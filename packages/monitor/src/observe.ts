@@ -9,20 +9,22 @@ import type {
   Tensors,
 } from "@millwright/contracts";
 import { encodeNumbers } from "@millwright/contracts";
-import { column, concatBatches, numericColumn, toArray, type Value } from "@millwright/data";
+import { asFloat64, column, concatBatches, numericColumn, toArray, type Value } from "@millwright/data";
+import type { CapturedTable } from "./capture-writer.ts";
+import type { TensorBlock } from "./tensor-block.ts";
 import type { Observation } from "./window.ts";
 
 /** Outputs of more columns than this are embeddings or images: they are not profiled. */
-const mostOutputColumns = 32;
+export const mostOutputColumns = 32;
 
 /** Puts predictions of one variant and window together, so that profiling costs little a request. */
 export function observationOf(
-  predictions: readonly CapturedPrediction[],
-  profiled: (prediction: CapturedPrediction) => boolean,
+  predicted: readonly { readonly prediction: CapturedPrediction; readonly chosen: boolean }[],
   redactor: Redactor | undefined,
 ): Observation {
+  const predictions = predicted.map(({ prediction }) => prediction);
   const succeeded = predictions.filter(({ errorCode }) => errorCode === undefined);
-  const chosen = predictions.filter(profiled);
+  const chosen = predicted.flatMap((each) => (each.chosen ? [each.prediction] : []));
   const features = chosen.flatMap(({ features: batch }) => (batch === undefined || batch.length === 0 ? [] : [batch]));
   const outputs = chosen.flatMap(({ outputs: tensors, errorCode }) =>
     tensors === undefined || errorCode !== undefined ? [] : [outputBatch(tensors)],
@@ -36,6 +38,20 @@ export function observationOf(
     outputs: joined(outputs.filter(({ length }) => length > 0)),
   };
 }
+
+/** What the requests of a block say of their variant. */
+export function observationOfBlock(block: TensorBlock, features: Batch, outputs: Batch): Observation {
+  const { requests, latenciesMs } = block;
+  return { requests, errors: 0, latenciesMs, features: [features], outputs: [asFloats(outputs)] };
+}
+
+/** Outputs are profiled as 64-bit floats, whatever the model answers in. */
+const asFloats = ({ length, columns }: Batch): Batch => ({
+  length,
+  columns: Object.fromEntries(
+    Object.entries(columns).map(([name, each]) => [name, numericColumn("float64", asFloat64(each))]),
+  ),
+});
 
 /** Concatenates runs of batches with the same columns; those that do not fit stay for themselves. */
 function joined(batches: readonly Batch[]): readonly Batch[] {
@@ -101,24 +117,26 @@ function redactBatch(batch: Batch, redactor: Redactor): Batch {
 }
 
 /** A value as redactors and files see it: 64-bit integers that doubles hold exactly as numbers, else marked. */
-function jsonOf(value: Value): JsonValue {
+export function jsonOf(value: Value): JsonValue {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : encodeNumbers(value);
   if (Array.isArray(value)) return (value as readonly Value[]).map(jsonOf);
   return typeof value === "number" ? encodeNumbers(value) : (value as JsonValue);
 }
 
+/** The values of each column, masked. */
+export function cellsOf(batch: Batch | undefined, redactor?: Redactor): JsonObject {
+  if (batch === undefined) return {};
+  return Object.fromEntries(
+    Object.entries(batch.columns).map(([name, each]) => [
+      name,
+      toArray(each).map((value) => (redactor === undefined ? jsonOf(value) : redactor.redact(name, jsonOf(value)))),
+    ]),
+  );
+}
+
 /** A prediction as a JSON row: features and outputs by name, one item a row, masked. */
 export function capturedRow(prediction: CapturedPrediction, redactor: Redactor | undefined): JsonObject {
-  const rowsOf = (batch: Batch | undefined): JsonObject => {
-    if (batch === undefined) return {};
-    return Object.fromEntries(
-      Object.entries(batch.columns).map(([name, each]) => [
-        name,
-        toArray(each).map((value) => (redactor === undefined ? jsonOf(value) : redactor.redact(name, jsonOf(value)))),
-      ]),
-    );
-  };
   const { requestId, endpoint, variant, model, timeMs, latencyMs, errorCode, features, outputs } = prediction;
   const { featureAgesMs: ages } = prediction;
   return {
@@ -126,16 +144,45 @@ export function capturedRow(prediction: CapturedPrediction, redactor: Redactor |
     requestId,
     endpoint,
     variant,
-    model: {
-      name: model.name,
-      digest: model.digest,
-      ...(model.version === undefined ? {} : { version: model.version }),
-    },
+    model: modelOf(model),
     timeMs: encodeNumbers(timeMs),
     latencyMs: encodeNumbers(latencyMs),
     ...(errorCode === undefined ? {} : { errorCode }),
-    features: rowsOf(features),
+    features: cellsOf(features, redactor),
     ...(ages === undefined ? {} : { featureAgesMs: encodeNumbers(ages as JsonObject) }),
-    outputs: rowsOf(outputs === undefined ? undefined : outputBatch(outputs)),
+    outputs: cellsOf(outputs === undefined ? undefined : outputBatch(outputs), redactor),
   };
 }
+
+/** Each request of a table as `capturedRow` gives it. */
+export function rowsOfTable({ requestIds, timesMs, latenciesMs, rowCounts, ...table }: CapturedTable): JsonObject[] {
+  const { endpoint, variant, model, features, outputs } = table;
+  const cells = (batch: Batch): readonly (readonly [string, readonly JsonValue[]])[] =>
+    Object.entries(batch.columns).map(([name, each]) => [name, toArray(each).map(jsonOf)]);
+  const [asked, answered] = [cells(features), cells(outputs)];
+  let from = 0;
+  return requestIds.map((requestId, at) => {
+    const to = from + (rowCounts[at] as number);
+    const cut = (columns: typeof asked): JsonObject =>
+      Object.fromEntries(columns.map(([name, values]) => [name, values.slice(from, to)]));
+    const row = {
+      formatVersion: 1,
+      requestId,
+      endpoint,
+      variant,
+      model: modelOf(model),
+      timeMs: encodeNumbers(timesMs[at] as number),
+      latencyMs: encodeNumbers(latenciesMs[at] as number),
+      features: cut(asked),
+      outputs: cut(answered),
+    };
+    from = to;
+    return row;
+  });
+}
+
+export const modelOf = ({ name, digest, version }: CapturedPrediction["model"]): JsonObject => ({
+  name,
+  digest,
+  ...(version === undefined ? {} : { version }),
+});

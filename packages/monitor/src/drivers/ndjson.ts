@@ -1,10 +1,12 @@
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type CallOptions, type Clock, createIdSource, type JsonObject, systemClock } from "@millwright/contracts";
 import type { CaptureWriter } from "../capture-writer.ts";
 import { captureUnreadable, writeFailure } from "../errors.ts";
+import { createSegments } from "../segment-file.ts";
+import { tableLines } from "../table-text.ts";
 
 export { openNdjsonPredictions } from "./ndjson-predictions.ts";
 
@@ -33,42 +35,17 @@ export async function openNdjsonCapture({
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);
   });
-  const names = createIdSource(clock);
-  let segment: { readonly path: string; readonly file: FileHandle; size: number } | undefined;
-  const close = async (): Promise<void> => {
-    const closing = segment;
-    segment = undefined;
-    await closing?.file.close();
-  };
-  const begin = async (): Promise<NonNullable<typeof segment>> => {
-    const path = join(directory, `${names.next()}${extension}`);
-    try {
-      // Every segment has a name of its own: exclusive creation says so.
-      return { path, file: await open(path, "ax"), size: 0 };
-    } catch (error) {
-      throw writeFailure(path, error);
-    }
-  };
+  const segments = createSegments({ directory, extension, segmentBytes, names: createIdSource(clock) });
   return {
     async write(rows, { signal } = {}) {
       signal?.throwIfAborted();
-      segment ??= await begin();
-      const bytes = Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-      try {
-        await segment.file.appendFile(bytes);
-        await segment.file.datasync();
-      } catch (error) {
-        // What part of these rows was written is unknown: it is cut off, and what comes goes to a new segment.
-        const { path, file, size } = segment;
-        await file.truncate(size).catch(() => {});
-        await close().catch(() => {});
-        if (size === 0) await rm(path, { force: true }).catch(() => {});
-        throw writeFailure(path, error);
-      }
-      segment.size += bytes.length;
-      if (segment.size >= segmentBytes) await close();
+      await segments.append(Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join("")));
     },
-    [Symbol.asyncDispose]: close,
+    async writeTable(table, { signal } = {}) {
+      signal?.throwIfAborted();
+      await segments.append(Buffer.from(tableLines(table)));
+    },
+    [Symbol.asyncDispose]: segments.close,
   };
 }
 

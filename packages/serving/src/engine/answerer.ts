@@ -1,6 +1,6 @@
 import type { Clock, FeatureSource, IdSource, Logger, PredictionSink, Redactor } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
-import { captureNow } from "./capture.ts";
+import { captureNow, captureTensors } from "./capture.ts";
 import type { Instruments } from "./instruments.ts";
 import type { ServedModel } from "./model-slot.ts";
 import type { Prediction, Provenance } from "./prediction.ts";
@@ -126,13 +126,21 @@ export class Answerer {
     const { predictions: sink, redactor, clock, instruments, logger } = this.#options;
     if (sink === undefined) return;
     const latencyMs = clock.monotonicMs() - startMs;
+    const timeMs = clock.nowMs() - latencyMs;
     const onFailure = (error: unknown): void => {
       instruments.captureFailures.add(1, { endpoint });
       logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
     };
-    const timeMs = clock.nowMs() - latencyMs;
+    const payload = prepared?.payload;
+    if (payload?.kind === "tensors" && "outputs" in result && degraded === undefined && redactor === undefined) {
+      // What most requests are: written out, because spreads cost more than all the rest of it.
+      const { outputs } = result;
+      const inputs = payload.tensors;
+      const whole = { requestId, endpoint, variant, model, timeMs, latencyMs, inputs, outputs };
+      if (captureTensors(sink, whole, onFailure)) return;
+    }
     const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
-    const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload };
+    const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload };
     const marked = degraded === undefined ? {} : { degraded: degraded.reason };
     captureNow({ sink, redactor, onFailure }, { ...asked, ...ages, ...marked, ...result });
   }

@@ -1,7 +1,14 @@
-import type { Batch, Column, JsonValue, PredictionSink, Redactor, Tensor, Tensors } from "@millwright/contracts";
-import { type ValueInput, column, toArray } from "@millwright/data";
+import type {
+  Batch,
+  CapturedTensors,
+  JsonValue,
+  PredictionSink,
+  Redactor,
+  Tensor,
+  Tensors,
+} from "@millwright/contracts";
+import { type ValueInput, column, tensorColumns, toArray } from "@millwright/data";
 import type { Payload } from "./batcher.ts";
-import { arrayTypes, sizeOf } from "./tensor-rows.ts";
 
 export interface CaptureOptions {
   readonly sink: PredictionSink | undefined;
@@ -33,32 +40,23 @@ export function captureNow({ sink, redactor, onFailure }: CaptureOptions, draft:
   }
 }
 
+/** As `captureNow`, for what needs no masking. @returns whether the sink takes tensors. */
+export function captureTensors(
+  sink: PredictionSink,
+  prediction: CapturedTensors,
+  onFailure: CaptureOptions["onFailure"],
+): boolean {
+  if (sink.captureTensors === undefined) return false;
+  try {
+    sink.captureTensors(prediction);
+  } catch (error) {
+    onFailure(error);
+  }
+  return true;
+}
+
 const columnsOf = (payload: Payload): Batch | undefined =>
   payload.kind === "columns" ? payload.batch : tensorColumns(payload.tensors);
-
-/** Inputs as columns: one for a tensor of shape [rows] or [rows, 1], else `name_0`, `name_1`, …; `undefined` where rows differ or a tensor is empty. */
-function tensorColumns(tensors: Tensors): Batch | undefined {
-  const rows = Object.values(tensors)[0]?.shape[0];
-  if (rows === undefined || Object.values(tensors).some(({ shape }) => shape[0] !== rows)) return undefined;
-  const columns: Record<string, Column> = {};
-  for (const [name, tensor] of Object.entries(tensors)) {
-    const width = sizeOf(tensor.shape.slice(1));
-    for (let at = 0; at < width; at += 1)
-      columns[width === 1 ? name : `${name}_${at}`] = tensorColumn(tensor, rows, width, at);
-  }
-  return { length: rows, columns };
-}
-
-function tensorColumn({ dtype, data }: Tensor, rows: number, width: number, at: number): Column {
-  const cells = Array.from({ length: rows }, (_, row) => data[row * width + at] as number | bigint | string);
-  if (dtype === "string") return column("utf8", cells);
-  if (dtype === "bool") return column("bool", cells.map(Boolean));
-  if (width === 1) return { type: dtype, length: rows, values: data } as Column;
-  const values = new arrayTypes[dtype](rows);
-  for (const [row, cell] of cells.entries())
-    (values as { [row: number]: number | bigint })[row] = cell as number | bigint;
-  return { type: dtype, length: rows, values } as Column;
-}
 
 /** The batch with each value as the redactor leaves it; a column whose values it changed becomes text. */
 export function redactBatch(batch: Batch, redactor: Redactor): Batch {

@@ -1,0 +1,231 @@
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Batch,
+  type BytesColumn,
+  type CallOptions,
+  type Clock,
+  type Column,
+  createIdSource,
+  encodeNumbers,
+  type JsonObject,
+  systemClock,
+} from "@millwright/contracts";
+import { createIpcWriter, fromIpc, numericColumn, schemaOf, sliceBatch, textColumn, toArray } from "@millwright/data";
+import type { CapturedTable, CaptureWriter } from "../capture-writer.ts";
+import { captureUnreadable, writeFailure } from "../errors.ts";
+import { cellsOf } from "../observe.ts";
+import { createSegments, type Segments } from "../segment-file.ts";
+import { openNdjsonCapture, readNdjsonCapture } from "./ndjson.ts";
+
+export interface ArrowCaptureOptions extends CallOptions {
+  /** Made where it is missing. */
+  readonly directory: string;
+  /** A segment is closed when it has grown beyond this. Default: 64 MiB. */
+  readonly segmentBytes?: number | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+const extension = ".arrows";
+/** Layouts that have an open segment. */
+const mostOpen = 16;
+/** Before the columns of a request's own: what it was. */
+const own = [
+  "requestId",
+  "endpoint",
+  "variant",
+  "modelName",
+  "modelVersion",
+  "modelDigest",
+  "timeMs",
+  "latencyMs",
+] as const;
+const [featurePrefix, outputPrefix] = ["features.", "outputs."];
+
+/**
+ * Keeps captured requests as Arrow IPC streams in a directory: a row for each row of a request, with the columns `requestId`, `endpoint`, `variant`,
+ * `modelName`, `modelVersion`, `modelDigest`, `timeMs`, `latencyMs`, `features.NAME`, `outputs.NAME`. A segment holds requests of one layout, and is appended to by this writer alone;
+ * what was written is on disk when `write` resolves. What is no table of numbers (failures, texts, degraded answers) is kept beside them as `openNdjsonCapture` keeps it.
+ * A crash may tear the last batch of a segment. Where the disk is full or refuses, `write` throws `MONITOR_WRITE_FAILED`, keeps nothing of it, and may be called again.
+ */
+export async function openArrowCapture({
+  directory,
+  segmentBytes = 64 * 2 ** 20,
+  clock = systemClock,
+  signal: opening,
+}: ArrowCaptureOptions): Promise<CaptureWriter> {
+  opening?.throwIfAborted();
+  await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw writeFailure(directory, error);
+  });
+  const names = createIdSource(clock);
+  const lines = await openNdjsonCapture({ directory, segmentBytes, clock });
+  const layouts = new Map<string, Layout>();
+  const layoutOf = async (batch: Batch): Promise<Layout> => {
+    const schema = schemaOf(batch);
+    const key = JSON.stringify(schema);
+    const known = layouts.get(key);
+    // Put at the end: the first is the one that was not used for longest.
+    layouts.delete(key);
+    const segments = known?.segments ?? createSegments({ directory, extension, segmentBytes, names });
+    const layout = known ?? { segments, write: createIpcWriter(schema) };
+    layouts.set(key, layout);
+    const [oldest] = layouts.entries();
+    if (layouts.size > mostOpen && oldest !== undefined) {
+      layouts.delete(oldest[0]);
+      await oldest[1].segments.close();
+    }
+    return layout;
+  };
+  return {
+    write: lines.write,
+    async writeTable(table, { signal } = {}) {
+      signal?.throwIfAborted();
+      const batch = batchOfTable(table);
+      const { segments, write } = await layoutOf(batch);
+      const stream = write(batch);
+      // A stream of its own: the schema, the batch, and an end that must not come before the last one.
+      const schemaEnd = endOfMessage(stream, 0);
+      await segments.append(stream.subarray(schemaEnd, stream.length - prefixBytes), stream.subarray(0, schemaEnd));
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([
+        lines[Symbol.asyncDispose](),
+        ...[...layouts.values()].map(({ segments }) => segments.close()),
+      ]);
+    },
+  };
+}
+
+interface Layout {
+  readonly segments: Segments;
+  readonly write: (batch: Batch) => Uint8Array;
+}
+
+function batchOfTable(table: CapturedTable): Batch {
+  const { endpoint, variant, model, requestIds, rowCounts, features, outputs } = table;
+  const { length } = features;
+  // Of most requests each has one row: then there is nothing to repeat.
+  const each = length === requestIds.length;
+  const repeated = <Item>(items: ArrayLike<Item>): Item[] => {
+    const all: Item[] = [];
+    for (let at = 0; at < items.length; at += 1)
+      for (let row = 0; row < (rowCounts[at] as number); row += 1) all.push(items[at] as Item);
+    return all;
+  };
+  const floats = (values: Float64Array): Column =>
+    numericColumn("float64", each ? values : Float64Array.from(repeated(values)));
+  const named = (prefix: string, { columns }: Batch): readonly [string, Column][] =>
+    Object.entries(columns).map(([name, column]) => [prefix + name, column]);
+  const columns: readonly (readonly [string, Column])[] = [
+    ["requestId", textColumn(each ? requestIds : repeated(requestIds))],
+    ["endpoint", constantText(endpoint, length)],
+    ["variant", constantText(variant, length)],
+    ["modelName", constantText(model.name, length)],
+    ["modelVersion", numericColumn("float64", new Float64Array(length).fill(model.version ?? Number.NaN))],
+    ["modelDigest", constantText(model.digest, length)],
+    ["timeMs", floats(table.timesMs)],
+    ["latencyMs", floats(table.latenciesMs)],
+    ...named(featurePrefix, features),
+    ...named(outputPrefix, outputs),
+  ];
+  return { length, columns: Object.fromEntries(columns) };
+}
+
+function constantText(text: string, length: number): BytesColumn {
+  const one = Buffer.from(text);
+  const offsets = Int32Array.from({ length: length + 1 }, (_, row) => row * one.length);
+  return { type: "utf8", length, values: Buffer.alloc(length * one.length, one), offsets };
+}
+
+const prefixBytes = 8;
+/** Where the metadata that `createIpcWriter` writes of a batch tells the length of its body. */
+const bodyLengthAt = 24;
+
+/** @returns where the message that begins at a byte ends; beyond the bytes where it is torn. A message that is no batch has no body. */
+function endOfMessage(bytes: Uint8Array, at: number, hasBody = false): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const metadata = at + prefixBytes;
+  if (metadata > bytes.length) return Number.POSITIVE_INFINITY;
+  const end = metadata + view.getInt32(at + 4, true);
+  if (!hasBody) return end;
+  return end > bytes.length ? end : end + Number(view.getBigInt64(metadata + bodyLengthAt, true));
+}
+
+/** @returns the bytes up to the last whole batch. */
+function wholeOf(bytes: Uint8Array): Uint8Array {
+  let end = endOfMessage(bytes, 0);
+  if (end > bytes.length) return bytes.subarray(0, 0);
+  for (let next = endOfMessage(bytes, end, true); next <= bytes.length; next = endOfMessage(bytes, end, true))
+    end = next;
+  return bytes.subarray(0, end);
+}
+
+/**
+ * Walks the rows of a directory as `readNdjsonCapture` gives them: those of tables first, in the order of their segments, then the others. A torn last batch or line is left out.
+ * Throws `MONITOR_CAPTURE_UNREADABLE`.
+ */
+export async function* readArrowCapture(
+  directory: string,
+  { signal }: CallOptions = {},
+): AsyncGenerator<JsonObject, void, undefined> {
+  signal?.throwIfAborted();
+  const found = await readdir(directory).catch((error: unknown) => {
+    throw unreadable(directory, error);
+  });
+  for (const name of found.filter((each) => each.endsWith(extension)).sort()) {
+    signal?.throwIfAborted();
+    const bytes = await readFile(join(directory, name)).catch((error: unknown) => {
+      throw unreadable(name, error);
+    });
+    for (const batch of batchesOf(wholeOf(bytes), name)) yield* rowsOfBatch(batch);
+  }
+  yield* readNdjsonCapture(directory, { signal });
+}
+
+function batchesOf(bytes: Uint8Array, name: string): readonly Batch[] {
+  if (bytes.length === 0) return [];
+  try {
+    return fromIpc(bytes);
+  } catch (error) {
+    throw captureUnreadable(name, error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+const unreadable = (path: string, error: unknown): unknown =>
+  error instanceof Error && "syscall" in error ? captureUnreadable(path, error.message, error) : error;
+
+function* rowsOfBatch(batch: Batch): Generator<JsonObject, void> {
+  const [ids = [], endpoints = [], variants = [], names = [], versions = [], digests = [], times = [], latencies = []] =
+    own.map((name) => (batch.columns[name] === undefined ? [] : toArray(batch.columns[name])));
+  const part = (prefix: string, rows: Batch): Batch => ({
+    length: rows.length,
+    columns: Object.fromEntries(
+      Object.entries(rows.columns).flatMap(([name, column]) =>
+        name.startsWith(prefix) ? [[name.slice(prefix.length), column]] : [],
+      ),
+    ),
+  });
+  for (let from = 0; from < batch.length;) {
+    let to = from + 1;
+    while (to < batch.length && ids[to] === ids[from] && times[to] === times[from]) to += 1;
+    const rows = sliceBatch(batch, from, to);
+    const version = versions[from] as number;
+    yield {
+      formatVersion: 1,
+      requestId: ids[from] as string,
+      endpoint: endpoints[from] as string,
+      variant: variants[from] as string,
+      model: {
+        name: names[from] as string,
+        digest: digests[from] as string,
+        ...(Number.isNaN(version) ? {} : { version }),
+      },
+      timeMs: encodeNumbers(times[from] as number),
+      latencyMs: encodeNumbers(latencies[from] as number),
+      features: cellsOf(part(featurePrefix, rows)),
+      outputs: cellsOf(part(outputPrefix, rows)),
+    };
+    from = to;
+  }
+}

@@ -1,0 +1,184 @@
+import type { CapturedLabel, CapturedPrediction, CapturedTensors } from "@millwright/contracts";
+import { tensorColumns } from "@millwright/data";
+import type { IntakeOptions } from "./intake.ts";
+import { createLabelJoin, type LabelJoin, type LabelOutcome } from "./label-join.ts";
+import { capturedRow, observationOf, observationOfBlock } from "./observe.ts";
+import { TensorBlock } from "./tensor-block.ts";
+
+/** What waits: a prediction, with whether it was drawn to be profiled and captured; a label; or many predictions that were copied together. */
+export type Item = Predicted | { readonly label: CapturedLabel } | TensorBlock;
+
+interface Predicted {
+  readonly prediction: CapturedPrediction;
+  readonly chosen: boolean;
+}
+
+/** Predictions and labels in it. */
+export const sizeOf = (item: Item): number => (item instanceof TensorBlock ? item.requests : 1);
+
+/** Predictions that claim to come from the future, beyond what clocks differ by, are taken for now. */
+const clockSkewMs = 60_000;
+
+export function asColumns({ inputs, ...rest }: CapturedTensors): CapturedPrediction {
+  const features = tensorColumns(inputs);
+  return features === undefined ? rest : { ...rest, features };
+}
+
+type MutableCounts = {
+  captured: number;
+  failed: number;
+  readonly labels: Record<LabelOutcome, number>;
+};
+
+export interface Taker {
+  take(items: readonly Item[]): void;
+  /** Labels that wait for their predictions. */
+  held(): number;
+}
+
+/** Counts items in their order: labels after the predictions that came before them. */
+export function createTaker(options: IntakeOptions, counts: MutableCounts): Taker {
+  const { book, clock, logger, retainMs } = options;
+  const labels = createLabelJoin({
+    book,
+    quality: options.quality,
+    maxWaiting: options.maxWaitingForLabels,
+    maxHeld: options.maxHeldLabels,
+    settle: (outcome) => (counts.labels[outcome] += 1),
+  });
+  const { takePredictions, takeBlock } = createPredictionTaker(options, counts, labels);
+  const attempt = (what: string, size: number, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      counts.failed += size;
+      logger.warn({ items: size, error: String(error) }, `${what} could not be counted.`);
+    }
+  };
+  const take = (items: readonly Item[]): void => {
+    const nowMs = clock.nowMs();
+    for (const run of runsOf(items)) {
+      for (const block of run.blocks) attempt("Predictions", block.requests, () => takeBlock(block, nowMs));
+      if (run.predictions.length > 0) {
+        attempt("Predictions", run.predictions.length, () => takePredictions(run.predictions, nowMs));
+      }
+      for (const label of run.labels) attempt("A label", 1, () => labels.join(label, nowMs));
+    }
+    labels.forget(nowMs - retainMs, nowMs - options.holdLabelsMs);
+  };
+  return { take, held: () => labels.held };
+}
+
+interface PredictionTaker {
+  takePredictions(predicted: readonly Predicted[], nowMs: number): void;
+  takeBlock(block: TensorBlock, nowMs: number): void;
+}
+
+function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, labels: LabelJoin): PredictionTaker {
+  const { book, writer, redactor, retainMs } = options;
+  const isCurrent = createModelWatch((endpoint, variant) => {
+    book.forget(endpoint, variant);
+    options.startOver(endpoint, variant);
+  });
+  const timeOf = ({ timeMs }: CapturedPrediction, nowMs: number): number =>
+    timeMs <= nowMs + clockSkewMs && Number.isFinite(timeMs) ? timeMs : nowMs;
+  const takePredictions: PredictionTaker["takePredictions"] = (predicted, nowMs) => {
+    for (const { members, timeMs } of groupsOf(predicted, (prediction) => timeOf(prediction, nowMs))) {
+      const [{ prediction: first }] = members as [Predicted];
+      counts.captured += members.length;
+      if (timeMs < nowMs - retainMs || !isCurrent(first, timeMs)) continue;
+      book.observe(first.endpoint, first.variant, timeMs, observationOf(members, redactor));
+      for (const { prediction, chosen } of members) {
+        options.observe?.(prediction, timeOf(prediction, nowMs));
+        labels.expect(prediction, timeOf(prediction, nowMs));
+        if (writer !== undefined && chosen) writer.offer(capturedRow(prediction, redactor));
+      }
+    }
+  };
+  const takeBlock: PredictionTaker["takeBlock"] = (block, nowMs) => {
+    const { endpoint, variant, model, timeMs } = block;
+    if (block.lastMs > nowMs + clockSkewMs) {
+      const each = Array.from(block.predictions(), (tensors) => ({ prediction: asColumns(tensors), chosen: true }));
+      return takePredictions(each, nowMs);
+    }
+    counts.captured += block.requests;
+    if (timeMs < nowMs - retainMs || !isCurrent(block, timeMs)) return;
+    const features = block.features();
+    const outputs = block.outputs();
+    book.observe(endpoint, variant, timeMs, observationOfBlock(block, features, outputs));
+    if (options.observe !== undefined || labels.wants(endpoint)) {
+      for (const each of block.predictions()) {
+        options.observe?.(asColumns(each), each.timeMs);
+        labels.expect(each, each.timeMs);
+      }
+    }
+    const { requestIds, timesMs, latenciesMs, rowCounts } = block;
+    writer?.offerTable({ endpoint, variant, model, requestIds, timesMs, latenciesMs, rowCounts, features, outputs });
+  };
+  return { takePredictions, takeBlock };
+}
+
+/** How long after a change of models answers of the old one may still come in. */
+const stragglersMs = 60_000;
+
+/**
+ * What is known of a variant is known of its model: when that changes, the variant starts over.
+ * @returns a check that says whether an answer is of the variant's current model.
+ */
+function createModelWatch(
+  startOver: (endpoint: string, variant: string) => void,
+): (prediction: Pick<CapturedPrediction, "endpoint" | "variant" | "model">, timeMs: number) => boolean {
+  const current = new Map<
+    string,
+    { readonly digest: string; readonly before: string | undefined; readonly sinceMs: number }
+  >();
+  return ({ endpoint, variant, model: { digest } }, timeMs) => {
+    const key = JSON.stringify([endpoint, variant]);
+    const known = current.get(key);
+    if (known?.digest === digest) return true;
+    if (known?.before === digest && timeMs < known.sinceMs + stragglersMs) return false;
+    current.set(key, { digest, before: known?.digest, sinceMs: timeMs });
+    if (known !== undefined) startOver(endpoint, variant);
+    return true;
+  };
+}
+
+interface Run {
+  readonly blocks: TensorBlock[];
+  readonly predictions: Predicted[];
+  readonly labels: CapturedLabel[];
+}
+
+/** Cuts the items into runs of predictions followed by labels. */
+function runsOf(items: readonly Item[]): readonly Run[] {
+  const runs: Run[] = [];
+  for (const item of items) {
+    let run = runs.at(-1);
+    if (run === undefined || (!("label" in item) && run.labels.length > 0)) {
+      run = { blocks: [], predictions: [], labels: [] };
+      runs.push(run);
+    }
+    if ("label" in item) run.labels.push(item.label);
+    else if ("prediction" in item) run.predictions.push(item);
+    else run.blocks.push(item);
+  }
+  return runs;
+}
+
+const groupMs = 1000;
+
+function groupsOf(
+  predicted: readonly Predicted[],
+  timeOf: (prediction: CapturedPrediction) => number,
+): readonly { readonly members: readonly Predicted[]; readonly timeMs: number }[] {
+  const groups = new Map<string, { readonly members: Predicted[]; readonly timeMs: number }>();
+  for (const each of predicted) {
+    const { prediction } = each;
+    const timeMs = timeOf(prediction);
+    const key = `${Math.floor(timeMs / groupMs)} ${prediction.endpoint.length} ${prediction.endpoint} ${prediction.variant} ${prediction.model.digest}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { members: [each], timeMs });
+    else group.members.push(each);
+  }
+  return [...groups.values()];
+}
