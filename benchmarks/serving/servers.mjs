@@ -26,7 +26,10 @@ const script = (kind, variable) => ({
 });
 const node = (kind, needsOnnx = false) => ({
   installed: () => !needsOnnx || process.env.MILLWRIGHT_ONNXRUNTIME !== undefined,
-  command: ({ folder, port }) => [process.execPath, [here("peers/serve.mjs"), kind, folder, port]],
+  command: ({ folder, port, model = "onnx/1" }) => [
+    process.execPath,
+    [here("peers/serve.mjs"), kind, folder, port, model],
+  ],
   path: "/invocations",
   body: rows,
   read: (answer) => firstOf(answer.predictions),

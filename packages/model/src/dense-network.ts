@@ -82,13 +82,17 @@ export function checkedInputs(layers: readonly DenseLayer[]): number {
         `layer ${index} has a kernel of ${kernel.length} numbers for ${width} inputs and ${bias.length} units`,
       );
     }
-    const values = [...Array.from(kernel), ...Array.from(bias)];
-    if (!values.every((value) => Number.isFinite(Math.fround(value)))) {
+    if (!areFinite(kernel) || !areFinite(bias))
       throw layersInvalid(`layer ${index} has a weight that is not a finite float32`);
-    }
     width = bias.length;
   }
   return inputs;
+}
+
+/** Whether each is finite as a float32; a place that is empty is not. */
+function areFinite(values: ArrayLike<number>): boolean {
+  for (let at = 0; at < values.length; at += 1) if (!Number.isFinite(Math.fround(values[at] as number))) return false;
+  return true;
 }
 
 /** The layers of a package of the format `dense`, as views of `weights` copied. Throws `PORT_MODEL_CORRUPT`. */
@@ -105,9 +109,9 @@ export function parseDenseModel(what: string, network: string, weights: Uint8Arr
   const view = new DataView(weights.buffer, weights.byteOffset, weights.byteLength);
   let at = 0;
   const take = (count: number): Float32Array => {
-    const start = at;
-    at += count * 4;
-    return Float32Array.from({ length: count }, (_, index) => view.getFloat32(start + index * 4, true));
+    const taken = new Float32Array(count);
+    for (let index = 0; index < count; index += 1, at += 4) taken[index] = view.getFloat32(at, true);
+    return taken;
   };
   return sizes.map(({ inputs, units }, index) => ({
     kernel: take(inputs * units),
