@@ -10,8 +10,8 @@ import {
 import { manifestPath, resolved } from "./pack-model.ts";
 import { manifestName, pathProblem, signaturesName, walk } from "./package-files.ts";
 import { type OpenedFile, readOnce } from "./read-once.ts";
+import { scanDigested } from "./scan/clean-files.ts";
 import type { Observation } from "./scan/observation.ts";
-import { scanFile } from "./scan/scan-file.ts";
 import { findingsOf, refuseFindings } from "./scan/scan-model.ts";
 import { readSignatures } from "./trust/signature-file.ts";
 import type { TrustPolicy } from "./trust/trust-policy.ts";
@@ -87,8 +87,8 @@ function checkFile(root: string, file: ModelFile, looking: Looking): Promise<Buf
 
 const observer =
   (path: string, { seen, signal }: Looking) =>
-  async ({ bytes, held }: OpenedFile): Promise<Buffer | undefined> => {
-    seen.set(path, await scanFile(bytes, path, { signal }));
+  async ({ bytes, digest, held }: OpenedFile): Promise<Buffer | undefined> => {
+    seen.set(path, await scanDigested(bytes, path, digest, { signal }));
     return held;
   };
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canonicalJson, createManualClock, digestOf, digestOfJson, type ModelManifest } from "@millwright/contracts";
@@ -252,4 +252,16 @@ test("a large file is verified to its last byte, and other work of the process g
   await expect(verifyModel(directory)).rejects.toMatchObject({ code: "PORT_MODEL_CORRUPT" });
   await writeFile(join(directory, "weights.bin"), weights.subarray(0, -4));
   await expect(verifyModel(directory)).rejects.toThrow(`it has ${weights.length - 4} bytes`);
+});
+
+test("bytes that were found to be clean are looked at anew under a name by which they would be run", async () => {
+  const directory = join(root, "renamed");
+  const packed = await packModel(directory, options({ "weights.bin": Uint8Array.of(9, 8, 7, 6) }));
+  await verifyModel(directory);
+  await verifyModel(directory);
+  await rename(join(directory, "weights.bin"), join(directory, "weights.js"));
+  const files = packed.manifest.files.map((file) => ({ ...file, path: "weights.js" }));
+  await writeFile(join(directory, "manifest.json"), canonicalJson({ ...packed.manifest, files }));
+  await expect(verifyModel(directory)).rejects.toMatchObject({ code: "MODEL_CONTENT_UNSAFE" });
+  await expect(verifyModel(directory)).rejects.toMatchObject({ code: "MODEL_CONTENT_UNSAFE" });
 });
