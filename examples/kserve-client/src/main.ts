@@ -7,6 +7,7 @@ import { RefusedError } from "./http.ts";
 import { OpenInferenceClient } from "./open-inference-client.ts";
 import { startServer } from "./own-server.ts";
 import { askAbout } from "./questions.ts";
+import { askTyped } from "./typed.ts";
 import { V1Client } from "./v1-client.ts";
 
 const model = process.argv[3] ?? process.env["KSERVE_MODEL"] ?? "iris";
@@ -63,6 +64,9 @@ async function ask(url: string): Promise<void> {
   const first = new V1Client(url);
   if (await first.isReady(model)) told("v1", (await first.predict(model, instances)).map(classOf));
   else console.log("v1: not spoken here");
+  const { answers, told: said } = await askTyped(url, model, flowers);
+  if (answers !== undefined) told("typed", answers.map(classOf));
+  console.log(said);
   try {
     await client.metadata("no-such-model");
   } catch (error) {

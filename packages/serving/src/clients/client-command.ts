@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { CallOptions, ModelSignature } from "@millwright/contracts";
 import { signatureUnreadable } from "./client-errors.ts";
-import { generateClient } from "./generate-client.ts";
+import { generateClient, schemaLine } from "./generate-client.ts";
 import { type ClientFetch, httpSite } from "./http-asking.ts";
 import { openInference } from "./open-inference-client.ts";
 import { signatureOfManifest } from "./signature-reading.ts";
@@ -24,7 +24,7 @@ export const usage = `millwright-client: writes a TypeScript client that is type
   --name NAME       how the client is called (default: the model's name)
   --import FROM     where the module imports from (default: @millwright/serving/clients)
   --out FILE        where it is written (default: it is printed)
-  --check           writes nothing, and exits with 1 where FILE is not what would be written`;
+  --check           writes nothing, and exits with 1 where FILE is for another signature`;
 
 export interface ClientCommandIo extends CallOptions {
   readonly print: (text: string) => void;
@@ -56,8 +56,9 @@ export async function clientCommand(args: readonly string[], io: ClientCommandIo
   if (values.check === true) {
     if (out === undefined) throw new UsageError("--check compares with --out.");
     const written = await readFile(out, { encoding: "utf8", signal: io.signal }).catch(() => undefined);
-    if (written === text) return 0;
-    io.print(`${out} is not what the signature of ${source.name} says: generate it again.`);
+    // By its signature, not by its text: whoever generates formats it too.
+    if (written?.includes(schemaLine(source.signature)) === true) return 0;
+    io.print(`${out} is not for the signature that ${source.name} has now: generate it again.`);
     return 1;
   }
   if (out === undefined) io.print(text.trimEnd());
@@ -101,7 +102,7 @@ async function ofManifest(path: string, { signal }: CallOptions): Promise<Source
   }
   const { name } = (manifest ?? {}) as { readonly name?: unknown };
   const named = typeof name === "string" ? name : "model";
-  return { name: named, from: `the package of ${named}`, signature: signatureOfManifest(file, manifest) };
+  return { name: named, from: `the signature of ${named}`, signature: signatureOfManifest(file, manifest) };
 }
 
 async function ofServer(values: Values, { signal, fetch }: ClientCommandIo): Promise<Source> {
@@ -119,7 +120,8 @@ async function ofServer(values: Values, { signal, fetch }: ClientCommandIo): Pro
   const asked = protocol === "tensorflow" ? tensorFlowServing(options) : openInference(options);
   const signature = await asked.describe?.({ signal });
   if (signature === undefined) throw signatureUnreadable(asked.where, "its protocol tells none");
-  return { name: model, from: asked.where, signature };
+  // Not where: the same model on another server gives the same client.
+  return { name: model, from: `the signature of ${model}`, signature };
 }
 
 function headerOf(text: string): readonly [string, string] {
