@@ -46,7 +46,7 @@ export type { DeploymentGate, GateAnswer, GateRequest } from "./rollout/gates.ts
 export type { FeatureSummary, NodeTrace, PredictRequest, Prediction, Provenance } from "./engine/prediction.ts";
 export type { ModelCall, Next, RequestCall, SideModel, SideModelOptions, Stage, StageSite } from "./engine/stage.ts";
 export type { Timings } from "./engine/timings.ts";
-export type { Payload } from "./engine/batcher.ts";
+export type { Payload } from "./engine/batch-call.ts";
 export type { Cell, Row } from "./engine/rows.ts";
 export { type Decide, type OutputRow } from "./shadow/compare-outputs.ts";
 export { type Shadow, type ShadowOptions, type ShadowPair, shadow } from "./shadow/shadow.ts";

@@ -1,6 +1,6 @@
 import { type Hash, createHash } from "node:crypto";
 import type { Column, Tensor } from "@millwright/contracts";
-import type { Payload } from "../engine/batcher.ts";
+import type { Payload } from "../engine/batch-call.ts";
 
 /**
  * One key for equal inputs, whatever the order of their names, the layout of their columns or what stands where a row is null: SHA-256 over names, types,

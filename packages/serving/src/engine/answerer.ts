@@ -5,7 +5,8 @@ import type { Instruments } from "./instruments.ts";
 import type { ServedModel } from "./model-slot.ts";
 import type { Prediction, Provenance } from "./prediction.ts";
 import { type Prepared, prepare } from "./prepare.ts";
-import { type ModelCall, type Next, type RequestCall, type Stage, around } from "./stage.ts";
+import { type Soon, watched, whenThere } from "./settle.ts";
+import { type ModelCall, type RequestCall, type Stage, soonAround } from "./stage.ts";
 import { shapeKey } from "./tensor-rows.ts";
 
 export interface AnswererOptions {
@@ -19,6 +20,13 @@ export interface AnswererOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Logger;
+}
+
+/** How the asking of a model ended. */
+interface Ended {
+  readonly prepared: Prepared | undefined;
+  readonly answer: Prediction | undefined;
+  readonly failure: unknown;
 }
 
 interface Asked {
@@ -37,50 +45,61 @@ interface ServedCall extends ModelCall {
 /** Asks one model for one call: features, checks, the stages around the model, its batch, and what is captured of it. */
 export class Answerer {
   readonly #options: AnswererOptions;
-  readonly #askModel: Next<ModelCall>;
+  readonly #askModel: (call: ModelCall) => Soon<Prediction>;
 
   constructor(options: AnswererOptions) {
     this.#options = options;
     const layers = options.stages.flatMap((stage) => (stage.model === undefined ? [] : [stage.model.bind(stage)]));
-    this.#askModel = around(layers, (call) => this.#askBatcher(call as ServedCall));
+    this.#askModel = soonAround(layers, (call) => this.#askBatcher(call as ServedCall));
   }
 
-  async answer(served: ServedModel, call: RequestCall, { variant, staged, captured }: Asked): Promise<Prediction> {
-    const model = served.identity;
+  /** Throws what the answering throws, at once or by its promise. */
+  answer(served: ServedModel, call: RequestCall, asked: Asked): Soon<Prediction> {
+    if (!asked.captured || this.#options.predictions === undefined)
+      return whenThere(this.#prepare(served, call), (prepared) => this.#ask(served, call, asked, prepared));
     let prepared: Prepared | undefined;
-    try {
-      const pending = this.#prepare(served, call);
-      prepared = pending instanceof Promise ? await pending : pending;
-      const { payload, rows, features } = prepared;
-      const { signature, profile } = served.resolved.manifest;
-      const { columns } = served.model;
-      const { endpoint, requestId, request, startMs, timings, trail } = call;
-      const whole: ServedCall = {
-        endpoint,
-        requestId,
-        request,
-        startMs,
-        timings,
-        trail,
-        variant,
-        model,
-        signature,
-        columns,
-        profile,
-        payload,
-        rows,
-        features,
-        served,
-      };
-      const answer = await (staged ? this.#askModel(whole) : this.#askBatcher(whole));
-      if (captured) this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
-      return answer;
-    } catch (error) {
-      const errorCode = isMillwrightError(error) ? error.code : "none";
-      const { endpoint, requestId } = call;
-      if (captured) this.#capture({ requestId, endpoint, variant, model }, call, prepared, { errorCode });
-      throw error;
+    return watched(
+      () =>
+        whenThere(this.#prepare(served, call), (there) => {
+          prepared = there;
+          return this.#ask(served, call, asked, there);
+        }),
+      (failure, answer) => this.#captureEnd(served, call, asked, { prepared, answer, failure }),
+    );
+  }
+
+  #ask(served: ServedModel, call: RequestCall, { variant, staged }: Asked, prepared: Prepared): Soon<Prediction> {
+    const { payload, rows, features } = prepared;
+    const { signature, profile } = served.resolved.manifest;
+    const { endpoint, requestId, request, startMs, timings, trail } = call;
+    const whole: ServedCall = {
+      endpoint,
+      requestId,
+      request,
+      startMs,
+      timings,
+      trail,
+      variant,
+      model: served.identity,
+      signature,
+      columns: served.model.columns,
+      profile,
+      payload,
+      rows,
+      features,
+      served,
+    };
+    return staged ? this.#askModel(whole) : this.#askBatcher(whole);
+  }
+
+  #captureEnd(served: ServedModel, call: RequestCall, { variant }: Asked, { prepared, answer, failure }: Ended): void {
+    if (answer !== undefined) {
+      this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
+      return;
     }
+    const errorCode = isMillwrightError(failure) ? failure.code : "none";
+    const { endpoint, requestId } = call;
+    this.#capture({ requestId, endpoint, variant, model: served.identity }, call, prepared, { errorCode });
   }
 
   /** Gives an answer that no model made, or another than the endpoint's, to the sink of predictions. */
@@ -101,20 +120,10 @@ export class Answerer {
     return pending;
   }
 
-  async #askBatcher(call: ServedCall): Promise<Prediction> {
-    const { served, payload, rows, features, requestId, endpoint, variant, model, timings, request } = call;
-    const { signal, traceparent } = request;
-    const key = keyOf(served, payload);
-    const outputs = await served.batcher.answer({ payload, rows, key, signal, requestId, traceparent, timings });
-    const provenance: { -readonly [Name in keyof Provenance]: Provenance[Name] } = {
-      requestId,
-      endpoint,
-      variant,
-      model,
-    };
-    if (features !== undefined) provenance.features = features;
-    if (traceparent !== undefined) provenance.traceparent = traceparent;
-    return { outputs, provenance, timings };
+  #askBatcher(call: ServedCall): Soon<Prediction> {
+    const { served, payload } = call;
+    const outputs = served.batcher.answer(call, keyOf(served, payload));
+    return outputs instanceof Promise ? outputs.then((there) => answerOf(call, there)) : answerOf(call, outputs);
   }
 
   #capture(
@@ -144,6 +153,21 @@ export class Answerer {
     const marked = degraded === undefined ? {} : { degraded: degraded.reason };
     captureNow({ sink, redactor, onFailure }, { ...asked, ...ages, ...marked, ...result });
   }
+}
+
+function answerOf(
+  { requestId, endpoint, variant, model, features, timings, request: { traceparent } }: ServedCall,
+  outputs: Prediction["outputs"],
+): Prediction {
+  const provenance: { -readonly [Name in keyof Provenance]: Provenance[Name] } = {
+    requestId,
+    endpoint,
+    variant,
+    model,
+  };
+  if (features !== undefined) provenance.features = features;
+  if (traceparent !== undefined) provenance.traceparent = traceparent;
+  return { outputs, provenance, timings };
 }
 
 /** Columns of one set of names share a batch; so do tensors of one shape. */

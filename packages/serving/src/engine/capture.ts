@@ -8,7 +8,7 @@ import type {
   Tensors,
 } from "@millwright/contracts";
 import { type ValueInput, column, tensorColumns, toArray } from "@millwright/data";
-import type { Payload } from "./batcher.ts";
+import type { Payload } from "./batch-call.ts";
 
 export interface CaptureOptions {
   readonly sink: PredictionSink | undefined;

@@ -4,12 +4,13 @@ import { withinDeadline } from "./deadline.ts";
 import type { EndpointOptions } from "./endpoint-options.ts";
 import type { Instruments } from "./instruments.ts";
 import type { PredictRequest, Prediction } from "./prediction.ts";
-import type { Next, RequestCall } from "./stage.ts";
+import type { Soon } from "./settle.ts";
+import type { RequestCall } from "./stage.ts";
 
 /** What a request passes before an endpoint answers it: its deadline, and whether there is room. */
 export interface Door {
   /** Throws `SERVING_OVERLOADED`, `SERVING_REQUEST_SHED`, `SERVING_DEADLINE_EXCEEDED`, and what the answering throws. */
-  readonly answer: Next<RequestCall>;
+  answer(call: RequestCall): Soon<Prediction>;
   /** `undefined` where everybody is let in. */
   readonly admission: AdmissionState | undefined;
   /** Turns away all who wait. */
@@ -19,7 +20,7 @@ export interface Door {
 export interface DoorSetting {
   readonly clock: Clock;
   readonly instruments: Instruments;
-  readonly answer: Next<RequestCall>;
+  answer(call: RequestCall): Soon<Prediction>;
 }
 
 export function createDoor(
@@ -43,13 +44,13 @@ export function createDoor(
             },
           },
         });
-  const admitted: Next<RequestCall> =
+  const admitted: DoorSetting["answer"] =
     admission === undefined ? answer : (call) => answerAdmitted(call, { admission, clock, answer });
   return {
     answer: (call) => {
       const { deadlineMs, signal } = call.request;
       if (deadlineMs === undefined) return admitted(call);
-      return withinDeadline({ endpoint, deadlineMs, clock }, signal, (either) =>
+      return withinDeadline({ endpoint, deadlineMs, clock }, signal, async (either) =>
         admitted({ ...call, request: { ...call.request, signal: either } }),
       );
     },

@@ -14,15 +14,15 @@ import { catalogOf } from "../catalog/create-model-catalog.ts";
 import type { Catalog } from "../catalog/model-catalog.ts";
 import { namedCatalog, targetVariant } from "../catalog/named-catalog.ts";
 import { routeOf } from "./routing.ts";
+import { type Soon, watched } from "./settle.ts";
 import { sideModel } from "./side-model.ts";
 import {
-  type Next,
   type RequestCall,
   type SideModel,
   type SideModelOptions,
   type Stage,
   type StageSite,
-  around,
+  soonAround,
 } from "./stage.ts";
 import { childTraceparent } from "../telemetry/trace-context.ts";
 import { type TrafficTally, countUnit, createTrafficTally } from "../telemetry/traffic-tally.ts";
@@ -66,7 +66,7 @@ export class Endpoint {
   readonly limits: BatchLimits;
   readonly #answerer: Answerer;
   readonly #door: Door;
-  readonly #answer: Next<RequestCall>;
+  readonly #answer: (call: RequestCall) => Soon<Prediction>;
   readonly #labels: LabelSets;
   #opened: readonly Stage[] = [];
   #catalogOpened = false;
@@ -93,11 +93,12 @@ export class Endpoint {
       featuresFor: (request) => this.#featuresFor(request),
     });
     const layers = this.#stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
-    const answer = around<RequestCall>(layers, (call) => this.#answerByVariant(call));
+    const answer = soonAround<RequestCall>(layers, (call) => this.#answerByVariant(call));
     const { clock, instruments, openTelemetry, redactor } = setting;
     this.#door = createDoor(name, options, { clock, instruments, answer });
-    const door = this.#door.answer;
-    this.#answer = openTelemetry === undefined ? door : traced(openTelemetry, { clock, redactor }, door);
+    const door = this.#door;
+    const entered = (call: RequestCall): Soon<Prediction> => door.answer(call);
+    this.#answer = openTelemetry === undefined ? entered : traced(openTelemetry, { clock, redactor }, entered);
   }
 
   /** Opens the stages, in order; called again after a failure it goes on there. Throws what they throw. */
@@ -228,9 +229,9 @@ export class Endpoint {
     return routeOf(this.name, this.#routes, request, { requestId, seed: this.#setting.seed });
   }
 
-  /** @param trail Is told what becomes known of the request. */
-  async predict(request: PredictRequest, trail: Trail = noTrail()): Promise<Prediction> {
-    const { clock, ids, instruments } = this.#setting;
+  /** Throws at once, or by its promise. @param trail Is told what becomes known of the request. */
+  predict(request: PredictRequest, trail: Trail = noTrail()): Soon<Prediction> {
+    const { clock, ids } = this.#setting;
     request.signal?.throwIfAborted();
     this.assertReady();
     const requestId = request.requestId ?? ids.next();
@@ -239,19 +240,18 @@ export class Endpoint {
     trail.requestId = requestId;
     trail.timings = timings;
     this.#enter();
-    try {
-      const under = request.traceparent === undefined ? request : this.#underSpan(request, trail);
-      const answer = await this.#answer({ endpoint: this.name, requestId, request: under, startMs, timings, trail });
-      closeTimings(timings, startMs, clock.monotonicMs());
-      return answer;
-    } catch (error) {
-      const totalMs = closeTimings(timings, startMs, clock.monotonicMs());
-      if (trail.variant === undefined)
-        countInvocation(instruments, this.#labels.of("", ""), { error, totalMs, modelMs: 0 });
-      throw error;
-    } finally {
-      this.#leave();
-    }
+    return watched(
+      () => {
+        const under = request.traceparent === undefined ? request : this.#underSpan(request, trail);
+        return this.#answer({ endpoint: this.name, requestId, request: under, startMs, timings, trail });
+      },
+      (error) => {
+        const totalMs = closeTimings(timings, startMs, clock.monotonicMs());
+        if (error !== undefined && trail.variant === undefined)
+          countInvocation(this.#setting.instruments, this.#labels.of("", ""), { error, totalMs, modelMs: 0 });
+        this.#leave();
+      },
+    );
   }
 
   /** The request with a span of ours in place of its caller's. */
@@ -263,41 +263,47 @@ export class Endpoint {
     return { ...request, traceparent };
   }
 
-  async #answerByVariant(call: RequestCall): Promise<Prediction> {
-    const { clock, instruments } = this.#setting;
+  #answerByVariant(call: RequestCall): Soon<Prediction> {
     const routes = this.#routes;
     const { targetModel } = call.request;
     const target = targetModel ?? (routes.length === 0 ? "" : undefined);
     const route = target === undefined ? this.route(call.request, call.requestId) : undefined;
     const variant = route?.name ?? targetVariant;
-    let answered: Prediction | undefined;
-    const { trail, timings, startMs } = call;
-    trail.variant = variant;
+    call.trail.variant = variant;
     let statistics: ModelStatistics | undefined;
-    const answer = (slot: ModelSlot): Promise<Prediction> =>
+    const ask = (slot: ModelSlot): Soon<Prediction> =>
       slot.use((served) => {
-        trail.model = served.identity;
+        call.trail.model = served.identity;
         statistics = served.statistics;
         return this.#answerer.answer(served, call, { variant, staged: true, captured: true });
       });
-    let failure: unknown;
-    try {
-      if (route === undefined) return await namedCatalog(this, call.request).use(target ?? "", call.request, answer);
-      answered = await answer(route.slot);
-      return answered;
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
-      const version = trail.model?.version === undefined ? "" : String(trail.model.version);
-      const totalMs = clock.monotonicMs() - startMs;
-      const outcome = { error: failure, totalMs, modelMs: timings.modelMs };
-      countInvocation(instruments, this.#labels.of(variant, version), outcome);
-      statistics?.request(failure === undefined, timings, totalMs, startMs + totalMs);
-      countUnit(this.traffic, target ?? variant, { failure, nowMs: startMs + totalMs });
-      if (this.#observer !== undefined && route !== undefined)
-        this.#tell({ call, route, routes, latencyMs: totalMs, answer: answered });
-    }
+    return watched(
+      () =>
+        route === undefined
+          ? namedCatalog(this, call.request).use(target ?? "", call.request, async (slot) => ask(slot))
+          : ask(route.slot),
+      (error, answer) => {
+        const latencyMs = this.#countEnd(call, target ?? variant, error, statistics);
+        if (this.#observer !== undefined && route !== undefined) this.#tell({ call, route, routes, latencyMs, answer });
+      },
+    );
+  }
+
+  /** @returns how long it took, milliseconds. */
+  #countEnd(
+    { startMs, timings, trail }: RequestCall,
+    unit: string,
+    failure: unknown,
+    statistics: ModelStatistics | undefined,
+  ): number {
+    const { clock, instruments } = this.#setting;
+    const version = trail.model?.version === undefined ? "" : String(trail.model.version);
+    const totalMs = clock.monotonicMs() - startMs;
+    const labels = this.#labels.of(trail.variant ?? "", version);
+    countInvocation(instruments, labels, { error: failure, totalMs, modelMs: timings.modelMs });
+    statistics?.request(failure === undefined, timings, totalMs, startMs + totalMs);
+    countUnit(this.traffic, unit, { failure, nowMs: startMs + totalMs });
+    return totalMs;
   }
 
   #tell(seen: ObservedAnswer): void {

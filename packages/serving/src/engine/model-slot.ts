@@ -9,6 +9,7 @@ import type {
   ResolvedModel,
 } from "@millwright/contracts";
 import { type OpenedModel, loadModel } from "@millwright/model";
+import { type Soon } from "./settle.ts";
 import { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { featureServiceMismatch } from "../errors.ts";
 import { ModelStatistics } from "./model-statistics.ts";
@@ -45,13 +46,21 @@ export interface SlotOptions {
 export const titleOf = ({ name, version }: ResolvedModel): string =>
   version === undefined ? name : `${name}/${version}`;
 
+/** A model, and how many requests it is being asked. */
+interface Entry {
+  readonly served: ServedModel;
+  users: number;
+  /** Called when the last of them has its answer. */
+  retired: (() => void) | undefined;
+}
+
 /**
  * A place where one model serves and a newer one takes over: load, golden requests, swap, then the old one finishes what it has and is disposed.
  */
 export class ModelSlot {
   readonly ref: string;
   readonly #options: SlotOptions;
-  #current: { readonly served: ServedModel; users: number; retired: (() => void) | undefined };
+  #current: Entry;
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
 
@@ -81,15 +90,19 @@ export class ModelSlot {
   }
 
   /** Runs `work` with the model of this moment, which is not disposed before `work` settles. */
-  async use<Result>(work: (served: ServedModel) => Promise<Result>): Promise<Result> {
+  use<Result>(work: (served: ServedModel) => Soon<Result>): Soon<Result> {
     const entry = this.#current;
     entry.users += 1;
+    let result: Soon<Result>;
     try {
-      return await work(entry.served);
-    } finally {
-      entry.users -= 1;
-      if (entry.users === 0) entry.retired?.();
+      result = work(entry.served);
+    } catch (error) {
+      leave(entry);
+      throw error;
     }
+    if (result instanceof Promise) return result.finally(() => leave(entry));
+    leave(entry);
+    return result;
   }
 
   /** Follows the reference until `close`. */
@@ -132,11 +145,7 @@ export class ModelSlot {
     }
   }
 
-  async #retire(entry: {
-    readonly served: ServedModel;
-    users: number;
-    retired: (() => void) | undefined;
-  }): Promise<void> {
+  async #retire(entry: Entry): Promise<void> {
     if (entry.users > 0) {
       await new Promise<void>((resolve) => {
         entry.retired = resolve;
@@ -148,6 +157,11 @@ export class ModelSlot {
       this.#options.logger.warn({ endpoint: this.#options.endpoint, error }, "a model could not be disposed");
     }
   }
+}
+
+function leave(entry: Entry): void {
+  entry.users -= 1;
+  if (entry.users === 0) entry.retired?.();
 }
 
 async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: CallOptions): Promise<ServedModel> {

@@ -1,5 +1,5 @@
 import { concatBatches } from "@millwright/data";
-import type { Payload } from "./batcher.ts";
+import type { Payload } from "./batch-call.ts";
 import { concatAll } from "./tensor-rows.ts";
 
 /** Payloads of one shape as one, row after row. */

@@ -1,5 +1,5 @@
 import type { CapturedPrediction, Clock, FeatureSource, TensorSpec, Tensors } from "@millwright/contracts";
-import type { Payload } from "./batcher.ts";
+import type { Payload } from "./batch-call.ts";
 import { inputInvalid, requestInvalid } from "../errors.ts";
 import { pointer, stackRows } from "../http/json-tensors.ts";
 import { type ServedModel, titleOf } from "./model-slot.ts";

@@ -14,7 +14,7 @@ export function sideModel(
     get model(): Provenance["model"] {
       return slot.served.identity;
     },
-    predict: (call) => slot.use((served) => answerer.answer(served, call, { variant, staged: false, captured })),
+    predict: async (call) => slot.use((served) => answerer.answer(served, call, { variant, staged: false, captured })),
     close: () => slot.close(),
   };
 }

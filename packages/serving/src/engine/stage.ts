@@ -9,7 +9,8 @@ import type {
   ModelSignature,
   Schema,
 } from "@millwright/contracts";
-import type { Payload } from "./batcher.ts";
+import type { Payload } from "./batch-call.ts";
+import type { Soon } from "./settle.ts";
 import type { PredictRequest, Prediction, Provenance } from "./prediction.ts";
 import type { Timings } from "./timings.ts";
 import type { Trail } from "../telemetry/trail.ts";
@@ -94,10 +95,17 @@ export interface Stage {
   close?(): Promise<void>;
 }
 
-/** The stages around what answers, the first outermost. Without any it is `answer` itself. */
-export function around<Call>(
-  layers: readonly ((call: Call, next: Next<Call>) => Promise<Prediction>)[],
-  answer: Next<Call>,
-): Next<Call> {
-  return layers.reduceRight<Next<Call>>((next, layer) => (call) => layer(call, next), answer);
+type Layer<Call> = (call: Call, next: Next<Call>) => Promise<Prediction>;
+
+/** The stages around what answers, the first outermost. Without any it is `answer` itself, which need make no promise. */
+export function soonAround<Call>(
+  layers: readonly Layer<Call>[],
+  answer: (call: Call) => Soon<Prediction>,
+): (call: Call) => Soon<Prediction> {
+  if (layers.length === 0) return answer;
+  // Stages are promised a promise, also for what is thrown.
+  return layers.reduceRight<Next<Call>>(
+    (next, layer) => (call) => layer(call, next),
+    async (call) => answer(call),
+  );
 }

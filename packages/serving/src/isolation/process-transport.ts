@@ -18,7 +18,7 @@ export interface WorkerCommand {
 /** The command that runs the runtimes of a module in a Node process. */
 export function nodeCommand(module: string, heapBytes: number | undefined): WorkerCommand {
   const limits = heapBytes === undefined ? [] : [`--max-old-space-size=${Math.ceil(heapBytes / 2 ** 20)}`];
-  return { program: process.execPath, args: [...limits, fileURLToPath(workerEntry), module] };
+  return { program: process.execPath, args: [...limits, fileURLToPath(workerEntry), module, String(process.pid)] };
 }
 
 /** Runs a program and exchanges frames with it. What it prints on standard error is kept for the message of its end. */

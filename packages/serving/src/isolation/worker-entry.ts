@@ -32,15 +32,19 @@ function runInThread(port: NonNullable<typeof parentPort>, module: string): Prom
   return run(module, line, (take) => port.on("message", ([header, body]: Taken) => take(header, body)));
 }
 
-/** Ends the process when its server is gone, even while a model loops: from a thread, since the main one may not get its turn. */
+/**
+ * Ends the process when its server is gone, even while a model loops: from a thread, since the main one may not get its turn. The server says who it is: until
+ * this thread runs, it may have gone, and whoever is the parent then stays.
+ */
 const watchdog = `
-const { ppid } = process;
-setInterval(() => process.ppid === ppid || process.kill(process.pid, "SIGKILL"), 1_000);
+const { server } = require("node:worker_threads").workerData;
+setInterval(() => process.ppid === server || process.kill(process.pid, "SIGKILL"), 1_000);
 `;
 
 function runInProcess(module: string): Promise<void> {
   new Worker(watchdog, {
     eval: true,
+    workerData: { server: Number(process.argv[3] ?? process.ppid) },
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
   }).unref();
   const { stdout, stderr, stdin } = process;

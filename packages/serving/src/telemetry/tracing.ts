@@ -1,5 +1,6 @@
 import { type Redactor, isMillwrightError } from "@millwright/contracts";
 import { toldOf } from "../capture/discreet-logger.ts";
+import type { Soon } from "../engine/settle.ts";
 import type { Prediction } from "../engine/prediction.ts";
 import type { Next, RequestCall } from "../engine/stage.ts";
 import { closeTimings } from "../engine/timings.ts";
@@ -59,7 +60,7 @@ export interface TracingOptions {
 export function traced(
   { trace, context, propagation }: OpenTelemetry,
   { clock, redactor }: TracingOptions,
-  answer: Next<RequestCall>,
+  answer: (call: RequestCall) => Soon<Prediction>,
 ): Next<RequestCall> {
   const tracer = trace.getTracer("@millwright/serving");
   return async (call) => {
