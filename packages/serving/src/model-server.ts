@@ -39,6 +39,7 @@ import { keepFace } from "./protocols/faces.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
 import { openApiRoute } from "./protocols/openapi.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
+import { type Soon, watched } from "./engine/settle.ts";
 import type { Rollout } from "./rollout/rollout.ts";
 import { tensorflowRoutes } from "./protocols/tensorflow.ts";
 import { failureHeaders } from "./telemetry/answer-headers.ts";
@@ -320,19 +321,26 @@ class OpenServer implements ModelServer {
     return found;
   }
 
-  async #predictFor(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction> {
-    const principal = this.#principalOf(caller);
-    if (this.#options.authorizer !== undefined)
-      await this.#authorize("endpoint:invoke", endpoint, caller, { signal: request.signal });
+  #predictFor(endpoint: string, request: PredictRequest, caller: HttpCaller): Soon<Prediction> {
+    if (this.#options.authorizer === undefined) return this.#predictAllowed(endpoint, request, caller);
+    const { signal } = request;
+    return this.#authorize("endpoint:invoke", endpoint, caller, { signal }).then(() =>
+      this.#predictAllowed(endpoint, request, caller),
+    );
+  }
+
+  #predictAllowed(endpoint: string, request: PredictRequest, caller: HttpCaller): Soon<Prediction> {
     const trail = noTrail();
-    try {
-      this.#assertOpen();
-      const { headers } = caller;
-      return await this.#endpoint(endpoint).predict(withContext(request, headers, principal), trail);
-    } catch (error) {
-      rememberFailure(caller.headers, trail);
-      throw error;
-    }
+    const { headers } = caller;
+    return watched(
+      () => {
+        this.#assertOpen();
+        return this.#endpoint(endpoint).predict(withContext(request, headers, this.#principalOf(caller)), trail);
+      },
+      (failure) => {
+        if (failure !== undefined) rememberFailure(headers, trail);
+      },
+    );
   }
 
   #principalOf({ identity, headers }: HttpCaller): string | undefined {

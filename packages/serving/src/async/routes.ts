@@ -41,7 +41,7 @@ export function asyncRoutes(
       method: "POST",
       path,
       handle: (request) => invoke(request, request.body),
-      stream: (request: StreamedRequest) => invoke(request, request.chunks),
+      stream: { wants: () => true, handle: (request: StreamedRequest) => invoke(request, request.chunks) },
     },
     { method: "GET", path: `${path}/:id`, handle: async (request) => json(await found(request)) },
     {

@@ -36,10 +36,14 @@ export interface AnswerFormat {
   readonly type: string;
 }
 
+const jsonAnswer: AnswerFormat = { format: "json", type: "application/json" };
+
 /** What `Accept` asks for by weight (RFC 9110 §12.5.1) among the types written here; else the type of the request, else JSON. */
 export function formatOfAnswer(headers: HttpCaller["headers"]): AnswerFormat {
   const accept = headers["accept"];
-  if (accept === "application/json") return { format: "json", type: accept };
+  // What nearly every client sends.
+  const any = accept === undefined || accept === "*/*";
+  if (accept === "application/json" || (any && headers["content-type"] === "application/json")) return jsonAnswer;
   const asked = (accept ?? "")
     .split(",", 64)
     .map((each) => ({ type: mediaType(each), weight: Number(/;\s*q=([\d.]+)/i.exec(each)?.[1] ?? 1) }))
@@ -47,5 +51,5 @@ export function formatOfAnswer(headers: HttpCaller["headers"]): AnswerFormat {
     .toSorted((left, right) => right.weight - left.weight);
   const type = asked[0]?.type ?? mediaType(headers["content-type"]);
   const format = formats.get(type);
-  return format === undefined ? { format: "json", type: "application/json" } : { format, type };
+  return format === undefined ? jsonAnswer : { format, type };
 }

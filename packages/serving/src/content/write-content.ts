@@ -3,7 +3,7 @@ import { sizeOf } from "../engine/tensor-rows.ts";
 import { requestInvalid } from "../errors.ts";
 import { csvCell } from "../http/csv.ts";
 import type { AnswerBody } from "../http/http-message.ts";
-import { rowTexts } from "../http/json-tensors.ts";
+import { rowTexts, rowsText } from "../http/json-tensors.ts";
 import type { AnswerFormat } from "./accept.ts";
 import { writeArrow } from "./arrow.ts";
 import { writeMultipart } from "./multipart.ts";
@@ -74,7 +74,10 @@ export function predictionTexts(outputs: Tensors): readonly string[] {
   );
 }
 
-export const predictionsText = (outputs: Tensors): string => `[${predictionTexts(outputs).join(",")}]`;
+export function predictionsText(outputs: Tensors): string {
+  const [only, ...others] = Object.values(outputs);
+  return only !== undefined && others.length === 0 ? rowsText(only) : `[${predictionTexts(outputs).join(",")}]`;
+}
 
 /** All outputs side by side, a line for each row. */
 function csvOf(outputs: Tensors): string {

@@ -123,7 +123,7 @@ class OpenBatcher implements Batcher {
     cost.observe(rows, modelMs);
     const problem = outputsProblem(outputs, key === undefined ? undefined : rows);
     if (problem !== undefined) throw modelFailed(model, problem);
-    onBatch?.(rows);
+    onBatch?.(rows, modelMs);
     return outputs;
   }
 

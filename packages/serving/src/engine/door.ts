@@ -3,6 +3,7 @@ import { type Admission, type AdmissionState, createAdmission } from "../admissi
 import { withinDeadline } from "./deadline.ts";
 import type { EndpointOptions } from "./endpoint-options.ts";
 import type { Instruments } from "./instruments.ts";
+import { merged } from "./merged.ts";
 import type { PredictRequest, Prediction } from "./prediction.ts";
 import type { Soon } from "./settle.ts";
 import type { RequestCall } from "./stage.ts";
@@ -51,7 +52,7 @@ export function createDoor(
       const { deadlineMs, signal } = call.request;
       if (deadlineMs === undefined) return admitted(call);
       return withinDeadline({ endpoint, deadlineMs, clock }, signal, async (either) =>
-        admitted({ ...call, request: { ...call.request, signal: either } }),
+        admitted(merged(call, { request: merged(call.request, { signal: either }) })),
       );
     },
     get admission() {

@@ -6,6 +6,7 @@ import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
 import { forbidden } from "../errors.ts";
 import type { EndpointReadiness } from "../health/health.ts";
 import { modelNotReady } from "../health/health-errors.ts";
+import { merged } from "./merged.ts";
 import { type LabelSets, countInvocation, createLabelSets } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
 import type { ModelStatistics } from "./model-statistics.ts";
@@ -260,7 +261,7 @@ export class Endpoint {
     if (openTelemetry !== undefined) return request;
     const traceparent = childTraceparent(request.traceparent ?? "", ids);
     trail.traceparent = traceparent;
-    return { ...request, traceparent };
+    return merged(request, { traceparent });
   }
 
   #answerByVariant(call: RequestCall): Soon<Prediction> {

@@ -6,6 +6,7 @@ import {
   type Meter,
   isMillwrightError,
 } from "@millwright/contracts";
+import { merged } from "./merged.ts";
 import { httpStatusOf } from "../http/http-status.ts";
 
 /** What the server counts. Latencies are seconds, as Prometheus wants them. */
@@ -127,7 +128,7 @@ export function countInvocation(
     overheadLatency.observe(Math.max(0, totalMs - modelMs) / 1000, labels);
     return;
   }
-  errors.add(1, { ...labels, code: isMillwrightError(error) ? error.code : "none" });
+  errors.add(1, merged(labels, { code: isMillwrightError(error) ? error.code : "none" }));
   (httpStatusOf(error) < 500 ? clientErrors : serverErrors).add(1, labels);
 }
 

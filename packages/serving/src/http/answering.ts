@@ -4,6 +4,8 @@ import { brotliDecompress, createBrotliDecompress, createGunzip, createInflate, 
 import { type Authenticate, type ClientCertificate, identityOf } from "../auth/authenticate.ts";
 import { type BodyLimits, type BodySource, bytesBody } from "./body-source.ts";
 import { bodyInvalid, bodyTooLarge, contentTypeUnsupported } from "../errors.ts";
+import { merged } from "../engine/merged.ts";
+import { type Soon, whenThere } from "../engine/settle.ts";
 import { type ExchangeSink, tellExchange } from "./exchange.ts";
 import { type HttpAnswer, type HttpRequest, type HttpRoute, errorAnswer } from "./http-message.ts";
 
@@ -51,30 +53,46 @@ export const answering = (route: HttpRoute, limits: AnsweringOptions, site: Answ
     try {
       if (limits.authenticate !== undefined && route.open !== true)
         call = await authenticated(given, limits.authenticate, limits);
-      const streamed = route.stream?.({
-        ...call,
-        chunks: decodedChunks(call, limits),
-        maxBodyBytes: limits.maxBodyBytes,
-      });
-      const answer = await (streamed ?? answerWhole(route, { ...call, body: await readBody(call, limits) }, limits));
-      return site.leaving ? { ...answer, close: true } : answer;
+      const { stream } = route;
+      const answering =
+        stream?.wants(call.headers) === true
+          ? stream.handle({ ...call, chunks: decodedChunks(call, limits), maxBodyBytes: limits.maxBodyBytes })
+          : answerWhole(route, requestOf(call, await readBody(call, limits)), limits);
+      const answer = answering instanceof Promise ? await answering : answering;
+      return site.leaving ? merged(answer, { close: true }) : answer;
     } catch (error) {
       const plain = errorAnswer(error);
-      const answer = { ...plain, headers: { ...site.failed(given.headers), ...plain.headers } };
-      return given.body.done && !site.leaving ? answer : { ...answer, close: true };
+      const headers = merged(site.failed(given.headers), plain.headers);
+      return { status: plain.status, headers, body: plain.body, close: !given.body.done || site.leaving };
     }
   },
 });
 
-async function answerWhole(
+const requestOf = (
+  { method, target, params, headers, identity, signal }: IncomingCall,
+  body: Uint8Array,
+): HttpRequest => ({
+  method,
+  target,
+  params,
+  headers,
+  identity,
+  body,
+  signal,
+});
+
+function answerWhole(
   route: HttpRoute,
   request: HttpRequest,
   { exchanges }: Pick<AnsweringOptions, "exchanges">,
-): Promise<HttpAnswer> {
-  const answer = await route.handle(request);
-  if (exchanges !== undefined && route.captured !== undefined)
-    tellExchange(exchanges, route.captured(request), request, answer);
-  return answer;
+): Soon<HttpAnswer> {
+  const answer = route.handle(request);
+  const { captured } = route;
+  if (exchanges === undefined || captured === undefined) return answer;
+  return whenThere(answer, (whole) => {
+    tellExchange(exchanges, captured(request), request, whole);
+    return whole;
+  });
 }
 
 /** The request with who sent it; its body is read before only where the authenticator asks for it. */
@@ -90,11 +108,18 @@ async function authenticated(
   return { ...call, identity, ...(read === undefined ? {} : { body: bytesBody(await read) }) };
 }
 
-async function readBody({ body, headers }: IncomingCall, limits: BodyLimits): Promise<Uint8Array> {
+function readBody({ body, headers }: IncomingCall, limits: BodyLimits): Promise<Uint8Array> {
   const encoding = headers["content-encoding"];
-  const bytes = await body.read(limits);
-  if (encoding === undefined || encoding === "identity") return bytes;
-  const { maxBodyBytes } = limits;
+  const bytes = body.read(limits);
+  return encoding === undefined || encoding === "identity" ? bytes : decodeBody(bytes, encoding, limits);
+}
+
+async function decodeBody(
+  body: Promise<Uint8Array>,
+  encoding: string,
+  { maxBodyBytes }: BodyLimits,
+): Promise<Uint8Array> {
+  const bytes = await body;
   try {
     return await decoderOf(encoding).whole(bytes, { maxOutputLength: maxBodyBytes });
   } catch (error) {

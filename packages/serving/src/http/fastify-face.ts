@@ -18,9 +18,9 @@ export function fastifyPlugin(routes: readonly MountedRoute[]): FastifyPluginAsy
       app.route({
         method,
         url: path,
-        handler: async (request: FastifyRequest, reply: FastifyReply) => {
+        handler: (request: FastifyRequest, reply: FastifyReply) => {
           const { headers, body } = request;
-          const whole = await answer({
+          const answered = answer({
             method: request.method,
             target: request.originalUrl,
             params: request.params as Readonly<Record<string, string>>,
@@ -29,7 +29,7 @@ export function fastifyPlugin(routes: readonly MountedRoute[]): FastifyPluginAsy
             signal: goneSignal(reply.raw),
             certificate: () => certificateOf(request.raw),
           });
-          return send(reply, whole);
+          return answered.then((whole) => send(reply, whole));
         },
       });
     }

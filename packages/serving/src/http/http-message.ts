@@ -1,6 +1,7 @@
 import type { Identity } from "../auth/authenticate.ts";
 import { isMillwrightError } from "@millwright/contracts";
 import { type ServingError, bodyInvalid } from "../errors.ts";
+import { merged } from "../engine/merged.ts";
 import { httpStatusOf } from "./http-status.ts";
 import type { DescribeRoute } from "./operation.ts";
 
@@ -45,6 +46,12 @@ export interface HttpAnswer {
 /** An answer in JSON. */
 export type TextAnswer = HttpAnswer & { readonly body: string };
 
+/** How a route answers while a body arrives. */
+export interface RouteStream {
+  wants(headers: HttpRequest["headers"]): boolean;
+  handle(request: StreamedRequest): Promise<HttpAnswer>;
+}
+
 export interface HttpRoute {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** With `:name` for a part of the path, `:name(pattern)` for one that matches, and `::` for a colon. */
@@ -56,8 +63,8 @@ export interface HttpRoute {
   /** The endpoint that answers, where requests and answers are captured. */
   readonly captured?: ((request: Pick<HttpRequest, "params">) => string) | undefined;
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
-  /** Answers while the body arrives, where it wants to: it is asked before `handle`. `undefined` leaves the request to `handle`. */
-  readonly stream?: ((request: StreamedRequest) => HttpAnswer | Promise<HttpAnswer> | undefined) | undefined;
+  /** Answers while the body arrives, where it wants to; all others are left to `handle`. */
+  readonly stream?: RouteStream | undefined;
 }
 
 export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): TextAnswer =>
@@ -65,7 +72,7 @@ export const json = (value: unknown, status = 200, headers: Readonly<Record<stri
 
 export const jsonText = (body: string, status = 200, headers: Readonly<Record<string, string>> = {}): TextAnswer => ({
   status,
-  headers: { "content-type": "application/json", ...headers },
+  headers: merged({ "content-type": "application/json" }, headers),
   body,
 });
 
@@ -77,7 +84,7 @@ export function errorAnswer(error: unknown): TextAnswer {
   const { message, code, category, retryable, docs } = error;
   const { path, headers } = (error.name === "ServingError" ? error : {}) as Partial<ServingError>;
   const told = { error: message, code, ...(path === undefined ? {} : { path }), category, retryable, docs };
-  return json(told, status, { ...retry, ...headers });
+  return json(told, status, merged(retry, headers ?? {}));
 }
 
 /** Whole seconds, as HTTP has it; who was told when there will be room says that, else a second. */

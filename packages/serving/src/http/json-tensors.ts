@@ -181,13 +181,35 @@ function lengthAt(value: unknown, depth: number): number {
 function elementTexts({ dtype, data }: Tensor): readonly string[] {
   if (dtype === "string") return data.map((text) => JSON.stringify(text));
   if (dtype === "bool") return Array.from(data, (value) => (value === 0 ? "false" : "true"));
-  return Array.from<number | bigint, string>(data, (value) =>
-    typeof value === "bigint" || Number.isFinite(value) ? (Object.is(value, -0) ? "-0" : String(value)) : "null",
-  );
+  return Array.from<number | bigint, string>(data, (value) => {
+    if (typeof value === "bigint") return String(value);
+    // Not `String`: the engine keeps the latest 16,000 texts that it makes, and copies them whenever it collects garbage.
+    return Object.is(value, -0) ? "-0" : JSON.stringify(value);
+  });
+}
+
+/** The numbers of a tensor that `JSON.stringify` writes as `elementTexts` does; `undefined` where it has others. */
+function plainNumbers({ dtype, data }: Tensor): readonly number[] | undefined {
+  if (dtype === "string" || dtype === "bool" || dtype === "int64" || dtype === "uint64") return undefined;
+  const numbers = Array.from(data as ArrayLike<number>);
+  return numbers.some((value) => Object.is(value, -0)) ? undefined : numbers;
 }
 
 /** `data` as the JSON text of a flat list. */
-export const dataText = (tensor: Tensor): string => `[${elementTexts(tensor).join(",")}]`;
+export function dataText(tensor: Tensor): string {
+  const numbers = plainNumbers(tensor);
+  return numbers === undefined ? `[${elementTexts(tensor).join(",")}]` : JSON.stringify(numbers);
+}
+
+/** All rows of an output as the JSON text of a list, each as `rowTexts` has it. */
+export function rowsText(tensor: Tensor): string {
+  const { shape } = tensor;
+  const [rows = 1, width = 1] = shape;
+  const numbers = shape.length > 2 || shape.length === 0 ? undefined : plainNumbers(tensor);
+  if (numbers === undefined) return `[${rowTexts(tensor).join(",")}]`;
+  if (width === 1) return JSON.stringify(numbers);
+  return JSON.stringify(Array.from({ length: rows }, (_, row) => numbers.slice(row * width, (row + 1) * width)));
+}
 
 /** Rows of an output as JSON text: a scalar where a row holds one value (shapes [n] and [n, 1]), else nested lists of the sizes after the first. */
 export function rowTexts(tensor: Tensor): readonly string[] {

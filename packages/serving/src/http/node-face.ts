@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { ClientCertificate } from "../auth/authenticate.ts";
 import type { MountedRoute } from "./answering.ts";
+import { merged } from "../engine/merged.ts";
 import { type BodySource, bytesBody, nodeBody } from "./body-source.ts";
 import { type HttpAnswer, errorAnswer } from "./http-message.ts";
 import { createRouteTable, findRoute } from "./route-table.ts";
@@ -99,7 +100,7 @@ async function writeAnswer(
 ): Promise<void> {
   if (close === true && request.httpVersionMajor < 2) response.setHeader("connection", "close");
   const whole = typeof body === "string" || body instanceof Uint8Array;
-  response.writeHead(status, whole ? { ...headers, "content-length": Buffer.byteLength(body) } : { ...headers });
+  response.writeHead(status, whole ? merged(headers, { "content-length": Buffer.byteLength(body) }) : { ...headers });
   const silent = request.method === "HEAD";
   if (whole) {
     response.end(silent ? undefined : body);

@@ -1,6 +1,6 @@
 import type { ModelSignature, TensorSpec } from "@millwright/contracts";
 import { formatOfAnswer, formatOfBody } from "../content/accept.ts";
-import { readContent } from "../content/read-content.ts";
+import { type Asked, readContent } from "../content/read-content.ts";
 import { checkSchema, schemaHash, schemaHeader } from "../content/schema-hash.ts";
 import { streamLines } from "../content/stream-lines.ts";
 import { predictionsText, writeContent } from "../content/write-content.ts";
@@ -8,6 +8,7 @@ import type { Endpoint } from "../engine/endpoint.ts";
 import { answeredContent, askedContent, predictSchema } from "./signature-schemas.ts";
 import {
   type HttpAnswer,
+  type HttpCaller,
   type HttpRequest,
   type HttpRoute,
   type StreamedRequest,
@@ -18,6 +19,7 @@ import { variantOf } from "./target-variant.ts";
 import type { ServerFace } from "./open-inference.ts";
 import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
+import { type Soon, whenThere } from "../engine/settle.ts";
 
 /** Most rows of a streamed body that are asked at once. */
 const streamedRows = 256;
@@ -35,7 +37,7 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
     }),
     captured: (request) => of(request).name,
     handle: (request) => invoke(face, of(request), request),
-    stream: (request) => stream(face, () => of(request), request),
+    stream: { wants: wantsStream, handle: (request) => stream(face, of(request), request) },
   });
   return [
     {
@@ -68,35 +70,42 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
 }
 
 /** @param targetModel The model of the endpoint's catalog. Default: what the header says. */
-export async function invoke(
+export function invoke(
   face: ServerFace,
   endpoint: Endpoint,
   request: HttpRequest,
   targetModel?: string,
-): Promise<HttpAnswer> {
-  const answer = await ask(face, endpoint, request, targetModel);
-  const { type, body } = writeContent(answer.outputs, formatOfAnswer(request.headers));
-  return { status: 200, headers: { "content-type": type, ...headersOf(endpoint, answer) }, body };
+): Soon<HttpAnswer> {
+  return whenThere(ask(face, endpoint, request, targetModel), (answer) => {
+    const { type, body } = writeContent(answer.outputs, formatOfAnswer(request.headers));
+    const headers = headersOf(endpoint, answer);
+    headers["content-type"] = type;
+    return { status: 200, headers, body };
+  });
 }
 
 /** The signature of the variant that answered; an endpoint with a catalog has as many as models. */
 const signatureOf = (endpoint: Endpoint, variant: string): ModelSignature | undefined =>
   endpoint.catalog === undefined ? routeOf(endpoint, variant)?.slot.served.resolved.manifest.signature : undefined;
 
-function headersOf(endpoint: Endpoint, answer: Prediction): Readonly<Record<string, string>> {
+function headersOf(endpoint: Endpoint, answer: Prediction): Record<string, string> {
   const signature = signatureOf(endpoint, answer.provenance.variant);
   const headers = provenanceHeaders(answer);
-  return signature === undefined ? headers : { ...headers, [schemaHeader]: schemaHash(signature) };
+  if (signature !== undefined) headers[schemaHeader] = schemaHash(signature);
+  return headers;
 }
 
 /** JSON lines that come without a length, or are to be answered as events, are answered while they come. */
-function stream(face: ServerFace, of: () => Endpoint, request: StreamedRequest): Promise<HttpAnswer> | undefined {
+function wantsStream(headers: HttpCaller["headers"]): boolean {
+  if (formatOfBody(headers) !== "lines") return false;
+  const { format } = formatOfAnswer(headers);
+  return format === "events" || (format === "lines" && headers["content-length"] === undefined);
+}
+
+async function stream(face: ServerFace, endpoint: Endpoint, request: StreamedRequest): Promise<HttpAnswer> {
   const { headers } = request;
-  if (formatOfBody(headers) !== "lines") return undefined;
   const { format, type } = formatOfAnswer(headers);
   const events = format === "events";
-  if (!events && (format !== "lines" || headers["content-length"] !== undefined)) return undefined;
-  const endpoint = of();
   checkSchema(endpoint, headers, variantOf(headers));
   return streamLines({
     chunks: request.chunks,
@@ -104,19 +113,19 @@ function stream(face: ServerFace, of: () => Endpoint, request: StreamedRequest):
     maxRows: streamedRows,
     events,
     type,
-    ask: (instances) =>
+    ask: async (instances) =>
       face.predict(endpoint.name, { ...addressOf(request), targetModel: targetOf(request), instances }, request),
     headersOf: (first) => headersOf(endpoint, first),
   });
 }
 
-async function ask(
+function ask(
   face: ServerFace,
   endpoint: Endpoint,
   request: HttpRequest,
   targetModel = targetOf(request),
-): Promise<Prediction> {
-  const { headers, signal } = request;
+): Soon<Prediction> {
+  const { headers } = request;
   const variant = variantOf(headers);
   checkSchema(endpoint, headers, variant);
   const site = {
@@ -124,23 +133,29 @@ async function ask(
     inputs: () => inputsOf(face, endpoint, request, targetModel, variant),
     scanned: scannedInput(endpoint),
   };
-  const pending = readContent(site, request);
-  const asked = pending instanceof Promise ? await pending : pending;
-  // Written out: every request passes here, and spreads cost more than what they save.
-  const whole: PredictRequest = {
-    entities: asked.entities,
-    request: asked.request,
-    instances: asked.instances,
-    inputs: asked.inputs,
-    requestId: requestIdOf(headers),
-    variant,
-    stickyKey: headers["x-amzn-sagemaker-session-id"],
-    targetModel,
-    idempotencyKey: headers["idempotency-key"],
-    signal,
-  };
-  return face.predict(endpoint.name, whole, request);
+  return whenThere(readContent(site, request), (asked) =>
+    face.predict(endpoint.name, requestOf(request, asked, variant, targetModel), request),
+  );
 }
+
+/** Written out: every request passes here, and spreads cost more than what they save. */
+const requestOf = (
+  { headers, signal }: HttpRequest,
+  { entities, request, instances, inputs }: Asked,
+  variant: string | undefined,
+  targetModel: string | undefined,
+): PredictRequest => ({
+  entities,
+  request,
+  instances,
+  inputs,
+  requestId: requestIdOf(headers),
+  variant,
+  stickyKey: headers["x-amzn-sagemaker-session-id"],
+  targetModel,
+  idempotencyKey: headers["idempotency-key"],
+  signal,
+});
 
 /** The one input of every model that may answer, where none reads columns: the same body is then read in the same way while models change. */
 export function scannedInput({ catalog, routes }: Endpoint): TensorSpec | undefined {

@@ -21,6 +21,7 @@ import { modelNameOf, modelPaths } from "./model-paths.ts";
 import { type Place, modelMetadata, modelReadiness, placeOf } from "./open-inference-models.ts";
 import { extensionsOf, loadModel, repositoryIndex, unloadModel } from "./model-repository.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
+import { type Soon, whenThere } from "../engine/settle.ts";
 import { tritonRoutes } from "./triton-routes.ts";
 
 /** What the HTTP faces need of a server. */
@@ -48,7 +49,7 @@ export interface ServerFace {
   /** Who asks. */
   principalOf(caller: HttpCaller): string | undefined;
   /** Checks access and answers. */
-  predict(endpoint: string, request: PredictRequest, caller: HttpCaller): Promise<Prediction>;
+  predict(endpoint: string, request: PredictRequest, caller: HttpCaller): Soon<Prediction>;
 }
 
 /** What the server calls itself. */
@@ -69,7 +70,7 @@ export function openInferenceRoutes(face: ServerFace): readonly HttpRoute[] {
   const metadata = async (request: HttpRequest): Promise<HttpAnswer> =>
     json(await modelMetadata(face, place(request), request));
   const captured = ({ params }: Pick<HttpRequest, "params">): string => face.placeOf(modelNameOf(params)).endpoint.name;
-  const infer = (request: HttpRequest): Promise<HttpAnswer> => answerInfer(face, place(request), request);
+  const infer = (request: HttpRequest): Soon<HttpAnswer> => answerInfer(face, place(request), request);
   return [
     {
       method: "GET",
@@ -159,22 +160,30 @@ function repositoryRoutes(face: ServerFace): readonly HttpRoute[] {
   ];
 }
 
-async function answerInfer(face: ServerFace, place: Place, request: HttpRequest): Promise<HttpAnswer> {
-  const { endpoint, name, variant, targetModel } = place;
-  const asked = readInferRequest(request.body, request.headers["inference-header-content-length"]);
-  const { outputs, provenance, timings } = await face.predict(
-    endpoint.name,
-    {
-      inputs: asked.inputs,
-      requestId: asked.id === undefined || asked.id === "" ? request.headers["x-request-id"] : asked.id,
-      variant,
-      targetModel,
-      idempotencyKey: request.headers["idempotency-key"],
-      signal: request.signal,
-      ...(asked.timeoutMs === undefined ? {} : { deadlineMs: asked.timeoutMs }),
-    },
-    request,
+function answerInfer(face: ServerFace, place: Place, request: HttpRequest): Soon<HttpAnswer> {
+  const { endpoint, variant, targetModel } = place;
+  const { headers, signal } = request;
+  const asked = readInferRequest(request.body, headers["inference-header-content-length"]);
+  const whole: PredictRequest = {
+    inputs: asked.inputs,
+    requestId: asked.id === undefined || asked.id === "" ? headers["x-request-id"] : asked.id,
+    variant,
+    targetModel,
+    idempotencyKey: headers["idempotency-key"],
+    signal,
+    ...(asked.timeoutMs === undefined ? {} : { deadlineMs: asked.timeoutMs }),
+  };
+  return whenThere(face.predict(endpoint.name, whole, request), (answer) =>
+    compressed(inferAnswer(place.name, asked, answer), headers["accept-encoding"]),
   );
+}
+
+function inferAnswer(
+  name: string,
+  asked: ReturnType<typeof readInferRequest>,
+  answer: Prediction,
+): HttpAnswer & { readonly body: string | Uint8Array } {
+  const { outputs, provenance } = answer;
   const { model } = provenance;
   const { body, headerLength } = writeInferAnswer(
     {
@@ -186,13 +195,10 @@ async function answerInfer(face: ServerFace, place: Place, request: HttpRequest)
     },
     asked,
   );
-  const headers: Readonly<Record<string, string>> = {
-    ...(headerLength === undefined
-      ? { "content-type": "application/json" }
-      : { "content-type": "application/octet-stream", "inference-header-content-length": String(headerLength) }),
-    ...provenanceHeaders({ outputs, provenance, timings }),
-  };
-  return compressed({ status: 200, headers, body }, request.headers["accept-encoding"]);
+  const headers = provenanceHeaders(answer);
+  headers["content-type"] = headerLength === undefined ? "application/json" : "application/octet-stream";
+  if (headerLength !== undefined) headers["inference-header-content-length"] = String(headerLength);
+  return { status: 200, headers, body };
 }
 
 /** Bodies below are sent as they are: they would hardly become shorter. */
@@ -200,10 +206,10 @@ const compressFromBytes = 1024;
 const encoders = { gzip: promisify(gzip), deflate: promisify(deflate) };
 
 /** In the encoding that the caller takes, as Triton answers. The length of the JSON part is that before compression. */
-async function compressed(
+function compressed(
   answer: HttpAnswer & { readonly body: string | Uint8Array },
   accepted: string | undefined,
-): Promise<HttpAnswer> {
+): Soon<HttpAnswer> {
   if (accepted === undefined || answer.body.length < compressFromBytes) return answer;
   const names = accepted
     .toLowerCase()
@@ -213,5 +219,5 @@ async function compressed(
   const encoding = (["gzip", "deflate"] as const).find((name) => names.includes(name));
   if (encoding === undefined) return answer;
   const headers = { ...answer.headers, "content-encoding": encoding, vary: "accept-encoding" };
-  return { ...answer, headers, body: await encoders[encoding](answer.body) };
+  return encoders[encoding](answer.body).then((body) => ({ ...answer, headers, body }));
 }

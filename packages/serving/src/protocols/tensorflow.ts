@@ -1,6 +1,7 @@
 import type { TensorSpec } from "@millwright/contracts";
 import { scanInstances } from "../content/scan-instances.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
+import type { Soon } from "../engine/settle.ts";
 import { variantUnknown } from "../errors.ts";
 import { type HttpAnswer, type HttpRequest, type HttpRoute, json, jsonText } from "../http/http-message.ts";
 import type { DescribeRoute } from "../http/operation.ts";
@@ -195,7 +196,7 @@ const ask = (
   { endpoint, variant, targetModel }: Place,
   request: HttpRequest,
   asked: Pick<PredictRequest, "instances" | "inputs">,
-): Promise<Prediction> =>
+): Soon<Prediction> =>
   face.predict(
     endpoint.name,
     {

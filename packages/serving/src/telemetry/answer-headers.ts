@@ -1,5 +1,6 @@
 import type { IdSource } from "@millwright/contracts";
 import type { Prediction, Provenance } from "../engine/prediction.ts";
+import { merged } from "../engine/merged.ts";
 import type { Timings } from "../engine/timings.ts";
 import { trailOf } from "./trail.ts";
 
@@ -28,10 +29,10 @@ function headersOfModel(model: Provenance["model"], variant: string): Readonly<H
   return headers;
 }
 
-/** Where the answer comes from and where its time went, for logs and for callers who read headers alone. */
-export function provenanceHeaders({ provenance, timings }: Prediction): Readonly<Headers> {
+/** Where the answer comes from and where its time went, for logs and for callers who read headers alone. The caller may add to it. */
+export function provenanceHeaders({ provenance, timings }: Prediction): Headers {
   const { requestId, variant, model, degraded, reused, features, traceparent } = provenance;
-  const headers: Headers = { ...headersOfModel(model, variant) };
+  const headers: Headers = merged(headersOfModel(model, variant), {});
   if (isPlain.test(requestId)) headers["x-request-id"] = requestId;
   if (traceparent !== undefined) headers["traceparent"] = traceparent;
   if (timings !== undefined) headers["server-timing"] = serverTiming(timings);
@@ -59,7 +60,7 @@ export function failureHeaders(
   const trail = trailOf(headers);
   const asked = headers["x-request-id"];
   const requestId = trail?.requestId ?? (asked !== undefined && isPlain.test(asked) ? asked : ids.next());
-  const told: Headers = trail?.model === undefined ? {} : { ...headersOfModel(trail.model, trail.variant ?? "") };
+  const told: Headers = trail?.model === undefined ? {} : merged(headersOfModel(trail.model, trail.variant ?? ""), {});
   if (isPlain.test(requestId)) told["x-request-id"] = requestId;
   if (trail?.traceparent !== undefined) told["traceparent"] = trail.traceparent;
   if (trail?.timings !== undefined) told["server-timing"] = serverTiming(trail.timings);
@@ -70,11 +71,20 @@ export function failureHeaders(
 export function serverTiming(timings: Timings): string {
   const { queueMs, featuresMs, preprocessMs, batchWaitMs, modelMs, postprocessMs } = timings;
   let text = "";
-  if (queueMs > 0) text += `queue;dur=${rounded(queueMs)}, `;
-  if (featuresMs > 0) text += `features;dur=${rounded(featuresMs)}, `;
-  text += `preprocess;dur=${rounded(preprocessMs)}, batch;dur=${rounded(batchWaitMs)}, model;dur=${rounded(modelMs)}, `;
+  if (queueMs > 0) text += `queue;dur=${millis(queueMs)}, `;
+  if (featuresMs > 0) text += `features;dur=${millis(featuresMs)}, `;
+  if (preprocessMs > 0) text += `preprocess;dur=${millis(preprocessMs)}, `;
+  if (batchWaitMs > 0) text += `batch;dur=${millis(batchWaitMs)}, `;
   const totalMs = queueMs + featuresMs + preprocessMs + batchWaitMs + modelMs + postprocessMs;
-  return `${text}postprocess;dur=${rounded(postprocessMs)}, total;dur=${rounded(totalMs)}`;
+  return `${text}model;dur=${millis(modelMs)}, postprocess;dur=${millis(postprocessMs)}, total;dur=${millis(totalMs)}`;
 }
 
-const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
+/** The texts of the first ten milliseconds, by the microsecond. Numbers that are no integers become text slowly, and the engine keeps the latest 16,000 texts: collecting garbage then copies them all. */
+const keptTexts = 10_000;
+const texts = Array.from<string | undefined>({ length: keptTexts });
+
+function millis(ms: number): string {
+  const micros = Math.round(ms * 1000);
+  if (!(micros >= 0 && micros < keptTexts)) return String(micros / 1000);
+  return (texts[micros] ??= String(micros / 1000));
+}
