@@ -14,6 +14,8 @@ export interface IdSource {
 export function createIdSource(clock: Clock, random?: Random): IdSource {
   let lastMs = -1;
   let counter = 0;
+  let timeMs = -1;
+  let time = "";
   return {
     next() {
       const now = clock.nowMs();
@@ -27,10 +29,15 @@ export function createIdSource(clock: Clock, random?: Random): IdSource {
           counter = randomBits(random) & 0x7ff;
         }
       }
-      const time = lastMs.toString(16).padStart(12, "0");
-      const variant = (0x8000 | (randomBits(random) & 0x3fff)).toString(16);
-      const tail = hex8(randomBits(random)) + hex8(randomBits(random)).slice(0, 4);
-      return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}-${tail}`;
+      if (timeMs !== lastMs) {
+        timeMs = lastMs;
+        const digits = lastMs.toString(16).padStart(12, "0");
+        time = `${digits.slice(0, 8)}-${digits.slice(8)}-`;
+      }
+      const variant = hex4(0x8000 | (randomBits(random) & 0x3fff));
+      const first = randomBits(random);
+      const second = randomBits(random);
+      return `${time}${hex4(0x7000 | counter)}-${variant}-${hex4(first >>> 16)}${hex4(first & 0xffff)}${hex4(second >>> 16)}`;
     },
   };
 }
@@ -50,4 +57,7 @@ function randomBits(random: Random | undefined): number {
   return word;
 }
 
-const hex8 = (bits: number): string => bits.toString(16).padStart(8, "0");
+/** Two digits for each byte: ids are made for every request, and `toString(16)` with its padding took half of their time. */
+const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+const hex4 = (bits: number): string => `${bytes[bits >>> 8]}${bytes[bits & 0xff]}`;

@@ -25,7 +25,9 @@ const unnamed = new Set(["", "application/octet-stream", "text/plain"]);
 
 /** The format of a body; `undefined` where it is not read here. */
 export function formatOfBody(headers: HttpCaller["headers"]): ContentFormat | undefined {
-  const type = mediaType(headers["content-type"]);
+  const given = headers["content-type"];
+  if (given === "application/json") return "json";
+  const type = mediaType(given);
   const found = unnamed.has(type) ? "json" : formats.get(type);
   return found === "events" ? undefined : found;
 }
