@@ -28,24 +28,23 @@ import { catalogOf } from "./catalog/create-model-catalog.ts";
 import { draining, endpointUnknown, forbidden } from "./errors.ts";
 import { attributesOf } from "./auth/authenticate.ts";
 import { discreetLogger } from "./capture/discreet-logger.ts";
+import { answerCaller } from "./http/answer-caller.ts";
 import { fastifyPlugin } from "./http/fastify-face.ts";
 import type { HttpCaller } from "./http/http-message.ts";
 import { type NodeHandler, nodeHandler } from "./http/node-face.ts";
 import { createInstruments } from "./engine/instruments.ts";
-import { withContext } from "./http/request-context.ts";
 import { invocationRoutes } from "./protocols/invocations.ts";
 import { multiModelRoutes } from "./protocols/multi-model.ts";
 import { keepFace } from "./protocols/faces.ts";
 import { type ServerFace, openInferenceRoutes } from "./protocols/open-inference.ts";
 import { openApiRoute } from "./protocols/openapi.ts";
 import type { PredictRequest, Prediction } from "./engine/prediction.ts";
-import { type Soon, watched } from "./engine/settle.ts";
+import type { Soon } from "./engine/settle.ts";
 import type { Rollout } from "./rollout/rollout.ts";
 import { tensorflowRoutes } from "./protocols/tensorflow.ts";
 import { failureHeaders } from "./telemetry/answer-headers.ts";
 import { type Availability, availabilityOf } from "./telemetry/availability.ts";
 import { metricsRoutes } from "./telemetry/metrics-route.ts";
-import { noTrail, rememberFailure } from "./telemetry/trail.ts";
 import { checkOptions } from "./server-checks.ts";
 import type { DrainOptions, ModelServerOptions } from "./server-options.ts";
 import { webHandler } from "./http/web-face.ts";
@@ -321,26 +320,14 @@ class OpenServer implements ModelServer {
     return found;
   }
 
-  #predictFor(endpoint: string, request: PredictRequest, caller: HttpCaller): Soon<Prediction> {
-    if (this.#options.authorizer === undefined) return this.#predictAllowed(endpoint, request, caller);
-    const { signal } = request;
-    return this.#authorize("endpoint:invoke", endpoint, caller, { signal }).then(() =>
-      this.#predictAllowed(endpoint, request, caller),
-    );
-  }
-
-  #predictAllowed(endpoint: string, request: PredictRequest, caller: HttpCaller): Soon<Prediction> {
-    const trail = noTrail();
-    const { headers } = caller;
-    return watched(
-      () => {
-        this.#assertOpen();
-        return this.#endpoint(endpoint).predict(withContext(request, headers, this.#principalOf(caller)), trail);
-      },
-      (failure) => {
-        if (failure !== undefined) rememberFailure(headers, trail);
-      },
-    );
+  #predictFor(name: string, request: PredictRequest, caller: HttpCaller): Soon<Prediction> {
+    const endpoint = (): Endpoint => {
+      this.#assertOpen();
+      return this.#endpoint(name);
+    };
+    const ask = (): Soon<Prediction> => answerCaller(endpoint, request, caller, this.#principalOf(caller));
+    if (this.#options.authorizer === undefined) return ask();
+    return this.#authorize("endpoint:invoke", name, caller, { signal: request.signal }).then(ask);
   }
 
   #principalOf({ identity, headers }: HttpCaller): string | undefined {

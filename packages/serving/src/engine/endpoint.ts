@@ -6,6 +6,7 @@ import type { EndpointOptions, EndpointSetting } from "./endpoint-options.ts";
 import { forbidden } from "../errors.ts";
 import type { EndpointReadiness } from "../health/health.ts";
 import { modelNotReady } from "../health/health-errors.ts";
+import { type ObservedAnswer, tellObserver } from "./observed-answer.ts";
 import { merged } from "./merged.ts";
 import { type LabelSets, countInvocation, createLabelSets } from "./instruments.ts";
 import { ModelSlot, type SlotOptions } from "./model-slot.ts";
@@ -38,17 +39,6 @@ export interface Route {
   readonly name: string;
   readonly weight: number;
   readonly slot: ModelSlot;
-}
-
-/** One request that a variant of the endpoint answered or failed at, where the variant was chosen by weight. */
-export interface ObservedAnswer {
-  readonly call: RequestCall;
-  readonly route: Route;
-  /** The routes it was chosen among. */
-  readonly routes: readonly Route[];
-  readonly latencyMs: number;
-  /** Absent where it failed. */
-  readonly answer?: Prediction | undefined;
 }
 
 /** One name that clients call, and the models behind it. */
@@ -285,7 +275,8 @@ export class Endpoint {
           : ask(route.slot),
       (error, answer) => {
         const latencyMs = this.#countEnd(call, target ?? variant, error, statistics);
-        if (this.#observer !== undefined && route !== undefined) this.#tell({ call, route, routes, latencyMs, answer });
+        if (this.#observer !== undefined && route !== undefined)
+          tellObserver(this.#observer, { call, route, routes, latencyMs, answer }, this.#setting.logger);
       },
     );
   }
@@ -305,17 +296,6 @@ export class Endpoint {
     statistics?.request(failure === undefined, timings, totalMs, startMs + totalMs);
     countUnit(this.traffic, unit, { failure, nowMs: startMs + totalMs });
     return totalMs;
-  }
-
-  #tell(seen: ObservedAnswer): void {
-    const { variant, signal } = seen.call.request;
-    // Whoever asks for a variant by name, or hangs up, says nothing about it.
-    if (variant !== undefined || signal?.aborted === true) return;
-    try {
-      this.#observer?.(seen);
-    } catch (error) {
-      this.#setting.logger.warn({ endpoint: this.name, error }, "an answer could not be counted");
-    }
   }
 
   async #openSideModel(ref: string, options: SideModelOptions): Promise<SideModel> {
