@@ -151,7 +151,7 @@ export class Answerer {
     const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
     const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload };
     const marked = degraded === undefined ? {} : { degraded: degraded.reason };
-    captureNow({ sink, redactor, onFailure }, { ...asked, ...ages, ...marked, ...result });
+    captureNow({ sink, redactor, onFailure }, Object.assign(asked, ages, marked, result));
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   Tensors,
 } from "@millwright/contracts";
 import { type ValueInput, column, tensorColumns, toArray } from "@millwright/data";
+import { merged } from "./merged.ts";
 import type { Payload } from "./batch-call.ts";
 
 export interface CaptureOptions {
@@ -33,8 +34,8 @@ export function captureNow({ sink, redactor, onFailure }: CaptureOptions, draft:
     const features = columns === undefined || redactor === undefined ? columns : redactBatch(columns, redactor);
     const outputs =
       rest.outputs === undefined || redactor === undefined ? rest.outputs : redactOutputs(rest.outputs, redactor);
-    const kept = outputs === undefined ? rest : { ...rest, outputs };
-    sink.capture(features === undefined ? kept : { ...kept, features });
+    const kept = outputs === undefined ? rest : merged(rest, { outputs });
+    sink.capture(features === undefined ? kept : merged(kept, { features }));
   } catch (error) {
     onFailure(error);
   }
