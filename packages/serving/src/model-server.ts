@@ -55,9 +55,9 @@ export type { DrainOptions, ModelServerOptions } from "./server-options.ts";
 export interface ModelServer extends Deployer, LabelSink, AsyncDisposable {
   /** As the port says; a plan may ask for a statistical verdict too. */
   deploy(endpoint: string, plan: ServingDeploymentPlan, options?: CallOptions): Promise<DeploymentStatus>;
-  /** Takes what turned out to be true of an answer of this process, while a deployment judges calibration by it. Never throws. */
+  /** Takes what turned out to be true of an answer, of any process that shares the `database`, while a deployment judges calibration by it. Never throws. */
   label(label: CapturedLabel): void;
-  /** Takes a business figure that followed from an answer of this process, while a deployment judges by it. Never throws. */
+  /** Takes a business figure that followed from an answer, of any process that shares the `database`, while a deployment judges by it. Never throws. */
   outcome(outcome: RequestOutcome): void;
   /**
    * Answers one request of one row or many. Throws `SERVING_ENDPOINT_UNKNOWN`, `SERVING_VARIANT_UNKNOWN`, `SERVING_REQUEST_INVALID`,

@@ -3,6 +3,7 @@ import type { Prediction } from "../engine/prediction.ts";
 import type { RequestCall } from "../engine/stage.ts";
 import { type Decision, decisionsOf, segmentOf } from "./decisions.ts";
 import { type CanaryEvidence, latencyBucket, scoreBucket } from "./evidence.ts";
+import type { EvidenceNote } from "./evidence-store.ts";
 import { SegmentCounter } from "./segment-counter.ts";
 import type { VerdictPlan } from "./verdict-plan.ts";
 
@@ -68,34 +69,34 @@ export class CanaryRecorder {
     if (arm === "candidate" && answer !== undefined) this.#compare(call, decisions);
   }
 
-  label({ requestId, row = 0, value }: CapturedLabel): void {
-    const found = this.#remembered.get(requestId);
-    const score = found?.rows[row]?.score;
+  /** @returns false where it matters and the answer is none of this process. */
+  label({ requestId, row = 0, value }: CapturedLabel): boolean {
     const truth = typeof value === "boolean" ? Number(value) : typeof value === "number" ? value : Number.NaN;
-    if (
-      found === undefined ||
-      score === undefined ||
-      this.#plan.calibration === undefined ||
-      !(truth >= 0 && truth <= 1)
-    )
-      return;
+    if (this.#plan.calibration === undefined || !(truth >= 0 && truth <= 1)) return true;
+    const found = this.#remembered.get(requestId);
+    if (found === undefined) return false;
+    const score = found.rows[row]?.score;
+    if (score === undefined) return true;
     const residual = Math.min(1, Math.max(0, (truth - score + 1) / 2));
     for (const counter of this.#counters(found.rows[row]?.segment)) counter.residual(found.arm, residual);
+    return true;
   }
 
-  outcome({ requestId, name, value }: RequestOutcome): void {
+  /** @returns false where it matters and the answer is none of this process. */
+  outcome({ requestId, name, value }: RequestOutcome): boolean {
     const { kpi } = this.#plan;
+    if (kpi === undefined || name !== kpi.name || typeof value !== "number" || Number.isNaN(value)) return true;
     const found = this.#remembered.get(requestId);
-    if (
-      found === undefined ||
-      kpi === undefined ||
-      name !== kpi.name ||
-      typeof value !== "number" ||
-      Number.isNaN(value)
-    )
-      return;
+    if (found === undefined) return false;
     const [least, most] = kpi.range;
     this.#all.kpi(found.arm, Math.min(1, Math.max(0, (value - least) / (most - least))));
+    return true;
+  }
+
+  /** What came to another process. */
+  note(note: EvidenceNote): void {
+    if ("label" in note) this.label(note.label);
+    else this.outcome(note.outcome);
   }
 
   evidence(): CanaryEvidence {

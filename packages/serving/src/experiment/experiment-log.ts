@@ -2,7 +2,12 @@ import type { CallOptions } from "@millwright/contracts";
 import type { Database, Migration } from "@millwright/storage";
 
 /** A unit that met its arm for the first time, or a figure that followed. */
-export type ExperimentRecord =
+export type ExperimentRecord = ExperimentEntry & {
+  /** The process that counts it already; absent where none does. */
+  readonly by?: string | undefined;
+};
+
+type ExperimentEntry =
   | {
       readonly kind: "exposure";
       readonly unit: string;
@@ -12,13 +17,32 @@ export type ExperimentRecord =
       /** What was known of the unit before. */
       readonly covariate?: number | undefined;
     }
-  | { readonly kind: "outcome"; readonly unit: string; readonly metric: string; readonly value: number };
+  | {
+      readonly kind: "outcome";
+      readonly unit: string;
+      readonly metric: string;
+      readonly value: number;
+      /** When it was told, where the process that was told knows nothing of the unit. */
+      readonly timeMs?: number | undefined;
+    };
 
 /** Keeps the exposures and outcomes of experiments, in the order in which they came. */
 export interface ExperimentLog {
   append(experiment: string, records: readonly ExperimentRecord[], options?: CallOptions): Promise<void>;
   /** All of them, the oldest first, in batches. */
   read(experiment: string, options?: CallOptions): AsyncIterable<readonly ExperimentRecord[]>;
+  /**
+   * Those after a place of the log, and the place of the last: by it the processes that share a log learn of each other's units while they serve.
+   * A log without it is read when a server opens, and no more.
+   * @param at 0 for the beginning.
+   */
+  since?(experiment: string, at: number, options?: CallOptions): Promise<ExperimentRecords>;
+}
+
+/** Records, and how far the log was read with them. */
+export interface ExperimentRecords {
+  readonly records: readonly ExperimentRecord[];
+  readonly at: number;
 }
 
 const table = "millwright_serving_experiments";
@@ -49,7 +73,21 @@ interface Tables {
 export async function openDatabaseExperimentLog(database: Database, options: CallOptions = {}): Promise<ExperimentLog> {
   await database.migrate("serving-experiments", migrations, options);
   const typed = database.typed<Tables>();
+  const since = async (experiment: string, after: number, { signal }: CallOptions = {}): Promise<ExperimentRecords> => {
+    signal?.throwIfAborted();
+    const rows = await typed.read
+      .selectFrom(table)
+      .select(["at", "body"])
+      .where("experiment", "=", experiment)
+      .where("at", ">", after)
+      .orderBy("at")
+      .limit(100)
+      .execute();
+    const records = rows.flatMap(({ body }) => JSON.parse(body) as readonly ExperimentRecord[]);
+    return { records, at: rows.at(-1)?.at ?? after };
+  };
   return {
+    since,
     async append(experiment, records, { signal } = {}) {
       signal?.throwIfAborted();
       await typed.write(async ({ sql }) => {
@@ -67,22 +105,12 @@ export async function openDatabaseExperimentLog(database: Database, options: Cal
           .execute();
       });
     },
-    async *read(experiment, { signal } = {}) {
+    async *read(experiment, options) {
       for (let after = 0; ;) {
-        signal?.throwIfAborted();
-        const rows = await typed.read
-          .selectFrom(table)
-          .select(["at", "body"])
-          .where("experiment", "=", experiment)
-          .where("at", ">", after)
-          .orderBy("at")
-          .limit(100)
-          .execute();
-        if (rows.length === 0) return;
-        for (const { at, body } of rows) {
-          after = at;
-          yield JSON.parse(body) as readonly ExperimentRecord[];
-        }
+        const { records, at } = await since(experiment, after, options);
+        if (at === after) return;
+        after = at;
+        yield records;
       }
     },
   };

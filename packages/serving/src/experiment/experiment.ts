@@ -101,6 +101,10 @@ class OpenExperiment implements Experiment {
   readonly #random: Random;
   #clock: Clock = systemClock;
   #logger: Logger = silentLogger;
+  /** This process among those that share the log. */
+  #process = "";
+  /** How far the log was read. */
+  #readAt = 0;
   #pending: ExperimentRecord[] = [];
   #writing: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
@@ -111,9 +115,10 @@ class OpenExperiment implements Experiment {
     this.#random = createRandom(options.bandit?.seed ?? 0);
     this.stage = {
       name: `experiment ${options.name}`,
-      open: async ({ clock, logger }) => {
+      open: async ({ clock, logger, ids }) => {
         this.#clock = clock;
         this.#logger = logger;
+        this.#process = ids.next();
         await this.#open();
       },
       request: (call, next) => next(this.#assigned(call)),
@@ -147,14 +152,31 @@ class OpenExperiment implements Experiment {
   async #open(): Promise<void> {
     const { log, name, flushMs = 1000 } = this.#options;
     if (log === undefined) return;
-    for await (const records of log.read(name)) for (const record of records) this.#state.take(record);
+    if (log.since === undefined)
+      for await (const records of log.read(name)) for (const record of records) this.#state.takeLogged(record, false);
+    await this.#follow();
     const { signal } = this.#closing;
     void (async () => {
       while (!signal.aborted) {
         await this.#clock.sleep(flushMs, { signal }).catch(() => {});
-        if (!signal.aborted) await this.#flush();
+        if (signal.aborted) return;
+        await this.#flush();
+        await this.#follow().catch((error: unknown) =>
+          this.#logger.warn({ experiment: name, error }, "the exposures of other processes could not be read"),
+        );
       }
     })();
+  }
+
+  /** Learns of what other processes have written. */
+  async #follow(): Promise<void> {
+    const { log, name } = this.#options;
+    while (log?.since !== undefined) {
+      const { records, at } = await log.since(name, this.#readAt);
+      for (const record of records) this.#state.takeLogged(record, record.by === this.#process);
+      if (at === this.#readAt) return;
+      this.#readAt = at;
+    }
   }
 
   /** The call for the variant of its unit's arm; as it was where it takes no part. */
@@ -188,7 +210,13 @@ class OpenExperiment implements Experiment {
   }
 
   #take(record: ExperimentRecord): void {
-    if (this.#state.take(record) && this.#options.log !== undefined) this.#pending.push(record);
+    const { log } = this.#options;
+    const taken = this.#state.take(record);
+    if (log === undefined) return;
+    if (taken) this.#pending.push({ ...record, by: this.#process });
+    // Another process may have exposed the unit: whoever knows it counts the figure once it is read back.
+    else if (log.since !== undefined && record.kind === "outcome" && this.#state.counts(record))
+      this.#pending.push({ ...record, timeMs: this.#clock.nowMs() });
   }
 
   /** What cannot be written is tried again with what comes next. */

@@ -1,5 +1,5 @@
 import type { CapturedLabel, Clock, Logger } from "@millwright/contracts";
-import type { EvidenceStore } from "../canary/evidence-store.ts";
+import type { EvidenceKey, EvidenceNote, EvidenceStore } from "../canary/evidence-store.ts";
 import { type Verdict, judgeCanary } from "../canary/judge.ts";
 import { CanaryRecorder, type RequestOutcome } from "../canary/recorder.ts";
 import type { VerdictPlan } from "../canary/verdict-plan.ts";
@@ -18,10 +18,17 @@ export interface CanaryWatchOptions {
 /** How often counts are saved and judged, milliseconds. */
 const tickMs = 1000;
 
+/** Most labels and outcomes that wait to be shared; those that come later are dropped. */
+const mostUnshared = 50_000;
+
 interface Counting {
   readonly deploymentId: string;
   readonly plan: VerdictPlan;
   readonly recorder: CanaryRecorder;
+  /** Labels and outcomes that are not of an answer of this process. */
+  unshared: EvidenceNote[];
+  /** How far those of the others were read. */
+  readAt: number;
   readonly stop: AbortController;
 }
 
@@ -44,18 +51,30 @@ export class CanaryWatch {
     this.#end();
     if (record === undefined || plan === undefined) return;
     const recorder = new CanaryRecorder(plan, (call) => traffic.askBaseline(call));
-    const counting = { deploymentId: record.deploymentId, plan, recorder, stop: new AbortController() };
+    const counting = {
+      deploymentId: record.deploymentId,
+      plan,
+      recorder,
+      unshared: [],
+      readAt: 0,
+      stop: new AbortController(),
+    };
     this.#counting = counting;
     traffic.observe((seen) => recorder.observe(seen));
     void this.#keepSaving(counting);
   }
 
   label(label: CapturedLabel): void {
-    this.#counting?.recorder.label(label);
+    if (this.#counting?.recorder.label(label) === false) this.#toShare({ label });
   }
 
   outcome(outcome: RequestOutcome): void {
-    this.#counting?.recorder.outcome(outcome);
+    if (this.#counting?.recorder.outcome(outcome) === false) this.#toShare({ outcome });
+  }
+
+  #toShare(note: EvidenceNote): void {
+    const counting = this.#counting;
+    if (counting !== undefined && counting.unshared.length < mostUnshared) counting.unshared.push(note);
   }
 
   /** The verdict on what all processes have counted until now. */
@@ -109,11 +128,38 @@ export class CanaryWatch {
   }
 
   /** One after the other, so that older counts never replace newer ones. */
-  #save({ deploymentId, recorder }: Counting): Promise<void> {
+  #save(counting: Counting): Promise<void> {
     const { store, traffic, process } = this.#options;
-    const save = (): Promise<void> =>
-      store.save({ endpoint: traffic.endpoint, deploymentId, process }, recorder.evidence());
+    const { deploymentId, recorder } = counting;
+    const key = { endpoint: traffic.endpoint, deploymentId, process };
+    const save = async (): Promise<void> => {
+      await this.#exchange(counting, key);
+      await store.save(key, recorder.evidence());
+    };
     this.#saving = this.#saving.then(save, save);
     return this.#saving;
+  }
+
+  /** Labels and outcomes come to any process; the one that gave the answer counts them. */
+  async #exchange(counting: Counting, key: EvidenceKey): Promise<void> {
+    const { plan, recorder } = counting;
+    if (plan.calibration === undefined && plan.kpi === undefined) return;
+    const { store } = this.#options;
+    const notes = counting.unshared;
+    if (notes.length > 0) {
+      counting.unshared = [];
+      try {
+        await store.share(key, notes);
+      } catch (error) {
+        counting.unshared = [...notes, ...counting.unshared];
+        throw error;
+      }
+    }
+    for (;;) {
+      const { notes: others, at } = await store.shared(key, counting.readAt);
+      for (const note of others) recorder.note(note);
+      if (at === counting.readAt) return;
+      counting.readAt = at;
+    }
   }
 }
