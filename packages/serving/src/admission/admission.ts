@@ -1,5 +1,6 @@
 import { type CallOptions, type Clock, isMillwrightError } from "@millwright/contracts";
 import { deadlineExceeded, overloaded, requestShed } from "./errors.ts";
+import { hear } from "../engine/following.ts";
 import { type AdaptiveConcurrency, type ConcurrencyLimit, createConcurrencyLimit } from "./concurrency-limit.ts";
 import { type Applicant, type FairQueue, createFairQueue } from "./fair-queue.ts";
 
@@ -203,9 +204,8 @@ class Door implements Admission {
       waiting.reject(signal.reason);
       this.#tell();
     };
-    signal.addEventListener("abort", stop, { once: true });
     // A signal may outlive the request by far: a caller's may stand for many.
-    waiting.forget = () => signal.removeEventListener("abort", stop);
+    waiting.forget = hear(signal, stop);
   }
 
   /** Lets in as many as there is room for; whose time has run out is turned away instead. */

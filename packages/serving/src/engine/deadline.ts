@@ -1,5 +1,6 @@
 import { type Clock, abortable } from "@millwright/contracts";
 import { deadlineExceeded } from "../admission/errors.ts";
+import { hear } from "./following.ts";
 
 export interface Deadline {
   readonly endpoint: string;
@@ -21,8 +22,7 @@ export async function withinDeadline<Result>(
   if (!(deadlineMs > 0)) throw deadlineExceeded(endpoint, deadlineMs);
   const both = new AbortController();
   const done = new AbortController();
-  const stop = (): void => both.abort(signal?.reason);
-  signal?.addEventListener("abort", stop, { once: true });
+  const forget = signal === undefined ? undefined : hear(signal, () => both.abort(signal.reason));
   clock.sleep(deadlineMs, { signal: done.signal }).then(
     () => both.abort(deadlineExceeded(endpoint, deadlineMs)),
     () => {},
@@ -32,7 +32,7 @@ export async function withinDeadline<Result>(
   } finally {
     // A reason that nobody reads: making one of the runtime's own would cost more than the rest.
     done.abort("done");
-    signal?.removeEventListener("abort", stop);
+    forget?.();
   }
 }
 
