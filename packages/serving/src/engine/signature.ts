@@ -66,37 +66,15 @@ export const hasFixedShape = (signature: ModelSignature): boolean =>
   signature.inputs.every(({ shape }) => shape.every((size, at) => at === 0 || size !== -1));
 
 function checkTensor(spec: TensorSpec, { dtype, shape, data }: Tensor): void {
-  const expected = `Send ${describeSpec(spec)}.`;
-  if (dtype !== spec.dtype) {
-    throw inputInvalid(
-      spec.name,
-      `its type is ${datatypes[dtype] ?? dtype}, not ${datatypes[spec.dtype]}`,
-      expected,
-      undefined,
-      pathOf(spec.name),
-    );
-  }
+  const refuse = (problem: string): Error =>
+    inputInvalid(spec.name, problem, `Send ${describeSpec(spec)}.`, undefined, pathOf(spec.name));
+  if (dtype !== spec.dtype) throw refuse(`its type is ${datatypes[dtype] ?? dtype}, not ${datatypes[spec.dtype]}`);
   const fits =
     shape.length === spec.shape.length &&
     spec.shape.every((size, at) =>
       size === -1 ? Number.isInteger(shape[at]) && (shape[at] ?? -1) >= 0 : size === shape[at],
     );
-  if (!fits)
-    throw inputInvalid(
-      spec.name,
-      `its shape is [${shape.join(", ")}], not [${spec.shape.join(", ")}]`,
-      expected,
-      undefined,
-      pathOf(spec.name),
-    );
-  if (data.length !== sizeOf(shape)) {
-    throw inputInvalid(
-      spec.name,
-      `it has ${data.length} elements for the shape [${shape.join(", ")}]`,
-      expected,
-      undefined,
-      pathOf(spec.name),
-    );
-  }
-  if (shape[0] === 0) throw inputInvalid(spec.name, "it has no rows", expected, undefined, pathOf(spec.name));
+  if (!fits) throw refuse(`its shape is [${shape.join(", ")}], not [${spec.shape.join(", ")}]`);
+  if (data.length !== sizeOf(shape)) throw refuse(`it has ${data.length} elements for the shape [${shape.join(", ")}]`);
+  if (shape[0] === 0) throw refuse("it has no rows");
 }
