@@ -14,6 +14,7 @@ import { servingLoad } from "./serving-load.ts";
 import { kubernetesSubjects } from "./serving-kubernetes.ts";
 import { isolation } from "./serving-isolation.ts";
 import * as storage from "../../packages/storage/dist/index.js";
+import { reloadSubjects } from "./serving-reload.ts";
 import { experimentSubjects } from "./serving-experiment.ts";
 import { engineSubjects } from "./serving-engine.ts";
 import { rolloutSubjects } from "./serving-rollout.ts";
@@ -102,6 +103,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...isolated.subjects,
       // Before the server is drained.
       ...(await rolloutSubjects(server, database)),
+      ...reloadSubjects(folder, server, options),
       ...(await experimentSubjects(database)),
       ...engineSubjects,
       httpStatusOf: well(serving.httpStatusOf, () => [new TypeError("x")]),
@@ -170,6 +172,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await transformSubjects(folder, options)),
     },
     elsewhere: {
+      SERVING_CONFIGURATION_BUSY: "packages/serving/test/reconfigure-durable.test.ts",
+      SERVING_CONFIGURATION_NEWER: "packages/serving/test/reconfigure-durable.test.ts",
       SERVING_SCHEMA_MISMATCH: "packages/serving/test/validation.test.ts",
       SERVING_DEADLINE_EXCEEDED: "packages/serving/test/admission.test.ts",
       SERVING_REQUEST_SHED: "packages/serving/test/admission.test.ts",

@@ -28,6 +28,11 @@ export type ServingErrorCode =
   | "SERVING_CLIENT_TIMED_OUT"
   | "SERVING_CLIENT_UNREACHABLE"
   | "SERVING_CONCURRENCY_EXCEEDED"
+  | "SERVING_CONFIGURATION_BUSY"
+  | "SERVING_CONFIGURATION_CONFLICT"
+  | "SERVING_CONFIGURATION_INVALID"
+  | "SERVING_CONFIGURATION_NEWER"
+  | "SERVING_CONFIGURATION_UNKNOWN"
   | "SERVING_CONTENT_TYPE_UNSUPPORTED"
   | "SERVING_DEADLINE_EXCEEDED"
   | "SERVING_DEPLOYMENT_GATED"
@@ -88,6 +93,17 @@ export interface ServingErrorOptions extends MillwrightErrorOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** After how long the same call is likely to be taken, milliseconds. */
   readonly retryAfterMs?: number | undefined;
+  /** All that is wrong with what was given, each with its place. */
+  readonly problems?: readonly ServingProblem[] | undefined;
+}
+
+/** One of several things that are wrong. */
+export interface ServingProblem {
+  /** Where, as a JSON Pointer (RFC 6901). */
+  readonly path: string;
+  readonly problem: string;
+  /** The code of the error behind it, where there is one. */
+  readonly code?: string | undefined;
 }
 
 export class ServingError extends MillwrightError<ServingErrorCode> {
@@ -98,16 +114,19 @@ export class ServingError extends MillwrightError<ServingErrorCode> {
   readonly headers: Readonly<Record<string, string>> | undefined;
   /** After how long the same call is likely to be taken, milliseconds, where that is known. */
   readonly retryAfterMs: number | undefined;
+  /** All that is wrong with what was given, where more than one thing may be. */
+  readonly problems: readonly ServingProblem[] | undefined;
 
   constructor(
     code: ServingErrorCode,
     message: string,
-    { path, headers, retryAfterMs, ...options }: ServingErrorOptions,
+    { path, headers, retryAfterMs, problems, ...options }: ServingErrorOptions,
   ) {
     super(code, message, options);
     this.path = path;
     this.headers = headers;
     this.retryAfterMs = retryAfterMs;
+    this.problems = problems;
   }
 }
 

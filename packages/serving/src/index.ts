@@ -36,8 +36,28 @@ export type {
   ServerHealth,
   ServerState,
 } from "./health/health.ts";
+export {
+  type ConfigurationWatch,
+  type WatchConfigurationOptions,
+  watchConfiguration,
+} from "./reload/watch-configuration.ts";
 export { type InputRange, type InputRulesOptions, inputRules } from "./engine/input-rules.ts";
-export { ServingError, type ServingErrorCode } from "./errors.ts";
+export { ServingError, type ServingErrorCode, type ServingProblem } from "./errors.ts";
+export type {
+  ConfigurationDifference,
+  ConfigurationVersion,
+  CurrentConfiguration,
+  EndpointConfiguration,
+  HistoryOptions,
+  Part,
+  PartSite,
+  Reconfigurable,
+  ReconfigureOptions,
+  Reconfigured,
+  RollbackConfigurationOptions,
+  ServerConfiguration,
+  ServerParts,
+} from "./reload/configuration.ts";
 export { httpStatuses, httpStatusOf } from "./http/http-status.ts";
 export type { NodeHandler } from "./http/node-face.ts";
 export { type ListenOptions, listen } from "./http/listen.ts";

@@ -1,10 +1,13 @@
 import { catalogOf } from "./catalog/create-model-catalog.ts";
 import type { ModelServerOptions } from "./model-server.ts";
+import { isPart } from "./reload/configuration-document.ts";
 
 /** Throws a `RangeError` for options that cannot be. */
 export function checkOptions(options: ModelServerOptions): void {
   const { endpoints, defaultEndpoint, features, featuresAs } = options;
   checkStartup(options);
+  if (options.configurationRoutes === true && options.authorizer === undefined)
+    throw new RangeError("configurationRoutes needs an `authorizer`, which says who may change what is served.");
   const names = Object.keys(endpoints);
   if (names.length === 0) throw new RangeError("A model server needs at least one endpoint.");
   if (defaultEndpoint !== undefined && !names.includes(defaultEndpoint)) {
@@ -24,7 +27,7 @@ export function checkOptions(options: ModelServerOptions): void {
         throw new RangeError(`The endpoint "${name}" says readFeaturesAs: give \`features\` and \`featuresAs\`.`);
     }
     const weights = Object.values(variants).map(({ weight }) => weight);
-    if (models !== undefined) catalogOf(models);
+    if (models !== undefined && !isPart(models)) catalogOf(models);
     const some = weights.some((weight) => weight > 0) || (models !== undefined && weights.length === 0);
     if (!weights.every((weight) => weight >= 0 && Number.isFinite(weight)) || !some) {
       throw new RangeError(`The weights of the endpoint "${name}" must be finite, at least 0, and one of them more.`);

@@ -15,7 +15,7 @@ import type {
   Redactor,
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
-import type { EndpointOptions } from "./engine/endpoint.ts";
+import type { EndpointConfiguration, ServerParts } from "./reload/configuration.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
 import type { ExchangeSink } from "./http/exchange.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
@@ -33,10 +33,14 @@ export interface ModelServerOptions extends CallOptions {
    * `(principal) => restrictStore(store, { services, authorizer, principal })`. Called for each request that is read as its caller.
    */
   readonly featuresAs?: ((principal: string) => FeatureSource) | undefined;
-  /** By the name that clients call. */
-  readonly endpoints: Readonly<Record<string, EndpointOptions>>;
+  /** By the name that clients call; `reconfigure` changes them while they are served. */
+  readonly endpoints: Readonly<Record<string, EndpointConfiguration>>;
   /** The endpoint of `/invocations`. Default: the first. */
   readonly defaultEndpoint?: string | undefined;
+  /** What makes the stages and catalogs that a configuration names. Default: it names none. */
+  readonly parts?: ServerParts | undefined;
+  /** Whether `/configuration` is there: read and changed over HTTP by whom `authorizer`, which it needs, allows `server:configuration` and `server:reconfigure`. Default: false. */
+  readonly configurationRoutes?: boolean | undefined;
   /** Default: counts nothing. */
   readonly meter?: Meter | undefined;
   /** Takes every answered and failed request after its answer. Default: none. */

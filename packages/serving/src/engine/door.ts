@@ -1,4 +1,4 @@
-import type { Clock } from "@millwright/contracts";
+import { type Clock, canonicalJson } from "@millwright/contracts";
 import { type Admission, type AdmissionState, createAdmission } from "../admission/admission.ts";
 import { withinDeadline } from "./deadline.ts";
 import type { EndpointOptions } from "./endpoint-options.ts";
@@ -14,6 +14,8 @@ export interface Door {
   answer(call: RequestCall): Soon<Prediction>;
   /** `undefined` where everybody is let in. */
   readonly admission: AdmissionState | undefined;
+  /** Who waits and what was learnt, for the door of a configuration that admits by the same rules. */
+  readonly kept: { readonly rules: string; readonly admission: Admission } | undefined;
   /** Turns away all who wait. */
   close(reason: unknown): void;
 }
@@ -28,23 +30,27 @@ export function createDoor(
   endpoint: string,
   { admission: options, latencyObjectiveMs }: Pick<EndpointOptions, "admission" | "latencyObjectiveMs">,
   { clock, instruments, answer }: DoorSetting,
+  before?: Door,
 ): Door {
   const labels = { endpoint };
+  const rules = options === undefined ? "" : canonicalJson([options, latencyObjectiveMs ?? null]);
   const admission =
     options === undefined
       ? undefined
-      : createAdmission(options, {
-          endpoint,
-          latencyObjectiveMs,
-          clock,
-          told: {
-            onShed: (reason, priority) => instruments.shed.add(1, { endpoint, priority, reason }),
-            onState: (waiting, _inFlight, limit) => {
-              instruments.waiting.set(waiting, labels);
-              instruments.concurrencyLimit.set(limit, labels);
+      : before?.kept?.rules === rules
+        ? before.kept.admission
+        : createAdmission(options, {
+            endpoint,
+            latencyObjectiveMs,
+            clock,
+            told: {
+              onShed: (reason, priority) => instruments.shed.add(1, { endpoint, priority, reason }),
+              onState: (waiting, _inFlight, limit) => {
+                instruments.waiting.set(waiting, labels);
+                instruments.concurrencyLimit.set(limit, labels);
+              },
             },
-          },
-        });
+          });
   const admitted: DoorSetting["answer"] =
     admission === undefined ? answer : (call) => answerAdmitted(call, { admission, clock, answer });
   return {
@@ -58,6 +64,7 @@ export function createDoor(
     get admission() {
       return admission?.state;
     },
+    kept: admission === undefined ? undefined : { rules, admission },
     close: (reason) => admission?.close(reason),
   };
 }

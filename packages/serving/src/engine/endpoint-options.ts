@@ -50,6 +50,8 @@ export interface EndpointOptions {
   readonly admission?: AdmissionOptions | undefined;
   /** What becomes of members of a JSON body that nothing reads. Default: `"ignore"`. */
   readonly unknownFields?: "refuse" | "ignore" | undefined;
+  /** Alerts that take back each deployment whose plan names none: its `rollbackOn`. Needs the server's `alerts`. Default: none. */
+  readonly rollbackOn?: readonly string[] | undefined;
   /** What stands around the answering, the first outermost: caches, shadows, fallbacks, experiments. Objects of this endpoint alone. */
   readonly stages?: readonly Stage[] | undefined;
 }

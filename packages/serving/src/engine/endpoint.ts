@@ -18,14 +18,8 @@ import { namedCatalog, targetVariant } from "../catalog/named-catalog.ts";
 import { routeOf } from "./routing.ts";
 import { type Soon, watched } from "./settle.ts";
 import { sideModel } from "./side-model.ts";
-import {
-  type RequestCall,
-  type SideModel,
-  type SideModelOptions,
-  type Stage,
-  type StageSite,
-  soonAround,
-} from "./stage.ts";
+import { type RequestCall, type SideModel, type SideModelOptions, type StageSite, soonAround } from "./stage.ts";
+import { StageSet } from "./stage-set.ts";
 import { childTraceparent } from "../telemetry/trace-context.ts";
 import { type TrafficTally, countUnit, createTrafficTally } from "../telemetry/traffic-tally.ts";
 import { traced } from "../telemetry/tracing.ts";
@@ -41,52 +35,64 @@ export interface Route {
   readonly slot: ModelSlot;
 }
 
+const limitsOf = ({ maxBatchRows = 256, maxQueueRows = 10_000, latencyObjectiveMs }: EndpointOptions): BatchLimits => ({
+  maxBatchRows,
+  maxQueueRows,
+  latencyObjectiveMs,
+});
+
 /** One name that clients call, and the models behind it. */
 export class Endpoint {
   readonly name: string;
   /** Requests of the latest five minutes, by variant or by the model that they named. */
-  readonly traffic: TrafficTally = createTrafficTally(300_000);
+  readonly traffic: TrafficTally;
   /** Whether its models are loaded: until then it answers nothing. */
   readiness: EndpointReadiness = { state: "loading", attempts: 0 };
   readonly #setting: EndpointSetting;
   readonly #options: EndpointOptions;
   /** The features as the endpoint itself may see them. */
   readonly #features: FeatureSource | undefined;
-  readonly #catalog: Catalog | undefined;
-  readonly #stages: readonly Stage[];
+  readonly #stages: StageSet;
   readonly limits: BatchLimits;
   readonly #answerer: Answerer;
   readonly #door: Door;
   readonly #answer: (call: RequestCall) => Soon<Prediction>;
   readonly #labels: LabelSets;
-  #opened: readonly Stage[] = [];
-  #catalogOpened = false;
+  /** Requests under way, of all configurations of the endpoint. */
+  readonly #counted: { inFlight: number };
   #routes: readonly Route[] = [];
   #observer: ((seen: ObservedAnswer) => void) | undefined;
   #inFlight = 0;
   #idle: (() => void) | undefined;
 
-  constructor(name: string, options: EndpointOptions, setting: EndpointSetting) {
+  /** @param before The endpoint as it was configured before: what both have in common is the same object. */
+  constructor(name: string, options: EndpointOptions, setting: EndpointSetting, before?: Endpoint) {
     this.name = name;
+    const shared =
+      before === undefined
+        ? undefined
+        : { counted: before.#counted, limits: before.limits, stages: before.#stages, door: before.#door };
+    this.traffic = before?.traffic ?? createTrafficTally(300_000);
+    this.#counted = shared?.counted ?? { inFlight: 0 };
     this.#labels = createLabelSets(name);
     this.#options = options;
     this.#setting = setting;
     const as = options.readFeaturesAs;
     this.#features = typeof as === "object" ? setting.featuresAs?.(as.principal) : setting.features;
-    const { maxBatchRows = 256, maxQueueRows = 10_000, latencyObjectiveMs } = options;
-    this.limits = { maxBatchRows, maxQueueRows, latencyObjectiveMs };
-    this.#catalog = options.models === undefined ? undefined : catalogOf(options.models);
-    this.#stages = options.stages ?? [];
+    this.limits = shared?.limits ?? limitsOf(options);
+    const catalog = options.models === undefined ? undefined : catalogOf(options.models);
+    const stages = options.stages ?? [];
+    this.#stages = new StageSet(stages, catalog, setting.logger, shared?.stages);
     this.#answerer = new Answerer({
       ...setting,
       endpoint: name,
-      stages: this.#stages,
+      stages,
       featuresFor: (request) => this.#featuresFor(request),
     });
-    const layers = this.#stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
+    const layers = stages.flatMap((stage) => (stage.request === undefined ? [] : [stage.request.bind(stage)]));
     const answer = soonAround<RequestCall>(layers, (call) => this.#answerByVariant(call));
     const { clock, instruments, openTelemetry, redactor } = setting;
-    this.#door = createDoor(name, options, { clock, instruments, answer });
+    this.#door = createDoor(name, options, { clock, instruments, answer }, shared?.door);
     const door = this.#door;
     const entered = (call: RequestCall): Soon<Prediction> => door.answer(call);
     this.#answer = openTelemetry === undefined ? entered : traced(openTelemetry, { clock, redactor }, entered);
@@ -94,7 +100,7 @@ export class Endpoint {
 
   /** Opens the stages, in order; called again after a failure it goes on there. Throws what they throw. */
   async openStages(): Promise<void> {
-    const { clock, ids, logger, meter } = this.#setting;
+    const { source, clock, ids, logger, meter } = this.#setting;
     const site: StageSite = {
       endpoint: this.name,
       clock,
@@ -104,45 +110,26 @@ export class Endpoint {
       openModel: (ref, options) => this.#openSideModel(ref, options),
       capture: (call, answer) => this.#answerer.captureAnswer(call, answer),
     };
-    if (!this.#catalogOpened) await this.#openCatalog();
-    this.#catalogOpened = true;
-    for (const stage of this.#stages) {
-      // Opened before one after it failed.
-      if (this.#opened.includes(stage)) continue;
-      await stage.open?.(site);
-      this.#opened = [stage, ...this.#opened];
-    }
+    await this.#stages.open(site, source, () => this.#slotOptions());
   }
 
-  /** Closes the stages that were opened, the last first. */
-  async closeStages(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = [];
-    for (const stage of opened) {
-      try {
-        await stage.close?.();
-      } catch (error) {
-        this.#setting.logger.warn({ endpoint: this.name, stage: stage.name, error }, "a stage could not be closed");
-      }
-    }
-    await this.#catalog?.close();
+  /** Closes the stages that were opened, the last first, and the catalog; what the endpoint has as it is configured next goes on. */
+  async closeStages(next?: Endpoint): Promise<void> {
+    await this.#stages.close(this.name, next === undefined ? undefined : next.#stages);
   }
 
   /** The models that requests may name. */
   get catalog(): Catalog | undefined {
-    return this.#catalog;
+    return this.#stages.catalog;
   }
 
-  async #openCatalog(): Promise<void> {
-    const { source, clock, logger, meter } = this.#setting;
-    await this.#catalog?.open({
-      endpoint: this.name,
-      clock,
-      logger,
-      meter,
-      resolve: (ref, options) => source.resolve(ref, options),
-      openSlot: (ref, resolved, signal) => ModelSlot.openResolved(ref, resolved, this.#slotOptions(), { signal }),
-    });
+  get options(): EndpointOptions {
+    return this.#options;
+  }
+
+  /** From here on its limits are those that hold, where another configuration of the endpoint was served before. */
+  enact(): void {
+    Object.assign(this.limits, limitsOf(this.#options));
   }
 
   get unknownFields(): "refuse" | "ignore" {
@@ -327,12 +314,14 @@ export class Endpoint {
 
   #enter(): void {
     this.#inFlight += 1;
-    this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
+    this.#counted.inFlight += 1;
+    this.#setting.instruments.inFlight.set(this.#counted.inFlight, { endpoint: this.name });
   }
 
   #leave(): void {
     this.#inFlight -= 1;
-    this.#setting.instruments.inFlight.set(this.#inFlight, { endpoint: this.name });
+    this.#counted.inFlight -= 1;
+    this.#setting.instruments.inFlight.set(this.#counted.inFlight, { endpoint: this.name });
     if (this.#inFlight === 0) this.#idle?.();
   }
 }

@@ -1,12 +1,12 @@
 import { type Clock, type Logger, isMillwrightError } from "@millwright/contracts";
-import type { Endpoint, EndpointOptions } from "../engine/endpoint.ts";
-import type { Deployments } from "../rollout/deployments.ts";
+import type { Endpoint } from "../engine/endpoint.ts";
+import type { Configured, Deployments } from "../rollout/deployments.ts";
 
 const longestRetryMs = 60_000;
 
 export interface StartupOptions {
   readonly deployments: Deployments;
-  readonly endpoints: readonly (readonly [Endpoint, EndpointOptions["variants"]])[];
+  readonly endpoints: readonly (readonly [Endpoint, Configured])[];
   readonly onLoadFailure: "fail" | "degrade";
   /** Until the first retry, milliseconds; doubled for each one after it, up to a minute. */
   readonly retryMs: number;
@@ -19,6 +19,7 @@ export class Startup {
   readonly #options: StartupOptions;
   readonly #stop = new AbortController();
   readonly #loaded = new Set<Endpoint>();
+  readonly #retries = new Map<Endpoint, { readonly stop: AbortController; readonly task: Promise<void> }>();
   readonly #tasks = new Set<Promise<void>>();
 
   constructor(options: StartupOptions) {
@@ -28,13 +29,13 @@ export class Startup {
   /** Tries every endpoint once, in their order. Throws what loading throws, unless the server is to go on without. */
   async run(signal?: AbortSignal): Promise<void> {
     const both = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
-    for (const [endpoint, variants] of this.#options.endpoints) {
+    for (const [endpoint, configured] of this.#options.endpoints) {
       try {
-        await this.#open(endpoint, variants, both);
+        await this.#open(endpoint, configured, both);
       } catch (error) {
         this.#failed(endpoint, error, both);
         if (this.#options.onLoadFailure === "fail") throw error;
-        this.#retryLater(endpoint, variants);
+        this.#retryLater(endpoint, configured);
       }
     }
   }
@@ -58,10 +59,10 @@ export class Startup {
     await Promise.all(this.#tasks);
   }
 
-  async #open(endpoint: Endpoint, variants: EndpointOptions["variants"], signal: AbortSignal): Promise<void> {
+  async #open(endpoint: Endpoint, configured: Configured, signal: AbortSignal): Promise<void> {
     const { deployments } = this.#options;
     signal.throwIfAborted();
-    if (!this.#loaded.has(endpoint)) await deployments.load(endpoint, variants, { signal });
+    if (!this.#loaded.has(endpoint)) await deployments.load(endpoint, configured, { signal });
     this.#loaded.add(endpoint);
     await endpoint.openStages();
     await deployments.start(endpoint, { signal });
@@ -80,14 +81,16 @@ export class Startup {
     logger.error({ endpoint: endpoint.name, attempts, error }, "an endpoint could not be opened");
   }
 
-  #retryLater(endpoint: Endpoint, variants: EndpointOptions["variants"]): void {
+  /** Tries an endpoint that could not be opened again and again. */
+  #retryLater(endpoint: Endpoint, configured: Configured): void {
     const { clock, logger } = this.#options;
-    const { signal } = this.#stop;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, stop.signal]);
     const retry = async (): Promise<void> => {
       for (;;) {
         await clock.sleep(endpoint.readiness.retryAfterMs ?? longestRetryMs, { signal });
         try {
-          await this.#open(endpoint, variants, signal);
+          await this.#open(endpoint, configured, signal);
           logger.info({ endpoint: endpoint.name }, "an endpoint that could not be opened is ready");
           return;
         } catch (error) {
@@ -95,7 +98,21 @@ export class Startup {
         }
       }
     };
-    this.#track(retry().catch(() => {}));
+    const task = retry().catch(() => {});
+    this.#retries.set(endpoint, { stop, task });
+    this.#track(task);
+  }
+
+  /** Tries to open the endpoint no more. @returns what goes on with it; resolves when no try is under way. */
+  async forget(endpoint: Endpoint): Promise<() => void> {
+    const retry = this.#retries.get(endpoint);
+    retry?.stop.abort();
+    await retry?.task;
+    return () => {
+      const configured = this.#options.endpoints.find(([each]) => each === endpoint)?.[1];
+      if (retry !== undefined && configured !== undefined && endpoint.readiness.state === "failed")
+        this.#retryLater(endpoint, configured);
+    };
   }
 
   #track(task: Promise<void>): void {

@@ -82,8 +82,16 @@ export function errorAnswer(error: unknown): TextAnswer {
   if (!isMillwrightError(error)) return json({ error: "The server failed to answer." }, status);
   const retry = retryHeaders(error, status);
   const { message, code, category, retryable, docs } = error;
-  const { path, headers } = (error.name === "ServingError" ? error : {}) as Partial<ServingError>;
-  const told = { error: message, code, ...(path === undefined ? {} : { path }), category, retryable, docs };
+  const { path, headers, problems } = (error.name === "ServingError" ? error : {}) as Partial<ServingError>;
+  const told = {
+    error: message,
+    code,
+    ...(path === undefined ? {} : { path }),
+    ...(problems === undefined ? {} : { problems }),
+    category,
+    retryable,
+    docs,
+  };
   return json(told, status, merged(retry, headers ?? {}));
 }
 

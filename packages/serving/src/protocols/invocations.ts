@@ -199,7 +199,7 @@ export function inputsOf(
   const { catalog } = endpoint;
   if (targetModel === undefined || catalog === undefined)
     return routeOf(endpoint, variant)?.slot.served.resolved.manifest.signature.inputs ?? [];
-  return inputsOfTarget(face, catalog, { endpoint, request, targetModel });
+  return inputsOfTarget(face, { endpoint, request, targetModel });
 }
 
 /** The variant's, else the first. */
@@ -208,12 +208,14 @@ export const routeOf = (endpoint: Endpoint, variant: string | undefined): Endpoi
 
 async function inputsOfTarget(
   face: ServerFace,
-  catalog: NonNullable<Endpoint["catalog"]>,
   asked: { readonly endpoint: Endpoint; readonly request: HttpRequest; readonly targetModel: string },
 ): Promise<readonly TensorSpec[]> {
   const { endpoint, request, targetModel } = asked;
   const { signal } = request;
   await face.authorize("endpoint:invoke", endpoint.name, request, { signal });
+  // The endpoint may have been configured anew meanwhile.
+  const { catalog } = face.endpoint(endpoint.name);
+  if (catalog === undefined) return [];
   return catalog.use(
     targetModel,
     { principal: face.principalOf(request), signal, counted: false },

@@ -21,8 +21,13 @@ const defaultLimit = 100;
  * The multi-model API of SageMaker's containers over the catalog of an endpoint: whoever runs the container says what is loaded, and is told 507 where
  * something must be unloaded first. Errors are `{ "code": status, "type": code, "message": text }`, as its own model servers write them.
  */
-export function multiModelRoutes(face: ServerFace, endpoint: () => Endpoint, catalog: Catalog): readonly HttpRoute[] {
-  if (catalog.options.containerApi !== true) return [];
+export function multiModelRoutes(face: ServerFace, endpoint: () => Endpoint): readonly HttpRoute[] {
+  // Of the endpoint as it is configured now.
+  const catalogNow = (): Catalog => {
+    const { catalog } = endpoint();
+    if (catalog === undefined) throw modelNotLoaded("any");
+    return catalog;
+  };
   const managed =
     (handle: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>) =>
     async (request: HttpRequest): Promise<HttpAnswer> => {
@@ -35,14 +40,14 @@ export function multiModelRoutes(face: ServerFace, endpoint: () => Endpoint, cat
     };
   const path = "/models/:target";
   return [
-    { method: "POST", path: "/models", handle: managed((request) => load(catalog, request)) },
-    { method: "GET", path: "/models", handle: managed((request) => list(catalog, request)) },
-    { method: "GET", path, handle: managed(({ params }) => json(entryOf(found(catalog, params["target"])))) },
+    { method: "POST", path: "/models", handle: managed((request) => load(catalogNow(), request)) },
+    { method: "GET", path: "/models", handle: managed((request) => list(catalogNow(), request)) },
+    { method: "GET", path, handle: managed(({ params }) => json(entryOf(found(catalogNow(), params["target"])))) },
     {
       method: "DELETE",
       path,
       handle: managed(async ({ params, signal }) => {
-        await catalog.unload(params["target"] ?? "", { signal });
+        await catalogNow().unload(params["target"] ?? "", { signal });
         return json({ status: `The model "${params["target"]}" is unloaded.` });
       }),
     },
@@ -51,7 +56,7 @@ export function multiModelRoutes(face: ServerFace, endpoint: () => Endpoint, cat
       path: `${path}/invoke`,
       handle: async (request) => {
         try {
-          const { target } = found(catalog, request.params["target"]);
+          const { target } = found(catalogNow(), request.params["target"]);
           return await invoke(face, endpoint(), request, target);
         } catch (error) {
           return toldAs(error);

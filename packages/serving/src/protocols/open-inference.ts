@@ -46,6 +46,8 @@ export interface ServerFace {
   readonly authenticate: Authenticate | undefined;
   /** Throws `SERVING_FORBIDDEN`. */
   authorize(action: string, endpoint: string, caller: HttpCaller, options: CallOptions): Promise<void>;
+  /** Of what is the whole server's. Throws `SERVING_FORBIDDEN`. */
+  authorizeServer(action: string, caller: HttpCaller, options: CallOptions): Promise<void>;
   /** Who asks. */
   principalOf(caller: HttpCaller): string | undefined;
   /** Checks access and answers. */

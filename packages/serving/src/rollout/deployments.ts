@@ -16,6 +16,7 @@ import { type ModelCauses, createModelCauses } from "../engine/model-causes.ts";
 import {
   type DeploymentStore,
   type KeptRecord,
+  isRunning,
   memoryDeploymentStore,
   openDatabaseDeploymentStore,
 } from "./deployment-record.ts";
@@ -23,7 +24,7 @@ import { tellCreated, tellRemoved } from "./endpoint-events.ts";
 import type { DeploymentGate } from "./gates.ts";
 import { Rollout } from "./rollout.ts";
 import { RolloutTraffic } from "./rollout-traffic.ts";
-import { VariantWeights } from "./variant-weights.ts";
+import { VariantWeights, configuredAs } from "./variant-weights.ts";
 import { type WeightStore, memoryWeightStore, openDatabaseWeightStore } from "./weight-store.ts";
 
 /** What the server was opened with that concerns deployments. */
@@ -41,7 +42,12 @@ export interface DeploymentsOptions extends CallOptions {
   readonly watch?: boolean | undefined;
 }
 
-type Variants = Readonly<Record<string, VariantOptions>>;
+/** The variants that a configuration names. */
+export interface Configured {
+  readonly variants: Readonly<Record<string, VariantOptions>>;
+  /** The number of the configuration that named them; 0 where the server was opened with them. */
+  readonly since: number;
+}
 
 interface Place {
   readonly endpoint: Endpoint;
@@ -49,6 +55,11 @@ interface Place {
   readonly traffic: RolloutTraffic;
   readonly rollout: Rollout;
   readonly weights: VariantWeights;
+}
+
+async function endOf({ rollout, weights, traffic }: Place): Promise<void> {
+  await Promise.all([rollout.close(), weights.close()]);
+  await traffic.close();
 }
 
 /** The deployments and the weights of all endpoints of a server. */
@@ -88,9 +99,9 @@ export class Deployments {
   }
 
   /** Loads the models of an endpoint's variants as deployments left them: all of them, or none. */
-  async load(endpoint: Endpoint, variants: Variants, { signal }: CallOptions): Promise<void> {
+  async load(endpoint: Endpoint, configured: Configured, { signal }: CallOptions): Promise<void> {
     try {
-      await this.#load(endpoint, variants, { signal });
+      await this.#load(endpoint, configured, { signal });
     } catch (error) {
       const { routes } = endpoint;
       endpoint.setRoutes([]);
@@ -99,19 +110,52 @@ export class Deployments {
     }
   }
 
-  async #load(endpoint: Endpoint, variants: Variants, { signal }: CallOptions): Promise<void> {
+  async #load(endpoint: Endpoint, { variants, since }: Configured, { signal }: CallOptions): Promise<void> {
     const { watch = true } = this.#options;
     const kept = await this.#store.read(endpoint.name, { signal });
     const entries = Object.entries(variants);
     for (const [variant, { model, weight }] of entries) {
       // A deployment that was completed outlives a restart, until the configuration names another model.
-      const record = kept?.record.configured === model && entries.length === 1 ? kept.record : undefined;
+      const record =
+        kept?.record.configured === configuredAs(model, since) && entries.length === 1 ? kept.record : undefined;
       const ref = record === undefined ? model : record.state === "completed" ? record.plan.model : record.before;
       const slot = await endpoint.openSlot(ref, signal);
       endpoint.setRoutes([...endpoint.routes, { name: variant, weight, slot }]);
       if (watch) slot.watch();
     }
-    this.#places.set(endpoint.name, this.#place(endpoint, variants, kept));
+    this.#places.set(endpoint.name, this.#place(endpoint, { variants, since }, kept));
+  }
+
+  /** Which of the endpoints have a deployment under way, as the store knows. */
+  async running(endpoints: readonly string[], options: CallOptions = {}): Promise<readonly string[]> {
+    const kept = await Promise.all(endpoints.map((name) => this.#store.read(name, options)));
+    return endpoints.filter((_, at) => kept[at] !== undefined && isRunning(kept[at].record));
+  }
+
+  /** From here on these are the deployments and weights of an endpoint. @returns what ends those of before. */
+  replace(endpoint: Endpoint, configured: Configured): () => Promise<void> {
+    const before = this.#places.get(endpoint.name);
+    this.#places.set(endpoint.name, this.#place(endpoint, configured, undefined));
+    return async () => before && endOf(before);
+  }
+
+  /** As `start`, of an endpoint that took the place of another. */
+  async restart(endpoint: Endpoint, { signal }: CallOptions): Promise<void> {
+    const place = this.#places.get(endpoint.name);
+    if (place === undefined) return;
+    const kept = await this.#store.read(endpoint.name, { signal });
+    this.#places.set(endpoint.name, { ...place, kept });
+    await this.start(endpoint, { signal });
+  }
+
+  /** Forgets an endpoint. @returns what ends its deployments, and tells that it is no more. */
+  remove(name: string): () => Promise<void> {
+    const before = this.#places.get(name);
+    this.#places.delete(name);
+    return async () => {
+      if (before !== undefined) await endOf(before);
+      await tellRemoved([name], { store: this.#store, logger: this.#options.logger });
+    };
   }
 
   /** Tells of an endpoint that answers now, and goes on with what was under way. */
@@ -160,10 +204,11 @@ export class Deployments {
     );
   }
 
-  #place(endpoint: Endpoint, variants: Variants, kept: KeptRecord | undefined): Place {
+  #place(endpoint: Endpoint, { variants, since }: Configured, kept: KeptRecord | undefined): Place {
     const { database, clock, ids, logger, alerts, gates = {}, leaseTtlMs = 10_000, watch = true } = this.#options;
     const pollMs = database === undefined ? undefined : (this.#options.pollMs ?? 500);
-    const traffic = new RolloutTraffic(endpoint, Object.values(variants)[0]?.model ?? "", watch, logger);
+    const configured = { model: Object.values(variants)[0]?.model ?? "", since };
+    const traffic = new RolloutTraffic(endpoint, configured, watch, logger);
     const leases = this.#options.leases ?? (database === undefined ? undefined : openLeaseStore(database, { clock }));
     const rollout = new Rollout({
       traffic,
@@ -179,7 +224,15 @@ export class Deployments {
       leaseTtlMs,
       pollMs,
     });
-    const weights = new VariantWeights({ endpoint, variants, store: this.#weightStore, clock, logger, pollMs });
+    const weights = new VariantWeights({
+      endpoint,
+      variants,
+      since,
+      store: this.#weightStore,
+      clock,
+      logger,
+      pollMs,
+    });
     return { endpoint, kept, traffic, rollout, weights };
   }
 }

@@ -6,6 +6,7 @@ import type { Prediction } from "../engine/prediction.ts";
 import type { RequestCall } from "../engine/stage.ts";
 import { deploymentInvalid } from "../errors.ts";
 import type { ModelSlot } from "../engine/model-slot.ts";
+import { configuredAs } from "./variant-weights.ts";
 
 /** What a deployment finds: the variant, its model now, and the one its configuration names. */
 export interface Base {
@@ -23,9 +24,15 @@ export class RolloutTraffic {
   #candidate: ModelSlot | undefined;
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(endpoint: Endpoint, configured: string, watch: boolean, logger: Logger) {
+  /** @param configured The model that the configuration names, and the number of that configuration. */
+  constructor(
+    endpoint: Endpoint,
+    configured: { readonly model: string; readonly since: number },
+    watch: boolean,
+    logger: Logger,
+  ) {
     this.#endpoint = endpoint;
-    this.#configured = configured;
+    this.#configured = configuredAs(configured.model, configured.since);
     this.#watch = watch;
     this.#logger = logger;
   }

@@ -6,12 +6,26 @@ import type { KeptWeights, WeightStore } from "./weight-store.ts";
 export interface VariantWeightsOptions {
   readonly endpoint: Endpoint;
   readonly variants: Readonly<Record<string, VariantOptions>>;
+  /** The number of the configuration that named these variants; 0 where the server was opened with them. */
+  readonly since: number;
   readonly store: WeightStore;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How often the store is looked at for what other processes set; `undefined` where there are none. */
   readonly pollMs: number | undefined;
 }
+
+/** What tells variants apart from those of another configuration. */
+export const variantsText = (variants: VariantWeightsOptions["variants"]): string =>
+  JSON.stringify(
+    Object.entries(variants)
+      .map(([name, { model, weight }]) => [name, model, weight])
+      .toSorted(([left = ""], [right = ""]) => (left < right ? -1 : 1)),
+  );
+
+/** What records of weights and deployments name the configuration by that they are of: one that is applied again is another one. */
+export const configuredAs = (text: string, since: number): string =>
+  since === 0 ? text : `${text} (configuration ${since})`;
 
 /** The weights of an endpoint's variants: what the configuration says until others are set, which outlive the process. */
 export class VariantWeights {
@@ -23,11 +37,7 @@ export class VariantWeights {
 
   constructor(options: VariantWeightsOptions) {
     this.#options = options;
-    this.#configured = JSON.stringify(
-      Object.entries(options.variants)
-        .map(([name, { model, weight }]) => [name, model, weight])
-        .toSorted(([left = ""], [right = ""]) => (left < right ? -1 : 1)),
-    );
+    this.#configured = configuredAs(variantsText(options.variants), options.since);
   }
 
   /** Takes up what was set before, then follows the store. */
