@@ -7,6 +7,7 @@ import {
   type ProtocolReply,
   createModelClient,
   openInference,
+  openModelClient,
 } from "../src/clients.ts";
 import { connectionLost, requestRefused, serverBusy, serverFailed, unreachable } from "../src/clients/client-errors.ts";
 import { openFakeServer } from "./fake-server.ts";
@@ -244,6 +245,31 @@ test("SV-4: over HTTP the loser of a hedge closes its request, which the server 
   expect(evidence).toMatchObject({ hedged: true, attempts: 1 });
   expect(evidence.latencyMs).toBeLessThan(2000);
   await expect.poll(() => server.abandoned()).toBe(1);
+});
+
+test("a server that hangs does not hold up readiness, checks and the opening of clients beyond the deadline; one that is busy is asked again", async () => {
+  const tensor = (name: string): object => ({ name, datatype: "FP32", shape: [1] });
+  const metadata = JSON.stringify({ name: "late", inputs: [tensor("x")], outputs: [tensor("y")] });
+  const state = { hangs: false };
+  await using server = await openFakeServer((_, index) => {
+    if (state.hangs) return new Promise<never>(() => {});
+    return index === 0 ? { status: 503 } : { body: metadata };
+  });
+  const protocol = openInference({ url: server.url, model: "late", encoding: "json" });
+  const client = await openModelClient({ protocol, retries: { firstDelayMs: 0 } });
+  expect(client.signature).toEqual(signature);
+  expect(server.requests).toHaveLength(2);
+  await client.check();
+  state.hangs = true;
+  const hurried = { protocol, deadlineMs: 60 };
+  expect(await createModelClient({ ...hurried, signature }).ready()).toBe(false);
+  await expect(createModelClient({ ...hurried, signature }).check()).rejects.toMatchObject({
+    code: "SERVING_CLIENT_TIMED_OUT",
+  });
+  await expect(openModelClient(hurried)).rejects.toMatchObject({ code: "SERVING_CLIENT_TIMED_OUT" });
+  const gone = AbortSignal.timeout(20);
+  await expect(client.check({ signal: gone })).rejects.toMatchObject({ name: "TimeoutError" });
+  expect(client.stats()).toMatchObject({ requests: 0, failures: 0 });
 });
 
 test("metrics count requests by what became of them, and how long they took", async () => {

@@ -7,6 +7,7 @@ import {
   type Random,
   createIdSource,
   createRandom,
+  hasCode,
   isMillwrightError,
   silentMeter,
   systemClock,
@@ -78,9 +79,9 @@ export interface TypedClient<Inputs, Outputs> {
    * (`ClientProtocol.infer`) once no try is left.
    */
   predict(inputs: Inputs, call?: ClientCall): Promise<ClientAnswer<Outputs>>;
-  /** Whether the model answers now; false where its server does not. */
+  /** Whether the model answers now; false where its server does not within the deadline. */
   ready(options?: CallOptions): Promise<boolean>;
-  /** Compares the server's signature with the client's, where the protocol tells it. Throws `SERVING_CLIENT_SIGNATURE_INVALID`. */
+  /** Compares the server's signature with the client's, where the protocol tells it. Throws `SERVING_CLIENT_SIGNATURE_INVALID`, and what `predict` throws of the server. */
   check(options?: CallOptions): Promise<void>;
   stats(): ClientStats;
 }
@@ -105,15 +106,10 @@ export function createModelClient<const Signature extends ModelSignature>(
   const misfit = protocol.refuses?.(signature);
   if (misfit !== undefined) throw signatureUnreadable(protocol.where, misfit);
   const counted = instruments(meter, protocol.where, clock);
-  const attempts = new Attempts(protocol.where, {
-    deadlineMs: options.deadlineMs ?? 30_000,
-    attemptTimeoutMs: options.attemptTimeoutMs,
-    retries: options.retries ?? {},
-    hedge: options.hedge ?? false,
-    repeatable,
-    clock,
-    random,
-  });
+  const within = { ...limitsOf(options), clock, random };
+  const attempts = new Attempts(protocol.where, { ...within, hedge: options.hedge ?? false, repeatable });
+  // Asked about, not asked: of no account for hedges and figures.
+  const asides = new Attempts(protocol.where, { ...within, hedge: false, repeatable: true });
   return {
     signature,
     async predict(given, call = {}) {
@@ -134,8 +130,8 @@ export function createModelClient<const Signature extends ModelSignature>(
       const evidence = { ...reply.evidence, requestId: reply.evidence.requestId ?? requestId, ...rest };
       return { outputs: reply.outputs as never, evidence };
     },
-    ready: (given) => protocol.ready(given),
-    check: (given) => checkSignature(protocol, signature, given),
+    ready: (given) => isReady(protocol, asides, given),
+    check: (given) => checkSignature(protocol, asides, signature, given),
     stats: () => attempts.stats(),
   };
 }
@@ -145,17 +141,48 @@ export async function openModelClient(options: ModelClientOptions, { signal }: C
   const { protocol } = options;
   if (protocol?.describe === undefined)
     throw new TypeError("The protocol tells no signature: createModelClient takes one.");
-  const signature = await protocol.describe({ signal });
-  return createModelClient({ ...options, signature });
+  checkOptions(options);
+  const { clock = systemClock } = options;
+  const { random = createRandom(clock.nowMs() ^ process.pid) } = options;
+  const within = { ...limitsOf(options), clock, random, hedge: false, repeatable: true } as const;
+  const signature = await described(protocol, new Attempts(protocol.where, within), signal);
+  return createModelClient({ ...options, signature: signature as ModelSignature });
+}
+
+const limitsOf = ({ deadlineMs = 30_000, attemptTimeoutMs, retries = {} }: ModelClientOptions) => ({
+  deadlineMs,
+  attemptTimeoutMs,
+  retries,
+});
+
+/** What the server says the signature is, within the client's limits; `undefined` where the protocol has no words for it. */
+async function described(
+  protocol: ClientProtocol,
+  asides: Attempts,
+  signal: AbortSignal | undefined,
+): Promise<ModelSignature | undefined> {
+  signal?.throwIfAborted();
+  if (protocol.describe === undefined) return undefined;
+  const { reply } = await asides.run(async (own) => protocol.describe?.({ signal: own }), signal);
+  return reply;
+}
+
+async function isReady(protocol: ClientProtocol, asides: Attempts, { signal }: CallOptions = {}): Promise<boolean> {
+  try {
+    return (await asides.run((own) => protocol.ready({ signal: own }), signal)).reply;
+  } catch (error) {
+    if (hasCode(error, "SERVING_CLIENT_TIMED_OUT")) return false;
+    throw error;
+  }
 }
 
 async function checkSignature(
   protocol: ClientProtocol,
+  asides: Attempts,
   wanted: ModelSignature,
   { signal }: CallOptions = {},
 ): Promise<void> {
-  signal?.throwIfAborted();
-  const served = await protocol.describe?.({ signal });
+  const served = await described(protocol, asides, signal);
   if (served === undefined) return;
   for (const [what, own, theirs] of [
     ["input", wanted.inputs, served.inputs],
