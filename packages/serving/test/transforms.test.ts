@@ -71,6 +71,29 @@ test("rows with names go through the model's transforms, in whatever order the n
   );
 });
 
+test("raw columns by name are read as rows are: texts, nulls, and columns with a value in a list of its own", async () => {
+  await using opened = await openServer();
+  const ask = async (path: string, body: object): Promise<readonly [number, unknown]> => {
+    const reply = await opened.server.handle(
+      new Request(`http://server${path}`, { method: "POST", body: JSON.stringify(body) }),
+    );
+    return [reply.status, await reply.json()];
+  };
+  const answers = [sigmoid(3), sigmoid(-3), sigmoid(1)].map((value) => expect.closeTo(value, 5));
+  const inputs = { distance: [150, 50, null], carrier: ["AA", "BB", "AA"] };
+  for (const path of ["/invocations", "/endpoints/late/predict"])
+    expect(await ask(path, { inputs }), path).toEqual([200, expect.objectContaining({ predictions: answers })]);
+  const lists = { distance: [[150], [50], [null]], carrier: [["AA"], ["BB"], ["AA"]] };
+  expect(await ask("/invocations", { inputs: lists })).toEqual([200, { predictions: answers }]);
+  const refused = async (wrong: object): Promise<unknown> => (await ask("/invocations", { inputs: wrong }))[1];
+  expect(await refused({ distance: [1, 2], carrier: ["AA"] })).toMatchObject({ path: "/inputs/carrier" });
+  expect(await refused({ distance: 1, carrier: "AA" })).toMatchObject({ path: "/inputs/distance" });
+  expect(await refused({ distance: ["far"], carrier: ["AA"] })).toMatchObject({
+    error: expect.stringContaining("distance"),
+  });
+  expect(await refused({})).toMatchObject({ code: "SERVING_REQUEST_INVALID" });
+});
+
 test("requests of named rows at once share batches, whatever the order of their names", async () => {
   await using opened = await openServer();
   const answers = await Promise.all(

@@ -8,6 +8,7 @@ import { type HttpRequest, jsonObjectOf, mediaType, parseJson, textOf } from "..
 import { pointer, tensorFromJson } from "../http/json-tensors.ts";
 import { type ContentFormat, contentTypes, formatOfBody } from "./accept.ts";
 import { readArrow } from "./arrow.ts";
+import { columnForm, shapeOf } from "./column-form.ts";
 import { multipartParts } from "./multipart.ts";
 import { readNpy } from "./npy.ts";
 import { scanInstances } from "./scan-instances.ts";
@@ -27,6 +28,8 @@ export interface ContentSite {
   readonly unknownFields: "refuse" | "ignore";
   /** The inputs by which arrays and columns get their types; asked only where a body has some. */
   inputs(): readonly TensorSpec[] | Promise<readonly TensorSpec[]>;
+  /** What the model's transforms read, where it has some; asked only where a body has columns. */
+  columns?(): readonly { readonly name: string }[] | undefined;
   /** The one input of numbers, where rows of a body can be nothing else: they are read straight into its tensor. */
   readonly scanned?: TensorSpec | undefined;
 }
@@ -98,7 +101,7 @@ function readJson(site: ContentSite, message: Readonly<Record<string, unknown>>)
     request: list("request", request) as readonly Row[] | undefined,
   };
   if (inputs === undefined) return asked;
-  return withInputs(site, (specs) => ({ ...asked, inputs: columnInputs(specs, inputs) }));
+  return withInputs(site, (specs) => ({ ...asked, ...columnForm(specs, inputs, site.columns?.()) }));
 }
 
 /** Rows of numbers, or with a header line rows with names. */
@@ -107,24 +110,6 @@ function csvInstances(text: string, header: boolean): readonly unknown[] {
   if (first === undefined) throw bodyInvalid("the CSV has no rows");
   if (!header) return [first, ...rest].map((row) => row.map(cellValue));
   return rest.map((row) => Object.fromEntries(row.map((cell, at) => [first[at] ?? "", cellValue(cell)])));
-}
-
-/** Column form of TensorFlow Serving: each input by name with nested lists, whose sizes make the shape. */
-export function columnInputs(specs: Specs, inputs: unknown): Tensors {
-  if (inputs === null || typeof inputs !== "object" || Array.isArray(inputs))
-    throw requestInvalid("`inputs` is not an object", "Send each input by its name.", "/inputs");
-  const tensors = Object.entries(inputs).map(([name, value]): readonly [string, Tensor] => {
-    const spec = specs.find((each) => each.name === name);
-    const place = pointer(["inputs", name]);
-    return [name, tensorFromJson(name, spec?.dtype ?? "float32", shapeOf(value), value, place)];
-  });
-  return Object.fromEntries(tensors);
-}
-
-function shapeOf(value: unknown): readonly number[] {
-  const shape: number[] = [];
-  for (let at = value; Array.isArray(at) && shape.length < 32; at = at[0]) shape.push(at.length);
-  return shape;
 }
 
 /** The tensor as the one input of the model. */

@@ -131,6 +131,7 @@ function ask(
   const site = {
     unknownFields: endpoint.unknownFields,
     inputs: () => inputsOf(face, endpoint, request, targetModel, variant),
+    columns: () => (targetModel === undefined ? routeOf(endpoint, variant)?.slot.served.model.columns : undefined),
     scanned: scannedInput(endpoint),
   };
   return whenThere(readContent(site, request), (asked) =>

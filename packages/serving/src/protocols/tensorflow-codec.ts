@@ -1,5 +1,5 @@
 import type { Tensor, TensorSpec, Tensors } from "@millwright/contracts";
-import { columnInputs } from "../content/read-content.ts";
+import { columnForm, columnInputs, single } from "../content/column-form.ts";
 import type { PredictRequest } from "../engine/prediction.ts";
 import { sizeOf } from "../engine/tensor-rows.ts";
 import { bodyInvalid, inputInvalid, requestInvalid } from "../errors.ts";
@@ -101,40 +101,12 @@ function fromColumns(
   specs: readonly TensorSpec[],
   columns: Named | undefined,
 ): PredictMessage["request"] {
-  if (isObject(inputs)) {
-    const raw = columns !== undefined && !specs.some(({ name }) => Object.hasOwn(inputs, name));
-    return raw ? { instances: rowsOf(inputs) } : { inputs: columnInputs(specs, inputs) };
-  }
+  if (isObject(inputs)) return columnForm(specs, inputs, columns);
   const [only] = specs;
   if (specs.length !== 1 || only === undefined || columns !== undefined)
     throw requestInvalid("`inputs` has no names", "Send each input by its name.", "/inputs");
   return { inputs: columnInputs(specs, { [only.name]: inputs }) };
 }
-
-/** Columns of raw values, side by side. */
-function rowsOf(inputs: Message): readonly Message[] {
-  const columns = Object.entries(inputs).map(([name, values]) => {
-    if (!Array.isArray(values))
-      throw inputInvalid(name, "it is not a list", "Send a value for each row.", undefined, pointer(["inputs", name]));
-    return [name, values.map(single)] as const;
-  });
-  const rows = columns[0]?.[1].length ?? 0;
-  const uneven = columns.find(([, values]) => values.length !== rows);
-  if (uneven !== undefined)
-    throw inputInvalid(
-      uneven[0],
-      `it has ${uneven[1].length} rows, and the first has ${rows}`,
-      "Send as many of each.",
-      undefined,
-      pointer(["inputs", uneven[0]]),
-    );
-  return Array.from({ length: rows }, (_, row) =>
-    Object.fromEntries(columns.map(([name, values]) => [name, values[row]])),
-  );
-}
-
-const single = (value: unknown): unknown =>
-  Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value;
 
 /** There is one signature: any name means it. */
 function checkSignatureName({ signature_name: name }: Message): void {
