@@ -101,7 +101,8 @@ function compactVariant(
   nowMs: number,
 ): void {
   for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
-    if (start + windowMs > nowMs - fineMs) continue;
+    if (start + windowMs <= nowMs - retainMs) fine.delete(start);
+    if (start + windowMs > nowMs - Math.min(fineMs, retainMs) || !fine.has(start)) continue;
     const hour = startOf(start, hourMs);
     coarse.set(
       hour,
