@@ -5,6 +5,7 @@ import fastify from "../../../packages/serving/node_modules/fastify/fastify.js";
 import { denseRuntime, loadModel, openDirectoryModelSource } from "../../../packages/model/dist/index.js";
 import { onnxRuntime } from "../../../packages/model/dist/onnx.js";
 import { openMonitor } from "../../../packages/monitor/dist/index.js";
+import { openArrowCapture } from "../../../packages/monitor/dist/drivers/arrow.js";
 import { openNdjsonCapture } from "../../../packages/monitor/dist/drivers/ndjson.js";
 import { listen, openModelServer } from "../../../packages/serving/dist/index.js";
 
@@ -33,6 +34,12 @@ async function onnx() {
   };
 }
 
+/** Every request profiled and written down, features and outputs. */
+async function monitored(openCapture) {
+  const capture = await openCapture({ directory: join(folder, "..", `captured-${port}`) });
+  await serve([denseRuntime()], "dense/1", { predictions: openMonitor({ capture, evaluateEveryMs: 1000 }) });
+}
+
 async function serve(runtimes, model, options = {}) {
   const endpoints = { mlp: { variants: { main: { model, weight: 1 } } } };
   const server = await openModelServer({ source, runtimes, endpoints, ...options });
@@ -43,11 +50,8 @@ const kinds = {
   // The limit: no model, no check.
   fastify: async () => void app.post("/invocations", async () => ({ predictions: [[0.5]] })),
   ours: () => serve([denseRuntime()], "dense/1"),
-  // Every request profiled and written down, features and outputs.
-  "ours-monitored": async () => {
-    const capture = await openNdjsonCapture({ directory: join(folder, "..", `captured-${port}`) });
-    await serve([denseRuntime()], "dense/1", { predictions: openMonitor({ capture, evaluateEveryMs: 1000 }) });
-  },
+  "ours-monitored": () => monitored(openArrowCapture),
+  "ours-monitored-ndjson": () => monitored(openNdjsonCapture),
   "ours-onnx": async () => serve([await onnx()], onnxModel),
   // Every request a call of its own, as the simplest examples of the peers do.
   "onnx-unbatched": async () => {

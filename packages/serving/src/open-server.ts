@@ -73,6 +73,7 @@ export class OpenServer implements ModelServer {
       clock: options.clock,
       maxBodyBytes,
       authenticate,
+      exchanges: options.exchanges,
       defaultEndpoint: () => this.#endpoint(this.#configurations.defaultEndpoint),
       placeOf: (model) => this.#placeOf(model),
       predict: (endpoint, request, caller) => this.#predictFor(endpoint, request, caller),

@@ -1,7 +1,10 @@
 import { createRandom } from "@millwright/contracts";
+import * as grpc from "@grpc/grpc-js";
+import { listenGrpc } from "../src/grpc.ts";
+import { type Message, client, features, oip, raw, typeOf } from "./grpc-client.ts";
 import { denseRuntime, expected, packFolder } from "./models.ts";
 import { openModelServer } from "@millwright/serving";
-import { type DataCaptureOptions, type Exchange, openDataCapture } from "@millwright/serving/capture";
+import { type DataCaptureOptions, type Exchange, createRedactor, openDataCapture } from "@millwright/serving/capture";
 import { describe, expect, it } from "vitest";
 import { mountSmallDisk } from "../../monitor/test/small-disk.ts";
 import { capturedLines, filesBelow, temporary } from "./capture-files.ts";
@@ -27,6 +30,7 @@ async function serve(options: DataCaptureOptions) {
     );
   return {
     capture,
+    server,
     post,
     async [Symbol.asyncDispose]() {
       await server.drain();
@@ -160,4 +164,99 @@ describe("data capture", () => {
       expect(await capturedLines(`${disk.directory}/${maxDiskShare}`)).toHaveLength(written + 20);
     }
   });
+
+  it("SV-39: captures what is asked over gRPC, call by call and in a stream, and what is answered line by line; masked where a redactor says so", async () => {
+    for (const redactor of [undefined, createRedactor({ fields: { probability: "keep", predictions: "keep" } })]) {
+      await using directory = await temporary();
+      const options =
+        redactor === undefined ? {} : { redactor, inputColumns: ["a", "b", "c", "d"], outputColumns: ["predictions"] };
+      await using open = await serve({ directory: directory.path, sampleShare: 1, ...options });
+      await using listener = await listenGrpc(open.server, { grpc, port: 0 });
+      using to = client(listener);
+      const asked = { model_name: "late", inputs: [features], raw_input_contents: [raw(row)] };
+      await to.infer({ ...asked, id: "g-1" }, { metadata: { "x-request-id": "g-1" } });
+      await expect(to.infer({ ...asked, model_name: "nobody" })).rejects.toMatchObject({ code: grpc.status.NOT_FOUND });
+      expect(
+        await streamed(to, [
+          { ...asked, id: "s-1" },
+          { ...asked, model_name: "nobody" },
+          { ...asked, id: "s-2" },
+        ]),
+      ).toBe(3);
+      const lines = `${JSON.stringify(row)}\n`;
+      for (const [accept, id] of [
+        ["application/jsonlines", "l-1"],
+        ["text/event-stream", "e-1"],
+      ] as const) {
+        const pieces = new ReadableStream({
+          start(controller) {
+            controller.enqueue(Buffer.from(lines));
+            controller.close();
+          },
+        });
+        const headers = { "content-type": "application/jsonlines", accept, "x-request-id": id };
+        const init = { method: "POST", body: pieces, duplex: "half", headers } as RequestInit;
+        const answer = await open.server.handle(new Request("http://localhost/invocations", init));
+        expect([answer.status, (await answer.text()).includes(String(expected(1, row)).slice(0, 4))]).toEqual([
+          200,
+          true,
+        ]);
+      }
+      await open.capture.flush();
+      expect(open.capture.counts()).toMatchObject({ seen: 5, written: 5, dropped: { redaction: 0 } });
+      const found = new Map(
+        (await capturedLines(directory.path)).map((line) => [line.eventMetadata.inferenceId, line.captureData]),
+      );
+      expect(new Set(found.keys())).toEqual(new Set(["e-1", "g-1", "l-1", "s-1", "s-2"]));
+      for (const id of ["g-1", "s-1", "s-2"]) {
+        const { endpointInput, endpointOutput } = found.get(id) ?? {};
+        expect(JSON.parse(endpointInput?.data ?? "")).toEqual({
+          id,
+          inputs: [
+            {
+              name: "features",
+              datatype: "FP32",
+              shape: [1, 4],
+              data:
+                redactor === undefined
+                  ? row.map(Math.fround)
+                  : ["[redacted]", "[redacted]", "[redacted]", "[redacted]"],
+            },
+          ],
+        });
+        expect(endpointOutput?.encoding).toBe("JSON");
+        expect(JSON.parse(endpointOutput?.data ?? "")).toMatchObject({
+          model_name: "late",
+          outputs: [{ name: "probability", data: [expect.closeTo(expected(1, row), 6)] }],
+        });
+      }
+      for (const id of ["l-1", "e-1"]) {
+        const { endpointInput, endpointOutput } = found.get(id) ?? {};
+        expect(endpointInput?.data.trim()).toBe(
+          redactor === undefined ? lines.trim() : JSON.stringify(Array(4).fill("[redacted]")),
+        );
+        expect(Number(JSON.parse(endpointOutput?.data ?? ""))).toBeCloseTo(expected(1, row), 6);
+      }
+      if (redactor !== undefined) {
+        const bytes = Buffer.concat([...(await filesBelow(directory.path)).values()]).toString("latin1");
+        for (const value of row) expect(bytes).not.toContain(String(Math.fround(value)));
+      }
+    }
+  });
 });
+
+/** @returns how many answers a stream of requests had. */
+function streamed({ connection }: ReturnType<typeof client>, messages: readonly Message[]): Promise<number> {
+  const encode = (message: Message): Buffer =>
+    Buffer.from(typeOf("InferRequest").encode(typeOf("InferRequest").fromObject(message)).finish());
+  return new Promise((resolve, reject) => {
+    const call = connection.makeBidiStreamRequest(`${oip}/ModelStreamInfer`, encode, (bytes) => bytes);
+    let answers = 0;
+    call
+      .on("data", () => (answers += 1))
+      .on("error", reject)
+      .on("end", () => resolve(answers));
+    for (const message of messages) call.write(message);
+    call.end();
+  });
+}

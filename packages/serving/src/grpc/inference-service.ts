@@ -6,6 +6,8 @@ import { serverName } from "../protocols/open-inference.ts";
 import { modelMetadata, modelReady, placeOf } from "../protocols/open-inference-models.ts";
 import { type GrpcDuplexCall, type GrpcService, grpcMethod } from "./grpc-library.ts";
 import { type GrpcCaller, type GrpcSite, callerOf, identified, unary } from "./grpc-handlers.ts";
+import { tellWritten } from "../http/exchange.ts";
+import { inferAnswerText, inferText } from "../protocols/open-inference-codec.ts";
 import { readInferMessage, writeInferMessage } from "./infer-messages.ts";
 import {
   type ModelInferRequest,
@@ -59,10 +61,23 @@ async function infer(
   const parameters = { request_id: provenance.requestId, variant: provenance.variant, model_digest: model.digest };
   const version = model.version === undefined ? undefined : String(model.version);
   const degraded = provenance.degraded === undefined ? {} : { degraded: provenance.degraded.reason };
-  return writeInferMessage(
-    { model: name, version, id: asked.id, parameters: { ...parameters, ...degraded }, outputs },
-    asked,
-  );
+  const answer = { model: name, version, id: asked.id, parameters: { ...parameters, ...degraded }, outputs };
+  const written = writeInferMessage(answer, asked);
+  if (face.exchanges !== undefined) {
+    const { requestId } = provenance;
+    const inferenceId = caller.headers["x-amzn-sagemaker-inference-id"];
+    const names = asked.outputs?.map((each) => ({ name: each.name }));
+    tellWritten(face.exchanges, {
+      endpoint: endpoint.name,
+      variant: provenance.variant,
+      inferenceId,
+      requestId,
+      contentType: "application/json",
+      asked: () => inferText(asked.id, asked.inputs),
+      answered: () => inferAnswerText(answer, names),
+    });
+  }
+  return written;
 }
 
 const shortest = (one: number | undefined, other: number | undefined): number | undefined =>

@@ -3,7 +3,7 @@ import { formatOfAnswer, formatOfBody } from "../content/accept.ts";
 import { type Asked, readContent } from "../content/read-content.ts";
 import { checkSchema, schemaHash, schemaHeader } from "../content/schema-hash.ts";
 import { streamLines } from "../content/stream-lines.ts";
-import { predictionsText, writeContent } from "../content/write-content.ts";
+import { linesText, predictionTexts, predictionsText, writeContent } from "../content/write-content.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { answeredContent, askedContent, predictSchema } from "./signature-schemas.ts";
 import {
@@ -14,6 +14,7 @@ import {
   type StreamedRequest,
   jsonText,
 } from "../http/http-message.ts";
+import { type ExchangeSink, tellWritten } from "../http/exchange.ts";
 import { answerPing } from "./health-routes.ts";
 import { variantOf } from "./target-variant.ts";
 import type { ServerFace } from "./open-inference.ts";
@@ -113,9 +114,39 @@ async function stream(face: ServerFace, endpoint: Endpoint, request: StreamedReq
     maxRows: streamedRows,
     events,
     type,
-    ask: async (instances) =>
-      face.predict(endpoint.name, { ...addressOf(request), targetModel: targetOf(request), instances }, request),
+    async ask(instances) {
+      const asked = { ...addressOf(request), targetModel: targetOf(request), instances };
+      const answer = await face.predict(endpoint.name, asked, request);
+      if (face.exchanges !== undefined) tellLines(face.exchanges, { endpoint, request, instances, answer });
+      return answer;
+    },
     headersOf: (first) => headersOf(endpoint, first),
+  });
+}
+
+/** Rows of a stream that were asked together, as the lines they came and went as. */
+function tellLines(
+  sink: ExchangeSink,
+  {
+    endpoint,
+    request,
+    instances,
+    answer,
+  }: {
+    readonly endpoint: Endpoint;
+    readonly request: StreamedRequest;
+    readonly instances: readonly unknown[];
+    readonly answer: Prediction;
+  },
+): void {
+  tellWritten(sink, {
+    endpoint: endpoint.name,
+    variant: answer.provenance.variant,
+    inferenceId: request.headers["x-amzn-sagemaker-inference-id"],
+    requestId: answer.provenance.requestId,
+    contentType: "application/jsonlines",
+    asked: () => linesText(instances.map((each) => JSON.stringify(each))),
+    answered: () => linesText(predictionTexts(answer.outputs)),
   });
 }
 

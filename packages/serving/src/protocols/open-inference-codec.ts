@@ -241,6 +241,19 @@ export function writeInferAnswer(
   return { body: Buffer.concat([json, ...parts]), headerLength: json.length };
 }
 
+/** An answer as JSON, whatever it goes as. */
+export const inferAnswerText = (answer: InferAnswer, outputs: InferRequest["outputs"]): string =>
+  String(writeInferAnswer(answer, { outputs, binaryOutputs: false, halfOutputs: undefined }).body);
+
+/** A request as JSON, whatever it came as. */
+export function inferText(id: string | undefined, inputs: Tensors): string {
+  const texts = Object.entries(inputs).map(
+    ([name, tensor]) =>
+      `{"name":${JSON.stringify(name)},"datatype":"${datatypes[tensor.dtype]}","shape":[${tensor.shape.join(",")}],"data":${dataText(tensor)}}`,
+  );
+  return `{${id === undefined ? "" : `"id":${JSON.stringify(id)},`}"inputs":[${texts.join(",")}]}`;
+}
+
 export interface WantedOutput {
   readonly name: string;
   readonly binary: boolean;

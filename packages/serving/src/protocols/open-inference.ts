@@ -3,6 +3,7 @@ import { deflate, gzip } from "node:zlib";
 import type { CallOptions, Clock } from "@millwright/contracts";
 import type { Authenticate } from "../auth/authenticate.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
+import type { ExchangeSink } from "../http/exchange.ts";
 import {
   type HttpAnswer,
   type HttpCaller,
@@ -42,6 +43,8 @@ export interface ServerFace {
   readonly clock: Clock;
   /** Most bytes of a request. */
   readonly maxBodyBytes: number;
+  /** Takes requests with their answers, where they are captured. */
+  readonly exchanges: ExchangeSink | undefined;
   /** Says who sent a request, where the server asks. */
   readonly authenticate: Authenticate | undefined;
   /** Throws `SERVING_FORBIDDEN`. */
