@@ -5,6 +5,7 @@ import * as model from "../../packages/model/dist/index.js";
 import * as serving from "../../packages/serving/dist/index.js";
 import { asyncSubjects } from "./serving-async.ts";
 import { capturing } from "./serving-capture.ts";
+import { explaining } from "./serving-explanations.ts";
 import { authenticators } from "./serving-auth.ts";
 import { clientSubjects } from "./serving-clients.ts";
 import { remoteSubjects } from "./serving-remote.ts";
@@ -88,6 +89,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...tenants,
       ...(await asyncSubjects(folder)),
       ...(await capturing(folder)),
+      ...explaining(),
       openModelServer: well(
         serving.openModelServer,
         () => [{ ...options, maxBodyBytes: 1_000, pollMs: 100, leaseTtlMs: 1_000, seed: 1, signal }],

@@ -196,6 +196,7 @@ export {
   versionConflict,
 } from "./port-errors.ts";
 export type {
+  CapturedExplanation,
   CapturedLabel,
   CapturedPrediction,
   CapturedTensors,

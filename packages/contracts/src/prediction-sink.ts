@@ -3,6 +3,23 @@ import type { Batch } from "./column.ts";
 import type { Digest } from "./ids.ts";
 import type { Tensors } from "./tensor.ts";
 
+/** What columns added to an answer: for each row and output, base + the sum of the contributions is the value. */
+export interface CapturedExplanation {
+  readonly method: string;
+  /** False for an estimate. */
+  readonly exact: boolean;
+  /** `margin`: the raw score, before a link; `output`: what the model answers. */
+  readonly scale: string;
+  readonly features: readonly string[];
+  readonly outputs: readonly string[];
+  /** Positions of the rows that were explained. */
+  readonly rows: readonly number[];
+  /** By output. */
+  readonly base: Float64Array;
+  /** [rows, outputs, features]. */
+  readonly contributions: Float64Array;
+}
+
 /** One answered request as production saw it. */
 export interface CapturedPrediction {
   readonly requestId: string;
@@ -17,6 +34,8 @@ export interface CapturedPrediction {
   /** Where features were read from a feature source: how old each row's were then, milliseconds by view; null where there was none. */
   readonly featureAgesMs?: Readonly<Record<string, readonly (number | null)[]>> | undefined;
   readonly outputs?: Tensors | undefined;
+  /** Where the answer was explained. */
+  readonly explanation?: CapturedExplanation | undefined;
   /** The code of the error, where the request failed. */
   readonly errorCode?: string | undefined;
   /** Why the answer is not the one that was meant, where something else answered in its place. */

@@ -63,6 +63,7 @@ export type { NodeHandler } from "./http/node-face.ts";
 export { type ListenOptions, listen } from "./http/listen.ts";
 export { type DrainOptions, type ModelServer, type ModelServerOptions, openModelServer } from "./model-server.ts";
 export type { DeploymentGate, GateAnswer, GateRequest } from "./rollout/gates.ts";
+export type { NotExplained, PredictionExplanation } from "./explanations/prediction-explanation.ts";
 export type { FeatureSummary, NodeTrace, PredictRequest, Prediction, Provenance } from "./engine/prediction.ts";
 export type { ModelCall, Next, RequestCall, SideModel, SideModelOptions, Stage, StageSite } from "./engine/stage.ts";
 export type { Timings } from "./engine/timings.ts";

@@ -39,11 +39,28 @@ function redactedJson(value: JsonValue, options: RedactBodyOptions): JsonValue |
     if (rowsMembers.has(name) && Array.isArray(each)) after = redactedRows(each, options);
     else if (namedMembers.has(name)) after = redactedNamed(name, each, options);
     else if (protocolMembers.has(name)) after = each;
+    else if (name === "explanations") after = redactedContributions(each, options.redactor);
     else after = options.redactor.redact(name, each);
     if (after === undefined) return undefined;
     members.push([name, after]);
   }
   return Object.fromEntries(members);
+}
+
+/** Contributions are told by the names of columns, and are redacted as those are; those of SageMaker's form name their column beside them. */
+function redactedContributions(value: JsonValue, redactor: Redactor): JsonValue {
+  if (Array.isArray(value)) return (value as JsonValue[]).map((each) => redactedContributions(each, redactor));
+  if (value === null || typeof value !== "object") return value;
+  const members = value as Readonly<Record<string, JsonValue>>;
+  const { feature_header: header } = members;
+  if (typeof header === "string" && redactor.redact(header, 0) !== 0)
+    return { feature_header: header, attributions: [] };
+  return Object.fromEntries(
+    Object.entries(members).map(([name, each]) => [
+      name,
+      typeof each === "number" ? redactor.redact(name, each) : redactedContributions(each, redactor),
+    ]),
+  );
 }
 
 function redactedRows(rows: readonly JsonValue[], options: RedactBodyOptions): JsonValue | undefined {

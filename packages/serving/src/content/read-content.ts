@@ -15,7 +15,7 @@ import { scanInstances } from "./scan-instances.ts";
 import { readZip } from "./zip.ts";
 
 /** What a body asks. */
-export type Asked = Pick<PredictRequest, "entities" | "request" | "instances" | "inputs">;
+export type Asked = Pick<PredictRequest, "entities" | "request" | "instances" | "inputs" | "explain">;
 
 type Content = Pick<HttpRequest, "body" | "headers">;
 
@@ -85,7 +85,7 @@ export const linesOf = (text: string): readonly string[] => text.split(/\r?\n/).
 const known = new Set(["instances", "entities", "request", "inputs", "signature_name", "id", "parameters"]);
 
 function readJson(site: ContentSite, message: Readonly<Record<string, unknown>>): Asked | Promise<Asked> {
-  const { instances, entities, request, inputs } = message;
+  const { instances, entities, request, inputs, parameters } = message;
   if (site.unknownFields === "refuse") {
     const unknown = Object.keys(message).find((name) => !known.has(name));
     if (unknown !== undefined)
@@ -99,9 +99,17 @@ function readJson(site: ContentSite, message: Readonly<Record<string, unknown>>)
     instances: list("instances", instances),
     entities: list("entities", entities) as readonly Row[] | undefined,
     request: list("request", request) as readonly Row[] | undefined,
+    explain: explainOf(parameters),
   };
   if (inputs === undefined) return asked;
   return withInputs(site, (specs) => ({ ...asked, ...columnForm(specs, inputs, site.columns?.()) }));
+}
+
+/** `parameters.explain`: whether, or which rows are to be explained. */
+export function explainOf(parameters: unknown): boolean | string | undefined {
+  if (typeof parameters !== "object" || parameters === null || !Object.hasOwn(parameters, "explain")) return undefined;
+  const { explain } = parameters as { readonly explain: unknown };
+  return typeof explain === "boolean" || typeof explain === "string" ? explain : undefined;
 }
 
 /** Rows of numbers, or with a header line rows with names. */

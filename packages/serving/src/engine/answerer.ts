@@ -1,4 +1,13 @@
-import type { Clock, FeatureSource, IdSource, Logger, PredictionSink, Redactor } from "@millwright/contracts";
+import type {
+  CapturedPrediction,
+  Clock,
+  FeatureSource,
+  IdSource,
+  Logger,
+  PredictionSink,
+  Redactor,
+  Tensors,
+} from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
 import { captureNow, captureTensors } from "./capture.ts";
 import type { Instruments } from "./instruments.ts";
@@ -8,6 +17,7 @@ import { type Prepared, prepare } from "./prepare.ts";
 import { type Soon, watched, whenThere } from "./settle.ts";
 import { type ModelCall, type RequestCall, type Stage, soonAround } from "./stage.ts";
 import { shapeKey } from "./tensor-rows.ts";
+import { noTimings } from "./timings.ts";
 
 export interface AnswererOptions {
   readonly endpoint: string;
@@ -38,7 +48,7 @@ interface Asked {
 }
 
 /** What a stage sees of a call, and what the answering needs beside. */
-interface ServedCall extends ModelCall {
+export interface ServedCall extends ModelCall {
   readonly served: ServedModel;
 }
 
@@ -94,7 +104,7 @@ export class Answerer {
 
   #captureEnd(served: ServedModel, call: RequestCall, { variant }: Asked, { prepared, answer, failure }: Ended): void {
     if (answer !== undefined) {
-      this.#capture(answer.provenance, call, prepared, { outputs: answer.outputs });
+      this.#capture(answer.provenance, call, prepared, answer);
       return;
     }
     const errorCode = isMillwrightError(failure) ? failure.code : "none";
@@ -130,7 +140,7 @@ export class Answerer {
     { requestId, endpoint, variant, model, degraded }: Provenance,
     { startMs }: RequestCall,
     prepared: Prepared | undefined,
-    result: { readonly outputs: Prediction["outputs"] } | { readonly errorCode: string },
+    result: Pick<Prediction, "explanation" | "outputs"> | { readonly errorCode: string },
   ): void {
     const { predictions: sink, redactor, clock, instruments, logger } = this.#options;
     if (sink === undefined) return;
@@ -141,7 +151,8 @@ export class Answerer {
       logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
     };
     const payload = prepared?.payload;
-    if (payload?.kind === "tensors" && "outputs" in result && degraded === undefined && redactor === undefined) {
+    const isPlain = "outputs" in result && result.explanation === undefined && degraded === undefined;
+    if (payload?.kind === "tensors" && isPlain && redactor === undefined) {
       // What most requests are: written out, because spreads cost more than all the rest of it.
       const { outputs } = result;
       const inputs = payload.tensors;
@@ -151,7 +162,7 @@ export class Answerer {
     const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
     const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload };
     const marked = degraded === undefined ? {} : { degraded: degraded.reason };
-    captureNow({ sink, redactor, onFailure }, Object.assign(asked, ages, marked, result));
+    captureNow({ sink, redactor, onFailure }, Object.assign(asked, ages, marked, madeOf(result)));
   }
 }
 
@@ -168,6 +179,27 @@ function answerOf(
   if (features !== undefined) provenance.features = features;
   if (traceparent !== undefined) provenance.traceparent = traceparent;
   return { outputs, provenance, timings };
+}
+
+/** What is kept of an answer or a failure. */
+function madeOf(
+  result: Pick<Prediction, "explanation" | "outputs"> | { readonly errorCode: string },
+): Pick<CapturedPrediction, "errorCode" | "explanation" | "outputs"> {
+  if ("errorCode" in result) return result;
+  const { outputs, explanation } = result;
+  return explanation?.detail === undefined ? { outputs } : { outputs, explanation: explanation.detail };
+}
+
+/** Asks a model beside the requests it has: in batches with them, told to none of them. */
+export async function askServed(
+  served: ServedModel,
+  tensors: Tensors,
+  signal: AbortSignal | undefined,
+): Promise<Tensors> {
+  const payload = { kind: "tensors", tensors } as const;
+  const rows = Object.values(tensors)[0]?.shape[0] ?? 0;
+  const call = { payload, rows, requestId: "explanation", request: { signal }, timings: noTimings() };
+  return served.batcher.answer(call, keyOf(served, payload));
 }
 
 /** Columns of one set of names share a batch; so do tensors of one shape. */

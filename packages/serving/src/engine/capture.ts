@@ -1,5 +1,6 @@
 import type {
   Batch,
+  CapturedPrediction,
   CapturedTensors,
   JsonValue,
   PredictionSink,
@@ -18,6 +19,8 @@ export interface CaptureOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+type ExplanationDetail = NonNullable<CapturedPrediction["explanation"]>;
+
 export type CaptureDraft = Omit<Parameters<PredictionSink["capture"]>[0], "features"> & {
   readonly payload: Payload | undefined;
 };
@@ -34,7 +37,12 @@ export function captureNow({ sink, redactor, onFailure }: CaptureOptions, draft:
     const features = columns === undefined || redactor === undefined ? columns : redactBatch(columns, redactor);
     const outputs =
       rest.outputs === undefined || redactor === undefined ? rest.outputs : redactOutputs(rest.outputs, redactor);
-    const kept = outputs === undefined ? rest : merged(rest, { outputs });
+    const { explanation } = rest;
+    const told =
+      explanation === undefined || redactor === undefined
+        ? rest
+        : merged(rest, { explanation: redactExplanation(explanation, redactor) });
+    const kept = outputs === undefined ? told : merged(told, { outputs });
     sink.capture(features === undefined ? kept : merged(kept, { features }));
   } catch (error) {
     onFailure(error);
@@ -68,6 +76,28 @@ export function redactBatch(batch: Batch, redactor: Redactor): Batch {
     return [name, same ? each : column("utf8", after.map(textOf))] as const;
   });
   return { length: batch.length, columns: Object.fromEntries(columns) };
+}
+
+/** Without the contributions that the redactor changes, by the names of their columns: what they come to is one, so that the sum stays. */
+function redactExplanation(explanation: ExplanationDetail, redactor: Redactor): ExplanationDetail {
+  const { features, contributions } = explanation;
+  const width = features.length;
+  const hidden = features.map((name, at) => {
+    for (let place = at; place < contributions.length; place += width)
+      if (redactor.redact(name, contributions[place]!) !== contributions[place]) return true;
+    return false;
+  });
+  if (!hidden.includes(true)) return explanation;
+  const kept = features.filter((_, at) => !hidden[at]);
+  const rows: number[] = [];
+  for (let start = 0; start < contributions.length; start += width) {
+    const cells = contributions.subarray(start, start + width);
+    rows.push(
+      ...cells.filter((_, at) => !hidden[at]),
+      cells.reduce((sum, each, at) => (hidden[at] ? sum + each : sum), 0),
+    );
+  }
+  return { ...explanation, features: [...kept, "(redacted)"], contributions: Float64Array.from(rows) };
 }
 
 /** Outputs with each value as the redactor leaves it; one whose values it changed becomes text. */

@@ -1,4 +1,5 @@
 import type { Batch, CallOptions, Digest, FeatureStatus, FeatureVectors, Tensors } from "@millwright/contracts";
+import type { PredictionExplanation } from "../explanations/prediction-explanation.ts";
 import type { Row } from "./rows.ts";
 import type { Timings } from "./timings.ts";
 
@@ -34,6 +35,11 @@ export interface PredictRequest extends CallOptions {
   readonly idempotencyKey?: string | undefined;
   /** Which faults of `@millwright/serving/chaos` may befall the request, where they match a mark; over HTTP the header `x-millwright-chaos`. */
   readonly chaos?: string | undefined;
+  /**
+   * Which rows are explained, where the endpoint has the stage `explanations`: all, none, or those whose answer an expression is true of; over HTTP the header
+   * `X-Amzn-SageMaker-Enable-Explanations`. Default: what the stage says.
+   */
+  readonly explain?: boolean | string | undefined;
 }
 
 /** How the features of one feature view stood. */
@@ -79,6 +85,8 @@ export interface Prediction {
   readonly provenance: Provenance;
   /** Where the time went until now. Absent where a stage made the answer without a model. */
   readonly timings?: Timings | undefined;
+  /** Where the endpoint has the stage `explanations`, and the request or it asked for some. */
+  readonly explanation?: PredictionExplanation | undefined;
 }
 
 /** Statuses counted, and the oldest age, by view. */

@@ -35,12 +35,14 @@ export function readInferMessage(message: ModelInferRequest): InferRequest {
   }
   const half = valueOf(parameters.get("output_datatype"));
   const timeout = valueOf(parameters.get("timeout"));
+  const explain = valueOf(parameters.get("explain"));
   return {
     id: message.id === "" ? undefined : message.id,
     inputs: tensors,
     outputs: outputsOf(message),
     binaryOutputs: raw.length > 0,
     halfOutputs: isHalfType(half) ? half : undefined,
+    explain: typeof explain === "boolean" || typeof explain === "string" ? explain : undefined,
     timeoutMs: typeof timeout === "number" && timeout > 0 ? timeout / 1000 : undefined,
   };
 }

@@ -4,6 +4,7 @@ import { statisticsOf } from "../protocols/model-statistics.ts";
 import { loadModel, repositoryIndex, extensionsOf, unloadModel } from "../protocols/model-repository.ts";
 import { serverName } from "../protocols/open-inference.ts";
 import { modelMetadata, modelReady, placeOf } from "../protocols/open-inference-models.ts";
+import { explainedOutputs } from "../explanations/write-explained.ts";
 import { type GrpcDuplexCall, type GrpcService, grpcMethod } from "./grpc-library.ts";
 import { type GrpcCaller, type GrpcSite, callerOf, identified, unary } from "./grpc-handlers.ts";
 import { tellWritten } from "../http/exchange.ts";
@@ -44,7 +45,7 @@ async function infer(
   const { endpoint, name, variant, targetModel } = placeOf(face, message.model_name, versionOf(message.model_version));
   const asked = readInferMessage(message);
   const deadlineMs = shortest(asked.timeoutMs, caller.deadlineMs);
-  const { outputs, provenance } = await face.predict(
+  const { outputs, provenance, explanation } = await face.predict(
     endpoint.name,
     {
       inputs: asked.inputs,
@@ -54,6 +55,7 @@ async function infer(
       idempotencyKey: caller.headers["idempotency-key"],
       signal: caller.signal,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...(asked.explain === undefined ? {} : { explain: asked.explain }),
     },
     caller,
   );
@@ -61,12 +63,19 @@ async function infer(
   const parameters = { request_id: provenance.requestId, variant: provenance.variant, model_digest: model.digest };
   const version = model.version === undefined ? undefined : String(model.version);
   const degraded = provenance.degraded === undefined ? {} : { degraded: provenance.degraded.reason };
-  const answer = { model: name, version, id: asked.id, parameters: { ...parameters, ...degraded }, outputs };
-  const written = writeInferMessage(answer, asked);
+  const told = explanation === undefined ? undefined : explainedOutputs(outputs, explanation, asked);
+  const answer = {
+    model: name,
+    version,
+    id: asked.id,
+    parameters: { ...parameters, ...degraded, ...told?.parameters },
+    outputs: told?.outputs ?? outputs,
+  };
+  const written = writeInferMessage(answer, told?.asked ?? asked);
   if (face.exchanges !== undefined) {
     const { requestId } = provenance;
     const inferenceId = caller.headers["x-amzn-sagemaker-inference-id"];
-    const names = asked.outputs?.map((each) => ({ name: each.name }));
+    const names = (told?.asked ?? asked).outputs?.map((each) => ({ name: each.name }));
     tellWritten(face.exchanges, {
       endpoint: endpoint.name,
       variant: provenance.variant,

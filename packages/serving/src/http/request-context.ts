@@ -3,7 +3,10 @@ import type { PredictRequest } from "../engine/prediction.ts";
 type Headers = Readonly<Record<string, string | undefined>>;
 
 /** What a caller says about a request beside what is asked: how long it waits, how much it matters, whose it is, and under which span it stands. */
-export type RequestContext = Pick<PredictRequest, "chaos" | "deadlineMs" | "priority" | "tenant" | "traceparent">;
+export type RequestContext = Pick<
+  PredictRequest,
+  "chaos" | "deadlineMs" | "explain" | "priority" | "tenant" | "traceparent"
+>;
 
 /**
  * From headers by lower-case name. The deadline is the shortest that `x-request-timeout-ms`, `grpc-timeout`, `x-envoy-expected-rq-timeout-ms` or
@@ -17,12 +20,13 @@ export function contextOf(headers: Headers, principal: string | undefined): Requ
     tenant: principal ?? headers["x-millwright-tenant"],
     traceparent: headers["traceparent"],
     chaos: headers["x-millwright-chaos"],
+    explain: headers["x-amzn-sagemaker-enable-explanations"] ?? headers["x-millwright-explain"],
   };
 }
 
 /** The request with what its headers say, where it does not say it itself. */
 export function withContext(request: PredictRequest, headers: Headers, principal: string | undefined): PredictRequest {
-  const { chaos, deadlineMs, priority, tenant, traceparent } = contextOf(headers, principal);
+  const { chaos, deadlineMs, explain, priority, tenant, traceparent } = contextOf(headers, principal);
   // Written out: every request passes here, and a spread of two objects costs as much as reading a row.
   return {
     entities: request.entities,
@@ -37,6 +41,7 @@ export function withContext(request: PredictRequest, headers: Headers, principal
     idempotencyKey: request.idempotencyKey,
     deadlineMs: request.deadlineMs ?? deadlineMs,
     chaos: request.chaos ?? chaos,
+    explain: request.explain ?? explain,
     priority: request.priority ?? priority,
     tenant: request.tenant ?? tenant,
     traceparent: request.traceparent ?? traceparent,

@@ -4,6 +4,7 @@ import { type Asked, readContent } from "../content/read-content.ts";
 import { checkSchema, schemaHash, schemaHeader } from "../content/schema-hash.ts";
 import { streamLines } from "../content/stream-lines.ts";
 import { linesText, predictionTexts, predictionsText, writeContent } from "../content/write-content.ts";
+import { explanationMember, writeExplained } from "../explanations/write-explained.ts";
 import type { Endpoint } from "../engine/endpoint.ts";
 import { answeredContent, askedContent, predictSchema } from "./signature-schemas.ts";
 import {
@@ -63,7 +64,7 @@ export function invocationRoutes(face: ServerFace): readonly HttpRoute[] {
         const endpoint = named(request);
         const answer = await ask(face, endpoint, request);
         const { outputs, provenance } = answer;
-        const body = `{"predictions":${predictionsText(outputs)},"provenance":${JSON.stringify(provenance)}}`;
+        const body = `{"predictions":${predictionsText(outputs)},"provenance":${JSON.stringify(provenance)}${explanationMember(answer)}}`;
         return jsonText(body, 200, headersOf(endpoint, answer));
       },
     },
@@ -78,7 +79,10 @@ export function invoke(
   targetModel?: string,
 ): Soon<HttpAnswer> {
   return whenThere(ask(face, endpoint, request, targetModel), (answer) => {
-    const { type, body } = writeContent(answer.outputs, formatOfAnswer(request.headers));
+    const { type, body } =
+      answer.explanation === undefined
+        ? writeContent(answer.outputs, formatOfAnswer(request.headers))
+        : writeExplained(answer, answer.explanation, request.headers);
     const headers = headersOf(endpoint, answer);
     headers["content-type"] = type;
     return { status: 200, headers, body };
@@ -173,7 +177,7 @@ function ask(
 /** Written out: every request passes here, and spreads cost more than what they save. */
 const requestOf = (
   { headers, signal }: HttpRequest,
-  { entities, request, instances, inputs }: Asked,
+  { entities, request, instances, inputs, explain }: Asked,
   variant: string | undefined,
   targetModel: string | undefined,
 ): PredictRequest => ({
@@ -181,6 +185,7 @@ const requestOf = (
   request,
   instances,
   inputs,
+  explain,
   requestId: requestIdOf(headers),
   variant,
   stickyKey: headers["x-amzn-sagemaker-session-id"],

@@ -1,4 +1,5 @@
 import type { Tensor, TensorType, Tensors } from "@millwright/contracts";
+import { explainOf } from "../content/read-content.ts";
 import { datatypes, typeOfDatatype } from "../http/datatypes.ts";
 import { bodyInvalid, inputInvalid, outputUnknown } from "../errors.ts";
 import { jsonObjectOf, parseJson, textOf } from "../http/http-message.ts";
@@ -19,6 +20,8 @@ export interface InferRequest {
   readonly halfOutputs?: HalfType | undefined;
   /** How long the caller waits, milliseconds. */
   readonly timeoutMs?: number | undefined;
+  /** Whether, or which rows are to be explained. */
+  readonly explain?: boolean | string | undefined;
 }
 
 export interface AskedOutput {
@@ -69,12 +72,13 @@ export function readInferRequest(body: Uint8Array, headerLength: string | undefi
   };
 }
 
-type RequestParameters = Pick<InferRequest, "binaryOutputs" | "halfOutputs" | "timeoutMs">;
+type RequestParameters = Pick<InferRequest, "binaryOutputs" | "explain" | "halfOutputs" | "timeoutMs">;
 
 function requestParameters(given: JsonMap): RequestParameters {
   const { timeout, output_datatype: half, binary_data_output: binary } = given;
   return {
     binaryOutputs: binary === true,
+    explain: explainOf(given),
     halfOutputs: isHalfType(half) ? half : undefined,
     // Microseconds on the wire.
     timeoutMs: typeof timeout === "number" && timeout > 0 ? timeout / 1000 : undefined,

@@ -17,6 +17,7 @@ import { provenanceHeaders } from "../telemetry/answer-headers.ts";
 import type { DescribeRoute } from "../http/operation.ts";
 import { inferAnswerSchema, inferSchema, objectSchema } from "./signature-schemas.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { explainedOutputs } from "../explanations/write-explained.ts";
 import type { HealthCheck, ServerHealth } from "../health/health.ts";
 import { modelNameOf, modelPaths } from "./model-paths.ts";
 import { type Place, modelMetadata, modelReadiness, placeOf } from "./open-inference-models.ts";
@@ -177,6 +178,7 @@ function answerInfer(face: ServerFace, place: Place, request: HttpRequest): Soon
     idempotencyKey: headers["idempotency-key"],
     signal,
     ...(asked.timeoutMs === undefined ? {} : { deadlineMs: asked.timeoutMs }),
+    ...(asked.explain === undefined ? {} : { explain: asked.explain }),
   };
   return whenThere(face.predict(endpoint.name, whole, request), (answer) =>
     compressed(inferAnswer(place.name, asked, answer), headers["accept-encoding"]),
@@ -188,17 +190,23 @@ function inferAnswer(
   asked: ReturnType<typeof readInferRequest>,
   answer: Prediction,
 ): HttpAnswer & { readonly body: string | Uint8Array } {
-  const { outputs, provenance } = answer;
+  const { outputs, provenance, explanation } = answer;
   const { model } = provenance;
+  const told = explanation === undefined ? undefined : explainedOutputs(outputs, explanation, asked);
   const { body, headerLength } = writeInferAnswer(
     {
       model: name,
       version: model.version === undefined ? undefined : String(model.version),
       id: asked.id,
-      parameters: { request_id: provenance.requestId, variant: provenance.variant, model_digest: model.digest },
-      outputs,
+      parameters: {
+        request_id: provenance.requestId,
+        variant: provenance.variant,
+        model_digest: model.digest,
+        ...told?.parameters,
+      },
+      outputs: told?.outputs ?? outputs,
     },
-    asked,
+    told?.asked ?? asked,
   );
   const headers = provenanceHeaders(answer);
   headers["content-type"] = headerLength === undefined ? "application/json" : "application/octet-stream";

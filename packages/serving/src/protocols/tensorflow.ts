@@ -1,5 +1,6 @@
 import type { TensorSpec } from "@millwright/contracts";
 import { scanInstances } from "../content/scan-instances.ts";
+import { explanationMember, withMember } from "../explanations/write-explained.ts";
 import type { PredictRequest, Prediction } from "../engine/prediction.ts";
 import type { Soon } from "../engine/settle.ts";
 import { variantUnknown } from "../errors.ts";
@@ -211,4 +212,4 @@ const ask = (
   );
 
 const answered = (answer: Prediction, text: (outputs: Prediction["outputs"]) => string): HttpAnswer =>
-  jsonText(text(answer.outputs), 200, provenanceHeaders(answer));
+  jsonText(withMember(text(answer.outputs), explanationMember(answer)), 200, provenanceHeaders(answer));

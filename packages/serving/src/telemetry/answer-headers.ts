@@ -1,4 +1,5 @@
 import type { IdSource } from "@millwright/contracts";
+import { explanationHeader, explanationHeaderName } from "../explanations/prediction-explanation.ts";
 import type { Prediction, Provenance } from "../engine/prediction.ts";
 import { merged } from "../engine/merged.ts";
 import type { Timings } from "../engine/timings.ts";
@@ -30,7 +31,7 @@ function headersOfModel(model: Provenance["model"], variant: string): Readonly<H
 }
 
 /** Where the answer comes from and where its time went, for logs and for callers who read headers alone. The caller may add to it. */
-export function provenanceHeaders({ provenance, timings }: Prediction): Headers {
+export function provenanceHeaders({ provenance, timings, explanation }: Prediction): Headers {
   const { requestId, variant, model, degraded, reused, features, traceparent } = provenance;
   const headers: Headers = merged(headersOfModel(model, variant), {});
   if (isPlain.test(requestId)) headers["x-request-id"] = requestId;
@@ -39,6 +40,7 @@ export function provenanceHeaders({ provenance, timings }: Prediction): Headers 
   if (features !== undefined) addFreshness(headers, features.views);
   if (reused !== undefined) headers["x-millwright-reused"] = reused;
   if (degraded !== undefined) headers["x-millwright-degraded"] = encodeURI(degraded.reason);
+  if (explanation !== undefined) headers[explanationHeaderName] = explanationHeader(explanation);
   return headers;
 }
 
