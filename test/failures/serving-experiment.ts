@@ -25,6 +25,7 @@ export async function experimentSubjects(database: Database): Promise<Subjects> 
     ...methods("openDatabaseExperimentLog()", () => log, {
       append: [() => ["ranking", [exposure], { signal }], {}, 20],
       read: [() => ["ranking", { signal }], {}, 10],
+      since: [() => ["ranking", 0, { signal }], {}, 10],
     }),
   };
 }
