@@ -1,5 +1,6 @@
-// What batching is worth by what a call of the model costs: networks of several sizes in ONNX Runtime, one row a request, batched by ours and a call each behind bare Fastify.
-// MILLWRIGHT_ONNXRUNTIME=<folder> node benchmarks/serving/batching.mjs <result.json> [--rounds 3] [--seconds 1]
+// What batching is worth by what a call of the model costs: networks of several sizes in ONNX Runtime, one row a request, batched by `server.predict` and a call each, in one process by
+// processor time; with --http also over HTTP, ours beside bare Fastify.
+// MILLWRIGHT_ONNXRUNTIME=<folder> node benchmarks/serving/batching.mjs <result.json> [--rounds 5] [--http --seconds 1]
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,15 +8,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createRandom } from "../../packages/contracts/dist/index.js";
-import { openDirectoryModelSource, packModel, writeDenseModel } from "../../packages/model/dist/index.js";
+import { loadModel, openDirectoryModelSource, packModel, writeDenseModel } from "../../packages/model/dist/index.js";
 import { exportOnnx, onnxRuntime } from "../../packages/model/dist/onnx.js";
+import { openModelServer } from "../../packages/serving/dist/index.js";
 import { machine, median, usageOfTree } from "../feature-store/referee.mjs";
 import { askOnce, closedLoop, requestOf } from "../http-load.mjs";
 import { startServer, stopServers } from "./servers.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: "string", default: "3" }, seconds: { type: "string", default: "1" } },
+  options: {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "1" },
+    http: { type: "boolean", default: false },
+  },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
@@ -75,6 +81,61 @@ async function costs(name, width) {
   return cost;
 }
 
+/** The same rows asked of `server.predict` and of the session, so many at once, in turns: processor time of a request, microseconds, and rows of a batch. */
+async function inProcess(name, width, atOnce) {
+  const asked = { calls: 0, rows: 0 };
+  const runtime = onnxRuntime(library);
+  const counted = {
+    formats: runtime.formats,
+    async load(...given) {
+      const model = await runtime.load(...given);
+      const predict = (inputs, options) => {
+        asked.calls += 1;
+        asked.rows += inputs.features.shape[0];
+        return model.predict(inputs, options);
+      };
+      return { ...model, predict };
+    },
+  };
+  const endpoints = { net: { variants: { main: { model: `${name}/1`, weight: 1 } } } };
+  const server = await openModelServer({ source, runtimes: [counted], endpoints, watch: false });
+  const model = await loadModel(await source.resolve(`${name}/1`), [runtime]);
+  const instances = [Array.from(numbers(width, 1))];
+  const batched = () => server.predict("net", { instances });
+  const unbatched = async () => {
+    const features = { dtype: "float32", shape: [1, width], data: Float32Array.from(instances.flat()) };
+    const { probability } = await model.predict({ features });
+    return { predictions: [Array.from(probability.data)] };
+  };
+  const cost = async (ask) => {
+    const requests = 2000;
+    let left = requests;
+    const client = async () => {
+      while (left-- > 0) await ask();
+    };
+    const before = process.cpuUsage();
+    await Promise.all(Array.from({ length: atOnce }, client));
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / requests;
+  };
+  const taken = { batched: [], unbatched: [] };
+  for (let round = -2; round < rounds; round += 1) {
+    const one = await cost(batched);
+    const other = await cost(unbatched);
+    if (round < 0) continue;
+    taken.batched.push(one);
+    taken.unbatched.push(other);
+  }
+  await server.drain();
+  await model.dispose();
+  return {
+    batchedMicros: round2(Math.min(...taken.batched)),
+    unbatchedMicros: round2(Math.min(...taken.unbatched)),
+    ratio: round2(median(taken.unbatched.map((other, at) => other / taken.batched[at]))),
+    batch: round2(asked.rows / asked.calls),
+  };
+}
+
 async function saturate({ port, pid }, requests, connections) {
   const asked = async () => (await fetch(`http://127.0.0.1:${port}/asked`)).json();
   const [before, askedBefore] = [usageOfTree(pid), await asked()];
@@ -105,12 +166,7 @@ async function compare(sides, requests, connections) {
   };
 }
 
-const results = { machine: machine(), rounds, seconds, networks: [] };
-for (const [at, network] of networks.entries()) {
-  const name = `net${at}`;
-  await pack(name, network);
-  const [width] = network.sizes;
-  const callMicros = await costs(name, width);
+async function overHttp(name, width) {
   const rows = Array.from({ length: 64 }, () => Array.from(numbers(width, 1), (value) => Number(value.toFixed(4))));
   const requests = rows.map((row) => requestOf({ path: "/invocations", body: JSON.stringify({ instances: [row] }) }));
   const place = { ask: (port) => askOnce(port, requests[0]), work, folder: work, model: `${name}/1` };
@@ -125,15 +181,27 @@ for (const [at, network] of networks.entries()) {
   }
   if (!(difference <= 1e-5)) throw new Error(`The two answer otherwise: ${difference}`);
   const sides = { unbatched, batched };
+  const at50 = await compare(sides, requests, 50);
+  const at1 = await compare(sides, requests, 1);
+  await unbatched.stop();
+  await batched.stop();
+  return { at50, at1 };
+}
+
+const results = { machine: machine(), rounds, seconds, networks: [] };
+for (const [at, network] of networks.entries()) {
+  const name = `net${at}`;
+  await pack(name, network);
+  const [width] = network.sizes;
+  const callMicros = await costs(name, width);
   const result = {
     network: `${network.sizes.join("-")}, ${network.precision}`,
     callMicros,
-    at50: await compare(sides, requests, 50),
-    at1: await compare(sides, requests, 1),
+    at50: await inProcess(name, width, 50),
+    at1: await inProcess(name, width, 1),
+    ...(values.http ? { http: await overHttp(name, width) } : {}),
   };
   results.networks.push(result);
   console.error(JSON.stringify(result));
-  await unbatched.stop();
-  await batched.stop();
 }
 writeFileSync(resultPath, `${JSON.stringify(results, undefined, 2)}\n`);
