@@ -59,6 +59,7 @@ export type {
   ServerParts,
 } from "./reload/configuration.ts";
 export { httpStatuses, httpStatusOf } from "./http/http-status.ts";
+export type { WarmUpOptions } from "./engine/warm-up.ts";
 export type { NodeHandler } from "./http/node-face.ts";
 export { type ListenOptions, listen } from "./http/listen.ts";
 export { type DrainOptions, type ModelServer, type ModelServerOptions, openModelServer } from "./model-server.ts";

@@ -6,6 +6,8 @@ import { isPart } from "./reload/configuration-document.ts";
 export function checkOptions(options: ModelServerOptions): void {
   const { endpoints, defaultEndpoint, features, featuresAs } = options;
   checkStartup(options);
+  const { budgetMs = 1 } = options.warmUp ?? {};
+  if (!(budgetMs > 0)) throw new RangeError(`budgetMs of warmUp is ${budgetMs}, and must be over 0.`);
   if (options.configurationRoutes === true && options.authorizer === undefined)
     throw new RangeError("configurationRoutes needs an `authorizer`, which says who may change what is served.");
   const names = Object.keys(endpoints);

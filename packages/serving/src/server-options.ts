@@ -16,6 +16,7 @@ import type {
 } from "@millwright/contracts";
 import type { Database } from "@millwright/storage";
 import type { EndpointConfiguration, ServerParts } from "./reload/configuration.ts";
+import type { WarmUpOptions } from "./engine/warm-up.ts";
 import type { DeploymentGate } from "./rollout/gates.ts";
 import type { ExchangeSink } from "./http/exchange.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
@@ -86,6 +87,11 @@ export interface ModelServerOptions extends CallOptions {
   readonly loadRetryMs?: number | undefined;
   /** Whether `/ping` asks every model its golden requests, at most once a second. Default: false. */
   readonly deepPing?: boolean | undefined;
+  /**
+   * Asks each model before it takes traffic, at the start, in reloads, deployments and catalogs: its golden requests, else zeros in its shapes, from JSON to JSON, one
+   * row and batches, until its answers settle. Default: it is asked its golden requests once.
+   */
+  readonly warmUp?: WarmUpOptions | undefined;
   /** Whether models follow their aliases. Default: true. */
   readonly watch?: boolean | undefined;
   /** Default: 16 MiB. */

@@ -21,5 +21,6 @@ export function endpointSettingOf(options: ServerSetting): EndpointSetting {
     logger,
     openTelemetry,
     seed,
+    warmUpMs: options.warmUp === undefined ? undefined : (options.warmUp.budgetMs ?? 250),
   };
 }

@@ -71,4 +71,6 @@ export interface EndpointSetting {
   readonly logger: Logger;
   readonly openTelemetry?: OpenTelemetry | undefined;
   readonly seed: number;
+  /** For how long a model is asked before it takes traffic; absent where it is not. */
+  readonly warmUpMs?: number | undefined;
 }

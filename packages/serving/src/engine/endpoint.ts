@@ -24,6 +24,7 @@ import { childTraceparent } from "../telemetry/trace-context.ts";
 import { type TrafficTally, countUnit, createTrafficTally } from "../telemetry/traffic-tally.ts";
 import { traced } from "../telemetry/tracing.ts";
 import { type Trail, noTrail } from "../telemetry/trail.ts";
+import { warmPath } from "./warm-path.ts";
 import { closeTimings, noTimings } from "./timings.ts";
 
 export type { EndpointOptions, EndpointSetting, VariantOptions } from "./endpoint-options.ts";
@@ -110,7 +111,9 @@ export class Endpoint {
       openModel: (ref, options) => this.#openSideModel(ref, options),
       capture: (call, answer) => this.#answerer.captureAnswer(call, answer),
     };
-    await this.#stages.open(site, source, () => this.#slotOptions());
+    const warmUpMs = this.#setting.warmUpMs;
+    const small = warmUpMs === undefined ? {} : { warmUpMs: warmUpMs / 5 };
+    await this.#stages.open(site, source, () => ({ ...this.#slotOptions(), ...small }));
   }
 
   /** Closes the stages that were opened, the last first, and the catalog; what the endpoint has as it is configured next goes on. */
@@ -177,7 +180,7 @@ export class Endpoint {
   }
 
   #slotOptions(runtimes: readonly ModelRuntime[] = this.#setting.runtimes): SlotOptions {
-    const { source, instruments, clock, logger } = this.#setting;
+    const { source, instruments, clock, logger, warmUpMs } = this.#setting;
     const { featureService, onFeatureMismatch = "refuse" } = this.#options;
     const labels = { endpoint: this.name };
     return {
@@ -189,6 +192,11 @@ export class Endpoint {
       onFeatureMismatch,
       clock,
       logger,
+      warmUpMs,
+      warmPath:
+        warmUpMs === undefined
+          ? undefined
+          : warmPath((options, setting) => new Endpoint(this.name, options, setting), this.#options, this.#setting),
       batching: {
         limits: this.limits,
         onBatch: (rows) => instruments.batchRows.observe(rows, labels),

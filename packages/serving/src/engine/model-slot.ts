@@ -15,6 +15,7 @@ import { featureServiceMismatch } from "../errors.ts";
 import { ModelStatistics } from "./model-statistics.ts";
 import type { Provenance } from "./prediction.ts";
 import { hasFixedShape, isBatchable } from "./signature.ts";
+import { warmUp } from "./warm-up.ts";
 
 /** A model that was loaded and answered its golden requests, with what feeds it. */
 export interface ServedModel {
@@ -40,6 +41,10 @@ export interface SlotOptions {
   readonly batching: Pick<BatcherOptions, "limits" | "onBatch" | "onQueue">;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** For how long a model is asked before it takes traffic; absent where it is not. */
+  readonly warmUpMs?: number | undefined;
+  /** What asks a model then. */
+  readonly warmPath?: ((slot: ModelSlot) => (body: Uint8Array) => Promise<unknown>) | undefined;
 }
 
 /** What people call a model: `late/4`, or its name where the source has no versions. */
@@ -83,6 +88,11 @@ export class ModelSlot {
     { signal }: CallOptions = {},
   ): Promise<ModelSlot> {
     return new ModelSlot(ref, options, await serve(resolved, options, { signal }));
+  }
+
+  /** Around a model that somebody else closes. */
+  static around(served: ServedModel, options: SlotOptions): ModelSlot {
+    return new ModelSlot(titleOf(served.resolved), options, served);
   }
 
   get served(): ServedModel {
@@ -168,6 +178,20 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
   const features = await feeding(resolved, options, { signal });
   // Features that the model's transforms cannot take would fail each request: they fail the load.
   const model = await loadModel(resolved, options.runtimes, { signal, schema: features?.description.features });
+  const served = servedBy(model, resolved, features, options);
+  if (options.warmUpMs === undefined) return served;
+  // Asked through a batcher of its own: what is asked then is no traffic, and what it costs is no measure.
+  const apart = servedBy(model, resolved, features, { ...options, batching: { limits: options.batching.limits } });
+  await warm(apart, options, { signal });
+  return served;
+}
+
+function servedBy(
+  model: OpenedModel,
+  resolved: ResolvedModel,
+  features: ServedModel["features"],
+  options: SlotOptions,
+): ServedModel {
   const statistics = new ModelStatistics();
   const { onBatch } = options.batching;
   const batcher = createBatcher({
@@ -194,6 +218,22 @@ async function serve(resolved: ResolvedModel, options: SlotOptions, { signal }: 
     batchable: isBatchable(resolved.manifest.signature),
     fixedShape: hasFixedShape(resolved.manifest.signature),
   };
+}
+
+/** Asks a model before it takes traffic. Where that is aborted, it is disposed. */
+async function warm(served: ServedModel, options: SlotOptions, { signal }: CallOptions): Promise<void> {
+  const { warmUpMs: budgetMs = 0, warmPath, clock, logger, endpoint, batching } = options;
+  const { model, resolved } = served;
+  const ask = warmPath?.(ModelSlot.around(served, options));
+  if (ask === undefined) return;
+  const { maxBatchRows } = batching.limits;
+  try {
+    const warmed = await warmUp(model, resolved.manifest, { clock, budgetMs, maxBatchRows, ask, signal });
+    logger.info({ endpoint, model: titleOf(resolved), ...warmed }, "a model is warm");
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
 }
 
 /** The feature service of the model, known to be the one it was trained on. */
