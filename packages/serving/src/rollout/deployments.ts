@@ -8,7 +8,7 @@ import type {
   LeaseStore,
   Logger,
 } from "@millwright/contracts";
-import { type Database, openEventLog, openLeaseStore } from "@millwright/storage";
+import type { Database } from "@millwright/storage";
 import { type EvidenceStore, memoryEvidenceStore, openDatabaseEvidenceStore } from "../canary/evidence-store.ts";
 import type { RequestOutcome } from "../canary/recorder.ts";
 import type { Endpoint, VariantOptions } from "../engine/endpoint.ts";
@@ -62,6 +62,27 @@ async function endOf({ rollout, weights, traffic }: Place): Promise<void> {
   await traffic.close();
 }
 
+/** Where deployments are kept, who decides, and where events stand. */
+interface Durable {
+  readonly store: DeploymentStore;
+  readonly weightStore: WeightStore;
+  readonly evidence: EvidenceStore;
+  readonly events?: DeploymentsOptions["events"];
+  readonly leases?: DeploymentsOptions["leases"];
+}
+
+/** Servers without a database do not load what speaks to one: it is a fifth of what a server loads. */
+async function durable(database: Database, { clock, signal }: DeploymentsOptions): Promise<Durable> {
+  const { openEventLog, openLeaseStore } = await import("@millwright/storage");
+  return {
+    store: await openDatabaseDeploymentStore(database, { signal }),
+    weightStore: await openDatabaseWeightStore(database, { signal }),
+    evidence: await openDatabaseEvidenceStore(database, { signal }),
+    events: openEventLog(database),
+    leases: openLeaseStore(database, { clock }),
+  };
+}
+
 /** The deployments and the weights of all endpoints of a server. */
 export class Deployments {
   readonly #options: DeploymentsOptions;
@@ -69,33 +90,33 @@ export class Deployments {
   readonly #weightStore: WeightStore;
   readonly #evidence: EvidenceStore;
   readonly #causes: ModelCauses;
+  readonly #leases: DeploymentsOptions["leases"];
   readonly #places = new Map<string, Place>();
 
   private constructor(
     options: DeploymentsOptions,
-    { store, weightStore, evidence }: { store: DeploymentStore; weightStore: WeightStore; evidence: EvidenceStore },
+    { store, weightStore, evidence, events = options.events, leases }: Durable,
   ) {
-    const { database, events, logger } = options;
     this.#options = options;
+    this.#leases = options.leases ?? leases;
     this.#store = store;
     this.#weightStore = weightStore;
     this.#evidence = evidence;
-    this.#causes = createModelCauses(database === undefined ? events : openEventLog(database), logger);
+    this.#causes = createModelCauses(events, options.logger);
   }
 
   static async open(options: DeploymentsOptions): Promise<Deployments> {
-    const { database, events, signal } = options;
-    return database === undefined
-      ? new Deployments(options, {
-          store: memoryDeploymentStore(events),
-          weightStore: memoryWeightStore(events),
-          evidence: memoryEvidenceStore(),
-        })
-      : new Deployments(options, {
-          store: await openDatabaseDeploymentStore(database, { signal }),
-          weightStore: await openDatabaseWeightStore(database, { signal }),
-          evidence: await openDatabaseEvidenceStore(database, { signal }),
-        });
+    const { database, events } = options;
+    return new Deployments(
+      options,
+      database === undefined
+        ? {
+            store: memoryDeploymentStore(events),
+            weightStore: memoryWeightStore(events),
+            evidence: memoryEvidenceStore(),
+          }
+        : await durable(database, options),
+    );
   }
 
   /** Loads the models of an endpoint's variants as deployments left them: all of them, or none. */
@@ -209,11 +230,10 @@ export class Deployments {
     const pollMs = database === undefined ? undefined : (this.#options.pollMs ?? 500);
     const configured = { model: Object.values(variants)[0]?.model ?? "", since };
     const traffic = new RolloutTraffic(endpoint, configured, watch, logger);
-    const leases = this.#options.leases ?? (database === undefined ? undefined : openLeaseStore(database, { clock }));
     const rollout = new Rollout({
       traffic,
       store: this.#store,
-      leases,
+      leases: this.#leases,
       alerts,
       gates,
       evidence: this.#evidence,
