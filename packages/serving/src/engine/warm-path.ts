@@ -8,7 +8,7 @@ import type { ModelSlot } from "./model-slot.ts";
 
 const headers = { "content-type": "application/json" };
 
-/** Asks a model as an endpoint would be asked over HTTP, but for stages, and told to nobody: no metric, no trace, no capture. */
+/** Asks a model as an endpoint would be asked over HTTP and by `predict`, but for stages, and told to nobody: no metric, no trace, no capture. */
 export function warmPath(
   create: (options: EndpointOptions, setting: EndpointSetting) => Endpoint,
   { variants, models: _models, stages: _stages, ...options }: EndpointOptions,
@@ -23,7 +23,18 @@ export function warmPath(
     twin.readiness = { state: "ready", attempts: 1 };
     const face = { endpoint: () => twin, predict: (_name, request) => twin.predict(request) } as Partial<ServerFace>;
     const { signal } = new AbortController();
-    return async (body) =>
-      invoke(face as ServerFace, twin, { method: "POST", target: "/invocations", params: {}, headers, body, signal });
+    return async (body) => {
+      await invoke(face as ServerFace, twin, {
+        method: "POST",
+        target: "/invocations",
+        params: {},
+        headers,
+        body,
+        signal,
+      });
+      // Callers in the same process ask by rows, which go another way.
+      const { instances } = JSON.parse(Buffer.from(body).toString()) as { readonly instances?: readonly unknown[] };
+      if (instances !== undefined) await twin.predict({ instances });
+    };
   };
 }
