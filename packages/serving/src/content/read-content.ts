@@ -9,6 +9,7 @@ import { pointer, tensorFromJson } from "../http/json-tensors.ts";
 import { type ContentFormat, contentTypes, formatOfBody } from "./accept.ts";
 import { readArrow } from "./arrow.ts";
 import { columnForm, shapeOf } from "./column-form.ts";
+import { explainOf } from "./explain-parameter.ts";
 import { multipartParts } from "./multipart.ts";
 import { readNpy } from "./npy.ts";
 import { scanInstances } from "./scan-instances.ts";
@@ -103,13 +104,6 @@ function readJson(site: ContentSite, message: Readonly<Record<string, unknown>>)
   };
   if (inputs === undefined) return asked;
   return withInputs(site, (specs) => ({ ...asked, ...columnForm(specs, inputs, site.columns?.()) }));
-}
-
-/** `parameters.explain`: whether, or which rows are to be explained. */
-export function explainOf(parameters: unknown): boolean | string | undefined {
-  if (typeof parameters !== "object" || parameters === null || !Object.hasOwn(parameters, "explain")) return undefined;
-  const { explain } = parameters as { readonly explain: unknown };
-  return typeof explain === "boolean" || typeof explain === "string" ? explain : undefined;
 }
 
 /** Rows of numbers, or with a header line rows with names. */

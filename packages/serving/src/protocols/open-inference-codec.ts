@@ -1,5 +1,5 @@
 import type { Tensor, TensorType, Tensors } from "@millwright/contracts";
-import { explainOf } from "../content/read-content.ts";
+import { explainOf } from "../content/explain-parameter.ts";
 import { datatypes, typeOfDatatype } from "../http/datatypes.ts";
 import { bodyInvalid, inputInvalid, outputUnknown } from "../errors.ts";
 import { jsonObjectOf, parseJson, textOf } from "../http/http-message.ts";
