@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Tensor, createManualClock, hasCode } from "@millwright/contracts";
 import { batchOf } from "@millwright/data";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Explanation, openExplainer } from "../src/explain.ts";
+import { openExplainer } from "../src/explain.ts";
 import {
   type DenseLayer,
   denseRuntime,
@@ -14,6 +14,7 @@ import {
   writeDenseModel,
   writeTreeModel,
 } from "../src/index.ts";
+import { gap, matrix } from "./explain-checks.ts";
 import { columnsOf, golden, treesOf } from "./shap-golden.ts";
 
 let root = "";
@@ -24,28 +25,6 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const fresh = (): string => join(root, String((count += 1)));
-const matrix = (rows: readonly (readonly (number | null)[])[]): Tensor => ({
-  dtype: "float32",
-  shape: [rows.length, rows[0]!.length],
-  data: Float32Array.from(rows.flat(), (cell) => cell ?? Number.NaN),
-});
-
-/** The largest difference between the value and base + contributions. */
-function gap({ base, values, contributions, features, outputs, rows }: Explanation): number {
-  const width = features.length;
-  return Math.max(
-    0,
-    ...rows.flatMap((_, row) =>
-      outputs.map((_output, output) => {
-        const at = row * outputs.length + output;
-        const sum = contributions
-          .subarray(at * width, (at + 1) * width)
-          .reduce((all, each) => all + each, base[output]!);
-        return Math.abs(sum - values[at]!);
-      }),
-    ),
-  );
-}
 
 test("rows that time leaves none for are left away, and other work has its turn", async () => {
   const { forest } = golden.trees;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Tensor, createRandom } from "@millwright/contracts";
+import { createRandom } from "@millwright/contracts";
 import { batchOf, column, compileTransforms, datasetOf, fitTransforms, takeRows } from "@millwright/data";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Explanation, compileLinearExplainer, openExplainer } from "../src/explain.ts";
@@ -17,6 +17,7 @@ import {
   writeLinearModel,
   writeTreeModel,
 } from "../src/index.ts";
+import { gap, matrix } from "./explain-checks.ts";
 import { columnsOf, golden, treesOf } from "./shap-golden.ts";
 
 let root = "";
@@ -27,29 +28,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const fresh = (): string => join(root, String((count += 1)));
-const matrix = (rows: readonly (readonly (number | null)[])[]): Tensor => ({
-  dtype: "float32",
-  shape: [rows.length, rows[0]!.length],
-  data: Float32Array.from(rows.flat(), (cell) => cell ?? Number.NaN),
-});
 const sigmoid = (score: number): number => 1 / (1 + Math.exp(-score));
-
-/** The largest difference between the value and base + contributions. */
-function gap({ base, values, contributions, features, outputs, rows }: Explanation): number {
-  const width = features.length;
-  return Math.max(
-    0,
-    ...rows.flatMap((_, row) =>
-      outputs.map((_output, output) => {
-        const at = row * outputs.length + output;
-        const sum = contributions
-          .subarray(at * width, (at + 1) * width)
-          .reduce((all, each) => all + each, base[output]!);
-        return Math.abs(sum - values[at]!);
-      }),
-    ),
-  );
-}
 
 /** Contributions by output, row and feature are those that shap tells. */
 function expectTold(explanation: Explanation, told: readonly (readonly (readonly number[])[])[], digits: number): void {
