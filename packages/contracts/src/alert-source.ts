@@ -1,5 +1,19 @@
 import type { CallOptions } from "./call-options.ts";
-import type { EventId } from "./ids.ts";
+import type { Digest, EventId } from "./ids.ts";
+
+/** What an alert rests on. */
+export interface AlertEvidence {
+  /** The span that was looked at, `[fromMs, toMs)`, UTC milliseconds. */
+  readonly window?: { readonly fromMs: number; readonly toMs: number } | undefined;
+  /** Requests, rows, labels or events in it. */
+  readonly samples?: number | undefined;
+  /** The model that answered then. */
+  readonly model?:
+    | { readonly name: string; readonly version?: number | undefined; readonly digest: Digest }
+    | undefined;
+  /** The last deployment that changed the subject before it fired. */
+  readonly deployment?: { readonly eventId: EventId; readonly type: string; readonly timeMs: number } | undefined;
+}
 
 /** A condition that holds, or held. */
 export interface Alert {
@@ -15,6 +29,7 @@ export interface Alert {
   /** The measured value and the limit it crossed. */
   readonly value?: number | undefined;
   readonly threshold?: number | undefined;
+  readonly evidence?: AlertEvidence | undefined;
   /** The event that told of its firing, where the source tells of its alerts: the cause of what is done about it. */
   readonly eventId?: EventId | undefined;
 }

@@ -1,5 +1,5 @@
 export { abortable } from "./abortable.ts";
-export type { Alert, AlertSource } from "./alert-source.ts";
+export type { Alert, AlertEvidence, AlertSource } from "./alert-source.ts";
 export type { ArtifactInfo, ArtifactStore } from "./artifact-store.ts";
 export {
   type AccessDecision,

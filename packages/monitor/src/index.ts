@@ -9,7 +9,7 @@ export {
   populationStability,
   twoProportions,
   wilsonInterval,
-} from "./count-tests.ts";
+} from "./statistics/count-tests.ts";
 export { MonitorError, type MonitorErrorCode } from "./errors.ts";
 export {
   type KolmogorovSmirnovOptions,
@@ -17,7 +17,7 @@ export {
   kolmogorovSmirnov,
   kolmogorovSmirnovPValue,
   wasserstein,
-} from "./sample-tests.ts";
+} from "./statistics/sample-tests.ts";
 export {
   type ColumnDrift,
   type DriftBaseline,
@@ -25,10 +25,11 @@ export {
   type DriftReport,
   type DriftVerdict,
   compare,
-} from "./compare.ts";
-export { type DriftPolicy, recommended } from "./drift-policy.ts";
-export { type EventCounts, type EventTotals, createEventCounts } from "./event-counts.ts";
-export { type AlignedCounts, type SketchDistance, equalShareBins, sketchDistance } from "./sketch-distance.ts";
+} from "./drift/compare.ts";
+export type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "./drift/drift-monitor.ts";
+export { type DriftPolicy, recommended } from "./drift/drift-policy.ts";
+export { type EventCounts, type EventTotals, createEventCounts } from "./slo/event-counts.ts";
+export { type AlignedCounts, type SketchDistance, equalShareBins, sketchDistance } from "./drift/sketch-distance.ts";
 export {
   type BurnRateReading,
   type BurnRateRow,
@@ -45,11 +46,11 @@ export {
   rescaleProfile,
   slothProfile,
   subjectOf,
-} from "./slo.ts";
-export type { Finding } from "./alert-book.ts";
-export type { AlertRule, MonitorView, RuleOptions, VariantReading } from "./alert-rule.ts";
-export type { CapturedTable, CaptureWriter } from "./capture-writer.ts";
-export { type PrometheusMeter, createMeter } from "./meter.ts";
+} from "./slo/slo.ts";
+export type { Finding } from "./alerts/alert-book.ts";
+export type { AlertRule, MonitorView, RuleOptions, VariantReading } from "./alerts/alert-rule.ts";
+export type { CapturedTable, CaptureWriter } from "./capture/capture-writer.ts";
+export { type PrometheusMeter, createMeter } from "./metrics/meter.ts";
 export {
   type DriftAlertOptions,
   type PredictionShiftOptions,
@@ -57,7 +58,7 @@ export {
   driftAlert,
   predictionShiftAlert,
   qualityAlert,
-} from "./model-rules.ts";
+} from "./alerts/model-rules.ts";
 export { type Monitor, type MonitorCounts, type MonitorOptions, openMonitor } from "./monitor.ts";
-export type { Estimate, Quality, QualityOptions } from "./quality.ts";
-export { type ErrorRateOptions, type LatencyOptions, errorRateAlert, latencyAlert } from "./traffic-rules.ts";
+export type { Estimate, Quality, QualityOptions } from "./quality/quality.ts";
+export { type ErrorRateOptions, type LatencyOptions, errorRateAlert, latencyAlert } from "./alerts/traffic-rules.ts";

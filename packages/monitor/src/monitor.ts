@@ -16,15 +16,15 @@ import {
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { type AlertBook, createAlertBook } from "./alert-book.ts";
-import { type AlertRule, readingOf, type VariantReading } from "./alert-rule.ts";
-import { type CaptureBuffer, type CaptureWriter, createCaptureBuffer } from "./capture-writer.ts";
+import { type AlertBook, createAlertBook } from "./alerts/alert-book.ts";
+import { type AlertRule, readingOf, type VariantReading } from "./alerts/alert-rule.ts";
+import { type CaptureBuffer, type CaptureWriter, createCaptureBuffer } from "./capture/capture-writer.ts";
 import { ruleInvalid, sloInvalid } from "./errors.ts";
-import { createEvaluator, type Evaluator } from "./evaluator.ts";
-import { createIntake, type Intake } from "./intake.ts";
-import type { QualityOptions } from "./quality.ts";
-import type { Slo, SloStatus } from "./slo.ts";
-import { createWindowBook, type WindowBook } from "./window-book.ts";
+import { createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
+import { createIntake, type Intake } from "./capture/intake.ts";
+import type { QualityOptions } from "./quality/quality.ts";
+import type { Slo, SloStatus } from "./slo/slo.ts";
+import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
 
 export interface MonitorOptions {
   /** Default: none. Names are unique. */

@@ -12,10 +12,10 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { createIpcWriter, fromIpc, numericColumn, schemaOf, sliceBatch, textColumn, toArray } from "@millwright/data";
-import type { CapturedTable, CaptureWriter } from "../capture-writer.ts";
+import type { CapturedTable, CaptureWriter } from "../capture/capture-writer.ts";
 import { captureUnreadable, writeFailure } from "../errors.ts";
-import { cellsOf } from "../observe.ts";
-import { createSegments, type Segments } from "../segment-file.ts";
+import { cellsOf } from "../capture/observe.ts";
+import { createSegments, type Segments } from "../capture/segment-file.ts";
 import { openNdjsonCapture, readNdjsonCapture } from "./ndjson.ts";
 
 export interface ArrowCaptureOptions extends CallOptions {

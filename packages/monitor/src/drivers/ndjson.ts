@@ -3,10 +3,10 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type CallOptions, type Clock, createIdSource, type JsonObject, systemClock } from "@millwright/contracts";
-import type { CaptureWriter } from "../capture-writer.ts";
+import type { CaptureWriter } from "../capture/capture-writer.ts";
 import { captureUnreadable, writeFailure } from "../errors.ts";
-import { createSegments } from "../segment-file.ts";
-import { tableLines } from "../table-text.ts";
+import { createSegments } from "../capture/segment-file.ts";
+import { tableLines } from "../capture/table-text.ts";
 
 export { openNdjsonPredictions } from "./ndjson-predictions.ts";
 

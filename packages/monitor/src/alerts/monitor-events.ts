@@ -6,9 +6,9 @@ import {
   type EventLog,
   type Logger,
 } from "@millwright/contracts";
-import type { DriftReport } from "./compare.ts";
+import type { DriftReport } from "../drift/compare.ts";
 import { deploymentSubjectOf, deploymentSubjectsOf } from "./deployment-subjects.ts";
-import type { SloStatus } from "./slo.ts";
+import type { SloStatus } from "../slo/slo.ts";
 
 /** An event on its way to the log. */
 export interface Told {

@@ -1,12 +1,12 @@
 import type { Alert, CapturedPrediction, Clock, EventLog, Logger, Meter } from "@millwright/contracts";
 import type { AlertBook, Finding, RuleFindings } from "./alert-book.ts";
 import { type AlertRule, type MonitorView, readingOf, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
-import { sloUnknown } from "./errors.ts";
-import { createEventCounts, type EventCounts } from "./event-counts.ts";
+import { sloUnknown } from "../errors.ts";
+import { createEventCounts, type EventCounts } from "../slo/event-counts.ts";
 import { createAlertTeller } from "./alert-teller.ts";
 import { createEventOutbox, type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
-import { readSlo, type Slo, type SloStatus, subjectOf } from "./slo.ts";
-import type { WindowBook } from "./window-book.ts";
+import { readSlo, type Slo, type SloStatus, subjectOf } from "../slo/slo.ts";
+import type { WindowBook } from "../capture/window-book.ts";
 
 export interface EvaluatorOptions {
   readonly book: WindowBook;

@@ -1,5 +1,5 @@
 import type { CapturedPrediction } from "@millwright/contracts";
-import { sloInvalid } from "./errors.ts";
+import { sloInvalid } from "../errors.ts";
 import type { EventCounts } from "./event-counts.ts";
 
 /** One row of a burn-rate table: fires when the error ratio is over the threshold in the long window and in the short one. */

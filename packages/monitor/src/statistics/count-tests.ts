@@ -1,4 +1,4 @@
-import { countsInvalid, sampleEmpty } from "./errors.ts";
+import { countsInvalid, sampleEmpty } from "../errors.ts";
 import type { TestResult } from "./sample-tests.ts";
 import { chiSquaredTail, normalTails, z95 } from "./special-functions.ts";
 

@@ -6,9 +6,9 @@ import {
   largestDifference,
   populationStability,
   twoProportions,
-} from "./count-tests.ts";
+} from "../statistics/count-tests.ts";
 import type { DriftPolicy } from "./drift-policy.ts";
-import { kolmogorovSmirnovPValue, type TestResult } from "./sample-tests.ts";
+import { kolmogorovSmirnovPValue, type TestResult } from "../statistics/sample-tests.ts";
 import { categoryCounts, equalShareBins, type SketchDistance, sketchDistance } from "./sketch-distance.ts";
 
 export type DriftVerdict = "ok" | "drift" | "not-enough-data";

@@ -5,7 +5,7 @@ import {
   type BoundedQueue,
   type EventId,
 } from "@millwright/contracts";
-import type { DriftReport } from "./compare.ts";
+import type { DriftReport } from "../drift/compare.ts";
 
 /** What a rule found out about one subject. */
 export interface Finding {

@@ -1,4 +1,4 @@
-import { sampleEmpty } from "./errors.ts";
+import { sampleEmpty } from "../errors.ts";
 import { kolmogorovSmirnovTail, twoSampleTail } from "./kolmogorov.ts";
 
 export interface TestResult {

@@ -10,7 +10,7 @@ import {
   type Profiler,
   type QuantileSketch,
 } from "@millwright/data";
-import { emptyQuality, mergeQuality, type QualitySums } from "./quality.ts";
+import { emptyQuality, mergeQuality, type QualitySums } from "../quality/quality.ts";
 
 /** What one variant did in a span of time: a value that merges. */
 export interface WindowSummary {

@@ -1,8 +1,8 @@
 import { rankOf } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
 import { type AlertRule, checkRule, type RuleOptions, shown, shownPercent, variantsOf } from "./alert-rule.ts";
-import { wilsonInterval } from "./count-tests.ts";
-import { subjectOf } from "./slo.ts";
+import { wilsonInterval } from "../statistics/count-tests.ts";
+import { subjectOf } from "../slo/slo.ts";
 
 const minuteMs = 60_000;
 

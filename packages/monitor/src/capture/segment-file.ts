@@ -1,7 +1,7 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { IdSource } from "@millwright/contracts";
-import { writeFailure } from "./errors.ts";
+import { writeFailure } from "../errors.ts";
 
 export interface SegmentOptions {
   readonly directory: string;

@@ -9,8 +9,8 @@ import type {
   Redactor,
 } from "@millwright/contracts";
 import type { CaptureBuffer } from "./capture-writer.ts";
-import type { MonitorCounts } from "./monitor.ts";
-import type { QualityOptions } from "./quality.ts";
+import type { MonitorCounts } from "../monitor.ts";
+import type { QualityOptions } from "../quality/quality.ts";
 import { asColumns, createTaker, type Item, sizeOf } from "./taker.ts";
 import { TensorBlock } from "./tensor-block.ts";
 import type { WindowBook } from "./window-book.ts";

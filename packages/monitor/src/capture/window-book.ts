@@ -1,4 +1,4 @@
-import type { QualitySums } from "./quality.ts";
+import type { QualitySums } from "../quality/quality.ts";
 import {
   lazyWindow,
   mergeWindows,

@@ -1,5 +1,5 @@
 import type { MillwrightEvent } from "@millwright/contracts";
-import { subjectOf } from "./slo.ts";
+import { subjectOf } from "../slo/slo.ts";
 
 /** What a deployment's event tells of, in the subjects of alerts: its endpoint, and the variants whose model or traffic it changed. */
 export function deploymentSubjectsOf({ type, subject: endpoint, data }: MillwrightEvent): readonly string[] {

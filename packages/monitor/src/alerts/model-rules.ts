@@ -1,13 +1,13 @@
 import type { ColumnProfile, Profile } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
 import { type AlertRule, checkRule, type MonitorView, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
-import { baselineProfile, compare, type DriftBaseline } from "./compare.ts";
-import { type DriftPolicy, recommended } from "./drift-policy.ts";
-import type { Quality } from "./quality.ts";
-import { kolmogorovSmirnovPValue } from "./sample-tests.ts";
-import { sketchDistance } from "./sketch-distance.ts";
-import { subjectOf } from "./slo.ts";
-import { z95 } from "./special-functions.ts";
+import { baselineProfile, compare, type DriftBaseline } from "../drift/compare.ts";
+import { type DriftPolicy, recommended } from "../drift/drift-policy.ts";
+import type { Quality } from "../quality/quality.ts";
+import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
+import { sketchDistance } from "../drift/sketch-distance.ts";
+import { subjectOf } from "../slo/slo.ts";
+import { z95 } from "../statistics/special-functions.ts";
 
 const hourMs = 3_600_000;
 

@@ -1,5 +1,5 @@
 import type { CapturedLabel, CapturedPrediction } from "@millwright/contracts";
-import { addOutcome, type QualityOptions, scoresOf, truthOf } from "./quality.ts";
+import { addOutcome, type QualityOptions, scoresOf, truthOf } from "../quality/quality.ts";
 import type { WindowBook } from "./window-book.ts";
 
 /** What became of a label. */

@@ -1,9 +1,9 @@
 import type { Alert } from "@millwright/contracts";
 import type { Profile, QuantileSketch } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
-import { ruleInvalid } from "./errors.ts";
-import { type Quality, readQuality } from "./quality.ts";
-import type { WindowSummary } from "./window.ts";
+import { ruleInvalid } from "../errors.ts";
+import { type Quality, readQuality } from "../quality/quality.ts";
+import type { WindowSummary } from "../capture/window.ts";
 
 /** What one variant did in a span of time. */
 export interface VariantReading {
