@@ -114,6 +114,7 @@ const rules: Subjects = {
   ),
   predictionShiftAlert: well(monitor.predictionShiftAlert, () => [{ endpoint: "late", against: profile }]),
   qualityAlert: well(monitor.qualityAlert, () => [{ endpoint: "late", metric: "brier", against: 0.2 }]),
+  evidenceOf: well(monitor.evidenceOf, () => [view, 1_000, 5]),
   driftAlert: well(monitor.driftAlert, () => [{ endpoint: "late", baseline: profile }]),
   ...methods("errorRateAlert()", () => monitor.errorRateAlert({ endpoint: "late" }), { evaluate: [() => [view]] }),
   ...methods("latencyAlert()", () => monitor.latencyAlert({ endpoint: "late", thresholdMs: 5 }), {

@@ -48,7 +48,13 @@ export {
   subjectOf,
 } from "./slo/slo.ts";
 export type { Finding } from "./alerts/alert-book.ts";
-export type { AlertRule, MonitorView, RuleOptions, VariantReading } from "./alerts/alert-rule.ts";
+export {
+  type AlertRule,
+  evidenceOf,
+  type MonitorView,
+  type RuleOptions,
+  type VariantReading,
+} from "./alerts/alert-rule.ts";
 export type { CapturedTable, CaptureWriter } from "./capture/capture-writer.ts";
 export { type PrometheusMeter, createMeter } from "./metrics/meter.ts";
 export {

@@ -1,5 +1,6 @@
 import {
   type Alert,
+  type AlertEvidence,
   type AlertSource,
   createBoundedQueue,
   type BoundedQueue,
@@ -18,6 +19,10 @@ export interface Finding {
   readonly summary: string;
   readonly value?: number | undefined;
   readonly threshold?: number | undefined;
+  /**
+   * What it rests on, `evidenceOf` as a rule. The monitor adds the model that answers for the subject, where the rule names none, and the last deployment.
+   */
+  readonly evidence?: Omit<AlertEvidence, "deployment"> | undefined;
   /** What a drift rule found, for the event. */
   readonly report?: DriftReport | undefined;
 }
@@ -29,6 +34,12 @@ export interface RuleFindings {
   readonly findings: readonly Finding[] | undefined;
 }
 
+/** What the log says of an alert: the event that told of its firing, and the last deployment before. */
+export interface AlertOrigin {
+  readonly eventId?: EventId | undefined;
+  readonly deployment?: AlertEvidence["deployment"];
+}
+
 /** Alerts that fire now, and who wants to hear of changes. */
 export interface AlertBook extends AlertSource {
   /**
@@ -36,8 +47,8 @@ export interface AlertBook extends AlertSource {
    * its summary says that nothing proved it right. Nobody hears of it before `show`. @returns what began to fire or resolved.
    */
   apply(all: readonly RuleFindings[], nowMs: number): readonly Alert[];
-  /** Shows a change that `apply` gave, with the event that told of the firing; nothing of an alert that was dropped meanwhile. */
-  show(change: Alert, eventId: EventId | undefined): void;
+  /** Shows a change that `apply` gave, with what the log knew of it; nothing of an alert that was dropped meanwhile. */
+  show(change: Alert, known: AlertOrigin): void;
   /** Resolves what fires for the subject and below, and shows it. @returns what resolved. */
   drop(subject: string, reason: string): readonly Alert[];
   /** What fires and was shown. */
@@ -91,8 +102,8 @@ export function createAlertBook(holdMs: number): AlertBook {
       }
       return changed;
     },
-    show(change, eventId) {
-      const alert = eventId === undefined ? change : { ...change, eventId };
+    show(change, origin) {
+      const alert = withOrigin(change, origin);
       if (alert.state === "firing") {
         const each = firing.get(keyOf(alert.name, alert));
         if (each === undefined) return;
@@ -159,16 +170,32 @@ function createAlertFeed(): AlertFeed {
 const keyOf = (rule: string, { subject, severity }: Pick<Alert, "subject" | "severity">): string =>
   JSON.stringify([rule, subject, severity]);
 
-const isBelow = (subject: string, above: string): boolean => subject === above || subject.startsWith(`${above}/`);
+/** Whether a subject is another, or part of it. */
+export const isBelow = (subject: string, above: string): boolean =>
+  subject === above || subject.startsWith(`${above}/`);
+
+export function withOrigin(alert: Alert, { eventId, deployment }: AlertOrigin): Alert {
+  return {
+    ...alert,
+    ...(deployment === undefined ? {} : { evidence: { ...alert.evidence, deployment } }),
+    ...(eventId === undefined ? {} : { eventId }),
+  };
+}
 
 function changeOf(
   known: Alert | undefined,
   name: string,
-  { subject, state, severity, summary, value, threshold }: Finding,
+  { subject, state, severity, summary, value, threshold, evidence }: Finding,
   nowMs: number,
 ): Alert | undefined {
   if (state === "unknown" || (state === "firing") === (known !== undefined)) return undefined;
-  const measured = { ...(value === undefined ? {} : { value }), ...(threshold === undefined ? {} : { threshold }) };
+  const { deployment } = known?.evidence ?? {};
+  const rests = { ...evidence, ...(deployment === undefined ? {} : { deployment }) };
+  const measured = {
+    ...(value === undefined ? {} : { value }),
+    ...(threshold === undefined ? {} : { threshold }),
+    ...(Object.keys(rests).length === 0 ? {} : { evidence: rests }),
+  };
   return {
     name,
     subject,

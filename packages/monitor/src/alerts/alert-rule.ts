@@ -1,4 +1,4 @@
-import type { Alert } from "@millwright/contracts";
+import type { Alert, AlertEvidence } from "@millwright/contracts";
 import type { Profile, QuantileSketch } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
 import { ruleInvalid } from "../errors.ts";
@@ -77,6 +77,13 @@ export function checkRule(
       );
   }
 }
+
+/** What a finding rests on that looks back `windowMs` from the view's now. @param samples Requests, rows or labels that were looked at. */
+export const evidenceOf = (
+  { nowMs }: Pick<MonitorView, "nowMs">,
+  windowMs: number,
+  samples: number,
+): Pick<AlertEvidence, "window" | "samples"> => ({ window: { fromMs: nowMs - windowMs, toMs: nowMs }, samples });
 
 /** The variants a rule speaks of, as far as they were seen. */
 export function variantsOf(view: MonitorView, { endpoint, variant }: RuleOptions): readonly string[] {

@@ -69,7 +69,10 @@ export function createAlertTeller({ alerts, outbox, meter, clock }: AlertTellerO
         telling: alert.state === "firing" ? begin(alert, all, burnOf(alert.name)) : end(alert, all),
       }));
       await within(longestWaitMs, outbox.flush(), clock);
-      for (const { alert, telling } of told) alerts.show(alert, telling?.firing.id);
+      for (const { alert, telling } of told) {
+        const { id: eventId, deployment } = telling?.firing ?? {};
+        alerts.show(alert, { eventId, deployment });
+      }
       count();
     },
     tellDropped(dropped) {

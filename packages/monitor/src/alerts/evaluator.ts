@@ -1,12 +1,20 @@
 import type { Alert, CapturedPrediction, Clock, EventLog, Logger, Meter } from "@millwright/contracts";
-import type { AlertBook, Finding, RuleFindings } from "./alert-book.ts";
-import { type AlertRule, type MonitorView, readingOf, shown, shownPercent, type VariantReading } from "./alert-rule.ts";
+import { type AlertBook, type Finding, isBelow, type RuleFindings } from "./alert-book.ts";
+import {
+  type AlertRule,
+  evidenceOf,
+  type MonitorView,
+  readingOf,
+  shown,
+  shownPercent,
+  type VariantReading,
+} from "./alert-rule.ts";
 import { sloUnknown } from "../errors.ts";
 import { createEventCounts, type EventCounts } from "../slo/event-counts.ts";
 import { createAlertTeller } from "./alert-teller.ts";
 import { createEventOutbox, type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
 import { readSlo, type Slo, type SloStatus, subjectOf } from "../slo/slo.ts";
-import type { WindowBook } from "../capture/window-book.ts";
+import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
 
 export interface EvaluatorOptions {
   readonly book: WindowBook;
@@ -62,13 +70,15 @@ export function createEvaluator({
       const status = readSlo(each.slo, each.counts, nowMs);
       budget.set(status.budgetLeft, { slo: status.name });
       tellSlo(each, status, outbox);
-      return sloFindings(status);
+      return sloFindings(status, each.counts, nowMs);
     });
   const teller = createAlertTeller({ alerts, outbox, meter, clock });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
     book.compact(nowMs);
     const view = viewOf(book, nowMs);
-    const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))];
+    const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))].map((each) =>
+      withModels(each, book),
+    );
     const burnOf = (name: string): Told | undefined => watched.find(({ slo }) => slo.name === name)?.burn;
     await teller.tell(alerts.apply(all, nowMs), all, burnOf);
     return alerts.all();
@@ -125,8 +135,30 @@ function evaluateRule(rule: AlertRule, view: MonitorView, logger: Logger): RuleF
   }
 }
 
+/** Says which model answered for the subject of each finding, where its rule does not. */
+const withModels = ({ rule, findings }: RuleFindings, book: WindowBook): RuleFindings => ({
+  rule,
+  findings: findings?.map((finding) => {
+    const model = finding.evidence?.model ?? modelOf(finding.subject, book);
+    return model === undefined ? finding : { ...finding, evidence: { ...finding.evidence, model } };
+  }),
+});
+
+/** The model of the variant; of an endpoint, that of all its variants, where it is one. */
+function modelOf(subject: string, book: WindowBook): AnsweringModel | undefined {
+  for (const endpoint of book.endpoints()) {
+    const variants = book.variants(endpoint);
+    const variant = variants.find((each) => isBelow(subject, subjectOf(endpoint, each)));
+    if (variant !== undefined) return book.model(endpoint, variant);
+    if (!isBelow(subject, subjectOf(endpoint))) continue;
+    const models = variants.map((each) => book.model(endpoint, each));
+    return models.every((each) => each?.digest === models[0]?.digest) ? models[0] : undefined;
+  }
+  return undefined;
+}
+
 /** One finding for each severity: rows of one severity are alternatives. */
-function sloFindings(status: SloStatus): RuleFindings {
+function sloFindings(status: SloStatus, counts: EventCounts, nowMs: number): RuleFindings {
   const findings = (["page", "ticket"] as const).flatMap((severity) => {
     const rows = status.rows.filter((row) => row.severity === severity);
     const fires = rows.find(({ state }) => state === "firing");
@@ -141,6 +173,7 @@ function sloFindings(status: SloStatus): RuleFindings {
       summary,
       value: told.longBurnRate,
       threshold: told.burnRate,
+      evidence: evidenceOf({ nowMs }, told.longMs, counts.totals(told.longMs, nowMs).total),
     };
     return [finding];
   });

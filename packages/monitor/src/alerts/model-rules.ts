@@ -1,6 +1,14 @@
 import type { ColumnProfile, Profile } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
-import { type AlertRule, checkRule, type MonitorView, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
+import {
+  type AlertRule,
+  checkRule,
+  evidenceOf,
+  type MonitorView,
+  type RuleOptions,
+  shown,
+  variantsOf,
+} from "./alert-rule.ts";
 import { baselineProfile, compare, type DriftBaseline } from "../drift/compare.ts";
 import { type DriftPolicy, recommended } from "../drift/drift-policy.ts";
 import type { Quality } from "../quality/quality.ts";
@@ -53,6 +61,7 @@ export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule
         .filter((variant) => variant !== against)
         .map((variant): Finding => {
           const { outputs } = view.read(endpoint, variant, windowMs);
+          const evidence = evidenceOf(view, windowMs, outputs.rows);
           const shifts = Object.entries(outputs.columns)
             .filter(([column]) => output === undefined || column === output)
             .map(([column, actual]) =>
@@ -65,7 +74,7 @@ export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule
             )
             .filter((shift) => shift !== undefined);
           const worst = shifts.toSorted((a, b) => b.distance - a.distance)[0];
-          const base = { subject: subjectOf(endpoint, variant), severity, threshold: minimumDistance };
+          const base = { subject: subjectOf(endpoint, variant), severity, evidence, threshold: minimumDistance };
           if (worst === undefined)
             return { ...base, state: "unknown", summary: `Fewer than ${minimumSamples} answers to compare.` };
           const fires = worst.distance >= minimumDistance && worst.pValue <= alpha;
@@ -139,6 +148,7 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
           const base = {
             subject: subjectOf(endpoint, variant),
             severity,
+            evidence: evidenceOf(view, windowMs, own.labels),
             threshold: typeof against === "number" ? against : margin,
           };
           if (Math.min(own.labels, allowed.labels) < minimumLabels) {
@@ -203,6 +213,7 @@ export function driftAlert(options: DriftAlertOptions): AlertRule {
           state,
           value: report.driftedShare,
           threshold: policy.driftedShare,
+          evidence: evidenceOf(view, windowMs, features.rows),
           summary,
           report,
         };

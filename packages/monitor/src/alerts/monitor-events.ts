@@ -1,25 +1,20 @@
-import {
-  type Alert,
-  createNewestEvents,
-  type EventDraft,
-  type EventId,
-  type EventLog,
-  type Logger,
-} from "@millwright/contracts";
+import type { Alert, AlertEvidence, EventDraft, EventId, EventLog, JsonObject, Logger } from "@millwright/contracts";
 import type { DriftReport } from "../drift/compare.ts";
-import { deploymentSubjectOf, deploymentSubjectsOf } from "./deployment-subjects.ts";
+import { createNewestDeployments, type Deployment, deploymentSubjectOf } from "./deployment-subjects.ts";
 import type { SloStatus } from "../slo/slo.ts";
 
 /** An event on its way to the log. */
 export interface Told {
   /** Its id once it is in the log. */
   readonly id: EventId | undefined;
+  /** The last deployment of what the event is about, as the log knew it then. */
+  readonly deployment: Deployment | undefined;
 }
 
 /** Events on their way to the log: kept through failures of the log, in order, up to a limit. */
 export interface EventOutbox {
   /**
-   * Puts an event in line.
+   * Puts an event in line. An alert's says in its evidence which deployment was the last.
    * @param cause What was told before and is the cause. Default: the newest event of the deployment that the subject speaks of.
    */
   add(event: EventDraft, cause?: Told): Told;
@@ -32,21 +27,21 @@ interface Waiting extends Told {
   readonly event: EventDraft;
   readonly cause: Told | undefined;
   id: EventId | undefined;
+  deployment: Deployment | undefined;
 }
 
 const mostWaiting = 10_000;
 
 export function createEventOutbox(log: EventLog | undefined, logger: Logger): EventOutbox {
   if (log === undefined) {
-    const nothing: Told = { id: undefined };
+    const nothing: Told = { id: undefined, deployment: undefined };
     return { add: () => nothing, flush: async () => {}, dropped: 0 };
   }
   const waiting = new Set<Waiting>();
-  const deployments = createNewestEvents(log, { types: ["deployment.*"], subjectsOf: deploymentSubjectsOf });
+  const deployments = createNewestDeployments(log);
   let dropped = 0;
   let turn: Promise<void> = Promise.resolve();
-  const causeOf = async ({ cause, event: { subject = "" } }: Waiting): Promise<EventId | undefined> => {
-    if (cause?.id !== undefined) return cause.id;
+  const deploymentOf = async ({ subject = "" }: EventDraft): Promise<Deployment | undefined> => {
     const deployed = deploymentSubjectOf(subject);
     return deployed === undefined ? undefined : deployments.find(deployed);
   };
@@ -54,8 +49,10 @@ export function createEventOutbox(log: EventLog | undefined, logger: Logger): Ev
     try {
       // One after another: each may be the cause of a later one.
       for (const each of waiting) {
-        const causationid = await causeOf(each);
-        const [logged] = await log.append([causationid === undefined ? each.event : { ...each.event, causationid }]);
+        each.deployment = each.event.type === "alert.resolved" ? undefined : await deploymentOf(each.event);
+        const causationid = each.cause?.id ?? each.deployment?.eventId;
+        const event = withDeployment(each.event, each.deployment);
+        const [logged] = await log.append([causationid === undefined ? event : { ...event, causationid }]);
         waiting.delete(each);
         each.id = logged?.event.id;
       }
@@ -68,7 +65,7 @@ export function createEventOutbox(log: EventLog | undefined, logger: Logger): Ev
   };
   return {
     add(event, cause) {
-      const each: Waiting = { event, cause, id: undefined };
+      const each: Waiting = { event, cause, id: undefined, deployment: undefined };
       if (waiting.size >= mostWaiting) dropped += 1;
       else waiting.add(each);
       return each;
@@ -86,14 +83,26 @@ const source = "millwright/monitor";
 const finite = (value: number | undefined): number | null =>
   value !== undefined && Number.isFinite(value) ? value : null;
 
-export function alertEvent({ state, name, subject, severity, summary, sinceMs, value, threshold }: Alert): EventDraft {
+export function alertEvent(alert: Alert): EventDraft {
+  const { state, name, subject, severity, summary, sinceMs, value, threshold, evidence } = alert;
   const type = state === "firing" ? "alert.firing" : "alert.resolved";
+  const measured = { value: finite(value), threshold: finite(threshold), evidence: evidenceJson(evidence) };
+  return { source, type, subject, data: { name, severity, summary, sinceMs, ...measured } };
+}
+
+function evidenceJson({ window, samples, model, deployment }: AlertEvidence = {}): JsonObject {
   return {
-    source,
-    type,
-    subject,
-    data: { name, severity, summary, sinceMs, value: finite(value), threshold: finite(threshold) },
+    window: window === undefined ? null : { fromMs: finite(window.fromMs), toMs: finite(window.toMs) },
+    samples: finite(samples),
+    model: model === undefined ? null : { name: model.name, version: finite(model.version), digest: model.digest },
+    deployment: deployment === undefined ? null : { ...deployment },
   };
+}
+
+function withDeployment(event: EventDraft, deployment: Deployment | undefined): EventDraft {
+  if (event.type !== "alert.firing" || deployment === undefined) return event;
+  const { evidence, ...data } = event.data;
+  return { ...event, data: { ...data, evidence: { ...(evidence as JsonObject), deployment } } };
 }
 
 export function sloEvent(type: "slo.burning" | "slo.recovered" | "slo.exhausted", status: SloStatus): EventDraft {

@@ -1,6 +1,14 @@
 import { rankOf } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
-import { type AlertRule, checkRule, type RuleOptions, shown, shownPercent, variantsOf } from "./alert-rule.ts";
+import {
+  type AlertRule,
+  checkRule,
+  evidenceOf,
+  type RuleOptions,
+  shown,
+  shownPercent,
+  variantsOf,
+} from "./alert-rule.ts";
 import { wilsonInterval } from "../statistics/count-tests.ts";
 import { subjectOf } from "../slo/slo.ts";
 
@@ -36,6 +44,7 @@ export function errorRateAlert(options: ErrorRateOptions): AlertRule {
           ...judgeShare(errors, requests, threshold, minimumRequests),
           subject: subjectOf(endpoint, variant),
           severity,
+          evidence: evidenceOf(view, windowMs, requests),
           summary: `${errors} of ${requests} requests failed in ${shown(windowMs / minuteMs)} min, ${shownPercent(errors / Math.max(1, requests))}; allowed ${shownPercent(threshold)}.`,
         };
       }),
@@ -77,6 +86,7 @@ export function latencyAlert(options: LatencyOptions): AlertRule {
           ...judgeShare(slow, latency.count, slowShare, minimumRequests),
           subject: subjectOf(endpoint, variant),
           severity,
+          evidence: evidenceOf(view, windowMs, latency.count),
           summary: `${slow} of ${latency.count} requests took more than ${shown(thresholdMs)} ms in ${shown(windowMs / minuteMs)} min; allowed ${shownPercent(slowShare)}.`,
         };
       }),

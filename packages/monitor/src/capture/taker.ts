@@ -87,7 +87,7 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
       const [{ prediction: first }] = members as [Predicted];
       counts.captured += members.length;
       if (timeMs < nowMs - retainMs || !isCurrent(first, timeMs)) continue;
-      book.observe(first.endpoint, first.variant, timeMs, observationOf(members, redactor));
+      book.observe(first.endpoint, first.variant, timeMs, observationOf(members, redactor), first.model);
       for (const { prediction, chosen } of members) {
         options.observe?.(prediction, timeOf(prediction, nowMs));
         labels.expect(prediction, timeOf(prediction, nowMs));
@@ -105,7 +105,7 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
     if (timeMs < nowMs - retainMs || !isCurrent(block, timeMs)) return;
     const features = block.features();
     const outputs = block.outputs();
-    book.observe(endpoint, variant, timeMs, observationOfBlock(block, features, outputs));
+    book.observe(endpoint, variant, timeMs, observationOfBlock(block, features, outputs), model);
     if (options.observe !== undefined || labels.wants(endpoint)) {
       for (const each of block.predictions()) {
         options.observe?.(asColumns(each), each.timeMs);

@@ -1,3 +1,4 @@
+import type { CapturedPrediction } from "@millwright/contracts";
 import type { QualitySums } from "../quality/quality.ts";
 import {
   lazyWindow,
@@ -7,6 +8,8 @@ import {
   type OpenWindow,
   type WindowSummary,
 } from "./window.ts";
+
+export type AnsweringModel = CapturedPrediction["model"];
 
 export interface WindowBookOptions {
   /** Length of a window. */
@@ -19,7 +22,10 @@ export interface WindowBookOptions {
 
 /** What every variant of every endpoint did, by windows of time. */
 export interface WindowBook {
-  observe(endpoint: string, variant: string, timeMs: number, observation: Observation): void;
+  /** @param model What answered. */
+  observe(endpoint: string, variant: string, timeMs: number, observation: Observation, model?: AnsweringModel): void;
+  /** What answers for the variant now, as far as it was told. */
+  model(endpoint: string, variant: string): AnsweringModel | undefined;
   /** The sums of the window that holds the time; undefined where it is gone. */
   qualityAt(endpoint: string, variant: string, timeMs: number): QualitySums | undefined;
   /** All windows that overlap `[fromMs, toMs)`, merged as it is asked for. */
@@ -38,6 +44,7 @@ interface VariantWindows {
   /** By start time. */
   readonly fine: Map<number, OpenWindow>;
   readonly coarse: Map<number, WindowSummary>;
+  model: AnsweringModel | undefined;
 }
 
 const startOf = (timeMs: number, length: number): number => Math.floor(timeMs / length) * length;
@@ -52,18 +59,22 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     const windows = variants.get(variant) ?? {
       fine: new Map<number, OpenWindow>(),
       coarse: new Map<number, WindowSummary>(),
+      model: undefined,
     };
     variants.set(variant, windows);
     return windows;
   };
   return {
-    observe(endpoint, variant, timeMs, observation) {
-      const { fine } = make(endpoint, variant);
+    observe(endpoint, variant, timeMs, observation, model) {
+      const windows = make(endpoint, variant);
+      const { fine } = windows;
+      windows.model = model ?? windows.model;
       const start = startOf(timeMs, windowMs);
       const window = fine.get(start) ?? openWindow();
       fine.set(start, window);
       window.observe(observation);
     },
+    model: (endpoint, variant) => find(endpoint, variant)?.model,
     qualityAt(endpoint, variant, timeMs) {
       const windows = find(endpoint, variant);
       return (
