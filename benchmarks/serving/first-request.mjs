@@ -1,7 +1,10 @@
 // The first request of a fresh process beside its steady median, cold and after a warm-up, in turns:
 // node benchmarks/serving/first-request.mjs [--rounds 5]
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,6 +33,17 @@ async function serve() {
   const instances = Array.from({ length: size === "small" ? 1 : 16 }, (_, row) =>
     Array.from({ length: inputs }, (_input, at) => (at + row) / inputs),
   );
+  if (path === "http") {
+    const { fastify } = await import("../../packages/serving/node_modules/fastify/fastify.js");
+    const { listen } = await import("../../packages/serving/dist/index.js");
+    const app = fastify();
+    await app.register(server.fastify);
+    const address = await listen(app, { port: 0 });
+    console.log(
+      JSON.stringify({ importedMs, readyMs, port: Number(new URL(address).port), body: JSON.stringify({ instances }) }),
+    );
+    return;
+  }
   const body = JSON.stringify({ instances });
   const headers = { "content-type": "application/json" };
   const ask =
@@ -37,6 +51,11 @@ async function serve() {
       ? () => server.predict("mlp", { instances })
       : async () =>
           (await server.handle(new Request("http://x/invocations", { method: "POST", headers, body }))).text();
+  console.log(JSON.stringify({ importedMs, readyMs, ...(await timesOf(ask)) }));
+  await server.drain();
+}
+
+async function timesOf(ask) {
   const times = [];
   const asked = size === "small" ? 3000 : 600;
   for (let at = 0; at < asked; at += 1) {
@@ -44,15 +63,47 @@ async function serve() {
     await ask();
     times.push(performance.now() - before);
   }
-  console.log(
-    JSON.stringify({
-      importedMs,
-      readyMs,
-      firstMs: times[0],
-      steadyMs: median(times.slice(asked / 3).toSorted((left, right) => left - right)),
-    }),
+  return { firstMs: times[0], steadyMs: median(times.slice(asked / 3).toSorted((left, right) => left - right)) };
+}
+
+/** Asks over a connection of its own, with bytes that were made before. */
+async function connected(port, body) {
+  const socket = connect(port, "127.0.0.1");
+  socket.setNoDelay();
+  await once(socket, "connect");
+  const bytes = Buffer.from(
+    `POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
-  await server.drain();
+  const ask = async () => {
+    socket.write(bytes);
+    await new Promise((resolve) => void socket.once("data", resolve));
+  };
+  return { ask, socket };
+}
+
+/** A client of other servers before: what is measured is the server's first request, not the client's. */
+async function warmClient() {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.once("end", () => response.end("{}"));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { ask, socket } = await connected(server.address().port, JSON.stringify({ instances: [[1, 2, 3]] }));
+  await timesOf(ask);
+  socket.destroy();
+  server.close();
+}
+
+async function measured(args) {
+  const child = spawn(process.execPath, [self, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = await once(child.stdout, "data");
+  const said = JSON.parse(line.toString());
+  if (said.port === undefined) return said;
+  const { ask, socket } = await connected(said.port, said.body);
+  const times = await timesOf(ask);
+  socket.destroy();
+  child.kill("SIGKILL");
+  return { ...said, ...times };
 }
 
 async function compare() {
@@ -68,21 +119,21 @@ async function compare() {
       await packModel(join(work, name, "dense", "1"), { name: "dense", format: "dense", ...network });
     }
     const taken = {};
+    await warmClient();
     for (let round = 0; round < Number(rounds); round += 1)
       for (const name of Object.keys(networks))
-        for (const asked of ["model", "handle"])
-          for (const each of round % 2 === 0 ? ["cold", "warm"] : ["warm", "cold"]) {
-            const { stdout } = spawnSync(process.execPath, [self, each, asked, join(work, name), name], {
-              encoding: "utf8",
-            });
-            (taken[`${name} ${asked} ${each}`] ??= []).push(JSON.parse(stdout));
-          }
+        for (const asked of ["model", "handle", "http"])
+          for (const each of round % 2 === 0 ? ["cold", "warm"] : ["warm", "cold"])
+            (taken[`${name} ${asked} ${each}`] ??= []).push(await measured([each, asked, join(work, name), name]));
     for (const [name, list] of Object.entries(taken)) {
       // What else the machine does makes a single request later, never earlier: the least of the rounds is the figure.
       const least = (key) => Math.min(...list.map((each) => each[key]));
       const ratio = least("firstMs") / least("steadyMs");
+      const middle = median(list.map((each) => each.firstMs / each.steadyMs).toSorted((left, right) => left - right));
       const figures = ["importedMs", "readyMs", "firstMs", "steadyMs"].map((key) => `${key} ${least(key).toFixed(3)}`);
-      console.log(`${name}: ${figures.join(", ")}, first/steady ${ratio.toFixed(1)}`);
+      console.log(
+        `${name}: ${figures.join(", ")}, first/steady ${ratio.toFixed(1)}, median of rounds ${middle.toFixed(1)}`,
+      );
     }
   } finally {
     rmSync(work, { recursive: true, force: true });

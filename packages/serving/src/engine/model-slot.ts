@@ -15,6 +15,7 @@ import { featureServiceMismatch } from "../errors.ts";
 import { ModelStatistics } from "./model-statistics.ts";
 import type { Provenance } from "./prediction.ts";
 import { hasFixedShape, isBatchable } from "./signature.ts";
+import type { WarmPath } from "./warm-path.ts";
 import { warmUp } from "./warm-up.ts";
 
 /** A model that was loaded and answered its golden requests, with what feeds it. */
@@ -44,7 +45,7 @@ export interface SlotOptions {
   /** For how long a model is asked before it takes traffic; absent where it is not. */
   readonly warmUpMs?: number | undefined;
   /** What asks a model then. */
-  readonly warmPath?: ((slot: ModelSlot) => (body: Uint8Array) => Promise<unknown>) | undefined;
+  readonly warmPath?: ((slot: ModelSlot) => Promise<WarmPath>) | undefined;
 }
 
 /** What people call a model: `late/4`, or its name where the source has no versions. */
@@ -224,11 +225,11 @@ function servedBy(
 async function warm(served: ServedModel, options: SlotOptions, { signal }: CallOptions): Promise<void> {
   const { warmUpMs: budgetMs = 0, warmPath, clock, logger, endpoint, batching } = options;
   const { model, resolved } = served;
-  const ask = warmPath?.(ModelSlot.around(served, options));
-  if (ask === undefined) return;
+  if (warmPath === undefined) return;
   const { maxBatchRows } = batching.limits;
   try {
-    const warmed = await warmUp(model, resolved.manifest, { clock, budgetMs, maxBatchRows, ask, signal });
+    await using path = await warmPath(ModelSlot.around(served, options));
+    const warmed = await warmUp(model, resolved.manifest, { clock, budgetMs, maxBatchRows, ask: path.ask, signal });
     logger.info({ endpoint, model: titleOf(resolved), ...warmed }, "a model is warm");
   } catch (error) {
     await model.dispose();
