@@ -1,4 +1,4 @@
-import { hashText, mix32 } from "./hash.ts";
+import { hashBytes, hashText, mix32 } from "./hash.ts";
 
 /**
  * HyperLogLog with 2^12 registers: Flajolet et al. (2007), relative standard error 1.04/√4096 = 1.6 %. Numbers are told apart by all 64 bits,
@@ -32,6 +32,21 @@ export function addNumbersToDistinct(sketch: DistinctSketch, values: Float64Arra
 export function addTextToDistinct(sketch: DistinctSketch, text: string): void {
   const hash = hashText(text, 0x2545f491);
   addHash(sketch, hash, text.length);
+}
+
+/** As `addTextToDistinct` of the text that these bytes of UTF-8 write. */
+export function addBytesToDistinct(sketch: DistinctSketch, bytes: Uint8Array, start: number, end: number): void {
+  addHash(sketch, hashBytes(bytes, start, end, 0x2545f491), unitsOf(bytes, start, end));
+}
+
+/** UTF-16 units: one for each character, two for those of four bytes. */
+function unitsOf(bytes: Uint8Array, start: number, end: number): number {
+  let units = 0;
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    if ((byte & 0xc0) !== 0x80) units += byte >= 0xf0 ? 2 : 1;
+  }
+  return units;
 }
 
 function addHash(sketch: DistinctSketch, first: number, salt: number): void {

@@ -1,15 +1,14 @@
-import type { BoolColumn, BytesColumn, Column, ColumnType, DictionaryColumn } from "@millwright/contracts";
+import type { BoolColumn, BytesColumn, Column, ColumnType } from "@millwright/contracts";
 import { hasBit } from "./bitmap.ts";
 import { isNull, isNumericType, nullCount } from "./column.ts";
-import { addNumbersToDistinct, addTextToDistinct, emptyDistinct } from "./distinct.ts";
+import { addNumbersToDistinct, emptyDistinct } from "./distinct.ts";
 import { writeFloat64 } from "./float64.ts";
-import { addFrequent, boundedText, emptyFrequent, type FrequentTexts } from "./frequent.ts";
+import { addFrequent, emptyFrequent } from "./frequent.ts";
 import { emptyMoments, mergeMoments, momentsOf } from "./moments.ts";
 import type { ColumnProfile, ProfileOptions } from "./profile.ts";
 import { createQuantileSketcher } from "./quantile-sketch.ts";
 import { createRankSketcher } from "./rank-sketch.ts";
-import { createTextTable } from "./text-table.ts";
-import { toArray } from "./value.ts";
+import { createTextCounter } from "./text-counter.ts";
 
 /** Collects the profile of one column. */
 export interface ColumnProfiler {
@@ -86,54 +85,21 @@ function countBools(column: BoolColumn): Map<string, number> {
 
 function createTextProfiler(type: ColumnType, { maxTexts }: ProfileOptions): ColumnProfiler {
   const distinct = emptyDistinct();
-  let frequent: FrequentTexts = emptyFrequent(maxTexts);
+  const counter = createTextCounter(distinct, emptyFrequent(maxTexts));
   let count = 0;
   let missing = 0;
   return {
     update(column) {
-      const counts = column.type === "dictionary" ? countDictionary(column) : countTexts(column as BytesColumn);
+      if (column.type === "dictionary") counter.addDictionary(column);
+      else counter.addTexts(column as BytesColumn);
       const nulls = nullCount(column);
       missing += nulls;
       count += column.length - nulls;
-      for (const text of counts.keys()) addTextToDistinct(distinct, text);
-      frequent = addFrequent(frequent, bounded(counts));
     },
-    profile: () => ({ type, count, missing, nonFinite: 0, frequent, distinct: distinct.slice() }),
+    profile() {
+      // The texts counted last are told of only here.
+      const frequent = counter.frequent();
+      return { type, count, missing, nonFinite: 0, frequent, distinct: distinct.slice() };
+    },
   };
-}
-
-/** The counts with long texts shortened, so that a profile stays small whatever a column holds. */
-function bounded(counts: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  const short = new Map<string, number>();
-  for (const [text, count] of counts) {
-    const key = boundedText(text);
-    short.set(key, (short.get(key) ?? 0) + count);
-  }
-  return short;
-}
-
-function countDictionary(column: DictionaryColumn): Map<string, number> {
-  const totals = new Float64Array(column.dictionary.length);
-  for (let row = 0; row < column.length; row += 1) {
-    if (!isNull(column, row))
-      totals[column.values[row] as number] = (totals[column.values[row] as number] as number) + 1;
-  }
-  const texts = toArray(column.dictionary) as string[];
-  return new Map(texts.map((text, index) => [text, totals[index] as number] as const).filter(([, total]) => total > 0));
-}
-
-function countTexts(column: BytesColumn): Map<string, number> {
-  const table = createTextTable();
-  let totals = new Float64Array(64);
-  for (let row = 0; row < column.length; row += 1) {
-    if (isNull(column, row)) continue;
-    const number = table.intern(column.values, column.offsets[row] as number, column.offsets[row + 1] as number);
-    if (number >= totals.length) {
-      const grown = new Float64Array(totals.length * 2);
-      grown.set(totals);
-      totals = grown;
-    }
-    totals[number] = (totals[number] as number) + 1;
-  }
-  return new Map(table.texts().map((text, number) => [text, totals[number] as number]));
 }

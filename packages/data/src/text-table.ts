@@ -8,6 +8,8 @@ export interface TextTable {
   intern(bytes: Uint8Array, start: number, end: number): number;
   /** The texts by number. */
   texts(): string[];
+  /** Their bytes by number. */
+  entries(): Uint8Array[];
 }
 
 export function createTextTable(known: readonly string[] = []): TextTable {
@@ -67,6 +69,7 @@ export function createTextTable(known: readonly string[] = []): TextTable {
       const bytes = Buffer.from(arena.buffer);
       return hashes.map((_, entry) => bytes.toString("utf8", offsets[entry], offsets[entry + 1]));
     },
+    entries: () => hashes.map((_, entry) => arena.subarray(offsets[entry], offsets[entry + 1])),
   };
 }
 
