@@ -7,6 +7,7 @@ import {
   readNdjsonCapture,
 } from "../../packages/monitor/dist/drivers/ndjson.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
+import { statisticsSubjects } from "./monitor-statistics.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -63,11 +64,10 @@ const statistics: Subjects = {
   ),
   wilsonInterval: well(monitor.wilsonInterval, () => [1, 10, 1.96]),
   benjaminiHochberg: well(monitor.benjaminiHochberg, () => [[0.1, 0.2]]),
-  kolmogorovSmirnov: well(
-    monitor.kolmogorovSmirnov,
-    () => [[1, 2], [2, 3], { method: "exact" }],
-    empty(() => monitor.kolmogorovSmirnov([], [1])),
-  ),
+  kolmogorovSmirnov: well(monitor.kolmogorovSmirnov, () => [[1, 2], [2, 3], { method: "exact" }], {
+    ...empty(() => monitor.kolmogorovSmirnov([], [1])),
+    MONITOR_SAMPLE_INVALID: () => monitor.kolmogorovSmirnov([1, Number.NaN], [1]),
+  }),
   kolmogorovSmirnovPValue: well(monitor.kolmogorovSmirnovPValue, () => [0.5, 10, 10]),
   wasserstein: well(
     monitor.wasserstein,
@@ -183,6 +183,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   return {
     subjects: {
       ...statistics,
+      ...statisticsSubjects,
       ...rules,
       ...watching,
       openNdjsonCapture: well(

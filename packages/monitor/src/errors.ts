@@ -3,8 +3,10 @@ import { MillwrightError } from "@millwright/contracts";
 export type MonitorErrorCode =
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
+  | "MONITOR_PARAMETER_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
+  | "MONITOR_SAMPLE_INVALID"
   | "MONITOR_SLO_INVALID"
   | "MONITOR_SLO_UNKNOWN"
   | "MONITOR_WRITE_FAILED";
@@ -26,6 +28,12 @@ export const countsInvalid = (problem: string): MonitorError =>
     remedy: "Give both sides one finite count of at least 0 for each category, in the same order.",
   });
 
+export const parameterInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_PARAMETER_INVALID", `A statistic cannot be computed: ${problem}.`, {
+    category: "user",
+    remedy: "Give it a value in the range that its documentation names.",
+  });
+
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>
   new MonitorError("MONITOR_RULE_INVALID", `The alert rule "${rule}" is wrong: ${problem}.`, {
     category: "user",
@@ -36,6 +44,12 @@ export const sampleEmpty = (what: string): MonitorError =>
   new MonitorError("MONITOR_SAMPLE_EMPTY", `The ${what} holds no value.`, {
     category: "data",
     remedy: "Compare only where both sides have values.",
+  });
+
+export const sampleInvalid = (what: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_SAMPLE_INVALID", `The ${what} cannot be compared: ${problem}.`, {
+    category: "data",
+    remedy: "Leave out NaN and infinities, count them on their own, and compare the rest.",
   });
 
 export const sloInvalid = (slo: string, problem: string): MonitorError =>

@@ -15,7 +15,7 @@ import type { Quality } from "../quality/quality.ts";
 import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
 import { sketchDistance } from "../drift/sketch-distance.ts";
 import { subjectOf } from "../slo/slo.ts";
-import { z95 } from "../statistics/special-functions.ts";
+import { z95 } from "../statistics/distributions.ts";
 
 const hourMs = 3_600_000;
 

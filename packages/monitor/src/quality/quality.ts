@@ -1,5 +1,5 @@
 import type { CapturedLabel, Tensor } from "@millwright/contracts";
-import { z95 } from "../statistics/special-functions.ts";
+import { z95 } from "../statistics/distributions.ts";
 
 /** How an endpoint's answers are scored once the truth is known. */
 export interface QualityOptions {

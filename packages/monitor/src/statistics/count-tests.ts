@@ -1,6 +1,6 @@
 import { countsInvalid, sampleEmpty } from "../errors.ts";
 import type { TestResult } from "./sample-tests.ts";
-import { chiSquaredTail, normalTails, z95 } from "./special-functions.ts";
+import { chiSquaredSurvival, normalTails, z95 } from "./distributions.ts";
 
 /** Counts, or shares, of the same categories in the same order. */
 export type Counts = readonly number[] | Float64Array;
@@ -76,7 +76,7 @@ export function chiSquaredContingency(a: Counts, b: Counts): TestResult {
       statistic += (column[side] - expected) ** 2 / expected;
     }
   }
-  return { statistic, pValue: columns.length < 2 ? 1 : chiSquaredTail(statistic, columns.length - 1) };
+  return { statistic, pValue: columns.length < 2 ? 1 : chiSquaredSurvival(statistic, columns.length - 1) };
 }
 
 /** Pearson's chi-squared test of counts against the shares of a reference that counts as exact (goodness of fit). */
@@ -90,7 +90,7 @@ export function chiSquaredFit(reference: Counts, actual: Counts): TestResult {
   }, 0);
   return {
     statistic,
-    pValue: statistic === Number.POSITIVE_INFINITY ? 0 : chiSquaredTail(statistic, Math.max(1, p.length - 1)),
+    pValue: statistic === Number.POSITIVE_INFINITY ? 0 : chiSquaredSurvival(statistic, Math.max(1, p.length - 1)),
   };
 }
 

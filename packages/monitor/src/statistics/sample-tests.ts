@@ -1,4 +1,4 @@
-import { sampleEmpty } from "../errors.ts";
+import { sampleEmpty, sampleInvalid } from "../errors.ts";
 import { kolmogorovSmirnovTail, twoSampleTail } from "./kolmogorov.ts";
 
 export interface TestResult {
@@ -15,11 +15,11 @@ export interface KolmogorovSmirnovOptions {
 const sorted = (values: Iterable<number>, name: string): Float64Array => {
   const copy = Float64Array.from(values).sort();
   if (copy.length === 0) throw sampleEmpty(name);
-  if (copy.includes(Number.NaN)) throw new RangeError(`The ${name} holds NaN: leave out what is missing.`);
+  if (copy.includes(Number.NaN)) throw sampleInvalid(name, "it holds NaN");
   return copy;
 };
 
-/** Largest distance between two empirical distributions, with its two-sided p-value. Throws `MONITOR_SAMPLE_EMPTY`, and RangeError for a NaN. */
+/** Largest distance between two empirical distributions, with its two-sided p-value. Throws `MONITOR_SAMPLE_EMPTY`, and `MONITOR_SAMPLE_INVALID` for a NaN. */
 export function kolmogorovSmirnov(
   x: Iterable<number>,
   y: Iterable<number>,
