@@ -38,6 +38,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@tensorflow/tfjs-backend-webgpu": ["tfjs"],
   "prom-client": ["monitor"],
   "simple-statistics": ["monitor"],
+  "ml-matrix": ["monitor"],
 };
 
 const internal = (names: readonly string[]): readonly string[] =>

@@ -8,6 +8,7 @@ import {
 } from "../../packages/monitor/dist/drivers/ndjson.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
 import { statisticsSubjects } from "./monitor-statistics.ts";
+import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -186,6 +187,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...statisticsSubjects,
       ...rules,
       ...watching,
+      ...multivariateSubjects,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

@@ -4,6 +4,7 @@ export type MonitorErrorCode =
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
   | "MONITOR_PARAMETER_INVALID"
+  | "MONITOR_ROWS_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
@@ -32,6 +33,12 @@ export const parameterInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_PARAMETER_INVALID", `A statistic cannot be computed: ${problem}.`, {
     category: "user",
     remedy: "Give it a value in the range that its documentation names.",
+  });
+
+export const rowsInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_ROWS_INVALID", `The rows cannot be used: ${problem}.`, {
+    category: "data",
+    remedy: "Give enough rows with the columns that are asked for, of the kinds they had when they were fitted on.",
   });
 
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>

@@ -24,6 +24,7 @@ export {
   type DriftMeasures,
   type DriftReport,
   type DriftVerdict,
+  type MultivariateReading,
   compare,
 } from "./drift/compare.ts";
 export type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "./drift/drift-monitor.ts";

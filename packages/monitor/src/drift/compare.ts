@@ -40,6 +40,23 @@ export interface ColumnDrift {
   readonly measures: DriftMeasures;
 }
 
+/** What was measured over all columns together. */
+export interface MultivariateReading {
+  readonly method:
+    | "reconstruction-error"
+    | "domain-classifier"
+    | "maximum-mean-discrepancy"
+    | "least-squares-density-difference";
+  readonly value: number;
+  /** Below is drift. */
+  readonly lower?: number | undefined;
+  /** Above is drift. */
+  readonly upper?: number | undefined;
+  /** Where there is one, it decides: drift is p ≤ `alpha`. */
+  readonly pValue?: number | undefined;
+  readonly alpha?: number | undefined;
+}
+
 export interface DriftReport {
   readonly verdict: DriftVerdict;
   readonly reasons: readonly string[];
@@ -47,6 +64,8 @@ export interface DriftReport {
   readonly driftedShare: number;
   /** In the baseline's order, then what the current side has beyond it. */
   readonly columns: readonly ColumnDrift[];
+  /** Of monitors that look at whole rows. */
+  readonly multivariate?: MultivariateReading | undefined;
 }
 
 const stabilityBins = 10;
