@@ -9,6 +9,7 @@ import {
 import * as monitor from "../../packages/monitor/dist/index.js";
 import { statisticsSubjects } from "./monitor-statistics.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
+import { qualityOfModels } from "./monitor-quality.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -188,6 +189,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...rules,
       ...watching,
       ...multivariateSubjects,
+      ...qualityOfModels,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

@@ -5,6 +5,8 @@ export type MonitorErrorCode =
   | "MONITOR_COUNTS_INVALID"
   | "MONITOR_PARAMETER_INVALID"
   | "MONITOR_ROWS_INVALID"
+  | "MONITOR_LABELS_INVALID"
+  | "MONITOR_QUALITY_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
@@ -39,6 +41,19 @@ export const rowsInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_ROWS_INVALID", `The rows cannot be used: ${problem}.`, {
     category: "data",
     remedy: "Give enough rows with the columns that are asked for, of the kinds they had when they were fitted on.",
+  });
+
+export const labelsInvalid = (problem: string, cause?: unknown): MonitorError =>
+  new MonitorError("MONITOR_LABELS_INVALID", `Labels cannot be read: ${problem}.`, {
+    category: "data",
+    remedy: "Mend the line, or leave it out.",
+    cause,
+  });
+
+export const qualityInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_QUALITY_INVALID", `Quality cannot be worked out: ${problem}.`, {
+    category: "user",
+    remedy: "Give every row a truth and an answer, and options within their ranges.",
   });
 
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>
