@@ -10,6 +10,7 @@ import * as monitor from "../../packages/monitor/dist/index.js";
 import { statisticsSubjects } from "./monitor-statistics.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
+import { dataSubjects } from "./monitor-data.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -190,6 +191,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...watching,
       ...multivariateSubjects,
       ...qualityOfModels,
+      ...(await dataSubjects(folder)),
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

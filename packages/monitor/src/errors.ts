@@ -1,6 +1,7 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type MonitorErrorCode =
+  | "MONITOR_BASELINE_INVALID"
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
   | "MONITOR_PARAMETER_INVALID"
@@ -17,6 +18,13 @@ export type MonitorErrorCode =
 export class MonitorError extends MillwrightError<MonitorErrorCode> {
   override readonly name = "MonitorError";
 }
+
+export const baselineInvalid = (problem: string, cause?: unknown): MonitorError =>
+  new MonitorError("MONITOR_BASELINE_INVALID", `The baseline cannot be used: ${problem}.`, {
+    category: "data",
+    remedy: "Make it with createBaseline from rows that were good, or name the folder that a baseline job wrote.",
+    cause,
+  });
 
 export const captureUnreadable = (path: string, problem: string, cause: unknown): MonitorError =>
   new MonitorError("MONITOR_CAPTURE_UNREADABLE", `What was captured in "${path}" cannot be read: ${problem}.`, {

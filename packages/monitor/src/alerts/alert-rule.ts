@@ -1,5 +1,5 @@
 import type { Alert, AlertEvidence } from "@millwright/contracts";
-import type { Profile, QuantileSketch } from "@millwright/data";
+import { distinctOf, type Profile, type QuantileSketch } from "@millwright/data";
 import type { Finding } from "./alert-book.ts";
 import { ruleInvalid } from "../errors.ts";
 import { type Quality, readQuality } from "../quality/quality.ts";
@@ -14,6 +14,10 @@ export interface VariantReading {
   readonly features: Profile;
   /** Columns named after the output tensors; `name[0]`, `name[1]`, … for tensors of several columns. */
   readonly outputs: Profile;
+  /** Ages of the features that were read for the requests, milliseconds, by view. */
+  readonly featureAges: Readonly<Record<string, QuantileSketch>>;
+  /** About how many different request ids there were, within 5 %. */
+  readonly distinctRequests: number;
   readonly quality: Quality;
 }
 
@@ -30,6 +34,12 @@ export function readingOf(summary: WindowSummary): VariantReading {
     },
     get outputs() {
       return summary.outputs;
+    },
+    get featureAges() {
+      return summary.featureAges;
+    },
+    get distinctRequests() {
+      return Math.min(summary.requests, distinctOf(summary.requestIds));
     },
     get quality() {
       return readQuality(summary.quality);

@@ -36,13 +36,29 @@ export function observationOf(
     latenciesMs: Float64Array.from(succeeded, ({ latencyMs }) => latencyMs),
     features: joined(redactor === undefined ? features : features.map((batch) => redactBatch(batch, redactor))),
     outputs: joined(outputs.filter(({ length }) => length > 0)),
+    requestIds: predictions.map(({ requestId }) => requestId),
+    featureAges: agesOf(predictions),
   };
+}
+
+/** By view; what is no number, as where a row had no features, is left out. */
+function agesOf(predictions: readonly CapturedPrediction[]): ReadonlyMap<string, readonly number[]> | undefined {
+  let byView: Map<string, number[]> | undefined;
+  for (const { featureAgesMs } of predictions) {
+    for (const [view, ages] of Object.entries(featureAgesMs ?? {})) {
+      byView ??= new Map();
+      const all = byView.get(view) ?? [];
+      byView.set(view, all);
+      for (const age of ages) if (typeof age === "number") all.push(age);
+    }
+  }
+  return byView;
 }
 
 /** What the requests of a block say of their variant. */
 export function observationOfBlock(block: TensorBlock, features: Batch, outputs: Batch): Observation {
-  const { requests, latenciesMs } = block;
-  return { requests, errors: 0, latenciesMs, features: [features], outputs: [asFloats(outputs)] };
+  const { requests, latenciesMs, requestIds } = block;
+  return { requests, errors: 0, latenciesMs, features: [features], outputs: [asFloats(outputs)], requestIds };
 }
 
 /** Outputs are profiled as 64-bit floats, whatever the model answers in. */

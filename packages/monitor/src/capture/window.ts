@@ -1,14 +1,19 @@
 import type { Batch } from "@millwright/contracts";
 import {
   type ColumnProfile,
+  addTextToDistinct,
   createProfiler,
   createQuantileSketcher,
+  type DistinctSketch,
+  emptyDistinct,
   emptyQuantileSketch,
+  mergeDistinct,
   mergeProfiles,
   mergeQuantileSketches,
   type Profile,
   type Profiler,
   type QuantileSketch,
+  type QuantileSketcher,
 } from "@millwright/data";
 import { emptyQuality, mergeQuality, type QualitySums } from "../quality/quality.ts";
 
@@ -20,8 +25,14 @@ export interface WindowSummary {
   readonly latency: QuantileSketch;
   readonly features: Profile;
   readonly outputs: Profile;
+  /** Ages of the features read, milliseconds, by view. */
+  readonly featureAges: FeatureAges;
+  /** The request ids met. */
+  readonly requestIds: DistinctSketch;
   readonly quality: QualitySums;
 }
+
+export type FeatureAges = Readonly<Record<string, QuantileSketch>>;
 
 /** Associative. Columns that changed their type keep the later profiles alone. */
 export function mergeWindows(windows: readonly WindowSummary[]): WindowSummary {
@@ -31,6 +42,8 @@ export function mergeWindows(windows: readonly WindowSummary[]): WindowSummary {
     latency: merged.latency,
     features: merged.features,
     outputs: merged.outputs,
+    featureAges: merged.featureAges,
+    requestIds: merged.requestIds,
     quality: merged.quality,
   };
 }
@@ -44,6 +57,8 @@ export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
   const latency = once(() => mergeQuantileSketches(emptyQuantileSketch(), ...windows.map((window) => window.latency)));
   const features = once(() => mergeTables(windows.map((window) => window.features)));
   const outputs = once(() => mergeTables(windows.map((window) => window.outputs)));
+  const featureAges = once(() => mergeAges(windows.map((window) => window.featureAges)));
+  const requestIds = once(() => mergeDistinct(emptyDistinct(), ...windows.map((window) => window.requestIds)));
   const quality = once(() => windows.map((window) => window.quality).reduce(mergeQuality, emptyQuality()));
   return {
     requests: windows.reduce((sum, { requests }) => sum + requests, 0),
@@ -57,10 +72,25 @@ export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
     get outputs() {
       return outputs();
     },
+    get featureAges() {
+      return featureAges();
+    },
+    get requestIds() {
+      return requestIds();
+    },
     get quality() {
       return quality();
     },
   };
+}
+
+function mergeAges(ages: readonly FeatureAges[]): FeatureAges {
+  const views = new Set(ages.flatMap((each) => Object.keys(each)));
+  const sketches = (view: string): QuantileSketch[] =>
+    ages.flatMap((each) => (Object.hasOwn(each, view) ? [each[view] as QuantileSketch] : []));
+  return Object.fromEntries(
+    Array.from(views, (view) => [view, mergeQuantileSketches(emptyQuantileSketch(), ...sketches(view))] as const),
+  );
 }
 
 /** As `mergeProfiles`, for profiles whose columns need not be the same. */
@@ -92,6 +122,9 @@ export interface Observation {
   readonly latenciesMs: Float64Array;
   readonly features: readonly Batch[];
   readonly outputs: readonly Batch[];
+  readonly requestIds: readonly string[];
+  /** Milliseconds, by view. Default: no features were read. */
+  readonly featureAges?: ReadonlyMap<string, readonly number[]> | undefined;
 }
 
 /** A window while it takes observations. */
@@ -108,6 +141,8 @@ export function openWindow(): OpenWindow {
   const latency = createQuantileSketcher();
   const features = createTableProfiler();
   const outputs = createTableProfiler();
+  const ages = new Map<string, QuantileSketcher>();
+  const requestIds = emptyDistinct();
   const quality = emptyQuality();
   let known: Omit<WindowSummary, "quality"> | undefined;
   return {
@@ -119,6 +154,12 @@ export function openWindow(): OpenWindow {
       latency.addAll(observation.latenciesMs);
       for (const batch of observation.features) features.update(batch);
       for (const batch of observation.outputs) outputs.update(batch);
+      for (const id of observation.requestIds) addTextToDistinct(requestIds, id);
+      for (const [view, ofView] of observation.featureAges ?? []) {
+        const sketcher = ages.get(view) ?? createQuantileSketcher();
+        ages.set(view, sketcher);
+        sketcher.addAll(Float64Array.from(ofView));
+      }
     },
     summary() {
       known ??= {
@@ -127,6 +168,8 @@ export function openWindow(): OpenWindow {
         latency: latency.sketch(),
         features: features.profile(),
         outputs: outputs.profile(),
+        featureAges: Object.fromEntries(Array.from(ages, ([view, sketcher]) => [view, sketcher.sketch()] as const)),
+        requestIds: requestIds.slice(),
       };
       return { ...known, quality };
     },
