@@ -8,6 +8,7 @@ import {
 } from "../../packages/monitor/dist/drivers/ndjson.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
 import { statisticsSubjects } from "./monitor-statistics.ts";
+import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
@@ -189,6 +190,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...statisticsSubjects,
       ...rules,
       ...watching,
+      ...estimationSubjects,
       ...multivariateSubjects,
       ...qualityOfModels,
       ...(await dataSubjects(folder)),

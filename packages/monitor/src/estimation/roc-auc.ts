@@ -1,9 +1,9 @@
 /**
  * The area under the ROC curve: the share of pairs of a positive and a negative in which the positive has the higher score, ties half. NaN where one of the two is missing.
+ * @param order The rows by rising score.
  * @param weights How much of each row is positive, in [0, 1]: labels, or probabilities.
  */
-export function rocAuc(scores: Float64Array, weights: Float64Array): number {
-  const order = Uint32Array.from({ length: scores.length }, (_, row) => row).sort((a, b) => scores[a]! - scores[b]!);
+export function rocAuc(scores: Float64Array, weights: Float64Array, order: Uint32Array = risingOrder(scores)): number {
   let [below, pairs, positives] = [0, 0, 0];
   for (let start = 0; start < order.length;) {
     let end = start;
@@ -20,3 +20,7 @@ export function rocAuc(scores: Float64Array, weights: Float64Array): number {
   }
   return pairs / (positives * below);
 }
+
+/** The rows by rising value. */
+export const risingOrder = (values: Float64Array): Uint32Array =>
+  Uint32Array.from({ length: values.length }, (_, row) => row).sort((a, b) => values[a]! - values[b]!);
