@@ -12,7 +12,9 @@ export type MonitorErrorCode =
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
   | "MONITOR_SLO_INVALID"
+  | "MONITOR_SLO_STATE_INVALID"
   | "MONITOR_SLO_UNKNOWN"
+  | "MONITOR_SLO_UNTRANSLATABLE"
   | "MONITOR_WRITE_FAILED";
 
 export class MonitorError extends MillwrightError<MonitorErrorCode> {
@@ -88,10 +90,26 @@ export const sloInvalid = (slo: string, problem: string): MonitorError =>
     remedy: "Mend its definition.",
   });
 
+export const sloStateInvalid = (problem: string): MonitorError =>
+  new MonitorError(
+    "MONITOR_SLO_STATE_INVALID",
+    `The counts of a service level objective cannot go on from this state: ${problem}.`,
+    {
+      category: "data",
+      remedy: "Give what `state()` told of counts with the same `bucketMs`; without a state they begin anew.",
+    },
+  );
+
 export const sloUnknown = (slo: string, known: readonly string[]): MonitorError =>
   new MonitorError("MONITOR_SLO_UNKNOWN", `No service level objective is named "${slo}".`, {
     category: "user",
     remedy: known.length === 0 ? "Define one first." : `Known: ${known.join(", ")}.`,
+  });
+
+export const sloUntranslatable = (slo: string, format: string, what: string): MonitorError =>
+  new MonitorError("MONITOR_SLO_UNTRANSLATABLE", `The objective "${slo}" cannot be said in ${format}: it ${what}.`, {
+    category: "user",
+    remedy: "Leave it to the monitor, or define one without that for the export.",
   });
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {

@@ -31,21 +31,15 @@ export type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "./drift/dri
 export { type DriftPolicy, recommended } from "./drift/drift-policy.ts";
 export { type EventCounts, type EventTotals, createEventCounts } from "./slo/event-counts.ts";
 export { type AlignedCounts, type SketchDistance, equalShareBins, sketchDistance } from "./drift/sketch-distance.ts";
+export { type BurnRateRow, googleProfile, pyrraProfile, rescaleProfile, slothProfile } from "./slo/profiles.ts";
+export { type BurnRateReading, type SloStatus, readSlo } from "./slo/slo-status.ts";
 export {
-  type BurnRateReading,
-  type BurnRateRow,
   type Indicator,
   type Slo,
   type SloOptions,
-  type SloStatus,
   defineSlo,
   errorIndicator,
-  googleProfile,
   latencyIndicator,
-  pyrraProfile,
-  readSlo,
-  rescaleProfile,
-  slothProfile,
   subjectOf,
 } from "./slo/slo.ts";
 export type { Finding } from "./alerts/alert-book.ts";

@@ -23,7 +23,8 @@ import { ruleInvalid, sloInvalid } from "./errors.ts";
 import { createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import type { QualityOptions } from "./quality/quality.ts";
-import type { Slo, SloStatus } from "./slo/slo.ts";
+import type { Slo } from "./slo/slo.ts";
+import type { SloStatus } from "./slo/slo-status.ts";
 import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
 
 export interface MonitorOptions {

@@ -10,10 +10,11 @@ import {
   type VariantReading,
 } from "./alert-rule.ts";
 import { sloUnknown } from "../errors.ts";
-import { createEventCounts, type EventCounts } from "../slo/event-counts.ts";
+import type { EventCounts } from "../slo/event-counts.ts";
 import { createAlertTeller } from "./alert-teller.ts";
 import { createEventOutbox, type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
-import { readSlo, type Slo, type SloStatus, subjectOf } from "../slo/slo.ts";
+import { createSloCounts, readSlo, type SloStatus } from "../slo/slo-status.ts";
+import { type Slo, subjectOf } from "../slo/slo.ts";
 import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
 
 export interface EvaluatorOptions {
@@ -111,7 +112,7 @@ export function createEvaluator({
 
 const watch = (slo: Slo): WatchedSlo => ({
   slo,
-  counts: createEventCounts({ periodMs: slo.periodMs }),
+  counts: createSloCounts(slo),
   burning: false,
   exhausted: false,
   burn: undefined,

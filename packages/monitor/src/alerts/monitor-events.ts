@@ -1,7 +1,7 @@
 import type { Alert, AlertEvidence, EventDraft, EventId, EventLog, JsonObject, Logger } from "@millwright/contracts";
 import type { DriftReport } from "../drift/compare.ts";
 import { createNewestDeployments, type Deployment, deploymentSubjectOf } from "./deployment-subjects.ts";
-import type { SloStatus } from "../slo/slo.ts";
+import type { SloStatus } from "../slo/slo-status.ts";
 
 /** An event on its way to the log. */
 export interface Told {

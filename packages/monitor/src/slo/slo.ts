@@ -1,15 +1,7 @@
 import type { CapturedPrediction } from "@millwright/contracts";
 import { sloInvalid } from "../errors.ts";
-import type { EventCounts } from "./event-counts.ts";
-
-/** One row of a burn-rate table: fires when the error ratio is over the threshold in the long window and in the short one. */
-export interface BurnRateRow {
-  readonly severity: "page" | "ticket";
-  readonly longMs: number;
-  readonly shortMs: number;
-  /** How many times faster than allowed the error budget is spent. */
-  readonly burnRate: number;
-}
+import { checkPolicy, type SloPolicy } from "./slo-policy.ts";
+import { type BurnRateRow, googleProfile } from "./profiles.ts";
 
 /** What is good and what is bad: the indicator of a service level. */
 export interface Indicator {
@@ -19,95 +11,74 @@ export interface Indicator {
   readonly classify: (prediction: CapturedPrediction) => boolean | undefined;
 }
 
-/** A service level objective over a rolling period. */
-export interface Slo {
+/** What a service level objective promises, and when its burn rate alerts: all that is not tied to captured predictions. */
+export interface Objective extends SloPolicy {
   readonly name: string;
   /** Share of good events promised, in (0, 1): 0.999. */
   readonly objective: number;
+  /** Length of the rolling period; of a calendar one, its longest. */
   readonly periodMs: number;
-  readonly sli: Indicator;
   readonly profile: readonly BurnRateRow[];
   /** Fewest events in the long window for an alert to fire. */
   readonly minimumEvents: number;
 }
 
-export interface SloOptions {
+/** A service level objective over a period. */
+export interface Slo extends Objective {
+  readonly sli: Indicator;
+}
+
+export interface ObjectiveOptions extends SloPolicy {
   readonly name: string;
   readonly objective: number;
-  /** Default: 30 days. */
+  /** Default: 30 days, or the longest period of `calendar`. */
   readonly periodMs?: number | undefined;
-  readonly sli: Indicator;
   /** Default: `googleProfile()`. */
   readonly profile?: readonly BurnRateRow[] | undefined;
   /** Default: 10. */
   readonly minimumEvents?: number | undefined;
 }
 
-const minute = 60_000;
-const hour = 60 * minute;
-const day = 24 * hour;
+export interface SloOptions extends ObjectiveOptions {
+  readonly sli: Indicator;
+}
 
-/** Throws `MONITOR_SLO_INVALID`. */
-export function defineSlo({
-  name,
-  objective,
-  periodMs = 30 * day,
-  sli,
-  profile = googleProfile(),
-  minimumEvents = 10,
-}: SloOptions): Slo {
+const day = 86_400_000;
+const longestPeriod = {
+  day: day + 3_600_000,
+  week: 7 * day + 3_600_000,
+  month: 31 * day + 3_600_000,
+  quarter: 92 * day + 3_600_000,
+  year: 366 * day + 3_600_000,
+};
+
+/** An objective by itself, for exports and for counts from elsewhere. Throws `MONITOR_SLO_INVALID`. */
+export function defineObjective(options: ObjectiveOptions): Objective {
+  const { name, objective, calendar, profile = googleProfile(), minimumEvents = 10 } = options;
+  const { periodMs = calendar === undefined ? 30 * day : longestPeriod[calendar.unit] } = options;
+  if (typeof name !== "string" || name === "") throw sloInvalid(String(name), "it has no name");
   if (!(objective > 0 && objective < 1))
     throw sloInvalid(name, `the objective must be between 0 and 1, not ${objective}`);
   if (!(periodMs > 0)) throw sloInvalid(name, `the period must be positive, not ${periodMs} ms`);
   if (profile.length === 0) throw sloInvalid(name, "it has no burn-rate row");
-  for (const { longMs, shortMs, burnRate } of profile) {
-    if (!(shortMs > 0 && shortMs <= longMs && longMs <= periodMs))
-      throw sloInvalid(name, `a window of ${shortMs} ms within ${longMs} ms does not fit in ${periodMs} ms`);
-    if (!(burnRate > 0)) throw sloInvalid(name, `a burn rate must be positive, not ${burnRate}`);
-  }
-  return { name, objective, periodMs, sli, profile, minimumEvents };
+  for (const each of profile) checkRow(name, each, periodMs);
+  if (!(minimumEvents >= 0)) throw sloInvalid(name, `the fewest events must be at least 0, not ${minimumEvents}`);
+  const { slices, missingData, missingAfterMs, lowTraffic } = options;
+  const policy = { calendar, slices, missingData, missingAfterMs, lowTraffic };
+  checkPolicy(name, policy);
+  return { name, objective, periodMs, profile, minimumEvents, ...policy };
 }
 
-const row = (severity: BurnRateRow["severity"], longMs: number, shortMs: number, burnRate: number): BurnRateRow => ({
-  severity,
-  longMs,
-  shortMs,
-  burnRate,
-});
-
-/** The SRE workbook's table 5-8, for 30 days: pages after 2 % and 5 % of the budget, a ticket after 10 %. */
-export const googleProfile = (): readonly BurnRateRow[] => [
-  row("page", hour, 5 * minute, 14.4),
-  row("page", 6 * hour, 30 * minute, 6),
-  row("ticket", 3 * day, 6 * hour, 1),
-];
-
-/** Sloth's `google-30d`: the workbook's table with one more ticket. */
-export const slothProfile = (): readonly BurnRateRow[] => [
-  ...googleProfile().slice(0, 2),
-  row("ticket", day, 2 * hour, 3),
-  ...googleProfile().slice(2),
-];
-
-/** Pyrra's table, for four weeks. */
-export const pyrraProfile = (): readonly BurnRateRow[] => [
-  row("page", hour, 5 * minute, 14),
-  row("page", 6 * hour, 30 * minute, 7),
-  row("ticket", day, 2 * hour, 2),
-  row("ticket", 4 * day, 6 * hour, 1),
-];
-
-/**
- * The table for another period: windows stay, and burn rates are set so that each row fires after the same share of the budget
- * (burn rate × window / period, as the SRE workbook derives its own).
- */
-export function rescaleProfile(
-  profile: readonly BurnRateRow[],
-  fromPeriodMs: number,
-  toPeriodMs: number,
-): readonly BurnRateRow[] {
-  return profile.map((each) => ({ ...each, burnRate: (each.burnRate * toPeriodMs) / fromPeriodMs }));
+function checkRow(name: string, { shortMs, longMs, burnRate, forMs = 0 }: BurnRateRow, periodMs: number): void {
+  if (!(shortMs > 0 && shortMs <= longMs && longMs <= periodMs))
+    throw sloInvalid(name, `a window of ${shortMs} ms within ${longMs} ms does not fit in ${periodMs} ms`);
+  if (!(burnRate > 0)) throw sloInvalid(name, `a burn rate must be positive, not ${burnRate}`);
+  if (!(forMs >= 0 && forMs % 60_000 === 0 && forMs <= periodMs))
+    throw sloInvalid(name, `a row must hold for whole minutes within the period, not ${forMs} ms`);
 }
+
+/** Throws `MONITOR_SLO_INVALID`. */
+export const defineSlo = ({ sli, ...options }: SloOptions): Slo => ({ ...defineObjective(options), sli });
 
 /** Good where the request succeeded. */
 export function errorIndicator({
@@ -150,58 +121,3 @@ export function subjectOf(endpoint: string, variant?: string): string {
 
 const concerns = (prediction: CapturedPrediction, endpoint: string, variant: string | undefined): boolean =>
   prediction.endpoint === endpoint && (variant === undefined || prediction.variant === variant);
-
-/** One row of the table as it stands now. */
-export interface BurnRateReading extends BurnRateRow {
-  /** Error ratio over the allowed one, in each window; NaN without events. */
-  readonly longBurnRate: number;
-  readonly shortBurnRate: number;
-  /** `unknown`: no event in the short window, or too few in the long one; what fired goes on firing, and nothing begins to. */
-  readonly state: "firing" | "ok" | "unknown";
-}
-
-export interface SloStatus {
-  readonly name: string;
-  readonly subject: string;
-  /** `no-data`: no event in the shortest window. That is not `ok`: silence proves nothing. */
-  readonly state: "ok" | "burning" | "exhausted" | "no-data";
-  readonly rows: readonly BurnRateReading[];
-  /** Events of the rolling period, and how many of them may be bad. */
-  readonly good: number;
-  readonly total: number;
-  readonly budget: number;
-  /** Share of the budget that is left; negative when overspent, 1 without events. */
-  readonly budgetLeft: number;
-}
-
-/** Reads the objective's state off its counts. Pure but for the counts. */
-export function readSlo(slo: Slo, counts: EventCounts, nowMs: number): SloStatus {
-  const rows = slo.profile.map((each) => readRow(slo, each, counts, nowMs));
-  const { good, total } = counts.totals(slo.periodMs, nowMs);
-  const budget = total * (1 - slo.objective);
-  const budgetLeft = total === 0 ? 1 : 1 - (total - good) / budget;
-  const shortest = Math.min(...slo.profile.map(({ shortMs }) => shortMs));
-  const silent = counts.totals(shortest, nowMs).total === 0;
-  const burning = rows.some(({ state }) => state === "firing");
-  const state = silent ? "no-data" : burning ? "burning" : budgetLeft <= 0 ? "exhausted" : "ok";
-  return { name: slo.name, subject: slo.sli.subject, state, rows, good, total, budget, budgetLeft };
-}
-
-function readRow(slo: Slo, each: BurnRateRow, counts: EventCounts, nowMs: number): BurnRateReading {
-  const burn = (windowMs: number): { readonly rate: number; readonly total: number } => {
-    const { good, total } = counts.totals(windowMs, nowMs);
-    return { rate: (total - good) / total / (1 - slo.objective), total };
-  };
-  const [long, short] = [burn(each.longMs), burn(each.shortMs)];
-  // Errors and objective are rounded numbers; a rate that meets the threshold within rounding meets it.
-  const over = (rate: number): boolean => rate >= each.burnRate * (1 - 1e-9);
-  const state =
-    short.total === 0
-      ? "unknown"
-      : !over(long.rate) || !over(short.rate)
-        ? "ok"
-        : long.total < slo.minimumEvents
-          ? "unknown"
-          : "firing";
-  return { ...each, longBurnRate: long.rate, shortBurnRate: short.rate, state };
-}

@@ -1,0 +1,65 @@
+export {
+  type EventCounts,
+  type EventCountsOptions,
+  type EventCountsState,
+  type EventTotals,
+  type SliceTotals,
+  createEventCounts,
+} from "./slo/event-counts.ts";
+export type { SliceOptions, SliceState } from "./slo/slice-counts.ts";
+export {
+  type BurnRateRow,
+  type SustainedOptions,
+  googleProfile,
+  pyrraProfile,
+  rescaleProfile,
+  slothProfile,
+  sustainedLatencyProfile,
+  sustainedProfile,
+  thresholdOf,
+} from "./slo/profiles.ts";
+export {
+  type Indicator,
+  type Objective,
+  type ObjectiveOptions,
+  type Slo,
+  type SloOptions,
+  defineObjective,
+  defineSlo,
+  errorIndicator,
+  latencyIndicator,
+  subjectOf,
+} from "./slo/slo.ts";
+export type { LowTraffic, MissingData, SloPolicy } from "./slo/slo-policy.ts";
+export {
+  type BurnRateReading,
+  type ObjectiveStatus,
+  type SloStatus,
+  createSloCounts,
+  readObjective,
+  readSlo,
+} from "./slo/slo-status.ts";
+export { type BudgetOptions, type ErrorBudget, readBudget } from "./slo/error-budget.ts";
+export { type CalendarPeriod, type TimeSpan, calendarSpan } from "./slo/calendar-period.ts";
+export {
+  type PrometheusCounters,
+  type PrometheusObjective,
+  histogramCounters,
+  prometheusDuration,
+  servingErrorCounters,
+} from "./slo/promql.ts";
+export {
+  type PrometheusRule,
+  type PrometheusRuleGroup,
+  type PrometheusRules,
+  type PrometheusRulesOptions,
+  prometheusRules,
+  prometheusRulesYaml,
+} from "./slo/prometheus-rules.ts";
+export {
+  type PromtoolTestOptions,
+  type ReplayedMinute,
+  type TraceMinute,
+  promtoolTests,
+  replayTrace,
+} from "./slo/replay.ts";

@@ -1,0 +1,68 @@
+import { PrefixRing } from "./prefix-ring.ts";
+
+/** Buckets from one to another, both included. */
+export interface BucketRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Counts of a stretch of time without a jump longer than the period. */
+export interface CountsEra {
+  /** −∞ while nothing was added. */
+  readonly newest: number;
+  /** The oldest bucket that still counts. */
+  readonly oldest: number;
+  add(bucket: number, bad: number, total: number): void;
+  totals(range: BucketRange): { readonly good: number; readonly total: number };
+  entries(ring: "fine" | "coarse"): readonly (readonly [bucket: number, bad: number, total: number])[];
+  restore(ring: "fine" | "coarse", bucket: number, bad: number, total: number): void;
+}
+
+export interface CountsSize {
+  /** Buckets of the period. */
+  readonly buckets: number;
+  /** Buckets that are kept one by one. */
+  readonly fine: number;
+  readonly coarseFactor: number;
+}
+
+export function createCountsEra({ buckets, fine: fineBuckets, coarseFactor }: CountsSize): CountsEra {
+  const fine = new PrefixRing(fineBuckets);
+  const coarse = fineBuckets >= buckets ? undefined : new PrefixRing(Math.ceil(buckets / coarseFactor) + 1);
+  const coarseOf = (bucket: number): number => Math.floor(bucket / coarseFactor);
+  let newest = Number.NEGATIVE_INFINITY;
+  return {
+    get newest() {
+      return newest;
+    },
+    get oldest() {
+      return newest - buckets + 1;
+    },
+    add(bucket, bad, total) {
+      if (bucket < newest - buckets + 1) return;
+      newest = Math.max(newest, bucket);
+      fine.add(bucket, bad, total);
+      coarse?.add(coarseOf(bucket), bad, total);
+    },
+    totals({ from, to }) {
+      const last = Math.min(to, newest);
+      const first = Math.max(from, newest - buckets + 1);
+      if (coarse === undefined || first >= fine.oldest) return told(fine.sum(first, last));
+      const lastCoarse = coarseOf(last);
+      // What lies before the fine buckets is told by whole coarse ones, at its end as at its beginning.
+      if (lastCoarse * coarseFactor < fine.oldest) return told(coarse.sum(coarseOf(first), lastCoarse));
+      const [before, rest] = [coarse.sum(coarseOf(first), lastCoarse - 1), fine.sum(lastCoarse * coarseFactor, last)];
+      return told({ first: before.first + rest.first, second: before.second + rest.second });
+    },
+    entries: (ring) => (ring === "fine" ? fine : coarse)?.entries() ?? [],
+    restore(ring, bucket, bad, total) {
+      if (ring === "fine") newest = Math.max(newest, bucket);
+      (ring === "fine" ? fine : coarse)?.add(bucket, bad, total);
+    },
+  };
+}
+
+const told = ({ first, second }: { readonly first: number; readonly second: number }) => ({
+  good: second - first,
+  total: second,
+});

@@ -1,0 +1,174 @@
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test, type TestContext } from "vitest";
+import {
+  defineObjective,
+  googleProfile,
+  histogramCounters,
+  type Objective,
+  type ObjectiveOptions,
+  prometheusRulesYaml,
+  promtoolTests,
+  pyrraProfile,
+  replayTrace,
+  servingErrorCounters,
+  slothProfile,
+  sustainedProfile,
+  thresholdOf,
+} from "../src/slo.ts";
+import { incidentTrace, type Trace, traceKinds } from "./incident-traces.ts";
+
+const promtool = process.env["MILLWRIGHT_PROMTOOL"] ?? "promtool";
+const found = spawnSync(promtool, ["--version"]).status === 0;
+
+function needsPromtool({ skip }: TestContext): void {
+  if (process.env["CI"] === "true") return;
+  skip(!found, `there is no ${promtool}: apt-get install prometheus, or name the program in MILLWRIGHT_PROMTOOL`);
+}
+
+const given = (objective: Objective) => ({ objective, counters: servingErrorCounters("late"), service: "late" });
+
+async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "millwright-rules-"));
+  try {
+    await run(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Told {
+  readonly code: number;
+  readonly text: string;
+}
+
+function call(folder: string, ...words: readonly string[]): Told {
+  const { status, stdout, stderr } = spawnSync(promtool, words, { cwd: folder, encoding: "utf8", maxBuffer: 1 << 28 });
+  return { code: status ?? -1, text: `${stdout}${stderr}` };
+}
+
+/** Replays traces in the engine and in promtool, and gives what promtool says. */
+async function compared(objective: Objective, traces: readonly Trace[], startAt: number): Promise<Told> {
+  let told: Told = { code: -1, text: "" };
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, "rules.yml"), prometheusRulesYaml([given(objective)]));
+    const files = traces.map((_, index) => `trace-${index}.yml`);
+    for (const [index, { name, minutes }] of traces.entries())
+      await writeFile(
+        join(folder, `trace-${index}.yml`),
+        promtoolTests(given(objective), minutes, { rulesFile: "rules.yml", name, startAt }),
+      );
+    told = call(folder, "test", "rules", ...files);
+  });
+  return told;
+}
+
+const minute = 60_000;
+const hour = 60 * minute;
+/** Sloth's table in a tenth of its time, so that tickets come within a day too. */
+const quickened = slothProfile().map((row) => ({
+  ...row,
+  longMs: row.longMs / 6,
+  shortMs: Math.max(minute, row.shortMs / 5 - ((row.shortMs / 5) % minute)),
+}));
+const profiles: Readonly<Record<string, Partial<ObjectiveOptions>>> = {
+  google: { profile: googleProfile() },
+  "sloth, six times as fast": { profile: quickened },
+  sustained: { profile: [...sustainedProfile(), ...googleProfile().slice(0, 1)] },
+  "with an alarm for silence": { profile: pyrraProfile().slice(0, 2), missingData: "alarm", minimumEvents: 0 },
+  "with Wilson's interval": { profile: googleProfile().slice(0, 2), lowTraffic: { wilsonZ: 1.96 } },
+};
+
+test.for(Object.entries(profiles))(
+  "MO-51: rules of %s fire in promtool at the minutes at which the engine does",
+  { timeout: 120_000 },
+  async ([name, options], context) => {
+    needsPromtool(context);
+    const objective = defineObjective({
+      name: "late-available",
+      objective: 0.999,
+      periodMs: 30 * 24 * hour,
+      ...options,
+    });
+    const traces = traceKinds.flatMap((kind) => [1, 2].map((seed) => incidentTrace(kind, seed, 600)));
+    const fired = traces.map(
+      ({ minutes }) => replayTrace(objective, minutes).filter(({ page, ticket }) => page || ticket).length,
+    );
+    // Nothing is proven by alerts that never fire.
+    expect(fired.filter((count) => count > 0).length, name).toBeGreaterThan(traces.length / 3);
+    expect(await compared(objective, traces, 1_000_000)).toEqual({
+      code: 0,
+      text: expect.stringContaining("SUCCESS") as string,
+    });
+  },
+);
+
+test(
+  "MO-51: what exactly meets a threshold fires in both, and what is one event below it in neither",
+  { timeout: 60_000 },
+  async (context) => {
+    needsPromtool(context);
+    const objective = defineObjective({
+      name: "late-available",
+      objective: 0.999,
+      minimumEvents: 0,
+      profile: googleProfile().slice(0, 1),
+    });
+    // 14.4 * (1 - 0.999) is 0.014400000000000013; 144 of 10,000 are 0.0144.
+    const meets = Array.from({ length: 70 }, () => ({ bad: 144, total: 10_000 }));
+    const below = meets.map((each, index) => (index === 66 ? { bad: 143, total: 10_000 } : each));
+    const fires = (trace: typeof meets): readonly boolean[] => replayTrace(objective, trace).map(({ page }) => page);
+    expect(fires(meets)).toEqual([false, ...Array.from({ length: 70 }, () => true)]);
+    expect(fires(below).slice(64)).toEqual([true, true, true, false, false, false, false]);
+    const traces = [meets, below].map((minutes) => ({ name: "exact", minutes, incidents: [] }));
+    // From zero on too: the first sample of a counter is what increases are measured from.
+    for (const startAt of [0, 5_000_000]) expect((await compared(objective, traces, startAt)).code).toBe(0);
+  },
+);
+
+test("MO-51: promtool finds nothing wrong with the rules, whatever the profile and the counters", async (context) => {
+  needsPromtool(context);
+  await inFolder(async (folder) => {
+    for (const [index, options] of Object.values(profiles).entries()) {
+      const objective = defineObjective({ name: 'P99 of {{late}} "quoted"', objective: 0.99, ...options });
+      const counters = histogramCounters("millwright_serving_latency_seconds", 0.5, { endpoint: "late" });
+      const text = prometheusRulesYaml(
+        [
+          given(defineObjective({ name: "other", objective: 0.95, ...options })),
+          { objective, counters, service: "late", labels: { team: "ml" } },
+        ],
+        { intervalMs: 30_000, runbookUrl: ({ name }) => `https://runbooks.example/${encodeURIComponent(name)}` },
+      );
+      await writeFile(join(folder, `rules-${index}.yml`), text);
+      expect(call(folder, "check", "rules", "--lint=all", "--lint-fatal", `rules-${index}.yml`)).toMatchObject({
+        code: 0,
+      });
+    }
+  });
+});
+
+test("MO-51: the thresholds of expressions are the engine's", () => {
+  for (const profile of [googleProfile(), slothProfile(), pyrraProfile(), sustainedProfile()]) {
+    const objective = defineObjective({ name: "late", objective: 0.9995, profile });
+    const text = prometheusRulesYaml([given(objective)]);
+    for (const row of profile) expect(text).toContain(`>= ${thresholdOf(0.9995, row)} `);
+  }
+});
+
+test("MO-51: good counters tell the same as bad ones", { timeout: 60_000 }, async (context) => {
+  needsPromtool(context);
+  const objective = defineObjective({ name: "late-fast", objective: 0.99, profile: googleProfile().slice(0, 2) });
+  const counters = histogramCounters("millwright_serving_latency_seconds", 0.5, { endpoint: "late" });
+  const { minutes } = incidentTrace("partial outage", 4, 600);
+  expect(replayTrace(objective, minutes).some(({ page }) => page)).toBe(true);
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, "rules.yml"), prometheusRulesYaml([{ objective, counters, service: "late" }]));
+    await writeFile(
+      join(folder, "test.yml"),
+      promtoolTests({ objective, counters, service: "late" }, minutes, { rulesFile: "rules.yml", startAt: 1e6 }),
+    );
+    expect(call(folder, "test", "rules", "test.yml")).toMatchObject({ code: 0 });
+  });
+});
