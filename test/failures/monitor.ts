@@ -12,6 +12,7 @@ import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
+import { sloSubjects } from "./monitor-slo.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -102,10 +103,6 @@ const rules: Subjects = {
   subjectOf: well(monitor.subjectOf, () => ["late", "main"]),
   readSlo: well(monitor.readSlo, () => [slo, totals, 1_000]),
   createEventCounts: well(monitor.createEventCounts, () => [{ periodMs: 1_000, bucketMs: 100 }]),
-  ...methods("createEventCounts()", () => monitor.createEventCounts({ periodMs: 1_000, bucketMs: 100 }), {
-    add: [() => [5, 1, 2]],
-    totals: [() => [500, 900]],
-  }),
   errorRateAlert: well(
     monitor.errorRateAlert,
     () => [{ endpoint: "late", threshold: 0.5, minimumRequests: 2, windowMs: 1_000 }],
@@ -194,6 +191,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...multivariateSubjects,
       ...qualityOfModels,
       ...(await dataSubjects(folder)),
+      ...sloSubjects,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

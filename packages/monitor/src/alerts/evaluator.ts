@@ -67,11 +67,11 @@ export function createEvaluator({
   });
   const find = (name: string): WatchedSlo => findSlo(watched, name);
   const readSlos = (nowMs: number): RuleFindings[] =>
-    watched.map((each) => {
+    watched.flatMap((each) => {
       const status = readSlo(each.slo, each.counts, nowMs);
       budget.set(status.budgetLeft, { slo: status.name });
       tellSlo(each, status, outbox);
-      return sloFindings(status, each.counts, nowMs);
+      return [sloFindings(status, each.counts, nowMs), ...absence(each.slo, status)];
     });
   const teller = createAlertTeller({ alerts, outbox, meter, clock });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
@@ -181,8 +181,24 @@ function sloFindings(status: SloStatus, counts: EventCounts, nowMs: number): Rul
   return { rule: status.name, findings };
 }
 
+/** An objective that counts silence as an alarm has a finding for it, beside those of its rows. */
+function absence(slo: Slo, { name, subject, state }: SloStatus): readonly RuleFindings[] {
+  if (slo.missingData !== "alarm") return [];
+  const isAbsent = state === "absent";
+  const summary = isAbsent ? `Nothing is seen of ${name}: that is not 100 %.` : `${name} is seen.`;
+  const finding: Finding = {
+    subject,
+    state: isAbsent ? "firing" : "ok",
+    severity: "page",
+    summary,
+    value: isAbsent ? 0 : 1,
+    threshold: 1,
+  };
+  return [{ rule: `${name}-absent`, findings: [finding] }];
+}
+
 function tellSlo(each: WatchedSlo, status: SloStatus, outbox: EventOutbox): void {
-  if (status.state === "no-data") return;
+  if (status.state === "no-data" || status.state === "absent") return;
   const burning = status.rows.some(({ state }) => state === "firing");
   if (burning && !each.burning) each.burn = outbox.add(sloEvent("slo.burning", status));
   if (!burning && each.burning) outbox.add(sloEvent("slo.recovered", status), each.burn);

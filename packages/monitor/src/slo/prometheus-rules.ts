@@ -121,7 +121,7 @@ function alertsOf(
       alert: objective.name,
       expr: expressions.join(" or "),
       ...(sustained === undefined ? {} : { for: sustained }),
-      labels: { ...labels, severity, ...(sustained === undefined ? {} : { sustained }) },
+      labels: templateLabels({ ...labels, severity, ...(sustained === undefined ? {} : { sustained }) }),
       annotations: {
         summary: `The error budget of ${templateText(objective.name)} is spent too fast.`,
         description: `{{ $value | humanizePercentage }} of the events of ${templateText(labels["service"] ?? "")} are bad, and ${Number((100 * (1 - objective.objective)).toPrecision(12))} % may be.`,
@@ -134,6 +134,10 @@ function alertsOf(
 /** Braces of names are no template. */
 const templateText = (text: string): string => text.replaceAll("{{", '{{ "{{" }}');
 
+/** Labels of alerts are templates, those of recordings are not. */
+const templateLabels = (labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, templateText(value)]));
+
 function absence(
   { objective, counters }: PrometheusObjective,
   labels: Readonly<Record<string, string>>,
@@ -143,7 +147,7 @@ function absence(
   return {
     alert: `${objective.name}-absent`,
     expr: `absent(${totalIn(counters, window)} > 0)`,
-    labels: { ...labels, severity: "page" },
+    labels: templateLabels({ ...labels, severity: "page" }),
     annotations: {
       summary: `Nothing is seen of ${templateText(objective.name)} for ${window}: that is not 100 %.`,
       ...annotations,

@@ -61,6 +61,8 @@ export function promtoolTests(
   { rulesFile, name = given.objective.name, startAt = 0 }: PromtoolTestOptions,
 ): string {
   const { counters, objective } = given;
+  for (const text of [rulesFile, name, objective.name, counters.total])
+    if (typeof text !== "string") throw new TypeError("Names, selectors and files are texts.");
   const replayed = replayTrace(objective, trace);
   const series = [
     { series: counters.total, values: counterOf(trace, startAt, ({ total }) => total) },

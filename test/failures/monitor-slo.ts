@@ -1,0 +1,55 @@
+import * as slo from "../../packages/monitor/dist/slo.js";
+import { type Subjects, methods, well } from "./subjects.ts";
+
+const day = 86_400_000;
+const objective = slo.defineObjective({ name: "late", objective: 0.99, profile: slo.googleProfile() });
+const counters = slo.servingErrorCounters("late");
+const given = { objective, counters, service: "late" };
+const trace = [{ bad: 1, total: 2 }, undefined, { bad: 0, total: 3 }];
+const counts = () => slo.createSloCounts(objective);
+const invalid = (call: () => unknown) => ({ MONITOR_SLO_INVALID: call });
+const stateInvalid = (call: () => unknown) => ({ MONITOR_SLO_STATE_INVALID: call });
+const sliced = slo.defineObjective({ name: "slices", objective: 0.9, slices: { lengthMs: 60_000, target: 0.9 } });
+
+const objectives: Subjects = {
+  defineObjective: well(
+    slo.defineObjective,
+    () => [
+      { name: "x", objective: 0.9, calendar: { unit: "month", timeZone: "Europe/Berlin" }, lowTraffic: { wilsonZ: 2 } },
+    ],
+    invalid(() => slo.defineObjective({ name: "x", objective: 2 })),
+  ),
+  createSloCounts: well(
+    slo.createSloCounts,
+    () => [objective, { bucketMs: 60_000 }],
+    stateInvalid(() => slo.createSloCounts(objective, { state: { formatVersion: 2 } as never })),
+  ),
+  readObjective: well(slo.readObjective, () => [objective, counts(), day]),
+  readBudget: well(slo.readBudget, () => [objective, counts(), day, { recentMs: 60_000 }]),
+  sustainedProfile: well(slo.sustainedProfile, () => [{ burnRate: 3, forMs: 60_000 }]),
+  sustainedLatencyProfile: well(slo.sustainedLatencyProfile, () => [{ forMs: 60_000 }]),
+  thresholdOf: well(slo.thresholdOf, () => [0.99, { burnRate: 2 }]),
+  calendarSpan: well(slo.calendarSpan, () => [{ unit: "month", timeZone: "UTC" }, day]),
+  ...methods("createEventCounts()", () => slo.createEventCounts({ periodMs: 1_000, bucketMs: 100 }), {
+    add: [() => [5, 1, 2]],
+    totals: [() => [500, 900]],
+    between: [() => [0, 900]],
+    slices: [() => [500, 900]],
+    state: [],
+  }),
+};
+
+const exported: Subjects = {
+  servingErrorCounters: well(slo.servingErrorCounters, () => ["late", { variant: "main" }]),
+  histogramCounters: well(slo.histogramCounters, () => ["latency_seconds", 0.5, { endpoint: "late" }]),
+  prometheusDuration: well(slo.prometheusDuration, () => [60_000]),
+  prometheusRules: well(slo.prometheusRules, () => [[given], { intervalMs: 60_000 }], {
+    MONITOR_SLO_UNTRANSLATABLE: () => slo.prometheusRules([{ ...given, objective: sliced }]),
+    ...invalid(() => slo.prometheusRules([given, given])),
+  }),
+  prometheusRulesYaml: well(slo.prometheusRulesYaml, () => [[given]]),
+  promtoolTests: well(slo.promtoolTests, () => [given, trace, { rulesFile: "rules.yml", startAt: 5 }]),
+  replayTrace: well(slo.replayTrace, () => [objective, trace]),
+};
+
+export const sloSubjects: Subjects = { ...objectives, ...exported };
