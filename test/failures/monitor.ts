@@ -7,6 +7,7 @@ import {
   readNdjsonCapture,
 } from "../../packages/monitor/dist/drivers/ndjson.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
+import { driftSubjects } from "./monitor-drift.ts";
 import { statisticsSubjects } from "./monitor-statistics.ts";
 import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
@@ -185,6 +186,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       ...statistics,
       ...statisticsSubjects,
+      ...driftSubjects,
       ...rules,
       ...watching,
       ...estimationSubjects,

@@ -4,6 +4,7 @@ export type MonitorErrorCode =
   | "MONITOR_BASELINE_INVALID"
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
+  | "MONITOR_HISTORY_INVALID"
   | "MONITOR_PARAMETER_INVALID"
   | "MONITOR_ROWS_INVALID"
   | "MONITOR_LABELS_INVALID"
@@ -64,6 +65,12 @@ export const qualityInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_QUALITY_INVALID", `Quality cannot be worked out: ${problem}.`, {
     category: "user",
     remedy: "Give every row a truth and an answer, and options within their ranges.",
+  });
+
+export const historyInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_HISTORY_INVALID", `The history of windows cannot be used: ${problem}.`, {
+    category: "user",
+    remedy: "Give the windows in the order of time, the oldest first, each with an end after its start.",
   });
 
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>

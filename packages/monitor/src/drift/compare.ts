@@ -7,11 +7,20 @@ import {
   populationStability,
   twoProportions,
 } from "../statistics/count-tests.ts";
+import type { ColumnEvidence } from "../calibration/column-null.ts";
 import type { DriftPolicy } from "./drift-policy.ts";
 import { kolmogorovSmirnovPValue, type TestResult } from "../statistics/sample-tests.ts";
 import { categoryCounts, equalShareBins, type SketchDistance, sketchDistance } from "./sketch-distance.ts";
 
 export type DriftVerdict = "ok" | "drift" | "not-enough-data";
+
+/** What a window is beside the history of its stream. */
+export interface CalibratedMeasure extends ColumnEvidence {
+  /** After the correction for the number of columns. */
+  readonly adjustedPValue: number;
+  /** What it was compared with. */
+  readonly level: number;
+}
 
 /** What was measured between two columns; what does not apply to their type is absent. */
 export interface DriftMeasures {
@@ -24,6 +33,8 @@ export interface DriftMeasures {
   readonly jensenShannon?: number | undefined;
   /** Largest difference between the distributions of numbers, or between shares of categories. */
   readonly largestDifference?: number | undefined;
+  /** Of windows of a stream: what their history says. */
+  readonly calibrated?: CalibratedMeasure | undefined;
   /** Shares of nulls; the p-value is adjusted. */
   readonly missing?: { readonly baseline: number; readonly current: number; readonly pValue: number } | undefined;
 }
@@ -62,6 +73,8 @@ export interface DriftReport {
   readonly reasons: readonly string[];
   /** Drifted columns among those compared, in [0, 1]. */
   readonly driftedShare: number;
+  /** What to know when reading p-values: where they are not as sure as could be. */
+  readonly notes?: readonly string[] | undefined;
   /** In the baseline's order, then what the current side has beyond it. */
   readonly columns: readonly ColumnDrift[];
   /** Of monitors that look at whole rows. */
@@ -102,7 +115,7 @@ export function compare(against: DriftBaseline, current: Profile, policy: DriftP
       currentCount: count,
       measures: {},
     }));
-  return { ...overall(columns, policy), columns: [...columns, ...extra] };
+  return { ...overallVerdict(columns, policy), columns: [...columns, ...extra] };
 }
 
 const columnOf = (profile: Profile, name: string): ColumnProfile | undefined =>
@@ -243,7 +256,11 @@ function driftReasons(
   return reasons;
 }
 
-function overall(columns: readonly ColumnDrift[], { driftedShare: limit }: DriftPolicy): Omit<DriftReport, "columns"> {
+/** The verdict on a table from those on its columns. */
+export function overallVerdict(
+  columns: readonly ColumnDrift[],
+  { driftedShare: limit }: Pick<DriftPolicy, "driftedShare">,
+): Omit<DriftReport, "columns"> {
   const drifted = columns.filter(({ verdict }) => verdict === "drift");
   const compared = drifted.length + columns.filter(({ verdict }) => verdict === "ok").length;
   if (compared === 0)

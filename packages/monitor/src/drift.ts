@@ -1,0 +1,8 @@
+export type { AcrossWindows } from "./calibration/alpha-schedule.ts";
+export type { ColumnEvidence, NullModel } from "./calibration/column-null.ts";
+export type { Calendar, Cycle, KnownEvent } from "./calibration/cycle.ts";
+export { type Correction, adjustPValues } from "./calibration/multiplicity.ts";
+export { calibratedDrift } from "./drift/calibrated-drift.ts";
+export type { CalibratedDriftOptions } from "./drift/calibrated-options.ts";
+export type { CalibratedMeasure } from "./drift/compare.ts";
+export type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "./drift/drift-monitor.ts";

@@ -1,0 +1,31 @@
+import { batchOf, profileOf } from "../../packages/data/dist/index.js";
+import * as drift from "../../packages/monitor/dist/drift.js";
+import { methods, type Subjects, well } from "./subjects.ts";
+
+const dayMs = 86_400_000;
+const windows = Array.from({ length: 12 }, (_, day) => ({
+  startMs: day * dayMs,
+  endMs: (day + 1) * dayMs,
+  profile: profileOf(batchOf({ km: Array.from({ length: 20 }, (__, row) => Math.sin(day * 20 + row)) })),
+}));
+const options: drift.CalibratedDriftOptions = {
+  alpha: 0.05,
+  minimumSamples: 10,
+  correction: "hierarchical",
+  groups: { distances: ["km"] },
+  acrossWindows: { kind: "spending", windows: 10 },
+  persistence: { windows: 2, of: 3 },
+  calendar: { holidays: ["2026-12-25"], events: [{ name: "sale", fromMs: 1, toMs: 2 }], utcOffsetMs: 3_600_000 },
+};
+
+/** What `@millwright/monitor/drift` exports. */
+export const driftSubjects: Subjects = {
+  calibratedDrift: well(drift.calibratedDrift, () => [options], {
+    MONITOR_PARAMETER_INVALID: () => drift.calibratedDrift({ alpha: 2 }),
+    MONITOR_HISTORY_INVALID: () => drift.calibratedDrift()(windows.toReversed()),
+  }),
+  ...methods("calibratedDrift()()", () => drift.calibratedDrift(options)(windows.slice(0, 11)), {
+    judge: [() => [windows[11]]],
+  }),
+  adjustPValues: well(drift.adjustPValues, () => [[0.1, Number.NaN, 0.2], "hierarchical", ["a", "a", "b"]]),
+};
