@@ -14,6 +14,7 @@ import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
 import { sloSubjects } from "./monitor-slo.ts";
+import { detectorSubjects } from "./monitor-detectors.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -189,6 +190,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...driftSubjects,
       ...rules,
       ...watching,
+      ...detectorSubjects(),
       ...estimationSubjects,
       ...multivariateSubjects,
       ...qualityOfModels,

@@ -9,6 +9,7 @@ export type MonitorErrorCode =
   | "MONITOR_ROWS_INVALID"
   | "MONITOR_LABELS_INVALID"
   | "MONITOR_QUALITY_INVALID"
+  | "MONITOR_DETECTOR_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
@@ -71,6 +72,12 @@ export const historyInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_HISTORY_INVALID", `The history of windows cannot be used: ${problem}.`, {
     category: "user",
     remedy: "Give the windows in the order of time, the oldest first, each with an end after its start.",
+  });
+
+export const detectorInvalid = (kind: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_DETECTOR_INVALID", `The detector "${kind}" cannot work so: ${problem}.`, {
+    category: "user",
+    remedy: "Mend its options or values; restore only what `state` gave.",
   });
 
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>
