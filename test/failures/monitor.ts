@@ -11,6 +11,7 @@ import { driftSubjects } from "./monitor-drift.ts";
 import { statisticsSubjects } from "./monitor-statistics.ts";
 import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
+import { outlierSubjects } from "./monitor-outliers.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
 import { sloSubjects } from "./monitor-slo.ts";
@@ -193,6 +194,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...detectorSubjects(),
       ...estimationSubjects,
       ...multivariateSubjects,
+      ...outlierSubjects,
       ...qualityOfModels,
       ...(await dataSubjects(folder)),
       ...sloSubjects,

@@ -5,6 +5,7 @@ export type MonitorErrorCode =
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
   | "MONITOR_HISTORY_INVALID"
+  | "MONITOR_OUTLIER_MODEL_INVALID"
   | "MONITOR_PARAMETER_INVALID"
   | "MONITOR_ROWS_INVALID"
   | "MONITOR_LABELS_INVALID"
@@ -41,6 +42,13 @@ export const countsInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_COUNTS_INVALID", `The counts cannot be compared: ${problem}.`, {
     category: "user",
     remedy: "Give both sides one finite count of at least 0 for each category, in the same order.",
+  });
+
+export const outlierModelInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_OUTLIER_MODEL_INVALID", `The outlier model cannot be used: ${problem}.`, {
+    category: "data",
+    remedy:
+      "Give what fitIsolationForest, fitMahalanobis or fitReconstructionOutliers answered, or its JSON, whole; or fit it again.",
   });
 
 export const parameterInvalid = (problem: string): MonitorError =>

@@ -77,6 +77,20 @@ function numberOf(value: number, { fill, shares }: Pick<ScoreColumn, "fill" | "s
   return shares === undefined ? value : (shares[value] as number);
 }
 
+/**
+ * The standard score of one value.
+ * @param value As `readValue` gives it.
+ * @param given What it was made of.
+ */
+export const scoreOf = (value: number, column: ScoreColumn, given: unknown): number =>
+  (numberOf(
+    value,
+    column,
+    column.shares !== undefined && value !== value && typeof given === "string" && given !== "",
+  ) -
+    column.mean) /
+  column.scale;
+
 /** The standard scores of rows. Throws `MONITOR_ROWS_INVALID`. */
 export function scoresOf(rows: Batch, columns: readonly ScoreColumn[]): Matrix {
   const read = readFeatures(
