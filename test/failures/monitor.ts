@@ -16,6 +16,7 @@ import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
 import { sloSubjects } from "./monitor-slo.ts";
 import { detectorSubjects } from "./monitor-detectors.ts";
+import { alertSubjects } from "./monitor-alerts.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -198,6 +199,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...qualityOfModels,
       ...(await dataSubjects(folder)),
       ...sloSubjects,
+      ...alertSubjects,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

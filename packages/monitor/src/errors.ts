@@ -14,6 +14,8 @@ export type MonitorErrorCode =
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
+  | "MONITOR_SILENCE_INVALID"
+  | "MONITOR_SILENCE_UNKNOWN"
   | "MONITOR_SLO_INVALID"
   | "MONITOR_SLO_STATE_INVALID"
   | "MONITOR_SLO_UNKNOWN"
@@ -104,6 +106,19 @@ export const sampleInvalid = (what: string, problem: string): MonitorError =>
   new MonitorError("MONITOR_SAMPLE_INVALID", `The ${what} cannot be compared: ${problem}.`, {
     category: "data",
     remedy: "Leave out NaN and infinities, count them on their own, and compare the rest.",
+  });
+
+export const silenceInvalid = (problem: string, cause?: unknown): MonitorError =>
+  new MonitorError("MONITOR_SILENCE_INVALID", `The silence is wrong: ${problem}.`, {
+    category: "user",
+    remedy: "Say by labels which alerts it is about, who answers for it and when it ends.",
+    cause,
+  });
+
+export const silenceUnknown = (id: string): MonitorError =>
+  new MonitorError("MONITOR_SILENCE_UNKNOWN", `No silence with the id "${id}" is in force.`, {
+    category: "user",
+    remedy: "Name one of those that `silences` lists.",
   });
 
 export const sloInvalid = (slo: string, problem: string): MonitorError =>

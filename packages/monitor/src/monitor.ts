@@ -10,17 +10,20 @@ import {
   type PredictionSink,
   type Redactor,
   abortable,
+  createIdSource,
   createRandom,
+  type IdSource,
   type Random,
   silentLogger,
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { type AlertBook, createAlertBook } from "./alerts/alert-book.ts";
+import { type AlertControl, type Alerting, type AlertingOptions, createAlerting } from "./alerts/alert-control.ts";
 import { type AlertRule, readingOf, type VariantReading } from "./alerts/alert-rule.ts";
 import { type CaptureBuffer, type CaptureWriter, createCaptureBuffer } from "./capture/capture-writer.ts";
 import { ruleInvalid, sloInvalid } from "./errors.ts";
-import { createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
+import { absenceOf, createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
+import { createEventOutbox } from "./alerts/monitor-events.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import type { QualityOptions } from "./quality/quality.ts";
 import type { Slo } from "./slo/slo.ts";
@@ -56,13 +59,17 @@ export interface MonitorOptions {
   readonly holdLabelsMs?: number | undefined;
   /** Most labels held; beyond, the oldest count as unmatched. Default: 10,000. */
   readonly maxHeldLabels?: number | undefined;
-  /** Takes `alert.*`, `slo.*` and `drift.*`. Default: none. */
+  /** Takes `alert.*`, `slo.*` and `drift.*`; what fired when a process ended is read from it, and not told again. Default: none. */
   readonly events?: EventLog | undefined;
+  /** How findings become alerts, and who is told of them. Default: at once, each once. */
+  readonly alerting?: AlertingOptions | undefined;
   readonly meter?: Meter | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
   /** Decides what is sampled. */
   readonly random?: Random | undefined;
+  /** Names silences. */
+  readonly ids?: IdSource | undefined;
 }
 
 /** What a monitor has taken, and what it had to let go. */
@@ -90,6 +97,8 @@ export interface MonitorCounts {
 export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSource, AsyncDisposable {
   /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. On abort only the waiting for the log ends. @returns what fires. */
   evaluate(nowMs?: number, options?: CallOptions): Promise<readonly Alert[]>;
+  /** Silences, acknowledgements, and alerts that are pending or muted. */
+  readonly alerting: AlertControl;
   /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
   count(slo: string, good: number, total: number, timeMs?: number): void;
   /** Throws `MONITOR_SLO_UNKNOWN`. */
@@ -111,7 +120,8 @@ const hourMs = 3_600_000;
 /** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat. */
 export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
-  const { book, alerts, writer, evaluator, intake } = assemble(options, clock, logger, retainMs);
+  const { book, alerting, writer, evaluator, intake } = assemble(options, clock, logger, retainMs);
+  const { book: alerts, control } = alerting;
   const flush = async ({ signal }: CallOptions = {}): Promise<void> => {
     signal?.throwIfAborted();
     intake.drain();
@@ -132,6 +142,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     label: intake.label,
     alerts: alerts.alerts,
     changes: alerts.changes,
+    alerting: control,
     evaluate,
     flush,
     count: (slo, good, total, timeMs = clock.nowMs()) => evaluator.count(slo, good, total, timeMs),
@@ -157,7 +168,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
 
 interface Parts {
   readonly book: WindowBook;
-  readonly alerts: AlertBook;
+  readonly alerting: Alerting;
   readonly writer: CaptureBuffer | undefined;
   readonly evaluator: Evaluator;
   readonly intake: Intake;
@@ -170,9 +181,20 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
   // Alerts of both are told apart by name.
   for (const name of repeated([...slos, ...rules])) throw ruleInvalid(name, "its name is taken by an objective");
   const book = createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs });
-  const alerts = createAlertBook(holdMs);
+  const outbox = createEventOutbox(options.events, logger);
+  const alerting = createAlerting({
+    options: options.alerting ?? {},
+    rules: [...slos.flatMap(({ name }) => [{ name }, { name: absenceOf(name) }]), ...rules],
+    holdMs,
+    outbox,
+    events: options.events,
+    meter,
+    logger,
+    clock,
+    ids: options.ids ?? createIdSource(clock),
+  });
   const writer = options.capture === undefined ? undefined : createCaptureBuffer(options.capture, maxQueue, logger);
-  const evaluator = createEvaluator({ book, alerts, slos, rules, logger, meter, clock, events: options.events });
+  const evaluator = createEvaluator({ book, alerting, outbox, slos, rules, logger, meter, clock });
   const intake = createIntake({
     book,
     writer,
@@ -191,7 +213,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     observe: slos.length === 0 ? undefined : evaluator.observe,
     startOver: evaluator.startOver,
   });
-  return { book, alerts, writer, evaluator, intake };
+  return { book, alerting, writer, evaluator, intake };
 }
 
 function repeated(named: readonly { readonly name: string }[]): readonly string[] {

@@ -68,7 +68,7 @@ test("a candidate that answers the opposite is caught from its answers within mi
   expect([...first.keys()].every((key) => key.startsWith(candidate))).toBe(true);
   expect(alerts.find(({ name }) => name === "quality")).toMatchObject({
     subject: candidate,
-    severity: "page",
+    severity: "ticket",
     state: "firing",
     threshold: 0.02,
   });

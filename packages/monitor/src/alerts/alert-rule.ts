@@ -1,6 +1,7 @@
-import type { Alert, AlertEvidence } from "@millwright/contracts";
+import type { Alert, AlertEvidence, CallOptions } from "@millwright/contracts";
 import { distinctOf, type Profile, type QuantileSketch } from "@millwright/data";
-import type { Finding } from "./alert-book.ts";
+import type { AlertPolicy } from "./alert-policy.ts";
+import type { Finding } from "./alert-record.ts";
 import { ruleInvalid } from "../errors.ts";
 import { type Quality, readQuality } from "../quality/quality.ts";
 import type { WindowSummary } from "../capture/window.ts";
@@ -61,6 +62,10 @@ export interface AlertRule {
   /** Unique in a monitor; the name of its alerts. */
   readonly name: string;
   evaluate(view: MonitorView): readonly Finding[];
+  /** Reads what it needs, such as a log, before it is evaluated; awaited for a second at most. Default: nothing. */
+  prepare?(options: CallOptions): Promise<void>;
+  /** When its findings become alerts. Default: at once. */
+  readonly alerting?: AlertPolicy | undefined;
 }
 
 export interface RuleOptions {
@@ -71,8 +76,10 @@ export interface RuleOptions {
   readonly name?: string | undefined;
   /** How far back the rule looks. */
   readonly windowMs?: number | undefined;
-  /** Default: `page`. */
+  /** Default: as `alertSeverities` has it for the kind of rule. */
   readonly severity?: Alert["severity"] | undefined;
+  /** When what it finds becomes an alert. Default: at once. */
+  readonly alerting?: AlertPolicy | undefined;
 }
 
 export function checkRule(

@@ -1,5 +1,7 @@
-import type { Alert, CapturedPrediction, Clock, EventLog, Logger, Meter } from "@millwright/contracts";
-import { type AlertBook, type Finding, isBelow, type RuleFindings } from "./alert-book.ts";
+import type { Alert, CapturedPrediction, Clock, Logger, Meter } from "@millwright/contracts";
+import { within } from "./alert-teller.ts";
+import type { Alerting } from "./alert-control.ts";
+import { type Finding, isBelow, type RuleFindings } from "./alert-record.ts";
 import {
   type AlertRule,
   evidenceOf,
@@ -11,21 +13,20 @@ import {
 } from "./alert-rule.ts";
 import { sloUnknown } from "../errors.ts";
 import type { EventCounts } from "../slo/event-counts.ts";
-import { createAlertTeller } from "./alert-teller.ts";
-import { createEventOutbox, type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
+import { type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
 import { createSloCounts, readSlo, type SloStatus } from "../slo/slo-status.ts";
 import { type Slo, subjectOf } from "../slo/slo.ts";
 import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
 
 export interface EvaluatorOptions {
   readonly book: WindowBook;
-  readonly alerts: AlertBook;
+  readonly alerting: Alerting;
+  readonly outbox: EventOutbox;
   readonly slos: readonly Slo[];
   readonly rules: readonly AlertRule[];
   readonly logger: Logger;
   readonly meter: Meter;
   readonly clock: Clock;
-  readonly events: EventLog | undefined;
 }
 
 /** Turns counts and windows into alerts and events. */
@@ -51,16 +52,15 @@ interface WatchedSlo {
 
 export function createEvaluator({
   book,
-  alerts,
+  alerting,
+  outbox,
   slos,
   rules,
   logger,
   meter,
   clock,
-  events,
 }: EvaluatorOptions): Evaluator {
   const watched = slos.map(watch);
-  const outbox = createEventOutbox(events, logger);
   const budget = meter.gauge("millwright_monitor_budget_left", {
     help: "Share of the error budget left.",
     labelNames: ["slo"],
@@ -71,18 +71,18 @@ export function createEvaluator({
       const status = readSlo(each.slo, each.counts, nowMs);
       budget.set(status.budgetLeft, { slo: status.name });
       tellSlo(each, status, outbox);
-      return [sloFindings(status, each.counts, nowMs), ...absence(each.slo, status)];
+      return [sloFindings(status, each.counts, nowMs), ...absence(each.slo, status, nowMs)];
     });
-  const teller = createAlertTeller({ alerts, outbox, meter, clock });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
     book.compact(nowMs);
+    await prepareRules(rules, clock, logger);
     const view = viewOf(book, nowMs);
     const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))].map((each) =>
       withModels(each, book),
     );
     const burnOf = (name: string): Told | undefined => watched.find(({ slo }) => slo.name === name)?.burn;
-    await teller.tell(alerts.apply(all, nowMs), all, burnOf);
-    return alerts.all();
+    await alerting.apply(all, nowMs, burnOf);
+    return alerting.book.all();
   };
   let turn: Promise<unknown> = Promise.resolve();
   return {
@@ -93,7 +93,7 @@ export function createEvaluator({
       }
     },
     startOver(endpoint, variant) {
-      teller.tellDropped(alerts.drop(subjectOf(endpoint, variant), "The variant serves another model now."));
+      alerting.drop(subjectOf(endpoint, variant), "The variant serves another model now.");
     },
     count: (name, good, total, timeMs) => find(name).counts.add(timeMs, good, total),
     slo(name, nowMs) {
@@ -125,6 +125,24 @@ function findSlo(watched: readonly WatchedSlo[], name: string): WatchedSlo {
     name,
     watched.map(({ slo }) => slo.name),
   );
+}
+
+const longestWaitMs = 1_000;
+
+/** What a rule could not read in time it reads the next time. */
+async function prepareRules(rules: readonly AlertRule[], clock: Clock, logger: Logger): Promise<void> {
+  const prepared = rules.filter(({ prepare }) => prepare !== undefined);
+  if (prepared.length === 0) return;
+  const stopped = new AbortController();
+  const work = prepared.map(async (rule) => {
+    try {
+      await rule.prepare?.({ signal: stopped.signal });
+    } catch (error) {
+      logger.warn({ rule: rule.name, error: String(error) }, "An alert rule could not read what it needs.");
+    }
+  });
+  await within(longestWaitMs, Promise.all(work), clock);
+  stopped.abort();
 }
 
 function evaluateRule(rule: AlertRule, view: MonitorView, logger: Logger): RuleFindings {
@@ -182,7 +200,7 @@ function sloFindings(status: SloStatus, counts: EventCounts, nowMs: number): Rul
 }
 
 /** An objective that counts silence as an alarm has a finding for it, beside those of its rows. */
-function absence(slo: Slo, { name, subject, state }: SloStatus): readonly RuleFindings[] {
+function absence(slo: Slo, { name, subject, state, rows }: SloStatus, nowMs: number): readonly RuleFindings[] {
   if (slo.missingData !== "alarm") return [];
   const isAbsent = state === "absent";
   const summary = isAbsent ? `Nothing is seen of ${name}: that is not 100 %.` : `${name} is seen.`;
@@ -193,9 +211,13 @@ function absence(slo: Slo, { name, subject, state }: SloStatus): readonly RuleFi
     summary,
     value: isAbsent ? 0 : 1,
     threshold: 1,
+    evidence: evidenceOf({ nowMs }, Math.min(...rows.map(({ shortMs }) => shortMs)), isAbsent ? 0 : 1),
   };
-  return [{ rule: `${name}-absent`, findings: [finding] }];
+  return [{ rule: absenceOf(name), findings: [finding] }];
 }
+
+/** The name of the alert that says that nothing is seen of an objective. */
+export const absenceOf = (slo: string): string => `${slo}-absent`;
 
 function tellSlo(each: WatchedSlo, status: SloStatus, outbox: EventOutbox): void {
   if (status.state === "no-data" || status.state === "absent") return;

@@ -1,5 +1,6 @@
 import type { ColumnProfile, Profile } from "@millwright/data";
-import type { Finding } from "./alert-book.ts";
+import type { Finding } from "./alert-record.ts";
+import { alertSeverities } from "./severities.ts";
 import {
   type AlertRule,
   checkRule,
@@ -34,7 +35,7 @@ export interface PredictionShiftOptions extends RuleOptions {
 
 /**
  * Fires when a variant answers otherwise than it should: when the distance between the distributions of answers is significant and large enough to matter.
- * It needs no labels. Default window: 1 hour.
+ * It needs no labels. Default window: 1 hour, default severity: `ticket`.
  */
 export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule {
   const {
@@ -46,7 +47,7 @@ export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule
     minimumSamples = 200,
     alpha = 0.001,
     minimumDistance = 0.15,
-    severity = "page",
+    severity = alertSeverities["prediction-shift"],
   } = options;
   checkRule(name, {
     alpha: { value: alpha, above: 0, to: 1 },
@@ -55,6 +56,7 @@ export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule
   });
   return {
     name,
+    alerting: options.alerting,
     evaluate(view) {
       const right = typeof against === "string" ? view.read(endpoint, against, windowMs).outputs : against;
       return variantsOf(view, options)
@@ -116,7 +118,8 @@ export interface QualityAlertOptions extends RuleOptions {
 
 /**
  * Fires when a variant's loss, as far as labels have come, is surely worse than allowed: when the lower end of the 95 % interval of the difference is. The
- * variants of one endpoint answer a random split of the same traffic, so their labels are comparable. Default window: 24 hours.
+ * variants of one endpoint answer a random split of the same traffic, so their labels are comparable. Default window: 24 hours,
+ * default severity: `ticket`.
  */
 export function qualityAlert(options: QualityAlertOptions): AlertRule {
   const {
@@ -127,7 +130,7 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
     against = "main",
     margin = 0.02,
     minimumLabels = 100,
-    severity = "page",
+    severity = alertSeverities.quality,
   } = options;
   checkRule(name, {
     margin: { value: margin, above: -1e-12 },
@@ -136,6 +139,7 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
   });
   return {
     name,
+    alerting: options.alerting,
     evaluate: (view) =>
       variantsOf(view, options)
         .filter((variant) => variant !== against)
@@ -192,11 +196,18 @@ export interface DriftAlertOptions extends RuleOptions {
  * default severity: `ticket`. Throws what `parseProfile` throws.
  */
 export function driftAlert(options: DriftAlertOptions): AlertRule {
-  const { name = "drift", endpoint, windowMs = 24 * hourMs, policy = recommended(), severity = "ticket" } = options;
+  const {
+    name = "drift",
+    endpoint,
+    windowMs = 24 * hourMs,
+    policy = recommended(),
+    severity = alertSeverities.drift,
+  } = options;
   checkRule(name, { windowMs: { value: windowMs, above: 0 } });
   const baseline = baselineProfile(options.baseline);
   return {
     name,
+    alerting: options.alerting,
     evaluate: (view) =>
       variantsOf(view, options).map((variant): Finding => {
         const { features } = view.read(endpoint, variant, windowMs);

@@ -1,4 +1,7 @@
 import type { Alert, AlertEvidence, EventDraft, EventId, EventLog, JsonObject, Logger } from "@millwright/contracts";
+import type { AlertLabels, LabelMatcher } from "./alert-labels.ts";
+import { type Acknowledgement, alertEventSource } from "./alert-history.ts";
+import type { Silence } from "./silence.ts";
 import type { DriftReport } from "../drift/compare.ts";
 import { createNewestDeployments, type Deployment, deploymentSubjectOf } from "./deployment-subjects.ts";
 import type { SloStatus } from "../slo/slo-status.ts";
@@ -10,6 +13,9 @@ export interface Told {
   /** The last deployment of what the event is about, as the log knew it then. */
   readonly deployment: Deployment | undefined;
 }
+
+/** What an earlier process told. */
+export const toldBefore = (id: EventId | undefined, deployment: Deployment | undefined): Told => ({ id, deployment });
 
 /** Events on their way to the log: kept through failures of the log, in order, up to a limit. */
 export interface EventOutbox {
@@ -41,7 +47,9 @@ export function createEventOutbox(log: EventLog | undefined, logger: Logger): Ev
   const deployments = createNewestDeployments(log);
   let dropped = 0;
   let turn: Promise<void> = Promise.resolve();
-  const deploymentOf = async ({ subject = "" }: EventDraft): Promise<Deployment | undefined> => {
+  const deploymentOf = async ({ event, cause }: Waiting): Promise<Deployment | undefined> => {
+    const { type, subject = "" } = event;
+    if (type === "alert.silenced" || (cause?.id !== undefined && type !== "alert.firing")) return undefined;
     const deployed = deploymentSubjectOf(subject);
     return deployed === undefined ? undefined : deployments.find(deployed);
   };
@@ -49,7 +57,7 @@ export function createEventOutbox(log: EventLog | undefined, logger: Logger): Ev
     try {
       // One after another: each may be the cause of a later one.
       for (const each of waiting) {
-        each.deployment = each.event.type === "alert.resolved" ? undefined : await deploymentOf(each.event);
+        each.deployment = await deploymentOf(each);
         const causationid = each.cause?.id ?? each.deployment?.eventId;
         const event = withDeployment(each.event, each.deployment);
         const [logged] = await log.append([causationid === undefined ? event : { ...event, causationid }]);
@@ -77,18 +85,44 @@ export function createEventOutbox(log: EventLog | undefined, logger: Logger): Ev
   };
 }
 
-const source = "millwright/monitor";
+const source = alertEventSource;
 
 /** JSON has no NaN. */
 const finite = (value: number | undefined): number | null =>
   value !== undefined && Number.isFinite(value) ? value : null;
 
-export function alertEvent(alert: Alert): EventDraft {
+export function alertEvent(alert: Alert, instance: string | undefined): EventDraft {
   const { state, name, subject, severity, summary, sinceMs, value, threshold, evidence } = alert;
   const type = state === "firing" ? "alert.firing" : "alert.resolved";
   const measured = { value: finite(value), threshold: finite(threshold), evidence: evidenceJson(evidence) };
-  return { source, type, subject, data: { name, severity, summary, sinceMs, ...measured } };
+  return { source, type, subject, data: { name, severity, summary, sinceMs, ...measured, ...named(instance) } };
 }
+
+const named = (instance: string | undefined) => (instance === undefined ? {} : { instance });
+
+export const silenceEvent = (silence: Silence, instance: string | undefined): EventDraft => {
+  const { id, owner, comment, fromMs, untilMs } = silence;
+  const match = Array.isArray(silence.match) ? silence.match.map((each: LabelMatcher) => ({ ...each })) : silence.match;
+  const { subject } = match as AlertLabels;
+  const about = typeof subject === "string" ? { subject } : {};
+  return {
+    source,
+    type: "alert.silenced",
+    ...about,
+    data: { id, match, owner, comment, fromMs, untilMs, ...named(instance) },
+  };
+};
+
+export const acknowledgementEvent = (
+  { name, subject, severity }: Alert,
+  { by, comment }: Acknowledgement,
+  instance: string | undefined,
+): EventDraft => ({
+  source,
+  type: "alert.acknowledged",
+  subject,
+  data: { name, severity, by, comment, ...named(instance) },
+});
 
 function evidenceJson({ window, samples, model, deployment }: AlertEvidence = {}): JsonObject {
   return {

@@ -1,5 +1,6 @@
 import { rankOf } from "@millwright/data";
-import type { Finding } from "./alert-book.ts";
+import type { Finding } from "./alert-record.ts";
+import { alertSeverities } from "./severities.ts";
 import {
   type AlertRule,
   checkRule,
@@ -32,11 +33,12 @@ export function errorRateAlert(options: ErrorRateOptions): AlertRule {
     windowMs = 5 * minuteMs,
     threshold = 0.05,
     minimumRequests = 20,
-    severity = "page",
+    severity = alertSeverities["error-rate"],
   } = options;
   checkRule(name, { threshold: { value: threshold, above: 0, to: 1 }, windowMs: { value: windowMs, above: 0 } });
   return {
     name,
+    alerting: options.alerting,
     evaluate: (view) =>
       variantsOf(view, options).map((variant) => {
         const { requests, errors } = view.read(endpoint, variant, windowMs);
@@ -48,6 +50,41 @@ export function errorRateAlert(options: ErrorRateOptions): AlertRule {
           summary: `${errors} of ${requests} requests failed in ${shown(windowMs / minuteMs)} min, ${shownPercent(errors / Math.max(1, requests))}; allowed ${shownPercent(threshold)}.`,
         };
       }),
+  };
+}
+
+export interface EndpointDownOptions extends Omit<RuleOptions, "variant"> {
+  /** Share of the endpoint's requests, over all variants, that must surely fail, in (0, 1]. Default: 0.5. */
+  readonly threshold?: number | undefined;
+  /** Default: 10. */
+  readonly minimumRequests?: number | undefined;
+}
+
+/**
+ * Fires when an endpoint as a whole fails: as `errorRateAlert` does, over all variants. Default window: 2 minutes. An endpoint that nobody asks is `unknown`,
+ * neither up nor down.
+ */
+export function endpointDownAlert(options: EndpointDownOptions): AlertRule {
+  const { name = "endpoint-down", endpoint, windowMs = 2 * minuteMs, threshold = 0.5, minimumRequests = 10 } = options;
+  const { severity = alertSeverities["endpoint-down"], alerting } = options;
+  checkRule(name, { threshold: { value: threshold, above: 0, to: 1 }, windowMs: { value: windowMs, above: 0 } });
+  return {
+    name,
+    alerting,
+    evaluate(view) {
+      const readings = view.variants(endpoint).map((variant) => view.read(endpoint, variant, windowMs));
+      if (readings.length === 0) return [];
+      const requests = readings.reduce((sum, each) => sum + each.requests, 0);
+      const errors = readings.reduce((sum, each) => sum + each.errors, 0);
+      const finding: Finding = {
+        ...judgeShare(errors, requests, threshold, minimumRequests),
+        subject: subjectOf(endpoint),
+        severity,
+        evidence: evidenceOf(view, windowMs, requests),
+        summary: `${errors} of ${requests} requests to the endpoint failed in ${shown(windowMs / minuteMs)} min; over ${shownPercent(threshold)} it is down.`,
+      };
+      return [finding];
+    },
   };
 }
 
@@ -69,7 +106,7 @@ export function latencyAlert(options: LatencyOptions): AlertRule {
     thresholdMs,
     slowShare = 0.01,
     minimumRequests = 20,
-    severity = "page",
+    severity = alertSeverities.latency,
   } = options;
   checkRule(name, {
     thresholdMs: { value: thresholdMs, above: 0 },
@@ -78,6 +115,7 @@ export function latencyAlert(options: LatencyOptions): AlertRule {
   });
   return {
     name,
+    alerting: options.alerting,
     evaluate: (view) =>
       variantsOf(view, options).map((variant) => {
         const { latency } = view.read(endpoint, variant, windowMs);
