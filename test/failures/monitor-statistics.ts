@@ -35,4 +35,71 @@ const distributions = [
   numbers("poissonInterval", [4, 0.9], [-1]),
 ];
 
-export const statisticsSubjects: Subjects = Object.fromEntries(distributions);
+type TwoSamples = (x: number[], y: number[]) => unknown;
+const x = [1, 2, 3.5, 4, 5, 7];
+const y = [2, 3, 4.5, 6, 8, 9];
+
+/** A test or distance of two samples, which refuses an empty one and NaN. */
+const samples = (name: string, more: readonly unknown[] = []): readonly [string, Subject] => {
+  const call = (statistics as unknown as Readonly<Record<string, TwoSamples>>)[name] as TwoSamples;
+  const failures = {
+    MONITOR_SAMPLE_EMPTY: () => call([], [1, 2]),
+    MONITOR_SAMPLE_INVALID: () => call([1, Number.NaN, 2, 3, 4, 5], x),
+  };
+  return [name, well(call, () => [x, y, ...more], failures)];
+};
+
+const tests = [
+  samples("wassersteinNormed"),
+  samples("energyDistance"),
+  samples("mannWhitney", [{ method: "exact", alternative: "less" }]),
+  samples("cramerVonMises", [{ method: "exact" }]),
+  samples("meanTest", [{ equalVariances: true }]),
+  samples("eppsSingleton", [{ points: [0.4] }]),
+  samples("meanDiscrepancy", [{ permutations: 9 }]),
+];
+
+const { andersonDarling, cramerVonMisesTail, fisherExact, gTest, gTestFit, kullbackLeibler, totalVariation } =
+  statistics;
+const unequal = (call: (a: number[], b: number[]) => unknown) => ({
+  MONITOR_COUNTS_INVALID: () => call([1], [1, 2]),
+  MONITOR_SAMPLE_EMPTY: () => call([0, 0], [1, 2]),
+});
+const counts = (): readonly unknown[] => [
+  [3, 4],
+  [5, 6],
+];
+
+export const statisticsSubjects: Subjects = {
+  ...Object.fromEntries(distributions),
+  ...Object.fromEntries(tests),
+  andersonDarling: well(andersonDarling, () => [[x, y], { ties: "last" }], {
+    MONITOR_SAMPLE_EMPTY: () => andersonDarling([[], x]),
+    MONITOR_SAMPLE_INVALID: () =>
+      andersonDarling([
+        [1, 1],
+        [1, 1],
+      ]),
+    MONITOR_PARAMETER_INVALID: () => andersonDarling([x]),
+  }),
+  cramerVonMisesTail: well(cramerVonMisesTail, () => [0.4]),
+  fisherExact: well(fisherExact, () => [counts(), { alternative: "less" }], {
+    MONITOR_COUNTS_INVALID: () =>
+      fisherExact([
+        [1, 2],
+        [3, -4],
+      ]),
+    MONITOR_PARAMETER_INVALID: () =>
+      fisherExact(
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        { alternative: "more" as "less" },
+      ),
+  }),
+  gTest: well(gTest, counts, unequal(gTest)),
+  gTestFit: well(gTestFit, counts, unequal(gTestFit)),
+  kullbackLeibler: well(kullbackLeibler, counts, unequal(kullbackLeibler)),
+  totalVariation: well(totalVariation, counts, unequal(totalVariation)),
+};

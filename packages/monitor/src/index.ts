@@ -13,11 +13,11 @@ export {
 export { MonitorError, type MonitorErrorCode } from "./errors.ts";
 export {
   type KolmogorovSmirnovOptions,
-  type TestResult,
   kolmogorovSmirnov,
   kolmogorovSmirnovPValue,
   wasserstein,
 } from "./statistics/sample-tests.ts";
+export type { TestResult } from "./statistics/samples.ts";
 export {
   type ColumnDrift,
   type DriftBaseline,

@@ -9,7 +9,8 @@ import {
 } from "../statistics/count-tests.ts";
 import type { ColumnEvidence } from "../calibration/column-null.ts";
 import type { DriftPolicy } from "./drift-policy.ts";
-import { kolmogorovSmirnovPValue, type TestResult } from "../statistics/sample-tests.ts";
+import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
+import type { TestResult } from "../statistics/samples.ts";
 import { categoryCounts, equalShareBins, type SketchDistance, sketchDistance } from "./sketch-distance.ts";
 
 export type DriftVerdict = "ok" | "drift" | "not-enough-data";

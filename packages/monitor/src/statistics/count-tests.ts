@@ -1,5 +1,5 @@
 import { countsInvalid, sampleEmpty } from "../errors.ts";
-import type { TestResult } from "./sample-tests.ts";
+import type { TestResult } from "./samples.ts";
 import { chiSquaredSurvival, normalTails, z95 } from "./distributions.ts";
 
 /** Counts, or shares, of the same categories in the same order. */
@@ -36,10 +36,26 @@ export function populationStability(expected: Counts, actual: Counts): number {
   });
 }
 
-/** Jensen–Shannon distance (Endres and Schindelin, 2003): the root of the divergence, to base 2, so in [0, 1]. */
-export function jensenShannon(expected: Counts, actual: Counts): number {
+/** Divergence of Kullback and Leibler (1951), Σ p ln(p/q), in nats: 0 for equal shares, ∞ where only the second side lacks a category. */
+export function kullbackLeibler(p: Counts, q: Counts): number {
+  const [first, second] = shares(p, q);
+  return Math.max(
+    0,
+    sumOver(first, second, (a, b) => (a === 0 ? 0 : a * Math.log(a / b))),
+  );
+}
+
+/** Total variation distance, half the sum of all differences of shares, in [0, 1]. */
+export function totalVariation(expected: Counts, actual: Counts): number {
   const [p, q] = shares(expected, actual);
-  const part = (a: number, middle: number): number => (a === 0 ? 0 : (a * Math.log2(a / middle)) / 2);
+  return sumOver(p, q, (a, b) => Math.abs(a - b)) / 2;
+}
+
+/** Jensen–Shannon distance (Endres and Schindelin, 2003): the root of the divergence, to base 2 by default, so in [0, 1]; to base e, at most √ln 2. */
+export function jensenShannon(expected: Counts, actual: Counts, base: "2" | "e" = "2"): number {
+  const [p, q] = shares(expected, actual);
+  const log = base === "e" ? Math.log : Math.log2;
+  const part = (a: number, middle: number): number => (a === 0 ? 0 : (a * log(a / middle)) / 2);
   return Math.sqrt(
     Math.max(
       0,
@@ -60,23 +76,74 @@ export function largestDifference(expected: Counts, actual: Counts): number {
   return p.reduce((largest, each, index) => Math.max(largest, Math.abs(each - (q[index] as number))), 0);
 }
 
-/** Pearson's chi-squared test of two samples of counts (contingency table of two rows); categories empty on both sides are left out. */
-export function chiSquaredContingency(a: Counts, b: Counts): TestResult {
+export interface ContingencyOptions {
+  /** Yates's correction (1934) where only two categories are left. Default: false; SciPy's `chi2_contingency` has it. */
+  readonly correction?: boolean | undefined;
+}
+
+interface Cell {
+  readonly observed: number;
+  readonly expected: number;
+}
+
+/** The cells of a table of two rows without empty columns. */
+function cellsOf(a: Counts, b: Counts): { readonly cells: readonly Cell[]; readonly columns: number } {
   shares(a, b);
   const columns = Array.from(a, (count, index) => [count, b[index] as number] as const).filter(([x, y]) => x + y > 0);
-  const totals = [0, 1].map((side) => columns.reduce((sum, column) => sum + (column[side] as number), 0)) as [
-    number,
-    number,
-  ];
-  const all = totals[0] + totals[1];
-  let statistic = 0;
-  for (const column of columns) {
-    for (const side of [0, 1] as const) {
-      const expected = ((column[0] + column[1]) * totals[side]) / all;
-      statistic += (column[side] - expected) ** 2 / expected;
-    }
-  }
-  return { statistic, pValue: columns.length < 2 ? 1 : chiSquaredSurvival(statistic, columns.length - 1) };
+  const totals = [0, 1].map((side) => columns.reduce((sum, column) => sum + (column[side] as number), 0));
+  const all = (totals[0] as number) + (totals[1] as number);
+  const cells = columns.flatMap((column) =>
+    totals.map((total, side) => ({
+      observed: column[side] as number,
+      expected: ((column[0] + column[1]) * total) / all,
+    })),
+  );
+  return { cells, columns: columns.length };
+}
+
+/** Pearson's chi-squared test of two samples of counts (contingency table of two rows); categories empty on both sides are left out. */
+export function chiSquaredContingency(
+  a: Counts,
+  b: Counts,
+  { correction = false }: ContingencyOptions = {},
+): TestResult {
+  const { cells, columns } = cellsOf(a, b);
+  const nearer = correction && columns === 2 ? 0.5 : 0;
+  const statistic = cells.reduce((sum, { observed, expected }) => {
+    const difference = Math.abs(observed - expected);
+    return sum + (difference - Math.min(nearer, difference)) ** 2 / expected;
+  }, 0);
+  return { statistic, pValue: columns < 2 ? 1 : chiSquaredSurvival(statistic, columns - 1) };
+}
+
+const likelihood = (cells: readonly Cell[]): number =>
+  Math.max(
+    0,
+    2 *
+      cells.reduce(
+        (sum, { observed, expected }) => sum + (observed === 0 ? 0 : observed * Math.log(observed / expected)),
+        0,
+      ),
+  );
+
+/** The G-test (Woolf, 1957), the likelihood ratio beside Pearson's test, of two samples of counts; categories empty on both sides are left out. */
+export function gTest(a: Counts, b: Counts): TestResult {
+  const { cells, columns } = cellsOf(a, b);
+  const statistic = likelihood(cells);
+  return { statistic, pValue: columns < 2 ? 1 : chiSquaredSurvival(statistic, columns - 1) };
+}
+
+/** The G-test of counts against the shares of a reference that counts as exact. A category that the reference lacks gives ∞ and 0. */
+export function gTestFit(reference: Counts, actual: Counts): TestResult {
+  const [p] = shares(reference, actual);
+  const total = Array.from(actual).reduce((sum, count) => sum + count, 0);
+  const statistic = likelihood(
+    p.map((share, index) => ({ observed: actual[index] as number, expected: share * total })),
+  );
+  return {
+    statistic,
+    pValue: statistic === Number.POSITIVE_INFINITY ? 0 : chiSquaredSurvival(statistic, Math.max(1, p.length - 1)),
+  };
 }
 
 /** Pearson's chi-squared test of counts against the shares of a reference that counts as exact (goodness of fit). */
