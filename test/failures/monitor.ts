@@ -151,6 +151,8 @@ const watching: Subjects = {
     read: [() => ["late", "main", { windowMs: 1_000, nowMs: 5 }]],
     counts: [],
     flush: [],
+    state: [() => [{ fromMs: 5 }]],
+    merge: [() => ["elsewhere", kept.state()], { MONITOR_STATE_INVALID: () => kept.merge("elsewhere", {}) }, 20],
   }),
   createMeter: well(monitor.createMeter),
   ...methods("createMeter()", () => meter, {

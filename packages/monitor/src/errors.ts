@@ -20,6 +20,7 @@ export type MonitorErrorCode =
   | "MONITOR_SLO_STATE_INVALID"
   | "MONITOR_SLO_UNKNOWN"
   | "MONITOR_SLO_UNTRANSLATABLE"
+  | "MONITOR_STATE_INVALID"
   | "MONITOR_WRITE_FAILED";
 
 export class MonitorError extends MillwrightError<MonitorErrorCode> {
@@ -147,6 +148,13 @@ export const sloUntranslatable = (slo: string, format: string, what: string): Mo
   new MonitorError("MONITOR_SLO_UNTRANSLATABLE", `The objective "${slo}" cannot be said in ${format}: it ${what}.`, {
     category: "user",
     remedy: "Leave it to the monitor, or define one without that for the export.",
+  });
+
+export const stateInvalid = (problem: string, cause: unknown): MonitorError =>
+  new MonitorError("MONITOR_STATE_INVALID", `The state of a monitor cannot be read: ${problem}.`, {
+    category: "data",
+    remedy: "Give what `state()` of a monitor of this release or an earlier one returned.",
+    cause,
   });
 
 const remedies: Readonly<Record<string, readonly ["capacity" | "user", string]>> = {

@@ -60,6 +60,7 @@ export {
   predictionShiftAlert,
   qualityAlert,
 } from "./alerts/model-rules.ts";
-export { type Monitor, type MonitorCounts, type MonitorOptions, openMonitor } from "./monitor.ts";
+export { openMonitor } from "./monitor.ts";
+export type { Monitor, MonitorCounts, MonitorOptions } from "./monitor-options.ts";
 export type { Estimate, Quality, QualityOptions } from "./quality/quality.ts";
 export { type ErrorRateOptions, type LatencyOptions, errorRateAlert, latencyAlert } from "./alerts/traffic-rules.ts";

@@ -1,118 +1,24 @@
 import {
-  type Alert,
-  type AlertSource,
   type CallOptions,
   type Clock,
-  type EventLog,
-  type LabelSink,
   type Logger,
-  type Meter,
-  type PredictionSink,
-  type Redactor,
   abortable,
   createIdSource,
   createRandom,
-  type IdSource,
-  type Random,
   silentLogger,
   silentMeter,
   systemClock,
 } from "@millwright/contracts";
-import { type AlertControl, type Alerting, type AlertingOptions, createAlerting } from "./alerts/alert-control.ts";
-import { type AlertRule, readingOf, type VariantReading } from "./alerts/alert-rule.ts";
-import { type CaptureBuffer, type CaptureWriter, createCaptureBuffer } from "./capture/capture-writer.ts";
+import { type Alerting, createAlerting } from "./alerts/alert-control.ts";
+import { readingOf } from "./alerts/alert-rule.ts";
+import { type CaptureBuffer, createCaptureBuffer } from "./capture/capture-writer.ts";
+import { parseState, stateToJson } from "./capture/monitor-state.ts";
 import { ruleInvalid, sloInvalid } from "./errors.ts";
 import { absenceOf, createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
 import { createEventOutbox } from "./alerts/monitor-events.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
-import type { QualityOptions } from "./quality/quality.ts";
-import type { Slo } from "./slo/slo.ts";
-import type { SloStatus } from "./slo/slo-status.ts";
+import type { Monitor, MonitorOptions } from "./monitor-options.ts";
 import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
-
-export interface MonitorOptions {
-  /** Default: none. Names are unique. */
-  readonly slos?: readonly Slo[] | undefined;
-  /** Default: none. Names are unique. */
-  readonly rules?: readonly AlertRule[] | undefined;
-  /** How labels score answers, by endpoint; labels of other endpoints stay unmatched. Default: none. */
-  readonly quality?: Readonly<Record<string, QualityOptions>> | undefined;
-  /** Share of the requests whose features and outputs are profiled and captured, in [0, 1]; requests, errors, latencies and labels always count. Default: 1. */
-  readonly sampleShare?: number | undefined;
-  /** Masks features before they are profiled or captured. Default: none. */
-  readonly redactor?: Redactor | undefined;
-  /** Takes the sampled rows. Disposed by who made it. Default: rows are not kept. */
-  readonly capture?: CaptureWriter | undefined;
-  /** Evaluates by itself this often. Default: only when `evaluate` is called. */
-  readonly evaluateEveryMs?: number | undefined;
-  /** Length of a window. Default: 60,000. */
-  readonly windowMs?: number | undefined;
-  /** How long windows are kept. Default: 7 days. */
-  readonly retainMs?: number | undefined;
-  /** How long an alert goes on firing when nothing is heard of its subject any more. Default: 1 hour. */
-  readonly holdMs?: number | undefined;
-  /** Most predictions and labels that wait to be counted; more are dropped. Default: 50,000. */
-  readonly maxQueue?: number | undefined;
-  /** Most answers remembered for their labels. Default: 200,000. */
-  readonly maxWaitingForLabels?: number | undefined;
-  /** How long a label that came before its prediction is held for it, before it counts as unmatched. Default: 60,000. */
-  readonly holdLabelsMs?: number | undefined;
-  /** Most labels held; beyond, the oldest count as unmatched. Default: 10,000. */
-  readonly maxHeldLabels?: number | undefined;
-  /** Takes `alert.*`, `slo.*` and `drift.*`; what fired when a process ended is read from it, and not told again. Default: none. */
-  readonly events?: EventLog | undefined;
-  /** How findings become alerts, and who is told of them. Default: at once, each once. */
-  readonly alerting?: AlertingOptions | undefined;
-  readonly meter?: Meter | undefined;
-  readonly logger?: Logger | undefined;
-  readonly clock?: Clock | undefined;
-  /** Decides what is sampled. */
-  readonly random?: Random | undefined;
-  /** Names silences. */
-  readonly ids?: IdSource | undefined;
-}
-
-/** What a monitor has taken, and what it had to let go. */
-export interface MonitorCounts {
-  readonly captured: number;
-  /** Predictions and labels that found the queue full. */
-  readonly dropped: number;
-  /** Predictions that could not be read: wrong lengths, columns of no known layout. */
-  readonly failed: number;
-  readonly rowsWritten: number;
-  readonly rowsDropped: number;
-  readonly labels: {
-    readonly joined: number;
-    readonly corrected: number;
-    readonly superseded: number;
-    /** Labels of no prediction that was taken, or of a row or an endpoint that has no score. */
-    readonly unmatched: number;
-    readonly invalid: number;
-    /** Labels that came before their predictions and still wait for them; each becomes one of the above. */
-    readonly held: number;
-  };
-}
-
-/** Watches what models do. `capture` and `label` never wait and never throw. */
-export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSource, AsyncDisposable {
-  /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. On abort only the waiting for the log ends. @returns what fires. */
-  evaluate(nowMs?: number, options?: CallOptions): Promise<readonly Alert[]>;
-  /** Silences, acknowledgements, and alerts that are pending or muted. */
-  readonly alerting: AlertControl;
-  /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
-  count(slo: string, good: number, total: number, timeMs?: number): void;
-  /** Throws `MONITOR_SLO_UNKNOWN`. */
-  slo(name: string, nowMs?: number): SloStatus;
-  /** What a variant did in the last `windowMs` (default: all that is kept), in whole windows. */
-  read(
-    endpoint: string,
-    variant: string,
-    options?: { readonly windowMs?: number | undefined; readonly nowMs?: number | undefined },
-  ): VariantReading;
-  counts(): MonitorCounts;
-  /** Counts what waits and writes captured rows. On abort the waiting ends, not the writing. */
-  flush(options?: CallOptions): Promise<void>;
-}
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
@@ -156,6 +62,15 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       return readingOf(summary);
     },
     counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),
+    state({ fromMs = Number.NEGATIVE_INFINITY } = {}) {
+      intake.drain();
+      return stateToJson({ variants: book.states(fromMs), objectives: evaluator.objectives() });
+    },
+    merge(source, state) {
+      const { variants, objectives } = parseState(state);
+      book.put(source, variants);
+      evaluator.put(source, objectives);
+    },
     async [Symbol.asyncDispose]() {
       stopped.abort();
       await loop;

@@ -5,7 +5,16 @@ import { createTraffic } from "./traffic.ts";
 
 const start = Date.UTC(2026, 0, 1);
 const quality = { late: { output: "probability", kind: "binary" } } as const;
-const none = { joined: 0, corrected: 0, superseded: 0, unmatched: 0, invalid: 0, held: 0 };
+const none = {
+  joined: 0,
+  corrected: 0,
+  duplicated: 0,
+  superseded: 0,
+  unmatched: 0,
+  forgotten: 0,
+  invalid: 0,
+  held: 0,
+};
 
 const labelsOf = (monitor: Monitor) => {
   monitor.read("late", "main"); // counts what waits

@@ -126,7 +126,9 @@ test("labels join late, out of order, twice and wrong; coverage and lag are told
   expect(monitor.counts().labels).toEqual({
     joined: 3,
     corrected: 1,
+    duplicated: 0,
     superseded: 1,
+    forgotten: 0,
     unmatched: 1,
     invalid: 1,
     held: 1,

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { digestOf } from "../digest.ts";
-import type { CapturedLabel, CapturedPrediction, LabelSink, PredictionSink } from "../prediction-sink.ts";
+import type {
+  CapturedLabel,
+  CapturedPrediction,
+  CapturedTensors,
+  LabelSink,
+  PredictionSink,
+} from "../prediction-sink.ts";
 import type { ContractCase } from "./contract-case.ts";
 
 const prediction = (index: number): CapturedPrediction => ({
@@ -26,6 +32,25 @@ const oddPredictions: readonly CapturedPrediction[] = [
   prediction(4),
 ];
 
+const tensors = (index: number): CapturedTensors => {
+  const { features: _, ...asked } = prediction(index);
+  const data = Float32Array.of(index, -index);
+  return { ...asked, inputs: { features: { dtype: "float32", shape: [1, 2], data } } };
+};
+
+/** Odd in every field whose type allows it. */
+const oddTensors: readonly CapturedTensors[] = [
+  { ...tensors(0), outputs: undefined, errorCode: "SERVING_OVERLOADED" },
+  { ...tensors(1), timeMs: Number.NaN, latencyMs: Number.NEGATIVE_INFINITY },
+  { ...tensors(2), inputs: {} },
+  { ...tensors(3), inputs: { text: { dtype: "string", shape: [1], data: ["late"] } } },
+  { ...tensors(4), inputs: { features: { dtype: "float32", shape: [0, 2], data: new Float32Array(0) } } },
+  { ...tensors(5), inputs: { features: { dtype: "float32", shape: [3, 7], data: Float32Array.of(1) } } },
+  tensors(5),
+];
+
+const takesTensors = (sink: PredictionSink): boolean => sink.captureTensors !== undefined;
+
 /** What each prediction sink promises: it never throws and never makes the caller wait. */
 export const predictionSinkContract: readonly ContractCase<PredictionSink>[] = [
   {
@@ -47,6 +72,20 @@ export const predictionSinkContract: readonly ContractCase<PredictionSink>[] = [
   {
     name: "capture works as a bare function",
     run: async ({ capture }) => assert.equal(capture(prediction(0)), undefined),
+  },
+  {
+    name: "captureTensors returns nothing to wait for, never throws, and works as a bare function",
+    appliesTo: takesTensors,
+    run: async ({ captureTensors }) => {
+      for (const odd of oddTensors) assert.equal(captureTensors?.(odd), undefined);
+    },
+  },
+  {
+    name: "a flood of tensors is taken without a throw and without a turn of the event loop",
+    appliesTo: takesTensors,
+    run: async (sink) => {
+      for (let index = 0; index < 20_000; index += 1) sink.captureTensors?.(tensors(index));
+    },
   },
 ];
 

@@ -13,8 +13,10 @@ import {
 } from "./alert-rule.ts";
 import { sloUnknown } from "../errors.ts";
 import type { EventCounts } from "../slo/event-counts.ts";
+import type { ObjectiveState } from "../capture/monitor-state.ts";
+import { createMergedCounts, type MergedCounts } from "../slo/merged-counts.ts";
 import { type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
-import { createSloCounts, readSlo, type SloStatus } from "../slo/slo-status.ts";
+import { readSlo, type SloStatus } from "../slo/slo-status.ts";
 import { type Slo, subjectOf } from "../slo/slo.ts";
 import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
 
@@ -38,11 +40,15 @@ export interface Evaluator {
   startOver(endpoint: string, variant: string): void;
   evaluate(nowMs: number): Promise<readonly Alert[]>;
   flush(): Promise<void>;
+  /** What was counted for each objective. */
+  objectives(): readonly ObjectiveState[];
+  /** Takes what another monitor counted; unknown objectives are left out. */
+  put(source: string, objectives: readonly ObjectiveState[]): void;
 }
 
 interface WatchedSlo {
   readonly slo: Slo;
-  readonly counts: EventCounts;
+  readonly counts: MergedCounts;
   /** As the last events told it. */
   burning: boolean;
   exhausted: boolean;
@@ -68,10 +74,10 @@ export function createEvaluator({
   const find = (name: string): WatchedSlo => findSlo(watched, name);
   const readSlos = (nowMs: number): RuleFindings[] =>
     watched.flatMap((each) => {
-      const status = readSlo(each.slo, each.counts, nowMs);
+      const status = readSlo(each.slo, each.counts.all, nowMs);
       budget.set(status.budgetLeft, { slo: status.name });
       tellSlo(each, status, outbox);
-      return [sloFindings(status, each.counts, nowMs), ...absence(each.slo, status, nowMs)];
+      return [sloFindings(status, each.counts.all, nowMs), ...absence(each.slo, status, nowMs)];
     });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
     book.compact(nowMs);
@@ -98,7 +104,7 @@ export function createEvaluator({
     count: (name, good, total, timeMs) => find(name).counts.add(timeMs, good, total),
     slo(name, nowMs) {
       const { slo, counts } = find(name);
-      return readSlo(slo, counts, nowMs);
+      return readSlo(slo, counts.all, nowMs);
     },
     evaluate(nowMs) {
       // One at a time: what an evaluation found is shown before the next begins.
@@ -107,12 +113,21 @@ export function createEvaluator({
       return evaluated;
     },
     flush: outbox.flush,
+    ...exchangeOf(watched),
   };
 }
 
+const exchangeOf = (watched: readonly WatchedSlo[]): Pick<Evaluator, "objectives" | "put"> => ({
+  objectives: () => watched.map(({ slo, counts }) => ({ name: slo.name, events: counts.entries() })),
+  put(source, objectives) {
+    for (const { slo, counts } of watched)
+      counts.put(source, objectives.find(({ name }) => name === slo.name)?.events ?? []);
+  },
+});
+
 const watch = (slo: Slo): WatchedSlo => ({
   slo,
-  counts: createSloCounts(slo),
+  counts: createMergedCounts(slo),
   burning: false,
   exhausted: false,
   burn: undefined,

@@ -9,7 +9,7 @@ import type {
   Redactor,
 } from "@millwright/contracts";
 import type { CaptureBuffer } from "./capture-writer.ts";
-import type { MonitorCounts } from "../monitor.ts";
+import type { MonitorCounts } from "../monitor-options.ts";
 import type { QualityOptions } from "../quality/quality.ts";
 import { asColumns, createTaker, type Item, sizeOf } from "./taker.ts";
 import { TensorBlock } from "./tensor-block.ts";
@@ -57,9 +57,10 @@ export function createIntake(options: IntakeOptions): Intake {
   const { maxQueue, logger, meter, redactor, sampleShare, random } = options;
   const counts = {
     captured: 0,
+    outdated: 0,
     dropped: 0,
     failed: 0,
-    labels: { joined: 0, corrected: 0, superseded: 0, unmatched: 0, invalid: 0 },
+    labels: { joined: 0, corrected: 0, duplicated: 0, superseded: 0, unmatched: 0, forgotten: 0, invalid: 0 },
   };
   const taken = meter.counter("millwright_monitor_items_total", {
     help: "Predictions and labels by what became of them.",

@@ -26,6 +26,7 @@ export function asColumns({ inputs, ...rest }: CapturedTensors): CapturedPredict
 
 type MutableCounts = {
   captured: number;
+  outdated: number;
   failed: number;
   readonly labels: Record<LabelOutcome, number>;
 };
@@ -44,6 +45,7 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
     quality: options.quality,
     maxWaiting: options.maxWaitingForLabels,
     maxHeld: options.maxHeldLabels,
+    redactor: options.redactor,
     settle: (outcome) => (counts.labels[outcome] += 1),
   });
   const { takePredictions, takeBlock } = createPredictionTaker(options, counts, labels);
@@ -86,12 +88,16 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
     for (const { members, timeMs } of groupsOf(predicted, (prediction) => timeOf(prediction, nowMs))) {
       const [{ prediction: first }] = members as [Predicted];
       counts.captured += members.length;
-      if (timeMs < nowMs - retainMs || !isCurrent(first, timeMs)) continue;
+      for (const { prediction, chosen } of members)
+        if (writer !== undefined && chosen) writer.offer(capturedRow(prediction, redactor));
+      if (timeMs < nowMs - retainMs || !isCurrent(first, timeMs)) {
+        counts.outdated += members.length;
+        continue;
+      }
       book.observe(first.endpoint, first.variant, timeMs, observationOf(members, redactor), first.model);
-      for (const { prediction, chosen } of members) {
+      for (const { prediction } of members) {
         options.observe?.(prediction, timeOf(prediction, nowMs));
         labels.expect(prediction, timeOf(prediction, nowMs));
-        if (writer !== undefined && chosen) writer.offer(capturedRow(prediction, redactor));
       }
     }
   };
@@ -102,18 +108,22 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
       return takePredictions(each, nowMs);
     }
     counts.captured += block.requests;
-    if (timeMs < nowMs - retainMs || !isCurrent(block, timeMs)) return;
     const features = block.features();
     const outputs = block.outputs();
+    const { requestIds, timesMs, latenciesMs, rowCounts } = block;
+    writer?.offerTable({ endpoint, variant, model, requestIds, timesMs, latenciesMs, rowCounts, features, outputs });
+    if (timeMs < nowMs - retainMs || !isCurrent(block, timeMs)) {
+      counts.outdated += block.requests;
+      return;
+    }
     book.observe(endpoint, variant, timeMs, observationOfBlock(block, features, outputs), model);
     if (options.observe !== undefined || labels.wants(endpoint)) {
       for (const each of block.predictions()) {
-        options.observe?.(asColumns(each), each.timeMs);
-        labels.expect(each, each.timeMs);
+        const prediction = asColumns(each);
+        options.observe?.(prediction, each.timeMs);
+        labels.expect(prediction, each.timeMs);
       }
     }
-    const { requestIds, timesMs, latenciesMs, rowCounts } = block;
-    writer?.offerTable({ endpoint, variant, model, requestIds, timesMs, latenciesMs, rowCounts, features, outputs });
   };
   return { takePredictions, takeBlock };
 }

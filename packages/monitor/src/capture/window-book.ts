@@ -1,5 +1,7 @@
 import type { CapturedPrediction } from "@millwright/contracts";
-import type { QualitySums } from "../quality/quality.ts";
+import type { QualitySums } from "../quality/quality-sums.ts";
+import type { StateWindow, VariantState } from "./monitor-state.ts";
+import { createToldStates, newestModelOf } from "./told-states.ts";
 import {
   lazyWindow,
   mergeWindows,
@@ -36,6 +38,10 @@ export interface WindowBook {
   forget(endpoint: string, variant: string): void;
   /** Merges and forgets what has grown old. */
   compact(nowMs: number): void;
+  /** What was seen here, in windows that end after `fromMs`. */
+  states(fromMs: number): readonly VariantState[];
+  /** Takes what another monitor saw; what it told before is forgotten. */
+  put(source: string, states: readonly VariantState[]): void;
 }
 
 const hourMs = 3_600_000;
@@ -45,22 +51,33 @@ interface VariantWindows {
   readonly fine: Map<number, OpenWindow>;
   readonly coarse: Map<number, WindowSummary>;
   model: AnsweringModel | undefined;
+  /** Since when it answers. */
+  sinceMs: number;
 }
 
 const startOf = (timeMs: number, length: number): number => Math.floor(timeMs / length) * length;
 
+const noWindows = (): VariantWindows => ({
+  fine: new Map(),
+  coarse: new Map(),
+  model: undefined,
+  sinceMs: Number.NEGATIVE_INFINITY,
+});
+
 export function createWindowBook(options: WindowBookOptions): WindowBook {
   const { windowMs } = options;
   const book = new Map<string, Map<string, VariantWindows>>();
+  const told = createToldStates();
+  const agreed = (endpoint: string, variant: string, fromMs: number): readonly VariantState[] => {
+    const windows = find(endpoint, variant);
+    const own = windows === undefined ? [] : [stateOf(endpoint, variant, windows, options, fromMs)];
+    return newestModelOf([...own, ...told.of(endpoint, variant)]);
+  };
   const find = (endpoint: string, variant: string): VariantWindows | undefined => book.get(endpoint)?.get(variant);
   const make = (endpoint: string, variant: string): VariantWindows => {
     const variants = book.get(endpoint) ?? new Map<string, VariantWindows>();
     book.set(endpoint, variants);
-    const windows = variants.get(variant) ?? {
-      fine: new Map<number, OpenWindow>(),
-      coarse: new Map<number, WindowSummary>(),
-      model: undefined,
-    };
+    const windows = variants.get(variant) ?? noWindows();
     variants.set(variant, windows);
     return windows;
   };
@@ -68,13 +85,14 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     observe(endpoint, variant, timeMs, observation, model) {
       const windows = make(endpoint, variant);
       const { fine } = windows;
+      if (model !== undefined && windows.model?.digest !== model.digest) windows.sinceMs = timeMs;
       windows.model = model ?? windows.model;
       const start = startOf(timeMs, windowMs);
       const window = fine.get(start) ?? openWindow();
       fine.set(start, window);
       window.observe(observation);
     },
-    model: (endpoint, variant) => find(endpoint, variant)?.model,
+    model: (endpoint, variant) => agreed(endpoint, variant, Number.POSITIVE_INFINITY)[0]?.model,
     qualityAt(endpoint, variant, timeMs) {
       const windows = find(endpoint, variant);
       return (
@@ -82,17 +100,13 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
       );
     },
     read(endpoint, variant, fromMs, toMs) {
-      const windows = find(endpoint, variant);
-      const parts = [
-        ...[...(windows?.coarse ?? [])].filter(([start]) => start + hourMs > fromMs && start < toMs),
-        ...[...(windows?.fine ?? [])]
-          .filter(([start]) => start + windowMs > fromMs && start < toMs)
-          .map(([start, window]) => [start, window.summary()] as const),
-      ];
-      return lazyWindow(parts.toSorted(([a], [b]) => a - b).map(([, summary]) => summary));
+      const parts = agreed(endpoint, variant, fromMs)
+        .flatMap(({ windows }) => windows)
+        .filter(({ startMs, lengthMs }) => startMs + lengthMs > fromMs && startMs < toMs);
+      return lazyWindow(parts.toSorted((x, y) => x.startMs - y.startMs).map(({ summary }) => summary));
     },
-    endpoints: () => [...book.keys()],
-    variants: (endpoint) => [...(book.get(endpoint)?.keys() ?? [])],
+    endpoints: () => [...new Set([...book.keys(), ...told.endpoints()])],
+    variants: (endpoint) => [...new Set([...(book.get(endpoint)?.keys() ?? []), ...told.variants(endpoint)])],
     forget: (endpoint, variant) => void book.get(endpoint)?.delete(variant),
     compact(nowMs) {
       for (const [endpoint, variants] of book) {
@@ -102,7 +116,37 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
         }
         if (variants.size === 0) book.delete(endpoint);
       }
+      told.forget(nowMs - options.retainMs);
     },
+    states: (fromMs) => [...book].flatMap((each) => statesOf(each, options, fromMs)),
+    put: told.put,
+  };
+}
+
+const statesOf = (
+  [endpoint, variants]: readonly [string, ReadonlyMap<string, VariantWindows>],
+  options: WindowBookOptions,
+  fromMs: number,
+): VariantState[] => Array.from(variants, ([variant, windows]) => stateOf(endpoint, variant, windows, options, fromMs));
+
+function stateOf(
+  endpoint: string,
+  variant: string,
+  { fine, coarse, model, sinceMs }: VariantWindows,
+  { windowMs }: WindowBookOptions,
+  fromMs: number,
+): VariantState {
+  const merged = Array.from(coarse, ([startMs, summary]): StateWindow => ({ startMs, lengthMs: hourMs, summary }));
+  const open = [...fine].filter(([start]) => start + windowMs > fromMs);
+  return {
+    endpoint,
+    variant,
+    model,
+    sinceMs,
+    windows: [
+      ...merged.filter(({ startMs }) => startMs + hourMs > fromMs),
+      ...open.map(([startMs, window]): StateWindow => ({ startMs, lengthMs: windowMs, summary: window.summary() })),
+    ],
   };
 }
 

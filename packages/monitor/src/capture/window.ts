@@ -15,7 +15,7 @@ import {
   type QuantileSketch,
   type QuantileSketcher,
 } from "@millwright/data";
-import { emptyQuality, mergeQuality, type QualitySums } from "../quality/quality.ts";
+import { addQuality, emptyQuality, type QualitySums } from "../quality/quality-sums.ts";
 
 /** What one variant did in a span of time: a value that merges. */
 export interface WindowSummary {
@@ -59,7 +59,11 @@ export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
   const outputs = once(() => mergeTables(windows.map((window) => window.outputs)));
   const featureAges = once(() => mergeAges(windows.map((window) => window.featureAges)));
   const requestIds = once(() => mergeDistinct(emptyDistinct(), ...windows.map((window) => window.requestIds)));
-  const quality = once(() => windows.map((window) => window.quality).reduce(mergeQuality, emptyQuality()));
+  const quality = once(() => {
+    const sums = emptyQuality();
+    for (const window of windows) addQuality(sums, window.quality);
+    return sums;
+  });
   return {
     requests: windows.reduce((sum, { requests }) => sum + requests, 0),
     errors: windows.reduce((sum, { errors }) => sum + errors, 0),

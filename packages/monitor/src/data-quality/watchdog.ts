@@ -8,7 +8,7 @@ import {
   shown,
   shownPercent,
 } from "../alerts/alert-rule.ts";
-import type { MonitorCounts } from "../monitor.ts";
+import type { MonitorCounts } from "../monitor-options.ts";
 import { subjectOf } from "../slo/slo.ts";
 
 /** Whether monitoring itself can be believed. `no-data` is never `ok`. */

@@ -1,5 +1,9 @@
 import type { CapturedLabel, Tensor } from "@millwright/contracts";
 import { z95 } from "../statistics/distributions.ts";
+import { chiSquaredContingency, jensenShannon } from "../statistics/count-tests.ts";
+import { area, type MetricValue, none, proportion } from "./metric-value.ts";
+import type { QualitySums, ScoreCell } from "./quality-sums.ts";
+import { delong } from "./roc.ts";
 
 /** How an endpoint's answers are scored once the truth is known. */
 export interface QualityOptions {
@@ -9,6 +13,10 @@ export interface QualityOptions {
   readonly kind: "binary" | "regression";
   /** The label that is positive, for `binary`. Default: true, 1, "1" and "true". */
   readonly positive?: CapturedLabel["value"] | undefined;
+  /** Probabilities from here on count as positive answers, for `binary`. Default: 0.5. */
+  readonly threshold?: number | undefined;
+  /** Features by whose values quality is told apart too, as the redactor leaves them; a few values each, since each has sums of its own. Default: none. */
+  readonly segments?: readonly string[] | undefined;
 }
 
 /** A mean with its 95 % interval by the normal approximation. */
@@ -36,72 +44,131 @@ export interface Quality {
   /** Mean answer and mean truth of labelled rows: equal where calibrated. */
   readonly meanPredicted: number;
   readonly meanActual: number;
-}
-
-/** Sums that quality is computed from: they merge by adding, and a corrected label takes its first part back. */
-export type QualitySums = {
-  predictions: number;
-  labels: number;
-  lagMs: number;
-  largestLagMs: number;
-  logLoss: number;
-  logLossSquared: number;
-  brier: number;
-  brierSquared: number;
-  predicted: number;
-  actual: number;
-};
-
-export function emptyQuality(): QualitySums {
-  return {
-    predictions: 0,
-    labels: 0,
-    lagMs: 0,
-    largestLagMs: 0,
-    logLoss: 0,
-    logLossSquared: 0,
-    brier: 0,
-    brierSquared: 0,
-    predicted: 0,
-    actual: 0,
+  /** From answer to label, within 4.5 %. NaN without labels. */
+  readonly lag: { readonly medianMs: number; readonly p90Ms: number; readonly p99Ms: number };
+  /** Of `binary` answers, at the threshold, with Wilson's interval; NaN otherwise. */
+  readonly accuracy: MetricValue;
+  readonly precision: MetricValue;
+  readonly recall: MetricValue;
+  /** Of `binary` answers, from bins of a sixteenth of the log-odds, with DeLong's interval; NaN otherwise. */
+  readonly auc: MetricValue;
+  /** Most that the bins may have moved `auc`: half of the pairs that share a bin. */
+  readonly aucError: number;
+  /** Whether the labelled have other scores than the rest (chi-squared over tenths, p ≤ 0.001 and Jensen–Shannon distance ≥ 0.05): then the numbers above are one-sided. */
+  readonly selective: boolean;
+  /**
+   * Means with each tenth of the scores weighted as it occurs among all answers (post-stratification): right where labels come by chance among answers of like score.
+   * `unreached` is the share of answers in tenths without any label.
+   */
+  readonly corrected: {
+    readonly logLoss: number;
+    readonly brier: number;
+    readonly meanActual: number;
+    readonly unreached: number;
   };
+  /** The same by segment column and value; what is beyond 200 values stands under `(other)`. */
+  readonly segments: Readonly<Record<string, Readonly<Record<string, Quality>>>>;
 }
 
-export function mergeQuality(a: QualitySums, b: QualitySums): QualitySums {
-  const sum = emptyQuality();
-  for (const key of Object.keys(sum) as (keyof QualitySums)[]) sum[key] = a[key] + b[key];
-  sum.largestLagMs = Math.max(a.largestLagMs, b.largestLagMs);
-  return sum;
-}
-
-/** Counts one labelled answer; `sign` −1 takes it back. */
-export function addOutcome(sums: QualitySums, predicted: number, actual: number, lagMs: number, sign: 1 | -1): void {
-  const clipped = Math.min(1 - 1e-15, Math.max(1e-15, predicted));
-  const logLoss = -(actual * Math.log(clipped) + (1 - actual) * Math.log1p(-clipped));
-  const brier = (predicted - actual) ** 2;
-  sums.labels += sign;
-  sums.lagMs += sign * lagMs;
-  if (sign > 0) sums.largestLagMs = Math.max(sums.largestLagMs, lagMs);
-  sums.logLoss += sign * logLoss;
-  sums.logLossSquared += sign * logLoss * logLoss;
-  sums.brier += sign * brier;
-  sums.brierSquared += sign * brier * brier;
-  sums.predicted += sign * predicted;
-  sums.actual += sign * actual;
-}
-
+/** @returns what the sums say. */
 export function readQuality(sums: QualitySums): Quality {
   const { predictions, labels } = sums;
+  const coverage = predictions === 0 ? 0 : Math.min(1, labels / predictions);
   return {
     predictions,
     labels,
-    coverage: predictions === 0 ? 0 : Math.min(1, labels / predictions),
+    coverage,
     meanLagMs: sums.lagMs / labels,
     largestLagMs: sums.largestLagMs,
+    lag: lagsOf(sums),
     logLoss: estimate(sums.logLoss, sums.logLossSquared, labels),
     brier: estimate(sums.brier, sums.brierSquared, labels),
     meanPredicted: sums.predicted / labels,
     meanActual: sums.actual / labels,
+    ...classified(sums),
+    ...selectionOf(sums),
+    segments: segmentsOf(sums),
+  };
+}
+
+function segmentsOf({ segments }: QualitySums): Quality["segments"] {
+  const columns: Record<string, Record<string, Quality>> = {};
+  for (const [key, sums] of segments) {
+    const [column, value] = JSON.parse(key) as [string, string];
+    (columns[column] ??= {})[value] = readQuality(sums);
+  }
+  return columns;
+}
+
+function lagsOf({ lags, labels, largestLagMs }: QualitySums): Quality["lag"] {
+  const bins = [...lags].filter(([, count]) => count > 0).toSorted(([a], [b]) => a - b);
+  const at = (share: number): number => {
+    let below = 0;
+    for (const [bin, count] of bins) {
+      below += count;
+      if (below >= share * labels) return bin === 0 ? 0 : Math.min(largestLagMs, 2 ** (bin / 8));
+    }
+    return Number.NaN;
+  };
+  return { medianMs: at(0.5), p90Ms: at(0.9), p99Ms: at(0.99) };
+}
+
+const sortedCells = ({ cells }: QualitySums): readonly ScoreCell[] =>
+  [...cells].toSorted(([a], [b]) => a - b).map(([, cell]) => cell);
+
+function classified(sums: QualitySums): Pick<Quality, "accuracy" | "precision" | "recall" | "auc" | "aucError"> {
+  const { truePositives: tp, falsePositives: fp, trueNegatives: tn, falseNegatives: fn } = sums;
+  const share = (hits: number, total: number): MetricValue => proportion(hits, total, total);
+  const runs = sortedCells(sums)
+    .filter(({ labels }) => labels > 0)
+    .map(({ labels, actual }) => ({ positives: actual, negatives: labels - actual }));
+  const [positives, negatives] = [tp + fn, fp + tn];
+  const isBinary = positives + negatives > 0;
+  const { auc, variance } = isBinary ? delong(runs) : { auc: Number.NaN, variance: 0 };
+  const tied = runs.reduce((sum, run) => sum + run.positives * run.negatives, 0);
+  return {
+    accuracy: share(tp + tn, positives + negatives),
+    precision: share(tp, tp + fp),
+    recall: share(tp, positives),
+    auc: isBinary ? area(auc, Number.isNaN(variance) ? 0 : variance, Math.min(positives, negatives)) : none(Number.NaN),
+    aucError: isBinary && positives * negatives > 0 ? tied / (2 * positives * negatives) : Number.NaN,
+  };
+}
+
+/** Most groups of like scores that selection is looked for in. */
+const mostStrata = 10;
+const selectionAlpha = 0.001;
+const selectionDistance = 0.05;
+
+/** Whether the labelled have other scores than the rest, and the losses weighted to stand for all answers, by strata of scores. */
+function selectionOf(sums: QualitySums): Pick<Quality, "selective" | "corrected"> {
+  const strata: ScoreCell[] = [];
+  const total = sortedCells(sums).reduce((sum, { answers }) => sum + answers, 0);
+  for (const cell of sortedCells(sums)) {
+    const last = strata.at(-1);
+    if (last === undefined || last.answers >= total / mostStrata) strata.push({ ...cell });
+    else for (const name of ["answers", "labels", "actual", "logLoss", "brier"] as const) last[name] += cell[name];
+  }
+  const labelled = strata.map(({ labels }) => labels);
+  const rest = strata.map(({ answers, labels }) => Math.max(0, answers - labels));
+  const someOf = (counts: readonly number[]): boolean => counts.some((count) => count > 0);
+  const differs =
+    someOf(labelled) &&
+    someOf(rest) &&
+    chiSquaredContingency(labelled, rest).pValue <= selectionAlpha &&
+    jensenShannon(labelled, rest) >= selectionDistance;
+  const reached = strata.filter(({ labels }) => labels > 0);
+  const of = reached.reduce((sum, { answers }) => sum + answers, 0);
+  const mean = (part: "logLoss" | "brier" | "actual"): number =>
+    reached.reduce((sum, stratum) => sum + (stratum.answers * stratum[part]) / stratum.labels, 0) / of;
+  return {
+    selective: differs,
+    corrected: {
+      logLoss: mean("logLoss"),
+      brier: mean("brier"),
+      meanActual: mean("actual"),
+      unreached: total === 0 ? 0 : 1 - of / total,
+    },
   };
 }
 

@@ -1,0 +1,47 @@
+import type { CapturedLabel } from "@millwright/contracts";
+
+/** Labels that came before their answers, in the order they came. */
+export interface EarlyLabels {
+  readonly size: number;
+  hold(label: CapturedLabel, nowMs: number): void;
+  /** Those of a request; they are held no longer. */
+  take(requestId: string): readonly CapturedLabel[];
+  /** Gives up what came earlier. */
+  giveUp(beforeMs: number): void;
+}
+
+/** @param lost Told of each label that is given up. */
+export function createEarlyLabels(most: number, lost: () => void): EarlyLabels {
+  // The labels of one request stand and fall together, by the time of the first.
+  const held = new Map<string, { readonly sinceMs: number; readonly labels: CapturedLabel[] }>();
+  let size = 0;
+  const take = (requestId: string): readonly CapturedLabel[] => {
+    const labels = held.get(requestId)?.labels ?? [];
+    held.delete(requestId);
+    size -= labels.length;
+    return labels;
+  };
+  return {
+    get size() {
+      return size;
+    },
+    take,
+    hold(label, nowMs) {
+      const known = held.get(label.requestId);
+      if (known === undefined) held.set(label.requestId, { sinceMs: nowMs, labels: [label] });
+      else known.labels.push(label);
+      size += 1;
+      while (size > most) {
+        const [oldest] = held.keys();
+        if (oldest === undefined) return;
+        take(oldest).forEach(lost);
+      }
+    },
+    giveUp(beforeMs) {
+      for (const [requestId, { sinceMs }] of held) {
+        if (sinceMs >= beforeMs) return;
+        take(requestId).forEach(lost);
+      }
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import type {
+  Alert,
+  AlertSource,
+  CallOptions,
+  Clock,
+  EventLog,
+  IdSource,
+  JsonObject,
+  LabelSink,
+  Logger,
+  Meter,
+  PredictionSink,
+  Random,
+  Redactor,
+} from "@millwright/contracts";
+import type { AlertControl, AlertingOptions } from "./alerts/alert-control.ts";
+import type { AlertRule, VariantReading } from "./alerts/alert-rule.ts";
+import type { CaptureWriter } from "./capture/capture-writer.ts";
+import type { QualityOptions } from "./quality/quality.ts";
+import type { Slo } from "./slo/slo.ts";
+import type { SloStatus } from "./slo/slo-status.ts";
+
+export interface MonitorOptions {
+  /** Default: none. Names are unique. */
+  readonly slos?: readonly Slo[] | undefined;
+  /** Default: none. Names are unique. */
+  readonly rules?: readonly AlertRule[] | undefined;
+  /** How labels score answers, by endpoint; labels of other endpoints stay unmatched. Default: none. */
+  readonly quality?: Readonly<Record<string, QualityOptions>> | undefined;
+  /** Share of the requests whose features and outputs are profiled and captured, in [0, 1]; requests, errors, latencies and labels always count. Default: 1. */
+  readonly sampleShare?: number | undefined;
+  /** Masks features before they are profiled or captured. Default: none. */
+  readonly redactor?: Redactor | undefined;
+  /** Takes the sampled rows. Disposed by who made it. Default: rows are not kept. */
+  readonly capture?: CaptureWriter | undefined;
+  /** Evaluates by itself this often. Default: only when `evaluate` is called. */
+  readonly evaluateEveryMs?: number | undefined;
+  /** Length of a window. Default: 60,000. */
+  readonly windowMs?: number | undefined;
+  /** How long windows are kept. Default: 7 days. */
+  readonly retainMs?: number | undefined;
+  /** How long an alert goes on firing when nothing is heard of its subject any more. Default: 1 hour. */
+  readonly holdMs?: number | undefined;
+  /** Most predictions and labels that wait to be counted; more are dropped. Default: 50,000. */
+  readonly maxQueue?: number | undefined;
+  /** Most answers remembered for their labels. Default: 200,000. */
+  readonly maxWaitingForLabels?: number | undefined;
+  /** How long a label that came before its prediction is held for it, before it counts as unmatched. Default: 60,000. */
+  readonly holdLabelsMs?: number | undefined;
+  /** Most labels held; beyond, the oldest count as unmatched. Default: 10,000. */
+  readonly maxHeldLabels?: number | undefined;
+  /** Takes `alert.*`, `slo.*` and `drift.*`; what fired when a process ended is read from it, and not told again. Default: none. */
+  readonly events?: EventLog | undefined;
+  /** How findings become alerts, and who is told of them. Default: at once, each once. */
+  readonly alerting?: AlertingOptions | undefined;
+  readonly meter?: Meter | undefined;
+  readonly logger?: Logger | undefined;
+  readonly clock?: Clock | undefined;
+  /** Decides what is sampled. */
+  readonly random?: Random | undefined;
+  /** Names silences. */
+  readonly ids?: IdSource | undefined;
+}
+
+/** What a monitor has taken, and what it had to let go. */
+export interface MonitorCounts {
+  readonly captured: number;
+  /** Of these, those older than `retainMs`, or of the model that a variant served before: they are written to `capture`, and in no window. */
+  readonly outdated: number;
+  /** Predictions and labels that found the queue full. */
+  readonly dropped: number;
+  /** Predictions that could not be read: wrong lengths, columns of no known layout. */
+  readonly failed: number;
+  readonly rowsWritten: number;
+  readonly rowsDropped: number;
+  readonly labels: {
+    readonly joined: number;
+    readonly corrected: number;
+    /** Labels that came again with the same value and time. */
+    readonly duplicated: number;
+    readonly superseded: number;
+    /** Labels of no prediction that was taken, or of a row or an endpoint that has no score. */
+    readonly unmatched: number;
+    /** Labels of answers that are remembered, in windows that are not: those of a model that the variant no longer serves. */
+    readonly forgotten: number;
+    readonly invalid: number;
+    /** Labels that came before their predictions and still wait for them; each becomes one of the above. */
+    readonly held: number;
+  };
+}
+
+/** Watches what models do. `capture` and `label` never wait and never throw. */
+export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSource, AsyncDisposable {
+  /** Counts what waits, then evaluates objectives and rules. Default `nowMs`: the clock's. On abort only the waiting for the log ends. @returns what fires. */
+  evaluate(nowMs?: number, options?: CallOptions): Promise<readonly Alert[]>;
+  /** Silences, acknowledgements, and alerts that are pending or muted. */
+  readonly alerting: AlertControl;
+  /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
+  count(slo: string, good: number, total: number, timeMs?: number): void;
+  /** Throws `MONITOR_SLO_UNKNOWN`. */
+  slo(name: string, nowMs?: number): SloStatus;
+  /** What a variant did in the last `windowMs` (default: all that is kept), in whole windows. */
+  read(
+    endpoint: string,
+    variant: string,
+    options?: { readonly windowMs?: number | undefined; readonly nowMs?: number | undefined },
+  ): VariantReading;
+  counts(): MonitorCounts;
+  /**
+   * What was seen here, as JSON that outlives the process: windows that end after `fromMs` (default: all that is kept), and events of objectives. Not in it: alerts that fire,
+   * counts, answers that wait for labels, and what was merged from others.
+   */
+  state(options?: { readonly fromMs?: number | undefined }): JsonObject;
+  /**
+   * Takes the state of another process or region: what it saw counts as if it had been seen here. A later state of the same source takes the place of its earlier one. Of a
+   * variant that serves different models here and there, the model that began last counts. Throws `MONITOR_STATE_INVALID`, and takes nothing then.
+   */
+  merge(source: string, state: unknown): void;
+  /** Counts what waits and writes captured rows. On abort the waiting ends, not the writing. */
+  flush(options?: CallOptions): Promise<void>;
+}
