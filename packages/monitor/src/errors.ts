@@ -11,6 +11,8 @@ export type MonitorErrorCode =
   | "MONITOR_LABELS_INVALID"
   | "MONITOR_QUALITY_INVALID"
   | "MONITOR_DETECTOR_INVALID"
+  | "MONITOR_EXPORT_INVALID"
+  | "MONITOR_REPORT_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
@@ -89,6 +91,18 @@ export const detectorInvalid = (kind: string, problem: string): MonitorError =>
   new MonitorError("MONITOR_DETECTOR_INVALID", `The detector "${kind}" cannot work so: ${problem}.`, {
     category: "user",
     remedy: "Mend its options or values; restore only what `state` gave.",
+  });
+
+export const exportInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_EXPORT_INVALID", `The metrics cannot be written: ${problem}.`, {
+    category: "user",
+    remedy: "Mend the options of the exporter.",
+  });
+
+export const reportInvalid = (path: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_REPORT_INVALID", `The report cannot be read: ${path} ${problem}.`, {
+    category: "data",
+    remedy: "Give the JSON of what createReport made, written by this release.",
   });
 
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>
