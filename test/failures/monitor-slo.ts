@@ -52,4 +52,59 @@ const exported: Subjects = {
   replayTrace: well(slo.replayTrace, () => [objective, trace]),
 };
 
-export const sloSubjects: Subjects = { ...objectives, ...exported };
+const empty = (call: () => unknown) => ({ MONITOR_SAMPLE_EMPTY: call });
+const averaged = (call: () => unknown) => ({ MONITOR_PERCENTILE_AVERAGED: call });
+const recorder = slo.createLatencyRecorder({ load: "open" });
+recorder.record(5);
+const histogram = recorder.histogram();
+const state = { left: 0.5, objective: 0.999, periodMs: day };
+const plan = { model: "late/2", traffic: { type: "canary", share: 0.01, bakeMs: 1 } };
+const gate = () => slo.deploymentBudgetGate({ budget: () => state });
+
+const indicators: Subjects = {
+  createLatencyRecorder: well(slo.createLatencyRecorder, () => [{ load: "closed", expectedIntervalMs: 10 }]),
+  ...methods("createLatencyRecorder()", () => slo.createLatencyRecorder({ load: "open" }), {
+    record: [() => [5]],
+    histogram: [],
+  }),
+  mergeLatencies: well(
+    slo.mergeLatencies,
+    () => [histogram, histogram],
+    averaged(() => slo.mergeLatencies(5 as never)),
+  ),
+  percentileOf: well(slo.percentileOf, () => [histogram, 99], {
+    ...empty(() => slo.percentileOf(slo.createLatencyRecorder({ load: "open" }).histogram(), 99)),
+    ...averaged(() => +slo.percentileOf(histogram, 99)),
+  }),
+  ...methods("percentileOf()", () => slo.percentileOf(histogram, 99), { isOver: [() => [5]], toString: [() => []] }),
+  withinThreshold: well(slo.withinThreshold, () => [histogram, 5]),
+  createRetryCounts: well(slo.createRetryCounts, () => [{ settleMs: 1_000, maxOpen: 5 }]),
+  ...methods("createRetryCounts()", () => slo.createRetryCounts(), {
+    attempt: [() => [{ key: "r1", timeMs: 5, ok: true }]],
+    settle: [() => [5]],
+    totals: [],
+  }),
+  createQualityBudget: well(
+    slo.createQualityBudget,
+    () => [{ name: "x", objective: 0.9, miscalibration: 0.1 }],
+    invalid(() => slo.createQualityBudget({ name: "x", objective: 2 })),
+  ),
+  ...methods("createQualityBudget()", () => slo.createQualityBudget({ name: "x", objective: 0.9 }), {
+    predicted: [() => ["r1", 5, 0.9]],
+    labelled: [() => ["r1", true]],
+    status: [() => [5]],
+  }),
+  deploymentAllowance: well(slo.deploymentAllowance, () => [state, "release", { minimum: 0.2 }]),
+  deploymentBudgetGate: well(slo.deploymentBudgetGate, () => [{ budget: () => state, minimum: 0.2 }]),
+  ...methods("deploymentBudgetGate()", gate, {
+    check: [() => [{ endpoint: "late", plan }, { signal: new AbortController().signal }]],
+  }),
+  measureSli: well(
+    slo.measureSli as (sli: slo.Sli, observed: unknown) => slo.SliReading,
+    () => [{ type: "ratio" }, { good: 1, total: 2 }],
+    empty(() => slo.measureSli({ type: "cost", maximumPerUnit: 1 }, [{ cost: 1, units: 0 }])),
+  ),
+  metricTemplates: well(slo.metricTemplates, () => [{ latencyMs: 50 }]),
+};
+
+export const sloSubjects: Subjects = { ...objectives, ...exported, ...indicators };

@@ -13,6 +13,7 @@ export type MonitorErrorCode =
   | "MONITOR_DETECTOR_INVALID"
   | "MONITOR_EXPORT_INVALID"
   | "MONITOR_REPORT_INVALID"
+  | "MONITOR_PERCENTILE_AVERAGED"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
@@ -92,6 +93,15 @@ export const detectorInvalid = (kind: string, problem: string): MonitorError =>
     category: "user",
     remedy: "Mend its options or values; restore only what `state` gave.",
   });
+export const percentileAveraged = (): MonitorError =>
+  new MonitorError(
+    "MONITOR_PERCENTILE_AVERAGED",
+    "Percentiles cannot be added, averaged or merged: the mean of two P99 is no P99.",
+    {
+      category: "user",
+      remedy: "Merge the histograms with `mergeLatencies`, and take the percentile of the whole.",
+    },
+  );
 
 export const exportInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_EXPORT_INVALID", `The metrics cannot be written: ${problem}.`, {

@@ -63,3 +63,40 @@ export {
   promtoolTests,
   replayTrace,
 } from "./slo/replay.ts";
+export {
+  type LatencyHistogram,
+  type LatencyRecorder,
+  type LatencyRecorderOptions,
+  type Omission,
+  type Percentile,
+  createLatencyRecorder,
+  mergeLatencies,
+  percentileOf,
+  withinThreshold,
+} from "./slo/percentiles.ts";
+export {
+  type Attempt,
+  type RetryCounts,
+  type RetryCountsOptions,
+  type RetryTotals,
+  createRetryCounts,
+} from "./slo/retries.ts";
+export {
+  type Bounded,
+  type QualityBudget,
+  type QualityBudgetOptions,
+  type QualityBudgetStatus,
+  createQualityBudget,
+} from "./slo/quality-budget.ts";
+export {
+  type BudgetState,
+  type ChangeClass,
+  type DeploymentAllowance,
+  type DeploymentBudgetGate,
+  type DeploymentBudgetGateOptions,
+  type DeploymentBudgetPolicy,
+  deploymentAllowance,
+  deploymentBudgetGate,
+} from "./slo/deployment-budget.ts";
+export { type Observations, type Sli, type SliReading, measureSli } from "./slo/sli.ts";
+export { type MetricId, type MetricTargets, type MetricTemplate, metricTemplates } from "./slo/metric-templates.ts";

@@ -43,11 +43,14 @@ export function readBudget(
   const span =
     slo.calendar === undefined ? { startMs: atMs - slo.periodMs, endMs: atMs } : calendarSpan(slo.calendar, atMs);
   const { spent, total } = countSpan(slo, counts, atMs, span);
-  const allowed = total * (1 - slo.objective);
+  const allowed = total * allowedShare(slo.objective);
   const left = total === 0 ? 1 : 1 - spent / allowed;
   const known = { ...span, good: total - spent, total, allowed, spent, left, frozen };
   return { ...known, exhaustedAtMs: frozen ? undefined : forecast(slo, counts, nowMs, known, recentMs) };
 }
+
+/** 1 − objective, in the decimal digits it was meant in: 0.001, and not 0.0010000000000000009. */
+const allowedShare = (objective: number): number => Number((1 - objective).toPrecision(12));
 
 function countSpan(
   slo: Objective,
@@ -82,7 +85,7 @@ function forecast(
   const netPerMs =
     slo.calendar === undefined
       ? badPerMs - spent / slo.periodMs
-      : badPerMs - (recent.total / recentMs) * (1 - slo.objective);
+      : badPerMs - (recent.total / recentMs) * allowedShare(slo.objective);
   if (!(netPerMs > 0)) return undefined;
   const atMs = nowMs + (allowed - spent) / netPerMs;
   return slo.calendar !== undefined && atMs >= endMs ? undefined : atMs;
