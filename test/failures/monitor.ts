@@ -12,6 +12,7 @@ import { statisticsSubjects } from "./monitor-statistics.ts";
 import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { outlierSubjects } from "./monitor-outliers.ts";
+import { sliceSubjects } from "./monitor-slices.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
 import { sloSubjects } from "./monitor-slo.ts";
@@ -198,6 +199,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...estimationSubjects,
       ...multivariateSubjects,
       ...outlierSubjects,
+      ...sliceSubjects,
       ...qualityOfModels,
       ...(await dataSubjects(folder)),
       ...sloSubjects,

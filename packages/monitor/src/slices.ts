@@ -1,0 +1,2 @@
+export { type FindSlicesOptions, type Slice, type SliceReport, findSlices } from "./slices/find-slices.ts";
+export { type SliceCondition } from "./slices/slice-condition.ts";
