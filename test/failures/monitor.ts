@@ -17,6 +17,7 @@ import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
 import { sloSubjects } from "./monitor-slo.ts";
 import { detectorSubjects } from "./monitor-detectors.ts";
+import { alertmanagerSubjects, closeAlertmanager } from "./monitor-alertmanager.ts";
 import { alertSubjects } from "./monitor-alerts.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -204,6 +205,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await dataSubjects(folder)),
       ...sloSubjects,
       ...alertSubjects,
+      ...alertmanagerSubjects,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],
@@ -246,6 +248,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     elsewhere: { MONITOR_WRITE_FAILED: "packages/monitor/test/capture-full-disk.test.ts" },
     [Symbol.asyncDispose]: async () => {
       await kept[Symbol.asyncDispose]();
+      await closeAlertmanager();
       await writer[Symbol.asyncDispose]();
       await arrow[Symbol.asyncDispose]();
     },

@@ -1,6 +1,8 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type MonitorErrorCode =
+  | "MONITOR_ALERTMANAGER_UNREACHABLE"
+  | "MONITOR_WEBHOOK_INVALID"
   | "MONITOR_BASELINE_INVALID"
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_COUNTS_INVALID"
@@ -204,3 +206,27 @@ export function writeFailure(path: string, error: unknown): unknown {
     cause: error,
   });
 }
+
+/** @param status What it answered; undefined where it did not. */
+export const alertmanagerUnreachable = (
+  url: string,
+  problem: string,
+  status?: number,
+  cause?: unknown,
+): MonitorError => {
+  const isRefusal = status === 400 || status === 413 || status === 422;
+  return new MonitorError("MONITOR_ALERTMANAGER_UNREACHABLE", `${url} cannot be asked: ${problem}.`, {
+    category: isRefusal ? "user" : "transient",
+    remedy: isRefusal
+      ? "Mend what was sent."
+      : "See that it runs, that its address is right and that the headers let this process in.",
+    retryable: !isRefusal,
+    cause,
+  });
+};
+
+export const webhookInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_WEBHOOK_INVALID", `The notification cannot be read: ${problem}.`, {
+    category: "data",
+    remedy: "Answer 400; only Alertmanager's and Grafana's webhooks can be read.",
+  });
