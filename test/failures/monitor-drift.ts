@@ -18,6 +18,12 @@ const options: drift.CalibratedDriftOptions = {
   calendar: { holidays: ["2026-12-25"], events: [{ name: "sale", fromMs: 1, toMs: 2 }], utcOffsetMs: 3_600_000 },
 };
 
+const outcomes = {
+  features: batchOf({ km: [1, 2, 3, 4], place: ["a", "b", "a", "b"] }),
+  predictions: [0.1, 0.9, 0.2, 0.8],
+  labels: [0, 1, 0, 1],
+};
+
 /** What `@millwright/monitor/drift` exports. */
 export const driftSubjects: Subjects = {
   calibratedDrift: well(drift.calibratedDrift, () => [options], {
@@ -28,4 +34,9 @@ export const driftSubjects: Subjects = {
     judge: [() => [windows[11]]],
   }),
   adjustPValues: well(drift.adjustPValues, () => [[0.1, Number.NaN, 0.2], "hierarchical", ["a", "a", "b"]]),
+  kindOfDrift: well(
+    drift.kindOfDrift,
+    () => [outcomes, outcomes, { alpha: 0.05, minimumSamples: 2, bins: 2, minimumChange: 0.1 }],
+    { MONITOR_ROWS_INVALID: () => drift.kindOfDrift(outcomes, { ...outcomes, predictions: [1] }) },
+  ),
 };

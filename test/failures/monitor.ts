@@ -19,6 +19,8 @@ import { sloSubjects } from "./monitor-slo.ts";
 import { detectorSubjects } from "./monitor-detectors.ts";
 import { alertmanagerSubjects, closeAlertmanager } from "./monitor-alertmanager.ts";
 import { alertSubjects } from "./monitor-alerts.ts";
+import { injectionSubjects } from "./monitor-injection.ts";
+import { backtestSubjects } from "./monitor-backtest.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -196,6 +198,8 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...driftSubjects,
       ...rules,
       ...watching,
+      ...backtestSubjects(),
+      ...injectionSubjects(),
       ...detectorSubjects(),
       ...estimationSubjects,
       ...multivariateSubjects,

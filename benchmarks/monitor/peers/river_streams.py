@@ -1,4 +1,4 @@
-"""Records the error streams of river's Gaussian naive Bayes, learning as it goes, on river's own generators: one JSON line each, bits in base64.
+"""Records what a monitor sees of river's Gaussian naive Bayes, learning as it goes, on river's own generators: one JSON line for each stream.
 
 python river_streams.py OUT.jsonl STREAM [calibration null streams] [test null streams] [drifting streams of each kind]
 """
@@ -6,6 +6,8 @@ python river_streams.py OUT.jsonl STREAM [calibration null streams] [test null s
 import base64
 import itertools
 import json
+import math
+import random
 import sys
 
 import river
@@ -46,8 +48,6 @@ def concepts(name, seed):
 
 def mixed(before, after, width, seed):
     """What is new has no share before DRIFT, and one that grows evenly for `width` from there: nothing has drifted before the index delays count from."""
-    import random
-
     rng = random.Random(seed)
     before, after = iter(before), iter(after)
     for index in itertools.count(-WARM_UP):
@@ -55,24 +55,33 @@ def mixed(before, after, width, seed):
         yield next(before) if rng.random() >= share else next(after)
 
 
-def errors(stream, length):
+def watched(stream, length):
+    """Of each answer: whether it was wrong; -16 log2(1 - p) of the label it gave; -16 ln p of the label that came. As bytes."""
     model = naive_bayes.GaussianNB()
-    bits = []
+    bits, confidences, losses = [], [], []
     for index, (x, y) in enumerate(itertools.islice(stream, WARM_UP + length)):
         if index >= WARM_UP:
-            bits.append(int(model.predict_one(x) != y))
+            shares = model.predict_proba_one(x)
+            answer = max(shares, key=shares.get)
+            bits.append(int(answer != y))
+            confidences.append(min(255, round(-16 * math.log2(max(1e-9, 1 - shares[answer])))))
+            losses.append(min(255, round(-16 * math.log(max(1e-9, shares.get(y, 0.0))))))
         model.learn_one(x, y)
-    return bits
+    return bits, confidences, losses
 
 
 def packed(bits):
     data = bytearray((len(bits) + 7) // 8)
     for index, bit in enumerate(bits):
         data[index // 8] |= bit << (index % 8)
+    return text(data)
+
+
+def text(data):
     return base64.b64encode(bytes(data)).decode()
 
 
-def main(path, name, calibration=40, test=20, drifting=40):
+def main(path, name, calibration=30, test=15, drifting=40):
     plan = ([("null-calibration", 10_000 + seed) for seed in range(calibration)]
             + [("null-test", 20_000 + seed) for seed in range(test)]
             + [("abrupt", 30_000 + seed) for seed in range(drifting)]
@@ -82,10 +91,11 @@ def main(path, name, calibration=40, test=20, drifting=40):
             before, after = concepts(name, seed)
             drifts = not kind.startswith("null")
             stream = mixed(before, after, 1 if kind == "abrupt" else WIDTH, seed) if drifts else before
-            bits = errors(iter(stream), LENGTH if drifts else NULL_LENGTH)
+            bits, confidences, losses = watched(iter(stream), LENGTH if drifts else NULL_LENGTH)
             file.write(json.dumps({"river": river.__version__, "stream": name, "kind": kind, "seed": seed,
                                    "drift": DRIFT if drifts else None, "length": len(bits),
-                                   "bits": packed(bits)}) + "\n")
+                                   "bits": packed(bits), "confidences": text(confidences),
+                                   "losses": text(losses)}) + "\n")
             file.flush()
 
 

@@ -6,3 +6,11 @@ export { calibratedDrift } from "./drift/calibrated-drift.ts";
 export type { CalibratedDriftOptions } from "./drift/calibrated-options.ts";
 export type { CalibratedMeasure } from "./drift/compare.ts";
 export type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "./drift/drift-monitor.ts";
+export {
+  type DriftKind,
+  type KindOfDrift,
+  type KindOfDriftEvidence,
+  type KindOfDriftOptions,
+  type OutcomeWindow,
+  kindOfDrift,
+} from "./drift/kind-of-drift.ts";

@@ -16,6 +16,9 @@ export type MonitorErrorCode =
   | "MONITOR_EXPORT_INVALID"
   | "MONITOR_REPORT_INVALID"
   | "MONITOR_PERCENTILE_AVERAGED"
+  | "MONITOR_INJECTION_INVALID"
+  | "MONITOR_BACKTEST_INVALID"
+  | "MONITOR_BACKTEST_REFUSED"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
@@ -115,6 +118,24 @@ export const reportInvalid = (path: string, problem: string): MonitorError =>
   new MonitorError("MONITOR_REPORT_INVALID", `The report cannot be read: ${path} ${problem}.`, {
     category: "data",
     remedy: "Give the JSON of what createReport made, written by this release.",
+  });
+
+export const injectionInvalid = (drift: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_INJECTION_INVALID", `The drift "${drift}" cannot be injected: ${problem}.`, {
+    category: "user",
+    remedy: "Mend its parameters, or name another column.",
+  });
+
+export const backtestInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_BACKTEST_INVALID", `The monitor cannot be backtested: ${problem}.`, {
+    category: "user",
+    remedy: "Give more windows of history, in the order of time, or mend the options.",
+  });
+
+export const backtestRefused = (problems: readonly string[], remedies: readonly string[]): MonitorError =>
+  new MonitorError("MONITOR_BACKTEST_REFUSED", `The monitor is refused: ${problems.join("; ")}.`, {
+    category: "user",
+    remedy: remedies.join(" "),
   });
 
 export const ruleInvalid = (rule: string, problem: string): MonitorError =>
