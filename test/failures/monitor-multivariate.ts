@@ -36,6 +36,11 @@ export const multivariateSubjects: Subjects = {
     () => [rows, rows, { columns: ["a"], folds: 2, random }],
     lacking(() => multivariate.classifyDomains(rows, sliceBatch(rows, 0, 2))),
   ),
+  rankDriftImpact: well(
+    multivariate.rankDriftImpact,
+    () => [rows, rows, draw(), { columns: ["a"], importances: { a: 1 }, bins: 4 }],
+    lacking(() => multivariate.rankDriftImpact(rows, rows, [1])),
+  ),
   maximumMeanDiscrepancy: well(
     multivariate.maximumMeanDiscrepancy,
     () => [rows, rows, options],

@@ -4,6 +4,12 @@ export {
   classifyDomains,
 } from "./multivariate/domain-classifier.ts";
 export {
+  type ColumnImpact,
+  type DriftImpactOptions,
+  type DriftImpactReport,
+  rankDriftImpact,
+} from "./multivariate/drift-impact.ts";
+export {
   type KernelTest,
   type KernelTestOptions,
   leastSquaresDensityDifference,
