@@ -8,6 +8,7 @@ import {
 } from "../../packages/monitor/dist/drivers/ndjson.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
 import { driftSubjects } from "./monitor-drift.ts";
+import { actionSubjects } from "./monitor-actions.ts";
 import { statisticsSubjects } from "./monitor-statistics.ts";
 import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
@@ -196,6 +197,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...statistics,
       ...statisticsSubjects,
       ...driftSubjects,
+      ...(await actionSubjects()),
       ...rules,
       ...watching,
       ...backtestSubjects(),

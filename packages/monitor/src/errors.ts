@@ -1,27 +1,32 @@
 import { MillwrightError } from "@millwright/contracts";
 
 export type MonitorErrorCode =
+  | "MONITOR_ACTION_INVALID"
+  | "MONITOR_ACTION_UNHANDLED"
   | "MONITOR_ALERTMANAGER_UNREACHABLE"
-  | "MONITOR_WEBHOOK_INVALID"
-  | "MONITOR_BASELINE_INVALID"
-  | "MONITOR_CAPTURE_UNREADABLE"
-  | "MONITOR_COUNTS_INVALID"
-  | "MONITOR_HISTORY_INVALID"
-  | "MONITOR_OUTLIER_MODEL_INVALID"
-  | "MONITOR_PARAMETER_INVALID"
-  | "MONITOR_ROWS_INVALID"
-  | "MONITOR_LABELS_INVALID"
-  | "MONITOR_QUALITY_INVALID"
-  | "MONITOR_DETECTOR_INVALID"
-  | "MONITOR_EXPORT_INVALID"
-  | "MONITOR_REPORT_INVALID"
-  | "MONITOR_PERCENTILE_AVERAGED"
-  | "MONITOR_INJECTION_INVALID"
   | "MONITOR_BACKTEST_INVALID"
   | "MONITOR_BACKTEST_REFUSED"
+  | "MONITOR_BASELINE_INVALID"
+  | "MONITOR_CAPTURE_UNREADABLE"
+  | "MONITOR_CAUSES_INVALID"
+  | "MONITOR_COUNTS_INVALID"
+  | "MONITOR_DETECTOR_INVALID"
+  | "MONITOR_EXPORT_INVALID"
+  | "MONITOR_GATE_INVALID"
+  | "MONITOR_HISTORY_INVALID"
+  | "MONITOR_INJECTION_INVALID"
+  | "MONITOR_LABELS_INVALID"
+  | "MONITOR_OUTLIER_MODEL_INVALID"
+  | "MONITOR_PARAMETER_INVALID"
+  | "MONITOR_PERCENTILE_AVERAGED"
+  | "MONITOR_PROBES_INVALID"
+  | "MONITOR_QUALITY_INVALID"
+  | "MONITOR_REPORT_INVALID"
+  | "MONITOR_ROWS_INVALID"
   | "MONITOR_RULE_INVALID"
   | "MONITOR_SAMPLE_EMPTY"
   | "MONITOR_SAMPLE_INVALID"
+  | "MONITOR_SCHEDULE_INVALID"
   | "MONITOR_SILENCE_INVALID"
   | "MONITOR_SILENCE_UNKNOWN"
   | "MONITOR_SLO_INVALID"
@@ -29,6 +34,7 @@ export type MonitorErrorCode =
   | "MONITOR_SLO_UNKNOWN"
   | "MONITOR_SLO_UNTRANSLATABLE"
   | "MONITOR_STATE_INVALID"
+  | "MONITOR_WEBHOOK_INVALID"
   | "MONITOR_WRITE_FAILED";
 
 export class MonitorError extends MillwrightError<MonitorErrorCode> {
@@ -98,6 +104,7 @@ export const detectorInvalid = (kind: string, problem: string): MonitorError =>
     category: "user",
     remedy: "Mend its options or values; restore only what `state` gave.",
   });
+
 export const percentileAveraged = (): MonitorError =>
   new MonitorError(
     "MONITOR_PERCENTILE_AVERAGED",
@@ -250,4 +257,48 @@ export const webhookInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_WEBHOOK_INVALID", `The notification cannot be read: ${problem}.`, {
     category: "data",
     remedy: "Answer 400; only Alertmanager's and Grafana's webhooks can be read.",
+  });
+
+export const causesInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_CAUSES_INVALID", `The effect cannot be explained: ${problem}.`, {
+    category: "user",
+    remedy: "Mend the effect or the options.",
+  });
+
+export const actionInvalid = (rule: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_ACTION_INVALID", `The action rule "${rule}" is wrong: ${problem}.`, {
+    category: "user",
+    remedy: "Mend the options of the rule.",
+  });
+
+export const actionUnhandled = (rule: string, action: string): MonitorError =>
+  new MonitorError("MONITOR_ACTION_UNHANDLED", `Nobody does what the action rule "${rule}" asks for: ${action}.`, {
+    category: "user",
+    remedy: `Give a handler for "${action}".`,
+  });
+
+export const gateInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_GATE_INVALID", `The models cannot be compared: ${problem}.`, {
+    category: "user",
+    remedy: "Give finite losses of both models on the same rows in the same order, and options in their ranges.",
+  });
+
+export const scheduleInvalid = (expression: string, problem: string, cause?: unknown): MonitorError =>
+  new MonitorError("MONITOR_SCHEDULE_INVALID", `"${expression}" names no times: ${problem}.`, {
+    category: "user",
+    remedy:
+      'Write minute, hour, day, month and weekday, such as "0 * * * *", or SageMaker\'s cron(0 * ? * * *), and an IANA time zone.',
+    cause,
+  });
+
+export const scheduleOption = (schedule: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_SCHEDULE_INVALID", `The schedule "${schedule}" is wrong: ${problem}.`, {
+    category: "user",
+    remedy: "Mend its options.",
+  });
+
+export const probesInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_PROBES_INVALID", `The probes are wrong: ${problem}.`, {
+    category: "user",
+    remedy: "Mend their options.",
   });
