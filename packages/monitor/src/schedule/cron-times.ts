@@ -22,6 +22,8 @@ const weekdays = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
  */
 export function cronTimes(expression: string, { timeZone = "UTC" }: CronOptions = {}): CronTimes {
   const fields = fieldsOf(expression);
+  // Numbers would be minutes of offset there, and NaN would be counted to for ever.
+  if (typeof timeZone !== "string") throw scheduleInvalid(expression, `${String(timeZone)} is no time zone`);
   let cron: Cron;
   try {
     cron = new Cron(fields, { timezone: timeZone, paused: true });
