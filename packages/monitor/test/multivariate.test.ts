@@ -158,6 +158,19 @@ test.each([
   },
 );
 
+test("with an alpha so many usual windows leave the limits of the reconstruction error, however short the history", () => {
+  const runs = 400;
+  let alarms = 0;
+  for (let seed = 0; seed < runs; seed += 1) {
+    const history = Array.from({ length: 6 }, (_, index) => windowOf(correlated(100, 0.8, 100 * seed + index), index));
+    const monitor = reconstructionDrift({ alpha: 0.05 })(history);
+    if (monitor.judge(windowOf(correlated(100, 0.8, 100 * seed + 50))).verdict === "drift") alarms += 1;
+  }
+  // P(binomial(400, 0.05) is outside 7 to 36) < 0.001.
+  expect(alarms).toBeGreaterThanOrEqual(7);
+  expect(alarms).toBeLessThanOrEqual(36);
+});
+
 test("a window without rows, or with few, is not judged", () => {
   const history = Array.from({ length: 3 }, (_, index) => windowOf(correlated(200, 0.5, index), index));
   const monitor = reconstructionDrift()(history);

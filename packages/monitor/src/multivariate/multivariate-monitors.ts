@@ -3,6 +3,7 @@ import { concatBatches } from "@millwright/data";
 import { rowsInvalid } from "../errors.ts";
 import type { DriftReport, MultivariateReading } from "../drift/compare.ts";
 import type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "../drift/drift-monitor.ts";
+import { studentTQuantile } from "../statistics/distributions.ts";
 import { classifyDomains, type DomainClassifierOptions } from "./domain-classifier.ts";
 import {
   type KernelTest,
@@ -20,6 +21,11 @@ interface RowsNeeded {
 export interface ReconstructionDriftOptions extends ReconstructionOptions, RowsNeeded {
   /** How many standard deviations of the history's windows a window may be off their mean, above 0. Default: 3, as NannyML. */
   readonly deviations?: number | undefined;
+  /**
+   * In place of `deviations`, the share of usual windows that may be called drift, in (0, 1): the limits are a prediction interval by Student's distribution, which knows how many windows the history has. With ten of them three
+   * deviations call one usual window in forty drift, not one in 370.
+   */
+  readonly alpha?: number | undefined;
 }
 
 export interface DomainClassifierDriftOptions extends Omit<DomainClassifierOptions, "random">, RowsNeeded {
@@ -79,7 +85,8 @@ function rowsOf(history: readonly DriftWindow[]): Batch[] {
  * The factory throws `MONITOR_ROWS_INVALID` for a history of fewer than two windows with rows.
  */
 export function reconstructionDrift(options: ReconstructionDriftOptions = {}): DriftMonitorFactory {
-  const { deviations = 3, minimumRows = 100, ...fit } = options;
+  const { deviations = 3, alpha, minimumRows = 100, ...fit } = options;
+  if (alpha !== undefined && !(alpha > 0 && alpha < 1)) throw new RangeError(`alpha must be in (0, 1), not ${alpha}.`);
   if (!(deviations > 0)) throw new RangeError(`deviations must be above 0, not ${deviations}.`);
   return (history) => {
     const chunks = rowsOf(history);
@@ -87,7 +94,7 @@ export function reconstructionDrift(options: ReconstructionDriftOptions = {}): D
     const model = fitReconstruction(concatBatches(chunks), fit);
     const limits = deviationLimits(
       chunks.map((rows) => meanError(reconstructionErrors(model, rows)).value),
-      deviations,
+      alpha === undefined ? deviations : predictionDeviations(chunks.length, alpha),
     );
     return monitorOf(minimumRows, (rows) => {
       const { value } = meanError(reconstructionErrors(model, rows));
@@ -95,6 +102,10 @@ export function reconstructionDrift(options: ReconstructionDriftOptions = {}): D
     });
   };
 }
+
+/** How many of the population's deviations of n values the next one stays within, but for the share α: t·√((n + 1)/(n − 1)), t with n − 1 degrees of freedom. */
+const predictionDeviations = (n: number, alpha: number): number =>
+  studentTQuantile(1 - alpha / 2, n - 1) * Math.sqrt((n + 1) / (n - 1));
 
 /** mean ± k·σ, σ the population's; a lower limit that is not above 0 is none. */
 export function deviationLimits(
