@@ -37,7 +37,7 @@ export const estimationSubjects: Subjects = {
   ),
   estimateMulticlassCbpe: well(
     estimation.estimateMulticlassCbpe,
-    () => [estimation.fitMulticlassCbpe(classes), classes],
+    () => [estimation.fitMulticlassCbpe(classes), classes, { random }],
     lacking(() => estimation.estimateMulticlassCbpe(estimation.fitMulticlassCbpe(classes), { scores: { no: [0.1] } })),
   ),
   fitDirectLoss: well(

@@ -149,10 +149,10 @@ export function fitCbpe(reference: LabelledScores, options: CbpeOptions = {}): C
   };
 }
 
-const replicas = 20;
+export const replicaCount = 20;
 
 function replicasOf(scores: Float64Array, labels: Float64Array, random: Random): CalibrationMap[] {
-  return Array.from({ length: replicas }, () => {
+  return Array.from({ length: replicaCount }, () => {
     const rows = scores.map(() => random.integer(scores.length));
     return fitIsotonic(
       rows.map((row) => scores[row]!),
@@ -172,7 +172,7 @@ export const recordOf = <Key extends string, Value>(
   value: (key: Key) => Value,
 ): Record<Key, Value> => Object.fromEntries(keys.map((key) => [key, value(key)])) as Record<Key, Value>;
 
-const draws = 60;
+export const labelDraws = 60;
 
 /** The standard deviation of each metric over labels drawn from the probabilities that each replica of the calibration gives the rows. */
 function predictionErrors(
@@ -183,7 +183,7 @@ function predictionErrors(
   const maps = estimator.replicas.length === 0 ? [estimator.calibration] : estimator.replicas;
   const sure = maps.map((map) => calibrated(rows.scores, map));
   const order = risingOrder(rows.scores);
-  const realized = Array.from({ length: draws }, (_, draw) => {
+  const realized = Array.from({ length: labelDraws }, (_, draw) => {
     const positive = sure[draw % sure.length]!.map((share) => (random.next() < share ? 1 : 0));
     return binaryMetricsOf({ ...rows, positive, order });
   });

@@ -1,15 +1,18 @@
+import { createRandom, type Random } from "@millwright/contracts";
 import type { CalibrationMap } from "@millwright/model";
 import { rowsInvalid } from "../errors.ts";
 import { binaryErrors, binaryMetricsOf, type BinaryRows } from "./binary-metrics.ts";
-import { calibrated } from "./calibration.ts";
+import { calibrated, fitIsotonic } from "./calibration.ts";
 import {
   calibrationOf,
   type CalibrationOptions,
   checkedNumbers,
   confidenceAssumes,
   isShare,
+  labelDraws,
   type Numbers,
   recordOf,
+  replicaCount,
 } from "./confidence-based.ts";
 import {
   blindSpots,
@@ -47,6 +50,8 @@ export interface MulticlassEstimator {
   readonly deviations: number;
   /** One a class, `null` where its scores are probabilities already. */
   readonly calibrations: readonly (CalibrationMap | null)[];
+  /** The same of the reference's rows drawn anew, with replacement: how sure the calibrations are. */
+  readonly replicas: readonly (readonly (CalibrationMap | null)[])[];
   readonly metrics: Readonly<Record<MulticlassMetric, MetricReference>>;
   /** By the true class, then the predicted one. */
   readonly confusion: readonly (readonly MetricReference[])[];
@@ -167,13 +172,15 @@ export function fitMulticlassCbpe(reference: LabelledClasses, options: Calibrati
   const table: Table = { rows, scores, positive, predicted: predictedOf(classes, scores, reference.predictions) };
   const { chunkRows = Math.max(2, Math.ceil(rows / 10)) } = options;
   const chunks = chunksOf(rows, chunkRows).map(([start, end]) => partOf(table, start, end));
+  const calibrations = classes.map((_, index) => calibrationOf(scores[index]!, positive[index]!, options) ?? null);
   const [realized, errors, chunkMetrics] = [metricsOf(table), errorsOf(table), chunks.map(metricsOf)];
   return {
     formatVersion: 1,
     kind: "multiclass",
     classes,
     deviations,
-    calibrations: classes.map((_, index) => calibrationOf(scores[index]!, positive[index]!, options) ?? null),
+    calibrations,
+    replicas: replicasOf(table, calibrations, options.random ?? createRandom(0)),
     metrics: recordOf(multiclassMetrics, (metric) => {
       const limits = chunkLimits(
         chunkMetrics.map((values) => values[metric]),
@@ -196,25 +203,64 @@ export function fitMulticlassCbpe(reference: LabelledClasses, options: Calibrati
   };
 }
 
-/** As `estimateCbpe` for several classes. Throws `MONITOR_ROWS_INVALID`. */
+type Calibrations = readonly (CalibrationMap | null)[];
+
+function replicasOf({ scores, positive, rows }: Table, calibrations: Calibrations, random: Random): Calibrations[] {
+  if (calibrations.every((map) => map === null)) return [];
+  return Array.from({ length: replicaCount }, () => {
+    const drawn = Uint32Array.from({ length: rows }, () => random.integer(rows));
+    const at = (values: Float64Array) => Float64Array.from(drawn, (row) => values[row]!);
+    return calibrations.map((map, index) =>
+      map === null ? null : fitIsotonic(at(scores[index]!), at(positive[index]!)),
+    );
+  });
+}
+
+/** For each class how probable each row is of it: calibrated, and scaled to a sum of 1. */
+function probabilitiesOf(scores: readonly Float64Array[], maps: Calibrations): Float64Array[] {
+  const positive = scores.map((each, index) => calibrated(each, maps[index] ?? undefined).slice());
+  for (let row = 0; row < scores[0]!.length; row += 1) {
+    const total = positive.reduce((sum, each) => sum + each[row]!, 0);
+    for (const each of positive) each[row] = total === 0 ? 1 / scores.length : each[row]! / total;
+  }
+  return positive;
+}
+
+/** A class for each row, drawn from its probabilities: for each class 1 where it was drawn. */
+function drawLabels(probabilities: readonly Float64Array[], random: Random): Float64Array[] {
+  const labels = probabilities.map(({ length }) => new Float64Array(length));
+  for (let row = 0; row < labels[0]!.length; row += 1) {
+    let rest = random.next();
+    const drawn = probabilities.findIndex((each) => (rest -= each[row]!) < 0);
+    labels[drawn < 0 ? labels.length - 1 : drawn]![row] = 1;
+  }
+  return labels;
+}
+
+/**
+ * As `estimateCbpe` for several classes; the confusion matrix has NannyML's sampling error alone. Throws `MONITOR_ROWS_INVALID`.
+ */
 export function estimateMulticlassCbpe(
   estimator: MulticlassEstimator,
   current: Pick<LabelledClasses, "predictions" | "scores">,
+  { random = createRandom(0) }: { readonly random?: Random | undefined } = {},
 ): MulticlassEstimate {
-  const { classes, calibrations, deviations, metrics, confusion } = estimator;
+  const { classes, calibrations, replicas, deviations, metrics, confusion } = estimator;
   const scores = scoresOf(classes, current.scores);
   const rows = scores[0]!.length;
-  const positive = scores.map((each, index) => calibrated(each, calibrations[index] ?? undefined).slice());
-  for (let row = 0; row < rows; row += 1) {
-    const total = positive.reduce((sum, each) => sum + each[row]!, 0);
-    for (const each of positive) each[row] = total === 0 ? 1 / classes.length : each[row]! / total;
-  }
+  const positive = probabilitiesOf(scores, calibrations);
   const table: Table = { rows, scores, positive, predicted: predictedOf(classes, scores, current.predictions) };
   const values = metricsOf(table);
+  const sure = (replicas.length === 0 ? [calibrations] : replicas).map((maps) => probabilitiesOf(scores, maps));
+  const realized = Array.from({ length: labelDraws }, (_, draw) =>
+    metricsOf({ ...table, positive: drawLabels(sure[draw % sure.length]!, random) }),
+  );
+  const errorOf = (metric: MulticlassMetric): number =>
+    standardDeviation(realized.map((each) => each[metric]).filter((value) => value === value));
   return {
     rows,
     metrics: recordOf(multiclassMetrics, (metric) =>
-      metricEstimate(values[metric], rows, metrics[metric], share, deviations),
+      metricEstimate(values[metric], rows, metrics[metric], share, deviations, errorOf(metric) || 0),
     ),
     confusion: recordOf(classes, (truth) =>
       recordOf(classes, (said) => {
