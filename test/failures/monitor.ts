@@ -14,6 +14,7 @@ import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { outlierSubjects } from "./monitor-outliers.ts";
 import { sliceSubjects } from "./monitor-slices.ts";
+import { openLogSubjects } from "./monitor-log.ts";
 import { qualityOfModels } from "./monitor-quality.ts";
 import { dataSubjects } from "./monitor-data.ts";
 import { sloSubjects } from "./monitor-slo.ts";
@@ -181,6 +182,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
   const writer = await openNdjsonCapture({ directory: `${folder}/capture` });
   await writer.write([{ a: 1 }]);
   const arrow = await openArrowCapture({ directory: `${folder}/arrow` });
+  const log = await openLogSubjects(folder);
   const table = {
     endpoint: "late",
     variant: "main",
@@ -208,6 +210,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...outlierSubjects,
       ...sliceSubjects,
       ...qualityOfModels,
+      ...log.subjects,
       ...(await dataSubjects(folder)),
       ...sloSubjects,
       ...alertSubjects,
@@ -251,12 +254,16 @@ export async function openTable(folder: string): Promise<FailureTable> {
         writeTable: [() => [table], {}, 20],
       }),
     },
-    elsewhere: { MONITOR_WRITE_FAILED: "packages/monitor/test/capture-full-disk.test.ts" },
+    elsewhere: {
+      MONITOR_LOG_CONFLICT: "packages/monitor/test/prediction-log.test.ts",
+      MONITOR_WRITE_FAILED: "packages/monitor/test/capture-full-disk.test.ts",
+    },
     [Symbol.asyncDispose]: async () => {
       await kept[Symbol.asyncDispose]();
       await closeAlertmanager();
       await writer[Symbol.asyncDispose]();
       await arrow[Symbol.asyncDispose]();
+      await log[Symbol.asyncDispose]();
     },
   };
 }

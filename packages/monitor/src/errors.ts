@@ -16,6 +16,7 @@ export type MonitorErrorCode =
   | "MONITOR_HISTORY_INVALID"
   | "MONITOR_INJECTION_INVALID"
   | "MONITOR_LABELS_INVALID"
+  | "MONITOR_LOG_CONFLICT"
   | "MONITOR_OUTLIER_MODEL_INVALID"
   | "MONITOR_PARAMETER_INVALID"
   | "MONITOR_PERCENTILE_AVERAGED"
@@ -84,6 +85,14 @@ export const labelsInvalid = (problem: string, cause?: unknown): MonitorError =>
   new MonitorError("MONITOR_LABELS_INVALID", `Labels cannot be read: ${problem}.`, {
     category: "data",
     remedy: "Mend the line, or leave it out.",
+    cause,
+  });
+
+export const logConflict = (directory: string, cause: unknown): MonitorError =>
+  new MonitorError("MONITOR_LOG_CONFLICT", `Another process has changed the log in "${directory}" meanwhile.`, {
+    category: "transient",
+    remedy: "Do it again: nothing was changed. Let one process alone compact a log.",
+    retryable: true,
     cause,
   });
 

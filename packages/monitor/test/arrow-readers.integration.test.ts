@@ -4,7 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { readArrowCapture } from "@millwright/monitor/drivers/arrow";
+import { digestOf } from "@millwright/contracts";
+import { openDuckDb } from "@millwright/duckdb";
+import { openMonitor } from "@millwright/monitor";
+import { openArrowCapture, readArrowCapture } from "@millwright/monitor/drivers/arrow";
+import { openPredictionLog } from "@millwright/monitor/drivers/parquet";
 import { expect, test } from "vitest";
 
 const python = process.env["MILLWRIGHT_PYTHON"] ?? "python3";
@@ -82,3 +86,54 @@ test("what a killed process had flushed to an Arrow capture is read by pyarrow, 
     await rm(directory, { recursive: true, force: true });
   }
 }, 90_000);
+
+const parquetReader = `
+import glob, json, sys
+import pyarrow.parquet as pq
+tables = [pq.read_table(name) for name in glob.glob(sys.argv[1] + "/log/*.parquet")]
+print(json.dumps([row for table in tables for row in table.to_pylist()]))
+`;
+
+test("what is compacted to Parquet is read by pyarrow, in the order of time", async (context) => {
+  const missing = `${python} cannot import pyarrow: pip install pyarrow, and name that Python in MILLWRIGHT_PYTHON`;
+  context.skip(!found && process.env["CI"] !== "true", missing);
+  const directory = await mkdtemp(join(tmpdir(), "millwright-parquet-"));
+  try {
+    {
+      await using capture = await openArrowCapture({ directory });
+      await using monitor = openMonitor({ capture });
+      const model = { name: "late", version: 3, digest: digestOf("model") };
+      for (let index = 0; index < 500; index += 1) {
+        const inputs = { x: { dtype: "float32", shape: [1, 2], data: Float32Array.of(index, index / 8) } } as const;
+        const outputs = { p: { dtype: "float64", shape: [1], data: Float64Array.of(index / 1024) } } as const;
+        const timeMs = startMs + ((index * 7919) % 500);
+        monitor.captureTensors({
+          requestId: `r${index}`,
+          endpoint: "late",
+          variant: "main",
+          model,
+          timeMs,
+          latencyMs: 1,
+          inputs,
+          outputs,
+        });
+      }
+    }
+    await using duckdb = await openDuckDb({ threads: 1 });
+    expect((await openPredictionLog({ directory, duckdb }).compact({ settleMs: 0 })).moved).toBe(500);
+    const { stdout } = await promisify(execFile)(python, ["-c", parquetReader, directory], { maxBuffer: 2 ** 28 });
+    const rows = JSON.parse(stdout) as readonly Readonly<Record<string, number | string>>[];
+    expect(rows).toHaveLength(500);
+    for (const [place, row] of rows.entries()) {
+      const index = Number(String(row["requestId"]).slice(1));
+      expect(row).toMatchObject({
+        timeMs: startMs + place,
+        "features.x_0": index,
+        "features.x_1": index / 8,
+        "outputs.p": index / 1024,
+      });
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}, 60_000);

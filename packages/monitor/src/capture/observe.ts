@@ -62,7 +62,7 @@ export function observationOfBlock(block: TensorBlock, features: Batch, outputs:
 }
 
 /** Outputs are profiled as 64-bit floats, whatever the model answers in. */
-const asFloats = ({ length, columns }: Batch): Batch => ({
+export const asFloats = ({ length, columns }: Batch): Batch => ({
   length,
   columns: Object.fromEntries(
     Object.entries(columns).map(([name, each]) => [name, numericColumn("float64", asFloat64(each))]),

@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { IdSource } from "@millwright/contracts";
+import type { Clock, IdSource } from "@millwright/contracts";
 import { writeFailure } from "../errors.ts";
 
 export interface SegmentOptions {
@@ -10,7 +10,11 @@ export interface SegmentOptions {
   /** A segment is closed when it has grown beyond this. */
   readonly segmentBytes: number;
   readonly names: IdSource;
+  readonly clock: Clock;
 }
+
+/** A segment takes what comes in so long a time; whoever finds one that began twice as long ago finds it whole. */
+export const segmentMs = 300_000;
 
 /** Appends to files of its own, one after another, named by time: none is written to again after its process ended. */
 export interface Segments {
@@ -22,8 +26,8 @@ export interface Segments {
   close(): Promise<void>;
 }
 
-export function createSegments({ directory, extension, segmentBytes, names }: SegmentOptions): Segments {
-  let segment: { readonly path: string; readonly file: FileHandle; size: number } | undefined;
+export function createSegments({ directory, extension, segmentBytes, names, clock }: SegmentOptions): Segments {
+  let segment: { readonly path: string; readonly file: FileHandle; readonly sinceMs: number; size: number } | undefined;
   const close = async (): Promise<void> => {
     const closing = segment;
     segment = undefined;
@@ -33,13 +37,16 @@ export function createSegments({ directory, extension, segmentBytes, names }: Se
     const path = join(directory, `${names.next()}${extension}`);
     try {
       // Every segment has a name of its own: exclusive creation says so.
-      return { path, file: await open(path, "ax"), size: 0 };
+      return { path, file: await open(path, "ax"), sinceMs: clock.nowMs(), size: 0 };
     } catch (error) {
       throw writeFailure(path, error);
     }
   };
   return {
     async append(bytes, head) {
+      // A clock that was set back makes the age negative.
+      const ageMs = segment === undefined ? 0 : clock.nowMs() - segment.sinceMs;
+      if (ageMs >= segmentMs || ageMs < 0) await close();
       segment ??= await begin();
       const whole = segment.size === 0 && head !== undefined ? Buffer.concat([head, bytes]) : bytes;
       try {

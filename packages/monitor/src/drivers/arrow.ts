@@ -7,16 +7,25 @@ import {
   type Clock,
   type Column,
   createIdSource,
-  encodeNumbers,
   type JsonObject,
   systemClock,
 } from "@millwright/contracts";
-import { createIpcWriter, fromIpc, numericColumn, schemaOf, sliceBatch, textColumn, toArray } from "@millwright/data";
+import { createIpcWriter, numericColumn, schemaOf, textColumn } from "@millwright/data";
 import type { CapturedTable, CaptureWriter } from "../capture/capture-writer.ts";
 import { captureUnreadable, writeFailure } from "../errors.ts";
-import { cellsOf } from "../capture/observe.ts";
+import {
+  batchesOf,
+  endOfMessage,
+  featurePrefix,
+  outputPrefix,
+  prefixBytes,
+  rowsOfBatch,
+  wholeOf,
+} from "../capture/arrow-segment.ts";
 import { createSegments, type Segments } from "../capture/segment-file.ts";
 import { openNdjsonCapture, readNdjsonCapture } from "./ndjson.ts";
+
+export { openArrowPredictions } from "./arrow-predictions.ts";
 
 export interface ArrowCaptureOptions extends CallOptions {
   /** Made where it is missing. */
@@ -29,19 +38,6 @@ export interface ArrowCaptureOptions extends CallOptions {
 const extension = ".arrows";
 /** Layouts that have an open segment. */
 const mostOpen = 16;
-/** Before the columns of a request's own: what it was. */
-const own = [
-  "requestId",
-  "endpoint",
-  "variant",
-  "modelName",
-  "modelVersion",
-  "modelDigest",
-  "timeMs",
-  "latencyMs",
-] as const;
-const [featurePrefix, outputPrefix] = ["features.", "outputs."];
-
 /**
  * Keeps captured requests as Arrow IPC streams in a directory: a row for each row of a request, with the columns `requestId`, `endpoint`, `variant`,
  * `modelName`, `modelVersion`, `modelDigest`, `timeMs`, `latencyMs`, `features.NAME`, `outputs.NAME`. A segment holds requests of one layout, and is appended to by this writer alone;
@@ -67,7 +63,7 @@ export async function openArrowCapture({
     const known = layouts.get(key);
     // Put at the end: the first is the one that was not used for longest.
     layouts.delete(key);
-    const segments = known?.segments ?? createSegments({ directory, extension, segmentBytes, names });
+    const segments = known?.segments ?? createSegments({ directory, extension, segmentBytes, names, clock });
     const layout = known ?? { segments, write: createIpcWriter(schema) };
     layouts.set(key, layout);
     const [oldest] = layouts.entries();
@@ -138,29 +134,6 @@ function constantText(text: string, length: number): BytesColumn {
   return { type: "utf8", length, values: Buffer.alloc(length * one.length, one), offsets };
 }
 
-const prefixBytes = 8;
-/** Where the metadata that `createIpcWriter` writes of a batch tells the length of its body. */
-const bodyLengthAt = 24;
-
-/** @returns where the message that begins at a byte ends; beyond the bytes where it is torn. A message that is no batch has no body. */
-function endOfMessage(bytes: Uint8Array, at: number, hasBody = false): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const metadata = at + prefixBytes;
-  if (metadata > bytes.length) return Number.POSITIVE_INFINITY;
-  const end = metadata + view.getInt32(at + 4, true);
-  if (!hasBody) return end;
-  return end > bytes.length ? end : end + Number(view.getBigInt64(metadata + bodyLengthAt, true));
-}
-
-/** @returns the bytes up to the last whole batch. */
-function wholeOf(bytes: Uint8Array): Uint8Array {
-  let end = endOfMessage(bytes, 0);
-  if (end > bytes.length) return bytes.subarray(0, 0);
-  for (let next = endOfMessage(bytes, end, true); next <= bytes.length; next = endOfMessage(bytes, end, true))
-    end = next;
-  return bytes.subarray(0, end);
-}
-
 /**
  * Walks the rows of a directory as `readNdjsonCapture` gives them: those of tables first, in the order of their segments, then the others. A torn last batch or line is left out.
  * Throws `MONITOR_CAPTURE_UNREADABLE`.
@@ -183,49 +156,5 @@ export async function* readArrowCapture(
   yield* readNdjsonCapture(directory, { signal });
 }
 
-function batchesOf(bytes: Uint8Array, name: string): readonly Batch[] {
-  if (bytes.length === 0) return [];
-  try {
-    return fromIpc(bytes);
-  } catch (error) {
-    throw captureUnreadable(name, error instanceof Error ? error.message : String(error), error);
-  }
-}
-
 const unreadable = (path: string, error: unknown): unknown =>
   error instanceof Error && "syscall" in error ? captureUnreadable(path, error.message, error) : error;
-
-function* rowsOfBatch(batch: Batch): Generator<JsonObject, void> {
-  const [ids = [], endpoints = [], variants = [], names = [], versions = [], digests = [], times = [], latencies = []] =
-    own.map((name) => (batch.columns[name] === undefined ? [] : toArray(batch.columns[name])));
-  const part = (prefix: string, rows: Batch): Batch => ({
-    length: rows.length,
-    columns: Object.fromEntries(
-      Object.entries(rows.columns).flatMap(([name, column]) =>
-        name.startsWith(prefix) ? [[name.slice(prefix.length), column]] : [],
-      ),
-    ),
-  });
-  for (let from = 0; from < batch.length;) {
-    let to = from + 1;
-    while (to < batch.length && ids[to] === ids[from] && times[to] === times[from]) to += 1;
-    const rows = sliceBatch(batch, from, to);
-    const version = versions[from] as number;
-    yield {
-      formatVersion: 1,
-      requestId: ids[from] as string,
-      endpoint: endpoints[from] as string,
-      variant: variants[from] as string,
-      model: {
-        name: names[from] as string,
-        digest: digests[from] as string,
-        ...(Number.isNaN(version) ? {} : { version }),
-      },
-      timeMs: encodeNumbers(times[from] as number),
-      latencyMs: encodeNumbers(latencies[from] as number),
-      features: cellsOf(part(featurePrefix, rows)),
-      outputs: cellsOf(part(outputPrefix, rows)),
-    };
-    from = to;
-  }
-}

@@ -113,7 +113,7 @@ async function readRow(directory: string, { segment, offset, length }: Place): P
 const unreadable = (path: string, error: unknown): unknown =>
   error instanceof Error && "syscall" in error ? captureUnreadable(path, error.message, error) : error;
 
-function toPrediction(row: JsonObject): LoggedPrediction {
+export function toPrediction(row: JsonObject): LoggedPrediction {
   const { requestId, endpoint, variant, model, timeMs, featureAgesMs, errorCode } = decodeNumbers(
     row as JsonValue,
   ) as unknown as LoggedPrediction;

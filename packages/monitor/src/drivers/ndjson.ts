@@ -35,7 +35,7 @@ export async function openNdjsonCapture({
   await mkdir(directory, { recursive: true }).catch((error: unknown) => {
     throw writeFailure(directory, error);
   });
-  const segments = createSegments({ directory, extension, segmentBytes, names: createIdSource(clock) });
+  const segments = createSegments({ directory, extension, segmentBytes, names: createIdSource(clock), clock });
   return {
     async write(rows, { signal } = {}) {
       signal?.throwIfAborted();
