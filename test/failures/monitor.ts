@@ -10,6 +10,7 @@ import * as monitor from "../../packages/monitor/dist/index.js";
 import { driftSubjects } from "./monitor-drift.ts";
 import { actionSubjects } from "./monitor-actions.ts";
 import { statisticsSubjects } from "./monitor-statistics.ts";
+import { toolSubjects } from "./monitor-tools.ts";
 import { estimationSubjects } from "./monitor-estimation.ts";
 import { multivariateSubjects } from "./monitor-multivariate.ts";
 import { outlierSubjects } from "./monitor-outliers.ts";
@@ -198,6 +199,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
     subjects: {
       ...statistics,
       ...statisticsSubjects,
+      ...toolSubjects,
       ...driftSubjects,
       ...(await actionSubjects()),
       ...rules,

@@ -9,6 +9,7 @@ export type MonitorErrorCode =
   | "MONITOR_BASELINE_INVALID"
   | "MONITOR_CAPTURE_UNREADABLE"
   | "MONITOR_CAUSES_INVALID"
+  | "MONITOR_COLUMNS_DIFFER"
   | "MONITOR_COUNTS_INVALID"
   | "MONITOR_DETECTOR_INVALID"
   | "MONITOR_EXPORT_INVALID"
@@ -54,6 +55,12 @@ export const captureUnreadable = (path: string, problem: string, cause: unknown)
     category: "data",
     remedy: "Name the folder that the capture was opened with; put a damaged segment aside.",
     cause,
+  });
+
+export const columnsDiffer = (column: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_COLUMNS_DIFFER", `The column "${column}" ${problem}.`, {
+    category: "data",
+    remedy: "Compare tables with the same columns of the same types.",
   });
 
 export const countsInvalid = (problem: string): MonitorError =>

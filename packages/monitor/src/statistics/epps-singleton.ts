@@ -1,6 +1,6 @@
 import { parameterInvalid, sampleInvalid } from "../errors.ts";
 import { chiSquaredSurvival } from "./distributions.ts";
-import { finiteSample, pooledSample, type TestResult } from "./samples.ts";
+import { finiteSample, pooledSample, quantileOf, type TestResult } from "./samples.ts";
 
 export interface EppsSingletonOptions {
   /** Where the characteristic functions are compared, in units of half the interquartile range, above 0. Default: 0.4 and 0.8. */
@@ -45,14 +45,6 @@ export function eppsSingleton(
   const small = Math.max(n, m) < smallBelow ? 1 / (1 + all ** -0.45 + 10.1 * (n ** -1.7 + m ** -1.7)) : 1;
   const statistic = all * form * small;
   return { statistic, pValue: rank === 0 ? 1 : chiSquaredSurvival(statistic, rank) };
-}
-
-/** Linear between the two nearest values. */
-export function quantileOf(sorted: Float64Array, p: number): number {
-  const at = p * (sorted.length - 1);
-  const low = Math.floor(at);
-  const [below, above] = [sorted[low] as number, sorted[Math.min(low + 1, sorted.length - 1)] as number];
-  return below + (above - below) * (at - low);
 }
 
 interface Characteristic {

@@ -67,8 +67,9 @@ function pelzGood(d: number, n: number): number {
   return parts.reduce((sum, part, index) => sum + part / n ** (index / 2), 0);
 }
 
-/** Where matrix powers stay cheap. */
+/** Where matrix powers stay cheap: always, and for small distances. Above, Pelz and Good are within 1e-7. */
 const mostExact = 140;
+const mostMatrix = 1_000;
 
 const clipped = (value: number): number => Math.min(1, Math.max(0, value));
 
@@ -82,7 +83,7 @@ export function kolmogorovSmirnovTail(d: number, n: number): number {
   if (d >= 1) return 0;
   const scale = n * d * d;
   if (d >= 0.5 || scale > (n <= mostExact ? 4 : 2.2)) return scale >= 370 ? 0 : clipped(2 * oneSidedTail(d, n));
-  if (n <= mostExact) return clipped(1 - marsagliaTsangWang(d, n));
+  if (n <= mostExact || (n <= mostMatrix && n * d ** 1.5 <= 1.4)) return clipped(1 - marsagliaTsangWang(d, n));
   return clipped(1 - pelzGood(d, n));
 }
 

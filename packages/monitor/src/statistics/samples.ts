@@ -81,3 +81,11 @@ export function momentsOf(values: Float64Array): Moments {
     variance: Math.max(0, (squares - (rest * rest) / values.length) / values.length),
   };
 }
+
+/** Linear between the two nearest values. */
+export function quantileOf(sorted: Float64Array, p: number): number {
+  const at = p * (sorted.length - 1);
+  const low = Math.floor(at);
+  const [below, above] = [sorted[low] as number, sorted[Math.min(low + 1, sorted.length - 1)] as number];
+  return below + (above - below) * (at - low);
+}
