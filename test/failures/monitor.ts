@@ -24,6 +24,7 @@ import { alertmanagerSubjects, closeAlertmanager } from "./monitor-alertmanager.
 import { alertSubjects } from "./monitor-alerts.ts";
 import { injectionSubjects } from "./monitor-injection.ts";
 import { backtestSubjects } from "./monitor-backtest.ts";
+import { dashboardSubjects } from "./monitor-dashboards.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -217,6 +218,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...sloSubjects,
       ...alertSubjects,
       ...alertmanagerSubjects,
+      ...dashboardSubjects,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

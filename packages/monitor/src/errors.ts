@@ -3,6 +3,7 @@ import { MillwrightError } from "@millwright/contracts";
 export type MonitorErrorCode =
   | "MONITOR_ACTION_INVALID"
   | "MONITOR_ACTION_UNHANDLED"
+  | "MONITOR_DASHBOARD_INVALID"
   | "MONITOR_ALERTMANAGER_UNREACHABLE"
   | "MONITOR_BACKTEST_INVALID"
   | "MONITOR_BACKTEST_REFUSED"
@@ -317,4 +318,10 @@ export const probesInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_PROBES_INVALID", `The probes are wrong: ${problem}.`, {
     category: "user",
     remedy: "Mend their options.",
+  });
+
+export const dashboardInvalid = (problem: string): MonitorError =>
+  new MonitorError("MONITOR_DASHBOARD_INVALID", `The dashboard is wrong: ${problem}.`, {
+    category: "user",
+    remedy: "Mend its definition.",
   });

@@ -66,7 +66,9 @@ test(
       startsAt: new Date(firing[0]!.sinceMs).toISOString(),
     });
     // Two of one model version are one group.
-    await expect.poll(() => server.notifications.map(({ alerts }) => alerts.length).toSorted(), poll).toEqual([1, 2]);
+    await expect
+      .poll(() => server.notifications.map(({ alerts }) => alerts.length).toSorted((a, b) => a - b), poll)
+      .toEqual([1, 2]);
     // It is told again and again, and tells nobody again.
     await expect.poll(() => sink.counts().posted, poll).toBeGreaterThan(9);
     expect(server.notifications).toHaveLength(2);

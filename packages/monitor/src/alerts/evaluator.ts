@@ -1,4 +1,4 @@
-import type { Alert, CapturedPrediction, Clock, Logger, Meter } from "@millwright/contracts";
+import type { Alert, CapturedPrediction, Clock, Gauge, Logger, Meter } from "@millwright/contracts";
 import { within } from "./alert-teller.ts";
 import type { Alerting } from "./alert-control.ts";
 import { type Finding, isBelow, type RuleFindings } from "./alert-record.ts";
@@ -67,10 +67,7 @@ export function createEvaluator({
   clock,
 }: EvaluatorOptions): Evaluator {
   const watched = slos.map(watch);
-  const budget = meter.gauge("millwright_monitor_budget_left", {
-    help: "Share of the error budget left.",
-    labelNames: ["slo"],
-  });
+  const { budget, measured } = createGauges(meter);
   const find = (name: string): WatchedSlo => findSlo(watched, name);
   const readSlos = (nowMs: number): RuleFindings[] =>
     watched.flatMap((each) => {
@@ -86,6 +83,8 @@ export function createEvaluator({
     const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))].map((each) =>
       withModels(each, book),
     );
+    for (const { rule, findings = [] } of all)
+      for (const { subject, value } of findings) if (value !== undefined) measured.set(value, { rule, subject });
     const burnOf = (name: string): Told | undefined => watched.find(({ slo }) => slo.name === name)?.burn;
     await alerting.apply(all, nowMs, burnOf);
     return alerting.book.all();
@@ -140,6 +139,18 @@ function findSlo(watched: readonly WatchedSlo[], name: string): WatchedSlo {
     name,
     watched.map(({ slo }) => slo.name),
   );
+}
+
+function createGauges(meter: Meter): { readonly budget: Gauge; readonly measured: Gauge } {
+  const budget = meter.gauge("millwright_monitor_budget_left", {
+    help: "Share of the error budget left.",
+    labelNames: ["slo"],
+  });
+  const measured = meter.gauge("millwright_monitor_finding", {
+    help: "What a rule or objective measured last.",
+    labelNames: ["rule", "subject"],
+  });
+  return { budget, measured };
 }
 
 const longestWaitMs = 1_000;
