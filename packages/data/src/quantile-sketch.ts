@@ -1,3 +1,5 @@
+import { CountTable, type FloatCounts } from "./float-counts.ts";
+
 /**
  * A histogram whose buckets are ranges of the bits of a 64-bit float: the high `32 − shift` bits, so each bucket spans a share of 2^(shift − 20)
  * of its value. `shift` grows only when more than `maxBuckets` buckets would be filled, and then all buckets join in pairs: Epicoco et al.,
@@ -36,11 +38,11 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
   if (!(Number.isInteger(maxBuckets) && maxBuckets >= smallestMaxBuckets)) {
     throw new RangeError(`maxBuckets must be an integer from ${smallestMaxBuckets}, not ${maxBuckets}.`);
   }
-  let table = new CountTable(64);
+  let table: FloatCounts = new CountTable(64);
   let shift = 0;
   // How coarse the buckets are depends on how many would be filled, not on when that is looked at.
   const coarsen = (): void => {
-    for (; table.size > maxBuckets && shift < coarsestShift; shift += 1) table = table.joined();
+    for (; table.size > maxBuckets && shift < coarsestShift; shift += 1) table = table.joined(shift + 1);
   };
   return {
     addAll(values, length = values.length) {
@@ -52,7 +54,7 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
       }
     },
     addSketch(sketch) {
-      for (; shift < sketch.shift; shift += 1) table = table.joined();
+      for (; shift < sketch.shift; shift += 1) table = table.joined(shift + 1);
       for (let index = 0; index < sketch.keys.length; index += 1) {
         table.add((sketch.keys[index] as number) >> (shift - sketch.shift), sketch.counts[index] as number);
       }
@@ -60,107 +62,6 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
     },
     sketch: () => ({ maxBuckets, shift, ...table.sorted() }),
   };
-}
-
-/** Maps the high word of a float to integers in the order of the floats; zeros and subnormal numbers to 0. */
-function orderedKey(high: number): number {
-  if ((high & 0x7ff00000) === 0) return 0;
-  return high >= 0 ? high : high ^ 0x7fffffff;
-}
-
-/** Counts by 32-bit key: open addressing, linear probing, at most half full; a slot is free while its count is 0. */
-class CountTable {
-  #mask: number;
-  #bits: number;
-  #keys: Int32Array;
-  #counts: Float64Array;
-  #used = 0;
-
-  /** @param slots A power of two. */
-  constructor(slots: number) {
-    this.#mask = slots - 1;
-    this.#bits = Math.clz32(slots) + 1;
-    this.#keys = new Int32Array(slots);
-    this.#counts = new Float64Array(slots);
-  }
-
-  get size(): number {
-    return this.#used;
-  }
-
-  add(key: number, amount: number): void {
-    this.#put(key, amount);
-    if (this.#used * 2 > this.#mask) this.#grow();
-  }
-
-  /** Counts finite floats, given by their words, from one index to before another. The loop is written out: nothing of a profile costs more. */
-  addFloats(words: Int32Array, start: number, end: number, shift: number): void {
-    let mask = this.#mask;
-    let bits = this.#bits;
-    let keys = this.#keys;
-    let counts = this.#counts;
-    for (let index = start; index < end; index += 1) {
-      const high = words[index * 2 + 1] as number;
-      if ((high & 0x7ff00000) === 0x7ff00000) continue;
-      const key = orderedKey(high) >> shift;
-      let slot = Math.imul(key, 0x9e3779b1) >>> bits;
-      while (counts[slot] !== 0 && keys[slot] !== key) slot = (slot + 1) & mask;
-      const count = counts[slot] as number;
-      counts[slot] = count + 1;
-      if (count !== 0) continue;
-      keys[slot] = key;
-      this.#used += 1;
-      if (this.#used * 2 <= mask) continue;
-      this.#grow();
-      mask = this.#mask;
-      bits = this.#bits;
-      keys = this.#keys;
-      counts = this.#counts;
-    }
-  }
-
-  /** The same counts with pairs of buckets made one. */
-  joined(): CountTable {
-    const joined = new CountTable(this.#mask + 1);
-    for (let slot = 0; slot <= this.#mask; slot += 1) {
-      const count = this.#counts[slot] as number;
-      if (count !== 0) joined.#put((this.#keys[slot] as number) >> 1, count);
-    }
-    return joined;
-  }
-
-  sorted(): Pick<QuantileSketch, "keys" | "counts" | "count"> {
-    const filled = Array.from(this.#keys.keys()).filter((slot) => this.#counts[slot] !== 0);
-    filled.sort((a, b) => (this.#keys[a] as number) - (this.#keys[b] as number));
-    const counts = Float64Array.from(filled, (slot) => this.#counts[slot] as number);
-    return {
-      keys: Int32Array.from(filled, (slot) => this.#keys[slot] as number),
-      counts,
-      count: counts.reduce((sum, each) => sum + each, 0),
-    };
-  }
-
-  #put(key: number, amount: number): void {
-    let slot = Math.imul(key, 0x9e3779b1) >>> this.#bits;
-    while (this.#counts[slot] !== 0 && this.#keys[slot] !== key) slot = (slot + 1) & this.#mask;
-    if (this.#counts[slot] === 0) {
-      this.#keys[slot] = key;
-      this.#used += 1;
-    }
-    this.#counts[slot] = (this.#counts[slot] as number) + amount;
-  }
-
-  #grow(): void {
-    const [keys, counts] = [this.#keys, this.#counts];
-    this.#mask = this.#mask * 2 + 1;
-    this.#bits -= 1;
-    this.#keys = new Int32Array(this.#mask + 1);
-    this.#counts = new Float64Array(this.#mask + 1);
-    this.#used = 0;
-    for (let slot = 0; slot < keys.length; slot += 1) {
-      if (counts[slot] !== 0) this.#put(keys[slot] as number, counts[slot] as number);
-    }
-  }
 }
 
 export function emptyQuantileSketch(maxBuckets: number = defaultMaxBuckets): QuantileSketch {

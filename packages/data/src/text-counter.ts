@@ -16,6 +16,7 @@ export interface TextCounter {
 const shortBytes = 12;
 /** As many different texts are counted before they go into the summary: they bound the memory. */
 const mostCounted = 8192;
+const rowsAtOnce = 4096;
 const firstSlots = 256;
 
 /** @param distinct Takes the texts that were counted. @param summary What was counted before. */
@@ -25,17 +26,12 @@ export function createTextCounter(distinct: DistinctSketch, summary: FrequentTex
   const settle = (): void => {
     if (pending.size > 0) frequent = mergeFrequent(frequent, pending.settle(distinct, frequent.capacity));
   };
-  const count = (bytes: Uint8Array, view: DataView, start: number, end: number, times: number): void => {
-    pending.add(bytes, view, start, end, times);
-    if (pending.size >= mostCounted) settle();
-  };
   return {
     addTexts(column) {
-      const { values, offsets, validity } = column;
-      const view = viewOf(values);
-      for (let row = 0; row < column.length; row += 1) {
-        if (validity !== undefined && (((validity[row >> 3] ?? 0) >> (row & 7)) & 1) === 0) continue;
-        count(values, view, offsets[row] as number, offsets[row + 1] as number, 1);
+      // Looked at after each so many rows: until then as many new texts may come.
+      for (let row = 0; row < column.length; row += rowsAtOnce) {
+        pending.addRows(column, row, Math.min(column.length, row + rowsAtOnce));
+        if (pending.size >= mostCounted) settle();
       }
     },
     addDictionary(column) {
@@ -49,7 +45,9 @@ export function createTextCounter(distinct: DistinctSketch, summary: FrequentTex
       const view = viewOf(values);
       for (let entry = 0; entry < length; entry += 1) {
         const times = totals[entry] as number;
-        if (times > 0) count(values, view, offsets[entry] as number, offsets[entry + 1] as number, times);
+        if (times === 0) continue;
+        pending.add(values, view, offsets[entry] as number, offsets[entry + 1] as number, times);
+        if (pending.size >= mostCounted) settle();
       }
     },
     frequent() {
@@ -74,6 +72,17 @@ class PendingTexts {
     else {
       const number = this.#long.table.intern(bytes, start, end);
       this.#long.counts[number] = (this.#long.counts[number] ?? 0) + times;
+    }
+  }
+
+  /** Each value of a column from one row to before another once. */
+  addRows(column: BytesColumn, from: number, to: number): void {
+    const view = viewOf(column.values);
+    for (let row = from; row < to; row += 1) {
+      // Those that are counted already, and short, are counted in one loop without calls.
+      row = this.#short.countRows(column, view, row, to);
+      if (row >= to) return;
+      this.add(column.values, view, column.offsets[row] as number, column.offsets[row + 1] as number, 1);
     }
   }
 
@@ -124,6 +133,11 @@ function nthLargest(visit: (take: Take) => void, size: number, place: number): n
 const decode = (bytes: Uint8Array, length: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, length).toString("utf8");
 
+function hashOf(first: number, middle: number, last: number, length: number): number {
+  const hash = Math.imul(first, 0x9e3779b1) ^ Math.imul(middle, 0x85ebca6b) ^ Math.imul(last + length, 0xc2b2ae35);
+  return hash ^ (hash >>> 15);
+}
+
 type Key = readonly [first: number, middle: number, last: number, length: number];
 
 /** Open addressing, linear probing, at most half full; a slot is free while its count is 0. A key is three words and the length. */
@@ -146,11 +160,47 @@ class ShortTexts {
     this.#put(first, middle, last, length, times);
   }
 
+  /** Counts rows until one that is long, or new. @returns that row; `to` where there is none. */
+  countRows({ values, offsets, validity }: BytesColumn, view: DataView, from: number, to: number): number {
+    const keys = this.#keys;
+    const counts = this.#counts;
+    const mask = this.#mask;
+    let start = offsets[from] as number;
+    for (let row = from; row < to; row += 1) {
+      const end = offsets[row + 1] as number;
+      const length = end - start;
+      if (validity !== undefined && (((validity[row >> 3] as number) >> (row & 7)) & 1) === 0) {
+        start = end;
+        continue;
+      }
+      if (length > shortBytes) return row;
+      let first = 0;
+      let middle = 0;
+      let last = 0;
+      if (length >= 4) {
+        first = view.getInt32(start, true);
+        last = view.getInt32(end - 4, true);
+        if (length > 8) middle = view.getInt32(start + 4, true);
+      } else for (let at = end - 1; at >= start; at -= 1) first = (first << 8) | (values[at] as number);
+      let slot = hashOf(first, middle, last, length) & mask;
+      let at = slot * 4;
+      while (keys[at] !== first || keys[at + 2] !== last || keys[at + 1] !== middle || keys[at + 3] !== length) {
+        if (counts[slot] === 0) return row;
+        slot = (slot + 1) & mask;
+        at = slot * 4;
+      }
+      // The key of a free slot is that of the empty text.
+      const count = counts[slot] as number;
+      if (count === 0) return row;
+      counts[slot] = count + 1;
+      start = end;
+    }
+    return to;
+  }
+
   #put(first: number, middle: number, last: number, length: number, times: number): void {
     const keys = this.#keys;
-    let hash = Math.imul(first, 0x9e3779b1) ^ Math.imul(middle, 0x85ebca6b) ^ Math.imul(last + length, 0xc2b2ae35);
-    hash ^= hash >>> 15;
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+    for (let slot = hashOf(first, middle, last, length) & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const count = this.#counts[slot] as number;
       const at = slot * 4;
       if (count === 0) {
