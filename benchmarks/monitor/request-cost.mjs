@@ -11,7 +11,14 @@ import { batchOf, profileOf } from "../../packages/data/dist/index.js";
 import { denseRuntime, openDirectoryModelSource, packModel, writeDenseModel } from "../../packages/model/dist/index.js";
 import { dataQualityAlert, watchdogAlert } from "../../packages/monitor/dist/data-quality.js";
 import { openArrowCapture } from "../../packages/monitor/dist/drivers/arrow.js";
-import { defineSlo, driftAlert, errorIndicator, errorRateAlert, latencyIndicator, openMonitor } from "../../packages/monitor/dist/index.js";
+import {
+  defineSlo,
+  driftAlert,
+  errorIndicator,
+  errorRateAlert,
+  latencyIndicator,
+  openMonitor,
+} from "../../packages/monitor/dist/index.js";
 
 const width = 16;
 const random = createRandom(1);
@@ -20,10 +27,12 @@ const cpuOf = (used) => (used.user + used.system) / 1e6;
 
 /** Everything that is usually on. */
 async function openWatching(directory) {
-  const columns = Object.fromEntries(Array.from({ length: width }, (_, at) => [`features[${at}]`, Float64Array.from(numbers(5000))]));
+  const columns = Object.fromEntries(
+    Array.from({ length: width }, (_, at) => [`features[${at}]`, Float64Array.from(numbers(5000))]),
+  );
   const baseline = profileOf(batchOf(columns));
   const capture = await openArrowCapture({ directory });
-  return openMonitor({
+  const monitor = openMonitor({
     capture,
     evaluateEveryMs: 10_000,
     slos: [
@@ -37,12 +46,13 @@ async function openWatching(directory) {
       watchdogAlert({ endpoint: "mlp" }),
     ],
   });
+  return { monitor, capture };
 }
 
 async function serve(kind, folder) {
   const { listen, openModelServer } = await import("../../packages/serving/dist/index.js");
   const { default: fastify } = await import("../../packages/serving/node_modules/fastify/fastify.js");
-  const monitor = kind === "monitored" ? await openWatching(join(folder, `captured-${process.pid}`)) : undefined;
+  const { monitor } = kind === "monitored" ? await openWatching(join(folder, `captured-${process.pid}`)) : {};
   const server = await openModelServer({
     source: openDirectoryModelSource(folder),
     runtimes: [denseRuntime()],
@@ -70,8 +80,16 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Processor microseconds a request of a server that is asked for some seconds. */
 async function measure({ child, port }, seconds) {
   const row = Array.from(numbers(width));
-  const options = { port, connections: 20, method: "POST", path: "/invocations", body: JSON.stringify({ instances: [row] }) };
-  const client = fork(fileURLToPath(new URL("../../packages/serving/bench/client.mjs", import.meta.url)), [JSON.stringify(options)]);
+  const options = {
+    port,
+    connections: 20,
+    method: "POST",
+    path: "/invocations",
+    body: JSON.stringify({ instances: [row] }),
+  };
+  const client = fork(fileURLToPath(new URL("../../packages/serving/bench/client.mjs", import.meta.url)), [
+    JSON.stringify(options),
+  ]);
   await sleep(1000);
   const [before, first] = [await ask(child, "cpu"), await ask(client, "count")];
   await sleep(seconds * 1000);
@@ -84,7 +102,7 @@ async function measure({ child, port }, seconds) {
 
 /** Processor microseconds of `captureTensors`, as the server calls it, and of all that follows. */
 async function measureCall(folder) {
-  const monitor = await openWatching(join(folder, "captured-alone"));
+  const { monitor, capture } = await openWatching(join(folder, "captured-alone"));
   const data = Array.from({ length: 64 }, () => numbers(width));
   const model = { name: "mlp", digest: digestOf("m") };
   const outputs = { late: { dtype: "float32", shape: [1, 1], data: Float32Array.of(0.5) } };
@@ -113,8 +131,18 @@ async function measureCall(folder) {
   await monitor.evaluate();
   const evaluation = cpuOf(process.cpuUsage(start));
   await monitor[Symbol.asyncDispose]();
-  const median = (pick) => rounds.slice(2).map(pick).toSorted((a, b) => a - b)[5];
-  return { pathMicroseconds: median(({ path }) => path), allMicroseconds: median(({ all }) => all), evaluationMilliseconds: evaluation * 1000, counts: monitor.counts() };
+  await capture[Symbol.asyncDispose]();
+  const median = (pick) =>
+    rounds
+      .slice(2)
+      .map(pick)
+      .toSorted((a, b) => a - b)[5];
+  return {
+    pathMicroseconds: median(({ path }) => path),
+    allMicroseconds: median(({ all }) => all),
+    evaluationMilliseconds: evaluation * 1000,
+    counts: monitor.counts(),
+  };
 }
 
 if (process.argv[2] === "serve") await serve(process.argv[3], process.argv[4]);
@@ -122,10 +150,16 @@ else {
   const [result, pairs = 10, seconds = 3] = [process.argv[2], ...process.argv.slice(3).map(Number)];
   const folder = mkdtempSync(join(tmpdir(), "millwright-request-cost-"));
   const layer = (inputs, units, activation) => ({ kernel: numbers(inputs * units), bias: numbers(units), activation });
-  const { files, signature } = writeDenseModel([layer(width, 64, "relu"), layer(64, 32, "relu"), layer(32, 1, "sigmoid")]);
+  const { files, signature } = writeDenseModel([
+    layer(width, 64, "relu"),
+    layer(64, 32, "relu"),
+    layer(32, 1, "sigmoid"),
+  ]);
   await packModel(join(folder, "mlp", "1"), { name: "mlp", format: "dense", files, signature });
   const call = await measureCall(folder);
-  console.log(`the call alone: ${call.pathMicroseconds.toFixed(2)} µs; with counting, profiling and writing ${call.allMicroseconds.toFixed(2)} µs; an evaluation ${call.evaluationMilliseconds.toFixed(1)} ms`);
+  console.log(
+    `the call alone: ${call.pathMicroseconds.toFixed(2)} µs; with counting, profiling and writing ${call.allMicroseconds.toFixed(2)} µs; an evaluation ${call.evaluationMilliseconds.toFixed(1)} ms`,
+  );
   const servers = {};
   for (const kind of ["plain", "monitored"]) {
     const child = fork(fileURLToPath(import.meta.url), ["serve", kind, folder]);
@@ -137,13 +171,26 @@ else {
     const measured = {};
     for (const kind of order) measured[kind] = await measure(servers[kind], seconds);
     ratios.push({ plain: measured.plain.microseconds, monitored: measured.monitored.microseconds });
-    console.log(`${measured.plain.microseconds.toFixed(1)} µs plain, ${measured.monitored.microseconds.toFixed(1)} µs monitored`);
-    if (pair === pairs - 1 && measured.monitored.counts.dropped > 0) console.log(`dropped: ${measured.monitored.counts.dropped}`);
+    console.log(
+      `${measured.plain.microseconds.toFixed(1)} µs plain, ${measured.monitored.microseconds.toFixed(1)} µs monitored`,
+    );
+    if (pair === pairs - 1 && measured.monitored.counts.dropped > 0)
+      console.log(`dropped: ${measured.monitored.counts.dropped}`);
   }
   for (const { child } of Object.values(servers)) child.send("end");
   const sorted = ratios.map(({ plain, monitored }) => monitored / plain - 1).toSorted((a, b) => a - b);
   const share = sorted[sorted.length >> 1];
-  console.log(`monitoring adds ${(share * 100).toFixed(1)} % of a request's processor time (${(sorted[0] * 100).toFixed(1)} to ${(sorted.at(-1) * 100).toFixed(1)} over ${pairs} pairs)`);
+  console.log(
+    `monitoring adds ${(share * 100).toFixed(1)} % of a request's processor time (${(sorted[0] * 100).toFixed(1)} to ${(sorted.at(-1) * 100).toFixed(1)} over ${pairs} pairs)`,
+  );
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  if (result !== undefined) writeFileSync(result, JSON.stringify({ machine: { cpu: cpus()[0]?.model, node: process.version, load: loadavg() }, call, ratios, share }, undefined, 1));
+  if (result !== undefined)
+    writeFileSync(
+      result,
+      JSON.stringify(
+        { machine: { cpu: cpus()[0]?.model, node: process.version, load: loadavg() }, call, ratios, share },
+        undefined,
+        1,
+      ),
+    );
 }

@@ -104,7 +104,7 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
   const takeBlock: PredictionTaker["takeBlock"] = (block, nowMs) => {
     const { endpoint, variant, model, timeMs } = block;
     if (block.lastMs > nowMs + clockSkewMs) {
-      const each = Array.from(block.predictions(), (tensors) => ({ prediction: asColumns(tensors), chosen: true }));
+      const each = Array.from(block.predictions(), (prediction) => ({ prediction, chosen: true }));
       return takePredictions(each, nowMs);
     }
     counts.captured += block.requests;
@@ -118,10 +118,9 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
     }
     book.observe(endpoint, variant, timeMs, observationOfBlock(block, features, outputs), model);
     if (options.observe !== undefined || labels.wants(endpoint)) {
-      for (const each of block.predictions()) {
-        const prediction = asColumns(each);
-        options.observe?.(prediction, each.timeMs);
-        labels.expect(prediction, each.timeMs);
+      for (const prediction of block.predictions()) {
+        options.observe?.(prediction, prediction.timeMs);
+        labels.expect(prediction, prediction.timeMs);
       }
     }
   };

@@ -7,7 +7,7 @@ import type {
   Tensor,
   Tensors,
 } from "@millwright/contracts";
-import { numericArray, stridedColumn } from "@millwright/data";
+import { numericArray, stridedColumn, tensorColumns } from "@millwright/data";
 import { mostOutputColumns } from "./observe.ts";
 
 type Numbers = Float64Array;
@@ -159,17 +159,62 @@ export class TensorBlock {
   }
 
   /** Each request for itself, as it came. */
-  *predictions(): Generator<CapturedTensors, void> {
-    const { endpoint, variant, model } = this;
+  *predictions(): Generator<CapturedPrediction, void> {
+    const parts = { inputs: this.#inputs, outputs: this.#outputs };
     let from = 0;
     for (const [at, requestId] of this.requestIds.entries()) {
       const rows = this.#rowCounts[at] as number;
-      const timeMs = this.#timesMs[at] as number;
-      const latencyMs = this.#latenciesMs[at] as number;
-      const inputs = cut(this.#inputs, from, rows);
-      yield { requestId, endpoint, variant, model, timeMs, latencyMs, inputs, outputs: cut(this.#outputs, from, rows) };
+      const [timeMs, latencyMs] = [this.#timesMs[at] as number, this.#latenciesMs[at] as number];
+      yield new BlockPrediction(this, parts, { requestId, timeMs, latencyMs, from, rows });
       from += rows;
     }
+  }
+}
+
+interface BlockParts {
+  readonly inputs: readonly BlockTensor[];
+  readonly outputs: readonly BlockTensor[];
+}
+
+/** Which request of a block, and its rows. */
+interface BlockPlace {
+  readonly requestId: string;
+  readonly timeMs: number;
+  readonly latencyMs: number;
+  readonly from: number;
+  readonly rows: number;
+}
+
+/** One request of a block. Its tensors are cut out when they are asked for: most who look at it look at times and errors. */
+class BlockPrediction implements CapturedPrediction {
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly model: CapturedPrediction["model"];
+  readonly timeMs: number;
+  readonly latencyMs: number;
+  readonly #parts: BlockParts;
+  readonly #place: BlockPlace;
+  #features: Batch | undefined;
+  #outputs: Tensors | undefined;
+
+  constructor({ endpoint, variant, model }: TensorBlock, parts: BlockParts, place: BlockPlace) {
+    this.requestId = place.requestId;
+    this.endpoint = endpoint;
+    this.variant = variant;
+    this.model = model;
+    this.timeMs = place.timeMs;
+    this.latencyMs = place.latencyMs;
+    this.#parts = parts;
+    this.#place = place;
+  }
+
+  get features(): Batch | undefined {
+    return (this.#features ??= tensorColumns(cut(this.#parts.inputs, this.#place.from, this.#place.rows)));
+  }
+
+  get outputs(): Tensors {
+    return (this.#outputs ??= cut(this.#parts.outputs, this.#place.from, this.#place.rows));
   }
 }
 
