@@ -5,6 +5,15 @@ const invalid = (call: () => unknown) => ({ MONITOR_DETECTOR_INVALID: call });
 const ofDetector = (owner: () => detectors.DriftDetector) =>
   ({ update: [() => [1], invalid(() => owner().update("x" as never))], reset: [], state: [] }) as const;
 
+const likelihood = () => detectors.createLikelihoodRatio() as detectors.ThresholdDetector;
+const cusum = () => detectors.createCusum({ averageRunLength: 100, threshold: 4 });
+const wealth = () => detectors.createEDetector({ mean: 0.5 });
+const confidence = () => detectors.createConfidenceDetector();
+const rows = Array.from({ length: 200 }, (_, index) => [Math.sin(index), Math.cos(3 * index)]);
+const discrepancy = detectors.createOnlineMmd(rows, { averageRunLength: 20, window: 5, features: 4, seed: 2 });
+const history = Array.from({ length: 100 }, (_, index) => index % 2);
+const careful = (threshold: number) => detectors.createPageHinkley({ threshold });
+
 export const detectorSubjects = (): Subjects => ({
   createPageHinkley: well(
     detectors.createPageHinkley,
@@ -58,6 +67,64 @@ export const detectorSubjects = (): Subjects => ({
     invalid(() => detectors.createFhddm({ shortWindow: 500 })),
   ),
   ...methods("createFhddm()", detectors.createFhddm, ofDetector(detectors.createFhddm)),
+  createLikelihoodRatio: well(
+    detectors.createLikelihoodRatio,
+    () => [{ averageRunLength: 100, threshold: 50, odds: [2, 4], warmUp: 3 }],
+    invalid(() => detectors.createLikelihoodRatio({ odds: [1] })),
+  ),
+  ...methods("createLikelihoodRatio()", likelihood, { ...ofDetector(likelihood), statistic: [] }),
+  createCusum: well(
+    detectors.createCusum,
+    () => [{ averageRunLength: 100, shift: 1, direction: "up", known: { mean: 0, standardDeviation: 1 }, seed: 1 }],
+    invalid(() => detectors.createCusum({ shift: 4 })),
+    20,
+  ),
+  ...methods("createCusum()", cusum, { ...ofDetector(cusum), statistic: [] }),
+  createEDetector: well(
+    detectors.createEDetector,
+    () => [{ averageRunLength: 100, mean: 2, low: 0, high: 5, direction: "both" }],
+    invalid(() => detectors.createEDetector({ mean: 1 })),
+  ),
+  ...methods("createEDetector()", wealth, { ...ofDetector(wealth), statistic: [] }),
+  createConfidenceDetector: well(
+    detectors.createConfidenceDetector,
+    () => [{ averageRunLength: 100, low: -1, high: 2 }],
+    invalid(() => detectors.createConfidenceDetector({ low: 2 })),
+  ),
+  ...methods("createConfidenceDetector()", confidence, { ...ofDetector(confidence), interval: [] }),
+  meanInterval: well(
+    detectors.meanInterval,
+    () => [10, 3, 0.05],
+    invalid(() => detectors.meanInterval(1, 2, 0.1)),
+  ),
+  createOnlineMmd: well(
+    detectors.createOnlineMmd,
+    () => [rows, { averageRunLength: 20, window: 5, features: 4, seed: 2 }],
+    invalid(() => detectors.createOnlineMmd([[1]])),
+    20,
+  ),
+  ...methods("createOnlineMmd()", () => discrepancy, {
+    update: [() => [[1, 2]], invalid(() => discrepancy.update([1]))],
+    reset: [],
+    state: [],
+    statistic: [],
+  }),
+  restoreOnlineMmd: well(
+    detectors.restoreOnlineMmd,
+    () => [discrepancy.state()],
+    invalid(() => detectors.restoreOnlineMmd(detectors.createAdwin().state())),
+  ),
+  averageRunLength: well(detectors.averageRunLength, () => [detectors.createAdwin, [history], 0.9]),
+  calibrateThreshold: well(
+    detectors.calibrateThreshold,
+    () => [
+      careful,
+      history,
+      { averageRunLength: 20, from: 0.1, to: 50, confidence: 0.8, blockLength: 10, values: 200, seed: 1 },
+    ],
+    invalid(() => detectors.calibrateThreshold(careful, [1], { averageRunLength: 20, from: 1, to: 2 })),
+    20,
+  ),
   restoreDetector: well(
     detectors.restoreDetector,
     () => [detectors.createAdwin().state()],

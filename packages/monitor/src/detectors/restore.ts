@@ -1,8 +1,12 @@
 import { createAdwin } from "./adwin.ts";
+import { createConfidenceDetector } from "./confidence-detector.ts";
+import { createCusum } from "./cusum.ts";
 import type { DetectorState, DriftDetector } from "./detector.ts";
+import { createEDetector } from "./e-detector.ts";
 import { createDdm, createEddm } from "./error-detectors.ts";
 import { createFhddm, createHddmA, createHddmW } from "./hoeffding-detectors.ts";
 import { createKswin } from "./kswin.ts";
+import { createLikelihoodRatio } from "./likelihood-ratio.ts";
 import { createPageHinkley } from "./page-hinkley.ts";
 import { detectorInvalid } from "../errors.ts";
 
@@ -10,12 +14,16 @@ type Create = (options: never, saved: unknown) => DriftDetector;
 
 const makers: Readonly<Record<string, Create>> = {
   adwin: createAdwin,
+  confidence: createConfidenceDetector,
+  cusum: createCusum,
   ddm: createDdm,
+  "e-detector": createEDetector,
   eddm: createEddm,
   fhddm: createFhddm,
   "hddm-a": createHddmA,
   "hddm-w": createHddmW,
   kswin: createKswin,
+  "likelihood-ratio": createLikelihoodRatio as Create,
   "page-hinkley": createPageHinkley,
 };
 
