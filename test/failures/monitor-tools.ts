@@ -1,5 +1,5 @@
 import { createRandom } from "../../packages/contracts/dist/index.js";
-import { batchOf } from "../../packages/data/dist/index.js";
+import { batchOf, profileOf } from "../../packages/data/dist/index.js";
 import * as tools from "../../packages/monitor/dist/tools.js";
 import { methods, type Subjects, well } from "./subjects.ts";
 
@@ -14,6 +14,9 @@ const columns = [
   { name: "km", drifted: true },
   { name: "kind", drifted: false },
 ];
+
+const windowOf = (rows = table(0)) => ({ startMs: 0, endMs: 1, profile: profileOf(rows), rows });
+const { rows: _rows, ...withoutRows } = windowOf();
 
 const profiles = {
   evidentlyProfile: () => tools.evidentlyProfile(),
@@ -115,6 +118,15 @@ export const toolSubjects: Subjects = {
     { lowest: 0, highest: 1 },
   ]),
   isBeyond: well(tools.isBeyond, () => [3, { upper: 1 }]),
+  toolMonitor: well(tools.toolMonitor, () => [tools.evidentlyProfile()], {
+    MONITOR_ROWS_INVALID: () => tools.toolMonitor(tools.evidentlyProfile())([]),
+  }),
+  ...methods("toolMonitor()", () => tools.toolMonitor(tools.evidentlyProfile())([windowOf()]), {
+    judge: [
+      () => [windowOf(table(1))],
+      { MONITOR_ROWS_INVALID: () => tools.toolMonitor(tools.evidentlyProfile())([windowOf()]).judge(withoutRows) },
+    ],
+  }),
   datasetDrift: well(
     tools.datasetDrift,
     () => [columns, { share: 0.5, weights: { km: 1 }, keys: ["km"] }],

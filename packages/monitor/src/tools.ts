@@ -39,3 +39,4 @@ export {
   standardDeviationThreshold,
 } from "./tools/thresholds.ts";
 export type { ColumnKind, ToolChunk, ToolColumn, ToolProfile, ToolReport } from "./tools/tool-profile.ts";
+export { toolMonitor } from "./tools/tool-monitor.ts";

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import type { Batch } from "@millwright/contracts";
-import { batchOf, selectColumns } from "@millwright/data";
+import { batchOf, concatBatches, profileOf, selectColumns } from "@millwright/data";
 import { expect, test } from "vitest";
+import { backtest } from "../src/backtest.ts";
+import type { DriftWindow } from "../src/index.ts";
 import {
   alibiProfile,
   type CategoricalMethod,
@@ -10,6 +12,7 @@ import {
   evidentlyProfile,
   nannymlProfile,
   sagemakerProfile,
+  toolMonitor,
   type ToolProfile,
   type ToolReport,
 } from "../src/tools.ts";
@@ -267,4 +270,37 @@ test("tables that cannot be compared are refused, and columns without values are
   expect(() => nannymlProfile().compare(batchOf({ a: [1, 2] }), batchOf({ a: [1, 2] }))).toThrow(
     expect.objectContaining({ code: "MONITOR_PARAMETER_INVALID" }),
   );
+});
+
+test("MO-4: a tool's profile is a monitor of windows, which a backtest takes", async () => {
+  const windowOf = (index: number, shift: number): DriftWindow => {
+    const rows = batchOf({
+      x: sampleOf(["bell", 100 + index, 200, shift, 1]),
+      y: sampleOf(["uniform", 900 + index, 200, 0, 1]),
+    });
+    return { startMs: index * 60_000, endMs: (index + 1) * 60_000, profile: profileOf(rows), rows };
+  };
+  const history = Array.from({ length: 4 }, (_, index) => windowOf(index, 0));
+  const monitor = toolMonitor(evidentlyProfile())(history);
+  const rows = windowOf(9, 2).rows as Batch;
+  const alone = evidentlyProfile().compare(concatBatches(history.map((window) => window.rows as Batch)), rows);
+  expect(monitor.judge(windowOf(9, 2))).toMatchObject({
+    verdict: "drift",
+    driftedShare: alone.share,
+    reasons: [expect.stringContaining("x: evidently 0.7: K-S p_value is")],
+    columns: [
+      { name: "x", verdict: "drift" },
+      { name: "y", verdict: "ok" },
+    ],
+  });
+  const { rows: _rows, ...withoutRows } = windowOf(5, 0);
+  expect(() => monitor.judge(withoutRows)).toThrow(expect.objectContaining({ code: "MONITOR_ROWS_INVALID" }));
+  const report = await backtest(
+    toolMonitor(alibiProfile()),
+    Array.from({ length: 60 }, (_, index) => windowOf(index, 0)),
+    { historyWindows: 10 },
+  );
+  // At most 5 % of 50 windows, with the 99.9 % point of that binomial: 8.
+  expect(report.falseAlarms.windows).toBe(50);
+  expect(report.falseAlarms.alarms).toBeLessThanOrEqual(8);
 });
