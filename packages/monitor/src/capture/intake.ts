@@ -108,10 +108,10 @@ interface Queue {
   drain(): void;
 }
 
-/** Keeps items in their order, as far as that matters: labels after the predictions that came before them. */
+/** Keeps items in their order, as far as that matters: labels after the predictions that came before them. Predictions may overtake labels, which would be held for them. */
 function createQueue(take: (items: readonly Item[]) => void): Queue {
   let queue: Item[] = [];
-  /** Blocks of the queue that no label follows. */
+  /** Blocks of the queue that take more. */
   let open: TensorBlock[] = [];
   let waiting = 0;
   let soon = false;
@@ -144,7 +144,6 @@ function createQueue(take: (items: readonly Item[]) => void): Queue {
       return waiting;
     },
     push(item) {
-      if ("label" in item) open = [];
       queue.push(item);
       waiting += 1;
       schedule();
