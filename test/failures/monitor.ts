@@ -25,6 +25,7 @@ import { alertSubjects } from "./monitor-alerts.ts";
 import { injectionSubjects } from "./monitor-injection.ts";
 import { backtestSubjects } from "./monitor-backtest.ts";
 import { dashboardSubjects } from "./monitor-dashboards.ts";
+import { deploymentSubjects } from "./monitor-deployments.ts";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
 const counts = [3, 4, 5];
@@ -157,6 +158,7 @@ const watching: Subjects = {
     count: [() => ["answers", 1, 2, 5], { MONITOR_SLO_UNKNOWN: () => kept.count("other", 1, 1) }],
     slo: [() => ["answers", 3], { MONITOR_SLO_UNKNOWN: () => kept.slo("other") }],
     read: [() => ["late", "main", { windowMs: 1_000, nowMs: 5 }]],
+    deployments: [],
     counts: [],
     flush: [],
     state: [() => [{ fromMs: 5 }]],
@@ -219,6 +221,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...alertSubjects,
       ...alertmanagerSubjects,
       ...dashboardSubjects,
+      ...deploymentSubjects,
       openNdjsonCapture: well(
         openNdjsonCapture,
         () => [{ directory: `${folder}/more`, segmentBytes: 100, clock }],

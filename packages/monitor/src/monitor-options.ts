@@ -13,6 +13,8 @@ import type {
   Random,
   Redactor,
 } from "@millwright/contracts";
+import type { DeploymentComparisonOptions } from "./deployments/compare-deployment.ts";
+import type { ComparedDeployment } from "./deployments/deployment-watch.ts";
 import type { AlertControl, AlertingOptions } from "./alerts/alert-control.ts";
 import type { AlertRule, VariantReading } from "./alerts/alert-rule.ts";
 import type { CaptureWriter } from "./capture/capture-writer.ts";
@@ -53,6 +55,8 @@ export interface MonitorOptions {
   readonly events?: EventLog | undefined;
   /** How findings become alerts, and who is told of them. Default: at once, each once. */
   readonly alerting?: AlertingOptions | undefined;
+  /** How each deployment that the log tells of is compared with what was before it. Default: an hour after it, with an hour before. */
+  readonly deployments?: DeploymentComparisonOptions | undefined;
   readonly meter?: Meter | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
@@ -95,6 +99,8 @@ export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSourc
   evaluate(nowMs?: number, options?: CallOptions): Promise<readonly Alert[]>;
   /** Silences, acknowledgements, and alerts that are pending or muted. */
   readonly alerting: AlertControl;
+  /** What the newest deployments changed, the latest last; at most a hundred. Each is told once, as `deployment.compared`. */
+  deployments(): readonly ComparedDeployment[];
   /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
   count(slo: string, good: number, total: number, timeMs?: number): void;
   /** Throws `MONITOR_SLO_UNKNOWN`. */

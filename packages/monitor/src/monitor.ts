@@ -18,15 +18,19 @@ import { absenceOf, createEvaluator, type Evaluator } from "./alerts/evaluator.t
 import { createEventOutbox } from "./alerts/monitor-events.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
+import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
+import { within } from "./alerts/alert-teller.ts";
 import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
 
+/** No log may hold up an evaluation for longer. */
+const longestWaitMs = 1_000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
 /** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat. */
 export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
-  const { book, alerting, writer, evaluator, intake } = assemble(options, clock, logger, retainMs);
+  const { book, alerting, writer, evaluator, intake, deployments } = assemble(options, clock, logger, retainMs);
   const { book: alerts, control } = alerting;
   const flush = async ({ signal }: CallOptions = {}): Promise<void> => {
     signal?.throwIfAborted();
@@ -36,6 +40,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
   const evaluate: Monitor["evaluate"] = async (nowMs = clock.nowMs(), { signal } = {}) => {
     signal?.throwIfAborted();
     intake.drain();
+    await abortable(within(longestWaitMs, deployments.update(nowMs), clock), signal);
     return abortable(evaluator.evaluate(nowMs), signal);
   };
   const stopped = new AbortController();
@@ -49,6 +54,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     alerts: alerts.alerts,
     changes: alerts.changes,
     alerting: control,
+    deployments: deployments.compared,
     evaluate,
     flush,
     count: (slo, good, total, timeMs = clock.nowMs()) => evaluator.count(slo, good, total, timeMs),
@@ -83,6 +89,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
 
 interface Parts {
   readonly book: WindowBook;
+  readonly deployments: DeploymentWatch;
   readonly alerting: Alerting;
   readonly writer: CaptureBuffer | undefined;
   readonly evaluator: Evaluator;
@@ -95,8 +102,18 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
   for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
   // Alerts of both are told apart by name.
   for (const name of repeated([...slos, ...rules])) throw ruleInvalid(name, "its name is taken by an objective");
-  const book = createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs });
   const outbox = createEventOutbox(options.events, logger);
+  const deployments = createDeploymentWatch({
+    book: createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs }),
+    events: options.events,
+    outbox,
+    logger,
+    windowMs,
+    startedMs: clock.nowMs(),
+    nowMs: clock.nowMs,
+    options: options.deployments ?? {},
+  });
+  const { book } = deployments;
   const alerting = createAlerting({
     options: options.alerting ?? {},
     rules: [...slos.flatMap(({ name }) => [{ name }, { name: absenceOf(name) }]), ...rules],
@@ -128,7 +145,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     observe: slos.length === 0 ? undefined : evaluator.observe,
     startOver: evaluator.startOver,
   });
-  return { book, alerting, writer, evaluator, intake };
+  return { book, alerting, writer, evaluator, intake, deployments };
 }
 
 function repeated(named: readonly { readonly name: string }[]): readonly string[] {

@@ -3,7 +3,8 @@ import { subjectOf } from "../slo/slo.ts";
 
 /** What a deployment's event tells of, in the subjects of alerts: its endpoint, and the variants whose model or traffic it changed. */
 export function deploymentSubjectsOf({ type, subject: endpoint, data }: MillwrightEvent): readonly string[] {
-  if (endpoint === undefined) return [];
+  // What a deployment came to changes nothing.
+  if (endpoint === undefined || type === "deployment.compared") return [];
   return [subjectOf(endpoint), ...variantsOf(type, data).map((variant) => subjectOf(endpoint, variant))];
 }
 

@@ -59,6 +59,7 @@ function deployments(meter: Meter): Readonly<Record<string, Counting>> {
   return {
     deployment({ type, subject: endpoint = "unknown", time, data }) {
       const state = type.slice("deployment.".length);
+      // What a deployment came to changes nothing.
       if (state === "compared") return;
       told.add(1, { endpoint, state });
       last.set(Date.parse(time) / 1_000, { endpoint });
