@@ -51,6 +51,31 @@ export const alertSourceContract: readonly ContractCase<AlertSourceFixture>[] = 
     },
   },
   {
+    name: "alerts of one subject are told apart by name, each with its own beginning, which stays while it fires",
+    run: async ({ source, fire, resolve }) => {
+      await fire("own", "endpoint/late");
+      const [first] = await source.alerts("endpoint/late");
+      await fire("too-slow", "endpoint/late");
+      const both = await source.alerts("endpoint/late");
+      assert.deepEqual(namesOf(both), ["own", "too-slow"]);
+      assert.equal(both.find(({ name }) => name === "own")?.sinceMs, first?.sinceMs);
+      await resolve("too-slow", "endpoint/late");
+      assert.deepEqual(namesOf(await source.alerts("endpoint/late")), ["own"]);
+    },
+  },
+  {
+    name: "what fires is said in finite numbers, and its evidence, where there is any, is of a span of time and of whole samples",
+    run: async ({ source, fire }) => {
+      await fire("too-slow", "endpoint/late");
+      for (const { value, threshold, evidence } of await source.alerts("endpoint/late")) {
+        for (const each of [value, threshold]) assert.ok(each === undefined || Number.isFinite(each));
+        const { window, samples = 0 } = evidence ?? {};
+        assert.ok(window === undefined || window.fromMs <= window.toMs);
+        assert.ok(samples >= 0 && Number.isFinite(samples));
+      }
+    },
+  },
+  {
     name: "changes tell each alert as it fires and as it resolves, and end when the signal aborts",
     run: async ({ source, fire, resolve }) => {
       const controller = new AbortController();
