@@ -1,49 +1,16 @@
 // False alarms where nothing is wrong: our calibrated monitor beside Evidently's default rule, on the same windows.
-//   node benchmarks/monitor/null-suite.mjs [result.json] [streams=20] [windows=100]
+//   node benchmarks/monitor/null-suite.mjs [result.json] [streams=20] [windows=100] [part of the names]
 import { writeFile } from "node:fs/promises";
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import { toArray } from "../../packages/data/dist/index.js";
 import { calibratedDrift } from "../../packages/monitor/dist/drift.js";
-import { kolmogorovSmirnovPValue } from "../../packages/monitor/dist/index.js";
 import { clopperPearsonInterval } from "../../packages/monitor/dist/statistics.js";
+import { evidentlyDrifts } from "./evidently-rule.mjs";
 import { createStream, nullStreams } from "./drift-streams.mjs";
 
-const [resultPath, streams = 20, windows = 100] = process.argv.slice(2);
+const [resultPath, streams = 20, windows = 100, part = ""] = process.argv.slice(2);
 const [perDay, historyDays, rows, referenceRows] = [4, 28, 1000, 10_000];
 const alphas = [0.05, 0.01];
-
-/** Evidently 0.7's rule for a number with more than five values: from a reference of more than 1,000 rows on Wasserstein's distance over the deviation ≥ 0.1, below Kolmogorov–Smirnov's p ≤ 0.05. */
-export function evidentlyDrifts(reference, current) {
-  if (reference.length <= 1000) return kolmogorovSmirnovOf(reference, current) <= 0.05;
-  const mean = reference.reduce((sum, value) => sum + value, 0) / reference.length;
-  const variance = reference.reduce((sum, value) => sum + (value - mean) ** 2, 0) / reference.length;
-  return wassersteinOf(reference, current) / Math.max(Math.sqrt(variance), 0.001) >= 0.1;
-}
-
-/** Of sorted samples. */
-export function wassersteinOf(a, b) {
-  let [i, j, sum] = [0, 0, 0];
-  let last = Math.min(a[0], b[0]);
-  while (i < a.length || j < b.length) {
-    const next = j >= b.length || (i < a.length && a[i] <= b[j]) ? a[i] : b[j];
-    sum += Math.abs(i / a.length - j / b.length) * (next - last);
-    last = next;
-    if (j >= b.length || (i < a.length && a[i] <= b[j])) i += 1;
-    else j += 1;
-  }
-  return sum;
-}
-
-function kolmogorovSmirnovOf(a, b) {
-  let [i, j, distance] = [0, 0, 0];
-  while (i < a.length && j < b.length) {
-    const value = Math.min(a[i], b[j]);
-    while (i < a.length && a[i] === value) i += 1;
-    while (j < b.length && b[j] === value) j += 1;
-    distance = Math.max(distance, Math.abs(i / a.length - j / b.length));
-  }
-  return kolmogorovSmirnovPValue(distance, a.length, b.length);
-}
 
 const numbersOf = (column) => Float64Array.from(toArray(column).filter((value) => typeof value === "number"));
 
@@ -84,7 +51,7 @@ function judgeStream(name, seed) {
 
 const percent = (share) => `${(100 * share).toFixed(2)} %`;
 
-export function runSuite(names = Object.keys(nullStreams)) {
+export function runSuite(names = Object.keys(nullStreams).filter((name) => new RegExp(part).test(name))) {
   return names.map((name) => {
     const all = Array.from({ length: Number(streams) }, (_, index) => judgeStream(name, 1000 + index));
     const sum = (pick) => all.reduce((total, counts) => total + pick(counts), 0);

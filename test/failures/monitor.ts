@@ -6,6 +6,7 @@ import {
   openNdjsonPredictions,
   readNdjsonCapture,
 } from "../../packages/monitor/dist/drivers/ndjson.js";
+import { calibratedDrift } from "../../packages/monitor/dist/drift.js";
 import * as monitor from "../../packages/monitor/dist/index.js";
 import { driftSubjects } from "./monitor-drift.ts";
 import { actionSubjects } from "./monitor-actions.ts";
@@ -129,7 +130,11 @@ const rules: Subjects = {
   predictionShiftAlert: well(monitor.predictionShiftAlert, () => [{ endpoint: "late", against: profile }]),
   qualityAlert: well(monitor.qualityAlert, () => [{ endpoint: "late", metric: "brier", against: 0.2 }]),
   evidenceOf: well(monitor.evidenceOf, () => [view, 1_000, 5]),
-  driftAlert: well(monitor.driftAlert, () => [{ endpoint: "late", baseline: profile }]),
+  driftAlert: well(
+    monitor.driftAlert,
+    () => [{ endpoint: "late", baseline: profile }],
+    ruleInvalid(() => monitor.driftAlert({ endpoint: "late", monitor: calibratedDrift(), windowMs: 1000 })),
+  ),
   ...methods("errorRateAlert()", () => monitor.errorRateAlert({ endpoint: "late" }), { evaluate: [() => [view]] }),
   ...methods("latencyAlert()", () => monitor.latencyAlert({ endpoint: "late", thresholdMs: 5 }), {
     evaluate: [() => [view]],

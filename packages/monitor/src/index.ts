@@ -42,6 +42,12 @@ export {
   latencyIndicator,
   subjectOf,
 } from "./slo/slo.ts";
+export {
+  type BaselineDriftOptions,
+  type DriftAlertOptions,
+  type StreamDriftOptions,
+  driftAlert,
+} from "./alerts/drift-rule.ts";
 export type { Finding } from "./alerts/alert-book.ts";
 export {
   type AlertRule,
@@ -53,10 +59,8 @@ export {
 export type { CapturedTable, CaptureWriter } from "./capture/capture-writer.ts";
 export { type PrometheusMeter, createMeter } from "./metrics/meter.ts";
 export {
-  type DriftAlertOptions,
   type PredictionShiftOptions,
   type QualityAlertOptions,
-  driftAlert,
   predictionShiftAlert,
   qualityAlert,
 } from "./alerts/model-rules.ts";

@@ -53,8 +53,8 @@ export interface MonitorView {
   readonly nowMs: number;
   endpoints(): readonly string[];
   variants(endpoint: string): readonly string[];
-  /** The last `windowMs`, in whole windows. */
-  read(endpoint: string, variant: string, windowMs: number): VariantReading;
+  /** The `windowMs` before `untilMs` (default: now), in whole windows. */
+  read(endpoint: string, variant: string, windowMs: number, untilMs?: number): VariantReading;
 }
 
 /** Decides, from what was seen, what is wrong. Pure: it keeps nothing between evaluations. */

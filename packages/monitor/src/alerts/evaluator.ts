@@ -262,11 +262,11 @@ function viewOf(book: WindowBook, nowMs: number): MonitorView {
     nowMs,
     endpoints: book.endpoints,
     variants: book.variants,
-    read(endpoint, variant, windowMs) {
-      const key = JSON.stringify([endpoint, variant, windowMs]);
+    read(endpoint, variant, windowMs, untilMs = nowMs + 1) {
+      const key = JSON.stringify([endpoint, variant, windowMs, untilMs]);
       let reading = known.get(key);
       if (reading === undefined) {
-        const summary = book.read(endpoint, variant, nowMs - windowMs, nowMs + 1);
+        const summary = book.read(endpoint, variant, Math.min(nowMs, untilMs) - windowMs, untilMs);
         reading = readingOf(summary);
         known.set(key, reading);
       }

@@ -10,8 +10,6 @@ import {
   shown,
   variantsOf,
 } from "./alert-rule.ts";
-import { baselineProfile, compare, type DriftBaseline } from "../drift/compare.ts";
-import { type DriftPolicy, recommended } from "../drift/drift-policy.ts";
 import type { Quality } from "../quality/quality.ts";
 import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
 import { sketchDistance } from "../drift/sketch-distance.ts";
@@ -183,51 +181,4 @@ function lossOf(
 ): Quality["logLoss"] & { readonly labels: number } {
   const { quality } = view.read(endpoint, variant, windowMs);
   return { ...quality[metric], labels: quality.labels };
-}
-
-export interface DriftAlertOptions extends RuleOptions {
-  readonly baseline: DriftBaseline;
-  /** Default: `recommended()`. */
-  readonly policy?: DriftPolicy | undefined;
-}
-
-/**
- * Fires when the features that a variant is asked with have drifted from the baseline; columns that only one side has are left out. Default window: 24 hours,
- * default severity: `ticket`. Throws what `parseProfile` throws.
- */
-export function driftAlert(options: DriftAlertOptions): AlertRule {
-  const {
-    name = "drift",
-    endpoint,
-    windowMs = 24 * hourMs,
-    policy = recommended(),
-    severity = alertSeverities.drift,
-  } = options;
-  checkRule(name, { windowMs: { value: windowMs, above: 0 } });
-  const baseline = baselineProfile(options.baseline);
-  return {
-    name,
-    alerting: options.alerting,
-    evaluate: (view) =>
-      variantsOf(view, options).map((variant): Finding => {
-        const { features } = view.read(endpoint, variant, windowMs);
-        const columns = Object.fromEntries(
-          Object.entries(baseline.columns).filter(([column]) => Object.hasOwn(features.columns, column)),
-        );
-        const report = compare({ rows: baseline.rows, columns }, features, policy);
-        const subject = subjectOf(endpoint, variant);
-        const state = report.verdict === "drift" ? "firing" : report.verdict === "ok" ? "ok" : "unknown";
-        const summary = report.reasons.join(" ") || "No column has drifted.";
-        return {
-          subject,
-          severity,
-          state,
-          value: report.driftedShare,
-          threshold: policy.driftedShare,
-          evidence: evidenceOf(view, windowMs, features.rows),
-          summary,
-          report,
-        };
-      }),
-  };
 }

@@ -55,12 +55,17 @@ function adjustAll(pValues: readonly number[], correction: Correction, groups: r
  * which that happens.
  */
 function byGroups(pValues: readonly number[], groups: readonly string[]): readonly number[] {
-  const names = [...new Set(groups)];
+  const members = new Map<string, number[]>();
+  for (const [index, group] of groups.entries()) {
+    const known = members.get(group);
+    if (known === undefined) members.set(group, [index]);
+    else known.push(index);
+  }
+  const names = [...members.keys()];
   const inside = new Map(
-    names.map((name) => {
-      const members = [...groups.keys()].filter((index) => groups[index] === name);
-      const adjusted = benjaminiHochberg(members.map((index) => pValues[index] as number));
-      return [name, new Map(members.map((index, at) => [index, adjusted[at] as number]))];
+    Array.from(members, ([name, indices]) => {
+      const adjusted = benjaminiHochberg(indices.map((index) => pValues[index] as number));
+      return [name, new Map(indices.map((index, at) => [index, adjusted[at] as number]))];
     }),
   );
   // The smallest p-value that Benjamini and Hochberg adjust is that of Simes (1986).
