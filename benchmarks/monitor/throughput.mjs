@@ -1,5 +1,6 @@
 // One drift report of a table against another, ours and others': processor time and peak memory of a process of its own on one core, from the file to the verdicts.
 //   EVIDENTLY_PYTHON=… NANNYML_PYTHON=… WHYLOGS_PYTHON=… SCIPY_PYTHON=… node benchmarks/monitor/throughput.mjs <result.json> [sizes] [rounds] [limit in seconds]
+// MONITOR_CONTENDERS="millwright, arrow;whylogs" runs some of them alone, MONITOR_TABLES keeps the tables in a folder, MONITOR_CORE names the core.
 // sizes: 10000x10,… Default: 10 k, 100 k and 1 M rows × 10, 50 and 200 columns. A peer that would pass the limit (default: 1800 s), by what the next smaller size took, is left out there.
 // Before a figure counts, the answers are held against each other: counts and nulls exactly, means to 1e-9, quantiles and distances to what each promises.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -54,6 +55,7 @@ const ours = (format) => ({
     paths.stored,
   ],
 });
+const chosen = process.env.MONITOR_CONTENDERS?.split(";");
 const contenders = [
   ours("arrow"),
   ours("parquet"),
@@ -72,7 +74,7 @@ const contenders = [
   ...python("scipy"),
   ...python("nannyml"),
   ...python("evidently"),
-];
+].filter(({ name }) => chosen === undefined || chosen.includes(name));
 
 /** Runs one report; the kernel tells what it took. */
 function run({ command }, mode, paths) {

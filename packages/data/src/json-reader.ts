@@ -5,6 +5,10 @@ export interface JsonReader {
   object(): Readonly<Record<string, unknown>>;
   field(name: string): JsonReader;
   items(): readonly JsonReader[];
+  /** A list of finite numbers, without a reader for each. */
+  numbers(): Float64Array;
+  /** The same of whole numbers from 0. */
+  counts(): Float64Array;
   string(): string;
   boolean(): boolean;
   number(): number;
@@ -30,6 +34,12 @@ export function createJsonReader(
   const number = (): number =>
     typeof value === "number" && Number.isFinite(value) ? value : fail("must be a finite number");
   const string = (): string => (typeof value === "string" ? value : fail("must be a string"));
+  const all = (read: (item: JsonReader) => number, isOne: (each: unknown) => boolean): Float64Array => {
+    if (!Array.isArray(value)) return fail("must be an array");
+    return Float64Array.from(value, (each: unknown, index) =>
+      isOne(each) ? (each as number) : read(createJsonReader(each, `${path}[${index}]`, complain)),
+    );
+  };
   return {
     path,
     value,
@@ -44,6 +54,12 @@ export function createJsonReader(
       Array.isArray(value)
         ? value.map((each: unknown, index) => createJsonReader(each, `${path}[${index}]`, complain))
         : fail("must be an array"),
+    numbers: () => all((item) => item.number(), Number.isFinite),
+    counts: () =>
+      all(
+        (item) => item.count(),
+        (each) => Number.isSafeInteger(each) && (each as number) >= 0,
+      ),
     string,
     boolean: () => (typeof value === "boolean" ? value : fail("must be true or false")),
     number,

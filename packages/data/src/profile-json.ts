@@ -119,11 +119,8 @@ function parseMoments(reader: JsonReader): Moments {
 }
 
 function parseSketch(reader: JsonReader): QuantileSketch {
-  const steps = reader
-    .field("steps")
-    .items()
-    .map((step) => step.number());
-  const counts = Float64Array.from(reader.field("counts").items(), (count) => count.count());
+  const steps = reader.field("steps").numbers();
+  const counts = reader.field("counts").counts();
   if (steps.length !== counts.length) reader.field("counts").fail(`must have ${steps.length} items`);
   const keys = new Int32Array(steps.length);
   let key = 0;
