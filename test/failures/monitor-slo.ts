@@ -110,4 +110,47 @@ const indicators: Subjects = {
   metricTemplates: well(slo.metricTemplates, () => [{ latencyMs: 50 }]),
 };
 
-export const sloSubjects: Subjects = { ...objectives, ...exported, ...indicators };
+const openSlo = slo.openSloOf([given]);
+const noOpenSlo = (call: () => unknown) => ({ MONITOR_OPENSLO_INVALID: call });
+const untranslatable = (call: () => unknown) => ({ MONITOR_SLO_UNTRANSLATABLE: call });
+const tableOf = (profile: readonly slo.BurnRateRow[], days: number) => ({
+  ...given,
+  objective: slo.defineObjective({ name: "x", objective: 0.9, profile, periodMs: days * day, minimumEvents: 0 }),
+});
+
+const exchanged: Subjects = {
+  parseOpenSlo: well(
+    slo.parseOpenSlo,
+    () => [slo.formatOpenSlo(openSlo)],
+    noOpenSlo(() => slo.parseOpenSlo("kind: Pod")),
+  ),
+  formatOpenSlo: well(
+    slo.formatOpenSlo,
+    () => [openSlo],
+    noOpenSlo(() => slo.formatOpenSlo([{ ...openSlo[0]!, kind: "Pod" as never }])),
+  ),
+  objectivesOfOpenSlo: well(slo.objectivesOfOpenSlo, () => [openSlo], {
+    ...noOpenSlo(() =>
+      slo.objectivesOfOpenSlo([
+        { ...openSlo[0]!, metadata: { name: "x", annotations: { "millwright.dev/objective": "?" } } },
+      ]),
+    ),
+  }),
+  openSloOf: well(
+    slo.openSloOf,
+    () => [[given]],
+    untranslatable(() => slo.openSloOf([{ ...given, objective: { ...objective, periodMs: 7 } }])),
+  ),
+  slothSpec: well(
+    slo.slothSpec,
+    () => [[tableOf(slo.slothProfile(), 30)]],
+    untranslatable(() => slo.slothSpec([given])),
+  ),
+  pyrraObjects: well(
+    slo.pyrraObjects,
+    () => [[tableOf(slo.pyrraProfile(), 28)]],
+    untranslatable(() => slo.pyrraObjects([given])),
+  ),
+};
+
+export const sloSubjects: Subjects = { ...objectives, ...exported, ...indicators, ...exchanged };

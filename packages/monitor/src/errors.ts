@@ -5,6 +5,22 @@ export type MonitorErrorCode =
   | "MONITOR_ACTION_UNHANDLED"
   | "MONITOR_DASHBOARD_INVALID"
   | "MONITOR_ALERTMANAGER_UNREACHABLE"
+  | "MONITOR_WEBHOOK_INVALID"
+  | "MONITOR_BASELINE_INVALID"
+  | "MONITOR_CAPTURE_UNREADABLE"
+  | "MONITOR_COUNTS_INVALID"
+  | "MONITOR_HISTORY_INVALID"
+  | "MONITOR_OUTLIER_MODEL_INVALID"
+  | "MONITOR_PARAMETER_INVALID"
+  | "MONITOR_ROWS_INVALID"
+  | "MONITOR_LABELS_INVALID"
+  | "MONITOR_QUALITY_INVALID"
+  | "MONITOR_DETECTOR_INVALID"
+  | "MONITOR_EXPORT_INVALID"
+  | "MONITOR_REPORT_INVALID"
+  | "MONITOR_OPENSLO_INVALID"
+  | "MONITOR_PERCENTILE_AVERAGED"
+  | "MONITOR_INJECTION_INVALID"
   | "MONITOR_BACKTEST_INVALID"
   | "MONITOR_BACKTEST_REFUSED"
   | "MONITOR_BASELINE_INVALID"
@@ -120,6 +136,11 @@ export const detectorInvalid = (kind: string, problem: string): MonitorError =>
   new MonitorError("MONITOR_DETECTOR_INVALID", `The detector "${kind}" cannot work so: ${problem}.`, {
     category: "user",
     remedy: "Mend its options or values; restore only what `state` gave.",
+  });
+export const openSloInvalid = (place: string, problem: string): MonitorError =>
+  new MonitorError("MONITOR_OPENSLO_INVALID", `This is no OpenSLO that can be read, in ${place}: ${problem}.`, {
+    category: "data",
+    remedy: "Mend the document as the specification of OpenSLO v1 has it.",
   });
 
 export const percentileAveraged = (): MonitorError =>

@@ -100,3 +100,13 @@ export {
 } from "./slo/deployment-budget.ts";
 export { type Observations, type Sli, type SliReading, measureSli } from "./slo/sli.ts";
 export { type MetricId, type MetricTargets, type MetricTemplate, metricTemplates } from "./slo/metric-templates.ts";
+export {
+  type OpenSloDocument,
+  type OpenSloKind,
+  type OpenSloMetadata,
+  formatOpenSlo,
+  parseOpenSlo,
+} from "./slo/openslo-document.ts";
+export { type OpenSloObjective, objectivesOfOpenSlo, openSloOf } from "./slo/openslo.ts";
+export { pyrraObjects, slothSpec } from "./slo/other-tools.ts";
+export { openSloSchema } from "./slo/openslo-schema.ts";
