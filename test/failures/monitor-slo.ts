@@ -107,6 +107,14 @@ const indicators: Subjects = {
     () => [{ type: "ratio" }, { good: 1, total: 2 }],
     empty(() => slo.measureSli({ type: "cost", maximumPerUnit: 1 }, [{ cost: 1, units: 0 }])),
   ),
+  createObjectiveTable: well(slo.createObjectiveTable, () => [[objective], { bucketMs: 600_000 }], {
+    ...invalid(() => slo.createObjectiveTable([])),
+    MONITOR_SLO_UNTRANSLATABLE: () => slo.createObjectiveTable([sliced]),
+  }),
+  ...methods("createObjectiveTable()", () => slo.createObjectiveTable([objective], { bucketMs: 600_000 }), {
+    add: [() => [0, 5, 1, 2]],
+    evaluate: [() => [5]],
+  }),
   metricTemplates: well(slo.metricTemplates, () => [{ latencyMs: 50 }]),
 };
 

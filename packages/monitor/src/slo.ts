@@ -110,3 +110,4 @@ export {
 export { type OpenSloObjective, objectivesOfOpenSlo, openSloOf } from "./slo/openslo.ts";
 export { pyrraObjects, slothSpec } from "./slo/other-tools.ts";
 export { openSloSchema } from "./slo/openslo-schema.ts";
+export { type ObjectiveTable, type ObjectiveTableOptions, createObjectiveTable } from "./slo/objective-table.ts";

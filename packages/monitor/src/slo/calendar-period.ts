@@ -71,8 +71,22 @@ function startOfDay({ year, month, day }: WallTime, timeZone: string): number {
 
 const monthsOf = { month: 1, quarter: 3, year: 12 } as const;
 
+const known = new Map<string, TimeSpan>();
+const mostKnown = 1000;
+
 /** The period that a moment lies in. */
 export function calendarSpan({ unit, timeZone = "UTC" }: CalendarPeriod, nowMs: number): TimeSpan {
+  const key = `${unit} ${timeZone}`;
+  const last = known.get(key);
+  // Asking a time zone costs more than all else here, and the period is the same as a rule.
+  if (last !== undefined && nowMs >= last.startMs && nowMs < last.endMs) return last;
+  const span = findSpan(unit, timeZone, nowMs);
+  if (known.size >= mostKnown) known.clear();
+  known.set(key, span);
+  return span;
+}
+
+function findSpan(unit: CalendarPeriod["unit"], timeZone: string, nowMs: number): TimeSpan {
   const shown = new Date(shownMs(nowMs, timeZone));
   const [year, month, day] = [shown.getUTCFullYear(), shown.getUTCMonth() + 1, shown.getUTCDate()];
   const at = (wall: WallTime): number => startOfDay(wall, timeZone);

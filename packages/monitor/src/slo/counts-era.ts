@@ -45,14 +45,23 @@ export function createCountsEra({ buckets, fine: fineBuckets, coarseFactor }: Co
       coarse?.add(coarseOf(bucket), bad, total);
     },
     totals({ from, to }) {
-      const last = Math.min(to, newest);
-      const first = Math.max(from, newest - buckets + 1);
-      if (coarse === undefined || first >= fine.oldest) return told(fine.sum(first, last));
+      const last = to < newest ? to : newest;
+      const oldest = newest - buckets + 1;
+      const first = from > oldest ? from : oldest;
+      if (coarse === undefined || first >= fine.oldest) {
+        fine.read(first, last);
+        return { good: fine.second - fine.first, total: fine.second };
+      }
       const lastCoarse = coarseOf(last);
-      // What lies before the fine buckets is told by whole coarse ones, at its end as at its beginning.
-      if (lastCoarse * coarseFactor < fine.oldest) return told(coarse.sum(coarseOf(first), lastCoarse));
-      const [before, rest] = [coarse.sum(coarseOf(first), lastCoarse - 1), fine.sum(lastCoarse * coarseFactor, last)];
-      return told({ first: before.first + rest.first, second: before.second + rest.second });
+      // What lies before the fine buckets is told by whole coarse ones, at its end as at its beginning; up to the newest event there is nothing beyond them.
+      if (last === newest || lastCoarse * coarseFactor < fine.oldest) {
+        coarse.read(coarseOf(first), lastCoarse);
+        return { good: coarse.second - coarse.first, total: coarse.second };
+      }
+      coarse.read(coarseOf(first), lastCoarse - 1);
+      fine.read(lastCoarse * coarseFactor, last);
+      const total = coarse.second + fine.second;
+      return { good: total - coarse.first - fine.first, total };
     },
     entries: (ring) => (ring === "fine" ? fine : coarse)?.entries() ?? [],
     restore(ring, bucket, bad, total) {
@@ -61,8 +70,3 @@ export function createCountsEra({ buckets, fine: fineBuckets, coarseFactor }: Co
     },
   };
 }
-
-const told = ({ first, second }: { readonly first: number; readonly second: number }) => ({
-  good: second - first,
-  total: second,
-});

@@ -1,6 +1,7 @@
 import { calendarSpan, type TimeSpan } from "./calendar-period.ts";
-import type { EventCounts } from "./event-counts.ts";
+import type { EventCounts, EventTotals } from "./event-counts.ts";
 import type { Objective } from "./slo.ts";
+import { allowedRatio } from "./profiles.ts";
 import { missingAfter } from "./slo-policy.ts";
 
 /** What an objective may still lose. Counts events, or slices of time where those are budgeted. */
@@ -36,38 +37,49 @@ export function readBudget(
   nowMs: number,
   { recentMs = hour }: BudgetOptions = {},
 ): ErrorBudget {
-  const { lastMs } = counts;
-  const silentMs = lastMs === undefined ? Number.POSITIVE_INFINITY : nowMs - lastMs;
-  const frozen = slo.missingData === "alarm" && silentMs > missingAfter(slo);
-  const atMs = frozen && lastMs !== undefined ? lastMs : nowMs;
-  const span =
-    slo.calendar === undefined ? { startMs: atMs - slo.periodMs, endMs: atMs } : calendarSpan(slo.calendar, atMs);
-  const { spent, total } = countSpan(slo, counts, atMs, span);
-  const allowed = total * allowedShare(slo.objective);
-  const left = total === 0 ? 1 : 1 - spent / allowed;
-  const known = { ...span, good: total - spent, total, allowed, spent, left, frozen };
-  return { ...known, exhaustedAtMs: frozen ? undefined : forecast(slo, counts, nowMs, known, recentMs) };
+  const atMs = budgetTime(slo, counts, nowMs);
+  const { startMs, endMs } = spanOf(slo, atMs);
+  const { good, total, allowed, left } = spendingOf(slo, counts, atMs);
+  const known = { startMs, endMs, good, total, allowed, spent: total - good, left };
+  const frozen = atMs !== nowMs;
+  return { ...known, frozen, exhaustedAtMs: frozen ? undefined : forecast(slo, counts, nowMs, known, recentMs) };
 }
 
-/** 1 − objective, in the decimal digits it was meant in: 0.001, and not 0.0010000000000000009. */
-const allowedShare = (objective: number): number => Number((1 - objective).toPrecision(12));
+/** The moment that the budget is of: now, or where it is frozen, the last event. */
+export function budgetTime(slo: Objective, counts: EventCounts, nowMs: number): number {
+  if (slo.missingData !== "alarm") return nowMs;
+  const { lastMs } = counts;
+  return lastMs !== undefined && nowMs - lastMs > missingAfter(slo) ? lastMs : nowMs;
+}
 
-function countSpan(
-  slo: Objective,
-  counts: EventCounts,
-  atMs: number,
-  { startMs }: TimeSpan,
-): { readonly spent: number; readonly total: number } {
-  const windowMs = slo.calendar === undefined ? slo.periodMs : undefined;
-  const missing = slo.missingData ?? "ignore";
-  const fills = missing === "good" || missing === "bad";
-  if (slo.slices === undefined && !fills) {
-    const { good, total } = windowMs === undefined ? counts.between(startMs, atMs) : counts.totals(windowMs, atMs);
-    return { spent: total - good, total };
-  }
-  const { seen, bad, expected } = counts.slices(windowMs ?? atMs - startMs, atMs) ?? { seen: 0, bad: 0, expected: 0 };
-  const spentSlices = bad + (missing === "bad" ? expected - seen : 0);
-  return { spent: spentSlices, total: fills ? expected : seen };
+const spanOf = ({ calendar, periodMs }: Objective, atMs: number): TimeSpan =>
+  calendar === undefined ? { startMs: atMs - periodMs, endMs: atMs } : calendarSpan(calendar, atMs);
+
+/** What the period has spent at a moment. */
+export interface Spending {
+  readonly good: number;
+  readonly total: number;
+  readonly allowed: number;
+  readonly left: number;
+}
+
+export function spendingOf(slo: Objective, counts: EventCounts, atMs: number): Spending {
+  const { good, total } = countPeriod(slo, counts, atMs);
+  const allowed = total * allowedRatio(slo.objective);
+  return { good, total, allowed, left: total === 0 ? 1 : 1 - (total - good) / allowed };
+}
+
+function countPeriod(slo: Objective, counts: EventCounts, atMs: number): EventTotals {
+  const { calendar, slices, missingData, periodMs } = slo;
+  const fills = missingData === "good" || missingData === "bad";
+  if (slices === undefined && !fills)
+    return calendar === undefined
+      ? counts.totals(periodMs, atMs)
+      : counts.between(calendarSpan(calendar, atMs).startMs, atMs);
+  const windowMs = calendar === undefined ? periodMs : atMs - calendarSpan(calendar, atMs).startMs;
+  const { seen, bad, expected } = counts.slices(windowMs, atMs) ?? { seen: 0, bad: 0, expected: 0 };
+  const total = fills ? expected : seen;
+  return { good: total - bad - (missingData === "bad" ? expected - seen : 0), total };
 }
 
 function forecast(
@@ -85,7 +97,7 @@ function forecast(
   const netPerMs =
     slo.calendar === undefined
       ? badPerMs - spent / slo.periodMs
-      : badPerMs - (recent.total / recentMs) * allowedShare(slo.objective);
+      : badPerMs - (recent.total / recentMs) * allowedRatio(slo.objective);
   if (!(netPerMs > 0)) return undefined;
   const atMs = nowMs + (allowed - spent) / netPerMs;
   return slo.calendar !== undefined && atMs >= endMs ? undefined : atMs;

@@ -66,6 +66,8 @@ export interface EventCountsOptions {
 
 const coarseFactor = 30;
 const dayMs = 86_400_000;
+/** As far as dates go. */
+const latestMs = 8.64e15;
 /** What lies further ahead than this may come of a clock that is wrong, and waits until it is that time. */
 const aheadMs = 3_600_000;
 /** So many buckets ahead are no mistake: time went on and nobody asked. */
@@ -97,6 +99,7 @@ export function createEventCounts(options: EventCountsOptions): EventCounts {
     add(timeMs, good, total) {
       if (!(Number.isFinite(timeMs) && Number.isFinite(good) && Number.isFinite(total)))
         throw new RangeError(`Events are counted by finite numbers, not ${good} of ${total} at ${timeMs}.`);
+      if (Math.abs(timeMs) > latestMs) throw new RangeError(`${timeMs} is no time of a clock.`);
       firstMs = Math.min(firstMs, timeMs);
       lastMs = Math.max(lastMs, timeMs);
       eras.add(Math.floor(timeMs / bucketMs), total - good, total);
@@ -127,10 +130,12 @@ interface Eras {
 
 /** The counts of now, and those from before a jump of the clock. */
 function createEras({ periodMs, fineMs = 4.5 * dayMs, state }: EventCountsOptions, bucketMs: number): Eras {
-  if (!(bucketMs > 0 && periodMs > 0 && Number.isFinite(periodMs) && fineMs > 0))
-    throw new RangeError(`bucketMs, periodMs and fineMs must be positive, not ${bucketMs}, ${periodMs} and ${fineMs}.`);
+  if (!(bucketMs >= 1 && periodMs > 0 && Number.isFinite(periodMs) && fineMs > 0))
+    throw new RangeError(
+      `bucketMs must be at least 1, periodMs and fineMs positive, not ${bucketMs}, ${periodMs} and ${fineMs}.`,
+    );
   const buckets = Math.ceil(periodMs / bucketMs) + 1;
-  if (buckets > 1e9) throw new RangeError(`A period of ${periodMs} ms has too many buckets of ${bucketMs} ms.`);
+  if (buckets > 1e8) throw new RangeError(`A period of ${periodMs} ms has too many buckets of ${bucketMs} ms.`);
   const size = { buckets, fine: Math.ceil(Math.min(periodMs, fineMs) / bucketMs) + 1, coarseFactor };
   let present = createCountsEra(size);
   let past: CountsEra | undefined;
@@ -149,7 +154,7 @@ function createEras({ periodMs, fineMs = 4.5 * dayMs, state }: EventCountsOption
       put(bucket, bad, total);
     }
   };
-  if (state !== undefined) restore(state, bucketMs, present);
+  if (state !== undefined) restore(state, bucketMs, present, buckets);
   return {
     add(bucket, bad, total) {
       if (isFresh() || bucket - present.newest <= mostBucketsAhead) {
@@ -162,7 +167,7 @@ function createEras({ periodMs, fineMs = 4.5 * dayMs, state }: EventCountsOption
     },
     totals(range) {
       if (ahead.size > 0) fold(range.to);
-      return eraOf(range.to).totals(range);
+      return (past === undefined ? present : eraOf(range.to)).totals(range);
     },
     entries() {
       fold(Number.POSITIVE_INFINITY);
@@ -171,10 +176,15 @@ function createEras({ periodMs, fineMs = 4.5 * dayMs, state }: EventCountsOption
   };
 }
 
-function restore(state: EventCountsState, bucketMs: number, era: CountsEra): void {
+function restore(state: EventCountsState, bucketMs: number, era: CountsEra, buckets: number): void {
   checkState(state, bucketMs);
-  for (const [bucket, bad, total] of state.coarse) era.restore("coarse", bucket, bad, total);
-  for (const [bucket, bad, total] of state.fine) era.restore("fine", bucket, bad, total);
+  const { fine, coarse } = state;
+  const newest = fine.reduce((most, [bucket]) => Math.max(most, bucket), Number.NEGATIVE_INFINITY);
+  const isKept = (bucket: number): boolean => bucket > newest - buckets && bucket <= newest;
+  for (const [bucket, bad, total] of coarse)
+    if (isKept((bucket + 1) * coarseFactor - 1) || isKept(bucket * coarseFactor))
+      era.restore("coarse", bucket, bad, total);
+  for (const [bucket, bad, total] of fine) if (isKept(bucket)) era.restore("fine", bucket, bad, total);
 }
 
 function checkedSlices({ lengthMs, target }: SliceOptions, bucketMs: number): SliceOptions {

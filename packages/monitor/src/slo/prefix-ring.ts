@@ -7,6 +7,7 @@ export interface PairSum {
 /** Late numbers that lie further back than this many buckets wait for the next reading, and are put in together. */
 const inPlace = 64;
 const mostPending = 4096;
+const farFromBase = 1_000_000_000;
 /** Fractions below this share of the running sums are what rounding left. */
 const roundingShare = 1e-12;
 
@@ -16,6 +17,9 @@ const roundingShare = 1e-12;
  */
 export class PrefixRing {
   readonly capacity: number;
+  /** What was read last. */
+  first = 0;
+  second = 0;
   #sums = new Float64Array(2 * 16);
   #slots = 16;
   /** Bucket of the index 0 before the first turn; no bucket that is kept lies before it. */
@@ -57,18 +61,30 @@ export class PrefixRing {
     return true;
   }
 
-  /** The sums over the buckets from one to another, both included; what is not kept counts nothing. */
-  sum(from: number, to: number): PairSum {
+  /**
+   * The sums over the buckets from one to another, both included; what is not kept counts nothing. They stand in `first` and `second` until the next
+   * reading: thousands of objectives are read at once, and an object for each window would cost more than the reading.
+   */
+  read(from: number, to: number): void {
     if (this.#pending.length > 0) this.#settle();
-    const last = Math.min(to, this.#newest);
-    const before = Math.max(from - 1, this.#low);
-    if (!(last > before)) return { first: 0, second: 0 };
+    const last = to < this.#newest ? to : this.#newest;
+    const before = from - 1 > this.#low ? from - 1 : this.#low;
+    if (!(last > before)) {
+      this.first = 0;
+      this.second = 0;
+      return;
+    }
+    const sums = this.#sums;
     const end = this.#indexOf(last);
     const start = this.#indexOf(before);
-    return {
-      first: difference(this.#sums[end] as number, this.#sums[start] as number),
-      second: difference(this.#sums[end + 1] as number, this.#sums[start + 1] as number),
-    };
+    this.first = difference(sums[end] as number, sums[start] as number);
+    this.second = difference(sums[end + 1] as number, sums[start + 1] as number);
+  }
+
+  /** As `read`, as an object. */
+  sum(from: number, to: number): PairSum {
+    this.read(from, to);
+    return { first: this.first, second: this.second };
   }
 
   /** The buckets that hold something, growing. */
@@ -82,8 +98,9 @@ export class PrefixRing {
     return entries;
   }
 
+  /** Buckets stay within 2^31 of the base: remainders of small whole numbers are many times faster than of others. */
   #indexOf(bucket: number): number {
-    return 2 * ((bucket - this.#base) % this.#slots);
+    return 2 * (((bucket - this.#base) | 0) % this.#slots);
   }
 
   /** Makes the bucket the newest: all between take over the sums so far. */
@@ -94,6 +111,9 @@ export class PrefixRing {
       this.#newest = bucket - 1;
       this.#sums.fill(0);
     }
+    // By whole turns, so that every bucket stays where it is.
+    if (bucket - this.#base > farFromBase)
+      this.#base += this.#slots * Math.floor((this.#low - this.#base) / this.#slots);
     const low = Math.max(this.#low, bucket - this.capacity);
     if (this.#pending.length > 0 && low > this.#low) this.#settle();
     const [first, second] = this.#at(this.#newest);
@@ -133,7 +153,7 @@ export class PrefixRing {
     const grown = new Float64Array(2 * slots);
     for (let each = Math.max(this.#low, low); each <= this.#newest; each += 1) {
       const [first, second] = this.#at(each);
-      const index = 2 * ((each - this.#base) % slots);
+      const index = 2 * (((each - this.#base) | 0) % slots);
       grown[index] = first;
       grown[index + 1] = second;
     }
@@ -160,5 +180,6 @@ export class PrefixRing {
 
 function difference(end: number, start: number): number {
   const value = end - start;
+  if (value === 0) return 0;
   return !Number.isInteger(value) && Math.abs(value) <= Math.abs(end) * roundingShare ? 0 : value;
 }

@@ -82,12 +82,28 @@ export interface SustainedOptions {
 export const sustainedLatencyProfile = (options: Partial<SustainedOptions> = {}): readonly BurnRateRow[] =>
   sustainedProfile({ burnRate: 1, forMs: 10 * minute, ...options });
 
+const rounded = new Map<number, number>();
+const mostRounded = 10_000;
+
+/** The number in the twelve decimal digits it was meant in: 0.0144, and not 0.014400000000000013. */
+export function decimalOf(value: number): number {
+  const known = rounded.get(value);
+  if (known !== undefined) return known;
+  if (rounded.size >= mostRounded) rounded.clear();
+  const decimal = Number(value.toPrecision(12));
+  rounded.set(value, decimal);
+  return decimal;
+}
+
 /**
- * The error ratio at which a row fires: burn rate × (1 − objective), in the decimal digits it was meant in (0.0144, and not 0.014400000000000013), so that
- * a ratio of whole numbers that meets it does. The same number stands in exported rules.
+ * The error ratio at which a row fires: burn rate × (1 − objective), in the decimal digits it was meant in, so that a ratio of whole numbers that meets it
+ * does. The same number stands in exported rules.
  */
 export const thresholdOf = (objective: number, { burnRate }: Pick<BurnRateRow, "burnRate">): number =>
-  Number((burnRate * (1 - objective)).toPrecision(12));
+  decimalOf(burnRate * (1 - objective));
+
+/** 1 − objective. */
+export const allowedRatio = (objective: number): number => decimalOf(1 - objective);
 
 /** Rows of one severity that must hold for the same time: alternatives. */
 export interface Alternatives {

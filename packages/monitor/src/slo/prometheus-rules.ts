@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { sloInvalid } from "../errors.ts";
-import { alternativesOf } from "./profiles.ts";
+import { allowedRatio, alternativesOf } from "./profiles.ts";
 import {
   assertCounters,
   assertTranslatable,
@@ -89,7 +89,7 @@ function recordings(
 ): readonly PrometheusRule[] {
   const { name, profile, periodMs } = objective;
   const windows = distinct([...profile.flatMap(({ shortMs, longMs }) => [shortMs, longMs]), periodMs]);
-  const allowed = Number((1 - objective.objective).toPrecision(12));
+  const allowed = allowedRatio(objective.objective);
   return [
     ...windows.map((each) => ({ record: eventsName(each), expr: totalIn(counters, prometheusDuration(each)), labels })),
     ...windows.map((each) => ({ record: ratioName(each), expr: errorRatioIn(counters, name, each), labels })),

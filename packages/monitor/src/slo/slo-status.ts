@@ -1,7 +1,7 @@
-import { readBudget } from "./error-budget.ts";
-import { isSure, readLongWindow, readWindow } from "./error-ratio.ts";
+import { budgetTime, spendingOf } from "./error-budget.ts";
+import { isSure, readLongWindow, readWindow, type WindowReading } from "./error-ratio.ts";
 import { createEventCounts, type EventCounts, type EventCountsState } from "./event-counts.ts";
-import { type BurnRateRow, thresholdOf } from "./profiles.ts";
+import { allowedRatio, type BurnRateRow, thresholdOf } from "./profiles.ts";
 import type { Objective, Slo } from "./slo.ts";
 import { missingAfter } from "./slo-policy.ts";
 
@@ -38,19 +38,29 @@ const minute = 60_000;
 
 /** Reads the state of an objective off its counts. Pure but for the counts. */
 export function readObjective(slo: Objective, counts: EventCounts, nowMs: number): ObjectiveStatus {
-  const rows = slo.profile.map((each) => readRow(slo, each, counts, nowMs));
-  const { good, total, allowed: budget, left: budgetLeft } = readBudget(slo, counts, nowMs);
-  const burning = rows.some(({ state }) => state === "firing");
+  const rows: BurnRateReading[] = [];
+  let burning = false;
+  let shortestMs = Number.POSITIVE_INFINITY;
+  let silent = true;
+  for (const each of slo.profile) {
+    const row = readRow(slo, each, counts, nowMs);
+    rows.push(row.reading);
+    if (row.reading.state === "firing") burning = true;
+    if (each.shortMs >= shortestMs) continue;
+    shortestMs = each.shortMs;
+    silent = row.shortEvents === 0;
+  }
+  const { good, total, allowed, left } = spendingOf(slo, counts, budgetTime(slo, counts, nowMs));
   const state = isAbsent(slo, counts, nowMs)
     ? "absent"
-    : isSilent(slo, counts, nowMs)
+    : silent && !countsSilence(slo, counts)
       ? "no-data"
       : burning
         ? "burning"
-        : budgetLeft <= 0
+        : left <= 0
           ? "exhausted"
           : "ok";
-  return { name: slo.name, state, rows, good, total, budget, budgetLeft };
+  return { name: slo.name, state, rows, good, total, budget: allowed, budgetLeft: left };
 }
 
 /** Reads the objective's state off its counts. Pure but for the counts. */
@@ -82,48 +92,49 @@ export function createSloCounts(
 const isAbsent = (slo: Objective, counts: EventCounts, nowMs: number): boolean =>
   slo.missingData === "alarm" && counts.totals(missingAfter(slo), nowMs).total === 0;
 
-function isSilent(slo: Objective, counts: EventCounts, nowMs: number): boolean {
-  let shortest = Number.POSITIVE_INFINITY;
-  for (const { shortMs } of slo.profile) shortest = Math.min(shortest, shortMs);
-  return counts.totals(shortest, nowMs).total === 0 && !countsSilence(slo, counts);
-}
-
 /** True where time without events is good or bad, and something was seen before. */
 const countsSilence = ({ missingData }: Objective, counts: EventCounts): boolean =>
   (missingData === "good" || missingData === "bad") && counts.firstMs !== undefined;
 
-function readRow(slo: Objective, each: BurnRateRow, counts: EventCounts, nowMs: number): BurnRateReading {
-  const reading = readRowAt(slo, each, counts, nowMs);
-  const { forMs = 0 } = each;
-  if (forMs === 0 || reading.state !== "firing") return reading;
-  for (let backMs = minute; backMs <= forMs; backMs += minute)
-    if (readRowAt(slo, each, counts, nowMs - backMs).state !== "firing") return { ...reading, state: "ok" };
-  return reading;
+interface RowReading {
+  readonly reading: BurnRateReading;
+  readonly shortEvents: number;
 }
 
-function readRowAt(slo: Objective, each: BurnRateRow, counts: EventCounts, nowMs: number): BurnRateReading {
-  const long = readLongWindow(slo, counts, each.longMs, nowMs);
-  const short = each.shortMs === each.longMs ? long : readWindow(slo, counts, each.shortMs, nowMs);
-  const threshold = thresholdOf(slo.objective, each);
-  const allowed = 1 - slo.objective;
-  const [longBurnRate, shortBurnRate] = [long.ratio / allowed, short.ratio / allowed];
-  const silence = countsSilence(slo, counts);
-  const state =
-    Number.isNaN(short.ratio) || (short.events === 0 && !silence)
-      ? "unknown"
-      : !(long.ratio >= threshold && short.ratio >= threshold)
-        ? "ok"
-        : (long.events < slo.minimumEvents && slo.missingData !== "bad") || !isSure(slo, long, threshold)
-          ? "unknown"
-          : "firing";
-  return {
-    severity: each.severity,
-    longMs: each.longMs,
-    shortMs: each.shortMs,
-    burnRate: each.burnRate,
-    ...(each.forMs === undefined ? {} : { forMs: each.forMs }),
-    longBurnRate,
-    shortBurnRate,
-    state,
-  };
+function readRow(slo: Objective, each: BurnRateRow, counts: EventCounts, nowMs: number): RowReading {
+  const now = readRowAt(slo, each, counts, nowMs);
+  const { forMs = 0 } = each;
+  if (forMs === 0 || now.reading.state !== "firing") return now;
+  for (let backMs = minute; backMs <= forMs; backMs += minute)
+    if (readRowAt(slo, each, counts, nowMs - backMs).reading.state !== "firing")
+      return { ...now, reading: { ...now.reading, state: "ok" } };
+  return now;
+}
+
+function readRowAt(slo: Objective, each: BurnRateRow, counts: EventCounts, nowMs: number): RowReading {
+  const { severity, longMs, shortMs, burnRate, forMs } = each;
+  const long = readLongWindow(slo, counts, longMs, nowMs);
+  const short = shortMs === longMs ? long : readWindow(slo, counts, shortMs, nowMs);
+  const allowed = allowedRatio(slo.objective);
+  const longBurnRate = long.ratio / allowed;
+  const shortBurnRate = short.ratio / allowed;
+  const state = rowState(slo, long, short, thresholdOf(slo.objective, each), countsSilence(slo, counts));
+  const reading: BurnRateReading =
+    forMs === undefined
+      ? { severity, longMs, shortMs, burnRate, longBurnRate, shortBurnRate, state }
+      : { severity, longMs, shortMs, burnRate, forMs, longBurnRate, shortBurnRate, state };
+  return { reading, shortEvents: short.events };
+}
+
+function rowState(
+  slo: Objective,
+  long: WindowReading,
+  short: WindowReading,
+  threshold: number,
+  silenceCounts: boolean,
+): BurnRateReading["state"] {
+  if (Number.isNaN(short.ratio) || (short.events === 0 && !silenceCounts)) return "unknown";
+  if (!(long.ratio >= threshold && short.ratio >= threshold)) return "ok";
+  if (long.events < slo.minimumEvents && slo.missingData !== "bad") return "unknown";
+  return isSure(slo, long, threshold) ? "firing" : "unknown";
 }
