@@ -61,6 +61,7 @@ export { type PrometheusMeter, createMeter } from "./metrics/meter.ts";
 export {
   type PredictionShiftOptions,
   type QualityAlertOptions,
+  type QualityMetric,
   predictionShiftAlert,
   qualityAlert,
 } from "./alerts/model-rules.ts";

@@ -1,5 +1,5 @@
 import { type CapturedLabel, createManualClock, createRandom } from "@millwright/contracts";
-import { openMonitor } from "@millwright/monitor";
+import { openMonitor, qualityAlert, type QualityMetric } from "@millwright/monitor";
 import { scoreBinary } from "@millwright/monitor/quality";
 import { expect, test } from "vitest";
 import { createTraffic } from "./traffic.ts";
@@ -157,4 +157,28 @@ test("predictions older than what is kept are counted as outdated, and kept by t
   expect(monitor.counts()).toMatchObject({ captured: 2, outdated: 2, rowsWritten: 2, failed: 0 });
   expect(rows).toHaveLength(2);
   expect(monitor.read("late", "main").requests).toBe(0);
+});
+
+test("a variant that answers at random is told of by accuracy, recall and the area under the curve, and one that is as good is not", async () => {
+  const clock = createManualClock(start);
+  const metrics: readonly QualityMetric[] = ["accuracy", "recall", "precision", "auc"];
+  const rules = metrics.flatMap((metric) => [
+    qualityAlert({ endpoint: "late", metric, name: metric }),
+    qualityAlert({ endpoint: "late", metric, name: `${metric}-least`, against: 0.6 }),
+  ]);
+  await using monitor = openMonitor({ clock, quality, rules });
+  const traffic = createTraffic(21);
+  const random = createRandom(22);
+  for (let index = 0; index < 3000; index += 1) {
+    const variant = ["main", "same", "random"][index % 3]!;
+    const answer = variant === "random" ? () => random.next() : (truth: number) => truth;
+    const { prediction, label } = traffic.next(start + index, { variant, answer });
+    monitor.capture(prediction);
+    monitor.label({ requestId: prediction.requestId, value: label, timeMs: start + 5000 });
+  }
+  const fired = (await monitor.evaluate()).map(({ name, subject }) => `${name} ${subject}`);
+  const subject = "endpoint/late/variant/random";
+  expect(fired.toSorted()).toEqual(
+    metrics.flatMap((name) => [`${name} ${subject}`, `${name}-least ${subject}`]).toSorted(),
+  );
 });

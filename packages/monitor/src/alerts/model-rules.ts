@@ -1,15 +1,7 @@
 import type { ColumnProfile, Profile } from "@millwright/data";
 import type { Finding } from "./alert-record.ts";
 import { alertSeverities } from "./severities.ts";
-import {
-  type AlertRule,
-  checkRule,
-  evidenceOf,
-  type MonitorView,
-  type RuleOptions,
-  shown,
-  variantsOf,
-} from "./alert-rule.ts";
+import { type AlertRule, checkRule, evidenceOf, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
 import type { Quality } from "../quality/quality.ts";
 import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
 import { sketchDistance } from "../drift/sketch-distance.ts";
@@ -103,10 +95,13 @@ function shiftOf(
   return { column, distance: lower, pValue: kolmogorovSmirnovPValue(lower, a.count, b.count) };
 }
 
+/** `logLoss` and `brier` (of `regression` the squared error) should be small, the others great. */
+export type QualityMetric = "logLoss" | "brier" | "accuracy" | "precision" | "recall" | "auc";
+
 export interface QualityAlertOptions extends RuleOptions {
   /** Default: `logLoss`. */
-  readonly metric?: "logLoss" | "brier" | undefined;
-  /** Another variant, or the largest mean loss allowed. Default: the variant `main`. */
+  readonly metric?: QualityMetric | undefined;
+  /** Another variant; or the largest loss, or the least of the other metrics, that is allowed. Default: the variant `main`. */
   readonly against?: string | number | undefined;
   /** How much worse than the other variant is still allowed. Default: 0.02. */
   readonly margin?: number | undefined;
@@ -115,7 +110,7 @@ export interface QualityAlertOptions extends RuleOptions {
 }
 
 /**
- * Fires when a variant's loss, as far as labels have come, is surely worse than allowed: when the lower end of the 95 % interval of the difference is. The
+ * Fires when a variant's quality, as far as labels have come, is surely worse than allowed: when the lower end of the 95 % interval of the difference is. The
  * variants of one endpoint answer a random split of the same traffic, so their labels are comparable. Default window: 24 hours,
  * default severity: `ticket`.
  */
@@ -142,11 +137,11 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
       variantsOf(view, options)
         .filter((variant) => variant !== against)
         .map((variant): Finding => {
-          const own = view.read(endpoint, variant, windowMs).quality;
+          const own = metricOf(view.read(endpoint, variant, windowMs).quality, metric);
           const allowed =
             typeof against === "number"
               ? { mean: against, standardError: 0, labels: minimumLabels }
-              : lossOf(view, endpoint, against, windowMs, metric);
+              : metricOf(view.read(endpoint, against, windowMs).quality, metric);
           const base = {
             subject: subjectOf(endpoint, variant),
             severity,
@@ -160,25 +155,34 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
               summary: `${own.labels} labels of the ${minimumLabels} that are needed, ${shown(own.coverage * 100)} % of the answers.`,
             };
           }
-          const difference = own[metric].mean - allowed.mean;
-          const low = difference - z95 * Math.hypot(own[metric].standardError, allowed.standardError);
+          const difference = isLoss(metric) ? own.mean - allowed.mean : allowed.mean - own.mean;
+          if (Number.isNaN(difference))
+            return { ...base, state: "unknown", summary: `The labels do not define the ${metric}.` };
+          const low = difference - z95 * Math.hypot(own.standardError, allowed.standardError);
           const limit = typeof against === "number" ? 0 : margin;
           const state = low > limit ? "firing" : difference <= limit ? "ok" : "unknown";
           const than =
             typeof against === "number" ? `the ${against} allowed` : `the variant ${against} (${shown(allowed.mean)})`;
-          const summary = `The ${metric} is ${shown(own[metric].mean)} on ${own.labels} labels, ${shown(difference)} more than ${than}; ${shown(own.coverage * 100)} % of the answers are labelled.`;
-          return { ...base, state, value: typeof against === "number" ? own[metric].mean : difference, summary };
+          const worse = `${shown(difference)} ${isLoss(metric) ? "more" : "less"}`;
+          const summary = `The ${metric} is ${shown(own.mean)} on ${own.labels} labels, ${worse} than ${than}; ${shown(own.coverage * 100)} % of the answers are labelled.`;
+          return { ...base, state, value: typeof against === "number" ? own.mean : difference, summary };
         }),
   };
 }
 
-function lossOf(
-  view: MonitorView,
-  endpoint: string,
-  variant: string,
-  windowMs: number,
-  metric: "logLoss" | "brier",
-): Quality["logLoss"] & { readonly labels: number } {
-  const { quality } = view.read(endpoint, variant, windowMs);
-  return { ...quality[metric], labels: quality.labels };
+const isLoss = (metric: QualityMetric): metric is "logLoss" | "brier" => metric === "logLoss" || metric === "brier";
+
+interface MeasuredMetric {
+  readonly mean: number;
+  readonly standardError: number;
+  readonly labels: number;
+  readonly coverage: number;
+}
+
+/** A metric with its standard error: of those with intervals, the larger half of that over 1.96. */
+function metricOf(quality: Quality, metric: QualityMetric): MeasuredMetric {
+  const { labels, coverage } = quality;
+  if (isLoss(metric)) return { ...quality[metric], labels, coverage };
+  const { value, low, high } = quality[metric];
+  return { mean: value, standardError: Math.max(high - value, value - low) / z95, labels, coverage };
 }
