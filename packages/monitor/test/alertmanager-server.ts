@@ -40,7 +40,8 @@ export async function startAlertmanager(): Promise<AlertmanagerServer> {
     route: {
       receiver: "ours",
       group_by: ["endpoint", "model", "version"],
-      group_wait: "300ms",
+      // Longer than a busy machine takes to tell what fires together.
+      group_wait: "2s",
       group_interval: "500ms",
       repeat_interval: "1h",
     },
