@@ -41,6 +41,7 @@ export const eventTypes: Readonly<Record<EventFamily, readonly string[]>> = {
     "deployment.failed",
     "deployment.endpoint-created",
     "deployment.endpoint-deleted",
+    "deployment.compared",
   ],
   drift: ["drift.checked", "drift.detected", "drift.ended"],
   slo: ["slo.burning", "slo.recovered", "slo.exhausted"],
