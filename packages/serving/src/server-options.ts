@@ -88,7 +88,7 @@ export interface ModelServerOptions extends CallOptions {
   /** Whether `/ping` asks every model its golden requests, at most once a second. Default: false. */
   readonly deepPing?: boolean | undefined;
   /**
-   * Asks each model before it takes traffic, at the start, in reloads, deployments and catalogs: its golden requests, else zeros in its shapes, from JSON to JSON, one
+   * Asks each model before it takes traffic, at the start, in reloads, deployments and catalogs: its golden requests, else made-up values in its shapes, from JSON to JSON, one
    * row and batches, until its answers settle. Default: it is asked its golden requests once.
    */
   readonly warmUp?: WarmUpOptions | undefined;

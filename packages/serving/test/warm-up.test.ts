@@ -52,7 +52,7 @@ test("each model is asked one row and batches before it takes traffic: at the st
     runtimes: [runtime],
     predictions,
     endpoints: { late: { ...one("late/1").late, models } },
-    warmUp: { budgetMs: 200 },
+    warmUp: { budgetMs: 2000 },
   });
   const warm = (model: number, least: number): void => {
     const asked = rows[model] ?? [];
@@ -70,7 +70,7 @@ test("each model is asked one row and batches before it takes traffic: at the st
   expect([seen, server.availability().units]).toEqual([[], []]);
 });
 
-test("a model without golden requests is asked zeros; one that takes none of them serves all the same", async () => {
+test("a model without golden requests is asked made-up values; one that takes none of them serves all the same", async () => {
   const root = await mkdtemp(join(tmpdir(), "millwright-warm-"));
   try {
     const spec = [

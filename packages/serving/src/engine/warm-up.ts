@@ -30,7 +30,7 @@ const mostRounds = 2000;
 const windowRounds = 25;
 
 /**
- * Asks a model its golden requests, else zeros in the shapes of its signature, one row at a time and in batches, from the bytes of a JSON body to those of the
+ * Asks a model its golden requests, else made-up values in the shapes of its signature, one row at a time and in batches, from the bytes of a JSON body to those of the
  * answer, until the time that takes no longer falls or the budget is spent. What the model says of made-up inputs is not looked at. Rejects on abort alone.
  */
 export async function warmUp(model: OpenedModel, manifest: ModelManifest, site: WarmUpSite): Promise<WarmUp> {
@@ -55,7 +55,7 @@ export async function warmUp(model: OpenedModel, manifest: ModelManifest, site: 
     }
   } catch (error) {
     signal?.throwIfAborted();
-    // Zeros may be none of what the model takes: then it starts cold.
+    // What is made up may be none of what the model takes: then it starts cold.
     void error;
     return { requests, settled: false };
   }
@@ -74,7 +74,7 @@ function isSettled(times: readonly number[]): boolean {
 
 async function askedInputs(model: OpenedModel, manifest: ModelManifest): Promise<readonly Tensors[]> {
   if (manifest.golden.length === 0)
-    return [Object.fromEntries(manifest.signature.inputs.map((spec) => [spec.name, zeros(spec)]))];
+    return [Object.fromEntries(manifest.signature.inputs.map((spec) => [spec.name, madeUp(spec)]))];
   const seen: Tensors[] = [];
   const predict = (inputs: Tensors): ReturnType<OpenedModel["predict"]> => {
     seen.push(inputs);
@@ -97,12 +97,18 @@ const makers: Readonly<Record<string, (count: number) => Tensor["data"]>> = {
   uint64: (count) => new BigUint64Array(count),
 };
 
-/** One of what is free. */
-function zeros({ dtype, shape: free }: TensorSpec): Tensor {
+/** Digits, signs and exponents as they come in requests: zeros alone would leave most of what reads numbers cold. */
+const made = [0.5, -1.25, 0.0078125, 3, -0.333333333333, 12.75, 0, 0.001, -42, 7.1e-5, 0.98765432109876];
+
+/** Made-up values, one row of what is free. */
+function madeUp({ dtype, shape: free }: TensorSpec): Tensor {
   const shape = free.map((size) => (size < 0 ? 1 : size));
   const count = shape.reduce((product, size) => product * size, 1);
   const make = makers[dtype] ?? ((length: number) => new Uint8Array(length));
-  return { dtype, shape, data: make(count) } as Tensor;
+  const data = make(count);
+  if (data instanceof Float32Array || data instanceof Float64Array)
+    for (let at = 0; at < count; at += 1) data[at] = made[at % made.length] as number;
+  return { dtype, shape, data } as Tensor;
 }
 
 const tiledAll = (inputs: Tensors, times: number): Tensors =>

@@ -13,6 +13,7 @@ export interface WarmHosts extends AsyncDisposable {
 }
 
 const type = { "content-type": "application/json" };
+const requestsPerConnection = 8;
 const limits = { maxBodyBytes: 1024 * 1024 * 1024, bodyTimeoutMs: 60_000 };
 
 /** Where this process may not listen, the web's handler alone is asked. */
@@ -20,9 +21,16 @@ export async function openWarmHosts(described: readonly HttpRoute[]): Promise<Wa
   const routes = described.map((route) => answering(route, limits, { failed: () => ({}), leaving: false }));
   const web = webHandler(routes);
   const app = await listening(routes).catch(() => undefined);
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let asked = 0;
   return {
     async post(path, body) {
+      asked += 1;
+      // Connections are accepted, too: the first request comes over a new one.
+      if (asked % requestsPerConnection === 0) {
+        agent.destroy();
+        agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      }
       const answer = await web(
         new Request(`http://warm${path}`, { method: "POST", headers: type, body: Buffer.from(body) }),
       );
