@@ -66,8 +66,11 @@ async function openPeer(
       expect(child.exitCode, said).toBe(null);
     },
     async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      // Workers may have groups of their own: who started them ends them, where it is asked to.
+      if (child.exitCode === null) child.kill("SIGTERM");
+      const late = setTimeout(() => process.kill(-(child.pid as number), "SIGKILL"), 15_000);
       await ended;
+      clearTimeout(late);
       await rm(folder, { recursive: true, force: true });
     },
   };
