@@ -20,6 +20,7 @@ import { createIntake, type Intake } from "./capture/intake.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
 import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
 import { within } from "./alerts/alert-teller.ts";
+import { repeat } from "./schedule/repeat.ts";
 import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
 
 /** No log may hold up an evaluation for longer. */
@@ -46,7 +47,9 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
   const stopped = new AbortController();
   const { evaluateEveryMs } = options;
   const loop =
-    evaluateEveryMs === undefined ? undefined : repeat(evaluateEveryMs, evaluate, clock, logger, stopped.signal);
+    evaluateEveryMs === undefined
+      ? undefined
+      : repeat(evaluateEveryMs, evaluate, { clock, logger, signal: stopped.signal, failed: "The evaluation failed." });
   return {
     capture: intake.predict,
     captureTensors: intake.predictTensors,
@@ -150,21 +153,4 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
 
 function repeated(named: readonly { readonly name: string }[]): readonly string[] {
   return named.map(({ name }) => name).filter((name, index, names) => names.indexOf(name) !== index);
-}
-
-async function repeat(
-  everyMs: number,
-  work: () => Promise<unknown>,
-  clock: Clock,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await clock.sleep(everyMs, { signal });
-    } catch {
-      return;
-    }
-    await work().catch((error: unknown) => logger.error({ error: String(error) }, "The evaluation failed."));
-  }
 }

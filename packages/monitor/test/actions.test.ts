@@ -1,4 +1,4 @@
-import { type Alert, type AlertSource, createManualClock, createRandom } from "@millwright/contracts";
+import { type Alert, createManualClock, createRandom } from "@millwright/contracts";
 import { batchOf, profileOf } from "@millwright/data";
 import { openMemoryRecordStore } from "@millwright/storage/drivers/memory";
 import { expect, test } from "vitest";
@@ -11,7 +11,7 @@ import {
   emptyActionState,
   retrainGain,
 } from "../src/actions.ts";
-import { compare, type DriftPolicy, recommended } from "../src/index.ts";
+import { type AlertRule, compare, type DriftPolicy, openMonitor, recommended } from "../src/index.ts";
 
 const dayMs = 86_400_000;
 const startMs = Date.UTC(2026, 0, 1);
@@ -175,10 +175,12 @@ test("the runner takes each action once, also after its process ended, and goes 
   const clock = createManualClock(startMs);
   const records = openMemoryRecordStore();
   const taken: Action[] = [];
-  const alerts: AlertSource = {
-    alerts: async () => [alertOf("drift", startMs)],
-    changes: async function* () {},
+  const drifted: AlertRule = {
+    name: "drift",
+    evaluate: () => [{ subject: "endpoint/late", state: "firing", severity: "ticket", summary: "drifted" }],
   };
+  await using alerts = openMonitor({ clock, rules: [drifted] });
+  await alerts.evaluate();
   const policy = defineActions([
     { name: "roll-back", action: "shift-traffic", when: () => true },
     { name: "tell", action: "ticket", when: () => true },
@@ -213,4 +215,38 @@ test("the runner takes each action once, also after its process ended, and goes 
   expect(() => defineActions([{ name: "x", action: "page", when: () => true, maxPerDay: 0 }])).toThrow(
     expect.objectContaining({ code: "MONITOR_ACTION_INVALID" }),
   );
+});
+
+test("a runner that looks by itself acts within its interval, and stops with its owner", async () => {
+  const clock = createManualClock(startMs);
+  let firing = false;
+  const rule: AlertRule = {
+    name: "drift",
+    evaluate: () => [
+      { subject: "endpoint/late", state: firing ? "firing" : "ok", severity: "ticket", summary: "drifted" },
+    ],
+  };
+  await using alerts = openMonitor({ clock, rules: [rule], evaluateEveryMs: 1000 });
+  const taken: Action[] = [];
+  const policy = defineActions([{ name: "tell", action: "ticket", when: () => true }]);
+  {
+    await using _runner = createActionRunner({
+      policy,
+      alerts,
+      subjects: ["endpoint/late"],
+      everyMs: 1000,
+      clock,
+      handlers: { ticket: (action) => void taken.push(action) },
+    });
+    await clock.advance(3000);
+    expect(taken).toEqual([]);
+    firing = true;
+    await clock.advance(3000);
+    expect(taken.map(({ subject }) => subject)).toEqual(["endpoint/late"]);
+    firing = false;
+    await clock.advance(3000);
+  }
+  firing = true;
+  await clock.advance(5000);
+  expect(taken).toHaveLength(1);
 });

@@ -12,6 +12,7 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { actionUnhandled } from "../errors.ts";
+import { repeat } from "../schedule/repeat.ts";
 import {
   type Action,
   type ActionDecision,
@@ -98,7 +99,10 @@ export function createActionRunner(options: ActionRunnerOptions): ActionRunner {
     turn = looked.catch(() => {});
     return abortable(looked, signal);
   };
-  const loop = everyMs === undefined ? undefined : repeat(everyMs, look, { clock, logger, signal: stopped.signal });
+  const { signal } = stopped;
+  const failed = "Alerts could not be looked at.";
+  const loop =
+    everyMs === undefined ? undefined : repeat(everyMs, () => look({ signal }), { clock, logger, signal, failed });
   return {
     look,
     async [Symbol.asyncDispose]() {
@@ -122,17 +126,4 @@ const tellHeld = ({ rule, subject, because, summary }: HeldBack, logger: Logger)
 async function readState(records: RecordStore | undefined, name: string, options: CallOptions): Promise<ActionState> {
   const kept = (await records?.read(name, options))?.value as unknown as Partial<ActionState> | undefined;
   return kept?.formatVersion === 1 ? (kept as ActionState) : emptyActionState();
-}
-
-async function repeat(
-  everyMs: number,
-  look: ActionRunner["look"],
-  { clock, logger, signal }: { readonly clock: Clock; readonly logger: Logger; readonly signal: AbortSignal },
-): Promise<void> {
-  while (!signal.aborted) {
-    await look({ signal }).catch((error: unknown) => {
-      if (!signal.aborted) logger.error({ error: String(error) }, "Alerts could not be looked at; tried again.");
-    });
-    await clock.sleep(everyMs, { signal }).catch(() => {});
-  }
 }
