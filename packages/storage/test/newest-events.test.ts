@@ -76,3 +76,12 @@ test("a question that waits for another's reading of the log is aborted at once"
   open();
   expect(await first).toBe(logged?.event.id);
 });
+
+test("more of an event than its id is kept where that is asked for", async () => {
+  const log = openMemoryEventLog();
+  const subjectsOf = ({ subject = "" }: { readonly subject?: string | undefined }): readonly string[] => [subject];
+  const newest = createNewestEvents(log, { types: ["model.*"], subjectsOf, keep: ({ type, id }) => ({ type, id }) });
+  const [, approved] = await log.append([draft("model.registered", "late/1"), draft("model.approved", "late/1")]);
+  expect(await newest.find("late/1")).toEqual({ type: "model.approved", id: approved?.event.id });
+  expect(await newest.find("early/1")).toBeUndefined();
+});

@@ -1,4 +1,10 @@
-import type { AlertEvidence, EventLog, MillwrightEvent } from "@millwright/contracts";
+import {
+  type AlertEvidence,
+  createNewestEvents,
+  type EventLog,
+  type MillwrightEvent,
+  type NewestEvents,
+} from "@millwright/contracts";
 import { subjectOf } from "../slo/slo.ts";
 
 /** What a deployment's event tells of, in the subjects of alerts: its endpoint, and the variants whose model or traffic it changed. */
@@ -22,31 +28,10 @@ export function deploymentSubjectOf(subject: string): string | undefined {
 
 export type Deployment = NonNullable<AlertEvidence["deployment"]>;
 
-/** Answers which deployment was the last that changed a subject. */
-export interface NewestDeployments {
-  /** Reads what the log has got since the last question. Throws what the log throws. */
-  find(subject: string): Promise<Deployment | undefined>;
-}
-
-/** A view of a log that reads each deployment's event once, and keeps one a subject in memory. */
-export function createNewestDeployments(log: Pick<EventLog, "read">): NewestDeployments {
-  const newest = new Map<string, Deployment>();
-  let after = 0;
-  let turn: Promise<void> = Promise.resolve();
-  const catchUp = async (): Promise<void> => {
-    for await (const { cursor, event } of log.read({ after, types: ["deployment.*"] })) {
-      const deployment = { eventId: event.id, type: event.type, timeMs: Date.parse(event.time) };
-      for (const subject of deploymentSubjectsOf(event)) newest.set(subject, deployment);
-      after = cursor;
-    }
-  };
-  return {
-    async find(subject) {
-      // One walk at a time: two would read the same events.
-      const caughtUp = turn.then(catchUp);
-      turn = caughtUp.catch(() => {});
-      await caughtUp;
-      return newest.get(subject);
-    },
-  };
-}
+/** A view of a log that knows the last deployment that changed each subject. */
+export const createNewestDeployments = (log: Pick<EventLog, "read">): NewestEvents<Deployment> =>
+  createNewestEvents(log, {
+    types: ["deployment.*"],
+    subjectsOf: deploymentSubjectsOf,
+    keep: ({ id, type, time }) => ({ eventId: id, type, timeMs: Date.parse(time) }),
+  });
