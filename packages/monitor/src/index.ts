@@ -57,6 +57,7 @@ export {
   type VariantReading,
 } from "./alerts/alert-rule.ts";
 export type { CapturedTable, CaptureWriter } from "./capture/capture-writer.ts";
+export type { SampledRows } from "./capture/row-sample.ts";
 export { type PrometheusMeter, createMeter } from "./metrics/meter.ts";
 export {
   type PredictionShiftOptions,
@@ -66,6 +67,6 @@ export {
   qualityAlert,
 } from "./alerts/model-rules.ts";
 export { openMonitor } from "./monitor.ts";
-export type { Monitor, MonitorCounts, MonitorOptions } from "./monitor-options.ts";
+export type { Monitor, MonitorCounts, MonitorOptions, RowsOptions } from "./monitor-options.ts";
 export type { Estimate, Quality, QualityOptions } from "./quality/quality.ts";
 export { type ErrorRateOptions, type LatencyOptions, errorRateAlert, latencyAlert } from "./alerts/traffic-rules.ts";

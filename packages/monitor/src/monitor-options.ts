@@ -22,6 +22,14 @@ import type { QualityOptions } from "./quality/quality.ts";
 import type { Slo } from "./slo/slo.ts";
 import type { SloStatus } from "./slo/slo-status.ts";
 
+/** Which rows are kept for what looks at whole rows. */
+export interface RowsOptions {
+  /** Most rows kept of each window of a variant, drawn uniformly, 1 to 5,000; when windows are merged by the hour, as many of the hour. Default: 200. */
+  readonly perWindow?: number | undefined;
+  /** Default: all. */
+  readonly endpoints?: readonly string[] | undefined;
+}
+
 export interface MonitorOptions {
   /** Default: none. Names are unique. */
   readonly slos?: readonly Slo[] | undefined;
@@ -33,6 +41,11 @@ export interface MonitorOptions {
   readonly sampleShare?: number | undefined;
   /** Masks features before they are profiled or captured. Default: none. */
   readonly redactor?: Redactor | undefined;
+  /**
+   * Keeps a sample of the rows of each window in memory, features, outputs and labels, for `VariantReading.rows`. Of a row, 256 features and 256 outputs are kept at most, and 256 characters of
+   * a text. Rules that read rows have them kept without it. Default: none are kept.
+   */
+  readonly rows?: RowsOptions | undefined;
   /** Takes the sampled rows. Disposed by who made it. Default: rows are not kept. */
   readonly capture?: CaptureWriter | undefined;
   /** Evaluates by itself this often. Default: only when `evaluate` is called. */
@@ -60,7 +73,7 @@ export interface MonitorOptions {
   readonly meter?: Meter | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
-  /** Decides what is sampled. */
+  /** Decides what is sampled: requests, and rows of windows. */
   readonly random?: Random | undefined;
   /** Names silences. */
   readonly ids?: IdSource | undefined;
@@ -114,9 +127,9 @@ export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSourc
   counts(): MonitorCounts;
   /**
    * What was seen here, as JSON that outlives the process: windows that end after `fromMs` (default: all that is kept), and events of objectives. Not in it: alerts that fire,
-   * counts, answers that wait for labels, and what was merged from others.
+   * counts, answers that wait for labels, and what was merged from others. Rows that are kept stay here, unless `rowsPerWindow` says how many of each window may go with it. Default: 0.
    */
-  state(options?: { readonly fromMs?: number | undefined }): JsonObject;
+  state(options?: { readonly fromMs?: number | undefined; readonly rowsPerWindow?: number | undefined }): JsonObject;
   /**
    * Takes the state of another process or region: what it saw counts as if it had been seen here. A later state of the same source takes the place of its earlier one. Of a
    * variant that serves different models here and there, the model that began last counts. Throws `MONITOR_STATE_INVALID`, and takes nothing then.

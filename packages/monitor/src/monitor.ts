@@ -21,6 +21,7 @@ import type { Monitor, MonitorOptions } from "./monitor-options.ts";
 import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
 import { within } from "./alerts/alert-teller.ts";
 import { repeat } from "./schedule/repeat.ts";
+import { rowLimits } from "./capture/row-limits.ts";
 import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
 
 /** No log may hold up an evaluation for longer. */
@@ -71,9 +72,9 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       return readingOf(summary);
     },
     counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),
-    state({ fromMs = Number.NEGATIVE_INFINITY } = {}) {
+    state({ fromMs = Number.NEGATIVE_INFINITY, rowsPerWindow } = {}) {
       intake.drain();
-      return stateToJson({ variants: book.states(fromMs), objectives: evaluator.objectives() });
+      return stateToJson({ variants: book.states(fromMs), objectives: evaluator.objectives() }, rowsPerWindow);
     },
     merge(source, state) {
       const { variants, objectives } = parseState(state);
@@ -106,8 +107,10 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
   // Alerts of both are told apart by name.
   for (const name of repeated([...slos, ...rules])) throw ruleInvalid(name, "its name is taken by an objective");
   const outbox = createEventOutbox(options.events, logger);
+  const random = options.random ?? createRandom(1);
+  const rows = { limitOf: rowLimits(options.rows, rules), random };
   const deployments = createDeploymentWatch({
-    book: createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs }),
+    book: createWindowBook({ windowMs, fineMs: Math.max(2 * hourMs, 2 * windowMs), retainMs, rows }),
     events: options.events,
     outbox,
     logger,
@@ -144,7 +147,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     maxWaitingForLabels: options.maxWaitingForLabels ?? 200_000,
     holdLabelsMs: options.holdLabelsMs ?? 60_000,
     maxHeldLabels: options.maxHeldLabels ?? 10_000,
-    random: options.random ?? createRandom(1),
+    random,
     observe: slos.length === 0 ? undefined : evaluator.observe,
     startOver: evaluator.startOver,
   });

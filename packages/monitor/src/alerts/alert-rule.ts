@@ -4,6 +4,7 @@ import type { AlertPolicy } from "./alert-policy.ts";
 import type { Finding } from "./alert-record.ts";
 import { ruleInvalid } from "../errors.ts";
 import { type Quality, readQuality } from "../quality/quality.ts";
+import { type SampledRows, tableOfRows } from "../capture/row-sample.ts";
 import type { WindowSummary } from "../capture/window.ts";
 
 /** What one variant did in a span of time. */
@@ -20,10 +21,13 @@ export interface VariantReading {
   /** About how many different request ids there were, within 5 %. */
   readonly distinctRequests: number;
   readonly quality: Quality;
+  /** A uniform sample of the rows, at most 5,000. Absent where none are kept: see `MonitorOptions.rows`. */
+  readonly rows?: SampledRows | undefined;
 }
 
 /** Each part is merged when it is first asked for. */
 export function readingOf(summary: WindowSummary): VariantReading {
+  let table: SampledRows | undefined;
   return {
     requests: summary.requests,
     errors: summary.errors,
@@ -44,6 +48,9 @@ export function readingOf(summary: WindowSummary): VariantReading {
     },
     get quality() {
       return readQuality(summary.quality);
+    },
+    get rows() {
+      return (table ??= summary.rows === undefined ? undefined : tableOfRows(summary.rows));
     },
   };
 }
@@ -66,6 +73,8 @@ export interface AlertRule {
   prepare?(options: CallOptions): Promise<void>;
   /** When its findings become alerts. Default: at once. */
   readonly alerting?: AlertPolicy | undefined;
+  /** Rows that it reads: the monitor then keeps a sample of so many of each window of the endpoint, 1 to 5,000, whatever its options. Default: none. */
+  readonly rows?: { readonly endpoint: string; readonly perWindow: number } | undefined;
 }
 
 export interface RuleOptions {

@@ -4,6 +4,7 @@ import { type QualityOptions, scoresOf, truthOf } from "../quality/quality.ts";
 import { addAnswer, addOutcome, type Scoring, segmentKey } from "../quality/quality-sums.ts";
 import { createEarlyLabels } from "./early-labels.ts";
 import { jsonOf } from "./observe.ts";
+import type { SampledRow } from "./row-sample.ts";
 import type { WindowBook } from "./window-book.ts";
 
 /** What became of a label. */
@@ -13,8 +14,8 @@ export type LabelOutcome = "joined" | "corrected" | "duplicated" | "unmatched" |
 export interface LabelJoin {
   /** Whether labels of an endpoint can be joined. */
   wants(endpoint: string): boolean;
-  /** Remembers an answer until its label comes, and joins those that came before it. */
-  expect(prediction: CapturedPrediction, timeMs: number): void;
+  /** Remembers an answer until its label comes, and joins those that came before it. @param sampled Its rows that are kept. Default: none. */
+  expect(prediction: CapturedPrediction, timeMs: number, sampled?: readonly SampledRow[]): void;
   /** Joins a label, or holds it for an answer that is still on its way. @param nowMs When it came. */
   join(label: CapturedLabel, nowMs: number): void;
   /** Labels held: of them nothing is told yet. */
@@ -43,6 +44,8 @@ interface Waiting {
   readonly labelled: Map<number, { readonly truth: number; readonly timeMs: number }>;
   /** Keys of the segments of each row; none where there are none. */
   readonly segments: readonly (readonly string[])[];
+  /** Rows that are kept, and take the label. */
+  readonly sampled: readonly SampledRow[];
 }
 
 const scoringOf = ({ kind, threshold = 0.5 }: QualityOptions): Scoring => ({ kind, threshold });
@@ -94,6 +97,7 @@ function applyLabel(
   if (earlier !== undefined) count(earlier, -1);
   count({ truth, timeMs }, 1);
   answer.labelled.set(row, { truth, timeMs });
+  for (const each of answer.sampled) if (each.row === row) each.label = value;
   return earlier === undefined ? "joined" : "corrected";
 }
 
@@ -109,14 +113,14 @@ export function createLabelJoin({ book, quality, maxWaiting, maxHeld, redactor, 
       return early.size;
     },
     wants: (endpoint) => optionsOf(endpoint) !== undefined,
-    expect(prediction, timeMs) {
+    expect(prediction, timeMs, sampled = []) {
       const { requestId, endpoint, variant, outputs, errorCode } = prediction;
       const options = optionsOf(endpoint);
       if (options === undefined || errorCode !== undefined || waiting.has(requestId)) return;
       const scores = scoresOf(outputs?.[options.output]);
       if (scores === undefined) return;
       const segments = segmentsOf(prediction, options.segments ?? [], scores.length, redactor);
-      const answer: Waiting = { endpoint, variant, timeMs, scores, labelled: new Map(), segments };
+      const answer: Waiting = { endpoint, variant, timeMs, scores, labelled: new Map(), segments, sampled };
       waiting.set(requestId, answer);
       const sums = book.qualityAt(endpoint, variant, timeMs);
       if (sums !== undefined)

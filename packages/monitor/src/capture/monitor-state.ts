@@ -2,6 +2,8 @@ import { decodeNumbers, encodeNumbers, type JsonObject, type JsonValue } from "@
 import { type DistinctSketch, parseProfile, profileToJson, type QuantileSketch } from "@millwright/data";
 import { stateInvalid } from "../errors.ts";
 import { emptyQuality, type QualitySums, summedNumbers } from "../quality/quality-sums.ts";
+import { mergeRows, type RowSample } from "./row-sample.ts";
+import { parseRows, rowsToJson } from "./row-state.ts";
 import type { AnsweringModel } from "./window-book.ts";
 import type { FeatureAges, WindowSummary } from "./window.ts";
 
@@ -33,7 +35,10 @@ export interface ParsedState {
   readonly objectives: readonly ObjectiveState[];
 }
 
-export function stateToJson({ variants, objectives }: ParsedState): JsonObject {
+/** @param rowsPerWindow Most sampled rows of each window that go with it; a RangeError is thrown for what is no such number. Default: 0. */
+export function stateToJson({ variants, objectives }: ParsedState, rowsPerWindow = 0): JsonObject {
+  if (!(Number.isSafeInteger(rowsPerWindow) && rowsPerWindow >= 0))
+    throw new RangeError(`rowsPerWindow must be a whole number of at least 0, not ${rowsPerWindow}.`);
   return encodeNumbers({
     formatVersion: 1,
     variants: variants.map(({ endpoint, variant, model, sinceMs, windows }) => ({
@@ -41,11 +46,19 @@ export function stateToJson({ variants, objectives }: ParsedState): JsonObject {
       variant,
       ...(model === undefined ? {} : { model: { ...model } }),
       sinceMs,
-      windows: windows.map(({ startMs, lengthMs, summary }) => ({ startMs, lengthMs, ...summaryToJson(summary) })),
+      windows: windows.map(({ startMs, lengthMs, summary }) => ({
+        startMs,
+        lengthMs,
+        ...summaryToJson(summary),
+        ...rowsMember(summary.rows, rowsPerWindow),
+      })),
     })),
     objectives: objectives.map(({ name, events }) => ({ name, events })),
   } as unknown as JsonValue) as JsonObject;
 }
+
+const rowsMember = (rows: RowSample | undefined, limit: number): JsonObject =>
+  rows === undefined || limit === 0 ? {} : { rows: rowsToJson(mergeRows([rows], limit)) };
 
 function summaryToJson(summary: WindowSummary): JsonObject {
   const { requests, errors, latency, features, outputs, featureAges, requestIds, quality } = summary;
@@ -152,6 +165,7 @@ function parseSummary(window: Readonly<Record<string, unknown>>): WindowSummary 
     featureAges: Object.fromEntries(featureAges),
     requestIds,
     quality: parseQuality(objectOf(window["quality"])),
+    rows: window["rows"] === undefined ? undefined : parseRows(window["rows"]),
   };
 }
 

@@ -11,35 +11,49 @@ import type {
 import { encodeNumbers } from "@millwright/contracts";
 import { asFloat64, column, concatBatches, numericColumn, toArray, type Value } from "@millwright/data";
 import type { CapturedTable } from "./capture-writer.ts";
+import type { RowsSeen } from "./row-sampler.ts";
 import type { TensorBlock } from "./tensor-block.ts";
 import type { Observation } from "./window.ts";
 
 /** Outputs of more columns than this are embeddings or images: they are not profiled. */
 export const mostOutputColumns = 32;
 
-/** Puts predictions of one variant and window together, so that profiling costs little a request. */
+/** Puts predictions of one variant and window together, so that profiling costs little a request. @param keepRows Whether a sample of the rows is wanted. */
 export function observationOf(
   predicted: readonly { readonly prediction: CapturedPrediction; readonly chosen: boolean }[],
   redactor: Redactor | undefined,
+  keepRows: boolean,
 ): Observation {
   const predictions = predicted.map(({ prediction }) => prediction);
   const succeeded = predictions.filter(({ errorCode }) => errorCode === undefined);
   const chosen = predicted.flatMap((each) => (each.chosen ? [each.prediction] : []));
-  const features = chosen.flatMap(({ features: batch }) => (batch === undefined || batch.length === 0 ? [] : [batch]));
-  const outputs = chosen.flatMap(({ outputs: tensors, errorCode }) =>
-    tensors === undefined || errorCode !== undefined ? [] : [outputBatch(tensors)],
+  const asked = chosen.map(({ features: batch }) =>
+    batch === undefined || batch.length === 0 ? undefined : redacted(batch, redactor),
+  );
+  const answered = chosen.map(({ outputs: tensors, errorCode }) =>
+    tensors === undefined || errorCode !== undefined ? undefined : outputBatch(tensors),
   );
   return {
     requests: predictions.length,
     errors: predictions.length - succeeded.length,
     // What is no number is left out by the sketch.
     latenciesMs: Float64Array.from(succeeded, ({ latencyMs }) => latencyMs),
-    features: joined(redactor === undefined ? features : features.map((batch) => redactBatch(batch, redactor))),
-    outputs: joined(outputs.filter(({ length }) => length > 0)),
+    features: joined(asked.filter((batch) => batch !== undefined)),
+    outputs: joined(answered.filter((batch) => batch !== undefined && batch.length > 0) as Batch[]),
     requestIds: predictions.map(({ requestId }) => requestId),
     featureAges: agesOf(predictions),
+    rows: keepRows
+      ? chosen.map(({ requestId }, at) => rowsSeen(requestId, asked[at], redacted(answered[at], redactor)))
+      : undefined,
   };
 }
+
+const rowsSeen = (requestId: string, features: Batch | undefined, outputs: Batch | undefined): RowsSeen => ({
+  requestIds: [requestId],
+  rowCounts: [features?.length ?? outputs?.length ?? 0],
+  features,
+  outputs,
+});
 
 /** By view; what is no number, as where a row had no features, is left out. */
 function agesOf(predictions: readonly CapturedPrediction[]): ReadonlyMap<string, readonly number[]> | undefined {
@@ -56,9 +70,22 @@ function agesOf(predictions: readonly CapturedPrediction[]): ReadonlyMap<string,
 }
 
 /** What the requests of a block say of their variant. */
-export function observationOfBlock(block: TensorBlock, features: Batch, outputs: Batch): Observation {
-  const { requests, latenciesMs, requestIds } = block;
-  return { requests, errors: 0, latenciesMs, features: [features], outputs: [asFloats(outputs)], requestIds };
+export function observationOfBlock(
+  block: TensorBlock,
+  features: Batch,
+  outputs: Batch,
+  keepRows: boolean,
+): Observation {
+  const { requests, latenciesMs, requestIds, rowCounts } = block;
+  return {
+    requests,
+    errors: 0,
+    latenciesMs,
+    features: [features],
+    outputs: [asFloats(outputs)],
+    requestIds,
+    rows: keepRows ? [{ requestIds, rowCounts, features, outputs }] : undefined,
+  };
 }
 
 /** Outputs are profiled as 64-bit floats, whatever the model answers in. */
@@ -118,7 +145,8 @@ function outputColumn(tensor: Tensor, rows: number, width: number, at: number): 
  * A profile keeps frequent texts, the smallest and the largest number: what the redactor changes must not reach it. Texts are masked; a column of another
  * type that would have to be masked is left out.
  */
-function redactBatch(batch: Batch, redactor: Redactor): Batch {
+function redacted<Given extends Batch | undefined>(batch: Given, redactor: Redactor | undefined): Given | Batch {
+  if (batch === undefined || redactor === undefined) return batch;
   const columns = Object.entries(batch.columns).flatMap(([name, each]): [string, Column][] => {
     if (each.type === "list" || each.type === "binary") return [];
     const values = toArray(each).map(jsonOf);

@@ -3,6 +3,7 @@ import { tensorColumns } from "@millwright/data";
 import type { IntakeOptions } from "./intake.ts";
 import { createLabelJoin, type LabelJoin, type LabelOutcome } from "./label-join.ts";
 import { capturedRow, observationOf, observationOfBlock } from "./observe.ts";
+import type { SampledRow } from "./row-sample.ts";
 import { TensorBlock } from "./tensor-block.ts";
 
 /** What waits: a prediction, with whether it was drawn to be profiled and captured; a label; or many predictions that were copied together. */
@@ -94,10 +95,11 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
         counts.outdated += members.length;
         continue;
       }
-      book.observe(first.endpoint, first.variant, timeMs, observationOf(members, redactor), first.model);
+      const observation = observationOf(members, redactor, book.keepsRows(first.endpoint));
+      const sampled = byRequest(book.observe(first.endpoint, first.variant, timeMs, observation, first.model));
       for (const { prediction } of members) {
         options.observe?.(prediction, timeOf(prediction, nowMs));
-        labels.expect(prediction, timeOf(prediction, nowMs));
+        labels.expect(prediction, timeOf(prediction, nowMs), sampled?.get(prediction.requestId));
       }
     }
   };
@@ -116,15 +118,27 @@ function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, la
       counts.outdated += block.requests;
       return;
     }
-    book.observe(endpoint, variant, timeMs, observationOfBlock(block, features, outputs), model);
+    const observation = observationOfBlock(block, features, outputs, book.keepsRows(endpoint));
+    const sampled = byRequest(book.observe(endpoint, variant, timeMs, observation, model));
     if (options.observe !== undefined || labels.wants(endpoint)) {
       for (const prediction of block.predictions()) {
         options.observe?.(prediction, prediction.timeMs);
-        labels.expect(prediction, prediction.timeMs);
+        labels.expect(prediction, prediction.timeMs, sampled?.get(prediction.requestId));
       }
     }
   };
   return { takePredictions, takeBlock };
+}
+
+function byRequest(rows: readonly SampledRow[]): ReadonlyMap<string, readonly SampledRow[]> | undefined {
+  if (rows.length === 0) return undefined;
+  const requests = new Map<string, SampledRow[]>();
+  for (const row of rows) {
+    const known = requests.get(row.requestId);
+    if (known === undefined) requests.set(row.requestId, [row]);
+    else known.push(row);
+  }
+  return requests;
 }
 
 /** How long after a change of models answers of the old one may still come in. */

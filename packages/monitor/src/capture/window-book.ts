@@ -1,6 +1,8 @@
-import type { CapturedPrediction } from "@millwright/contracts";
+import type { CapturedPrediction, Random } from "@millwright/contracts";
 import type { QualitySums } from "../quality/quality-sums.ts";
 import type { StateWindow, VariantState } from "./monitor-state.ts";
+import { letGo, type SampledRow } from "./row-sample.ts";
+import { createRowSampler } from "./row-sampler.ts";
 import { createToldStates, newestModelOf } from "./told-states.ts";
 import {
   lazyWindow,
@@ -20,12 +22,29 @@ export interface WindowBookOptions {
   readonly fineMs: number;
   /** How long anything is kept. */
   readonly retainMs: number;
+  /** How rows are sampled. Default: none are kept. */
+  readonly rows?: RowKeeping | undefined;
+}
+
+export interface RowKeeping {
+  /** Most rows kept of a window of an endpoint's variant; 0: none. */
+  readonly limitOf: (endpoint: string) => number;
+  /** Decides which. */
+  readonly random: Random;
 }
 
 /** What every variant of every endpoint did, by windows of time. */
 export interface WindowBook {
-  /** @param model What answered. */
-  observe(endpoint: string, variant: string, timeMs: number, observation: Observation, model?: AnsweringModel): void;
+  /** @param model What answered. @returns the rows that came into the sample. */
+  observe(
+    endpoint: string,
+    variant: string,
+    timeMs: number,
+    observation: Observation,
+    model?: AnsweringModel,
+  ): readonly SampledRow[];
+  /** Whether rows of the endpoint are sampled. */
+  keepsRows(endpoint: string): boolean;
   /** What answers for the variant now, as far as it was told. */
   model(endpoint: string, variant: string): AnsweringModel | undefined;
   /** The sums of the window that holds the time; undefined where it is gone. */
@@ -66,6 +85,7 @@ const noWindows = (): VariantWindows => ({
 
 export function createWindowBook(options: WindowBookOptions): WindowBook {
   const { windowMs } = options;
+  const limitOf = options.rows?.limitOf ?? (() => 0);
   const book = new Map<string, Map<string, VariantWindows>>();
   const told = createToldStates();
   const agreed = (endpoint: string, variant: string, fromMs: number): readonly VariantState[] => {
@@ -88,10 +108,11 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
       if (model !== undefined && windows.model?.digest !== model.digest) windows.sinceMs = timeMs;
       windows.model = model ?? windows.model;
       const start = startOf(timeMs, windowMs);
-      const window = fine.get(start) ?? openWindow();
+      const window = fine.get(start) ?? newWindow(endpoint, observation, options);
       fine.set(start, window);
-      window.observe(observation);
+      return window.observe(observation);
     },
+    keepsRows: (endpoint) => limitOf(endpoint) > 0,
     model: (endpoint, variant) => agreed(endpoint, variant, Number.POSITIVE_INFINITY)[0]?.model,
     qualityAt(endpoint, variant, timeMs) {
       const windows = find(endpoint, variant);
@@ -111,7 +132,7 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     compact(nowMs) {
       for (const [endpoint, variants] of book) {
         for (const [variant, windows] of variants) {
-          compactVariant(windows, options, nowMs);
+          compactVariant(windows, options, nowMs, limitOf(endpoint));
           if (windows.fine.size === 0 && windows.coarse.size === 0) variants.delete(variant);
         }
         if (variants.size === 0) book.delete(endpoint);
@@ -121,6 +142,13 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     states: (fromMs) => [...book].flatMap((each) => statesOf(each, options, fromMs)),
     put: told.put,
   };
+}
+
+function newWindow(endpoint: string, { requestIds }: Observation, { rows }: WindowBookOptions): OpenWindow {
+  const limit = rows?.limitOf(endpoint) ?? 0;
+  if (rows === undefined || limit === 0) return openWindow();
+  // By its first request too: processes of one seed draw other rows.
+  return openWindow(createRowSampler(limit, rows.random.fork(`rows of ${requestIds[0] ?? ""}`)));
 }
 
 const statesOf = (
@@ -154,16 +182,24 @@ function compactVariant(
   { fine, coarse }: VariantWindows,
   { windowMs, fineMs, retainMs }: WindowBookOptions,
   nowMs: number,
+  rowLimit: number,
 ): void {
   for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
     if (start + windowMs <= nowMs - retainMs) fine.delete(start);
     if (start + windowMs > nowMs - Math.min(fineMs, retainMs) || !fine.has(start)) continue;
     const hour = startOf(start, hourMs);
-    coarse.set(
-      hour,
-      mergeWindows([...(coarse.has(hour) ? [coarse.get(hour) as WindowSummary] : []), window.summary()]),
-    );
+    const parts = [...(coarse.has(hour) ? [coarse.get(hour) as WindowSummary] : []), window.summary()];
+    const merged = mergeWindows(parts, Math.max(1, rowLimit));
+    forgetRows(parts, merged);
+    coarse.set(hour, merged);
     fine.delete(start);
   }
   for (const start of coarse.keys()) if (start + hourMs <= nowMs - retainMs) coarse.delete(start);
+}
+
+/** Of rows that a merge has left out, only their labels may still be waited for. */
+function forgetRows(parts: readonly WindowSummary[], { rows }: WindowSummary): void {
+  if (rows === undefined) return;
+  const kept = new Set(rows.rows);
+  for (const part of parts) for (const row of part.rows?.rows ?? []) if (!kept.has(row)) letGo(row);
 }

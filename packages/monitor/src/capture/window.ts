@@ -16,6 +16,8 @@ import {
   type QuantileSketcher,
 } from "@millwright/data";
 import { addQuality, emptyQuality, type QualitySums } from "../quality/quality-sums.ts";
+import { mergeRows, type RowSample, type SampledRow } from "./row-sample.ts";
+import type { RowSampler, RowsSeen } from "./row-sampler.ts";
 
 /** What one variant did in a span of time: a value that merges. */
 export interface WindowSummary {
@@ -30,13 +32,18 @@ export interface WindowSummary {
   /** The request ids met. */
   readonly requestIds: DistinctSketch;
   readonly quality: QualitySums;
+  /** Undefined where none are kept. */
+  readonly rows?: RowSample | undefined;
 }
 
 export type FeatureAges = Readonly<Record<string, QuantileSketch>>;
 
-/** Associative. Columns that changed their type keep the later profiles alone. */
-export function mergeWindows(windows: readonly WindowSummary[]): WindowSummary {
-  const merged = lazyWindow(windows);
+/** Most rows that are read of several windows together. */
+export const mostRows = 5_000;
+
+/** Associative. Columns that changed their type keep the later profiles alone. @param rowLimit Most sampled rows. */
+export function mergeWindows(windows: readonly WindowSummary[], rowLimit: number = mostRows): WindowSummary {
+  const merged = lazyWindow(windows, rowLimit);
   return {
     ...merged,
     latency: merged.latency,
@@ -45,11 +52,12 @@ export function mergeWindows(windows: readonly WindowSummary[]): WindowSummary {
     featureAges: merged.featureAges,
     requestIds: merged.requestIds,
     quality: merged.quality,
+    rows: merged.rows,
   };
 }
 
 /** The windows' merge, each part of it made when it is first asked for: rules look at few parts of many windows. */
-export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
+export function lazyWindow(windows: readonly WindowSummary[], rowLimit: number = mostRows): WindowSummary {
   const once = <Part>(make: () => Part): (() => Part) => {
     let made: { readonly part: Part } | undefined;
     return () => (made ??= { part: make() }).part;
@@ -63,6 +71,10 @@ export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
     const sums = emptyQuality();
     for (const window of windows) addQuality(sums, window.quality);
     return sums;
+  });
+  const rows = once(() => {
+    const samples = windows.flatMap((window) => window.rows ?? []);
+    return samples.length === 0 ? undefined : mergeRows(samples, rowLimit);
   });
   return {
     requests: windows.reduce((sum, { requests }) => sum + requests, 0),
@@ -84,6 +96,9 @@ export function lazyWindow(windows: readonly WindowSummary[]): WindowSummary {
     },
     get quality() {
       return quality();
+    },
+    get rows() {
+      return rows();
     },
   };
 }
@@ -129,17 +144,21 @@ export interface Observation {
   readonly requestIds: readonly string[];
   /** Milliseconds, by view. Default: no features were read. */
   readonly featureAges?: ReadonlyMap<string, readonly number[]> | undefined;
+  /** The rows that a sample may be drawn from. Default: none is. */
+  readonly rows?: readonly RowsSeen[] | undefined;
 }
 
 /** A window while it takes observations. */
 export interface OpenWindow {
-  observe(observation: Observation): void;
+  /** @returns the rows that came into the sample. */
+  observe(observation: Observation): readonly SampledRow[];
   /** Changed in place as predictions and labels come. */
   readonly quality: QualitySums;
   summary(): WindowSummary;
 }
 
-export function openWindow(): OpenWindow {
+/** @param sampler Default: no rows are kept. */
+export function openWindow(sampler?: RowSampler): OpenWindow {
   let requests = 0;
   let errors = 0;
   const latency = createQuantileSketcher();
@@ -164,6 +183,9 @@ export function openWindow(): OpenWindow {
         ages.set(view, sketcher);
         sketcher.addAll(Float64Array.from(ofView));
       }
+      return sampler === undefined || observation.rows === undefined
+        ? []
+        : observation.rows.flatMap((seen) => sampler.offer(seen));
     },
     summary() {
       known ??= {
@@ -174,6 +196,7 @@ export function openWindow(): OpenWindow {
         outputs: outputs.profile(),
         featureAges: Object.fromEntries(Array.from(ages, ([view, sketcher]) => [view, sketcher.sketch()] as const)),
         requestIds: requestIds.slice(),
+        rows: sampler?.sample(),
       };
       return { ...known, quality };
     },
