@@ -5,8 +5,10 @@ export interface FloatCounts {
   add(key: number, amount: number): void;
   /** Counts finite floats, given by their words, from one index to before another. */
   addFloats(words: Int32Array, start: number, end: number, shift: number): void;
-  /** The same counts with pairs of buckets made one. @param shift That of the result. */
-  joined(shift: number): FloatCounts;
+  /** The keys of filled buckets, growing. */
+  keys(): Int32Array;
+  /** The same counts with each 2^`by` neighbouring buckets made one. @param shift That of the result. */
+  joined(by: number, shift: number): FloatCounts;
   sorted(): SortedCounts;
 }
 
@@ -27,6 +29,19 @@ function orderedKey(high: number): number {
   if ((high & 0x7ff00000) === 0) return 0;
   // Without a branch on the sign, which no processor foretells.
   return high ^ ((high >> 31) & 0x7fffffff);
+}
+
+/** @returns by how much keys are to be shifted, at least, so that no more than `most` different ones are left. @param keys Growing, without repetition. */
+export function shiftToFit(keys: Int32Array, most: number): number {
+  // Neighbours become one where all that they differ in is shifted away.
+  const parting = new Int32Array(33);
+  for (let index = 1; index < keys.length; index += 1) {
+    const bits = 32 - Math.clz32((keys[index - 1] as number) ^ (keys[index] as number));
+    parting[bits] = (parting[bits] as number) + 1;
+  }
+  let by = 0;
+  for (let left = keys.length; left > most && by < 31; left -= parting[by] as number) by += 1;
+  return by;
 }
 
 /** Counts by 32-bit key: open addressing, linear probing, at most half full; a slot is free while its count is 0. */
@@ -80,29 +95,47 @@ export class CountTable implements FloatCounts {
     }
   }
 
-  joined(shift: number): FloatCounts {
+  keys(): Int32Array {
+    const keys = new Int32Array(this.#used);
+    let at = 0;
+    for (let slot = 0; slot <= this.#mask; slot += 1) {
+      if (this.#counts[slot] === 0) continue;
+      keys[at] = this.#keys[slot] as number;
+      at += 1;
+    }
+    return keys.sort();
+  }
+
+  joined(by: number, shift: number): FloatCounts {
     const joined = shift >= firstPagedShift ? new PagedCounts(shift) : new CountTable(this.#mask + 1);
     for (let slot = 0; slot <= this.#mask; slot += 1) {
       const count = this.#counts[slot] as number;
-      if (count !== 0) joined.add((this.#keys[slot] as number) >> 1, count);
+      if (count !== 0) joined.add((this.#keys[slot] as number) >> by, count);
     }
     return joined;
   }
 
   sorted(): SortedCounts {
-    const filled = Array.from(this.#keys.keys()).filter((slot) => this.#counts[slot] !== 0);
-    filled.sort((a, b) => (this.#keys[a] as number) - (this.#keys[b] as number));
-    const counts = Float64Array.from(filled, (slot) => this.#counts[slot] as number);
-    return {
-      keys: Int32Array.from(filled, (slot) => this.#keys[slot] as number),
-      counts,
-      count: counts.reduce((sum, each) => sum + each, 0),
-    };
+    const keys = this.keys();
+    const counts = new Float64Array(keys.length);
+    let count = 0;
+    for (let index = 0; index < keys.length; index += 1) {
+      const amount = this.#counts[this.#slotOf(keys[index] as number)] as number;
+      counts[index] = amount;
+      count += amount;
+    }
+    return { keys, counts, count };
+  }
+
+  /** Where a key is, or would be. */
+  #slotOf(key: number): number {
+    let slot = Math.imul(key, 0x9e3779b1) >>> this.#bits;
+    while (this.#counts[slot] !== 0 && this.#keys[slot] !== key) slot = (slot + 1) & this.#mask;
+    return slot;
   }
 
   #put(key: number, amount: number): void {
-    let slot = Math.imul(key, 0x9e3779b1) >>> this.#bits;
-    while (this.#counts[slot] !== 0 && this.#keys[slot] !== key) slot = (slot + 1) & this.#mask;
+    const slot = this.#slotOf(key);
     if (this.#counts[slot] === 0) {
       this.#keys[slot] = key;
       this.#used += 1;
@@ -168,35 +201,37 @@ class PagedCounts implements FloatCounts {
     }
   }
 
-  joined(shift: number): FloatCounts {
+  keys(): Int32Array {
+    return this.sorted().keys;
+  }
+
+  joined(by: number, shift: number): FloatCounts {
     const joined = new PagedCounts(shift);
-    this.#visit((key, count) => joined.add(key >> 1, count));
+    const { keys, counts } = this.sorted();
+    for (let index = 0; index < keys.length; index += 1)
+      joined.add((keys[index] as number) >> by, counts[index] as number);
     return joined;
   }
 
   sorted(): SortedCounts {
     const keys = new Int32Array(this.#filled);
     const counts = new Float64Array(this.#filled);
+    const { length } = this.#pages;
     let at = 0;
-    let count = 0;
-    this.#visit((key, amount) => {
-      keys[at] = key;
-      counts[at] = amount;
-      at += 1;
-      count += amount;
-    });
-    return { keys, counts, count };
-  }
-
-  /** In the order of the keys. */
-  #visit(take: (key: number, count: number) => void): void {
-    for (const [run, page] of this.#pages.entries()) {
+    let sum = 0;
+    for (let run = 0; run < length; run += 1) {
+      const page = this.#pages[run] as number;
       if (page === 0) continue;
       for (let within = 0; within < pageSize; within += 1) {
         const count = this.#counts[(page - 1) * pageSize + within] as number;
-        if (count !== 0) take(run * pageSize + within + this.#lowest, count);
+        if (count === 0) continue;
+        keys[at] = run * pageSize + within + this.#lowest;
+        counts[at] = count;
+        at += 1;
+        sum += count;
       }
     }
+    return { keys, counts, count: sum };
   }
 
   /** Where the count of a place stands; its page is made where there is none. */

@@ -1,4 +1,4 @@
-import { CountTable, type FloatCounts } from "./float-counts.ts";
+import { CountTable, type FloatCounts, shiftToFit } from "./float-counts.ts";
 
 /**
  * A histogram whose buckets are ranges of the bits of a 64-bit float: the high `32 − shift` bits, so each bucket spans a share of 2^(shift − 20)
@@ -42,7 +42,11 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
   let shift = 0;
   // How coarse the buckets are depends on how many would be filled, not on when that is looked at.
   const coarsen = (): void => {
-    for (; table.size > maxBuckets && shift < coarsestShift; shift += 1) table = table.joined(shift + 1);
+    if (table.size > maxBuckets) joinTo(Math.min(coarsestShift, shift + shiftToFit(table.keys(), maxBuckets)));
+  };
+  const joinTo = (coarser: number): void => {
+    if (coarser > shift) table = table.joined(coarser - shift, coarser);
+    shift = Math.max(shift, coarser);
   };
   return {
     addAll(values, length = values.length) {
@@ -54,7 +58,7 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
       }
     },
     addSketch(sketch) {
-      for (; shift < sketch.shift; shift += 1) table = table.joined(shift + 1);
+      joinTo(sketch.shift);
       for (let index = 0; index < sketch.keys.length; index += 1) {
         table.add((sketch.keys[index] as number) >> (shift - sketch.shift), sketch.counts[index] as number);
       }

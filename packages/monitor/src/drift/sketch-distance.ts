@@ -9,17 +9,38 @@ export interface AlignedCounts {
 /** Brings both sketches to the coarser resolution of the two: a bucket there is a whole number of buckets here. */
 export function alignSketches(a: QuantileSketch, b: QuantileSketch): AlignedCounts {
   const shift = Math.max(a.shift, b.shift);
-  const counts = new Map<number, [number, number]>();
-  for (const [side, sketch] of [a, b].entries()) {
-    for (const [index, key] of sketch.keys.entries()) {
-      const coarse = key >> (shift - sketch.shift);
-      const pair = counts.get(coarse) ?? [0, 0];
-      pair[side as 0 | 1] += sketch.counts[index] as number;
-      counts.set(coarse, pair);
-    }
+  const counts = {
+    a: new Float64Array(a.keys.length + b.keys.length),
+    b: new Float64Array(a.keys.length + b.keys.length),
+  };
+  const [byA, byB] = [shift - a.shift, shift - b.shift];
+  let [ofA, ofB, at] = [0, 0, 0];
+  while (ofA < a.keys.length || ofB < b.keys.length) {
+    // Beyond every key where a side is through.
+    const keyA = ofA < a.keys.length ? (a.keys[ofA] as number) >> byA : Number.POSITIVE_INFINITY;
+    const keyB = ofB < b.keys.length ? (b.keys[ofB] as number) >> byB : Number.POSITIVE_INFINITY;
+    const key = Math.min(keyA, keyB);
+    ofA = addBucket(a, ofA, key, byA, counts.a, at);
+    ofB = addBucket(b, ofB, key, byB, counts.b, at);
+    at += 1;
   }
-  const ordered = [...counts].sort(([x], [y]) => x - y).map(([, pair]) => pair);
-  return { a: Float64Array.from(ordered, ([count]) => count), b: Float64Array.from(ordered, ([, count]) => count) };
+  return { a: counts.a.subarray(0, at), b: counts.b.subarray(0, at) };
+}
+
+/** Adds what falls to one coarse bucket. @returns the first bucket beyond it. */
+function addBucket(
+  { keys, counts }: QuantileSketch,
+  from: number,
+  key: number,
+  by: number,
+  target: Float64Array,
+  at: number,
+): number {
+  let index = from;
+  let sum = 0;
+  for (; index < keys.length && (keys[index] as number) >> by === key; index += 1) sum += counts[index] as number;
+  target[at] = sum;
+  return index;
 }
 
 /** The largest distance between the distributions of two samples, from their sketches. */
