@@ -25,7 +25,7 @@ const pageBits = 6;
 const pageSize = 1 << pageBits;
 
 /** Maps the high word of a float to integers in the order of the floats; zeros and subnormal numbers to 0. */
-function orderedKey(high: number): number {
+export function orderedKey(high: number): number {
   if ((high & 0x7ff00000) === 0) return 0;
   // Without a branch on the sign, which no processor foretells.
   return high ^ ((high >> 31) & 0x7fffffff);

@@ -1,6 +1,5 @@
 import type { BoolColumn, BytesColumn, Column, ColumnType } from "@millwright/contracts";
-import { hasBit } from "./bitmap.ts";
-import { isNull, isNumericType, nullCount } from "./column.ts";
+import { isNumericType, nullCount } from "./column.ts";
 import { addNumbersToDistinct, emptyDistinct } from "./distinct.ts";
 import { writeFloat64 } from "./float64.ts";
 import { addFrequent, emptyFrequent } from "./frequent.ts";
@@ -9,6 +8,7 @@ import type { ColumnProfile, ProfileOptions } from "./profile.ts";
 import { createQuantileSketcher } from "./quantile-sketch.ts";
 import { createRankSketcher } from "./rank-sketch.ts";
 import { createTextCounter } from "./text-counter.ts";
+import { countBools, createWholeNumbers, rowsAtOnce, type WholeNumbers, withCounted } from "./whole-numbers.ts";
 
 /** Collects the profile of one column. */
 export interface ColumnProfiler {
@@ -17,7 +17,8 @@ export interface ColumnProfiler {
 }
 
 export function createColumnProfiler(type: ColumnType, options: ProfileOptions): ColumnProfiler {
-  if (type === "bool" || isNumericType(type)) return createNumberProfiler(type, options);
+  if (type === "bool") return createBoolProfiler(options);
+  if (isNumericType(type)) return createNumberProfiler(type, options);
   if (type === "utf8" || type === "dictionary") return createTextProfiler(type, options);
   let count = 0;
   let missing = 0;
@@ -31,56 +32,95 @@ export function createColumnProfiler(type: ColumnType, options: ProfileOptions):
   };
 }
 
-/** Small enough for the processor's first caches, so that three passes cost one trip to memory. */
-const blockRows = 2048;
-/** Shared: nothing waits between filling it and reading it, and many small profiles are kept at one time. */
-const block = new Float64Array(blockRows);
+function createBoolProfiler({ maxBuckets, maxTexts, rankError }: ProfileOptions): ColumnProfiler {
+  const empty = emptyFrequent(maxTexts);
+  const ranks = rankError === undefined ? undefined : createRankSketcher({ epsilon: rankError });
+  let missing = 0;
+  const met: [no: number, yes: number] = [0, 0];
+  const none = createQuantileSketcher(maxBuckets).sketch();
+  return {
+    update(column) {
+      const [no, yes] = countBools(column as BoolColumn);
+      missing += column.length - no - yes;
+      met[0] += no;
+      met[1] += yes;
+      for (let start = 0; ranks !== undefined && start < column.length; start += rowsAtOnce) {
+        writeFloat64(column, block, start);
+        ranks.addAll(block, Math.min(rowsAtOnce, column.length - start));
+      }
+    },
+    profile() {
+      const filled = [0, 1].filter((value) => met[value as 0 | 1] > 0);
+      const counted = {
+        values: Float64Array.from(filled),
+        counts: Float64Array.from(filled, (value) => met[value as 0 | 1]),
+      };
+      const { moments, quantiles, distinct } = withCounted(
+        { moments: emptyMoments, quantiles: none, distinct: emptyDistinct() },
+        counted,
+      );
+      const texts = filled.map((value) => [value === 1 ? "true" : "false", met[value as 0 | 1]] as const);
+      return {
+        type: "bool",
+        count: moments.count,
+        missing,
+        nonFinite: 0,
+        moments,
+        quantiles,
+        ...(ranks === undefined ? {} : { ranks: ranks.sketch() }),
+        frequent: addFrequent(empty, new Map(texts)),
+        distinct,
+      };
+    },
+  };
+}
 
-function createNumberProfiler(type: ColumnType, { maxBuckets, maxTexts, rankError }: ProfileOptions): ColumnProfiler {
+/** Shared: nothing waits between filling it and reading it, and many small profiles are kept at one time. So few numbers stay in the processor's first caches, so that three passes cost one trip to memory. */
+const block = new Float64Array(rowsAtOnce);
+/** With fewer rows at one time, as on the path of a request, counts by value are more memory than they save time. */
+const leastCounted = 1024;
+
+function createNumberProfiler(type: ColumnType, { maxBuckets, rankError }: ProfileOptions): ColumnProfiler {
   const sketcher = createQuantileSketcher(maxBuckets);
   const ranks = rankError === undefined ? undefined : createRankSketcher({ epsilon: rankError });
   const distinct = emptyDistinct();
-  let frequent = type === "bool" ? emptyFrequent(maxTexts) : undefined;
+  let whole: WholeNumbers | undefined;
   let moments = emptyMoments;
   let count = 0;
   let missing = 0;
+  const addBlock = (column: Column, start: number, rows: number): void => {
+    writeFloat64(column, block, start);
+    moments = mergeMoments(moments, momentsOf(block, rows));
+    sketcher.addAll(block, rows);
+    ranks?.addAll(block, rows);
+    addNumbersToDistinct(distinct, block, rows);
+  };
   return {
     update(column) {
       const nulls = nullCount(column);
       missing += nulls;
       count += column.length - nulls;
-      if (frequent !== undefined && column.type === "bool") frequent = addFrequent(frequent, countBools(column));
-      for (let start = 0; start < column.length; start += blockRows) {
-        const rows = Math.min(blockRows, column.length - start);
-        writeFloat64(column, block, start);
-        moments = mergeMoments(moments, momentsOf(block, rows));
-        sketcher.addAll(block, rows);
-        ranks?.addAll(block, rows);
-        addNumbersToDistinct(distinct, block, rows);
+      if (column.length >= leastCounted && ranks === undefined) whole ??= createWholeNumbers(type);
+      for (let start = 0; start < column.length; start += rowsAtOnce) {
+        const rows = Math.min(rowsAtOnce, column.length - start);
+        if (whole?.add(column, start, start + rows) !== true) addBlock(column, start, rows);
       }
     },
-    profile: () => ({
-      type,
-      count,
-      missing,
-      nonFinite: count - moments.count,
-      moments,
-      quantiles: sketcher.sketch(),
-      ...(ranks === undefined ? {} : { ranks: ranks.sketch() }),
-      ...(frequent === undefined ? {} : { frequent }),
-      distinct: distinct.slice(),
-    }),
+    profile() {
+      const met = { moments, quantiles: sketcher.sketch(), distinct: distinct.slice() };
+      const all = whole === undefined ? met : withCounted(met, whole.counted());
+      return {
+        type,
+        count,
+        missing,
+        nonFinite: count - all.moments.count,
+        moments: all.moments,
+        quantiles: all.quantiles,
+        ...(ranks === undefined ? {} : { ranks: ranks.sketch() }),
+        distinct: all.distinct,
+      };
+    },
   };
-}
-
-function countBools(column: BoolColumn): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (let row = 0; row < column.length; row += 1) {
-    if (isNull(column, row)) continue;
-    const text = String(hasBit(column.values, row));
-    counts.set(text, (counts.get(text) ?? 0) + 1);
-  }
-  return counts;
 }
 
 function createTextProfiler(type: ColumnType, { maxTexts }: ProfileOptions): ColumnProfiler {

@@ -1,4 +1,4 @@
-import { CountTable, type FloatCounts, shiftToFit } from "./float-counts.ts";
+import { CountTable, type FloatCounts, orderedKey, shiftToFit } from "./float-counts.ts";
 
 /**
  * A histogram whose buckets are ranges of the bits of a 64-bit float: the high `32 − shift` bits, so each bucket spans a share of 2^(shift − 20)
@@ -22,6 +22,8 @@ export interface QuantileSketch {
 export interface QuantileSketcher {
   /** Takes the finite numbers among the first `length`. */
   addAll(values: Float64Array, length?: number): void;
+  /** Takes finite numbers, of which each was met some times. */
+  addCounted(values: Float64Array, counts: Float64Array): void;
   addSketch(sketch: QuantileSketch): void;
   sketch(): QuantileSketch;
 }
@@ -57,6 +59,12 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
         coarsen();
       }
     },
+    addCounted(values, counts) {
+      const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+      for (let index = 0; index < values.length; index += 1)
+        table.add(orderedKey(words[index * 2 + 1] as number) >> shift, counts[index] as number);
+      coarsen();
+    },
     addSketch(sketch) {
       joinTo(sketch.shift);
       for (let index = 0; index < sketch.keys.length; index += 1) {
@@ -79,6 +87,13 @@ export function mergeQuantileSketches(first: QuantileSketch, ...rest: readonly Q
     rest.reduce((least, { maxBuckets }) => Math.min(least, maxBuckets), first.maxBuckets),
   );
   for (const sketch of [first, ...rest]) sketcher.addSketch(sketch);
+  return sketcher.sketch();
+}
+
+/** @returns the sketch of finite numbers of which each was met some times. */
+export function sketchOfCounted(values: Float64Array, counts: Float64Array, maxBuckets?: number): QuantileSketch {
+  const sketcher = createQuantileSketcher(maxBuckets);
+  sketcher.addCounted(values, counts);
   return sketcher.sketch();
 }
 
