@@ -232,8 +232,17 @@ const splits: Subjects = {
   ),
 };
 
+const counted: Subjects = {
+  profileOfCounts: well(
+    data.profileOfCounts,
+    () => [batch.columns["km"]!, Array.from({ length: batch.length }, () => 2), { maxBuckets: 64, maxTexts: 8 }],
+    outOfRange(() => data.profileOfCounts(batch.columns["km"]!, [-1])),
+  ),
+};
+
 /** Expectations, inference, constraints, personal data, labels, sketches, reports and splits. */
 export const quality: Subjects = {
+  ...counted,
   ...expectations,
   ...inference,
   ...monitoring,

@@ -65,6 +65,9 @@ async function datasets(open: duckdb.DuckDb, folder: string): Promise<Subjects> 
   const ref = await dataset.ref();
   const changed = { ...ref, digest: `sha256:${"0".repeat(64)}` } as typeof ref;
   const query = await open.asDataset("SELECT 1 AS a");
+  await open.writeParquet(batch, `${folder}/replaced.parquet`);
+  const replaced = await open.scan(`${folder}/replaced.parquet`);
+  await open.writeParquet("SELECT 1.5::DOUBLE AS km, 'JFK' AS origin", `${folder}/replaced.parquet`);
   const other = datasetOf([batchOf({ km: [2, 3], city: ["Ulm", "Bonn"] })]);
   const invalid = (call: () => unknown) => ({ DUCKDB_RELATION_INVALID: call });
   return {
@@ -102,6 +105,16 @@ async function datasets(open: duckdb.DuckDb, folder: string): Promise<Subjects> 
           },
         ],
         invalid(() => open.window(dataset, { orderBy: [], columns: {} })),
+        40,
+      ],
+    }),
+    ...methods("openDuckDb()", () => open, {
+      profile: [
+        () => [dataset, { columns: ["km"], maxBuckets: 64, maxTexts: 16, rankError: 0.01, signal }],
+        {
+          RangeError: () => open.profile(dataset, { columns: ["none"] }),
+          DUCKDB_FILE_CHANGED: () => open.profile(replaced),
+        },
         40,
       ],
     }),

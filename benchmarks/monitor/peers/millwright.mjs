@@ -1,4 +1,4 @@
-// Ours: profiles batch by batch from a file, and compares. millwright.mjs <parquet|arrow> <both|stored> <reference> <current> [stored profile]; in the mode write the profile of the reference is stored
+// Ours: profiles a file, an Arrow stream batch by batch, Parquet within DuckDB, and compares. millwright.mjs <parquet|arrow> <both|stored> <reference> <current> [stored profile]; in the mode write the profile of the reference is stored
 import { readFileSync, writeFileSync } from "node:fs";
 
 const [format, mode, reference, current, stored] = process.argv.slice(2);
@@ -7,7 +7,7 @@ const [{ createProfiler, parseProfile, profileToJson, quantileOf }, { compare, r
     import("../../../packages/data/dist/index.js"),
     import("../../../packages/monitor/dist/index.js"),
   ]);
-const source = format === "arrow" ? await import("./arrow-batches.mjs") : await import("./parquet-batches.mjs");
+const source = format === "arrow" ? await import("./arrow-batches.mjs") : await import("./parquet-profile.mjs");
 const cpu = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
@@ -15,6 +15,7 @@ const cpu = () => {
 const ready = { cpu: cpu(), rssKiB: process.resourceUsage().maxRSS };
 
 async function profile(path) {
+  if (format === "parquet") return await source.profileOfFile(path);
   let profiler;
   for await (const batch of source.batchesOf(path)) {
     profiler ??= createProfiler(Object.entries(batch.columns).map(([name, { type }]) => ({ name, type })));

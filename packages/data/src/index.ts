@@ -64,6 +64,7 @@ export {
   updateProfile,
 } from "./profile.ts";
 export { parseProfile, profileToJson } from "./profile-json.ts";
+export { profileOfCounts } from "./profile-counts.ts";
 export { type ColumnSummary, summarizeProfile } from "./profile-summary.ts";
 export {
   type QuantileBucket,

@@ -72,6 +72,14 @@ export function createBytesReader(type: "utf8" | "binary"): ColumnReader {
       validity = createBitmapBuilder();
       return column;
     },
+    view: () =>
+      withoutAbsentValidity({
+        type,
+        length: loaded.offsets.length - 1,
+        values: loaded.bytes,
+        offsets: loaded.offsets,
+        validity: mask,
+      }),
   };
 }
 

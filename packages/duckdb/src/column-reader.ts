@@ -12,20 +12,39 @@ export function createColumnReader(name: string, type: DuckDBType): ColumnReader
   const columnType = columnTypeOf(name, type);
   switch (columnType) {
     case "bool":
-      return createBoolReader();
+      return viewed(createBoolReader());
     case "utf8":
     case "binary":
       return createBytesReader(columnType);
     case "dictionary":
-      return createEnumReader(type as DuckDBEnumType);
+      return viewed(createEnumReader(type as DuckDBEnumType));
     case "list":
-      return createListReader(name, type);
+      return viewed(createListReader(name, type));
     default:
       return createNumericReader(name, columnType, type);
   }
 }
 
-function createBoolReader(): ColumnReader {
+type GatheringReader = Omit<ColumnReader, "view">;
+
+/** For layouts that are not DuckDB's: what is viewed is a copy. */
+function viewed(reader: GatheringReader): ColumnReader {
+  let loaded = 0;
+  return {
+    load(vector, rows) {
+      reader.load(vector, rows);
+      loaded = rows;
+    },
+    take: reader.take,
+    finish: reader.finish,
+    view() {
+      reader.take(0, loaded);
+      return reader.finish();
+    },
+  };
+}
+
+function createBoolReader(): GatheringReader {
   let raw: Uint8Array = new Uint8Array(0);
   let mask: Uint8Array | undefined;
   let values = new Uint8Array(1024);
@@ -63,7 +82,7 @@ function createBoolReader(): ColumnReader {
   };
 }
 
-function createEnumReader(type: DuckDBEnumType): ColumnReader {
+function createEnumReader(type: DuckDBEnumType): GatheringReader {
   const size = type.values.length;
   const physical =
     size <= 0xff
@@ -108,7 +127,7 @@ function createEnumReader(type: DuckDBEnumType): ColumnReader {
   };
 }
 
-function createListReader(name: string, type: DuckDBType): ColumnReader {
+function createListReader(name: string, type: DuckDBType): GatheringReader {
   const itemType = itemTypeOf(name, type);
   const items = createColumnReader(name, itemType);
   const fixedLength = type.typeId === DuckDBTypeId.ARRAY && "length" in type ? (type.length as number) : undefined;

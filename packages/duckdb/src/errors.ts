@@ -6,6 +6,7 @@ export type DuckDbErrorCode =
   | "DUCKDB_CONVERSION_FAILED"
   | "DUCKDB_DATABASE_CORRUPT"
   | "DUCKDB_DISK_FULL"
+  | "DUCKDB_FILE_CHANGED"
   | "DUCKDB_FILE_CORRUPT"
   | "DUCKDB_FILE_EXISTS"
   | "DUCKDB_FILE_LOCKED"
@@ -70,6 +71,16 @@ export const refChanged = (expected: string, actual: string): DuckDbError =>
     {
       category: "data",
       remedy: "Write the dataset again, or take a new reference of what the files hold now.",
+    },
+  );
+
+export const fileChanged = (where: string | undefined, expected: number, actual: number): DuckDbError =>
+  new DuckDbError(
+    "DUCKDB_FILE_CHANGED",
+    `${where ?? "What the query reads"} had ${expected} rows, and has ${actual} now: it was changed while it was profiled, or since it was opened.`,
+    {
+      category: "data",
+      remedy: "Scan the files again once nobody writes them; write new files beside them rather than over them.",
     },
   );
 

@@ -57,6 +57,7 @@ export function createNumericReader(name: string, type: NumericType, source: Duc
       validity = createBitmapBuilder();
       return withoutAbsentValidity(column);
     },
+    view: () => withoutAbsentValidity({ type, length: loaded.length, values: loaded, validity: mask } as Column),
   };
 }
 

@@ -92,17 +92,30 @@ export function createSqlDataset(connections: Connections, options: SqlDatasetOp
     digest: ({ signal } = {}) => handedOn(digest(signal)),
     ref: ({ signal } = {}) => handedOn(ref(signal)),
   };
-  origins.set(dataset, { connections, query });
+  const areParquet = parts !== undefined && parts.every(({ format }) => format === "parquet");
+  const paths = areParquet ? parts.map(({ path }) => path) : undefined;
+  origins.set(dataset, { connections, query, paths });
   return dataset;
 }
 
 /** Where the rows of our own datasets come from: what is made of them needs no detour through JavaScript. */
-const origins = new WeakMap<Dataset, { readonly connections: Connections; readonly query: Query }>();
+const origins = new WeakMap<Dataset, Origin>();
+
+interface Origin {
+  readonly connections: Connections;
+  readonly query: Query;
+  readonly paths: readonly string[] | undefined;
+}
 
 /** @returns the query that gives the dataset's rows in this instance of DuckDB; undefined where it is another's. */
 export function queryBehind(connections: Connections, dataset: Dataset): Query | undefined {
   const origin = origins.get(dataset);
   return origin?.connections === connections ? origin.query : undefined;
+}
+
+/** @returns the Parquet files that hold exactly the dataset's rows; undefined where it is a query or reads text. */
+export function parquetBehind(dataset: Dataset): readonly string[] | undefined {
+  return origins.get(dataset)?.paths;
 }
 
 /** References are handed on as promises; where nobody has come to await one yet, its failure must not end the process. */

@@ -9,6 +9,8 @@ export interface ColumnReader {
   take(start: number, count: number): void;
   /** The column of what was taken; the reader is empty afterwards. */
   finish(): Column;
+  /** The rows that were loaded, as a column; of DuckDB's own memory where the layouts agree, so good for as long as the vector. Nothing may have been taken. */
+  view(): Column;
 }
 
 /** DuckDB's validity mask of a vector: the same layout as ours, absent when no row is null. */

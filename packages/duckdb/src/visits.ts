@@ -1,0 +1,64 @@
+import { ANY, BOOLEAN, DuckDBScalarFunction, INTEGER, type DuckDBConnection } from "@duckdb/node-api";
+import duckdb, { type DataChunk } from "@duckdb/node-bindings";
+import { fromDuckDb } from "./errors.ts";
+
+/** The function that shows the rows of a query to JavaScript: `SELECT count(millwright_visit(7, a, b)) FROM …`. */
+const VISIT_FUNCTION = "millwright_visit";
+
+/** Looks at the columns of a chunk, counted from 0: memory of DuckDB's, good until it returns. */
+export type Visitor = (vectorOf: (column: number) => duckdb.Vector, rows: number) => void;
+
+/**
+ * Queries whose rows are looked at where DuckDB holds them. A stream's chunks are copies that stay until JavaScript's collector runs; these are neither. With several threads
+ * of DuckDB's the chunks come in no order, one after another.
+ */
+export interface Visits {
+  /** @returns the function's call, but for the columns; good until `remove`. */
+  add(visitor: Visitor): Visit;
+}
+
+export interface Visit {
+  /** The query that visits these columns, quoted already, of another one. */
+  sql(columns: readonly string[], source: string): string;
+  remove(): void;
+}
+
+/** One generic function, because DuckDB can neither replace nor drop a function from here. */
+export function registerVisitFunction(connection: DuckDBConnection): Visits {
+  const visitors = new Map<number, Visitor>();
+  let counter = 0;
+  connection.registerScalarFunction(
+    DuckDBScalarFunction.create({
+      name: VISIT_FUNCTION,
+      parameterTypes: [INTEGER],
+      varArgsType: ANY,
+      returnType: BOOLEAN,
+      // Rows with nulls are shown too, and equal rows each.
+      specialHandling: true,
+      volatile: true,
+      mainFunction(_info, { chunk, rowCount }) {
+        if (rowCount === 0) return;
+        const visitor = visitors.get(handleOf(chunk));
+        if (visitor === undefined) throw fromDuckDb("Invalid Input Error: nobody visits under this handle");
+        visitor((column) => duckdb.data_chunk_get_vector(chunk, column + 1), rowCount);
+      },
+    }),
+  );
+  return {
+    add(visitor) {
+      const handle = (counter = (counter + 1) | 0);
+      visitors.set(handle, visitor);
+      return {
+        sql: (columns, source) =>
+          `SELECT count(${VISIT_FUNCTION}(${[handle, ...columns].join(", ")})) FROM (${source}\n) AS visited`,
+        remove: () => void visitors.delete(handle),
+      };
+    },
+  };
+}
+
+/** The first argument stands in every row. */
+function handleOf(chunk: DataChunk): number {
+  const bytes = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, 0), Int32Array.BYTES_PER_ELEMENT);
+  return new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
+}
