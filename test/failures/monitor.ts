@@ -151,6 +151,7 @@ const watching: Subjects = {
         return monitor.openMonitor({ clock, rules: [rule, rule] });
       }),
       ...sloInvalid(() => monitor.openMonitor({ clock, slos: [slo, slo] })),
+      MONITOR_STATE_INVALID: () => monitor.openMonitor({ clock, state: {} }),
     },
   ),
   ...methods("openMonitor()", () => kept, {

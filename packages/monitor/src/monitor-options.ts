@@ -60,6 +60,16 @@ export interface MonitorOptions {
   readonly maxQueue?: number | undefined;
   /** Most answers remembered for their labels. Default: 200,000. */
   readonly maxWaitingForLabels?: number | undefined;
+  /**
+   * Most labels of which is remembered that they were counted, about 35 bytes each, so that none counts twice and corrections take the right outcome back. Beyond, those of the oldest answers
+   * are dropped, and what comes of these later counts as `forgotten`. Default: 2,000,000.
+   */
+  readonly maxRememberedLabels?: number | undefined;
+  /**
+   * What `state()` of this process told before it ended, to go on from: its windows, counts of objectives, answers that wait for labels and labels that were counted are this monitor's own. What
+   * was seen after the state was told is lost. Not for the state of a process that still runs: give that to `merge`. Default: nothing was seen before.
+   */
+  readonly state?: unknown;
   /** How long a label that came before its prediction is held for it, before it counts as unmatched. Default: 60,000. */
   readonly holdLabelsMs?: number | undefined;
   /** Most labels held; beyond, the oldest count as unmatched. Default: 10,000. */
@@ -126,13 +136,20 @@ export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSourc
   ): VariantReading;
   counts(): MonitorCounts;
   /**
-   * What was seen here, as JSON that outlives the process: windows that end after `fromMs` (default: all that is kept), and events of objectives. Not in it: alerts that fire,
-   * counts, answers that wait for labels, and what was merged from others. Rows that are kept stay here, unless `rowsPerWindow` says how many of each window may go with it. Default: 0.
+   * What was seen here, as JSON that outlives the process: windows that end after `fromMs` (default: all that is kept), events of objectives, and with `waiting` (default: true) what labels need
+   * that come later: answers of `fromMs` and later that wait for them (request, time, scores, segments), which of them are labelled, and labels that are held. Not in it: alerts that fire, what
+   * `counts` tells, and what was merged from others. About 90 bytes for an answer that waits; who merges states often can leave `waiting` out. Rows that are kept stay here, unless
+   * `rowsPerWindow` says how many of each window may go with it. Default: 0.
    */
-  state(options?: { readonly fromMs?: number | undefined; readonly rowsPerWindow?: number | undefined }): JsonObject;
+  state(options?: {
+    readonly fromMs?: number | undefined;
+    readonly waiting?: boolean | undefined;
+    readonly rowsPerWindow?: number | undefined;
+  }): JsonObject;
   /**
    * Takes the state of another process or region: what it saw counts as if it had been seen here. A later state of the same source takes the place of its earlier one. Of a
-   * variant that serves different models here and there, the model that began last counts. Throws `MONITOR_STATE_INVALID`, and takes nothing then.
+   * variant that serves different models here and there, the model that began last counts. A label counts in the process that gave the answer, and there alone: of what waits, only labels that
+   * the other holds for answers of this process are taken, each once. Throws `MONITOR_STATE_INVALID`, and takes nothing then.
    */
   merge(source: string, state: unknown): void;
   /** Counts what waits and writes captured rows. On abort the waiting ends, not the writing. */

@@ -12,8 +12,8 @@ import {
 import { type Alerting, createAlerting } from "./alerts/alert-control.ts";
 import { readingOf } from "./alerts/alert-rule.ts";
 import { type CaptureBuffer, createCaptureBuffer } from "./capture/capture-writer.ts";
-import { parseState, stateToJson } from "./capture/monitor-state.ts";
-import { ruleInvalid, sloInvalid } from "./errors.ts";
+import { type ParsedState, parseState, stateToJson } from "./capture/monitor-state.ts";
+import { ruleInvalid, sloInvalid, stateInvalid } from "./errors.ts";
 import { absenceOf, createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
 import { createEventOutbox } from "./alerts/monitor-events.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
@@ -29,7 +29,7 @@ const longestWaitMs = 1_000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-/** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat. */
+/** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat, `MONITOR_STATE_INVALID` for a `state` that it cannot go on from. */
 export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
   const { book, alerting, writer, evaluator, intake, deployments } = assemble(options, clock, logger, retainMs);
@@ -72,15 +72,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       return readingOf(summary);
     },
     counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),
-    state({ fromMs = Number.NEGATIVE_INFINITY, rowsPerWindow } = {}) {
-      intake.drain();
-      return stateToJson({ variants: book.states(fromMs), objectives: evaluator.objectives() }, rowsPerWindow);
-    },
-    merge(source, state) {
-      const { variants, objectives } = parseState(state);
-      book.put(source, variants);
-      evaluator.put(source, objectives);
-    },
+    ...exchangeOf({ book, evaluator, intake }, clock),
     async [Symbol.asyncDispose]() {
       stopped.abort();
       await loop;
@@ -90,6 +82,29 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     },
   };
 }
+
+const exchangeOf = (
+  { book, evaluator, intake }: Pick<Parts, "book" | "evaluator" | "intake">,
+  clock: Clock,
+): Pick<Monitor, "state" | "merge"> => ({
+  state({ fromMs = Number.NEGATIVE_INFINITY, waiting = true, rowsPerWindow } = {}) {
+    intake.drain();
+    const told = {
+      variants: book.states(fromMs),
+      objectives: evaluator.objectives(),
+      toldMs: clock.nowMs(),
+      waiting: waiting ? intake.waiting(fromMs) : undefined,
+    };
+    return stateToJson(told, rowsPerWindow);
+  },
+  merge(source, state) {
+    const { variants, objectives, waiting } = parseState(state);
+    intake.drain();
+    book.put(source, variants);
+    evaluator.put(source, objectives);
+    if (waiting !== undefined) intake.deliver(waiting.held);
+  },
+});
 
 interface Parts {
   readonly book: WindowBook;
@@ -147,11 +162,22 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     maxWaitingForLabels: options.maxWaitingForLabels ?? 200_000,
     holdLabelsMs: options.holdLabelsMs ?? 60_000,
     maxHeldLabels: options.maxHeldLabels ?? 10_000,
+    maxRememberedLabels: options.maxRememberedLabels ?? 2_000_000,
     random,
     observe: slos.length === 0 ? undefined : evaluator.observe,
     startOver: evaluator.startOver,
   });
+  if (options.state !== undefined) resume(parseState(options.state), intake, evaluator);
   return { book, alerting, writer, evaluator, intake, deployments };
+}
+
+function resume(state: ParsedState, intake: Intake, evaluator: Evaluator): void {
+  try {
+    intake.resume(state);
+    evaluator.resume(state.objectives);
+  } catch (error) {
+    throw stateInvalid(error instanceof Error ? error.message : String(error), error);
+  }
 }
 
 function repeated(named: readonly { readonly name: string }[]): readonly string[] {

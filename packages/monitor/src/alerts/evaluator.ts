@@ -14,7 +14,7 @@ import {
 import { sloUnknown } from "../errors.ts";
 import type { EventCounts } from "../slo/event-counts.ts";
 import type { ObjectiveState } from "../capture/monitor-state.ts";
-import { createMergedCounts, type MergedCounts } from "../slo/merged-counts.ts";
+import { createMergedCounts, eventsOf, type MergedCounts } from "../slo/merged-counts.ts";
 import { type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
 import { readSlo, type SloStatus } from "../slo/slo-status.ts";
 import { type Slo, subjectOf } from "../slo/slo.ts";
@@ -44,6 +44,8 @@ export interface Evaluator {
   objectives(): readonly ObjectiveState[];
   /** Takes what another monitor counted; unknown objectives are left out. */
   put(source: string, objectives: readonly ObjectiveState[]): void;
+  /** Goes on from what an earlier process counted, before anything else is; unknown objectives are left out. Throws `MONITOR_SLO_STATE_INVALID`. */
+  resume(objectives: readonly ObjectiveState[]): void;
 }
 
 interface WatchedSlo {
@@ -116,8 +118,18 @@ export function createEvaluator({
   };
 }
 
-const exchangeOf = (watched: readonly WatchedSlo[]): Pick<Evaluator, "objectives" | "put"> => ({
-  objectives: () => watched.map(({ slo, counts }) => ({ name: slo.name, events: counts.entries() })),
+const exchangeOf = (watched: readonly WatchedSlo[]): Pick<Evaluator, "objectives" | "put" | "resume"> => ({
+  objectives: () =>
+    watched.map(({ slo, counts }) => {
+      const state = counts.state();
+      return { name: slo.name, events: eventsOf(state), counts: state };
+    }),
+  resume(objectives) {
+    for (const { slo, counts } of watched) {
+      const known = objectives.find(({ name }) => name === slo.name);
+      if (known !== undefined) counts.resume(known.events, known.counts);
+    }
+  },
   put(source, objectives) {
     for (const { slo, counts } of watched)
       counts.put(source, objectives.find(({ name }) => name === slo.name)?.events ?? []);

@@ -1,5 +1,11 @@
 import type { CapturedLabel } from "@millwright/contracts";
 
+export interface HeldLabel {
+  readonly label: CapturedLabel;
+  /** When it came. */
+  readonly sinceMs: number;
+}
+
 /** Labels that came before their answers, in the order they came. */
 export interface EarlyLabels {
   readonly size: number;
@@ -8,10 +14,12 @@ export interface EarlyLabels {
   take(requestId: string): readonly CapturedLabel[];
   /** Gives up what came earlier. */
   giveUp(beforeMs: number): void;
+  /** All, in the order they came. */
+  list(): readonly HeldLabel[];
 }
 
 /** @param lost Told of each label that is given up. */
-export function createEarlyLabels(most: number, lost: () => void): EarlyLabels {
+export function createEarlyLabels(most: number, lost: (label: CapturedLabel) => void): EarlyLabels {
   // The labels of one request stand and fall together, by the time of the first.
   const held = new Map<string, { readonly sinceMs: number; readonly labels: CapturedLabel[] }>();
   let size = 0;
@@ -34,13 +42,14 @@ export function createEarlyLabels(most: number, lost: () => void): EarlyLabels {
       while (size > most) {
         const [oldest] = held.keys();
         if (oldest === undefined) return;
-        take(oldest).forEach(lost);
+        take(oldest).forEach((label) => lost(label));
       }
     },
+    list: () => [...held.values()].flatMap(({ sinceMs, labels }) => labels.map((label) => ({ label, sinceMs }))),
     giveUp(beforeMs) {
       for (const [requestId, { sinceMs }] of held) {
         if (sinceMs >= beforeMs) return;
-        take(requestId).forEach(lost);
+        take(requestId).forEach((label) => lost(label));
       }
     },
   };

@@ -11,8 +11,11 @@ import type {
 import type { CaptureBuffer } from "./capture-writer.ts";
 import type { MonitorCounts } from "../monitor-options.ts";
 import type { QualityOptions } from "../quality/quality.ts";
+import type { HeldLabel } from "./early-labels.ts";
+import type { ParsedState } from "./monitor-state.ts";
 import { asColumns, createTaker, type Item, sizeOf } from "./taker.ts";
 import { TensorBlock } from "./tensor-block.ts";
+import type { WaitingState } from "./waiting-json.ts";
 import type { WindowBook } from "./window-book.ts";
 
 export interface IntakeOptions {
@@ -29,6 +32,7 @@ export interface IntakeOptions {
   readonly maxWaitingForLabels: number;
   readonly holdLabelsMs: number;
   readonly maxHeldLabels: number;
+  readonly maxRememberedLabels: number;
   readonly random: Random;
   /** Told of every prediction, with the time it counts for. Default: nobody is. */
   readonly observe: ((prediction: CapturedPrediction, timeMs: number) => void) | undefined;
@@ -44,6 +48,12 @@ export interface Intake {
   /** Counts all that waits, now. */
   drain(): void;
   counts(): Omit<MonitorCounts, "rowsWritten" | "rowsDropped">;
+  /** What labels need after a restart, of answers of `fromMs` and later. */
+  waiting(fromMs: number): WaitingState;
+  /** Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`. */
+  resume(state: Pick<ParsedState, "variants" | "toldMs" | "waiting">): void;
+  /** Takes labels that another process holds for answers that wait here. */
+  deliver(held: readonly HeldLabel[]): void;
 }
 
 /** As many are counted in one turn of the event loop when nobody asked for all. */
@@ -66,7 +76,7 @@ export function createIntake(options: IntakeOptions): Intake {
     help: "Predictions and labels by what became of them.",
     labelNames: ["outcome"],
   });
-  const { take, held } = createTaker(options, counts);
+  const { take, labels, resume } = createTaker(options, counts);
   const queue = createQueue(take);
   const full = (): boolean => {
     if (queue.waiting < maxQueue) return false;
@@ -95,7 +105,10 @@ export function createIntake(options: IntakeOptions): Intake {
       if (!full()) queue.push({ label });
     },
     drain: queue.drain,
-    counts: () => ({ ...counts, labels: { ...counts.labels, held: held() } }),
+    counts: () => ({ ...counts, labels: { ...counts.labels, held: labels.held } }),
+    waiting: labels.state,
+    resume,
+    deliver: labels.deliver,
   };
 }
 

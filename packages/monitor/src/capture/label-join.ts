@@ -2,9 +2,12 @@ import type { CapturedLabel, CapturedPrediction, Redactor } from "@millwright/co
 import { toArray } from "@millwright/data";
 import { type QualityOptions, scoresOf, truthOf } from "../quality/quality.ts";
 import { addAnswer, addOutcome, type Scoring, segmentKey } from "../quality/quality-sums.ts";
-import { createEarlyLabels } from "./early-labels.ts";
+import { createEarlyLabels, type HeldLabel } from "./early-labels.ts";
+import { createLabelFacts, type Fact, type LabelFacts } from "./label-facts.ts";
 import { jsonOf } from "./observe.ts";
 import type { SampledRow } from "./row-sample.ts";
+import { type Answer, createWaitingAnswers } from "./waiting-answers.ts";
+import type { WaitingState } from "./waiting-json.ts";
 import type { WindowBook } from "./window-book.ts";
 
 /** What became of a label. */
@@ -22,6 +25,12 @@ export interface LabelJoin {
   readonly held: number;
   /** Forgets answers that are older, and gives up labels that came before `heldBeforeMs`. */
   forget(olderThanMs: number, heldBeforeMs: number): void;
+  /** Answers of `fromMs` and later that wait, which of them are labelled, and labels that are held. */
+  state(fromMs: number): WaitingState;
+  /** Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`. @param rows Those that are kept, by request. */
+  restore(state: WaitingState, rows: ReadonlyMap<string, readonly SampledRow[]>): void;
+  /** Takes labels that another process holds, as far as their answers wait here; those that came before count once. */
+  deliver(held: readonly HeldLabel[]): void;
 }
 
 export interface LabelJoinOptions {
@@ -31,21 +40,11 @@ export interface LabelJoinOptions {
   readonly maxWaiting: number;
   /** Most labels held for answers to come; beyond, the oldest are given up. */
   readonly maxHeld: number;
+  /** Most labels of which is remembered that they were counted. */
+  readonly maxLabelled: number;
   readonly redactor: Redactor | undefined;
   /** Told once of each label, when it is certain. */
   readonly settle: (outcome: LabelOutcome) => void;
-}
-
-interface Waiting {
-  readonly endpoint: string;
-  readonly variant: string;
-  readonly timeMs: number;
-  readonly scores: Float64Array;
-  readonly labelled: Map<number, { readonly truth: number; readonly timeMs: number }>;
-  /** Keys of the segments of each row; none where there are none. */
-  readonly segments: readonly (readonly string[])[];
-  /** Rows that are kept, and take the label. */
-  readonly sampled: readonly SampledRow[];
 }
 
 const scoringOf = ({ kind, threshold = 0.5 }: QualityOptions): Scoring => ({ kind, threshold });
@@ -71,43 +70,52 @@ function segmentsOf(
   return keys;
 }
 
-function applyLabel(
-  book: WindowBook,
-  answer: Waiting,
-  { row = 0, value, timeMs }: CapturedLabel,
-  options: QualityOptions | undefined,
-): LabelOutcome {
+const kinds: ReadonlySet<string> = new Set(["string", "number", "boolean"]);
+
+const isLabel = ({ requestId, row = 0, value, timeMs }: CapturedLabel): boolean =>
+  typeof requestId === "string" && Number.isSafeInteger(row) && kinds.has(typeof value) && Number.isFinite(timeMs);
+
+interface Joining {
+  readonly book: WindowBook;
+  readonly facts: LabelFacts;
+  readonly optionsOf: (endpoint: string) => QualityOptions | undefined;
+}
+
+function applyLabel({ book, facts, optionsOf }: Joining, answer: Answer, label: CapturedLabel): LabelOutcome {
+  const { requestId, row = 0, value, timeMs } = label;
   const score = answer.scores[row];
   if (score === undefined) return "unmatched";
+  const options = optionsOf(answer.endpoint);
   const truth = options === undefined ? undefined : truthOf(value, options);
-  if (options === undefined || truth === undefined || !Number.isFinite(timeMs) || !Number.isFinite(score))
-    return "invalid";
+  if (options === undefined || truth === undefined || !Number.isFinite(score)) return "invalid";
   // Its window is gone, or began anew with another model.
   const sums = book.qualityAt(answer.endpoint, answer.variant, answer.timeMs);
-  if (sums === undefined) return "forgotten";
-  const earlier = answer.labelled.get(row);
+  if (sums === undefined || !facts.isWhole(answer.timeMs)) return "forgotten";
+  const earlier = facts.get(answer.timeMs, requestId, row);
   // Labels may come out of order: what became known later counts.
   if (earlier !== undefined && earlier.timeMs > timeMs) return "superseded";
   if (earlier?.timeMs === timeMs && earlier.truth === truth) return "duplicated";
-  const count = (known: { readonly truth: number; readonly timeMs: number }, sign: 1 | -1): void => {
+  const count = (known: Fact, sign: 1 | -1): void => {
     const lagMs = Math.max(0, known.timeMs - answer.timeMs);
     const outcome = { predicted: score, actual: known.truth, lagMs, segments: answer.segments[row] ?? [] };
     addOutcome(sums, outcome, scoringOf(options), sign);
   };
   if (earlier !== undefined) count(earlier, -1);
   count({ truth, timeMs }, 1);
-  answer.labelled.set(row, { truth, timeMs });
+  facts.set(answer.timeMs, requestId, row, { truth, timeMs });
   for (const each of answer.sampled) if (each.row === row) each.label = value;
   return earlier === undefined ? "joined" : "corrected";
 }
 
-export function createLabelJoin({ book, quality, maxWaiting, maxHeld, redactor, settle }: LabelJoinOptions): LabelJoin {
-  const waiting = new Map<string, Waiting>();
+export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
+  const { book, quality, redactor, settle } = options;
+  const waiting = createWaitingAnswers(options.maxWaiting);
+  const facts = createLabelFacts(options.maxLabelled);
+  const early = createEarlyLabels(options.maxHeld, () => settle("unmatched"));
   const optionsOf = (endpoint: string): QualityOptions | undefined =>
     Object.hasOwn(quality, endpoint) ? quality[endpoint] : undefined;
-  const apply = (answer: Waiting, label: CapturedLabel): LabelOutcome =>
-    applyLabel(book, answer, label, optionsOf(answer.endpoint));
-  const early = createEarlyLabels(maxHeld, () => settle("unmatched"));
+  const apply = (answer: Answer, label: CapturedLabel): LabelOutcome =>
+    applyLabel({ book, facts, optionsOf }, answer, label);
   return {
     get held() {
       return early.size;
@@ -115,31 +123,47 @@ export function createLabelJoin({ book, quality, maxWaiting, maxHeld, redactor, 
     wants: (endpoint) => optionsOf(endpoint) !== undefined,
     expect(prediction, timeMs, sampled = []) {
       const { requestId, endpoint, variant, outputs, errorCode } = prediction;
-      const options = optionsOf(endpoint);
-      if (options === undefined || errorCode !== undefined || waiting.has(requestId)) return;
-      const scores = scoresOf(outputs?.[options.output]);
+      const scored = optionsOf(endpoint);
+      if (scored === undefined || errorCode !== undefined || waiting.has(requestId)) return;
+      // What no state could tell is no answer that a label finds.
+      if ([requestId, endpoint, variant].some((text) => typeof text !== "string")) return;
+      const scores = scoresOf(outputs?.[scored.output]);
       if (scores === undefined) return;
-      const segments = segmentsOf(prediction, options.segments ?? [], scores.length, redactor);
-      const answer: Waiting = { endpoint, variant, timeMs, scores, labelled: new Map(), segments, sampled };
-      waiting.set(requestId, answer);
+      const segments = segmentsOf(prediction, scored.segments ?? [], scores.length, redactor);
+      const answer: Answer = { endpoint, variant, timeMs, scores, segments, sampled };
+      waiting.add(requestId, answer);
       const sums = book.qualityAt(endpoint, variant, timeMs);
       if (sums !== undefined)
-        for (const [row, score] of scores.entries()) addAnswer(sums, score, scoringOf(options), segments[row] ?? []);
+        for (const [row, score] of scores.entries()) addAnswer(sums, score, scoringOf(scored), segments[row] ?? []);
       for (const label of early.take(requestId)) settle(apply(answer, label));
-      const [oldest] = waiting.keys();
-      if (waiting.size > maxWaiting && oldest !== undefined) waiting.delete(oldest);
     },
     join(label, nowMs) {
+      if (!isLabel(label)) return settle("invalid");
       const answer = waiting.get(label.requestId);
       if (answer === undefined) early.hold(label, nowMs);
       else settle(apply(answer, label));
     },
-    forget(olderThanMs, heldBeforeMs) {
-      for (const [requestId, { timeMs }] of waiting) {
-        if (timeMs >= olderThanMs) break;
-        waiting.delete(requestId);
+    deliver(held) {
+      for (const { label } of held) {
+        const answer = waiting.get(label.requestId);
+        const outcome = answer === undefined ? "unmatched" : apply(answer, label);
+        // A state is told again and again, and who holds the label says what else becomes of it.
+        if (outcome === "joined" || outcome === "corrected") settle(outcome);
       }
+    },
+    forget(olderThanMs, heldBeforeMs) {
+      waiting.forget(olderThanMs);
+      facts.forget(olderThanMs);
       early.giveUp(heldBeforeMs);
+    },
+    state: (fromMs) => ({ answers: waiting.list(fromMs), labelled: facts.state(fromMs), held: early.list() }),
+    restore({ answers, labelled, held }, rows) {
+      facts.restore(labelled);
+      for (const [requestId, answer] of answers) {
+        const sampled = rows.get(requestId);
+        waiting.add(requestId, sampled === undefined ? answer : { ...answer, sampled });
+      }
+      for (const { label, sinceMs } of held) early.hold(label, sinceMs);
     },
   };
 }

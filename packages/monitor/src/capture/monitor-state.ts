@@ -4,6 +4,10 @@ import { stateInvalid } from "../errors.ts";
 import { emptyQuality, type QualitySums, summedNumbers } from "../quality/quality-sums.ts";
 import { mergeRows, type RowSample } from "./row-sample.ts";
 import { parseRows, rowsToJson } from "./row-state.ts";
+import { listOf, numberOf, objectOf, textOf, tuple } from "./state-reading.ts";
+import { parseWaiting, type WaitingState, waitingToJson } from "./waiting-json.ts";
+import type { EventCountsState } from "../slo/event-counts.ts";
+import { type CountedEvents, eventsOf } from "../slo/merged-counts.ts";
 import type { AnsweringModel } from "./window-book.ts";
 import type { FeatureAges, WindowSummary } from "./window.ts";
 
@@ -24,23 +28,30 @@ export interface VariantState {
   readonly windows: readonly StateWindow[];
 }
 
-/** Good and total events of an objective: `[timeMs, good, total]`, in buckets. */
+/** Good and total events of an objective. */
 export interface ObjectiveState {
   readonly name: string;
-  readonly events: readonly (readonly [timeMs: number, good: number, total: number])[];
+  readonly events: CountedEvents;
+  /** The same as it goes on after a restart; undefined in states of format 1. */
+  readonly counts?: EventCountsState | undefined;
 }
 
 export interface ParsedState {
   readonly variants: readonly VariantState[];
   readonly objectives: readonly ObjectiveState[];
+  /** When it was told; −∞ in states of format 1. */
+  readonly toldMs: number;
+  /** What labels need; undefined where it was left out. */
+  readonly waiting: WaitingState | undefined;
 }
 
 /** @param rowsPerWindow Most sampled rows of each window that go with it; a RangeError is thrown for what is no such number. Default: 0. */
-export function stateToJson({ variants, objectives }: ParsedState, rowsPerWindow = 0): JsonObject {
+export function stateToJson({ variants, objectives, toldMs, waiting }: ParsedState, rowsPerWindow = 0): JsonObject {
   if (!(Number.isSafeInteger(rowsPerWindow) && rowsPerWindow >= 0))
     throw new RangeError(`rowsPerWindow must be a whole number of at least 0, not ${rowsPerWindow}.`);
-  return encodeNumbers({
-    formatVersion: 1,
+  const told = encodeNumbers({
+    formatVersion: 2,
+    toldMs,
     variants: variants.map(({ endpoint, variant, model, sinceMs, windows }) => ({
       endpoint,
       variant,
@@ -53,8 +64,11 @@ export function stateToJson({ variants, objectives }: ParsedState, rowsPerWindow
         ...rowsMember(summary.rows, rowsPerWindow),
       })),
     })),
-    objectives: objectives.map(({ name, events }) => ({ name, events })),
+    objectives: objectives.map(({ name, events, counts }) =>
+      counts === undefined ? { name, events } : { name, counts },
+    ),
   } as unknown as JsonValue) as JsonObject;
+  return waiting === undefined ? told : { ...told, waiting: waitingToJson(waiting) };
 }
 
 const rowsMember = (rows: RowSample | undefined, limit: number): JsonObject =>
@@ -102,25 +116,40 @@ function qualityToJson({ cells, lags, segments, ...numbers }: QualitySums): Json
   };
 }
 
-/** Reads what `stateToJson` wrote. Throws `MONITOR_STATE_INVALID`. */
+/** Reads what `stateToJson` wrote, now or in an earlier release. Throws `MONITOR_STATE_INVALID`. */
 export function parseState(json: unknown): ParsedState {
   try {
-    const state = objectOf(decodeNumbers(json as JsonValue));
-    if (state["formatVersion"] !== 1)
-      throw new TypeError(`its format version is ${JSON.stringify(state["formatVersion"])}, not 1`);
+    const { waiting, ...told } = objectOf(json);
+    const state = objectOf(decodeNumbers(told as JsonValue));
+    const { formatVersion } = state;
+    if (formatVersion !== 1 && formatVersion !== 2)
+      throw new TypeError(`its format version is ${JSON.stringify(formatVersion)}, neither 1 nor 2`);
     return {
       variants: listOf(state["variants"]).map((each) => parseVariant(objectOf(each))),
-      objectives: listOf(state["objectives"]).map((each) => {
-        const { name, events } = objectOf(each);
-        return {
-          name: textOf(name),
-          events: listOf(events).map((event) => tuple(event, 3) as [number, number, number]),
-        };
-      }),
+      objectives: listOf(state["objectives"]).map((each) => parseObjective(objectOf(each))),
+      toldMs: formatVersion === 1 ? Number.NEGATIVE_INFINITY : numberOf(state["toldMs"]),
+      waiting: waiting === undefined ? undefined : parseWaiting(waiting),
     };
   } catch (error) {
     throw stateInvalid(error instanceof Error ? error.message : String(error), error);
   }
+}
+
+function parseObjective({ name, events, counts }: Readonly<Record<string, unknown>>): ObjectiveState {
+  const triples = (value: unknown) => listOf(value).map((each) => tuple(each, 3) as [number, number, number]);
+  if (counts === undefined) return { name: textOf(name), events: triples(events) };
+  const { bucketMs, coarseFactor, fine, coarse, ...rest } = objectOf(counts);
+  const buckets = {
+    bucketMs: numberOf(bucketMs),
+    coarseFactor: numberOf(coarseFactor),
+    fine: triples(fine),
+    coarse: triples(coarse),
+  };
+  return {
+    name: textOf(name),
+    events: eventsOf(buckets),
+    counts: { ...(rest as unknown as EventCountsState), ...buckets },
+  };
 }
 
 function parseVariant({ endpoint, variant, model, sinceMs, windows }: Readonly<Record<string, unknown>>): VariantState {
@@ -191,30 +220,4 @@ function parseQuality(json: Readonly<Record<string, unknown>>): QualitySums {
     sums.segments.set(textOf(key), parseQuality(objectOf(segment)));
   }
   return sums;
-}
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new TypeError("an object is missing");
-  return value as Readonly<Record<string, unknown>>;
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new TypeError("a list is missing");
-  return value as readonly unknown[];
-}
-
-function textOf(value: unknown): string {
-  if (typeof value !== "string") throw new TypeError("a text is missing");
-  return value;
-}
-
-function numberOf(value: unknown): number {
-  if (typeof value !== "number") throw new TypeError("a number is missing");
-  return value;
-}
-
-function tuple(value: unknown, length: number): readonly number[] {
-  const items = listOf(value).map(numberOf);
-  if (items.length !== length) throw new TypeError(`a list has ${items.length} numbers, not ${length}`);
-  return items;
 }

@@ -1,6 +1,7 @@
 import type { CapturedLabel, CapturedPrediction, CapturedTensors } from "@millwright/contracts";
 import { tensorColumns } from "@millwright/data";
 import type { IntakeOptions } from "./intake.ts";
+import type { ParsedState, VariantState } from "./monitor-state.ts";
 import { createLabelJoin, type LabelJoin, type LabelOutcome } from "./label-join.ts";
 import { capturedRow, observationOf, observationOfBlock } from "./observe.ts";
 import type { SampledRow } from "./row-sample.ts";
@@ -34,8 +35,9 @@ type MutableCounts = {
 
 export interface Taker {
   take(items: readonly Item[]): void;
-  /** Labels that wait for their predictions. */
-  held(): number;
+  readonly labels: LabelJoin;
+  /** Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`. */
+  resume(state: Pick<ParsedState, "variants" | "toldMs" | "waiting">): void;
 }
 
 /** Counts items in their order: labels after the predictions that came before them. */
@@ -46,10 +48,15 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
     quality: options.quality,
     maxWaiting: options.maxWaitingForLabels,
     maxHeld: options.maxHeldLabels,
+    maxLabelled: options.maxRememberedLabels,
     redactor: options.redactor,
     settle: (outcome) => (counts.labels[outcome] += 1),
   });
-  const { takePredictions, takeBlock } = createPredictionTaker(options, counts, labels);
+  const models = createModelWatch((endpoint, variant) => {
+    book.forget(endpoint, variant);
+    options.startOver(endpoint, variant);
+  });
+  const { takePredictions, takeBlock } = createPredictionTaker(options, counts, labels, models);
   const attempt = (what: string, size: number, work: () => void): void => {
     try {
       work();
@@ -69,7 +76,28 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
     }
     labels.forget(nowMs - retainMs, nowMs - options.holdLabelsMs);
   };
-  return { take, held: () => labels.held };
+  return {
+    take,
+    labels,
+    resume({ variants, toldMs, waiting }) {
+      book.resume(variants);
+      for (const { endpoint, variant, model, sinceMs } of variants)
+        if (model !== undefined) models.isCurrent({ endpoint, variant, model }, sinceMs);
+      // Without them nobody knows which of the answers are labelled.
+      const nothing = { answers: [], held: [], labelled: { hours: [], missingBeforeMs: toldMs } };
+      labels.restore(waiting ?? nothing, rowsByRequest(variants));
+    },
+  };
+}
+
+function rowsByRequest(variants: readonly VariantState[]): ReadonlyMap<string, readonly SampledRow[]> {
+  const found = new Map<string, SampledRow[]>();
+  for (const row of variants.flatMap(({ windows }) => windows.flatMap(({ summary }) => summary.rows?.rows ?? []))) {
+    const known = found.get(row.requestId);
+    if (known === undefined) found.set(row.requestId, [row]);
+    else known.push(row);
+  }
+  return found;
 }
 
 interface PredictionTaker {
@@ -77,12 +105,13 @@ interface PredictionTaker {
   takeBlock(block: TensorBlock, nowMs: number): void;
 }
 
-function createPredictionTaker(options: IntakeOptions, counts: MutableCounts, labels: LabelJoin): PredictionTaker {
+function createPredictionTaker(
+  options: IntakeOptions,
+  counts: MutableCounts,
+  labels: LabelJoin,
+  { isCurrent }: ModelWatch,
+): PredictionTaker {
   const { book, writer, redactor, retainMs } = options;
-  const isCurrent = createModelWatch((endpoint, variant) => {
-    book.forget(endpoint, variant);
-    options.startOver(endpoint, variant);
-  });
   const timeOf = ({ timeMs }: CapturedPrediction, nowMs: number): number =>
     timeMs <= nowMs + clockSkewMs && Number.isFinite(timeMs) ? timeMs : nowMs;
   const takePredictions: PredictionTaker["takePredictions"] = (predicted, nowMs) => {
@@ -144,25 +173,29 @@ function byRequest(rows: readonly SampledRow[]): ReadonlyMap<string, readonly Sa
 /** How long after a change of models answers of the old one may still come in. */
 const stragglersMs = 60_000;
 
-/**
- * What is known of a variant is known of its model: when that changes, the variant starts over.
- * @returns a check that says whether an answer is of the variant's current model.
- */
-function createModelWatch(
-  startOver: (endpoint: string, variant: string) => void,
-): (prediction: Pick<CapturedPrediction, "endpoint" | "variant" | "model">, timeMs: number) => boolean {
+type Answered = Pick<CapturedPrediction, "endpoint" | "variant" | "model">;
+
+interface ModelWatch {
+  /** Whether an answer is of the variant's current model, which changes with the first of a new one. */
+  isCurrent(prediction: Answered, timeMs: number): boolean;
+}
+
+/** What is known of a variant is known of its model: when that changes, the variant starts over. */
+function createModelWatch(startOver: (endpoint: string, variant: string) => void): ModelWatch {
   const current = new Map<
     string,
     { readonly digest: string; readonly before: string | undefined; readonly sinceMs: number }
   >();
-  return ({ endpoint, variant, model: { digest } }, timeMs) => {
-    const key = JSON.stringify([endpoint, variant]);
-    const known = current.get(key);
-    if (known?.digest === digest) return true;
-    if (known?.before === digest && timeMs < known.sinceMs + stragglersMs) return false;
-    current.set(key, { digest, before: known?.digest, sinceMs: timeMs });
-    if (known !== undefined) startOver(endpoint, variant);
-    return true;
+  return {
+    isCurrent({ endpoint, variant, model: { digest } }, timeMs) {
+      const key = JSON.stringify([endpoint, variant]);
+      const known = current.get(key);
+      if (known?.digest === digest) return true;
+      if (known?.before === digest && timeMs < known.sinceMs + stragglersMs) return false;
+      current.set(key, { digest, before: known?.digest, sinceMs: timeMs });
+      if (known !== undefined) startOver(endpoint, variant);
+      return true;
+    },
   };
 }
 

@@ -59,6 +59,11 @@ export interface WindowBook {
   compact(nowMs: number): void;
   /** What was seen here, in windows that end after `fromMs`. */
   states(fromMs: number): readonly VariantState[];
+  /**
+   * Goes on from what an earlier process saw, before anything else is observed. Windows of another length become those of an hour that they lie in. Throws a `TypeError` for windows that
+   * fit into none.
+   */
+  resume(states: readonly VariantState[]): void;
   /** Takes what another monitor saw; what it told before is forgotten. */
   put(source: string, states: readonly VariantState[]): void;
 }
@@ -108,7 +113,7 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
       if (model !== undefined && windows.model?.digest !== model.digest) windows.sinceMs = timeMs;
       windows.model = model ?? windows.model;
       const start = startOf(timeMs, windowMs);
-      const window = fine.get(start) ?? newWindow(endpoint, observation, options);
+      const window = fine.get(start) ?? newWindow(endpoint, observation.requestIds[0], options);
       fine.set(start, window);
       return window.observe(observation);
     },
@@ -130,25 +135,51 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     variants: (endpoint) => [...new Set([...(book.get(endpoint)?.keys() ?? []), ...told.variants(endpoint)])],
     forget: (endpoint, variant) => void book.get(endpoint)?.delete(variant),
     compact(nowMs) {
-      for (const [endpoint, variants] of book) {
-        for (const [variant, windows] of variants) {
-          compactVariant(windows, options, nowMs, limitOf(endpoint));
-          if (windows.fine.size === 0 && windows.coarse.size === 0) variants.delete(variant);
-        }
-        if (variants.size === 0) book.delete(endpoint);
-      }
+      compactBook(book, options, nowMs);
       told.forget(nowMs - options.retainMs);
     },
     states: (fromMs) => [...book].flatMap((each) => statesOf(each, options, fromMs)),
+    resume(states) {
+      for (const each of states) resumeWindows(make(each.endpoint, each.variant), each, options);
+    },
     put: told.put,
   };
 }
 
-function newWindow(endpoint: string, { requestIds }: Observation, { rows }: WindowBookOptions): OpenWindow {
+function newWindow(
+  endpoint: string,
+  requestId: string | undefined,
+  { rows }: WindowBookOptions,
+  earlier?: WindowSummary,
+): OpenWindow {
   const limit = rows?.limitOf(endpoint) ?? 0;
-  if (rows === undefined || limit === 0) return openWindow();
+  if (rows === undefined || limit === 0) return openWindow(undefined, earlier);
   // By its first request too: processes of one seed draw other rows.
-  return openWindow(createRowSampler(limit, rows.random.fork(`rows of ${requestIds[0] ?? ""}`)));
+  return openWindow(createRowSampler(limit, rows.random.fork(`rows of ${requestId ?? ""}`)), earlier, limit);
+}
+
+function resumeWindows(own: VariantWindows, state: VariantState, options: WindowBookOptions): void {
+  const { fine, coarse } = own;
+  const { endpoint, windows, model, sinceMs } = state;
+  const { windowMs, rows } = options;
+  Object.assign(own, { model, sinceMs });
+  for (const { startMs, lengthMs, summary } of windows) {
+    if (lengthMs === windowMs && startMs === startOf(startMs, windowMs)) {
+      fine.set(startMs, newWindow(endpoint, `after ${summary.requests}`, options, summary));
+      continue;
+    }
+    const hour = startOf(startMs, hourMs);
+    if (startMs + lengthMs > hour + hourMs)
+      throw new TypeError(`a window of ${lengthMs} ms fits into none of ${windowMs} ms, nor into one of an hour`);
+    addCoarse(coarse, hour, summary, rows?.limitOf(endpoint) ?? 0);
+  }
+}
+
+function addCoarse(coarse: Map<number, WindowSummary>, hour: number, summary: WindowSummary, rowLimit: number): void {
+  const parts = [...(coarse.has(hour) ? [coarse.get(hour) as WindowSummary] : []), summary];
+  const merged = mergeWindows(parts, Math.max(1, rowLimit));
+  forgetRows(parts, merged);
+  coarse.set(hour, merged);
 }
 
 const statesOf = (
@@ -178,6 +209,16 @@ function stateOf(
   };
 }
 
+function compactBook(book: Map<string, Map<string, VariantWindows>>, options: WindowBookOptions, nowMs: number): void {
+  for (const [endpoint, variants] of book) {
+    for (const [variant, windows] of variants) {
+      compactVariant(windows, options, nowMs, options.rows?.limitOf(endpoint) ?? 0);
+      if (windows.fine.size === 0 && windows.coarse.size === 0) variants.delete(variant);
+    }
+    if (variants.size === 0) book.delete(endpoint);
+  }
+}
+
 function compactVariant(
   { fine, coarse }: VariantWindows,
   { windowMs, fineMs, retainMs }: WindowBookOptions,
@@ -187,11 +228,7 @@ function compactVariant(
   for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
     if (start + windowMs <= nowMs - retainMs) fine.delete(start);
     if (start + windowMs > nowMs - Math.min(fineMs, retainMs) || !fine.has(start)) continue;
-    const hour = startOf(start, hourMs);
-    const parts = [...(coarse.has(hour) ? [coarse.get(hour) as WindowSummary] : []), window.summary()];
-    const merged = mergeWindows(parts, Math.max(1, rowLimit));
-    forgetRows(parts, merged);
-    coarse.set(hour, merged);
+    addCoarse(coarse, startOf(start, hourMs), window.summary(), rowLimit);
     fine.delete(start);
   }
   for (const start of coarse.keys()) if (start + hourMs <= nowMs - retainMs) coarse.delete(start);

@@ -157,8 +157,11 @@ export interface OpenWindow {
   summary(): WindowSummary;
 }
 
-/** @param sampler Default: no rows are kept. */
-export function openWindow(sampler?: RowSampler): OpenWindow {
+/**
+ * @param sampler Default: no rows are kept.
+ * @param earlier What was seen in the window before: it goes on from it. Its rows and those of the sampler are `rowLimit` at most.
+ */
+export function openWindow(sampler?: RowSampler, earlier?: WindowSummary, rowLimit: number = mostRows): OpenWindow {
   let requests = 0;
   let errors = 0;
   const latency = createQuantileSketcher();
@@ -167,7 +170,8 @@ export function openWindow(sampler?: RowSampler): OpenWindow {
   const ages = new Map<string, QuantileSketcher>();
   const requestIds = emptyDistinct();
   const quality = emptyQuality();
-  let known: Omit<WindowSummary, "quality"> | undefined;
+  if (earlier !== undefined) addQuality(quality, earlier.quality);
+  let known: WindowSummary | undefined;
   return {
     quality,
     observe(observation) {
@@ -188,17 +192,21 @@ export function openWindow(sampler?: RowSampler): OpenWindow {
         : observation.rows.flatMap((seen) => sampler.offer(seen));
     },
     summary() {
-      known ??= {
-        requests,
-        errors,
-        latency: latency.sketch(),
-        features: features.profile(),
-        outputs: outputs.profile(),
-        featureAges: Object.fromEntries(Array.from(ages, ([view, sketcher]) => [view, sketcher.sketch()] as const)),
-        requestIds: requestIds.slice(),
-        rows: sampler?.sample(),
-      };
-      return { ...known, quality };
+      if (known === undefined) {
+        const seen: WindowSummary = {
+          requests,
+          errors,
+          latency: latency.sketch(),
+          features: features.profile(),
+          outputs: outputs.profile(),
+          featureAges: Object.fromEntries(Array.from(ages, ([view, sketcher]) => [view, sketcher.sketch()] as const)),
+          requestIds: requestIds.slice(),
+          quality,
+          rows: sampler?.sample(),
+        };
+        known = earlier === undefined ? seen : { ...mergeWindows([earlier, seen], rowLimit), quality };
+      }
+      return { ...known };
     },
   };
 }

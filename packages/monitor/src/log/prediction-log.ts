@@ -301,7 +301,8 @@ async function writeStates(
 ): Promise<readonly LogFile[]> {
   if (from.length === 0) return [];
   const name = `${ids.next()}.json`;
-  await writeDurable(join(logFolder(directory), name), JSON.stringify(stateToJson({ variants, objectives: [] })), ids);
+  const state = { variants, objectives: [], toldMs: Number.NEGATIVE_INFINITY, waiting: undefined };
+  await writeDurable(join(logFolder(directory), name), JSON.stringify(stateToJson(state)), ids);
   const requests = variants.flatMap(({ windows }) => windows).reduce((sum, { summary }) => sum + summary.requests, 0);
   const fromMs = Math.min(...from.map((file) => file.fromMs));
   return [{ name, kind, requests, fromMs, toMs: Math.max(...from.map((file) => file.toMs)), columns: [] }];

@@ -180,11 +180,11 @@ function estimate(sum: number, squares: number, count: number): Estimate {
 }
 
 /** @returns the answer of each row; undefined where the tensor holds no numbers of such a shape. */
-export function scoresOf(tensor: Tensor | undefined): Float64Array | undefined {
+export function scoresOf(tensor: Tensor | undefined): readonly number[] | undefined {
   if (tensor === undefined || tensor.dtype === "string") return undefined;
   const [rows = 0, width = 1] = tensor.shape;
   if (tensor.shape.length > 2 || (width !== 1 && width !== 2)) return undefined;
-  return Float64Array.from({ length: rows }, (_, row) => Number(tensor.data[row * width + width - 1]));
+  return Array.from({ length: rows }, (_, row) => Number(tensor.data[row * width + width - 1]));
 }
 
 /** @returns the label as a number; undefined where it is none. */

@@ -11,13 +11,15 @@ export interface MergedCounts {
   readonly all: EventCounts;
   add(timeMs: number, good: number, total: number): void;
   /** What was counted here. */
-  entries(): CountedEvents;
+  state(): EventCountsState;
+  /** Goes on from what an earlier process counted, before anything else is. Throws `MONITOR_SLO_STATE_INVALID`. */
+  resume(events: CountedEvents, state: EventCountsState | undefined): void;
   /** What another counted; what it told before is taken back. */
   put(source: string, events: CountedEvents): void;
 }
 
 export function createMergedCounts(slo: Slo): MergedCounts {
-  const own = createSloCounts(slo);
+  let own = createSloCounts(slo);
   const told = new Map<string, CountedEvents>();
   let all = own;
   return {
@@ -28,7 +30,17 @@ export function createMergedCounts(slo: Slo): MergedCounts {
       own.add(timeMs, good, total);
       if (all !== own) all.add(timeMs, good, total);
     },
-    entries: () => entriesOf(own.state()),
+    state: () => own.state(),
+    resume(events, state) {
+      if (state === undefined) {
+        for (const [timeMs, good, total] of events) own.add(timeMs, good, total);
+        return;
+      }
+      // Slices of another length are told anew, from the buckets that are kept one by one.
+      const { slices, ...rest } = state;
+      const fits = slices?.lengthMs === own.state().slices?.lengthMs;
+      all = own = createSloCounts(slo, { state: fits ? state : rest });
+    },
     put(source, events) {
       if (all === own) all = createSloCounts(slo, { state: own.state() });
       for (const [timeMs, good, total] of told.get(source) ?? []) all.add(timeMs, -good, -total);
@@ -39,7 +51,12 @@ export function createMergedCounts(slo: Slo): MergedCounts {
 }
 
 /** Fine buckets, and what coarse ones hold beyond these. */
-function entriesOf({ bucketMs, coarseFactor, fine, coarse }: EventCountsState): CountedEvents {
+export function eventsOf({
+  bucketMs,
+  coarseFactor,
+  fine,
+  coarse,
+}: Pick<EventCountsState, "bucketMs" | "coarseFactor" | "fine" | "coarse">): CountedEvents {
   const rest = new Map(coarse.map(([bucket, bad, total]) => [bucket, [bad, total] as [number, number]]));
   const found = fine.map(([bucket, bad, total]): [number, number, number] => {
     const whole = rest.get(Math.floor(bucket / coarseFactor));
