@@ -149,6 +149,7 @@ const sketches: Subjects = {
   ),
   emptyDistinct: well(data.emptyDistinct),
   addNumbersToDistinct: well(data.addNumbersToDistinct, () => [data.emptyDistinct(), Float64Array.of(1, 2), 2]),
+  addBytesToDistinct: well(data.addBytesToDistinct, () => [data.emptyDistinct(), Uint8Array.of(97, 98), 0, 2]),
   addTextToDistinct: well(data.addTextToDistinct, () => [data.emptyDistinct(), "a"]),
   mergeDistinct: well(data.mergeDistinct, () => [data.emptyDistinct(), data.emptyDistinct()]),
   distributionDistance: well(data.distributionDistance, () => [

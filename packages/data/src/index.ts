@@ -42,6 +42,7 @@ export { transferables } from "./transfer.ts";
 export { toArray, toJsonRows, toRows, valueAt } from "./value.ts";
 export {
   type DistinctSketch,
+  addBytesToDistinct,
   addNumbersToDistinct,
   addTextToDistinct,
   distinctOf,

@@ -34,6 +34,7 @@ export { type AlignedCounts, type SketchDistance, equalShareBins, sketchDistance
 export { type BurnRateRow, googleProfile, pyrraProfile, rescaleProfile, slothProfile } from "./slo/profiles.ts";
 export { type BurnRateReading, type SloStatus, readSlo } from "./slo/slo-status.ts";
 export {
+  type AnsweredRequests,
   type Indicator,
   type Slo,
   type SloOptions,

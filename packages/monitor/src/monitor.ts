@@ -165,6 +165,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     maxRememberedLabels: options.maxRememberedLabels ?? 2_000_000,
     random,
     observe: slos.length === 0 ? undefined : evaluator.observe,
+    observeAll: slos.length === 0 ? undefined : evaluator.observeAll,
     startOver: evaluator.startOver,
   });
   if (options.state !== undefined) resume(parseState(options.state), intake, evaluator);

@@ -19,6 +19,7 @@ export {
   thresholdOf,
 } from "./slo/profiles.ts";
 export {
+  type AnsweredRequests,
   type Indicator,
   type Objective,
   type ObjectiveOptions,

@@ -18,6 +18,7 @@ import { createMergedCounts, eventsOf, type MergedCounts } from "../slo/merged-c
 import { type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
 import { readSlo, type SloStatus } from "../slo/slo-status.ts";
 import { type Slo, subjectOf } from "../slo/slo.ts";
+import { type AnsweredTogether, countAll } from "../slo/count-all.ts";
 import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
 
 export interface EvaluatorOptions {
@@ -34,6 +35,8 @@ export interface EvaluatorOptions {
 /** Turns counts and windows into alerts and events. */
 export interface Evaluator {
   observe(prediction: CapturedPrediction, timeMs: number): void;
+  /** As `observe`, of each. */
+  observeAll(answered: AnsweredTogether): void;
   count(slo: string, good: number, total: number, timeMs: number): void;
   slo(name: string, nowMs: number): SloStatus;
   /** Ends what is known of a variant: it serves another model. */
@@ -99,6 +102,7 @@ export function createEvaluator({
         if (good !== undefined) counts.add(timeMs, good ? 1 : 0, 1);
       }
     },
+    observeAll: (answered) => countAll(watched, answered),
     startOver(endpoint, variant) {
       alerting.drop(subjectOf(endpoint, variant), "The variant serves another model now.");
     },

@@ -1,10 +1,12 @@
-import type { Batch, CallOptions, CapturedPrediction, JsonObject, Logger } from "@millwright/contracts";
+import type { Batch, BytesColumn, CallOptions, CapturedPrediction, JsonObject, Logger } from "@millwright/contracts";
 import { rowsOfTable } from "./observe.ts";
 
 /** Captured requests of one model whose inputs and outputs are all numbers, by columns: what came together is written together. */
 export interface CapturedTable extends Pick<CapturedPrediction, "endpoint" | "variant" | "model"> {
   /** One entry a request in each of these. */
   readonly requestIds: readonly string[];
+  /** `requestIds` as a column, for writers of columns: who asks for it alone saves making the strings. Default: only the strings are there. */
+  readonly requestIdColumn?: BytesColumn | undefined;
   readonly timesMs: Float64Array;
   readonly latenciesMs: Float64Array;
   /** Rows that each request has in `features` and in `outputs`, one after another. */
@@ -34,7 +36,7 @@ export interface CaptureBuffer {
 /** What is written by one call. */
 type Lot = { readonly rows: JsonObject[] } | { readonly table: CapturedTable };
 
-const sizeOf = (lot: Lot): number => ("rows" in lot ? lot.rows.length : lot.table.requestIds.length);
+const sizeOf = (lot: Lot): number => ("rows" in lot ? lot.rows.length : lot.table.rowCounts.length);
 
 export function createCaptureBuffer(writer: CaptureWriter, capacity: number, logger: Logger): CaptureBuffer {
   const lots: Lot[] = [];
@@ -80,7 +82,7 @@ export function createCaptureBuffer(writer: CaptureWriter, capacity: number, log
       else lots.push({ rows: [row] });
     },
     offerTable(table) {
-      if (admit(table.requestIds.length)) lots.push({ table });
+      if (admit(table.rowCounts.length)) lots.push({ table });
     },
     flush: () => running ?? Promise.resolve(),
     get written() {

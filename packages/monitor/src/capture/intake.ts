@@ -14,6 +14,7 @@ import type { QualityOptions } from "../quality/quality.ts";
 import type { HeldLabel } from "./early-labels.ts";
 import type { ParsedState } from "./monitor-state.ts";
 import { asColumns, createTaker, type Item, sizeOf } from "./taker.ts";
+import { createOpenBlocks } from "./open-blocks.ts";
 import { TensorBlock } from "./tensor-block.ts";
 import type { WaitingState } from "./waiting-json.ts";
 import type { WindowBook } from "./window-book.ts";
@@ -36,6 +37,8 @@ export interface IntakeOptions {
   readonly random: Random;
   /** Told of every prediction, with the time it counts for. Default: nobody is. */
   readonly observe: ((prediction: CapturedPrediction, timeMs: number) => void) | undefined;
+  /** As `observe`, of all requests of a block. */
+  readonly observeAll: ((block: TensorBlock) => void) | undefined;
   /** Told when a variant begins to serve another model. */
   readonly startOver: (endpoint: string, variant: string) => void;
 }
@@ -59,9 +62,7 @@ export interface Intake {
 /** As many are counted in one turn of the event loop when nobody asked for all. */
 const itemsPerTurn = 1024;
 /** How long tensors are gathered before they are counted together: most of what counting costs, it costs once for all. */
-const gatherMs = 20;
-/** Most blocks that take requests at one time. */
-const mostOpen = 16;
+const gatherMs = 100;
 
 export function createIntake(options: IntakeOptions): Intake {
   const { maxQueue, logger, meter, redactor, sampleShare, random } = options;
@@ -124,15 +125,16 @@ interface Queue {
 /** Keeps items in their order, as far as that matters: labels after the predictions that came before them. Predictions may overtake labels, which would be held for them. */
 function createQueue(take: (items: readonly Item[]) => void): Queue {
   let queue: Item[] = [];
-  /** Blocks of the queue that take more. */
-  let open: TensorBlock[] = [];
+  const blocks = createOpenBlocks();
   let waiting = 0;
   let soon = false;
   let later: NodeJS.Timeout | undefined;
   const count = (items: readonly Item[]): void => {
     waiting -= items.reduce((sum, item) => sum + sizeOf(item), 0);
-    open = open.filter((block) => !items.includes(block));
+    const closed = items.filter((item) => item instanceof TensorBlock);
+    blocks.close(closed);
     take(items);
+    blocks.reuse(closed);
   };
   const turn = (): void => {
     soon = false;
@@ -162,16 +164,10 @@ function createQueue(take: (items: readonly Item[]) => void): Queue {
       schedule();
     },
     gather(prediction) {
-      // The newest takes most of them; others are full, or of another kind or second.
-      let block: TensorBlock | undefined;
-      for (let at = open.length - 1; at >= 0 && block === undefined; at -= 1)
-        if (open[at]?.add(prediction) === true) block = open[at];
-      if (block === undefined) {
-        block = TensorBlock.of(prediction);
-        if (block?.add(prediction) !== true) return false;
-        queue.push(block);
-        open.push(block);
-        if (open.length > mostOpen) open.shift();
+      const taken = blocks.add(prediction);
+      if (taken === false) return false;
+      if (taken !== true) {
+        queue.push(taken);
         later ??= setTimeout(ripe, gatherMs).unref();
       }
       waiting += 1;

@@ -11,6 +11,7 @@ import type {
 import { encodeNumbers } from "@millwright/contracts";
 import { asFloat64, column, concatBatches, numericColumn, toArray, type Value } from "@millwright/data";
 import type { CapturedTable } from "./capture-writer.ts";
+import type { Texts } from "./gathered-texts.ts";
 import type { RowsSeen } from "./row-sampler.ts";
 import type { TensorBlock } from "./tensor-block.ts";
 import type { Observation } from "./window.ts";
@@ -71,20 +72,18 @@ function agesOf(predictions: readonly CapturedPrediction[]): ReadonlyMap<string,
 
 /** What the requests of a block say of their variant. */
 export function observationOfBlock(
-  block: TensorBlock,
-  features: Batch,
-  outputs: Batch,
-  keepRows: boolean,
+  { requests, latenciesMs, rowCounts }: TensorBlock,
+  requestIds: Texts,
+  { features, outputs, keepRows }: { readonly features: Batch; readonly outputs: Batch; readonly keepRows: boolean },
 ): Observation {
-  const { requests, latenciesMs, requestIds, rowCounts } = block;
   return {
     requests,
     errors: 0,
     latenciesMs,
     features: [features],
     outputs: [asFloats(outputs)],
-    requestIds,
-    rows: keepRows ? [{ requestIds, rowCounts, features, outputs }] : undefined,
+    requestIds: requestIds.column,
+    rows: keepRows ? [{ requestIds: requestIds.strings, rowCounts, features, outputs }] : undefined,
   };
 }
 

@@ -4,6 +4,7 @@ import type { IntakeOptions } from "./intake.ts";
 import type { ParsedState, VariantState } from "./monitor-state.ts";
 import { createLabelJoin, type LabelJoin, type LabelOutcome } from "./label-join.ts";
 import { capturedRow, observationOf, observationOfBlock } from "./observe.ts";
+import { BlockTable } from "./block-table.ts";
 import type { SampledRow } from "./row-sample.ts";
 import { TensorBlock } from "./tensor-block.ts";
 
@@ -134,27 +135,26 @@ function createPredictionTaker(
   };
   const takeBlock: PredictionTaker["takeBlock"] = (block, nowMs) => {
     const { endpoint, variant, model, timeMs } = block;
-    if (block.lastMs > nowMs + clockSkewMs) {
+    if (block.latestMs > nowMs + clockSkewMs) {
       const each = Array.from(block.predictions(), (prediction) => ({ prediction, chosen: true }));
       return takePredictions(each, nowMs);
     }
     counts.captured += block.requests;
     const features = block.features();
     const outputs = block.outputs();
-    const { requestIds, timesMs, latenciesMs, rowCounts } = block;
-    writer?.offerTable({ endpoint, variant, model, requestIds, timesMs, latenciesMs, rowCounts, features, outputs });
+    const requestIds = block.requestIds();
+    writer?.offerTable(new BlockTable(block, requestIds, features, outputs));
     if (timeMs < nowMs - retainMs || !isCurrent(block, timeMs)) {
       counts.outdated += block.requests;
       return;
     }
-    const observation = observationOfBlock(block, features, outputs, book.keepsRows(endpoint));
+    const keepRows = book.keepsRows(endpoint);
+    const observation = observationOfBlock(block, requestIds, { features, outputs, keepRows });
     const sampled = byRequest(book.observe(endpoint, variant, timeMs, observation, model));
-    if (options.observe !== undefined || labels.wants(endpoint)) {
-      for (const prediction of block.predictions()) {
-        options.observe?.(prediction, prediction.timeMs);
-        labels.expect(prediction, prediction.timeMs, sampled?.get(prediction.requestId));
-      }
-    }
+    options.observeAll?.(block);
+    if (!labels.wants(endpoint)) return;
+    for (const prediction of block.predictions(requestIds.strings))
+      labels.expect(prediction, prediction.timeMs, sampled?.get(prediction.requestId));
   };
   return { takePredictions, takeBlock };
 }

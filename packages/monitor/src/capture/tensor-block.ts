@@ -7,72 +7,61 @@ import type {
   Tensor,
   Tensors,
 } from "@millwright/contracts";
-import { numericArray, stridedColumn, tensorColumns } from "@millwright/data";
+import { numericArray, numericColumn } from "@millwright/data";
+import { BlockPrediction, type BlockTensor, type Numbers } from "./block-prediction.ts";
+import { GatheredTexts, type Texts } from "./gathered-texts.ts";
 import { mostOutputColumns } from "./observe.ts";
 
-type Numbers = Float64Array;
-
-/** The rows of one tensor of all requests of a block, one after another. */
-interface BlockTensor {
-  readonly name: string;
-  readonly dtype: NumericType;
-  /** Numbers of a row. */
-  readonly width: number;
-  /** The shape of a row. */
-  readonly shape: readonly number[];
-  /** Typed as numbers: 64-bit integers are copied as they are. */
-  readonly values: Numbers;
-}
-
-const mostRequests = 1024;
+const mostRequests = 2048;
 const mostNumbers = 2 ** 18;
 /** Requests of one block are of one second: a window is a whole number of them. */
 const secondMs = 1000;
 
 /**
  * Answered requests of one endpoint, variant, model and second whose tensors differ in their rows alone, copied into memory that was set aside: what a request
- * costs while its caller waits.
+ * costs while its caller waits. Nothing of a request stays alive but its numbers: what a young collection finds alive, it copies.
  */
 export class TensorBlock {
   readonly endpoint: string;
   readonly variant: string;
-  readonly model: CapturedPrediction["model"];
-  readonly requestIds: string[] = [];
-  /** When the first came. */
-  readonly timeMs: number;
-  readonly #second: number;
   readonly #capacity: number;
   readonly #inputs: readonly BlockTensor[];
   readonly #outputs: readonly BlockTensor[];
-  readonly #timesMs = new Float64Array(mostRequests);
-  readonly #latenciesMs = new Float64Array(mostRequests);
-  readonly #rowCounts = new Uint32Array(mostRequests);
-  #lastMs: number;
+  readonly #requestIds: GatheredTexts;
+  readonly #timesMs: Float64Array;
+  readonly #latenciesMs: Float64Array;
+  readonly #rowCounts: Uint32Array;
+  #model: CapturedPrediction["model"];
+  #second = 0;
+  #firstMs = 0;
+  #earliestMs = 0;
+  #latestMs = 0;
   #requests = 0;
   #rows = 0;
+  #lent = false;
 
   private constructor(
-    first: CapturedTensors,
+    { endpoint, variant, model }: CapturedTensors,
     capacity: number,
     inputs: readonly BlockTensor[],
     outputs: readonly BlockTensor[],
   ) {
-    this.endpoint = first.endpoint;
-    this.variant = first.variant;
-    this.model = first.model;
-    this.timeMs = first.timeMs;
-    this.#lastMs = first.timeMs;
-    this.#second = Math.floor(first.timeMs / secondMs);
+    this.endpoint = endpoint;
+    this.variant = variant;
+    this.#model = model;
     this.#capacity = capacity;
     this.#inputs = inputs;
     this.#outputs = outputs;
+    this.#requestIds = new GatheredTexts(capacity);
+    this.#timesMs = new Float64Array(capacity);
+    this.#latenciesMs = new Float64Array(capacity);
+    this.#rowCounts = new Uint32Array(capacity);
   }
 
-  /** @returns a block for requests like this one; `undefined` where it is of another kind: failed, degraded, with other tensors than numbers, or large. */
+  /** @returns an empty block for requests like this one; `undefined` where it is of another kind: failed, degraded, with other tensors than numbers, or large. */
   static of(first: CapturedTensors): TensorBlock | undefined {
-    const { inputs, outputs, timeMs, latencyMs } = first;
+    const { inputs, outputs } = first;
     if (!isPlain(first) || outputs === undefined) return undefined;
-    if (!Number.isFinite(timeMs) || typeof latencyMs !== "number") return undefined;
     const rows = rowsOf(inputs);
     const all = [...Object.values(inputs), ...Object.values(outputs)];
     if (rows < 1 || !all.every((tensor) => isBlock(tensor, rows))) return undefined;
@@ -88,28 +77,38 @@ export class TensorBlock {
     return new TensorBlock(first, capacity, make(inputs), make(outputs));
   }
 
+  get model(): CapturedPrediction["model"] {
+    return this.#model;
+  }
+
   get requests(): number {
     return this.#requests;
   }
 
-  get rows(): number {
-    return this.#rows;
+  /** When the one that came first was asked. */
+  get timeMs(): number {
+    return this.#firstMs;
   }
 
-  /** When the last came. */
-  get lastMs(): number {
-    return this.#lastMs;
+  get earliestMs(): number {
+    return this.#earliestMs;
   }
 
+  get latestMs(): number {
+    return this.#latestMs;
+  }
+
+  /** A view, until the block is cleared. */
   get latenciesMs(): Float64Array {
     return this.#latenciesMs.subarray(0, this.#requests);
   }
 
+  /** A view, until the block is cleared. */
   get timesMs(): Float64Array {
     return this.#timesMs.subarray(0, this.#requests);
   }
 
-  /** Rows of each request. */
+  /** Rows of each request: a view, until the block is cleared. */
   get rowCounts(): Uint32Array {
     return this.#rowCounts.subarray(0, this.#requests);
   }
@@ -117,28 +116,56 @@ export class TensorBlock {
   /** Copies a request. @returns false where it is of another kind, or does not fit any more: then nothing was kept of it. */
   add(request: CapturedTensors): boolean {
     const { model, timeMs, latencyMs, inputs, outputs } = request;
-    if (model !== this.model && model.digest !== this.model.digest) return false;
     if (request.variant !== this.variant || request.endpoint !== this.endpoint || outputs === undefined) return false;
-    if (Math.floor(timeMs / secondMs) !== this.#second || typeof latencyMs !== "number") return false;
-    if (!isPlain(request)) return false;
+    const second = Math.floor(timeMs / secondMs);
+    if (this.#requests > 0 && !(second === this.#second && this.#isModel(model))) return false;
+    if (!Number.isFinite(timeMs) || typeof latencyMs !== "number" || !isPlain(request)) return false;
     const rows = rowsOf(inputs);
     const from = this.#rows;
-    if (from + rows > this.#capacity || this.#requests === mostRequests) return false;
+    if (rows < 1 || from + rows > this.#capacity) return false;
     if (!fits(this.#inputs, inputs, rows) || !fits(this.#outputs, outputs, rows)) return false;
+    if (this.#requests === 0) this.#begin(model, second, timeMs);
     copy(this.#inputs, inputs, from);
     copy(this.#outputs, outputs, from);
     const at = this.#requests;
-    this.requestIds.push(request.requestId);
+    this.#requestIds.push(request.requestId);
     this.#timesMs[at] = timeMs;
     this.#latenciesMs[at] = latencyMs;
     this.#rowCounts[at] = rows;
-    if (timeMs > this.#lastMs) this.#lastMs = timeMs;
+    if (timeMs > this.#latestMs) this.#latestMs = timeMs;
+    if (timeMs < this.#earliestMs) this.#earliestMs = timeMs;
     this.#requests = at + 1;
     this.#rows = from + rows;
     return true;
   }
 
-  /** The inputs as columns, in memory of their own. */
+  #isModel(model: CapturedPrediction["model"]): boolean {
+    return model === this.#model || model.digest === this.#model.digest;
+  }
+
+  #begin(model: CapturedPrediction["model"], second: number, timeMs: number): void {
+    this.#model = model;
+    this.#second = second;
+    this.#firstMs = timeMs;
+    this.#earliestMs = timeMs;
+    this.#latestMs = timeMs;
+  }
+
+  /** Empties the block for other requests of its kind. @returns false where that cannot be: somebody may still look at a request of it. */
+  clear(): boolean {
+    if (this.#lent) return false;
+    this.#requestIds.clear();
+    this.#requests = 0;
+    this.#rows = 0;
+    return true;
+  }
+
+  /** In memory of their own, as all that follows. */
+  requestIds(): Texts {
+    return this.#requestIds.take();
+  }
+
+  /** The inputs as columns. */
   features(): Batch {
     const columns = this.#inputs.flatMap((tensor) => this.#columns(tensor, (at) => `${tensor.name}_${at}`));
     return { length: this.#rows, columns: Object.fromEntries(columns) };
@@ -152,69 +179,26 @@ export class TensorBlock {
   }
 
   #columns({ name, dtype, width, values }: BlockTensor, nameOf: (at: number) => string): readonly [string, Column][] {
+    const rows = this.#rows;
+    const turned = numericArray(dtype, rows * width) as Numbers;
+    turn(values, turned, rows, width);
     return Array.from({ length: width }, (_, at) => [
       width === 1 ? name : nameOf(at),
-      stridedColumn(dtype, values, { rows: this.#rows, width, at }),
+      numericColumn(dtype, turned.subarray(at * rows, (at + 1) * rows) as never),
     ]);
   }
 
   /** Each request for itself, as it came. */
-  *predictions(): Generator<CapturedPrediction, void> {
+  *predictions(requestIds: readonly string[] = this.requestIds().strings): Generator<CapturedPrediction, void> {
+    this.#lent = true;
     const parts = { inputs: this.#inputs, outputs: this.#outputs };
     let from = 0;
-    for (const [at, requestId] of this.requestIds.entries()) {
+    for (const [at, requestId] of requestIds.entries()) {
       const rows = this.#rowCounts[at] as number;
       const [timeMs, latencyMs] = [this.#timesMs[at] as number, this.#latenciesMs[at] as number];
       yield new BlockPrediction(this, parts, { requestId, timeMs, latencyMs, from, rows });
       from += rows;
     }
-  }
-}
-
-interface BlockParts {
-  readonly inputs: readonly BlockTensor[];
-  readonly outputs: readonly BlockTensor[];
-}
-
-/** Which request of a block, and its rows. */
-interface BlockPlace {
-  readonly requestId: string;
-  readonly timeMs: number;
-  readonly latencyMs: number;
-  readonly from: number;
-  readonly rows: number;
-}
-
-/** One request of a block. Its tensors are cut out when they are asked for: most who look at it look at times and errors. */
-class BlockPrediction implements CapturedPrediction {
-  readonly requestId: string;
-  readonly endpoint: string;
-  readonly variant: string;
-  readonly model: CapturedPrediction["model"];
-  readonly timeMs: number;
-  readonly latencyMs: number;
-  readonly #parts: BlockParts;
-  readonly #place: BlockPlace;
-  #features: Batch | undefined;
-  #outputs: Tensors | undefined;
-
-  constructor({ endpoint, variant, model }: TensorBlock, parts: BlockParts, place: BlockPlace) {
-    this.requestId = place.requestId;
-    this.endpoint = endpoint;
-    this.variant = variant;
-    this.model = model;
-    this.timeMs = place.timeMs;
-    this.latencyMs = place.latencyMs;
-    this.#parts = parts;
-    this.#place = place;
-  }
-
-  get features(): Batch | undefined {
-    return (this.#features ??= tensorColumns(cut(this.#parts.inputs, this.#place.from, this.#place.rows)));
-  }
-
-  get outputs(): Tensors {
-    return (this.#outputs ??= cut(this.#parts.outputs, this.#place.from, this.#place.rows));
   }
 }
 
@@ -256,10 +240,15 @@ function copy(wanted: readonly BlockTensor[], tensors: Tensors, from: number): v
   }
 }
 
-const cut = (tensors: readonly BlockTensor[], from: number, rows: number): Tensors =>
-  Object.fromEntries(
-    tensors.map(({ name, dtype, width, shape, values }): [string, Tensor] => {
-      const data = values.slice(from * width, (from + rows) * width);
-      return [name, { dtype, shape: [rows, ...shape], data } as unknown as Tensor];
-    }),
-  );
+/** So many rows of a tensor stay in the first cache while its columns are written. */
+const turnedTogether = 64;
+
+/** Rows to columns. */
+function turn(values: Numbers, turned: Numbers, rows: number, width: number): void {
+  for (let start = 0; start < rows; start += turnedTogether) {
+    const end = Math.min(rows, start + turnedTogether);
+    for (let at = 0; at < width; at += 1)
+      for (let row = start, from = start * width + at; row < end; row += 1, from += width)
+        turned[at * rows + row] = values[from] as number;
+  }
+}

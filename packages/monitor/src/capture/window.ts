@@ -1,6 +1,7 @@
-import type { Batch } from "@millwright/contracts";
+import type { Batch, BytesColumn } from "@millwright/contracts";
 import {
   type ColumnProfile,
+  addBytesToDistinct,
   addTextToDistinct,
   createProfiler,
   createQuantileSketcher,
@@ -141,7 +142,7 @@ export interface Observation {
   readonly latenciesMs: Float64Array;
   readonly features: readonly Batch[];
   readonly outputs: readonly Batch[];
-  readonly requestIds: readonly string[];
+  readonly requestIds: readonly string[] | BytesColumn;
   /** Milliseconds, by view. Default: no features were read. */
   readonly featureAges?: ReadonlyMap<string, readonly number[]> | undefined;
   /** The rows that a sample may be drawn from. Default: none is. */
@@ -181,7 +182,7 @@ export function openWindow(sampler?: RowSampler, earlier?: WindowSummary, rowLim
       latency.addAll(observation.latenciesMs);
       for (const batch of observation.features) features.update(batch);
       for (const batch of observation.outputs) outputs.update(batch);
-      for (const id of observation.requestIds) addTextToDistinct(requestIds, id);
+      addIds(requestIds, observation.requestIds);
       for (const [view, ofView] of observation.featureAges ?? []) {
         const sketcher = ages.get(view) ?? createQuantileSketcher();
         ages.set(view, sketcher);
@@ -209,6 +210,16 @@ export function openWindow(sampler?: RowSampler, earlier?: WindowSummary, rowLim
       return { ...known };
     },
   };
+}
+
+function addIds(sketch: DistinctSketch, ids: readonly string[] | BytesColumn): void {
+  if (!("offsets" in ids)) {
+    for (const id of ids) addTextToDistinct(sketch, id);
+    return;
+  }
+  const { values, offsets, length } = ids;
+  for (let at = 0; at < length; at += 1)
+    addBytesToDistinct(sketch, values, offsets[at] as number, offsets[at + 1] as number);
 }
 
 /** Profiles each column for itself, so that requests need not all carry the same ones. */

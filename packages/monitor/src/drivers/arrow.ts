@@ -11,6 +11,7 @@ import {
   systemClock,
 } from "@millwright/contracts";
 import { createIpcWriter, numericColumn, schemaOf, textColumn } from "@millwright/data";
+import { type ConstantTexts, createConstantTexts } from "../capture/constant-texts.ts";
 import type { CapturedTable, CaptureWriter } from "../capture/capture-writer.ts";
 import { captureUnreadable, writeFailure } from "../errors.ts";
 import {
@@ -56,6 +57,7 @@ export async function openArrowCapture({
   });
   const names = createIdSource(clock);
   const lines = await openNdjsonCapture({ directory, segmentBytes, clock });
+  const constants = createConstantTexts();
   const layouts = new Map<string, Layout>();
   const layoutOf = async (batch: Batch): Promise<Layout> => {
     const schema = schemaOf(batch);
@@ -77,7 +79,7 @@ export async function openArrowCapture({
     write: lines.write,
     async writeTable(table, { signal } = {}) {
       signal?.throwIfAborted();
-      const batch = batchOfTable(table);
+      const batch = batchOfTable(table, constants);
       const { segments, write } = await layoutOf(batch);
       const stream = write(batch);
       // A stream of its own: the schema, the batch, and an end that must not come before the last one.
@@ -98,11 +100,11 @@ interface Layout {
   readonly write: (batch: Batch) => Uint8Array;
 }
 
-function batchOfTable(table: CapturedTable): Batch {
-  const { endpoint, variant, model, requestIds, rowCounts, features, outputs } = table;
+function batchOfTable(table: CapturedTable, constants: ConstantTexts): Batch {
+  const { endpoint, variant, model, rowCounts, features, outputs } = table;
   const { length } = features;
   // Of most requests each has one row: then there is nothing to repeat.
-  const each = length === requestIds.length;
+  const each = length === rowCounts.length;
   const repeated = <Item>(items: ArrayLike<Item>): Item[] => {
     const all: Item[] = [];
     for (let at = 0; at < items.length; at += 1)
@@ -114,12 +116,12 @@ function batchOfTable(table: CapturedTable): Batch {
   const named = (prefix: string, { columns }: Batch): readonly [string, Column][] =>
     Object.entries(columns).map(([name, column]) => [prefix + name, column]);
   const columns: readonly (readonly [string, Column])[] = [
-    ["requestId", textColumn(each ? requestIds : repeated(requestIds))],
-    ["endpoint", constantText(endpoint, length)],
-    ["variant", constantText(variant, length)],
-    ["modelName", constantText(model.name, length)],
+    ["requestId", each ? requestIdsOf(table) : textColumn(repeated(table.requestIds))],
+    ["endpoint", constants.column(endpoint, length)],
+    ["variant", constants.column(variant, length)],
+    ["modelName", constants.column(model.name, length)],
     ["modelVersion", numericColumn("float64", new Float64Array(length).fill(model.version ?? Number.NaN))],
-    ["modelDigest", constantText(model.digest, length)],
+    ["modelDigest", constants.column(model.digest, length)],
     ["timeMs", floats(table.timesMs)],
     ["latencyMs", floats(table.latenciesMs)],
     ...named(featurePrefix, features),
@@ -128,11 +130,7 @@ function batchOfTable(table: CapturedTable): Batch {
   return { length, columns: Object.fromEntries(columns) };
 }
 
-function constantText(text: string, length: number): BytesColumn {
-  const one = Buffer.from(text);
-  const offsets = Int32Array.from({ length: length + 1 }, (_, row) => row * one.length);
-  return { type: "utf8", length, values: Buffer.alloc(length * one.length, one), offsets };
-}
+const requestIdsOf = (table: CapturedTable): BytesColumn => table.requestIdColumn ?? textColumn(table.requestIds);
 
 /**
  * Walks the rows of a directory as `readNdjsonCapture` gives them: those of tables first, in the order of their segments, then the others. A torn last batch or line is left out.

@@ -9,6 +9,19 @@ export interface Indicator {
   readonly subject: string;
   /** True: good; false: bad; undefined: does not count. */
   readonly classify: (prediction: CapturedPrediction) => boolean | undefined;
+  /**
+   * How many of several requests are good that were all answered, by one endpoint and variant; `undefined` where they do not count. Says what `classify` says of
+   * each. Default: `classify` is asked.
+   */
+  readonly goodOf?: ((answered: AnsweredRequests) => number | undefined) | undefined;
+}
+
+/** Requests that succeeded. */
+export interface AnsweredRequests {
+  readonly endpoint: string;
+  readonly variant: string;
+  /** Of each of them. */
+  readonly latenciesMs: Float64Array;
 }
 
 /** What a service level objective promises, and when its burn rate alerts: all that is not tied to captured predictions. */
@@ -92,6 +105,7 @@ export function errorIndicator({
     subject: subjectOf(endpoint, variant),
     classify: (prediction) =>
       concerns(prediction, endpoint, variant) ? prediction.errorCode === undefined : undefined,
+    goodOf: (answered) => (concerns(answered, endpoint, variant) ? answered.latenciesMs.length : undefined),
   };
 }
 
@@ -111,6 +125,8 @@ export function latencyIndicator({
       concerns(prediction, endpoint, variant) && prediction.errorCode === undefined
         ? prediction.latencyMs <= thresholdMs
         : undefined,
+    goodOf: (answered) =>
+      concerns(answered, endpoint, variant) ? atMost(answered.latenciesMs, thresholdMs) : undefined,
   };
 }
 
@@ -119,5 +135,14 @@ export function subjectOf(endpoint: string, variant?: string): string {
   return variant === undefined ? `endpoint/${endpoint}` : `endpoint/${endpoint}/variant/${variant}`;
 }
 
-const concerns = (prediction: CapturedPrediction, endpoint: string, variant: string | undefined): boolean =>
-  prediction.endpoint === endpoint && (variant === undefined || prediction.variant === variant);
+const concerns = (
+  asked: Pick<CapturedPrediction, "endpoint" | "variant">,
+  endpoint: string,
+  variant: string | undefined,
+): boolean => asked.endpoint === endpoint && (variant === undefined || asked.variant === variant);
+
+function atMost(values: Float64Array, threshold: number): number {
+  let count = 0;
+  for (let at = 0; at < values.length; at += 1) if ((values[at] as number) <= threshold) count += 1;
+  return count;
+}
