@@ -113,7 +113,7 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
       if (model !== undefined && windows.model?.digest !== model.digest) windows.sinceMs = timeMs;
       windows.model = model ?? windows.model;
       const start = startOf(timeMs, windowMs);
-      const window = fine.get(start) ?? newWindow(endpoint, observation.requestIds[0], options);
+      const window = fine.get(start) ?? newWindow(endpoint, observation.rows?.[0]?.requestIds[0], options);
       fine.set(start, window);
       return window.observe(observation);
     },
