@@ -7,7 +7,7 @@ export interface DriftWindow {
   readonly startMs: number;
   readonly endMs: number;
   readonly profile: Profile;
-  /** The rows themselves in the order of their arrival, for monitors that need more than a profile. */
+  /** The rows themselves in the order of their arrival, for monitors that need more than a profile; of live windows a sample of them, in random order. */
   readonly rows?: Batch | undefined;
 }
 
@@ -17,4 +17,8 @@ export interface DriftMonitor {
 }
 
 /** Makes a monitor from windows in which nothing was wrong, the oldest first. */
-export type DriftMonitorFactory = (history: readonly DriftWindow[]) => DriftMonitor;
+export interface DriftMonitorFactory {
+  (history: readonly DriftWindow[]): DriftMonitor;
+  /** How many rows of each window it looks at: live windows have so many kept for it. Default: none, profiles are enough. */
+  readonly rows?: number | undefined;
+}

@@ -16,7 +16,17 @@ import { fitReconstruction, meanError, reconstructionErrors, type Reconstruction
 interface RowsNeeded {
   /** A window with fewer rows is not judged. At least 20. Default: 100. */
   readonly minimumRows?: number | undefined;
+  /** Rows that live windows keep for it, a sample of theirs, 1 to 5,000. Default: 500. */
+  readonly rows?: number | undefined;
 }
+
+/** Live windows keep so many rows for a monitor. */
+const liveRows = 500;
+
+const withRows = (
+  rows: number = liveRows,
+  factory: (history: readonly DriftWindow[]) => DriftMonitor,
+): DriftMonitorFactory => Object.assign(factory, { rows });
 
 export interface ReconstructionDriftOptions extends ReconstructionOptions, RowsNeeded {
   /** How many standard deviations of the history's windows a window may be off their mean, above 0. Default: 3, as NannyML. */
@@ -85,10 +95,10 @@ function rowsOf(history: readonly DriftWindow[]): Batch[] {
  * The factory throws `MONITOR_ROWS_INVALID` for a history of fewer than two windows with rows.
  */
 export function reconstructionDrift(options: ReconstructionDriftOptions = {}): DriftMonitorFactory {
-  const { deviations = 3, alpha, minimumRows = 100, ...fit } = options;
+  const { deviations = 3, alpha, minimumRows = 100, rows: kept, ...fit } = options;
   if (alpha !== undefined && !(alpha > 0 && alpha < 1)) throw new RangeError(`alpha must be in (0, 1), not ${alpha}.`);
   if (!(deviations > 0)) throw new RangeError(`deviations must be above 0, not ${deviations}.`);
-  return (history) => {
+  return withRows(kept, (history) => {
     const chunks = rowsOf(history);
     if (chunks.length < 2) throw rowsInvalid("one window of the history carries some, and two are the least");
     const model = fitReconstruction(concatBatches(chunks), fit);
@@ -100,7 +110,7 @@ export function reconstructionDrift(options: ReconstructionDriftOptions = {}): D
       const { value } = meanError(reconstructionErrors(model, rows));
       return { method: "reconstruction-error", value, ...limits };
     });
-  };
+  });
 }
 
 /** How many of the population's deviations of n values the next one stays within, but for the share α: t·√((n + 1)/(n − 1)), t with n − 1 degrees of freedom. */
@@ -120,31 +130,30 @@ export function deviationLimits(
 
 /** Drift where a classifier tells a window's rows from those of the history: an area under the ROC curve outside `lower` to `upper`. The factory throws `MONITOR_ROWS_INVALID`. */
 export function domainClassifierDrift(options: DomainClassifierDriftOptions = {}): DriftMonitorFactory {
-  const { lower = 0.45, upper = 0.65, minimumRows = 100, seed = 0, ...rest } = options;
+  const { lower = 0.45, upper = 0.65, minimumRows = 100, seed = 0, rows: kept, ...rest } = options;
   if (!(lower >= 0 && lower < upper && upper <= 1))
     throw new RangeError(`lower and upper must rise within [0, 1], not be ${lower} and ${upper}.`);
-  return (history) => {
+  return withRows(kept, (history) => {
     const reference = concatBatches(rowsOf(history));
     return monitorOf(minimumRows, (rows) => {
       const { auc } = classifyDomains(reference, rows, { ...rest, random: createRandom(seed) });
       return { method: "domain-classifier", value: auc, lower, upper };
     });
-  };
+  });
 }
 
-const kernelDrift =
-  (
-    method: MultivariateReading["method"],
-    test: (reference: Batch, current: Batch, options: KernelTestOptions) => KernelTest,
-    { minimumRows = 100, seed = 0, ...rest }: KernelDriftOptions,
-  ): DriftMonitorFactory =>
-  (history) => {
+const kernelDrift = (
+  method: MultivariateReading["method"],
+  test: (reference: Batch, current: Batch, options: KernelTestOptions) => KernelTest,
+  { minimumRows = 100, seed = 0, rows: kept, ...rest }: KernelDriftOptions,
+): DriftMonitorFactory =>
+  withRows(kept, (history) => {
     const reference = concatBatches(rowsOf(history));
     return monitorOf(minimumRows, (rows) => {
       const { statistic, pValue, threshold } = test(reference, rows, { ...rest, random: createRandom(seed) });
       return { method, value: statistic, upper: threshold, pValue, alpha: rest.alpha ?? 0.05 };
     });
-  };
+  });
 
 /** Drift where `maximumMeanDiscrepancy` of a window against the history's rows has p ≤ `alpha`. The factory throws `MONITOR_ROWS_INVALID`. */
 export const meanDiscrepancyDrift = (options: KernelDriftOptions = {}): DriftMonitorFactory =>
