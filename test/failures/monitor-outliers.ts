@@ -1,6 +1,7 @@
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import { batchOf } from "../../packages/data/dist/index.js";
 import * as outliers from "../../packages/monitor/dist/outliers.js";
+import { rowsView } from "./monitor-rows-view.ts";
 import { methods, type Subjects, well } from "./subjects.ts";
 
 const random = createRandom(1);
@@ -36,5 +37,17 @@ export const outlierSubjects: Subjects = {
     score: [() => [{ a: 1, b: 2 }], lacking(() => outliers.compileOutlierModel(model).score({ a: "far", b: 2 }))],
     scores: [() => [rows], lacking(() => outliers.compileOutlierModel(model).scores(batchOf({ a: [1] })))],
     route: [() => [{ a: 1 }]],
+  }),
+  outlierAlert: well(
+    outliers.outlierAlert,
+    () => [{ endpoint: "late", model, usualShare: 0.1, minimumRatio: 3, alpha: 0.01, minimumRows: 20 }],
+    {
+      MONITOR_RULE_INVALID: () => outliers.outlierAlert({ endpoint: "late", model, windowMs: -1 }),
+      MONITOR_OUTLIER_MODEL_INVALID: () =>
+        outliers.outlierAlert({ endpoint: "late", model: { ...model, formatVersion: 2 as 1 } }),
+    },
+  ),
+  ...methods("outlierAlert()", () => outliers.outlierAlert({ endpoint: "late", model, minimumRows: 20 }), {
+    evaluate: [() => [rowsView()]],
   }),
 };

@@ -1,3 +1,4 @@
+export { type OutlierAlertOptions, outlierAlert } from "./alerts/outlier-rule.ts";
 export type { Forest } from "./outliers/isolation-forest.ts";
 export {
   type IsolationForestOptions,

@@ -14,6 +14,10 @@ export const alertSeverities: Readonly<
     | "drift"
     | "prediction-shift"
     | "quality"
+    | "outliers"
+    | "estimated-quality"
+    | "slices"
+    | "kind-of-drift"
     | "warning",
     Alert["severity"]
   >
@@ -26,5 +30,9 @@ export const alertSeverities: Readonly<
   drift: "ticket",
   "prediction-shift": "ticket",
   quality: "ticket",
+  outliers: "ticket",
+  "estimated-quality": "ticket",
+  slices: "ticket",
+  "kind-of-drift": "ticket",
   warning: "ticket",
 };

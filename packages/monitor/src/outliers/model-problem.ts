@@ -12,6 +12,7 @@ export function modelProblem(model: unknown): string | undefined {
   const { formatVersion, kind, columns, threshold } = model;
   if (formatVersion !== 1) return `its formatVersion is ${JSON.stringify(formatVersion)}, and this release reads 1`;
   if (!isFinite(threshold)) return "it has no threshold";
+  if (model["usual"] !== undefined && !isUsual(model["usual"])) return "it does not say what is usual";
   if (!Array.isArray(columns) || columns.length === 0) return "it has no columns";
   const bad = columns.findIndex((column) => !isScoreColumn(column));
   if (bad >= 0) return `its column ${bad} is none`;
@@ -22,6 +23,14 @@ export function modelProblem(model: unknown): string | undefined {
   return Array.isArray(vectors) && vectors.length > 0 && vectors.every((vector) => isNumbers(vector, columns.length))
     ? undefined
     : "its vectors do not have a number for each column";
+}
+
+function isUsual(usual: unknown): boolean {
+  if (!isObject(usual)) return false;
+  const { rows, above } = usual;
+  return (
+    Number.isSafeInteger(rows) && Number.isSafeInteger(above) && 0 <= Number(above) && Number(above) < Number(rows)
+  );
 }
 
 function isScoreColumn(column: unknown): boolean {

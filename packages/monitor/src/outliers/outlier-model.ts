@@ -12,6 +12,8 @@ interface OutlierModelBase {
   readonly columns: readonly ScoreColumn[];
   /** A score above is an outlier. */
   readonly threshold: number;
+  /** Rows that the threshold was set by, and how many of them are above it: what is known of the share of outliers among usual rows. Absent in models of earlier releases. */
+  readonly usual?: { readonly rows: number; readonly above: number } | undefined;
 }
 
 /** A fitted judge of rows. JSON-safe. */
@@ -46,7 +48,7 @@ export interface ReconstructionOutlierOptions extends OutlierOptions {
   readonly varianceShare?: number | undefined;
 }
 
-type Unjudged<Model = OutlierModel> = Model extends OutlierModel ? Omit<Model, "threshold"> : never;
+type Unjudged<Model = OutlierModel> = Model extends OutlierModel ? Omit<Model, "threshold" | "usual"> : never;
 
 /** Fits on all rows, or on four fifths, and sets the threshold. */
 function fitWith(rows: Batch, options: OutlierOptions, fit: (rows: Batch, random: Random) => Unjudged): OutlierModel {
@@ -63,10 +65,7 @@ function fitWith(rows: Batch, options: OutlierOptions, fit: (rows: Batch, random
   if (contamination !== undefined) {
     const model = fit(rows, random);
     const scores = scoresWith(model, rows);
-    return {
-      ...model,
-      threshold: scores[Math.max(0, Math.ceil(scores.length * (1 - contamination)) - 1)]!,
-    } as OutlierModel;
+    return judged(model, scores, Math.max(1, Math.ceil(scores.length * (1 - contamination))));
   }
   const order = Int32Array.from(shuffled(rows.length, random));
   const held = Math.floor(rows.length / 5);
@@ -77,11 +76,16 @@ function fitWith(rows: Batch, options: OutlierOptions, fit: (rows: Batch, random
       `there are ${rows.length}, and a false-alarm share of ${falseAlarmShare} takes ${5 * Math.ceil(1 / falseAlarmShare)}`,
     );
   const model = fit(takeRows(rows, order.subarray(held)), random);
-  return {
-    ...model,
-    threshold: scoresWith(model, takeRows(rows, order.subarray(0, held)))[place - 1]!,
-  } as OutlierModel;
+  return judged(model, scoresWith(model, takeRows(rows, order.subarray(0, held))), place);
 }
+
+/** @param scores By rising score. @param place Of the threshold among them, from 1 on. */
+const judged = (model: Unjudged, scores: Float64Array, place: number): OutlierModel =>
+  ({
+    ...model,
+    threshold: scores[place - 1]!,
+    usual: { rows: scores.length, above: scores.length - place },
+  }) as OutlierModel;
 
 const between = (what: string, value: number, least: number, most: number): void => {
   if (!(Number.isInteger(value) && value >= least && value <= most))
