@@ -4,6 +4,7 @@ import { type ComponentNull, type ComponentValue, fitComponent, lackOfFit } from
 import { type Cycle, cycles, type Phases } from "./cycle.ts";
 import { componentFromRows, inflationOf } from "./effective-samples.ts";
 import { distancesOf, usualShares } from "./matched-reference.ts";
+import { outliersOf } from "./outliers.ts";
 import { type Partition, partitionOf } from "./partition.ts";
 import { persistence } from "./persistence.ts";
 import { studentTTails } from "../statistics/distributions.ts";
@@ -48,6 +49,8 @@ export interface ColumnEvidence {
   /** Windows of history of the same phase. */
   readonly matchedWindows: number;
   readonly historyWindows: number;
+  /** Windows that are no history, because the others make them unbelievable. */
+  readonly outlyingWindows: number;
   /** Independent rows that would tell as much as the window's do of its location. */
   readonly effectiveSamples: number;
   /**
@@ -70,6 +73,8 @@ interface Component {
   readonly name: string;
   readonly cycle: Cycle;
   readonly fitted: ComponentNull;
+  /** Of each window of history; NaN where there is none. */
+  readonly scores: Float64Array;
 }
 
 interface FittedColumn {
@@ -77,6 +82,7 @@ interface FittedColumn {
   readonly partition: Partition;
   readonly windows: readonly ScoredWindow[];
   readonly components: readonly Component[];
+  readonly outlying: number;
 }
 
 type ScoredWindow = HistoryWindow & { readonly statistics: WindowStatistics };
@@ -90,25 +96,30 @@ export function fitColumn(history: readonly HistoryWindow[], options: NullOption
   const enough = history.filter(({ column }) => column.count + column.missing >= options.minimumSamples);
   const partition = partitionOf(enough.map(({ column }) => column));
   if (partition === undefined) return `No window of history has values in ${options.minimumSamples} rows.`;
-  const windows = enough.map((window) => ({ ...window, statistics: statisticsOf(partition, window.column) }));
+  const all = enough.map((window) => ({ ...window, statistics: statisticsOf(partition, window.column) }));
+  const windows = withoutOutliers(partition, all, options);
+  const outlying = all.length - windows.length;
   if (windows.length >= fewestWindows) {
-    const model = windows.length < options.minimumHistory ? "between-windows" : "empirical";
-    return nullOf({ model, partition, windows, components: fromWindows(partition, windows, options) }, options);
+    const model = all.length < options.minimumHistory ? "between-windows" : "empirical";
+    const components = fromWindows(partition, windows, options);
+    return nullOf({ model, partition, windows, components, outlying }, options);
   }
   const components = fromRows(partition, windows, options);
   if (components !== undefined) {
     const model = options.independentRows ? "independent-rows" : "autocorrelation";
-    return nullOf({ model, partition, windows, components }, options);
+    return nullOf({ model, partition, windows, components, outlying }, options);
   }
   return `History has ${windows.length} windows with enough rows, of the ${fewestWindows} that are needed where the order of rows does not tell how fast they vary.`;
 }
 
 function nullOf(fitted: FittedColumn, options: NullOptions): ColumnNull {
-  const { partition, windows, components, model } = fitted;
+  const { partition, windows, components, model, outlying } = fitted;
   const empirical = model === "empirical";
   const past = windows
     .map((_, index) =>
-      smallestPValue(components.map(({ fitted: each }) => [each.scores[index] ?? Number.NaN, each.degreesOfFreedom])),
+      smallestPValue(
+        components.map(({ scores, fitted: each }) => [scores[index] ?? Number.NaN, each.degreesOfFreedom]),
+      ),
     )
     .filter((pValue) => !Number.isNaN(pValue));
   const calibrated = empirical ? calibrate(past) : (pValue: number) => pValue;
@@ -136,6 +147,7 @@ function nullOf(fitted: FittedColumn, options: NullOptions): ColumnNull {
         cycle,
         matchedWindows: usual.windows,
         historyWindows: windows.length,
+        outlyingWindows: outlying,
         effectiveSamples: now.count / Math.max(1, components[0]?.fitted.inflation ?? 1),
         ...distancesOf(partition.kind, usual.shares, now.shares),
         missing: now.values.at(-1) as number,
@@ -150,22 +162,40 @@ const namesOf = (partition: Partition): readonly string[] => [
   "the share of nulls",
 ];
 
-/** What one component was in each window that has enough rows for it. */
-function valuesOf(
+/** What one component was in each window; undefined where it has not enough rows for it. */
+function seriesOf(
   windows: readonly ScoredWindow[],
   index: number,
   cycle: Cycle,
   minimumSamples: number,
-): readonly ComponentValue[] {
-  const ofRows = (statistics: WindowStatistics): boolean => index === statistics.values.length - 1;
-  return windows
-    .filter(({ statistics }) => ofRows(statistics) || statistics.count >= minimumSamples)
-    .map(({ statistics, phases }) => ({
-      value: statistics.values[index] as number,
-      count: ofRows(statistics) ? statistics.rows : statistics.count,
-      within: statistics.within[index] as number,
-      phase: phases[cycle],
-    }));
+): readonly (ComponentValue | undefined)[] {
+  return windows.map(({ statistics, phases }) => {
+    const ofRows = index === statistics.values.length - 1;
+    const count = ofRows ? statistics.rows : statistics.count;
+    if (!ofRows && count < minimumSamples) return undefined;
+    const [value, within] = [statistics.values[index] as number, statistics.within[index] as number];
+    return { value, count, within, phase: phases[cycle] };
+  });
+}
+
+const known = (series: readonly (ComponentValue | undefined)[]): readonly ComponentValue[] =>
+  series.filter((value) => value !== undefined);
+
+/** With fewer windows nobody can say which of them are unlike the others. */
+const fewestToCompare = 12;
+
+function withoutOutliers(
+  partition: Partition,
+  windows: readonly ScoredWindow[],
+  { cycle, minimumSamples }: NullOptions,
+): readonly ScoredWindow[] {
+  if (windows.length < fewestToCompare) return windows;
+  const tried = cycle === "detect" ? cycles : [cycle];
+  const names = namesOf(partition);
+  const components = names.map((_, index) => tried.map((each) => seriesOf(windows, index, each, minimumSamples)));
+  const floors = names.map((_, index) => leastVariance(partition, windows, index));
+  const outliers = outliersOf(components, floors);
+  return outliers.size === 0 ? windows : windows.filter((_, index) => !outliers.has(index));
 }
 
 /** What was never missing may yet be, at a share that so many rows would not have shown. */
@@ -180,9 +210,15 @@ function fromWindows(
   { cycle: asked, minimumSamples }: NullOptions,
 ): readonly Component[] {
   return namesOf(partition).map((name, index) => {
-    const valuesIn = (each: Cycle): readonly ComponentValue[] => valuesOf(windows, index, each, minimumSamples);
+    const valuesIn = (each: Cycle): readonly ComponentValue[] => known(seriesOf(windows, index, each, minimumSamples));
     const cycle = asked === "detect" ? detectCycle(valuesIn) : asked;
-    return { name, cycle, fitted: fitComponent(valuesIn(cycle), leastVariance(partition, windows, index)) };
+    const series = seriesOf(windows, index, cycle, minimumSamples);
+    const fitted = fitComponent(known(series), leastVariance(partition, windows, index));
+    let at = 0;
+    const scores = Float64Array.from(series, (value) =>
+      value === undefined ? Number.NaN : (fitted.scores[at++] as number),
+    );
+    return { name, cycle, fitted, scores };
   });
 }
 
@@ -207,12 +243,9 @@ function fromRows(
   return namesOf(partition).map((name, index) => {
     const times = inflations.map((inflation) => (independentRows ? 1 : (inflation?.[index] ?? 1)));
     const inflation = times.reduce((sum, time) => sum + time, 0) / times.length;
-    const values = valuesOf(windows, index, "none", minimumSamples);
-    return {
-      name,
-      cycle: "none",
-      fitted: componentFromRows(values, leastVariance(partition, windows, index), inflation),
-    };
+    const values = known(seriesOf(windows, index, "none", minimumSamples));
+    const fitted = componentFromRows(values, leastVariance(partition, windows, index), inflation);
+    return { name, cycle: "none", fitted, scores: new Float64Array(0) };
   });
 }
 

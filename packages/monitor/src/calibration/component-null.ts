@@ -1,3 +1,5 @@
+import { memoryOf } from "./memory.ts";
+
 /** One window of history as one component sees it. */
 export interface ComponentValue {
   readonly value: number;
@@ -27,17 +29,18 @@ const steadiest = 0.5;
 /** @param floor Least variance of one row's score. */
 export function fitComponent(values: readonly ComponentValue[], floor: number): ComponentNull {
   const phases = byPhase(values);
-  const residuals = Array.from(values, ({ value, phase }) => {
-    const { count, sum } = phases.get(phase) as PhaseSum;
-    // (s − mean of the others)·√((c − 1)/c): of the variance of one window.
-    return count < 2 ? Number.NaN : (value - (sum - value) / (count - 1)) * Math.sqrt((count - 1) / count);
-  });
+  const residuals = residualsOf(values, phases);
   const used = residuals.filter((residual) => !Number.isNaN(residual)).length;
   const degreesOfFreedom = Math.max(1, used - phases.size);
   const within = Math.max(floor, meanOf(values.map((each) => each.within)));
-  const spread = spreadOf(values, residuals, within);
+  // Of windows that resemble the one before them the mean of a phase is known less well, and it follows each of them: (c − 1)/(c − τ) of the variance is seen.
+  const perPhase = used / Math.max(1, phases.size);
+  const memory = Math.min(memoryWithin(values, residuals), Math.max(1, perPhase / 4));
+  const hidden = perPhase > 1 ? (perPhase - 1) / (perPhase - memory) : 1;
+  const seen = spreadOf(values, residuals, within);
+  const spread = (rows: number): number => seen(rows) * hidden;
   const scores = Float64Array.from(residuals, (residual, index) =>
-    external(residual / Math.sqrt(spread((values[index] as ComponentValue).count)), degreesOfFreedom),
+    external(residual / Math.sqrt(seen((values[index] as ComponentValue).count)), degreesOfFreedom),
   );
   const typical = meanOf(values.map(({ count }) => count));
   return {
@@ -45,13 +48,36 @@ export function fitComponent(values: readonly ComponentValue[], floor: number): 
       const found = phases.get(phase);
       if (found === undefined || found.count < 2) return undefined;
       const variance = found.sizes.reduce((sum, size) => sum + spread(size), 0) / found.count ** 2;
-      return { mean: found.sum / found.count, variance };
+      return { mean: found.sum / found.count, variance: variance * memory };
     },
     variance: spread,
     scores,
     degreesOfFreedom,
     inflation: within > 0 ? (spread(typical) * typical) / within : 1,
   };
+}
+
+function residualsOf(values: readonly ComponentValue[], phases: ReadonlyMap<number, PhaseSum>): readonly number[] {
+  return Array.from(values, ({ value, phase }) => {
+    const { count, sum } = phases.get(phase) as PhaseSum;
+    // (s − mean of the others)·√((c − 1)/c): of the variance of one window.
+    return count < 2 ? Number.NaN : (value - (sum - value) / (count - 1)) * Math.sqrt((count - 1) / count);
+  });
+}
+
+/** How many windows of a phase tell as much of its mean as an independent one would. */
+function memoryWithin(values: readonly ComponentValue[], residuals: readonly number[]): number {
+  const last = new Map<number, number>();
+  const pairs: [number, number][] = [];
+  const known = residuals.filter((residual) => !Number.isNaN(residual));
+  for (const [index, { phase }] of values.entries()) {
+    const residual = residuals[index] as number;
+    if (Number.isNaN(residual)) continue;
+    const before = last.get(phase);
+    if (before !== undefined) pairs.push([before, residual]);
+    last.set(phase, residual);
+  }
+  return memoryOf(pairs, meanOf(known.map((residual) => residual * residual)));
 }
 
 interface PhaseSum {
@@ -79,7 +105,7 @@ const meanOf = (values: readonly number[]): number =>
  * The variance of a window's value as a function of its rows: a + d/n by least squares of r²·n on n, both at least 0. What varies between windows
  * whatever their size is in a, autocorrelation in d; with windows of one size the two cannot be told apart, and d takes all.
  */
-function spreadOf(
+export function spreadOf(
   values: readonly ComponentValue[],
   residuals: readonly number[],
   within: number,

@@ -121,12 +121,21 @@ const otherNulls: Readonly<Record<NullModel, string | undefined>> = {
   "independent-rows": "history has too few windows to compare, so the chance is that of independent rows",
 };
 
-/** Where chances are not those of an empirical null. */
+/** Where chances are not those of an empirical null, and what is left out of history. */
 function notesOn(judged: readonly LookedAt[]): readonly string[] {
-  return Object.entries(otherNulls).flatMap(([model, note]) => {
+  const models = Object.entries(otherNulls).flatMap(([model, note]) => {
     const names = judged.filter(({ evidence }) => evidence?.null === model).map(({ column: { name } }) => name);
     return note === undefined || names.length === 0 ? [] : [`${names.join(", ")}: ${note}.`];
   });
+  const outlying = judged.flatMap(({ column: { name }, evidence: { outlyingWindows = 0 } = {} }) => {
+    if (outlyingWindows === 0) return [];
+    return [
+      outlyingWindows === 1
+        ? `${name}: 1 window of history is unlike all others, and left out.`
+        : `${name}: ${outlyingWindows} windows of history are unlike all others, and left out.`,
+    ];
+  });
+  return [...models, ...outlying];
 }
 
 const rounded = (value: number): string => String(Number(value.toPrecision(3)));
