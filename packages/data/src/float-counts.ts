@@ -1,3 +1,13 @@
+import {
+  blockNumbers,
+  layout,
+  type Machine,
+  mostKeySlots,
+  mostPages,
+  placesAtOnce,
+  spoilPage,
+} from "./simd/machine.ts";
+
 /** Counts of floats by bucket: a key is the bits of the high word, in the order of the floats, shifted to the right. */
 export interface FloatCounts {
   /** Filled buckets. */
@@ -5,6 +15,13 @@ export interface FloatCounts {
   add(key: number, amount: number): void;
   /** Counts finite floats, given by their words, from one index to before another. */
   addFloats(words: Int32Array, start: number, end: number, shift: number): void;
+  /** What is taken off the keys that are counted in the machine, and what there stands for no number. */
+  readonly lowest: number;
+  nothing(shift: number): number;
+  /** Most keys that are counted in the machine at one time. */
+  readonly placesAtOnce: number;
+  /** Counts the first `rows` keys of the machine's places. */
+  addPlaces(machine: Machine, rows: number, shift: number): void;
   /** The keys of filled buckets, growing. */
   keys(): Int32Array;
   /** The same counts with each 2^`by` neighbouring buckets made one. @param shift That of the result. */
@@ -52,6 +69,10 @@ export class CountTable implements FloatCounts {
   #counts: Float64Array;
   #used = 0;
 
+  readonly lowest: number = 0;
+  /** As many more keys may come before the table is looked at. */
+  readonly placesAtOnce: number = blockNumbers;
+
   /** @param slots A power of two. */
   constructor(slots: number) {
     this.#mask = slots - 1;
@@ -92,6 +113,27 @@ export class CountTable implements FloatCounts {
       bits = this.#bits;
       keys = this.#keys;
       counts = this.#counts;
+    }
+  }
+
+  /** The bits of no finite number. */
+  nothing(shift: number): number {
+    return -0x80000000 >> shift;
+  }
+
+  addPlaces(machine: Machine, rows: number, shift: number): void {
+    const { floats, kernels, words } = machine;
+    const [keysAt, countsAt] = [layout.pages / 4, layout.counts / 8];
+    for (let row = 0; row < rows;) {
+      const slots = this.#mask + 1;
+      if (slots > mostKeySlots) return addRest(this, machine, row, rows, shift);
+      words.set(this.#keys, keysAt);
+      floats.set(this.#counts, countsAt);
+      row = kernels.countKeys(row, rows, this.#mask, this.#bits, this.#used, this.nothing(shift));
+      this.#used = words[layout.out / 4] as number;
+      this.#keys.set(words.subarray(keysAt, keysAt + slots));
+      this.#counts.set(floats.subarray(countsAt, countsAt + slots));
+      if (this.#used * 2 > this.#mask) this.#grow();
     }
   }
 
@@ -156,9 +198,19 @@ export class CountTable implements FloatCounts {
   }
 }
 
+/** Where more is counted than the machine has room for. */
+function addRest(counts: FloatCounts, { words }: Machine, from: number, rows: number, shift: number): void {
+  const nothing = counts.nothing(shift);
+  for (let row = from; row < rows; row += 1) {
+    const place = words[layout.places / 4 + row] as number;
+    if (place !== nothing) counts.add(place + counts.lowest, 1);
+  }
+}
+
 /** Counts in pages of neighbouring buckets, which are found by place: numbers of a column mostly fill a few of them, which stay in the processor's first cache. */
 class PagedCounts implements FloatCounts {
-  readonly #lowest: number;
+  readonly lowest: number;
+  readonly placesAtOnce: number = placesAtOnce;
   /** The page of a run of keys, counted from 1; 0: there is none yet. */
   readonly #pages: Uint16Array;
   #counts = new Float64Array(16 * pageSize);
@@ -166,7 +218,7 @@ class PagedCounts implements FloatCounts {
   #filled = 0;
 
   constructor(shift: number) {
-    this.#lowest = -(2 ** (31 - shift));
+    this.lowest = -(2 ** (31 - shift));
     this.#pages = new Uint16Array(Math.max(1, 2 ** (32 - shift - pageBits)));
   }
 
@@ -176,14 +228,14 @@ class PagedCounts implements FloatCounts {
 
   add(key: number, amount: number): void {
     if (amount === 0) return;
-    const at = this.#placeOf(key - this.#lowest);
+    const at = this.#placeOf(key - this.lowest);
     if (this.#counts[at] === 0) this.#filled += 1;
     this.#counts[at] = (this.#counts[at] as number) + amount;
   }
 
   addFloats(words: Int32Array, start: number, end: number, shift: number): void {
     const pages = this.#pages;
-    const lowest = this.#lowest;
+    const lowest = this.lowest;
     let counts = this.#counts;
     for (let index = start; index < end; index += 1) {
       const high = words[index * 2 + 1] as number;
@@ -199,6 +251,35 @@ class PagedCounts implements FloatCounts {
       counts[at] = count + 1;
       if (count === 0) this.#filled += 1;
     }
+  }
+
+  /** Behind the last of the runs. */
+  nothing(): number {
+    return this.#pages.length * pageSize;
+  }
+
+  addPlaces(machine: Machine, rows: number, shift: number): void {
+    const { floats, halves, kernels, words } = machine;
+    if (this.#used > mostPages) return addRest(this, machine, 0, rows, shift);
+    const [pagesAt, countsAt] = [layout.pages / 2, layout.counts / 8];
+    halves.set(this.#pages, pagesAt);
+    halves[pagesAt + this.#pages.length] = spoilPage;
+    floats[countsAt + spoilPage * pageSize] = 1;
+    floats.fill(0, countsAt, countsAt + pageSize);
+    floats.set(this.#counts.subarray(0, this.#used * pageSize), countsAt + pageSize);
+    kernels.countPages(rows, this.#used, this.#filled);
+    const [used, filled] = words.subarray(layout.out / 4, layout.out / 4 + 2) as unknown as readonly [number, number];
+    if (used > this.#used) this.#pages.set(halves.subarray(pagesAt, pagesAt + this.#pages.length));
+    while (used * pageSize > this.#counts.length) this.#growCounts();
+    this.#counts.set(floats.subarray(countsAt + pageSize, countsAt + (used + 1) * pageSize));
+    this.#used = used;
+    this.#filled = filled;
+  }
+
+  #growCounts(): void {
+    const grown = new Float64Array(this.#counts.length * 2);
+    grown.set(this.#counts);
+    this.#counts = grown;
   }
 
   keys(): Int32Array {
@@ -225,7 +306,7 @@ class PagedCounts implements FloatCounts {
       for (let within = 0; within < pageSize; within += 1) {
         const count = this.#counts[(page - 1) * pageSize + within] as number;
         if (count === 0) continue;
-        keys[at] = run * pageSize + within + this.#lowest;
+        keys[at] = run * pageSize + within + this.lowest;
         counts[at] = count;
         at += 1;
         sum += count;
@@ -238,11 +319,7 @@ class PagedCounts implements FloatCounts {
   #placeOf(place: number): number {
     const run = place >> pageBits;
     if (this.#pages[run] === 0) {
-      if ((this.#used + 1) * pageSize > this.#counts.length) {
-        const grown = new Float64Array(this.#counts.length * 2);
-        grown.set(this.#counts);
-        this.#counts = grown;
-      }
+      if ((this.#used + 1) * pageSize > this.#counts.length) this.#growCounts();
       this.#used += 1;
       this.#pages[run] = this.#used;
     }

@@ -1,12 +1,14 @@
-import type { BoolColumn, BytesColumn, Column, ColumnType } from "@millwright/contracts";
+import type { BoolColumn, BytesColumn, Column, ColumnType, NumericColumn } from "@millwright/contracts";
 import { isNumericType, nullCount } from "./column.ts";
 import { addNumbersToDistinct, emptyDistinct } from "./distinct.ts";
 import { writeFloat64 } from "./float64.ts";
 import { addFrequent, emptyFrequent } from "./frequent.ts";
 import { emptyMoments, mergeMoments, momentsOf } from "./moments.ts";
 import type { ColumnProfile, ProfileOptions } from "./profile.ts";
-import { createQuantileSketcher } from "./quantile-sketch.ts";
+import { createNumberSketcher, emptyQuantileSketch } from "./quantile-sketch.ts";
 import { createRankSketcher } from "./rank-sketch.ts";
+import { machine } from "./simd/machine.ts";
+import { addNumberRows } from "./simd/number-rows.ts";
 import { createTextCounter } from "./text-counter.ts";
 import { countBools, createWholeNumbers, rowsAtOnce, type WholeNumbers, withCounted } from "./whole-numbers.ts";
 
@@ -37,7 +39,7 @@ function createBoolProfiler({ maxBuckets, maxTexts, rankError }: ProfileOptions)
   const ranks = rankError === undefined ? undefined : createRankSketcher({ epsilon: rankError });
   let missing = 0;
   const met: [no: number, yes: number] = [0, 0];
-  const none = createQuantileSketcher(maxBuckets).sketch();
+  const none = emptyQuantileSketch(maxBuckets);
   return {
     update(column) {
       const [no, yes] = countBools(column as BoolColumn);
@@ -77,11 +79,11 @@ function createBoolProfiler({ maxBuckets, maxTexts, rankError }: ProfileOptions)
 
 /** Shared: nothing waits between filling it and reading it, and many small profiles are kept at one time. So few numbers stay in the processor's first caches, so that three passes cost one trip to memory. */
 const block = new Float64Array(rowsAtOnce);
-/** With fewer rows at one time, as on the path of a request, counts by value are more memory than they save time. */
-const leastCounted = 1024;
+/** With fewer rows at one time, as on the path of a request, counts by value are more memory than they save time, and the machine is not worth its start. */
+const manyRows = 1024;
 
 function createNumberProfiler(type: ColumnType, { maxBuckets, rankError }: ProfileOptions): ColumnProfiler {
-  const sketcher = createQuantileSketcher(maxBuckets);
+  const sketcher = createNumberSketcher(maxBuckets);
   const ranks = rankError === undefined ? undefined : createRankSketcher({ epsilon: rankError });
   const distinct = emptyDistinct();
   let whole: WholeNumbers | undefined;
@@ -100,11 +102,16 @@ function createNumberProfiler(type: ColumnType, { maxBuckets, rankError }: Profi
       const nulls = nullCount(column);
       missing += nulls;
       count += column.length - nulls;
-      if (column.length >= leastCounted && ranks === undefined) whole ??= createWholeNumbers(type);
-      for (let start = 0; start < column.length; start += rowsAtOnce) {
-        const rows = Math.min(rowsAtOnce, column.length - start);
-        if (whole?.add(column, start, start + rows) !== true) addBlock(column, start, rows);
+      const many = column.length >= manyRows && ranks === undefined;
+      if (many) whole ??= createWholeNumbers(type);
+      const from = whole === undefined ? 0 : countWhole(whole, column);
+      const quick = many && from < column.length ? machine() : undefined;
+      if (quick !== undefined) {
+        moments = addNumberRows(quick, column as NumericColumn, from, { sketcher, distinct }, moments);
+        return;
       }
+      for (let start = from; start < column.length; start += rowsAtOnce)
+        addBlock(column, start, Math.min(rowsAtOnce, column.length - start));
     },
     profile() {
       const met = { moments, quantiles: sketcher.sketch(), distinct: distinct.slice() };
@@ -121,6 +128,13 @@ function createNumberProfiler(type: ColumnType, { maxBuckets, rankError }: Profi
       };
     },
   };
+}
+
+/** @returns the first row that was not counted. */
+function countWhole(whole: WholeNumbers, column: Column): number {
+  for (let start = 0; start < column.length; start += rowsAtOnce)
+    if (!whole.add(column, start, Math.min(column.length, start + rowsAtOnce))) return start;
+  return column.length;
 }
 
 function createTextProfiler(type: ColumnType, { maxTexts }: ProfileOptions): ColumnProfiler {

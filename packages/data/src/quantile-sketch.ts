@@ -1,4 +1,5 @@
 import { CountTable, type FloatCounts, orderedKey, shiftToFit } from "./float-counts.ts";
+import type { Machine } from "./simd/machine.ts";
 
 /**
  * A histogram whose buckets are ranges of the bits of a 64-bit float: the high `32 − shift` bits, so each bucket spans a share of 2^(shift − 20)
@@ -22,10 +23,28 @@ export interface QuantileSketch {
 export interface QuantileSketcher {
   /** Takes the finite numbers among the first `length`. */
   addAll(values: Float64Array, length?: number): void;
-  /** Takes finite numbers, of which each was met some times. */
-  addCounted(values: Float64Array, counts: Float64Array): void;
   addSketch(sketch: QuantileSketch): void;
   sketch(): QuantileSketch;
+}
+
+/** How the machine makes keys: the bits of a number, shifted, less the lowest. */
+export interface Keying {
+  readonly shift: number;
+  readonly lowest: number;
+  /** Stands for what is no finite number. */
+  readonly nothing: number;
+  /** Most keys at one time. */
+  readonly mostAtOnce: number;
+}
+
+/** What profiles ask of a sketcher beyond that. */
+export interface NumberSketcher extends QuantileSketcher {
+  /** Takes finite numbers, of which each was met some times. */
+  addCounted(values: Float64Array, counts: Float64Array): void;
+  /** How keys are to be made for the next `addPlaces`. */
+  keying(): Keying;
+  /** Takes the first `rows` keys of the machine's places. */
+  addPlaces(machine: Machine, rows: number): void;
 }
 
 const defaultMaxBuckets = 2048;
@@ -36,7 +55,12 @@ const coarsestShift = 31;
 const blockValues = 2048;
 
 /** @param maxBuckets From 16. Default: 2048. Joining stops at the latest when one bucket is left for each sign. */
-export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): QuantileSketcher {
+export function createQuantileSketcher(maxBuckets?: number): QuantileSketcher {
+  const { addAll, addSketch, sketch } = createNumberSketcher(maxBuckets);
+  return { addAll, addSketch, sketch };
+}
+
+export function createNumberSketcher(maxBuckets: number = defaultMaxBuckets): NumberSketcher {
   if (!(Number.isInteger(maxBuckets) && maxBuckets >= smallestMaxBuckets)) {
     throw new RangeError(`maxBuckets must be an integer from ${smallestMaxBuckets}, not ${maxBuckets}.`);
   }
@@ -58,6 +82,11 @@ export function createQuantileSketcher(maxBuckets: number = defaultMaxBuckets): 
         table.addFloats(words, start, Math.min(length, start + blockValues), shift);
         coarsen();
       }
+    },
+    keying: () => ({ shift, lowest: table.lowest, nothing: table.nothing(shift), mostAtOnce: table.placesAtOnce }),
+    addPlaces(machine, rows) {
+      table.addPlaces(machine, rows, shift);
+      coarsen();
     },
     addCounted(values, counts) {
       const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
@@ -92,7 +121,7 @@ export function mergeQuantileSketches(first: QuantileSketch, ...rest: readonly Q
 
 /** @returns the sketch of finite numbers of which each was met some times. */
 export function sketchOfCounted(values: Float64Array, counts: Float64Array, maxBuckets?: number): QuantileSketch {
-  const sketcher = createQuantileSketcher(maxBuckets);
+  const sketcher = createNumberSketcher(maxBuckets);
   sketcher.addCounted(values, counts);
   return sketcher.sketch();
 }

@@ -1,0 +1,141 @@
+import type { BytesColumn } from "@millwright/contracts";
+import { isNull } from "./column.ts";
+import { layout, type Machine, mostTextBytes, mostTextSlots } from "./simd/machine.ts";
+
+/** A text of at most so many bytes is told by four words of four bytes. */
+export const shortBytes = 15;
+const firstSlots = 256;
+const words = 4;
+
+/** Takes the bytes of a text, which are good until it returns, and how often it was met. */
+export type Take = (bytes: Uint8Array, length: number, times: number) => void;
+
+/** The key of a text: its bytes, zeros, and in the last byte its length and 1, so that no key is 0. Shared: nothing waits between filling it and reading it. */
+const key = new Int32Array(words);
+const keyBytes = new Uint8Array(key.buffer);
+
+function fillKey(bytes: Uint8Array, start: number, end: number): void {
+  key.fill(0);
+  for (let at = start; at < end; at += 1) keyBytes[at - start] = bytes[at] as number;
+  keyBytes[shortBytes] = end - start + 1;
+}
+
+function hashOf(first: number, second: number, third: number, last: number): number {
+  let hash =
+    Math.imul(first, 0x9e3779b1) ^
+    Math.imul(second, 0x85ebca6b) ^
+    Math.imul(third, 0xc2b2ae35) ^
+    Math.imul(last, 0x27d4eb2f);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return hash ^ (hash >>> 16);
+}
+
+/** Most texts in a table: a quarter of its slots while that is little memory, so that hardly two texts meet; then half. */
+const mostIn = (slots: number): number => slots / (slots <= mostTextSlots ? 4 : 2);
+
+/** Counts of short texts. Open addressing, linear probing; a slot is free while its key is 0. */
+export class ShortTexts {
+  #keys = new Int32Array(firstSlots * words);
+  #counts = new Float64Array(firstSlots);
+  #mask = firstSlots - 1;
+  #most = mostIn(firstSlots);
+  size = 0;
+
+  add(bytes: Uint8Array, start: number, end: number, times: number): void {
+    fillKey(bytes, start, end);
+    this.#put(key[0] as number, key[1] as number, key[2] as number, key[3] as number, times);
+  }
+
+  /** Counts rows until one that is long. @returns that row; `to` where there is none. */
+  countRows(column: BytesColumn, from: number, to: number): number {
+    const { values, offsets } = column;
+    for (let row = from; row < to; row += 1) {
+      if (isNull(column, row)) continue;
+      const [start, end] = [offsets[row] as number, offsets[row + 1] as number];
+      if (end - start > shortBytes) return row;
+      this.add(values, start, end, 1);
+    }
+    return to;
+  }
+
+  /** Whether the machine has room for these rows and for what was counted. */
+  fits({ offsets }: BytesColumn, from: number, to: number): boolean {
+    return (offsets[to] as number) - (offsets[from] as number) <= mostTextBytes && this.#mask < mostTextSlots;
+  }
+
+  /**
+   * As `countRows`, in the machine, which holds the texts of the rows from `first` on.
+   * @param masked Whether one of them is null.
+   */
+  countLent(
+    machine: Machine,
+    { offsets }: BytesColumn,
+    first: number,
+    from: number,
+    to: number,
+    masked: boolean,
+  ): number {
+    const { floats, kernels, words: all } = machine;
+    const [keysAt, countsAt] = [layout.textKeys / 4, layout.textCounts / 8];
+    const slots = this.#mask + 1;
+    all.set(this.#keys, keysAt);
+    floats.set(this.#counts, countsAt);
+    const base = offsets[first] as number;
+    const next = kernels.countTexts(from - first, to - first, masked ? 1 : 0, base, this.#mask, this.size, this.#most);
+    this.size = all[layout.out / 4] as number;
+    this.#keys.set(all.subarray(keysAt, keysAt + slots * words));
+    this.#counts.set(floats.subarray(countsAt, countsAt + slots));
+    if (this.size > this.#most) this.#grow();
+    return first + next;
+  }
+
+  #put(first: number, second: number, third: number, last: number, times: number): void {
+    const keys = this.#keys;
+    let slot = hashOf(first, second, third, last) & this.#mask;
+    for (let at = slot * words; keys[at + 3] !== 0; at = slot * words) {
+      if (keys[at] === first && keys[at + 1] === second && keys[at + 2] === third && keys[at + 3] === last) {
+        this.#counts[slot] = (this.#counts[slot] as number) + times;
+        return;
+      }
+      slot = (slot + 1) & this.#mask;
+    }
+    keys[slot * words] = first;
+    keys[slot * words + 1] = second;
+    keys[slot * words + 2] = third;
+    keys[slot * words + 3] = last;
+    this.#counts[slot] = times;
+    this.size += 1;
+    if (this.size > this.#most) this.#grow();
+  }
+
+  #grow(): void {
+    const [keys, counts] = [this.#keys, this.#counts];
+    this.#reset(counts.length * 2);
+    for (let slot = 0; slot < counts.length; slot += 1) {
+      const at = slot * words;
+      if (keys[at + 3] === 0) continue;
+      const [first, second, third, last] = [keys[at], keys[at + 1], keys[at + 2], keys[at + 3]];
+      this.#put(first as number, second as number, third as number, last as number, counts[slot] as number);
+    }
+  }
+
+  #reset(slots: number): void {
+    this.#keys = new Int32Array(slots * words);
+    this.#counts = new Float64Array(slots);
+    this.#mask = slots - 1;
+    this.#most = mostIn(slots);
+    this.size = 0;
+  }
+
+  clear(): void {
+    if (this.size > 0) this.#reset(firstSlots);
+  }
+
+  visit(take: Take): void {
+    const bytes = new Uint8Array(this.#keys.buffer);
+    for (let slot = 0; slot <= this.#mask; slot += 1) {
+      const length = (bytes[slot * 16 + shortBytes] as number) - 1;
+      if (length >= 0) take(bytes.subarray(slot * 16, slot * 16 + length), length, this.#counts[slot] as number);
+    }
+  }
+}
