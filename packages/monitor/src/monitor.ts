@@ -14,8 +14,9 @@ import { readingOf } from "./alerts/alert-rule.ts";
 import { type CaptureBuffer, createCaptureBuffer } from "./capture/capture-writer.ts";
 import { type ParsedState, parseState, stateToJson } from "./capture/monitor-state.ts";
 import { ruleInvalid, sloInvalid, stateInvalid } from "./errors.ts";
-import { absenceOf, createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
+import { createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
 import { createEventOutbox } from "./alerts/monitor-events.ts";
+import { absenceOf } from "./alerts/objective-watch.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
 import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
@@ -182,5 +183,6 @@ function resume(state: ParsedState, intake: Intake, evaluator: Evaluator): void 
 }
 
 function repeated(named: readonly { readonly name: string }[]): readonly string[] {
-  return named.map(({ name }) => name).filter((name, index, names) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  return named.flatMap(({ name }) => (seen.size === seen.add(name).size ? [name] : []));
 }

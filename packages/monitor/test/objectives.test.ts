@@ -1,4 +1,4 @@
-import { createManualClock } from "@millwright/contracts";
+import { createManualClock, digestOf, type Meter, silentMeter } from "@millwright/contracts";
 import { expect, test } from "vitest";
 import {
   calendarSpan,
@@ -257,4 +257,49 @@ test("MO-46: a P99 over its objective for ten minutes pages, and for nine does n
   const latency = { name: "late", objective: 0.99, profile: sustainedLatencyProfile({ windowMs: minute }) };
   expect(firingMinutes(10, latency)).toEqual([]);
   expect(firingMinutes(30, latency)[0]).toBe(11);
+});
+
+test("an indicator that names an endpoint is asked about its predictions alone, and gauges are of objectives that rest too", async () => {
+  const clock = createManualClock(start);
+  const asked: string[] = [];
+  const classify = ({ endpoint }: { readonly endpoint: string }) => {
+    asked.push(endpoint);
+    return true;
+  };
+  const set: (readonly [number, string | undefined])[] = [];
+  const meter: Meter = {
+    ...silentMeter,
+    gauge: (name) => ({
+      set: (value, labels) => void (name.endsWith("_left") && set.push([value, labels?.["slo"]])),
+    }),
+  };
+  const slos = [
+    defineSlo({ name: "one", objective: 0.9, sli: { subject: "endpoint/late", endpoint: "late", classify } }),
+    defineSlo({ name: "all", objective: 0.9, sli: { subject: "endpoint", classify } }),
+    defineSlo({ name: "errors", objective: 0.9, sli: errorIndicator({ endpoint: "late" }) }),
+  ];
+  await using monitor = openMonitor({ clock, slos, meter });
+  for (const endpoint of ["late", "other", "late"])
+    monitor.capture({
+      requestId: `r${asked.length}`,
+      endpoint,
+      variant: "main",
+      model: { name: endpoint, digest: digestOf("v1") },
+      timeMs: clock.nowMs(),
+      latencyMs: 1,
+    });
+  await monitor.flush();
+  expect(asked.toSorted()).toEqual(["late", "late", "late", "late", "other"]);
+  for (let round = 0; round < 3; round += 1) {
+    await monitor.evaluate();
+    await clock.advance(minute);
+  }
+  expect(set).toEqual(
+    Array.from({ length: 3 }, () => [
+      [1, "one"],
+      [1, "all"],
+      [1, "errors"],
+    ]).flat(),
+  );
+  expect([monitor.slo("one").total, monitor.slo("all").total, monitor.slo("errors").total]).toEqual([2, 3, 2]);
 });

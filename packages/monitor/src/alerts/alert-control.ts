@@ -77,7 +77,11 @@ export interface AlertControl {
 export interface Alerting {
   readonly book: AlertBook;
   readonly control: AlertControl;
-  /** Takes the findings of all rules, and tells what changed. */
+  /** Reads what findings are taken with: what earlier processes told, and silences of other places. */
+  prepare(nowMs: number): Promise<void>;
+  /** Rules with an alert that fires or is pending: their findings are asked for, also where all is well. */
+  openRules(): ReadonlySet<string>;
+  /** Takes the findings of all rules, and tells what changed. A rule without an open alert may be left out where it finds nothing. */
   apply(all: readonly RuleFindings[], nowMs: number, burnOf: (name: string) => Told | undefined): Promise<void>;
   drop(subject: string, reason: string): void;
 }
@@ -129,12 +133,16 @@ export function createAlerting(parts: AlertingParts): Alerting {
     });
     if (reads.length > 0) await within(longestWaitMs, settled, clock);
   };
+  let paging = false;
   return {
     book,
     control: controlOf({ parts, machine, silences, acknowledged, teller }),
-    async apply(all, nowMs, burnOf) {
-      const paging = await recall(nowMs);
+    openRules: () => new Set(machine.records().map(({ rule }) => rule)),
+    async prepare(nowMs) {
+      paging = await recall(nowMs);
       await readSilences();
+    },
+    async apply(all, nowMs, burnOf) {
       const step = machine.step(all, { nowMs, silences: silences.all(nowMs), paging });
       for (const { correlation } of step.pages) acknowledged.delete(correlation);
       await teller.tell(step, all, burnOf);

@@ -1,27 +1,14 @@
-import type { Alert, CapturedPrediction, Clock, Gauge, Logger, Meter } from "@millwright/contracts";
+import type { Alert, Clock, Gauge, Logger, Meter } from "@millwright/contracts";
 import { within } from "./alert-teller.ts";
 import type { Alerting } from "./alert-control.ts";
-import { type Finding, isBelow, type RuleFindings } from "./alert-record.ts";
-import {
-  type AlertRule,
-  evidenceOf,
-  type MonitorView,
-  readingOf,
-  shown,
-  shownPercent,
-  type VariantReading,
-} from "./alert-rule.ts";
-import { sloUnknown } from "../errors.ts";
-import type { EventCounts } from "../slo/event-counts.ts";
-import type { ObjectiveState } from "../capture/monitor-state.ts";
-import { createMergedCounts, eventsOf, type MergedCounts } from "../slo/merged-counts.ts";
-import { type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
-import { readSlo, type SloStatus } from "../slo/slo-status.ts";
+import { isBelow, type RuleFindings } from "./alert-record.ts";
+import { type AlertRule, type MonitorView, readingOf, type VariantReading } from "./alert-rule.ts";
+import type { EventOutbox } from "./monitor-events.ts";
+import { createObjectiveWatch, type ObjectiveWatch, type ObjectiveWatchOptions } from "./objective-watch.ts";
 import { type Slo, subjectOf } from "../slo/slo.ts";
-import { type AnsweredTogether, countAll } from "../slo/count-all.ts";
 import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
 
-export interface EvaluatorOptions {
+export interface EvaluatorOptions extends Pick<ObjectiveWatchOptions, "screenOf"> {
   readonly book: WindowBook;
   readonly alerting: Alerting;
   readonly outbox: EventOutbox;
@@ -33,83 +20,49 @@ export interface EvaluatorOptions {
 }
 
 /** Turns counts and windows into alerts and events. */
-export interface Evaluator {
-  observe(prediction: CapturedPrediction, timeMs: number): void;
-  /** As `observe`, of each. */
-  observeAll(answered: AnsweredTogether): void;
-  count(slo: string, good: number, total: number, timeMs: number): void;
-  slo(name: string, nowMs: number): SloStatus;
+export interface Evaluator extends Pick<
+  ObjectiveWatch,
+  "observe" | "observeAll" | "count" | "objectives" | "put" | "resume"
+> {
+  slo: ObjectiveWatch["read"];
   /** Ends what is known of a variant: it serves another model. */
   startOver(endpoint: string, variant: string): void;
   evaluate(nowMs: number): Promise<readonly Alert[]>;
   flush(): Promise<void>;
-  /** What was counted for each objective. */
-  objectives(): readonly ObjectiveState[];
-  /** Takes what another monitor counted; unknown objectives are left out. */
-  put(source: string, objectives: readonly ObjectiveState[]): void;
-  /** Goes on from what an earlier process counted, before anything else is; unknown objectives are left out. Throws `MONITOR_SLO_STATE_INVALID`. */
-  resume(objectives: readonly ObjectiveState[]): void;
 }
 
-interface WatchedSlo {
-  readonly slo: Slo;
-  readonly counts: MergedCounts;
-  /** As the last events told it. */
-  burning: boolean;
-  exhausted: boolean;
-  /** The last event that told of burning. */
-  burn: Told | undefined;
-}
-
-export function createEvaluator({
-  book,
-  alerting,
-  outbox,
-  slos,
-  rules,
-  logger,
-  meter,
-  clock,
-}: EvaluatorOptions): Evaluator {
-  const watched = slos.map(watch);
-  const { budget, measured } = createGauges(meter);
-  const find = (name: string): WatchedSlo => findSlo(watched, name);
-  const readSlos = (nowMs: number): RuleFindings[] =>
-    watched.flatMap((each) => {
-      const status = readSlo(each.slo, each.counts.all, nowMs);
-      budget.set(status.budgetLeft, { slo: status.name });
-      tellSlo(each, status, outbox);
-      return [sloFindings(status, each.counts.all, nowMs), ...absence(each.slo, status, nowMs)];
-    });
+export function createEvaluator(options: EvaluatorOptions): Evaluator {
+  const { book, alerting, outbox, rules, logger, meter, clock } = options;
+  const measured = meter.gauge("millwright_monitor_finding", {
+    help: "What a rule or objective measured last.",
+    labelNames: ["rule", "subject"],
+  });
+  const watch = createObjectiveWatch({ ...options, measured });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
     book.compact(nowMs);
     await prepareRules(rules, clock, logger);
+    await alerting.prepare(nowMs);
+    // From here to the alerts nothing is waited for: what is found is of one moment.
+    const found = watch.find(nowMs, alerting.openRules());
     const view = viewOf(book, nowMs);
-    const all = [...readSlos(nowMs), ...rules.map((rule) => evaluateRule(rule, view, logger))].map((each) =>
-      withModels(each, book),
-    );
-    for (const { rule, findings = [] } of all)
-      for (const { subject, value } of findings) if (value !== undefined) measured.set(value, { rule, subject });
-    const burnOf = (name: string): Told | undefined => watched.find(({ slo }) => slo.name === name)?.burn;
-    await alerting.apply(all, nowMs, burnOf);
+    const ruled = rules.map((rule) => evaluateRule(rule, view, logger));
+    measure(ruled, measured);
+    const modelOf = createModelFinder(book);
+    const all = [...found, ...ruled].map((each) => withModels(each, modelOf));
+    await alerting.apply(all, nowMs, watch.burnOf);
     return alerting.book.all();
   };
   let turn: Promise<unknown> = Promise.resolve();
   return {
-    observe(prediction, timeMs) {
-      for (const { slo, counts } of watched) {
-        const good = slo.sli.classify(prediction);
-        if (good !== undefined) counts.add(timeMs, good ? 1 : 0, 1);
-      }
-    },
-    observeAll: (answered) => countAll(watched, answered),
+    observe: watch.observe,
+    observeAll: watch.observeAll,
+    count: watch.count,
+    slo: watch.read,
+    objectives: watch.objectives,
+    put: watch.put,
+    resume: watch.resume,
     startOver(endpoint, variant) {
       alerting.drop(subjectOf(endpoint, variant), "The variant serves another model now.");
-    },
-    count: (name, good, total, timeMs) => find(name).counts.add(timeMs, good, total),
-    slo(name, nowMs) {
-      const { slo, counts } = find(name);
-      return readSlo(slo, counts.all, nowMs);
     },
     evaluate(nowMs) {
       // One at a time: what an evaluation found is shown before the next begins.
@@ -118,55 +71,12 @@ export function createEvaluator({
       return evaluated;
     },
     flush: outbox.flush,
-    ...exchangeOf(watched),
   };
 }
 
-const exchangeOf = (watched: readonly WatchedSlo[]): Pick<Evaluator, "objectives" | "put" | "resume"> => ({
-  objectives: () =>
-    watched.map(({ slo, counts }) => {
-      const state = counts.state();
-      return { name: slo.name, events: eventsOf(state), counts: state };
-    }),
-  resume(objectives) {
-    for (const { slo, counts } of watched) {
-      const known = objectives.find(({ name }) => name === slo.name);
-      if (known !== undefined) counts.resume(known.events, known.counts);
-    }
-  },
-  put(source, objectives) {
-    for (const { slo, counts } of watched)
-      counts.put(source, objectives.find(({ name }) => name === slo.name)?.events ?? []);
-  },
-});
-
-const watch = (slo: Slo): WatchedSlo => ({
-  slo,
-  counts: createMergedCounts(slo),
-  burning: false,
-  exhausted: false,
-  burn: undefined,
-});
-
-function findSlo(watched: readonly WatchedSlo[], name: string): WatchedSlo {
-  const found = watched.find(({ slo }) => slo.name === name);
-  if (found !== undefined) return found;
-  throw sloUnknown(
-    name,
-    watched.map(({ slo }) => slo.name),
-  );
-}
-
-function createGauges(meter: Meter): { readonly budget: Gauge; readonly measured: Gauge } {
-  const budget = meter.gauge("millwright_monitor_budget_left", {
-    help: "Share of the error budget left.",
-    labelNames: ["slo"],
-  });
-  const measured = meter.gauge("millwright_monitor_finding", {
-    help: "What a rule or objective measured last.",
-    labelNames: ["rule", "subject"],
-  });
-  return { budget, measured };
+function measure(ruled: readonly RuleFindings[], measured: Gauge): void {
+  for (const { rule, findings = [] } of ruled)
+    for (const { subject, value } of findings) if (value !== undefined) measured.set(value, { rule, subject });
 }
 
 const longestWaitMs = 1_000;
@@ -197,78 +107,39 @@ function evaluateRule(rule: AlertRule, view: MonitorView, logger: Logger): RuleF
 }
 
 /** Says which model answered for the subject of each finding, where its rule does not. */
-const withModels = ({ rule, findings }: RuleFindings, book: WindowBook): RuleFindings => ({
+const withModels = ({ rule, findings }: RuleFindings, modelOf: ModelFinder): RuleFindings => ({
   rule,
   findings: findings?.map((finding) => {
-    const model = finding.evidence?.model ?? modelOf(finding.subject, book);
+    const model = finding.evidence?.model ?? modelOf(finding.subject);
     return model === undefined ? finding : { ...finding, evidence: { ...finding.evidence, model } };
   }),
 });
 
-/** The model of the variant; of an endpoint, that of all its variants, where it is one. */
-function modelOf(subject: string, book: WindowBook): AnsweringModel | undefined {
-  for (const endpoint of book.endpoints()) {
+type ModelFinder = (subject: string) => AnsweringModel | undefined;
+
+/** Finds the model of the variant; of an endpoint, that of all its variants, where it is one. */
+function createModelFinder(book: WindowBook): ModelFinder {
+  let order: ReadonlyMap<string, number> | undefined;
+  const endpointOf = (subject: string): string | undefined => {
+    order ??= new Map(book.endpoints().map((endpoint, at) => [subjectOf(endpoint), at]));
+    let found: string | undefined;
+    // Names may hold slashes: of several endpoints that the subject is below, the one that was seen first.
+    for (let end = subject.length; end > 0; end = subject.lastIndexOf("/", end - 1)) {
+      const above = subject.slice(0, end);
+      const [at, best] = [order.get(above), found === undefined ? undefined : order.get(found)];
+      if (at !== undefined && !((best ?? at) < at)) found = above;
+    }
+    return found?.slice(subjectOf("").length);
+  };
+  return (subject) => {
+    const endpoint = endpointOf(subject);
+    if (endpoint === undefined) return undefined;
     const variants = book.variants(endpoint);
     const variant = variants.find((each) => isBelow(subject, subjectOf(endpoint, each)));
     if (variant !== undefined) return book.model(endpoint, variant);
-    if (!isBelow(subject, subjectOf(endpoint))) continue;
     const models = variants.map((each) => book.model(endpoint, each));
     return models.every((each) => each?.digest === models[0]?.digest) ? models[0] : undefined;
-  }
-  return undefined;
-}
-
-/** One finding for each severity: rows of one severity are alternatives. */
-function sloFindings(status: SloStatus, counts: EventCounts, nowMs: number): RuleFindings {
-  const findings = (["page", "ticket"] as const).flatMap((severity) => {
-    const rows = status.rows.filter((row) => row.severity === severity);
-    const fires = rows.find(({ state }) => state === "firing");
-    const told = fires ?? rows.toSorted((a, b) => b.longBurnRate - a.longBurnRate)[0];
-    if (told === undefined) return [];
-    const state = fires === undefined ? (rows.some((row) => row.state === "unknown") ? "unknown" : "ok") : "firing";
-    const summary = `The error budget of ${status.name} is spent ${shown(told.longBurnRate)} times as fast as allowed over ${told.longMs / 60_000} min, ${shownPercent(status.budgetLeft)} of it is left.`;
-    const finding: Finding = {
-      subject: status.subject,
-      state,
-      severity,
-      summary,
-      value: told.longBurnRate,
-      threshold: told.burnRate,
-      evidence: evidenceOf({ nowMs }, told.longMs, counts.totals(told.longMs, nowMs).total),
-    };
-    return [finding];
-  });
-  return { rule: status.name, findings };
-}
-
-/** An objective that counts silence as an alarm has a finding for it, beside those of its rows. */
-function absence(slo: Slo, { name, subject, state, rows }: SloStatus, nowMs: number): readonly RuleFindings[] {
-  if (slo.missingData !== "alarm") return [];
-  const isAbsent = state === "absent";
-  const summary = isAbsent ? `Nothing is seen of ${name}: that is not 100 %.` : `${name} is seen.`;
-  const finding: Finding = {
-    subject,
-    state: isAbsent ? "firing" : "ok",
-    severity: "page",
-    summary,
-    value: isAbsent ? 0 : 1,
-    threshold: 1,
-    evidence: evidenceOf({ nowMs }, Math.min(...rows.map(({ shortMs }) => shortMs)), isAbsent ? 0 : 1),
   };
-  return [{ rule: absenceOf(name), findings: [finding] }];
-}
-
-/** The name of the alert that says that nothing is seen of an objective. */
-export const absenceOf = (slo: string): string => `${slo}-absent`;
-
-function tellSlo(each: WatchedSlo, status: SloStatus, outbox: EventOutbox): void {
-  if (status.state === "no-data" || status.state === "absent") return;
-  const burning = status.rows.some(({ state }) => state === "firing");
-  if (burning && !each.burning) each.burn = outbox.add(sloEvent("slo.burning", status));
-  if (!burning && each.burning) outbox.add(sloEvent("slo.recovered", status), each.burn);
-  const exhausted = status.budgetLeft <= 0;
-  if (exhausted && !each.exhausted) outbox.add(sloEvent("slo.exhausted", status), burning ? each.burn : undefined);
-  Object.assign(each, { burning, exhausted });
 }
 
 function viewOf(book: WindowBook, nowMs: number): MonitorView {

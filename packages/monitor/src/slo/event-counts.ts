@@ -80,7 +80,7 @@ const mostAhead = 512;
 export function createEventCounts(options: EventCountsOptions): EventCounts {
   const { periodMs, bucketMs = 10_000, state } = options;
   const eras = createEras(options, bucketMs);
-  let [firstMs, lastMs] = [state?.firstMs ?? Number.POSITIVE_INFINITY, state?.lastMs ?? Number.NEGATIVE_INFINITY];
+  let [firstMs, lastMs] = [state?.firstMs ?? Number.POSITIVE_INFINITY, newestOf(state, bucketMs)];
   const first = (): number | undefined => (firstMs === Number.POSITIVE_INFINITY ? undefined : firstMs);
   const between = (fromMs: number, untilMs: number): EventTotals =>
     eras.totals({ from: Math.floor(fromMs / bucketMs), to: Math.floor(untilMs / bucketMs) });
@@ -175,6 +175,13 @@ function createEras({ periodMs, fineMs = 4.5 * dayMs, state }: EventCountsOption
     },
   };
 }
+
+/** Time of the last event; no bucket is later, also where a state does not say. */
+const newestOf = (state: EventCountsState | undefined, bucketMs: number): number =>
+  (state?.fine ?? []).reduce(
+    (newest, [bucket]) => Math.max(newest, bucket * bucketMs),
+    state?.lastMs ?? Number.NEGATIVE_INFINITY,
+  );
 
 function restore(state: EventCountsState, bucketMs: number, era: CountsEra, buckets: number): void {
   checkState(state, bucketMs);

@@ -9,6 +9,8 @@ export interface Indicator {
   readonly subject: string;
   /** True: good; false: bad; undefined: does not count. */
   readonly classify: (prediction: CapturedPrediction) => boolean | undefined;
+  /** Predictions of this endpoint alone are shown to `classify`. Default: all. */
+  readonly endpoint?: string | undefined;
   /**
    * How many of several requests are good that were all answered, by one endpoint and variant; `undefined` where they do not count. Says what `classify` says of
    * each. Default: `classify` is asked.
@@ -103,6 +105,7 @@ export function errorIndicator({
 }): Indicator {
   return {
     subject: subjectOf(endpoint, variant),
+    endpoint,
     classify: (prediction) =>
       concerns(prediction, endpoint, variant) ? prediction.errorCode === undefined : undefined,
     goodOf: (answered) => (concerns(answered, endpoint, variant) ? answered.latenciesMs.length : undefined),
@@ -121,6 +124,7 @@ export function latencyIndicator({
 }): Indicator {
   return {
     subject: subjectOf(endpoint, variant),
+    endpoint,
     classify: (prediction) =>
       concerns(prediction, endpoint, variant) && prediction.errorCode === undefined
         ? prediction.latencyMs <= thresholdMs
