@@ -66,7 +66,13 @@ export function copyBits(
   targetStart: number,
   count: number,
 ): void {
-  for (let done = 0; done < count;) {
+  let done = 0;
+  if (((sourceStart | targetStart) & 7) === 0) {
+    const whole = count >> 3;
+    target.set(source.subarray(sourceStart >> 3, (sourceStart >> 3) + whole), targetStart >> 3);
+    done = whole * 8;
+  }
+  while (done < count) {
     const from = sourceStart + done;
     const to = targetStart + done;
     const take = Math.min(count - done, 8 - (to & 7));

@@ -51,11 +51,13 @@ export function createNumericReader(name: string, type: NumericType, source: Duc
       validity.append(mask, start, count);
     },
     finish() {
-      // The caller owns what it gets: an exact copy, and the room stays here for the next batch.
-      const column = { type, length, values: values.slice(0, length), validity: validity.finish() } as Column;
+      // The caller owns what it gets: the room itself where it is full, as for whole batches it is, or else an exact copy.
+      const isFull = length === values.length;
+      const column = { type, length, values: isFull ? values : values.slice(0, length), validity: validity.finish() };
+      if (isFull) values = new Values(length);
       length = 0;
       validity = createBitmapBuilder();
-      return withoutAbsentValidity(column);
+      return withoutAbsentValidity(column as Column);
     },
     view: () => withoutAbsentValidity({ type, length: loaded.length, values: loaded, validity: mask } as Column),
   };

@@ -18,7 +18,7 @@ export interface ParquetFiles {
 }
 
 /** Most bytes of the columns of a row group that are read together: pages lie in memory compressed and not, and many columns at once fill no cache. */
-const PASS_BYTES = 8 * 2 ** 20;
+const PASS_BYTES = 4 * 2 ** 20;
 /** A dictionary of at most so many bytes, as it is stored, has a few thousand values at most. */
 const DICTIONARY_BYTES = 32 * 2 ** 10;
 /** Below so many rows a file, opening it once more costs more than counting saves. */

@@ -12,6 +12,7 @@ const TEXTS = [
   "twelve bytes",
   "long enough to live behind a pointer",
   "žluťoučký kůň 🐎 and more",
+  ...[253, 254, 255, 256, 257, 1000].map((length) => "0123456789".repeat(100).slice(-length)),
 ];
 
 const MAKERS: Readonly<Record<string, () => unknown>> = {
