@@ -1,5 +1,18 @@
 import { detectorInvalid } from "../errors.ts";
 import { checkOptions, type DetectorState, type DriftDetector, type ThresholdDetector } from "./detector.ts";
+import { sumsOf, weighError } from "./error-alternatives.ts";
+import {
+  afterAlarm,
+  type ErrorShares,
+  freshShare,
+  isUnsure,
+  keptShare,
+  learnError,
+  noShares,
+  rangeOf,
+  ranges,
+  unscored,
+} from "./error-shares.ts";
 
 /** Whether an answer was wrong, and how sure the model was of it. */
 export interface ScoredError {
@@ -14,7 +27,7 @@ export interface LikelihoodRatioOptions {
   readonly averageRunLength?: number | undefined;
   /** The statistic that is a drift, where a calibration found a better one than `averageRunLength`. */
   readonly threshold?: number | undefined;
-  /** By what the odds of an error grow in the drifts that are looked for, each greater than 1. Default: 1.5, 2, 3, 5, 10 and 30. */
+  /** By what the odds of an error grow in the drifts that are looked for, each greater than 1. Default: 1.25, 1.5, 2, 3, 5, 10, 30 and 100. */
   readonly odds?: readonly number[] | undefined;
   /** No verdict before so many answers. Default: 30. */
   readonly warmUp?: number | undefined;
@@ -27,53 +40,47 @@ interface Options {
   readonly warmUp: number;
 }
 
-interface Values {
+interface Values extends ErrorShares {
+  /** Answers since the start. */
   count: number;
-  /** For each range of confidence, and for answers without: answers and errors. */
-  answers: number[];
-  errors: number[];
-  /** For each odds, the sum over all starts of the likelihood ratio since. */
   sums: number[];
+  /** Of the sums, and of that with what it overshoots. */
+  total: number;
+  statistic: number;
 }
 
-/** Ranges of confidence: 1 − confidence by halves, down to 2^-12; the last one is for answers without. */
-const ranges = 14;
-/** Answers that a range's own errors must outweigh before they count more than those of all ranges. */
-const borrowed = 10;
-const firstGuess = 0.2;
 /** A statistic ten times smaller comes by about ten times as often. */
 const warningShare = 0.1;
 
-const rangeOf = (confidence: number): number =>
-  confidence >= 1 ? ranges - 2 : Math.min(ranges - 2, Math.floor(-Math.log2(1 - confidence)));
-
-const start = (odds: readonly number[]): Values => ({
+const start = (odds: readonly number[], shares: ErrorShares = noShares()): Values => ({
+  ...shares,
   count: 0,
-  answers: Array.from({ length: ranges }, () => 0),
-  errors: Array.from({ length: ranges }, () => 0),
-  sums: odds.map(() => 0),
+  sums: Array.from({ length: sumsOf(odds) }, () => 0),
+  total: 0,
+  statistic: 0,
 });
 
-/** The share of errors to expect in a range, from what came before. */
-function expectedShare({ answers, errors, count }: Values, range: number): number {
-  const all = errors.reduce((sum, each) => sum + each, 0);
-  const overall = (all + borrowed * firstGuess) / (count + borrowed);
-  return ((errors[range] as number) + borrowed * overall) / ((answers[range] as number) + borrowed);
-}
-
-const meanOf = (sums: readonly number[]): number => sums.reduce((sum, each) => sum + each, 0) / sums.length;
+/**
+ * What the total is on average when a value that multiplies it by `jump` takes it past a limit, over the limit: where totals are greater than r by one chance in r, those from limit/jump to limit have the mean limit·ln(jump)/(jump − 1) before.
+ */
+const overshoot = (jump: number): number => (jump > 1 ? (jump * Math.log(jump)) / (jump - 1) : 1);
 
 /**
  * Watches errors of a model as labels come, for a rise: the sum, over all moments at which the odds of an error may have grown and over the odds they may have grown by, of the
- * likelihood ratio of what came since (Shiryaev 1963; Roberts 1966; Pollak 1985, with a mixture of alternatives). The share of errors before is not asked for: it is learned as answers come. Where each error comes with the confidence of its answer,
- * it is learned for each range of confidence, so that errors the model was sure not to make weigh more, and traffic that becomes harder is no drift of the concept. O(1) memory. While nothing changes, the
- * statistic minus the number of answers has the mean 0 where shares are known, so the mean run to a threshold A is at least A. Throws `MONITOR_DETECTOR_INVALID`.
+ * likelihood ratio of what came since (Shiryaev 1963; Roberts 1966; Pollak 1985, with a mixture of alternatives). A change may grow while it goes on, as drifts do that come by degrees: at each answer it goes on to the next of the odds with one chance in
+ * a hundred (a hidden Markov chain, weighed forward as in Rabiner 1989). The share of errors before is not asked for: it is learned as answers come, and what was learned before an alarm is kept for as long as what follows makes it probable, by
+ * Bayes's rule, that the alarm was a false one.
+ *
+ * Where each error comes with the confidence of its answer, the share is learned for each range of confidence, so that errors the model was sure not to make weigh more, and traffic that becomes harder is no drift of the concept. Two more kinds of
+ * change are then looked for, with a third of the weight each: growing odds in the less confident half of the answers, where the border between classes is; and a share of all right answers that become wrong, however sure they were.
+ *
+ * O(1) memory and time. While nothing changes, the statistic minus the number of answers has the mean 0 where shares are known, so the mean run to a threshold A is at least A. Throws `MONITOR_DETECTOR_INVALID`.
  */
 export function createLikelihoodRatio(
   options: LikelihoodRatioOptions = {},
   saved?: unknown,
 ): ThresholdDetector<number | ScoredError> {
-  const { averageRunLength = 10_000, odds = [1.5, 2, 3, 5, 10, 30], warmUp = 30 } = options;
+  const { averageRunLength = 10_000, odds = [1.25, 1.5, 2, 3, 5, 10, 30, 100], warmUp = 30 } = options;
   const { threshold = averageRunLength } = options;
   const kind = "likelihood-ratio";
   checkOptions(kind, {
@@ -83,7 +90,7 @@ export function createLikelihoodRatio(
   });
   if (!Array.isArray(odds) || odds.length === 0 || odds.length > 100 || odds.some((each) => !(each > 1 && each <= 1e6)))
     throw detectorInvalid(kind, "odds must be 1 to 100 numbers greater than 1 and at most 1,000,000");
-  const settings: Options = { averageRunLength, threshold, odds: [...odds], warmUp };
+  const settings: Options = { averageRunLength, threshold, odds: odds.toSorted((a, b) => a - b), warmUp };
   return runLikelihoodRatio(kind, settings, saved);
 }
 
@@ -94,26 +101,25 @@ function runLikelihoodRatio(kind: string, settings: Options, saved: unknown): Th
   return {
     kind,
     threshold,
-    statistic: () => meanOf(values.sums),
+    statistic: () => values.statistic,
     update(value) {
-      const seen = readError(kind, value);
-      if (seen === undefined) return "stable";
-      if (drifted) values = start(odds);
+      const error = readError(kind, value);
+      if (error === undefined) return "stable";
+      const range = readRange(kind, value);
+      if (drifted) values = start(odds, afterAlarm(values));
       drifted = false;
-      const [error, range] = seen;
-      const share = expectedShare(values, range);
-      for (const [index, each] of odds.entries()) {
-        const normal = 1 - share + share * each;
-        values.sums[index] = (1 + (values.sums[index] as number)) * (error === 1 ? each / normal : 1 / normal);
-      }
+      const fresh = freshShare(values, range);
+      const kept = values.trust > 0 ? keptShare(values, range) : fresh;
+      const share = fresh + values.trust * (kept - fresh);
+      const before = 1 + values.total;
+      values.total = weighError(values.sums, odds, share, error, range !== unscored, isUnsure(values, range));
+      values.statistic = values.total * overshoot(values.total / before);
+      learnError(values, range, error, fresh, kept);
       values.count += 1;
-      values.answers[range] = (values.answers[range] as number) + 1;
-      values.errors[range] = (values.errors[range] as number) + error;
       if (values.count <= warmUp) return "stable";
-      const statistic = meanOf(values.sums);
-      drifted = statistic > threshold;
+      drifted = values.statistic > threshold;
       if (drifted) return "drift";
-      return statistic > threshold * warningShare ? "warning" : "stable";
+      return values.statistic > threshold * warningShare ? "warning" : "stable";
     },
     reset() {
       values = start(odds);
@@ -128,33 +134,37 @@ function runLikelihoodRatio(kind: string, settings: Options, saved: unknown): Th
   } satisfies DriftDetector<number | ScoredError> & { readonly threshold: number; statistic: () => number };
 }
 
-/** Whether it is an error, and the range of its confidence; undefined for what is missing. */
-function readError(kind: string, value: number | ScoredError): readonly [number, number] | undefined {
+/** 1 for an error and 0 for none; undefined for what is missing. */
+function readError(kind: string, value: number | ScoredError): number | undefined {
   if (value === null || value === undefined) return undefined;
-  const { error, confidence } = typeof value === "object" ? value : { error: value, confidence: undefined };
-  const number = Number(error);
-  if ((typeof error !== "number" && typeof error !== "boolean") || !Number.isFinite(number)) {
-    if (typeof error === "number") return undefined;
-    throw detectorInvalid(kind, `an error must be 0 or 1, not ${typeof error}`);
-  }
-  if (number !== 0 && number !== 1) throw detectorInvalid(kind, `an error must be 0 or 1, not ${number}`);
-  if (confidence === undefined) return [number, ranges - 1];
+  const error = typeof value === "object" ? value.error : value;
+  if (error === 0 || error === false) return 0;
+  if (error === 1 || error === true) return 1;
+  if (typeof error !== "number") throw detectorInvalid(kind, `an error must be 0 or 1, not ${typeof error}`);
+  if (Number.isFinite(error)) throw detectorInvalid(kind, `an error must be 0 or 1, not ${error}`);
+  return undefined;
+}
+
+/** The range of its confidence. */
+function readRange(kind: string, value: number | ScoredError): number {
+  const confidence = typeof value === "object" ? value.confidence : undefined;
+  if (confidence === undefined) return unscored;
   if (!(confidence >= 0 && confidence <= 1))
     throw detectorInvalid(kind, `a confidence must be in [0, 1], not ${String(confidence)}`);
-  return [number, rangeOf(confidence)];
+  return rangeOf(confidence);
 }
 
 function savedValues(kind: string, saved: unknown, odds: readonly number[]): Values {
-  const { count, answers, errors, sums } = (saved ?? {}) as Readonly<Record<string, unknown>>;
+  const values = (saved ?? {}) as Readonly<Record<string, unknown>>;
+  const { count, trust, answers, errors, keptAnswers, keptErrors, sums, total, statistic } = values;
   const isList = (list: unknown, length: number): list is number[] =>
     Array.isArray(list) && list.length === length && list.every((each) => typeof each === "number" && each >= 0);
-  if (
-    typeof count !== "number" ||
-    !(count >= 0) ||
-    !isList(answers, ranges) ||
-    !isList(errors, ranges) ||
-    !isList(sums, odds.length)
-  )
-    throw detectorInvalid(kind, "its saved values are not sound");
-  return { count, answers: [...answers], errors: [...errors], sums: [...sums] };
+  const isSound =
+    [count, trust, total, statistic].every((each) => typeof each === "number" && each >= 0) &&
+    (trust as number) <= 1 &&
+    [answers, errors, keptAnswers, keptErrors].every((list) => isList(list, ranges)) &&
+    isList(sums, sumsOf(odds));
+  if (!isSound) throw detectorInvalid(kind, "its saved values are not sound");
+  const own = { count, trust, answers, errors, keptAnswers, keptErrors, sums, total, statistic };
+  return structuredClone(own) as unknown as Values;
 }
