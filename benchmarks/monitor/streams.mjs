@@ -1,15 +1,16 @@
 // Detection delay at equal false alarms, of our detectors and of river's: node benchmarks/monitor/streams.mjs FOLDER, with one file of peers/river_streams.py for each stream, STREAM.jsonl.
 // River's detectors run in our code, which detects where they do (packages/monitor/test/river-detectors.test.ts). Every detector's one threshold is set on calibration streams
-// without drift; false alarms and delays are those of other streams.
-import { existsSync, readFileSync } from "node:fs";
+// without drift; false alarms and delays are those of other streams. With names behind the folder, only those streams are run and their figures kept in FOLDER/STREAM.figures.json;
+// without, the tables are printed from what is kept, and what is missing is run.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import * as detectors from "../../packages/monitor/dist/detectors.js";
 
 const wanted = 5000;
 const folder = process.argv[2];
-const names =
-  process.argv.slice(3).length > 0 ? process.argv.slice(3) : ["sea", "agrawal", "hyperplane", "led", "sine"];
+const chosen = process.argv.slice(3);
+const names = chosen.length > 0 ? chosen : ["sea", "agrawal", "hyperplane", "led", "sine"];
 
 const load = (name) =>
   readFileSync(join(folder, `${name}.jsonl`), "utf8")
@@ -108,19 +109,35 @@ const contenders = {
     to: 60,
     isExtra: true,
   },
+  "rates known, abrupt": {
+    make: (level, { before, after }) => {
+      let sum = 0;
+      return ({ error }) => {
+        sum = (1 + sum) * (error === 1 ? after / before : (1 - after) / (1 - before));
+        if (sum <= Math.exp(level)) return false;
+        sum = 0;
+        return true;
+      };
+    },
+    from: 1,
+    to: 30,
+    isExtra: true,
+  },
   "likelihood ratio": {
-    make: onError((level) => detectors.createLikelihoodRatio({ threshold: Math.exp(level) })),
+    make: onError((level) => detectors.createLikelihoodRatio({ averageRunLength: Math.exp(level) })),
     from: 3,
     to: 30,
+    byDefault: Math.log(wanted),
     isOurs: true,
   },
   "likelihood ratio, with confidence": {
     make: (level) => {
-      const detector = detectors.createLikelihoodRatio({ threshold: Math.exp(level) });
+      const detector = detectors.createLikelihoodRatio({ averageRunLength: Math.exp(level) });
       return (seen) => detector.update(seen) === "drift";
     },
     from: 3,
     to: 30,
+    byDefault: Math.log(wanted),
     isOurs: true,
   },
 };
@@ -136,12 +153,19 @@ function alarms(start, streams) {
   return { count, values, averageRunLength: values / Math.max(0.5, count) };
 }
 
+/** The share of errors that the streams without drift have, and that abrupt drifts have in their first 60 answers: what no detector can know. */
+function ratesOf(calm, abrupt) {
+  const share = (streams, from, to) =>
+    mean(streams.map(({ seen }) => mean(seen.slice(from, to).map(({ error }) => error))));
+  return { before: share(calm, 500), after: share(abrupt, abrupt[0].drift, abrupt[0].drift + 60) };
+}
+
 /** The least careful threshold whose run length on the streams is at least what is wanted. */
-function tune({ make, from, to }, streams) {
+function tune({ make, from, to }, streams, rates) {
   let [low, high] = [Math.log(from), Math.log(to)];
   for (let turn = 0; turn < 11; turn += 1) {
     const middle = (low + high) / 2;
-    if (alarms(() => make(Math.exp(middle)), streams).averageRunLength < wanted) low = middle;
+    if (alarms(() => make(Math.exp(middle), rates), streams).averageRunLength < wanted) low = middle;
     else high = middle;
   }
   return Math.exp(high);
@@ -175,16 +199,19 @@ function results(name) {
   const streams = load(name);
   const of = (kind) => streams.filter((stream) => stream.kind === kind);
   const [calibration, test, abrupt, gradual] = ["null-calibration", "null-test", "abrupt", "gradual"].map(of);
+  const rates = ratesOf(calibration, abrupt);
   const rows = Object.entries(contenders).map(([contender, each]) => {
     const at = (threshold) => {
-      const start = () => each.make(threshold);
+      const start = () => each.make(threshold, rates);
       return {
         run: alarms(start, test),
         delays: { abrupt: delaysOf(start, abrupt), gradual: delaysOf(start, gradual) },
       };
     };
     const byDefault = each.byDefault === undefined ? undefined : at(each.byDefault);
-    return { contender, each, tuned: at(tune(each, calibration)), byDefault };
+    const { isOurs = false, isExtra = false } = each;
+    const threshold = tune(each, calibration, rates);
+    return { contender, isOurs, isExtra, threshold, tuned: at(threshold), byDefault };
   });
   return { name, rows };
 }
@@ -213,12 +240,22 @@ function checkAgainstRiver(name) {
   console.log(`${name}: ${same} runs of river's own detectors, ${found} alarms at the same indices`);
 }
 
-names.forEach(checkAgainstRiver);
-const all = names.map(results);
+/** What was kept, or what is found now and kept. */
+function figures(name) {
+  const path = join(folder, `${name}.figures.json`);
+  if (chosen.length === 0 && existsSync(path)) return JSON.parse(readFileSync(path, "utf8"));
+  checkAgainstRiver(name);
+  const found = results(name);
+  writeFileSync(path, JSON.stringify(found));
+  return found;
+}
+
+const all = names.map(figures);
+if (chosen.length > 0) process.exit(0);
 for (const { name, rows } of all) {
   console.log(`\n### ${name}\n`);
   console.log(
-    "| detector | values per false alarm, test (wanted: 5,000) | abrupt: median, mean | gradual: median, mean | not found | by default: values per false alarm | abrupt, gradual: median |",
+    "| detector | values per false alarm, test (wanted: 5,000) | abrupt: median, mean | gradual: median, mean | not found | by default (ours: 5,000 asked): values per false alarm | abrupt, gradual: median |",
   );
   console.log("|---|---|---|---|---|---|---|");
   for (const { contender, tuned, byDefault } of rows) {
@@ -247,7 +284,7 @@ function ratio(ours, kinds, statistic, random) {
           return statistic(random === undefined ? delays[kind] : resample(delays[kind], random));
         };
         const mine = value(rows.find(({ contender }) => contender === ours));
-        const theirs = rows.filter(({ each }) => !each.isOurs && !each.isExtra).map(value);
+        const theirs = rows.filter(({ isOurs, isExtra }) => !isOurs && !isExtra).map(value);
         return mine / Math.min(...theirs);
       }),
     ),
@@ -257,8 +294,9 @@ function ratio(ours, kinds, statistic, random) {
 console.log("\n### Against the best of river's on each stream, tuned to the same false alarms\n");
 console.log("| ours | drifts | ratio of medians | 95 % bootstrap | ratio of means | 95 % bootstrap |");
 console.log("|---|---|---|---|---|---|");
-for (const ours of Object.keys(contenders).filter((name) => contenders[name].isOurs)) {
-  for (const kinds of [["abrupt"], ["gradual"], ["abrupt", "gradual"]]) {
+const told = "rates known, abrupt";
+for (const ours of [...Object.keys(contenders).filter((name) => contenders[name].isOurs), told]) {
+  for (const kinds of ours === told ? [["abrupt"]] : [["abrupt"], ["gradual"], ["abrupt", "gradual"]]) {
     const cells = [median, mean].map((statistic) => {
       const random = createRandom(1);
       const draws = sorted(Array.from({ length: 400 }, () => ratio(ours, kinds, statistic, random)));
