@@ -24,6 +24,11 @@ const outcomes = {
   labels: [0, 1, 0, 1],
 };
 
+const remembered = {
+  formatVersion: 1,
+  variants: { main: { judgedMs: [0, 1], driftedMs: { x: [1] }, acceptedMs: {} } },
+};
+
 /** What `@millwright/monitor/drift` exports. */
 export const driftSubjects: Subjects = {
   calibratedDrift: well(drift.calibratedDrift, () => [options], {
@@ -32,6 +37,15 @@ export const driftSubjects: Subjects = {
   }),
   ...methods("calibratedDrift()()", () => drift.calibratedDrift(options)(windows.slice(0, 11)), {
     judge: [() => [windows[11]]],
+  }),
+  createDriftMemory: well(drift.createDriftMemory, () => [remembered], {
+    MONITOR_STATE_INVALID: () => drift.createDriftMemory({ formatVersion: 2 }),
+  }),
+  ...methods("createDriftMemory()", () => drift.createDriftMemory(remembered), {
+    remembered: [() => ["main"]],
+    remember: [() => ["main", remembered.variants.main]],
+    accept: [() => ["main", 1, "x"]],
+    state: [() => []],
   }),
   adjustPValues: well(drift.adjustPValues, () => [[0.1, Number.NaN, 0.2], "hierarchical", ["a", "a", "b"]]),
   kindOfDrift: well(

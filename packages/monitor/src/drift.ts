@@ -4,6 +4,7 @@ export type { Calendar, Cycle, KnownEvent } from "./calibration/cycle.ts";
 export { type Correction, adjustPValues } from "./calibration/multiplicity.ts";
 export { calibratedDrift } from "./drift/calibrated-drift.ts";
 export type { CalibratedDriftOptions } from "./drift/calibrated-options.ts";
+export { createDriftMemory, type DriftMemory, type RememberedDrift } from "./drift/drift-memory.ts";
 export type { CalibratedMeasure } from "./drift/compare.ts";
 export type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "./drift/drift-monitor.ts";
 export {

@@ -57,10 +57,11 @@ test("live windows are judged by those before them: a daily cycle is none, a shi
   for (let hour = 30; hour < 6 * 24 + 6; hour += 1) await ask(monitor, clock, random, hour);
   const before = await firingAt(6 * 24 + 6);
   expect(before).toEqual(["plain"]);
+  const fitted = fits.length;
   const [alert] = await monitor.evaluate();
   expect(alert).toBeDefined();
   // Evaluated again, the same windows are not fitted again.
-  expect(fits).toHaveLength(2);
+  expect(fits).toHaveLength(fitted);
   for (let hour = 6 * 24 + 6; hour < 6 * 24 + 9; hour += 1) await ask(monitor, clock, random, hour, 0.4);
   expect(await firingAt(6 * 24 + 9)).toContain("stream");
   const drift = (await monitor.evaluate()).find(({ name }) => name === "stream");

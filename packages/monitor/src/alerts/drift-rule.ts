@@ -3,6 +3,7 @@ import type { Finding } from "./alert-record.ts";
 import { alertSeverities } from "./severities.ts";
 import { type AlertRule, checkRule, evidenceOf, type MonitorView, type RuleOptions, variantsOf } from "./alert-rule.ts";
 import { baselineProfile, compare, type DriftBaseline, type DriftReport } from "../drift/compare.ts";
+import type { DriftMemory } from "../drift/drift-memory.ts";
 import type { DriftMonitorFactory } from "../drift/drift-monitor.ts";
 import { type DriftPolicy, recommended } from "../drift/drift-policy.ts";
 import { subjectOf } from "../slo/slo.ts";
@@ -25,6 +26,10 @@ export interface StreamDriftOptions extends RuleOptions {
   readonly historyMs?: number | undefined;
   /** Windows that are judged anew each time, the latest last, and are not yet history. Default: 3. */
   readonly recentWindows?: number | undefined;
+  /** Which windows drifted, and what was accepted. Give one to accept a new normal, or to go on after a restart. Not for a rule with a `reference`. Default: one of the rule's own. */
+  readonly memory?: DriftMemory | undefined;
+  /** What has drifted for so long without a break is taken for normal. Default: three quarters of `historyMs`. */
+  readonly acceptAfterMs?: number | undefined;
   /** Rows of each window that the monitor is given, a uniform sample, 0 to 5,000. Default: as many as the monitor needs (`DriftMonitorFactory.rows`). */
   readonly rowsPerWindow?: number | undefined;
   /**

@@ -1,10 +1,12 @@
 import { type Batch, hasCode } from "@millwright/contracts";
 import { profileOf, sliceBatch } from "@millwright/data";
 import type { DriftReport } from "../drift/compare.ts";
+import { createDriftMemory, type DriftMemory, forgetWindows } from "../drift/drift-memory.ts";
 import type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "../drift/drift-monitor.ts";
 import { ruleInvalid } from "../errors.ts";
 import { type AlertRule, checkRule, type MonitorView } from "./alert-rule.ts";
 import type { Judge, Judged, StreamDriftOptions } from "./drift-rule.ts";
+import { judgeStream } from "./history-judge.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -20,7 +22,9 @@ export function rowsOfMonitor({
 
 export function streamJudge(name: string, options: StreamDriftOptions): Judge {
   const { endpoint, monitor, windowMs = hourMs, historyMs = 6 * dayMs, recentWindows = 3, reference } = options;
+  const { memory = createDriftMemory(), acceptAfterMs = 0.75 * historyMs } = options;
   checkRule(name, {
+    acceptAfterMs: { value: acceptAfterMs, above: 0 },
     windowMs: { value: windowMs, above: 0 },
     historyMs: { value: historyMs, above: windowMs },
     recentWindows: { value: recentWindows, above: 0 },
@@ -42,7 +46,8 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
       const endMs = lastMs - (count - 1 - index) * windowMs;
       return { startMs: endMs - windowMs, endMs, reading: view.read(endpoint, variant, windowMs, endMs) };
     });
-    const key = JSON.stringify([lastMs, ...readings.map(({ reading }) => reading.requests)]);
+    const accepted = Object.entries(memory.remembered(variant).acceptedMs);
+    const key = JSON.stringify([lastMs, accepted, ...readings.map(({ reading }) => reading.requests)]);
     const earlier = known.get(variant);
     if (earlier?.key === key) return earlier.judged;
     const windows = readings.map(({ startMs, endMs, reading }): DriftWindow => ({
@@ -53,7 +58,7 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
     }));
     const judged =
       reference === undefined
-        ? judgeByHistory(monitor, windows.slice(0, -recentWindows), windows.slice(-recentWindows))
+        ? judgeByHistory(monitor, windows, { memory, variant, acceptAfterMs, recentWindows })
         : judgeByReference(fitReference, reference, windows.at(-1) as DriftWindow);
     known.set(variant, { key, judged });
     return judged;
@@ -66,20 +71,29 @@ function rowsOf({ rows }: ReturnType<MonitorView["read"]>, limit: number): Batch
   return rows.length <= limit ? rows.features : sliceBatch(rows.features, 0, limit);
 }
 
+interface Judging {
+  readonly memory: DriftMemory;
+  readonly variant: string;
+  readonly acceptAfterMs: number;
+  readonly recentWindows: number;
+}
+
 function judgeByHistory(
   monitor: DriftMonitorFactory,
-  history: readonly DriftWindow[],
-  recent: readonly DriftWindow[],
+  all: readonly DriftWindow[],
+  { memory, variant, acceptAfterMs, recentWindows }: Judging,
 ): Judged {
-  const past = history.filter(({ profile }) => profile.rows > 0);
+  const past = all.slice(0, -recentWindows).filter(({ profile }) => profile.rows > 0);
+  const recent = all.slice(-recentWindows);
   const last = recent.at(-1) as DriftWindow;
   const { windows, leftOut } = sharedColumns([...past, ...recent]);
+  const present = new Set([...past, ...recent].filter(({ profile }) => profile.rows > 0).map(({ startMs }) => startMs));
+  const known = forgetWindows(memory.remembered(variant), present, (all[0] as DriftWindow).startMs);
   return judgedOf(last, leftOut, () => {
-    const fitted = monitor(windows.slice(0, past.length));
-    return windows
-      .slice(past.length)
-      .map((window) => fitted.judge(window))
-      .at(-1) as DriftReport;
+    const split = { past: windows.slice(0, past.length), recent: windows.slice(past.length) };
+    const { report, remembered } = judgeStream(monitor, split, known, acceptAfterMs);
+    memory.remember(variant, remembered);
+    return report;
   });
 }
 
