@@ -275,7 +275,7 @@ for (const { name, rows } of all) {
 }
 
 /** The ratio of our delay to that of the best of river's on each stream, as a geometric mean over streams. */
-function ratio(ours, kinds, statistic, random) {
+function ratio(ours, kinds, statistic, random, isTheirs = ({ isOurs, isExtra }) => !isOurs && !isExtra) {
   return geometric(
     all.flatMap(({ rows }) =>
       kinds.map((kind) => {
@@ -284,7 +284,7 @@ function ratio(ours, kinds, statistic, random) {
           return statistic(random === undefined ? delays[kind] : resample(delays[kind], random));
         };
         const mine = value(rows.find(({ contender }) => contender === ours));
-        const theirs = rows.filter(({ isOurs, isExtra }) => !isOurs && !isExtra).map(value);
+        const theirs = rows.filter(isTheirs).map(value);
         return mine / Math.min(...theirs);
       }),
     ),
@@ -304,4 +304,20 @@ for (const ours of [...Object.keys(contenders).filter((name) => contenders[name]
     });
     console.log(`| ${ours} | ${kinds.join(" and ")} | ${cells.join(" | ")} |`);
   }
+}
+
+console.log("\n### Against each of river's, the same on all streams\n");
+console.log("| river's | errors alone: ratio of medians, of means | with confidence: ratio of medians, of means |");
+console.log("|---|---|---|");
+const same = Object.entries(contenders)
+  .filter(([, { isOurs, isExtra }]) => !isOurs && !isExtra)
+  .map(([contender]) => [contender, (row) => row.contender === contender]);
+const known = ({ isOurs, contender }) => !isOurs && contender !== told;
+for (const [contender, isTheirs] of [...same, ["the best of all, also of those on log loss", known]]) {
+  const cells = ["likelihood ratio", "likelihood ratio, with confidence"].map((ours) =>
+    [median, mean]
+      .map((statistic) => ratio(ours, ["abrupt", "gradual"], statistic, undefined, isTheirs).toFixed(2))
+      .join(", "),
+  );
+  console.log(`| ${contender} | ${cells.join(" | ")} |`);
 }
