@@ -1,5 +1,6 @@
 import { batchOf, profileOf } from "../../packages/data/dist/index.js";
 import * as drift from "../../packages/monitor/dist/drift.js";
+import { rowsView } from "./monitor-rows-view.ts";
 import { methods, type Subjects, well } from "./subjects.ts";
 
 const dayMs = 86_400_000;
@@ -48,6 +49,18 @@ export const driftSubjects: Subjects = {
     state: [() => []],
   }),
   adjustPValues: well(drift.adjustPValues, () => [[0.1, Number.NaN, 0.2], "hierarchical", ["a", "a", "b"]]),
+  kindOfDriftAlert: well(
+    drift.kindOfDriftAlert,
+    () => [
+      { endpoint: "late", output: "probability", reference: outcomes, kinds: ["prior"], bins: 2, minimumSamples: 4 },
+    ],
+    { MONITOR_RULE_INVALID: () => drift.kindOfDriftAlert({ endpoint: "late", output: "probability", kinds: [] }) },
+  ),
+  ...methods(
+    "kindOfDriftAlert()",
+    () => drift.kindOfDriftAlert({ endpoint: "late", output: "probability", minimumSamples: 20 }),
+    { evaluate: [() => [rowsView()]] },
+  ),
   kindOfDrift: well(
     drift.kindOfDrift,
     () => [outcomes, outcomes, { alpha: 0.05, minimumSamples: 2, bins: 2, minimumChange: 0.1 }],

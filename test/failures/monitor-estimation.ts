@@ -1,7 +1,8 @@
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import { batchOf } from "../../packages/data/dist/index.js";
 import * as estimation from "../../packages/monitor/dist/estimation.js";
-import { type Subjects, well } from "./subjects.ts";
+import { rowsView } from "./monitor-rows-view.ts";
+import { methods, type Subjects, well } from "./subjects.ts";
 
 const random = createRandom(1);
 const scores = Array.from({ length: 40 }, () => random.next());
@@ -12,6 +13,8 @@ const rows = batchOf({ x: scores });
 const regression = { rows, predictions: scores, targets: labels };
 const options = { chunkRows: 10, deviations: 2 };
 const lossModel: estimation.LossModel = (_, predictions) => predictions;
+
+const watched = { endpoint: "late", output: "probability", minimumRows: 20 };
 
 const lacking = (call: () => unknown) => ({ MONITOR_ROWS_INVALID: call });
 
@@ -49,5 +52,22 @@ export const estimationSubjects: Subjects = {
     estimation.estimateDirectLoss,
     () => [estimation.fitDirectLoss(regression), regression, lossModel],
     lacking(() => estimation.estimateDirectLoss(estimation.fitDirectLoss(regression), { rows, predictions: [] })),
+  ),
+  estimatedQualityAlert: well(
+    estimation.estimatedQualityAlert,
+    () => [{ ...watched, estimator: estimation.fitCbpe({ scores, labels }), metric: "accuracy", against: 0.4 }],
+    {
+      MONITOR_RULE_INVALID: () =>
+        estimation.estimatedQualityAlert({
+          ...watched,
+          estimator: estimation.fitCbpe({ scores, labels }),
+          metric: "mae",
+        }),
+    },
+  ),
+  ...methods(
+    "estimatedQualityAlert()",
+    () => estimation.estimatedQualityAlert({ ...watched, estimator: estimation.fitCbpe({ scores, labels }) }),
+    { evaluate: [() => [rowsView()]] },
   ),
 };

@@ -1,7 +1,8 @@
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import { batchOf } from "../../packages/data/dist/index.js";
-import { findSlices } from "../../packages/monitor/dist/slices.js";
-import { type Subjects, well } from "./subjects.ts";
+import { findSlices, sliceAlert } from "../../packages/monitor/dist/slices.js";
+import { rowsView } from "./monitor-rows-view.ts";
+import { methods, type Subjects, well } from "./subjects.ts";
 
 const random = createRandom(1);
 const losses = Array.from({ length: 60 }, () => random.next());
@@ -11,4 +12,14 @@ const options = { columns: ["a", "b"], maxConditions: 2, minimumRows: 10, alpha:
 /** What `@millwright/monitor/slices` offers. */
 export const sliceSubjects: Subjects = {
   findSlices: well(findSlices, () => [rows, losses, options], { MONITOR_ROWS_INVALID: () => findSlices(rows, [1]) }),
+  sliceAlert: well(
+    sliceAlert,
+    () => [
+      { ...options, endpoint: "late", output: "probability", minimumRatio: 2, minimumLabels: 40, rowsPerWindow: 9 },
+    ],
+    { MONITOR_RULE_INVALID: () => sliceAlert({ endpoint: "late", output: "probability", alpha: 2 }) },
+  ),
+  ...methods("sliceAlert()", () => sliceAlert({ endpoint: "late", output: "probability", minimumLabels: 20 }), {
+    evaluate: [() => [rowsView()]],
+  }),
 };

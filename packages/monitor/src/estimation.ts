@@ -1,3 +1,9 @@
+export {
+  type EstimatedMetric,
+  type EstimatedQualityAlertOptions,
+  type QualityEstimator,
+  estimatedQualityAlert,
+} from "./alerts/estimation-rule.ts";
 export type { BinaryMetric } from "./estimation/binary-metrics.ts";
 export {
   type CalibrationOptions,

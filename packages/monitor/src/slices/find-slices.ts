@@ -65,7 +65,8 @@ interface Checked extends SearchOptions {
   readonly random: Random;
 }
 
-function checked(options: FindSlicesOptions): Checked {
+/** Throws a RangeError for options out of range. */
+export function checkedSearch(options: FindSlicesOptions): Checked {
   const { maxConditions = 3, minimumRows = 30, alpha = 0.05, bins = 4, beamWidth = 20, candidates = 5 } = options;
   const whole = (what: string, value: number, least: number, most: number): void => {
     if (!(Number.isInteger(value) && value >= least && value <= most))
@@ -87,7 +88,7 @@ function checked(options: FindSlicesOptions): Checked {
  * @param losses Of each row, the higher the worse: 1 for a wrong class, an absolute error, a log loss.
  */
 export function findSlices(rows: Batch, losses: ArrayLike<number>, options: FindSlicesOptions = {}): SliceReport {
-  const { alpha, random, candidates, ...search } = checked(options);
+  const { alpha, random, candidates, ...search } = checkedSearch(options);
   const all = Float64Array.from(losses, Number);
   if (all.length !== rows.length) throw rowsInvalid(`there are ${all.length} losses for ${rows.length} rows`);
   const bad = all.findIndex((loss) => !Number.isFinite(loss));
