@@ -9,7 +9,7 @@ import type {
   Tensors,
 } from "@millwright/contracts";
 import { isMillwrightError } from "@millwright/contracts";
-import { captureNow, captureTensors } from "./capture.ts";
+import { captureNow } from "./capture.ts";
 import type { Instruments } from "./instruments.ts";
 import type { ServedModel } from "./model-slot.ts";
 import type { Prediction, Provenance } from "./prediction.ts";
@@ -65,15 +65,43 @@ export class Answerer {
 
   /** Throws what the answering throws, at once or by its promise. */
   answer(served: ServedModel, call: RequestCall, asked: Asked): Soon<Prediction> {
-    if (!asked.captured || this.#options.predictions === undefined)
-      return whenThere(this.#prepare(served, call), (prepared) => this.#ask(served, call, asked, prepared));
+    if (asked.captured && this.#options.predictions !== undefined) return this.#answerCaptured(served, call, asked);
+    return whenThere(this.#prepare(served, call), (prepared) => this.#ask(served, call, asked, prepared));
+  }
+
+  /** Most requests are answered at once: they are captured without closures, which would cost more than the sink does. */
+  #answerCaptured(served: ServedModel, call: RequestCall, asked: Asked): Soon<Prediction> {
     let prepared: Prepared | undefined;
+    let answer: Soon<Prediction>;
+    try {
+      const preparing = this.#prepare(served, call);
+      if (preparing instanceof Promise) return this.#captureLater(served, call, asked, preparing);
+      prepared = preparing;
+      answer = this.#ask(served, call, asked, prepared);
+    } catch (failure) {
+      this.#captureEnd(served, call, asked, { prepared, answer: undefined, failure });
+      throw failure;
+    }
+    if (answer instanceof Promise) return this.#captureLater(served, call, asked, prepared, answer);
+    this.#capture(answer.provenance, call, prepared, answer);
+    return answer;
+  }
+
+  /** @param answering Default: the model is asked when the request is prepared. */
+  #captureLater(
+    served: ServedModel,
+    call: RequestCall,
+    asked: Asked,
+    preparing: Soon<Prepared>,
+    answering?: Promise<Prediction>,
+  ): Soon<Prediction> {
+    let prepared = preparing instanceof Promise ? undefined : preparing;
+    const ask = (there: Prepared): Soon<Prediction> => {
+      prepared = there;
+      return this.#ask(served, call, asked, there);
+    };
     return watched(
-      () =>
-        whenThere(this.#prepare(served, call), (there) => {
-          prepared = there;
-          return this.#ask(served, call, asked, there);
-        }),
+      () => answering ?? whenThere(preparing, ask),
       (failure, answer) => this.#captureEnd(served, call, asked, { prepared, answer, failure }),
     );
   }
@@ -137,32 +165,50 @@ export class Answerer {
   }
 
   #capture(
-    { requestId, endpoint, variant, model, degraded }: Provenance,
+    of: Provenance,
     { startMs }: RequestCall,
     prepared: Prepared | undefined,
     result: Pick<Prediction, "explanation" | "outputs"> | { readonly errorCode: string },
   ): void {
-    const { predictions: sink, redactor, clock, instruments, logger } = this.#options;
+    const { predictions: sink, redactor, clock } = this.#options;
     if (sink === undefined) return;
     const latencyMs = clock.monotonicMs() - startMs;
     const timeMs = clock.nowMs() - latencyMs;
-    const onFailure = (error: unknown): void => {
-      instruments.captureFailures.add(1, { endpoint });
-      logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
-    };
     const payload = prepared?.payload;
-    const isPlain = "outputs" in result && result.explanation === undefined && degraded === undefined;
-    if (payload?.kind === "tensors" && isPlain && redactor === undefined) {
-      // What most requests are: written out, because spreads cost more than all the rest of it.
-      const { outputs } = result;
-      const inputs = payload.tensors;
-      const whole = { requestId, endpoint, variant, model, timeMs, latencyMs, inputs, outputs };
-      if (captureTensors(sink, whole, onFailure)) return;
+    const isPlain = "outputs" in result && result.explanation === undefined && of.degraded === undefined;
+    if (!(payload?.kind === "tensors" && isPlain && redactor === undefined && sink.captureTensors !== undefined)) {
+      this.#captureWhole(of, { timeMs, latencyMs }, prepared, result);
+      return;
     }
+    const { requestId, endpoint, variant, model } = of;
+    const { outputs } = result;
+    const inputs = payload.tensors;
+    try {
+      // What most requests are: written out, because spreads cost more than all the rest of it.
+      sink.captureTensors({ requestId, endpoint, variant, model, timeMs, latencyMs, inputs, outputs });
+    } catch (error) {
+      this.#captureFailed(requestId, error);
+    }
+  }
+
+  #captureWhole(
+    { requestId, endpoint, variant, model, degraded }: Provenance,
+    { timeMs, latencyMs }: Pick<CapturedPrediction, "timeMs" | "latencyMs">,
+    prepared: Prepared | undefined,
+    result: Pick<Prediction, "explanation" | "outputs"> | { readonly errorCode: string },
+  ): void {
+    const { predictions: sink, redactor } = this.#options;
     const ages = prepared?.featureAgesMs === undefined ? {} : { featureAgesMs: prepared.featureAgesMs };
-    const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload };
+    const asked = { requestId, endpoint, variant, model, timeMs, latencyMs, payload: prepared?.payload };
     const marked = degraded === undefined ? {} : { degraded: degraded.reason };
+    const onFailure = (error: unknown): void => this.#captureFailed(requestId, error);
     captureNow({ sink, redactor, onFailure }, Object.assign(asked, ages, marked, madeOf(result)));
+  }
+
+  #captureFailed(requestId: string, error: unknown): void {
+    const { endpoint, instruments, logger } = this.#options;
+    instruments.captureFailures.add(1, { endpoint });
+    logger.warn({ endpoint, requestId, error }, "a prediction could not be captured");
   }
 }
 

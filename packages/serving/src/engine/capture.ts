@@ -1,7 +1,6 @@
 import type {
   Batch,
   CapturedPrediction,
-  CapturedTensors,
   JsonValue,
   PredictionSink,
   Redactor,
@@ -47,21 +46,6 @@ export function captureNow({ sink, redactor, onFailure }: CaptureOptions, draft:
   } catch (error) {
     onFailure(error);
   }
-}
-
-/** As `captureNow`, for what needs no masking. @returns whether the sink takes tensors. */
-export function captureTensors(
-  sink: PredictionSink,
-  prediction: CapturedTensors,
-  onFailure: CaptureOptions["onFailure"],
-): boolean {
-  if (sink.captureTensors === undefined) return false;
-  try {
-    sink.captureTensors(prediction);
-  } catch (error) {
-    onFailure(error);
-  }
-  return true;
 }
 
 const columnsOf = (payload: Payload): Batch | undefined =>
