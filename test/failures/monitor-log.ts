@@ -14,12 +14,14 @@ export async function openLogSubjects(folder: string): Promise<AsyncDisposable &
       openPredictionLog: well(openPredictionLog, () => [{ directory, duckdb }]),
       ...methods("openPredictionLog()", log, {
         rows: [() => [{ endpoint: "late", where: { km: 1 } }], {}, 20],
+        findAll: [() => [["r1"], { features: ["km"] }], {}, 20],
         read: [() => [{ endpoint: "late" }], {}, 20],
         compact: [() => [{ settleMs: 0 }], {}, 10],
         rollUp: [() => [{ hourlyAfterMs: 0 }], {}, 10],
       }),
       openArrowPredictions: well(openArrowPredictions, () => [{ directory: `${folder}/arrow` }]),
       ...methods("openArrowPredictions()", predictions, {
+        findAll: [() => [["r1"], { features: ["km"] }], {}, 20],
         find: [
           () => ["r1"],
           { MONITOR_CAPTURE_UNREADABLE: () => openArrowPredictions({ directory: `${folder}/none` }).find("r1") },

@@ -256,6 +256,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       }),
       openNdjsonPredictions: well(openNdjsonPredictions, () => [{ directory: `${folder}/capture` }]),
       ...methods("openNdjsonPredictions()", () => openNdjsonPredictions({ directory: `${folder}/capture` }), {
+        findAll: [() => [["r1"], { features: ["km"] }], {}, 20],
         find: [
           () => ["r1"],
           { MONITOR_CAPTURE_UNREADABLE: () => openNdjsonPredictions({ directory: `${folder}/none` }).find("r1") },

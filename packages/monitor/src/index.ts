@@ -71,3 +71,4 @@ export { openMonitor } from "./monitor.ts";
 export type { Monitor, MonitorCounts, MonitorOptions, RowsOptions } from "./monitor-options.ts";
 export type { Estimate, Quality, QualityOptions } from "./quality/quality.ts";
 export { type ErrorRateOptions, type LatencyOptions, errorRateAlert, latencyAlert } from "./alerts/traffic-rules.ts";
+export type { AnswerSource, FindAnswersOptions } from "./capture/answer-lookup.ts";

@@ -17,6 +17,7 @@ import type { DeploymentComparisonOptions } from "./deployments/compare-deployme
 import type { ComparedDeployment } from "./deployments/deployment-watch.ts";
 import type { AlertControl, AlertingOptions } from "./alerts/alert-control.ts";
 import type { AlertRule, VariantReading } from "./alerts/alert-rule.ts";
+import type { AnswerSource } from "./capture/answer-lookup.ts";
 import type { CaptureWriter } from "./capture/capture-writer.ts";
 import type { QualityOptions } from "./quality/quality.ts";
 import type { Slo } from "./slo/slo.ts";
@@ -61,10 +62,18 @@ export interface MonitorOptions {
   /** Most answers remembered for their labels. Default: 200,000. */
   readonly maxWaitingForLabels?: number | undefined;
   /**
-   * Most labels of which is remembered that they were counted, about 35 bytes each, so that none counts twice and corrections take the right outcome back. Beyond, those of the oldest answers
+   * Most labels of which is remembered that they were counted, some 50 bytes each, so that none counts twice and corrections take the right outcome back. Beyond, those of the oldest answers
    * are dropped, and what comes of these later counts as `forgotten`. Default: 2,000,000.
    */
   readonly maxRememberedLabels?: number | undefined;
+  /**
+   * Where answers are found that are remembered no more, such as `openArrowPredictions` of the folder that `capture` writes to: labels of which nothing is known are looked up there once they were
+   * held for `holdLabelsMs`, many at a time and off the request path, and count as `unmatched` only then. Answers that are found keep to `retainMs` and to the model that the variant serves.
+   * Default: nowhere.
+   */
+  readonly answers?: AnswerSource | undefined;
+  /** Most labels that wait to be looked up; beyond, the oldest count as unmatched. Default: 100,000. */
+  readonly maxLookedUpLabels?: number | undefined;
   /**
    * What `state()` of this process told before it ended, to go on from: its windows, counts of objectives, answers that wait for labels and labels that were counted are this monitor's own. What
    * was seen after the state was told is lost. Not for the state of a process that still runs: give that to `merge`. Default: nothing was seen before.
@@ -111,7 +120,7 @@ export interface MonitorCounts {
     /** Labels of answers that are remembered, in windows that are not: those of a model that the variant no longer serves. */
     readonly forgotten: number;
     readonly invalid: number;
-    /** Labels that came before their predictions and still wait for them; each becomes one of the above. */
+    /** Labels that came before their predictions and still wait for them, or are looked up; each becomes one of the above. */
     readonly held: number;
   };
 }
@@ -152,6 +161,6 @@ export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSourc
    * the other holds for answers of this process are taken, each once. Throws `MONITOR_STATE_INVALID`, and takes nothing then.
    */
   merge(source: string, state: unknown): void;
-  /** Counts what waits and writes captured rows. On abort the waiting ends, not the writing. */
+  /** Counts what waits, writes captured rows, and ends the look-ups of answers that are under way. On abort the waiting ends, not the work. */
   flush(options?: CallOptions): Promise<void>;
 }

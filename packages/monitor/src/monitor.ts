@@ -39,6 +39,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     signal?.throwIfAborted();
     intake.drain();
     if (writer !== undefined) await abortable(writer.flush(), signal);
+    await abortable(intake.finishLookups(), signal);
   };
   const evaluate: Monitor["evaluate"] = async (nowMs = clock.nowMs(), { signal } = {}) => {
     signal?.throwIfAborted();
@@ -164,6 +165,8 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
     holdLabelsMs: options.holdLabelsMs ?? 60_000,
     maxHeldLabels: options.maxHeldLabels ?? 10_000,
     maxRememberedLabels: options.maxRememberedLabels ?? 2_000_000,
+    maxLookedUpLabels: options.maxLookedUpLabels ?? 100_000,
+    answers: options.answers,
     random,
     observe: slos.length === 0 ? undefined : evaluator.observe,
     observeAll: slos.length === 0 ? undefined : evaluator.observeAll,

@@ -1,5 +1,5 @@
 import { type Batch, encodeNumbers, type JsonObject } from "@millwright/contracts";
-import { fromIpc, sliceBatch, toArray } from "@millwright/data";
+import { fromIpc, sliceBatch, takeRows, toArray } from "@millwright/data";
 import { captureUnreadable } from "../errors.ts";
 import { cellsOf } from "./observe.ts";
 
@@ -82,4 +82,19 @@ export function* rowsOfBatch(batch: Batch): Generator<JsonObject, void> {
     };
     from = to;
   }
+}
+
+/** Rows of requests that are wanted, with no other features than these. @param features Default: all. */
+export function* rowsIn(
+  batch: Batch,
+  wanted: ReadonlySet<string>,
+  features: readonly string[] | undefined,
+): Generator<JsonObject, void> {
+  const ids = batch.columns["requestId"] === undefined ? [] : toArray(batch.columns["requestId"]);
+  const rows = Int32Array.from(ids.keys()).filter((row) => wanted.has(ids[row] as string));
+  if (rows.length === 0) return;
+  const isWanted = (name: string): boolean =>
+    features === undefined || !name.startsWith(featurePrefix) || features.includes(name.slice(featurePrefix.length));
+  const columns = Object.fromEntries(Object.entries(batch.columns).filter(([name]) => isWanted(name)));
+  yield* rowsOfBatch(takeRows({ length: batch.length, columns }, rows));
 }

@@ -11,6 +11,7 @@ import type {
 import type { CaptureBuffer } from "./capture-writer.ts";
 import type { MonitorCounts } from "../monitor-options.ts";
 import type { QualityOptions } from "../quality/quality.ts";
+import type { AnswerSource } from "./answer-lookup.ts";
 import type { HeldLabel } from "./early-labels.ts";
 import type { ParsedState } from "./monitor-state.ts";
 import { asColumns, createTaker, type Item, sizeOf } from "./taker.ts";
@@ -34,6 +35,8 @@ export interface IntakeOptions {
   readonly holdLabelsMs: number;
   readonly maxHeldLabels: number;
   readonly maxRememberedLabels: number;
+  readonly maxLookedUpLabels: number;
+  readonly answers: AnswerSource | undefined;
   readonly random: Random;
   /** Told of every prediction, with the time it counts for. Default: nobody is. */
   readonly observe: ((prediction: CapturedPrediction, timeMs: number) => void) | undefined;
@@ -55,6 +58,8 @@ export interface Intake {
   waiting(fromMs: number): WaitingState;
   /** Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`. */
   resume(state: Pick<ParsedState, "variants" | "toldMs" | "waiting">): void;
+  /** Ends the look-ups of answers that are under way. */
+  finishLookups(): Promise<void>;
   /** Takes labels that another process holds for answers that wait here. */
   deliver(held: readonly HeldLabel[]): void;
 }
@@ -110,6 +115,7 @@ export function createIntake(options: IntakeOptions): Intake {
     waiting: labels.state,
     resume,
     deliver: labels.deliver,
+    finishLookups: labels.finishLookups,
   };
 }
 

@@ -25,7 +25,7 @@ export interface FactsState {
 }
 
 /**
- * Which answers are labelled, and with what: so that no label counts twice, and a corrected one takes the right outcome back, when the answer itself is no longer in memory. About 35 bytes a
+ * Which answers are labelled, and with what: so that no label counts twice, and a corrected one takes the right outcome back, when the answer itself is no longer in memory. Some 50 bytes a
  * label; two of a million labels are taken for one with a probability of 3 in 100 million.
  */
 export interface LabelFacts {

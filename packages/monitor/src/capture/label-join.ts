@@ -1,14 +1,34 @@
-import type { CapturedLabel, CapturedPrediction, Redactor } from "@millwright/contracts";
+import type { CapturedLabel, CapturedPrediction, Logger, Redactor } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
 import { type QualityOptions, scoresOf, truthOf } from "../quality/quality.ts";
-import { addAnswer, addOutcome, type Scoring, segmentKey } from "../quality/quality-sums.ts";
-import { createEarlyLabels, type HeldLabel } from "./early-labels.ts";
+import {
+  addAnswer,
+  addOutcome,
+  addRecovered,
+  type QualitySums,
+  type Scoring,
+  segmentKey,
+} from "../quality/quality-sums.ts";
+import { type AnswerLookup, type AnswerSource, createAnswerLookup } from "./answer-lookup.ts";
+import { createEarlyLabels, type EarlyLabels, type HeldLabel } from "./early-labels.ts";
+import { type FoundAnswer, foundAnswer } from "./found-answer.ts";
 import { createLabelFacts, type Fact, type LabelFacts } from "./label-facts.ts";
 import { jsonOf } from "./observe.ts";
 import type { SampledRow } from "./row-sample.ts";
-import { type Answer, createWaitingAnswers } from "./waiting-answers.ts";
+import { type Answer, createWaitingAnswers, type WaitingAnswers } from "./waiting-answers.ts";
 import type { WaitingState } from "./waiting-json.ts";
 import type { WindowBook } from "./window-book.ts";
+
+/** Where a label join finds answers again. */
+export interface JoinLookup {
+  readonly source: AnswerSource;
+  readonly maxLabels: number;
+  readonly logger: Logger;
+  /** Whether the variant still serves that model, as far as is known. */
+  readonly isServed: (found: FoundAnswer) => boolean;
+  /** Whether answers of that time were counted when they came: what was lost with a process was not. */
+  readonly isCounted: (timeMs: number) => boolean;
+}
 
 /** What became of a label. */
 export type LabelOutcome = "joined" | "corrected" | "duplicated" | "unmatched" | "forgotten" | "invalid" | "superseded";
@@ -21,10 +41,12 @@ export interface LabelJoin {
   expect(prediction: CapturedPrediction, timeMs: number, sampled?: readonly SampledRow[]): void;
   /** Joins a label, or holds it for an answer that is still on its way. @param nowMs When it came. */
   join(label: CapturedLabel, nowMs: number): void;
-  /** Labels held: of them nothing is told yet. */
+  /** Labels held, or looked up: of them nothing is told yet. */
   readonly held: number;
-  /** Forgets answers that are older, and gives up labels that came before `heldBeforeMs`. */
-  forget(olderThanMs: number, heldBeforeMs: number): void;
+  /** Ends the look-ups that are under way. */
+  finishLookups(): Promise<void>;
+  /** Forgets answers that are older than `nowMs` − `retainMs`; gives up, or looks up, labels that were held longer than `holdMs`. */
+  forget(nowMs: number, retainMs: number, holdMs: number): void;
   /** Answers of `fromMs` and later that wait, which of them are labelled, and labels that are held. */
   state(fromMs: number): WaitingState;
   /** Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`. @param rows Those that are kept, by request. */
@@ -42,7 +64,11 @@ export interface LabelJoinOptions {
   readonly maxHeld: number;
   /** Most labels of which is remembered that they were counted. */
   readonly maxLabelled: number;
+  /** Where answers are found that are remembered no more. */
+  readonly lookup: JoinLookup | undefined;
   readonly redactor: Redactor | undefined;
+  readonly retainMs: number;
+  readonly nowMs: () => number;
   /** Told once of each label, when it is certain. */
   readonly settle: (outcome: LabelOutcome) => void;
 }
@@ -81,45 +107,93 @@ interface Joining {
   readonly optionsOf: (endpoint: string) => QualityOptions | undefined;
 }
 
-function applyLabel({ book, facts, optionsOf }: Joining, answer: Answer, label: CapturedLabel): LabelOutcome {
+/** The answer that a label is about. */
+interface Labelled {
+  readonly answer: Answer;
+  /** Where it is counted; undefined where its window is gone, or began anew with another model. */
+  readonly sums: QualitySums | undefined;
+  /** Whether it was counted as an answer when it came. */
+  readonly counted: boolean;
+}
+
+function applyLabel(
+  { facts, optionsOf }: Joining,
+  { answer, sums, counted }: Labelled,
+  label: CapturedLabel,
+): LabelOutcome {
   const { requestId, row = 0, value, timeMs } = label;
   const score = answer.scores[row];
   if (score === undefined) return "unmatched";
   const options = optionsOf(answer.endpoint);
   const truth = options === undefined ? undefined : truthOf(value, options);
   if (options === undefined || truth === undefined || !Number.isFinite(score)) return "invalid";
-  // Its window is gone, or began anew with another model.
-  const sums = book.qualityAt(answer.endpoint, answer.variant, answer.timeMs);
   if (sums === undefined || !facts.isWhole(answer.timeMs)) return "forgotten";
   const earlier = facts.get(answer.timeMs, requestId, row);
   // Labels may come out of order: what became known later counts.
   if (earlier !== undefined && earlier.timeMs > timeMs) return "superseded";
   if (earlier?.timeMs === timeMs && earlier.truth === truth) return "duplicated";
+  const segments = answer.segments[row] ?? [];
   const count = (known: Fact, sign: 1 | -1): void => {
     const lagMs = Math.max(0, known.timeMs - answer.timeMs);
-    const outcome = { predicted: score, actual: known.truth, lagMs, segments: answer.segments[row] ?? [] };
-    addOutcome(sums, outcome, scoringOf(options), sign);
+    addOutcome(sums, { predicted: score, actual: known.truth, lagMs, segments }, scoringOf(options), sign);
   };
   if (earlier !== undefined) count(earlier, -1);
+  else if (!counted) addRecovered(sums, score, scoringOf(options), segments);
   count({ truth, timeMs }, 1);
   facts.set(answer.timeMs, requestId, row, { truth, timeMs });
   for (const each of answer.sampled) if (each.row === row) each.label = value;
   return earlier === undefined ? "joined" : "corrected";
 }
 
+/** Looks answers up that labels are about, and counts these. */
+function createLookup(
+  joining: Joining,
+  { maxLabels, ...lookup }: JoinLookup,
+  { quality, settle, retainMs, nowMs }: LabelJoinOptions,
+): AnswerLookup {
+  const { book, optionsOf } = joining;
+  const sumsOf = ({ answer: { endpoint, variant, timeMs }, model }: FoundAnswer): QualitySums =>
+    book.qualityAt(endpoint, variant, timeMs) ?? book.recoverQuality(endpoint, variant, timeMs, model);
+  return createAnswerLookup({
+    ...lookup,
+    most: maxLabels,
+    features: [...new Set(Object.values(quality).flatMap(({ segments = [] }) => segments))],
+    missing: () => settle("unmatched"),
+    found(row, labels) {
+      const found = foundAnswer(row, optionsOf);
+      const isKept = found !== undefined && found.answer.timeMs >= nowMs() - retainMs && lookup.isServed(found);
+      for (const label of labels) {
+        if (found === undefined) settle("unmatched");
+        else if (!isKept || !joining.facts.isWhole(found.answer.timeMs)) settle("forgotten");
+        else {
+          const counted = lookup.isCounted(found.answer.timeMs);
+          settle(applyLabel(joining, { answer: found.answer, sums: sumsOf(found), counted }, label));
+        }
+      }
+    },
+  });
+}
+
 export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
-  const { book, quality, redactor, settle } = options;
+  const { book, quality, redactor, settle, nowMs } = options;
   const waiting = createWaitingAnswers(options.maxWaiting);
   const facts = createLabelFacts(options.maxLabelled);
-  const early = createEarlyLabels(options.maxHeld, () => settle("unmatched"));
   const optionsOf = (endpoint: string): QualityOptions | undefined =>
     Object.hasOwn(quality, endpoint) ? quality[endpoint] : undefined;
-  const apply = (answer: Answer, label: CapturedLabel): LabelOutcome =>
-    applyLabel({ book, facts, optionsOf }, answer, label);
+  const joining: Joining = { book, facts, optionsOf };
+  const lookup = options.lookup === undefined ? undefined : createLookup(joining, options.lookup, options);
+  const early = createEarlyLabels(options.maxHeld, (label) =>
+    lookup === undefined ? settle("unmatched") : lookup.ask(label, nowMs()),
+  );
+  const apply = (answer: Answer, label: CapturedLabel): LabelOutcome => {
+    const sums = book.qualityAt(answer.endpoint, answer.variant, answer.timeMs);
+    return applyLabel(joining, { answer, sums, counted: true }, label);
+  };
   return {
     get held() {
-      return early.size;
+      return early.size + (lookup?.size ?? 0);
     },
+    finishLookups: async () => lookup?.finish(),
     wants: (endpoint) => optionsOf(endpoint) !== undefined,
     expect(prediction, timeMs, sampled = []) {
       const { requestId, endpoint, variant, outputs, errorCode } = prediction;
@@ -151,19 +225,33 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
         if (outcome === "joined" || outcome === "corrected") settle(outcome);
       }
     },
-    forget(olderThanMs, heldBeforeMs) {
-      waiting.forget(olderThanMs);
-      facts.forget(olderThanMs);
-      early.giveUp(heldBeforeMs);
+    forget(nowMs, retainMs, holdMs) {
+      waiting.forget(nowMs - retainMs);
+      facts.forget(nowMs - retainMs);
+      early.giveUp(nowMs - holdMs);
+      lookup?.start(nowMs);
     },
-    state: (fromMs) => ({ answers: waiting.list(fromMs), labelled: facts.state(fromMs), held: early.list() }),
-    restore({ answers, labelled, held }, rows) {
-      facts.restore(labelled);
-      for (const [requestId, answer] of answers) {
-        const sampled = rows.get(requestId);
-        waiting.add(requestId, sampled === undefined ? answer : { ...answer, sampled });
-      }
-      for (const { label, sinceMs } of held) early.hold(label, sinceMs);
-    },
+    ...exchangeOf(waiting, facts, early, lookup),
   };
 }
+
+const exchangeOf = (
+  waiting: WaitingAnswers,
+  facts: LabelFacts,
+  early: EarlyLabels,
+  lookup: AnswerLookup | undefined,
+): Pick<LabelJoin, "state" | "restore"> => ({
+  state: (fromMs) => ({
+    answers: waiting.list(fromMs),
+    labelled: facts.state(fromMs),
+    held: [...(lookup?.list() ?? []), ...early.list()],
+  }),
+  restore({ answers, labelled, held }, rows) {
+    facts.restore(labelled);
+    for (const [requestId, answer] of answers) {
+      const sampled = rows.get(requestId);
+      waiting.add(requestId, sampled === undefined ? answer : { ...answer, sampled });
+    }
+    for (const { label, sinceMs } of held) early.hold(label, sinceMs);
+  },
+});

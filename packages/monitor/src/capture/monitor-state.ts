@@ -200,7 +200,9 @@ function parseSummary(window: Readonly<Record<string, unknown>>): WindowSummary 
 
 function parseQuality(json: Readonly<Record<string, unknown>>): QualitySums {
   const sums = emptyQuality();
-  for (const name of [...summedNumbers, "largestLagMs"] as const) sums[name] = numberOf(json[name]);
+  // States of format 1 know of none that were recovered.
+  for (const name of [...summedNumbers, "largestLagMs"] as const)
+    sums[name] = numberOf(json[name] ?? (name === "recovered" ? 0 : undefined));
   for (const each of listOf(json["cells"])) {
     const [bin, answers, labels, actual, logLoss, brier] = tuple(each, 6) as [
       number,

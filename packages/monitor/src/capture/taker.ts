@@ -44,19 +44,13 @@ export interface Taker {
 /** Counts items in their order: labels after the predictions that came before them. */
 export function createTaker(options: IntakeOptions, counts: MutableCounts): Taker {
   const { book, clock, logger, retainMs } = options;
-  const labels = createLabelJoin({
-    book,
-    quality: options.quality,
-    maxWaiting: options.maxWaitingForLabels,
-    maxHeld: options.maxHeldLabels,
-    maxLabelled: options.maxRememberedLabels,
-    redactor: options.redactor,
-    settle: (outcome) => (counts.labels[outcome] += 1),
-  });
   const models = createModelWatch((endpoint, variant) => {
     book.forget(endpoint, variant);
     options.startOver(endpoint, variant);
   });
+  const startedMs = clock.nowMs();
+  let toldMs = Number.NEGATIVE_INFINITY;
+  const labels = createLabels(options, counts, models, (timeMs) => timeMs >= startedMs || timeMs < toldMs);
   const { takePredictions, takeBlock } = createPredictionTaker(options, counts, labels, models);
   const attempt = (what: string, size: number, work: () => void): void => {
     try {
@@ -75,12 +69,13 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
       }
       for (const label of run.labels) attempt("A label", 1, () => labels.join(label, nowMs));
     }
-    labels.forget(nowMs - retainMs, nowMs - options.holdLabelsMs);
+    labels.forget(nowMs, retainMs, options.holdLabelsMs);
   };
   return {
     take,
     labels,
-    resume({ variants, toldMs, waiting }) {
+    resume({ variants, waiting, ...state }) {
+      ({ toldMs } = state);
       book.resume(variants);
       for (const { endpoint, variant, model, sinceMs } of variants)
         if (model !== undefined) models.isCurrent({ endpoint, variant, model }, sinceMs);
@@ -90,6 +85,35 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
     },
   };
 }
+
+const createLabels = (
+  options: IntakeOptions,
+  counts: MutableCounts,
+  models: ModelWatch,
+  isCounted: (timeMs: number) => boolean,
+): LabelJoin =>
+  createLabelJoin({
+    book: options.book,
+    quality: options.quality,
+    maxWaiting: options.maxWaitingForLabels,
+    maxHeld: options.maxHeldLabels,
+    maxLabelled: options.maxRememberedLabels,
+    redactor: options.redactor,
+    retainMs: options.retainMs,
+    nowMs: options.clock.nowMs,
+    lookup:
+      options.answers === undefined
+        ? undefined
+        : {
+            source: options.answers,
+            maxLabels: options.maxLookedUpLabels,
+            logger: options.logger,
+            isServed: ({ answer: { endpoint, variant, timeMs }, model }) =>
+              models.isServed({ endpoint, variant, model }, timeMs),
+            isCounted,
+          },
+    settle: (outcome) => (counts.labels[outcome] += 1),
+  });
 
 function rowsByRequest(variants: readonly VariantState[]): ReadonlyMap<string, readonly SampledRow[]> {
   const found = new Map<string, SampledRow[]>();
@@ -178,6 +202,8 @@ type Answered = Pick<CapturedPrediction, "endpoint" | "variant" | "model">;
 interface ModelWatch {
   /** Whether an answer is of the variant's current model, which changes with the first of a new one. */
   isCurrent(prediction: Answered, timeMs: number): boolean;
+  /** The same of an answer that was found again, which changes no model. */
+  isServed(prediction: Answered, timeMs: number): boolean;
 }
 
 /** What is known of a variant is known of its model: when that changes, the variant starts over. */
@@ -195,6 +221,12 @@ function createModelWatch(startOver: (endpoint: string, variant: string) => void
       current.set(key, { digest, before: known?.digest, sinceMs: timeMs });
       if (known !== undefined) startOver(endpoint, variant);
       return true;
+    },
+    isServed({ endpoint, variant, model: { digest } }, timeMs) {
+      const key = JSON.stringify([endpoint, variant]);
+      const known = current.get(key);
+      if (known === undefined) current.set(key, { digest, before: undefined, sinceMs: timeMs });
+      return known === undefined || known.digest === digest;
     },
   };
 }

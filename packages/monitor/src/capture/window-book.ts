@@ -49,6 +49,8 @@ export interface WindowBook {
   model(endpoint: string, variant: string): AnsweringModel | undefined;
   /** The sums of the window that holds the time; undefined where it is gone. */
   qualityAt(endpoint: string, variant: string, timeMs: number): QualitySums | undefined;
+  /** The same, of a window that was lost: it begins anew. */
+  recoverQuality(endpoint: string, variant: string, timeMs: number, model: AnsweringModel): QualitySums;
   /** All windows that overlap `[fromMs, toMs)`, merged as it is asked for. */
   read(endpoint: string, variant: string, fromMs: number, toMs: number): WindowSummary;
   endpoints(): readonly string[];
@@ -125,6 +127,8 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
         windows?.fine.get(startOf(timeMs, windowMs))?.quality ?? windows?.coarse.get(startOf(timeMs, hourMs))?.quality
       );
     },
+    recoverQuality: (endpoint, variant, timeMs, model) =>
+      recoverWindow(make(endpoint, variant), endpoint, timeMs, model, options).quality,
     read(endpoint, variant, fromMs, toMs) {
       const parts = agreed(endpoint, variant, fromMs)
         .flatMap(({ windows }) => windows)
@@ -156,6 +160,20 @@ function newWindow(
   if (rows === undefined || limit === 0) return openWindow(undefined, earlier);
   // By its first request too: processes of one seed draw other rows.
   return openWindow(createRowSampler(limit, rows.random.fork(`rows of ${requestId ?? ""}`)), earlier, limit);
+}
+
+function recoverWindow(
+  windows: VariantWindows,
+  endpoint: string,
+  timeMs: number,
+  model: AnsweringModel,
+  options: WindowBookOptions,
+): OpenWindow {
+  windows.sinceMs = windows.model === undefined ? timeMs : Math.min(windows.sinceMs, timeMs);
+  windows.model ??= model;
+  const window = newWindow(endpoint, undefined, options);
+  windows.fine.set(startOf(timeMs, options.windowMs), window);
+  return window;
 }
 
 function resumeWindows(own: VariantWindows, state: VariantState, options: WindowBookOptions): void {

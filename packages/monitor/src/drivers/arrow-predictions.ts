@@ -1,10 +1,11 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type CallOptions, type LoggedPrediction, type PredictionReader } from "@millwright/contracts";
+import { type CallOptions, type JsonObject, type LoggedPrediction, type PredictionReader } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
-import { batchesOf, rowsOfBatch, wholeOf } from "../capture/arrow-segment.ts";
+import type { AnswerSource } from "../capture/answer-lookup.ts";
+import { batchesOf, rowsIn, rowsOfBatch, wholeOf } from "../capture/arrow-segment.ts";
 import { captureUnreadable } from "../errors.ts";
-import { openNdjsonPredictions, toPrediction } from "./ndjson-predictions.ts";
+import { grouped, openNdjsonPredictions, toPrediction } from "./ndjson-predictions.ts";
 
 const extension = ".arrows";
 
@@ -12,7 +13,7 @@ const extension = ".arrows";
  * Finds captured rows by request id in a directory that `openArrowCapture` writes to, in this process or another. The first question reads every segment once, a later
  * one those that have grown; about 100 bytes a request stay in memory. Throws `MONITOR_CAPTURE_UNREADABLE`.
  */
-export function openArrowPredictions({ directory }: { readonly directory: string }): PredictionReader {
+export function openArrowPredictions({ directory }: { readonly directory: string }): PredictionReader & AnswerSource {
   /** The segment of a request. */
   const places = new Map<string, string>();
   const sizes = new Map<string, number>();
@@ -48,7 +49,32 @@ export function openArrowPredictions({ directory }: { readonly directory: string
       turn = next.catch(() => undefined);
       return next;
     },
+    async *findAll(requestIds, { features, signal } = {}) {
+      signal?.throwIfAborted();
+      const next = turn.then(async () => {
+        if (requestIds.some((requestId) => !places.has(requestId))) await refresh(signal);
+      });
+      turn = next.catch(() => undefined);
+      await next;
+      const bySegment = grouped(requestIds, (requestId) => places.get(requestId));
+      for (const [segment, ids] of bySegment) {
+        signal?.throwIfAborted();
+        if (segment === undefined) yield* lines.findAll(ids, { signal });
+        else yield* rowsOf(join(directory, segment), segment, new Set(ids), features);
+      }
+    },
   };
+}
+
+async function* rowsOf(
+  path: string,
+  segment: string,
+  wanted: ReadonlySet<string>,
+  features: readonly string[] | undefined,
+): AsyncGenerator<JsonObject, void> {
+  const bytes = await readGrown(path, -1);
+  for (const batch of bytes === undefined ? [] : batchesOf(wholeOf(bytes), segment))
+    yield* rowsIn(batch, wanted, features);
 }
 
 const unreadable = (path: string, error: unknown): unknown =>

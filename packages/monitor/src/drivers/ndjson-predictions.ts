@@ -8,6 +8,7 @@ import {
   type PredictionReader,
   decodeNumbers,
 } from "@millwright/contracts";
+import type { AnswerSource, FindAnswersOptions } from "../capture/answer-lookup.ts";
 import { captureUnreadable } from "../errors.ts";
 
 /** Where a row lies. */
@@ -25,7 +26,7 @@ const newline = 10;
  * Finds captured rows by request id in a directory that `openNdjsonCapture` writes to, in this process or another. The first question reads
  * every segment once, a later one what came since; about 150 bytes a row stay in memory. Throws `MONITOR_CAPTURE_UNREADABLE`.
  */
-export function openNdjsonPredictions({ directory }: { readonly directory: string }): PredictionReader {
+export function openNdjsonPredictions({ directory }: { readonly directory: string }): PredictionReader & AnswerSource {
   const places = new Map<string, Place>();
   /** How far each segment was read, to the end of a line. */
   const read = new Map<string, number>();
@@ -46,6 +47,14 @@ export function openNdjsonPredictions({ directory }: { readonly directory: strin
       );
     }
   };
+  /** The segments are read on once for all that ask meanwhile. */
+  const ensure = (requestIds: readonly string[], signal: AbortSignal | undefined): Promise<void> => {
+    const next = turn.then(async () => {
+      if (requestIds.some((requestId) => !places.has(requestId))) await refresh(signal);
+    });
+    turn = next.catch(() => undefined);
+    return next;
+  };
   const find = async (requestId: string, signal: AbortSignal | undefined): Promise<LoggedPrediction | undefined> => {
     if (!places.has(requestId)) await refresh(signal);
     const place = places.get(requestId);
@@ -59,7 +68,47 @@ export function openNdjsonPredictions({ directory }: { readonly directory: strin
       turn = next.catch(() => undefined);
       return next;
     },
+    async *findAll(requestIds, { signal }: FindAnswersOptions = {}) {
+      signal?.throwIfAborted();
+      await ensure(requestIds, signal);
+      const found = requestIds.flatMap((requestId) => places.get(requestId) ?? []);
+      const wanted = grouped(found, ({ segment }) => segment);
+      for (const [segment, lines] of wanted) yield* rowsAt(directory, segment, lines, signal);
+    },
   };
+}
+
+export function grouped<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): ReadonlyMap<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+/** Lines of one segment, in their order. */
+async function* rowsAt(
+  directory: string,
+  segment: string,
+  lines: readonly Place[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<JsonObject, void> {
+  try {
+    await using file = await open(join(directory, segment));
+    for (const { offset, length } of lines.toSorted((a, b) => a.offset - b.offset)) {
+      signal?.throwIfAborted();
+      const bytes = new Uint8Array(length);
+      await file.read(bytes, 0, length, offset);
+      const row = parse(bytes);
+      if (row !== undefined) yield row;
+    }
+  } catch (error) {
+    // A log that was compacted meanwhile holds it elsewhere.
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw unreadable(segment, error);
+  }
 }
 
 /** @returns the end of the last whole line. */

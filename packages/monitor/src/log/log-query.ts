@@ -15,7 +15,7 @@ export interface PredictionQuery {
   readonly where?: Readonly<Record<string, string | number | boolean>> | undefined;
 }
 
-const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /** A condition of SQL on the columns that both kinds of files have, with its parameters. */

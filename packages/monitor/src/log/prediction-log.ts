@@ -11,11 +11,13 @@ import {
 } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
 import { readingOf, type VariantReading } from "../alerts/alert-rule.ts";
+import type { AnswerSource } from "../capture/answer-lookup.ts";
 import { rowsOfBatch } from "../capture/arrow-segment.ts";
 import { parseState, stateToJson, type VariantState } from "../capture/monitor-state.ts";
 import { segmentMs } from "../capture/segment-file.ts";
 import { lazyWindow } from "../capture/window.ts";
 import { captureUnreadable } from "../errors.ts";
+import { findAnswers } from "./find-answers.ts";
 import { compactSegments } from "./log-compaction.ts";
 import {
   commitManifest,
@@ -85,7 +87,7 @@ export interface LogReport {
  * Captured requests, in tiers: segments as they were written, Parquet, profiles of hours, profiles of days. A move between tiers counts all at once or not at all, whenever
  * the process ends: no request is lost or doubled. One process at a time moves; a second one gets `MONITOR_LOG_CONFLICT`.
  */
-export interface PredictionLog {
+export interface PredictionLog extends AnswerSource {
   /** Requests that fit, as the capture drivers give them: from Parquet by time, then from segments. Rolled-up ones are gone. Throws `MONITOR_CAPTURE_UNREADABLE`. */
   rows(query?: PredictionQuery, options?: CallOptions): AsyncGenerator<JsonObject, void, undefined>;
   /** What the requests that fit did, from all tiers: rolled-up windows that overlap the span count whole. */
@@ -115,6 +117,12 @@ export function openPredictionLog({ directory, duckdb, clock = systemClock }: Pr
           if (fitting !== undefined) yield fitting;
         }
       }
+    },
+    async *findAll(requestIds, options = {}) {
+      options.signal?.throwIfAborted();
+      const manifest = await readManifest(directory);
+      const files = manifest.files.filter(isRows).toReversed();
+      yield* findAnswers(log, files, await openSegments(directory, manifest), requestIds, options);
     },
     async read(query = {}, { signal } = {}) {
       signal?.throwIfAborted();

@@ -142,13 +142,20 @@ function isWanted(request: JsonObject, timeMs: number, options: JoinLabelsOption
   );
 }
 
-interface Answer {
+/** One row of a captured request. */
+export interface Answer {
   readonly row: number;
   readonly score: number;
   readonly probabilities: readonly number[];
 }
 
-function answersOf(request: JsonObject, kind: JoinLabelsOptions["kind"], output: string, classes: number): Answer[] {
+/** What a captured request answered, row by row; none where its output has another shape. */
+export function answersOf(
+  request: JsonObject,
+  kind: JoinLabelsOptions["kind"],
+  output: string,
+  classes: number,
+): Answer[] {
   const outputs = request["outputs"] as Readonly<Record<string, unknown>> | undefined;
   const named = (name: string): readonly unknown[] | undefined => {
     const column = outputs !== undefined && Object.hasOwn(outputs, name) ? outputs[name] : undefined;

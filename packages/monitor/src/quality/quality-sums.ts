@@ -11,6 +11,8 @@ export interface ScoreCell {
 export type QualitySums = {
   predictions: number;
   labels: number;
+  /** Labelled answers that are not among `predictions`: their windows were lost, and they were found again. */
+  recovered: number;
   lagMs: number;
   largestLagMs: number;
   logLoss: number;
@@ -41,6 +43,7 @@ export interface Scoring {
 const numbers = [
   "predictions",
   "labels",
+  "recovered",
   "lagMs",
   "logLoss",
   "logLossSquared",
@@ -118,6 +121,14 @@ export function addAnswer(sums: QualitySums, score: number, scoring: Scoring, se
   for (const each of withSegments(sums, segments)) {
     each.predictions += 1;
     if (Number.isFinite(score)) cellOf(each, binOf(score, scoring)).answers += 1;
+  }
+}
+
+/** Counts an answer that was found again, whose window was lost before. */
+export function addRecovered(sums: QualitySums, score: number, scoring: Scoring, segments: readonly string[]): void {
+  for (const each of withSegments(sums, segments)) {
+    each.recovered += 1;
+    cellOf(each, binOf(score, scoring)).answers += 1;
   }
 }
 

@@ -32,7 +32,9 @@ export interface Quality {
   /** Answers that a label could come for, one per row. */
   readonly predictions: number;
   readonly labels: number;
-  /** Labels over predictions, in [0, 1]: what the other numbers rest on. Labels that come for some kinds of answers only make them one-sided. */
+  /** Of these, labels of answers that are not among `predictions`: what was counted of them was lost with a process, and they were found in the log of answers. */
+  readonly recovered: number;
+  /** Labels, but for those recovered, over predictions, in [0, 1]: what the other numbers rest on. Labels that come for some kinds of answers only make them one-sided. */
   readonly coverage: number;
   /** From answer to label. NaN without labels. */
   readonly meanLagMs: number;
@@ -72,11 +74,12 @@ export interface Quality {
 
 /** @returns what the sums say. */
 export function readQuality(sums: QualitySums): Quality {
-  const { predictions, labels } = sums;
-  const coverage = predictions === 0 ? 0 : Math.min(1, labels / predictions);
+  const { predictions, labels, recovered } = sums;
+  const coverage = predictions === 0 ? 0 : Math.min(1, (labels - recovered) / predictions);
   return {
     predictions,
     labels,
+    recovered,
     coverage,
     meanLagMs: sums.lagMs / labels,
     largestLagMs: sums.largestLagMs,

@@ -1,0 +1,129 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { CallOptions, CapturedLabel, JsonObject, Logger } from "@millwright/contracts";
+import type { HeldLabel } from "./early-labels.ts";
+
+export interface FindAnswersOptions extends CallOptions {
+  /** The features that are wanted of each; others may be left out. Default: all. */
+  readonly features?: readonly string[] | undefined;
+}
+
+/** Finds captured answers again, many at a time. */
+export interface AnswerSource {
+  /** @returns those of the requests that were captured, as the capture drivers give them, in any order. Throws what reading throws. */
+  findAll(requestIds: readonly string[], options?: FindAnswersOptions): AsyncIterable<JsonObject>;
+}
+
+export interface AnswerLookupOptions {
+  readonly source: AnswerSource;
+  readonly features: readonly string[];
+  /** Most labels that wait to be looked up. */
+  readonly most: number;
+  readonly logger: Logger;
+  /** Told of each answer that was found, with the labels that asked for it. */
+  readonly found: (row: JsonObject, labels: readonly CapturedLabel[]) => void;
+  /** Told of labels without an answer, and of those beyond the most. */
+  readonly missing: (label: CapturedLabel) => void;
+}
+
+/** Asks a log for the answers of labels, by batches, behind the request's back. */
+export interface AnswerLookup {
+  /** Labels that wait. */
+  readonly size: number;
+  ask(label: CapturedLabel, nowMs: number): void;
+  /** Asks for what waits, unless that is going on, or has failed a moment ago. */
+  start(nowMs: number): void;
+  /** Asks for what waits now, once. */
+  finish(): Promise<void>;
+  list(): readonly HeldLabel[];
+}
+
+/** Requests that are asked for at once: each time a log may have to be read as a whole. */
+const batchRequests = 20_000;
+const answersPerTurn = 256;
+const retryMs = 10_000;
+
+export function createAnswerLookup(options: AnswerLookupOptions): AnswerLookup {
+  const { source, features, most, logger, found, missing } = options;
+  const pending = createPending(most, missing);
+  let running: Promise<void> | undefined;
+  let notBeforeMs = Number.NEGATIVE_INFINITY;
+  const read = async (): Promise<void> => {
+    const requestIds = pending.oldest(batchRequests);
+    let answers = 0;
+    for await (const row of source.findAll(requestIds, { features })) {
+      const { requestId } = row;
+      const labels = typeof requestId === "string" ? pending.take(requestId) : [];
+      if (labels.length === 0) continue;
+      found(row, labels);
+      answers += 1;
+      if (answers % answersPerTurn === 0) await turn();
+    }
+    for (const requestId of requestIds) for (const label of pending.take(requestId)) missing(label);
+  };
+  const readAll = async (): Promise<void> => {
+    while (pending.size > 0) await read();
+  };
+  const run = (): Promise<void> =>
+    (running ??= readAll().finally(() => {
+      running = undefined;
+    }));
+  const warn = (error: unknown): void =>
+    logger.warn(
+      { labels: pending.size, error: String(error) },
+      "Answers of late labels could not be read; they are asked for again.",
+    );
+  return {
+    get size() {
+      return pending.size;
+    },
+    ask: pending.add,
+    start(nowMs) {
+      if (pending.size === 0 || running !== undefined || nowMs < notBeforeMs) return;
+      notBeforeMs = nowMs + retryMs;
+      run().then(() => {
+        notBeforeMs = Number.NEGATIVE_INFINITY;
+      }, warn);
+    },
+    finish: () => run().catch(warn),
+    list: pending.list,
+  };
+}
+
+/** Labels by request, the oldest first. */
+interface Pending {
+  readonly size: number;
+  add(label: CapturedLabel, nowMs: number): void;
+  take(requestId: string): readonly CapturedLabel[];
+  oldest(requests: number): readonly string[];
+  list(): readonly HeldLabel[];
+}
+
+function createPending(most: number, lost: (label: CapturedLabel) => void): Pending {
+  const waiting = new Map<string, HeldLabel[]>();
+  let size = 0;
+  const take = (requestId: string): readonly CapturedLabel[] => {
+    const labels = waiting.get(requestId) ?? [];
+    waiting.delete(requestId);
+    size -= labels.length;
+    return labels.map(({ label }) => label);
+  };
+  return {
+    get size() {
+      return size;
+    },
+    add(label, nowMs) {
+      const known = waiting.get(label.requestId);
+      if (known === undefined) waiting.set(label.requestId, [{ label, sinceMs: nowMs }]);
+      else known.push({ label, sinceMs: nowMs });
+      size += 1;
+      while (size > most) {
+        const [oldest] = waiting.keys();
+        if (oldest === undefined) return;
+        for (const each of take(oldest)) lost(each);
+      }
+    },
+    take,
+    oldest: (requests) => [...waiting.keys()].slice(0, requests),
+    list: () => [...waiting.values()].flat(),
+  };
+}
