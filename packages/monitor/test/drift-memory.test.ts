@@ -80,6 +80,22 @@ test("a slow trend alarms, and never for longer than what lasts", () => {
   expect(longest).toBeLessThan(36);
 });
 
+test("what the first two days show is learnt, though it looks like drift then", () => {
+  const random = createRandom(55);
+  const perDay = 24;
+  const cycle = (window: number): number => Math.sin((2 * Math.PI * window) / perDay);
+  const hours = windowsOf((window) => ({ x: normal(random, 500, cycle(window)) }), 4 * perDay, { perDay });
+  let remembered = nothingRemembered;
+  const alarms = hours.slice(13).filter((_, index) => {
+    const all = hours.slice(0, index + 14);
+    const judged = judgeStream(factory, { past: all.slice(0, -3), recent: all.slice(-3) }, remembered, 4.5 * dayMs);
+    remembered = judged.remembered;
+    return judged.report.verdict === "drift";
+  });
+  expect(alarms.length).toBeGreaterThan(0);
+  expect(alarms.filter(({ startMs }) => startMs >= monday + 2 * dayMs).length).toBeLessThanOrEqual(5);
+});
+
 test("one column that drifts takes nothing from the history of the others", () => {
   const random = createRandom(53);
   const windows = windowsOf((window) => ({ a: normal(random, 500, window >= 40 ? 1 : 0), b: normal(random, 500) }), 60);

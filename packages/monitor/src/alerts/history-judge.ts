@@ -12,6 +12,8 @@ import type { DriftMonitorFactory, DriftWindow } from "../drift/drift-monitor.ts
 
 /** How many windows that were never judged are judged by one fit: after a start with the windows of an earlier process. */
 const atOnce = 24;
+/** Until history shows two days, what comes by the time of day looks like drift, and must become history to be known. */
+const learningMs = 2 * 86_400_000;
 
 export interface JudgedStream {
   /** Of the latest window. */
@@ -30,6 +32,7 @@ export function judgeStream(
   acceptAfterMs: number,
 ): JudgedStream {
   let known = remembered;
+  const learntMs = ((past[0] ?? recent[0])?.startMs ?? 0) + Math.min(learningMs, acceptAfterMs / 2);
   const judge = (windows: readonly DriftWindow[]): DriftReport | undefined => {
     const history = historyIn(known);
     const before = past.filter(({ startMs }) => startMs < (windows[0]?.startMs ?? 0));
@@ -37,7 +40,8 @@ export function judgeStream(
     let last: DriftReport | undefined;
     for (const window of windows) {
       last = fitted.judge(window);
-      if (last.verdict !== "not-enough-data") known = rememberVerdict(known, window.startMs, driftedIn(last));
+      if (last.verdict !== "not-enough-data")
+        known = rememberVerdict(known, window.startMs, window.startMs < learntMs ? [] : driftedIn(last));
     }
     known = acceptLasting(known, acceptAfterMs);
     return last && { ...last, notes: [...(last.notes ?? []), ...notesOn(history)] };
