@@ -27,23 +27,25 @@ export interface Visit {
 export function registerVisitFunction(connection: DuckDBConnection): Visits {
   const visitors = new Map<number, Visitor>();
   let counter = 0;
-  connection.registerScalarFunction(
-    DuckDBScalarFunction.create({
-      name: VISIT_FUNCTION,
-      parameterTypes: [INTEGER],
-      varArgsType: ANY,
-      returnType: BOOLEAN,
-      // Rows with nulls are shown too, and equal rows each.
-      specialHandling: true,
-      volatile: true,
-      mainFunction(_info, { chunk, rowCount }) {
-        if (rowCount === 0) return;
-        const visitor = visitors.get(handleOf(chunk));
-        if (visitor === undefined) throw fromDuckDb("Invalid Input Error: nobody visits under this handle");
-        visitor((column) => duckdb.data_chunk_get_vector(chunk, column + 1), rowCount);
-      },
-    }),
-  );
+  const visit = DuckDBScalarFunction.create({
+    name: VISIT_FUNCTION,
+    parameterTypes: [INTEGER],
+    varArgsType: ANY,
+    returnType: BOOLEAN,
+    // Rows with nulls are shown too, and equal rows each.
+    specialHandling: true,
+    volatile: true,
+    mainFunction: () => {},
+  });
+  // Without the objects that the client would make of every chunk and of the result, which nobody looks at.
+  duckdb.scalar_function_set_function(visit.scalar_function, (_info, chunk) => {
+    const rows = duckdb.data_chunk_get_size(chunk);
+    if (rows === 0) return;
+    const visitor = visitors.get(handleOf(chunk));
+    if (visitor === undefined) throw fromDuckDb("Invalid Input Error: nobody visits under this handle");
+    visitor((column) => duckdb.data_chunk_get_vector(chunk, column + 1), rows);
+  });
+  connection.registerScalarFunction(visit);
   return {
     add(visitor) {
       const handle = (counter = (counter + 1) | 0);
