@@ -241,9 +241,16 @@ const counted: Subjects = {
   ),
 };
 
-/** Expectations, inference, constraints, personal data, labels, sketches, reports and splits. */
+const streams: Subjects = {
+  fromIpcStream: well(data.fromIpcStream, () => [[data.toIpc(batch)]], {
+    DATA_ARROW_INVALID: async () => data.fromIpcStream([]).next(),
+  }),
+};
+
+/** Expectations, inference, constraints, personal data, labels, sketches, reports, splits and streams. */
 export const quality: Subjects = {
   ...counted,
+  ...streams,
   ...expectations,
   ...inference,
   ...monitoring,

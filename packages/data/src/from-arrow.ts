@@ -136,7 +136,13 @@ function numbersFromArrow(data: Data, type: DataType, name: string, validity: Ui
   }
 }
 
-function integerType({ bitWidth, isSigned }: { readonly bitWidth: number; readonly isSigned: boolean }): NumericType {
+export function integerType({
+  bitWidth,
+  isSigned,
+}: {
+  readonly bitWidth: number;
+  readonly isSigned: boolean;
+}): NumericType {
   if (bitWidth === 8) return isSigned ? "int8" : "uint8";
   if (bitWidth === 16) return isSigned ? "int16" : "uint16";
   if (bitWidth === 32) return isSigned ? "int32" : "uint32";

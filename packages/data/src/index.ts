@@ -116,6 +116,8 @@ export { type CompiledTransforms, type TransformedBatch, applyTransforms, compil
 export { parseTransforms } from "./parse-transforms.ts";
 export { assertTransformable, transformSchema, transformSchemaDigest } from "./transform-schema.ts";
 export { columnFromArrow, fromArrow, fromIpc } from "./from-arrow.ts";
+export type { ByteReader, ByteSource } from "./ipc-source.ts";
+export { fromIpcStream, type IpcStreamOptions } from "./ipc-stream.ts";
 export { createIpcWriter } from "./ipc-writer.ts";
 export { arrowDataOf, toArrow, toIpc } from "./to-arrow.ts";
 export { type DistributionDistanceOptions, distributionDistance } from "./distribution-distance.ts";
