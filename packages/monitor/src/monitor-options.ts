@@ -53,7 +53,7 @@ export interface MonitorOptions {
   readonly evaluateEveryMs?: number | undefined;
   /** Length of a window. Default: 60,000. */
   readonly windowMs?: number | undefined;
-  /** How long windows are kept. Default: 7 days. */
+  /** How long windows are kept; those older than 7 days with sketches of 256 buckets in place of 2,048, so that weeks of hours fit. Default: 7 days. */
   readonly retainMs?: number | undefined;
   /** How long an alert goes on firing when nothing is heard of its subject any more. Default: 1 hour. */
   readonly holdMs?: number | undefined;

@@ -3,6 +3,7 @@ import type { QualitySums } from "../quality/quality-sums.ts";
 import type { StateWindow, VariantState } from "./monitor-state.ts";
 import { letGo, type SampledRow } from "./row-sample.ts";
 import { createRowSampler } from "./row-sampler.ts";
+import { thinWindow } from "./thin-window.ts";
 import { createToldStates, newestModelOf } from "./told-states.ts";
 import {
   lazyWindow,
@@ -71,6 +72,8 @@ export interface WindowBook {
 }
 
 const hourMs = 3_600_000;
+/** From this age on windows have coarser sketches. */
+const thinAfterMs = 7 * 24 * hourMs;
 
 interface VariantWindows {
   /** By start time. */
@@ -249,7 +252,10 @@ function compactVariant(
     addCoarse(coarse, startOf(start, hourMs), window.summary(), rowLimit);
     fine.delete(start);
   }
-  for (const start of coarse.keys()) if (start + hourMs <= nowMs - retainMs) coarse.delete(start);
+  for (const [start, summary] of coarse) {
+    if (start + hourMs <= nowMs - retainMs) coarse.delete(start);
+    else if (start + hourMs <= nowMs - thinAfterMs) coarse.set(start, thinWindow(summary));
+  }
 }
 
 /** Of rows that a merge has left out, only their labels may still be waited for. */
