@@ -14,6 +14,8 @@ export interface SliceAlertOptions extends RowRuleOptions, AnswerOptions, Omit<F
   readonly minimumRatio?: number | undefined;
   /** Default: 500. */
   readonly minimumLabels?: number | undefined;
+  /** Its judgement stands so long, unless a tenth more labels have come by then: the search takes a third of a second for 5,000 rows of 16 columns. Default: 600,000. */
+  readonly everyMs?: number | undefined;
 }
 
 const dayMs = 86_400_000;
@@ -35,25 +37,28 @@ export function sliceAlert(options: SliceAlertOptions): AlertRule {
   const { columns, maxConditions, minimumRows, bins, beamWidth, candidates } = options;
   const search = { columns, maxConditions, minimumRows, bins, beamWidth, candidates, alpha };
   checkedSearch(search);
-  return rowRule(options, {
-    kind: "slices",
-    windowMs,
-    severity,
-    sizeOf: ({ quality }) => quality.labels,
-    judge(rows): RowJudgement {
-      const { features, answers, truths } = labelledRows(answeredRows(rows, options));
-      if (truths.length < minimumLabels) return tooFewRows(truths.length, minimumLabels, "labelled rows");
-      const report = findSlices(
-        features,
-        truths.map((truth, row) => loss(answers[row] as number, truth)),
-        search,
-      );
-      const worse = report.slices.filter(({ meanLoss, restLoss }) => meanLoss >= minimumRatio * restLoss);
-      const judged = judgeSlices(worse, report.meanLoss, sampleText(truths.length, rows));
-      const threshold = (minimumRatio - 1) * (worse[0]?.restLoss ?? report.meanLoss);
-      return { ...judged, threshold, samples: truths.length };
+  return rowRule(
+    { ...options, everyMs: options.everyMs ?? 600_000 },
+    {
+      kind: "slices",
+      windowMs,
+      severity,
+      sizeOf: ({ quality }) => quality.labels,
+      judge(rows): RowJudgement {
+        const { features, answers, truths } = labelledRows(answeredRows(rows, options));
+        if (truths.length < minimumLabels) return tooFewRows(truths.length, minimumLabels, "labelled rows");
+        const report = findSlices(
+          features,
+          truths.map((truth, row) => loss(answers[row] as number, truth)),
+          search,
+        );
+        const worse = report.slices.filter(({ meanLoss, restLoss }) => meanLoss >= minimumRatio * restLoss);
+        const judged = judgeSlices(worse, report.meanLoss, sampleText(truths.length, rows));
+        const threshold = (minimumRatio - 1) * (worse[0]?.restLoss ?? report.meanLoss);
+        return { ...judged, threshold, samples: truths.length };
+      },
     },
-  });
+  );
 }
 
 function judgeSlices(

@@ -61,6 +61,9 @@ const gone: readonly Cell[] = [];
 /** What a row holds is forgotten; its label may still be waited for. */
 export const letGo = (row: SampledRow): void => void (row.cells = gone);
 
+/** Whether the row is in its sample still. */
+export const isKept = ({ cells }: SampledRow): boolean => cells !== gone;
+
 /** A uniform sample of the rows that a variant was asked with and answered. In random order: the first of them are such a sample too. */
 export interface SampledRows {
   readonly length: number;
@@ -78,7 +81,7 @@ export interface SampledRows {
 }
 
 export function tableOfRows({ below, rows: all }: RowSample): SampledRows {
-  const rows = all.filter(({ cells }) => cells !== gone);
+  const rows = all.filter(isKept);
   return {
     length: rows.length,
     features: tableOf(rows, "features"),

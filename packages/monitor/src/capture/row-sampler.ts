@@ -25,8 +25,8 @@ export interface RowsSeen {
 
 /** Draws a uniform sample of a stream of rows. */
 export interface RowSampler {
-  /** @returns the rows that came into the sample, and have not left it again. */
-  offer(seen: RowsSeen): readonly SampledRow[];
+  /** @param taken Gets the rows that came into the sample; some of them may have left it again. */
+  offer(seen: RowsSeen, taken: SampledRow[]): void;
   sample(): RowSample;
 }
 
@@ -48,14 +48,17 @@ export function createRowSampler(limit: number, random: Random): RowSampler {
     sink(heap, row);
   };
   return {
-    offer(seen) {
+    offer(seen, taken) {
       const { requestIds, rowCounts, features, outputs } = seen;
       const length = features?.length ?? outputs?.length ?? 0;
-      const taken: SampledRow[] = [];
       let read: ((at: number) => Cell[]) | undefined;
-      let [request, row] = [0, 0];
+      let request = 0;
+      let row = 0;
       for (let at = 0; at < length; at += 1, row += 1) {
-        while (row >= (rowCounts[request] ?? Infinity)) [request, row] = [request + 1, 0];
+        while (row >= (rowCounts[request] ?? Infinity)) {
+          request += 1;
+          row = 0;
+        }
         const priority = random.next();
         if (heap.length === limit && priority >= (heap[0] as SampledRow).priority) continue;
         if (read === undefined) {
@@ -68,9 +71,6 @@ export function createRowSampler(limit: number, random: Random): RowSampler {
         take(sampled);
         taken.push(sampled);
       }
-      return taken.length === 0 || heap.length < limit
-        ? taken
-        : taken.filter(({ priority }) => priority <= (heap[0] as SampledRow).priority);
     },
     sample: () =>
       (known ??= {

@@ -17,7 +17,7 @@ import {
   type QuantileSketcher,
 } from "@millwright/data";
 import { addQuality, emptyQuality, type QualitySums } from "../quality/quality-sums.ts";
-import { mergeRows, type RowSample, type SampledRow } from "./row-sample.ts";
+import { isKept, mergeRows, type RowSample, type SampledRow } from "./row-sample.ts";
 import type { RowSampler, RowsSeen } from "./row-sampler.ts";
 
 /** What one variant did in a span of time: a value that merges. */
@@ -188,9 +188,9 @@ export function openWindow(sampler?: RowSampler, earlier?: WindowSummary, rowLim
         ages.set(view, sketcher);
         sketcher.addAll(Float64Array.from(ofView));
       }
-      return sampler === undefined || observation.rows === undefined
-        ? []
-        : observation.rows.flatMap((seen) => sampler.offer(seen));
+      const taken: SampledRow[] = [];
+      if (sampler !== undefined) for (const seen of observation.rows ?? []) sampler.offer(seen, taken);
+      return taken.filter(isKept);
     },
     summary() {
       if (known === undefined) {
