@@ -152,6 +152,8 @@ const watching: Subjects = {
       }),
       ...sloInvalid(() => monitor.openMonitor({ clock, slos: [slo, slo] })),
       MONITOR_STATE_INVALID: () => monitor.openMonitor({ clock, state: {} }),
+      MONITOR_QUALITY_INVALID: () =>
+        monitor.openMonitor({ clock, quality: { late: { kind: "classes", output: "late", classes: ["a"] } } }),
     },
   ),
   ...methods("openMonitor()", () => kept, {

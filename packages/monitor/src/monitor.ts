@@ -18,6 +18,7 @@ import { createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
 import { createEventOutbox } from "./alerts/monitor-events.ts";
 import { absenceOf } from "./alerts/objective-watch.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
+import { checkQuality } from "./quality/row-outcome.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
 import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
 import { within } from "./alerts/alert-teller.ts";
@@ -30,7 +31,7 @@ const longestWaitMs = 1_000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-/** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat, `MONITOR_STATE_INVALID` for a `state` that it cannot go on from. */
+/** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat, `MONITOR_QUALITY_INVALID` for classes that cannot be told apart, `MONITOR_STATE_INVALID` for a `state` that it cannot go on from. */
 export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
   const { book, alerting, writer, evaluator, intake, deployments } = assemble(options, clock, logger, retainMs);
@@ -119,6 +120,7 @@ interface Parts {
 
 function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainMs: number): Parts {
   const { slos = [], rules = [], windowMs = 60_000, holdMs = hourMs, maxQueue = 50_000, meter = silentMeter } = options;
+  for (const each of Object.values(options.quality ?? {})) checkQuality(each);
   for (const name of repeated(rules)) throw ruleInvalid(name, "its name is taken");
   for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
   // Alerts of both are told apart by name.

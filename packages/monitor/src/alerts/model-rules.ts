@@ -2,6 +2,8 @@ import type { ColumnProfile, Profile } from "@millwright/data";
 import type { Finding } from "./alert-record.ts";
 import { alertSeverities } from "./severities.ts";
 import { type AlertRule, checkRule, evidenceOf, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
+import type { ClassesMetric } from "../quality/classes.ts";
+import { none } from "../quality/metric-value.ts";
 import type { Quality } from "../quality/quality.ts";
 import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
 import { sketchDistance } from "../drift/sketch-distance.ts";
@@ -96,7 +98,15 @@ function shiftOf(
 }
 
 /** `logLoss` and `brier` (of `regression` the squared error) should be small, the others great. */
-export type QualityMetric = "logLoss" | "brier" | "accuracy" | "precision" | "recall" | "auc";
+export type QualityMetric =
+  | "logLoss"
+  | "brier"
+  | "accuracy"
+  | "precision"
+  | "recall"
+  | "auc"
+  /** The others: of `classes` alone. */
+  | Exclude<ClassesMetric, "aucMacro" | "aucWeighted">;
 
 export interface QualityAlertOptions extends RuleOptions {
   /** Default: `logLoss`. */
@@ -183,6 +193,7 @@ interface MeasuredMetric {
 function metricOf(quality: Quality, metric: QualityMetric): MeasuredMetric {
   const { labels, coverage } = quality;
   if (isLoss(metric)) return { ...quality[metric], labels, coverage };
-  const { value, low, high } = quality[metric];
+  const isOwn = metric === "accuracy" || metric === "precision" || metric === "recall" || metric === "auc";
+  const { value, low, high } = isOwn ? quality[metric] : (quality.classes?.metrics[metric] ?? none(Number.NaN));
   return { mean: value, standardError: Math.max(high - value, value - low) / z95, labels, coverage };
 }

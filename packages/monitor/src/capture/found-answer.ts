@@ -26,10 +26,11 @@ export function foundAnswer(
     return undefined;
   const options = optionsOf(endpoint);
   if (options === undefined || errorCode !== undefined || typeof timeMs !== "number") return undefined;
-  const rows = answersOf(row, options.kind, options.output, 0);
+  const rows = answersOf(row, options.kind, options.output, options.classes?.length ?? 0);
   if (rows.length === 0) return undefined;
-  const scores = rows.map(({ score }) => score);
-  const segments = segmentsOf(row["features"] as JsonObject | undefined, options.segments ?? [], scores.length);
+  const scores =
+    options.kind === "classes" ? rows.flatMap((each) => each.probabilities) : rows.map(({ score }) => score);
+  const segments = segmentsOf(row["features"] as JsonObject | undefined, options.segments ?? [], rows.length);
   return { model, answer: { endpoint, variant, timeMs, scores, segments, sampled: [] } };
 }
 

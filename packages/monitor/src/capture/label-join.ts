@@ -1,14 +1,8 @@
 import type { CapturedLabel, CapturedPrediction, Logger, Redactor } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
 import { type QualityOptions, scoresOf, truthOf } from "../quality/quality.ts";
-import {
-  addAnswer,
-  addOutcome,
-  addRecovered,
-  type QualitySums,
-  type Scoring,
-  segmentKey,
-} from "../quality/quality-sums.ts";
+import { addAnswer, addOutcome, addRecovered, type QualitySums, segmentKey } from "../quality/quality-sums.ts";
+import { binnedScores, rowOutcome, scoringOf } from "../quality/row-outcome.ts";
 import { type AnswerLookup, type AnswerSource, createAnswerLookup } from "./answer-lookup.ts";
 import { createEarlyLabels, type EarlyLabels, type HeldLabel } from "./early-labels.ts";
 import { type FoundAnswer, foundAnswer } from "./found-answer.ts";
@@ -73,8 +67,6 @@ export interface LabelJoinOptions {
   readonly settle: (outcome: LabelOutcome) => void;
 }
 
-const scoringOf = ({ kind, threshold = 0.5 }: QualityOptions): Scoring => ({ kind, threshold });
-
 /** The segments that each row of a request belongs to, as the redactor leaves them. */
 function segmentsOf(
   { features }: CapturedPrediction,
@@ -122,11 +114,12 @@ function applyLabel(
   label: CapturedLabel,
 ): LabelOutcome {
   const { requestId, row = 0, value, timeMs } = label;
-  const score = answer.scores[row];
-  if (score === undefined) return "unmatched";
   const options = optionsOf(answer.endpoint);
-  const truth = options === undefined ? undefined : truthOf(value, options);
-  if (options === undefined || truth === undefined || !Number.isFinite(score)) return "invalid";
+  if (options === undefined) return "invalid";
+  const score = rowOutcome(answer.scores, row, 0, options)?.predicted;
+  if (score === undefined) return "unmatched";
+  const truth = truthOf(value, options);
+  if (truth === undefined || !Number.isFinite(score)) return "invalid";
   if (sums === undefined || !facts.isWhole(answer.timeMs)) return "forgotten";
   const earlier = facts.get(answer.timeMs, requestId, row);
   // Labels may come out of order: what became known later counts.
@@ -135,7 +128,8 @@ function applyLabel(
   const segments = answer.segments[row] ?? [];
   const count = (known: Fact, sign: 1 | -1): void => {
     const lagMs = Math.max(0, known.timeMs - answer.timeMs);
-    addOutcome(sums, { predicted: score, actual: known.truth, lagMs, segments }, scoringOf(options), sign);
+    const outcome = rowOutcome(answer.scores, row, known.truth, options);
+    if (outcome !== undefined) addOutcome(sums, { ...outcome, lagMs, segments }, scoringOf(options), sign);
   };
   if (earlier !== undefined) count(earlier, -1);
   else if (!counted) addRecovered(sums, score, scoringOf(options), segments);
@@ -201,14 +195,15 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
       if (scored === undefined || errorCode !== undefined || waiting.has(requestId)) return;
       // What no state could tell is no answer that a label finds.
       if ([requestId, endpoint, variant].some((text) => typeof text !== "string")) return;
-      const scores = scoresOf(outputs?.[scored.output]);
+      const scores = scoresOf(outputs?.[scored.output], scored);
       if (scores === undefined) return;
-      const segments = segmentsOf(prediction, scored.segments ?? [], scores.length, redactor);
+      const binned = binnedScores(scores, scored);
+      const segments = segmentsOf(prediction, scored.segments ?? [], binned.length, redactor);
       const answer: Answer = { endpoint, variant, timeMs, scores, segments, sampled };
       waiting.add(requestId, answer);
       const sums = book.qualityAt(endpoint, variant, timeMs);
       if (sums !== undefined)
-        for (const [row, score] of scores.entries()) addAnswer(sums, score, scoringOf(scored), segments[row] ?? []);
+        for (const [row, score] of binned.entries()) addAnswer(sums, score, scoringOf(scored), segments[row] ?? []);
       for (const label of early.take(requestId)) settle(apply(answer, label));
     },
     join(label, nowMs) {

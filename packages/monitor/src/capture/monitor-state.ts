@@ -1,6 +1,7 @@
 import { decodeNumbers, encodeNumbers, type JsonObject, type JsonValue } from "@millwright/contracts";
 import { type DistinctSketch, parseProfile, profileToJson, type QuantileSketch } from "@millwright/data";
 import { stateInvalid } from "../errors.ts";
+import { type ClassSums, mostClasses } from "../quality/class-sums.ts";
 import { emptyQuality, type QualitySums, summedNumbers } from "../quality/quality-sums.ts";
 import { mergeRows, type RowSample } from "./row-sample.ts";
 import { parseRows, rowsToJson } from "./row-state.ts";
@@ -100,9 +101,18 @@ function sketchesToJson(latency: QuantileSketch, ages: FeatureAges, distinct: Di
   });
 }
 
-function qualityToJson({ cells, lags, segments, ...numbers }: QualitySums): JsonObject {
+function qualityToJson({ cells, lags, segments, classes, ...numbers }: QualitySums): JsonObject {
   return {
     ...numbers,
+    ...(classes === undefined
+      ? {}
+      : {
+          classes: {
+            names: classes.names,
+            topHits: classes.topHits,
+            confusion: [...classes.confusion].map((each) => [...each]),
+          },
+        }),
     cells: Array.from(cells, ([bin, { answers, labels, actual, logLoss, brier }]) => [
       bin,
       answers,
@@ -203,6 +213,7 @@ function parseQuality(json: Readonly<Record<string, unknown>>): QualitySums {
   // States of format 1 know of none that were recovered.
   for (const name of [...summedNumbers, "largestLagMs"] as const)
     sums[name] = numberOf(json[name] ?? (name === "recovered" ? 0 : undefined));
+  if (json["classes"] !== undefined) sums.classes = parseClasses(objectOf(json["classes"]));
   for (const each of listOf(json["cells"])) {
     const [bin, answers, labels, actual, logLoss, brier] = tuple(each, 6) as [
       number,
@@ -222,4 +233,15 @@ function parseQuality(json: Readonly<Record<string, unknown>>): QualitySums {
     sums.segments.set(textOf(key), parseQuality(objectOf(segment)));
   }
   return sums;
+}
+
+function parseClasses({ names, topHits, confusion }: Readonly<Record<string, unknown>>): ClassSums {
+  const known = listOf(names).map((name) => {
+    if (typeof name !== "string" && typeof name !== "number" && typeof name !== "boolean")
+      throw new TypeError("a class has no name");
+    return name;
+  });
+  if (known.length > mostClasses) throw new TypeError(`there are more than ${mostClasses} classes`);
+  const cells = listOf(confusion).map((each) => tuple(each, 2) as [number, number]);
+  return { names: known, topHits: numberOf(topHits), confusion: new Map(cells) };
 }

@@ -156,32 +156,43 @@ function measure(
     const line = confusion[truth[row] as number] as number[];
     line[answers[row] as number] = (line[answers[row] as number] as number) + (weights[row] as number);
   }
+  const found = confusionQuality(names, confusion);
+  const classes = found.classes.map((each, index): ClassQuality => {
+    const [scores, isTruth] = [table.ranked[index], table.isTruth[index]];
+    const auc = scores === undefined ? Number.NaN : curvesOf(scores, isTruth as Float64Array, weights).auc;
+    return { ...each, auc };
+  });
+  return { classes, confusion, metrics: { ...found.metrics, ...byProbability(table, weights, classes) } };
+}
+
+/** What a confusion matrix alone says of classes; their areas under curves are NaN. */
+export function confusionQuality(
+  names: readonly ClassName[],
+  confusion: readonly (readonly number[])[],
+): {
+  readonly classes: readonly ClassQuality[];
+  readonly metrics: Readonly<Record<Exclude<ClassesMetric, ByProbability>, number>>;
+} {
   const support = confusion.map((line) => sum(line));
   const answered = names.map((_, index) => sum(confusion.map((line) => line[index] as number)));
   const classes = names.map((name, index): ClassQuality => {
-    const hits = (confusion[index] as number[])[index] as number;
-    const [precision, recall] = [share(hits, answered[index] as number), share(hits, support[index] as number)];
-    const [scores, isTruth] = [table.ranked[index], table.isTruth[index]];
+    const hits = (confusion[index] as readonly number[])[index] as number;
     return {
       name,
       support: support[index] as number,
-      precision,
-      recall,
+      precision: share(hits, answered[index] as number),
+      recall: share(hits, support[index] as number),
       f1: share(2 * hits, (answered[index] as number) + (support[index] as number)),
-      auc: scores === undefined ? Number.NaN : curvesOf(scores, isTruth as Float64Array, weights).auc,
+      auc: Number.NaN,
     };
   });
-  return {
-    classes,
-    confusion,
-    metrics: { ...overall(classes, confusion, answered), ...byProbability(table, weights, classes) },
-  };
+  return { classes, metrics: overall(classes, confusion, answered) };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
 const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
-type ByProbability = "aucMacro" | "aucWeighted" | "logLoss" | "topAccuracy";
+export type ByProbability = "aucMacro" | "aucWeighted" | "logLoss" | "topAccuracy";
 
 function overall(
   classes: readonly ClassQuality[],

@@ -3,8 +3,8 @@ import { qualityInvalid } from "../errors.ts";
 import { wilsonInterval } from "../statistics/count-tests.ts";
 import { z95 } from "../statistics/distributions.ts";
 
-/** How an interval was found: `wilson` for proportions, `delong` for areas under curves, `bootstrap` for all else, `none` where there is none. */
-export type IntervalKind = "wilson" | "delong" | "bootstrap" | "none";
+/** How an interval was found: `wilson` for proportions, `delong` for areas under curves, `delta` for functions of counts, `bootstrap` for all else, `none` where there is none. */
+export type IntervalKind = "wilson" | "delong" | "delta" | "bootstrap" | "none";
 
 /** A metric with its 95 % interval. NaN where the rows do not define it: a recall without positives, an area under a curve with one class alone. */
 export interface MetricValue {

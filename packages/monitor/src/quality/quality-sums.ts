@@ -1,3 +1,5 @@
+import { addClasses, addClassOutcome, type ClassOutcome, type ClassSums, emptyClasses } from "./class-sums.ts";
+
 /** What is summed of the answers of one score bin: those that were given, those that are labelled, and of these the truths and losses. */
 export interface ScoreCell {
   answers: number;
@@ -26,6 +28,8 @@ export type QualitySums = {
   falsePositives: number;
   trueNegatives: number;
   falseNegatives: number;
+  /** Of answers of one class of many; undefined without labels, and for other kinds. */
+  classes: ClassSums | undefined;
   /** By bin of scores, which grows with them. */
   readonly cells: Map<number, ScoreCell>;
   /** Labels by bin of lags: the lag is about 2^(bin/8) ms. */
@@ -34,9 +38,9 @@ export type QualitySums = {
   readonly segments: Map<string, QualitySums>;
 };
 
-/** How scores are put in bins and judged. */
+/** How scores are put in bins and judged; of `classes` the score is the largest probability. */
 export interface Scoring {
-  readonly kind: "binary" | "regression";
+  readonly kind: "binary" | "regression" | "classes";
   readonly threshold: number;
 }
 
@@ -68,7 +72,7 @@ export const segmentKey = (column: string, value: string): string => JSON.string
 
 export function emptyQuality(): QualitySums {
   const zeros = Object.fromEntries(numbers.map((name) => [name, 0])) as Record<(typeof numbers)[number], number>;
-  return { ...zeros, largestLagMs: 0, cells: new Map(), lags: new Map(), segments: new Map() };
+  return { ...zeros, largestLagMs: 0, classes: undefined, cells: new Map(), lags: new Map(), segments: new Map() };
 }
 
 /** Associative. */
@@ -82,6 +86,7 @@ export function mergeQuality(a: QualitySums, b: QualitySums): QualitySums {
 export function addQuality(into: QualitySums, part: QualitySums): void {
   for (const name of numbers) into[name] += part[name];
   into.largestLagMs = Math.max(into.largestLagMs, part.largestLagMs);
+  if (part.classes !== undefined) addClasses((into.classes ??= emptyClasses(part.classes.names)), part.classes);
   for (const [bin, cell] of part.cells) {
     const own = cellOf(into, bin);
     own.answers += cell.answers;
@@ -138,14 +143,18 @@ export interface Outcome {
   readonly actual: number;
   readonly lagMs: number;
   readonly segments: readonly string[];
+  /** For `classes`: what else is counted, and the losses of all probabilities. Default: the losses of `predicted`. */
+  readonly classes?: (ClassOutcome & { readonly logLoss: number; readonly brier: number }) | undefined;
 }
 
 /** Counts one labelled answer; `sign` −1 takes it back. */
 export function addOutcome(sums: QualitySums, outcome: Outcome, scoring: Scoring, sign: 1 | -1): void {
   const { predicted, actual, lagMs, segments } = outcome;
   const clipped = Math.min(1 - 1e-15, Math.max(1e-15, predicted));
-  const logLoss = -(actual * Math.log(clipped) + (1 - actual) * Math.log1p(-clipped));
-  const brier = (predicted - actual) ** 2;
+  const { logLoss, brier } = outcome.classes ?? {
+    logLoss: -(actual * Math.log(clipped) + (1 - actual) * Math.log1p(-clipped)),
+    brier: (predicted - actual) ** 2,
+  };
   const bin = binOf(predicted, scoring);
   const lagBin = lagMs < 1 ? 0 : Math.round(Math.log2(lagMs) * 8);
   const answered = predicted >= scoring.threshold;
@@ -162,6 +171,8 @@ export function addOutcome(sums: QualitySums, outcome: Outcome, scoring: Scoring
     each.predicted += sign * predicted;
     each.actual += sign * actual;
     if (scoring.kind === "binary") each[cellName] += sign;
+    const { classes } = outcome;
+    if (classes !== undefined) addClassOutcome((each.classes ??= emptyClasses(classes.names)), classes, sign);
     const cell = cellOf(each, bin);
     cell.labels += sign;
     cell.actual += sign * actual;
@@ -179,7 +190,7 @@ const word = new Int32Array(float.buffer);
  * is some 3 % of the number.
  */
 function binOf(score: number, { kind }: Scoring): number {
-  if (kind === "binary") {
+  if (kind !== "regression") {
     const clipped = Math.min(1 - 1e-15, Math.max(1e-15, score));
     return Math.floor(16 * (Math.log(clipped) - Math.log1p(-clipped)));
   }

@@ -2,15 +2,21 @@ import type { CapturedLabel, Tensor } from "@millwright/contracts";
 import { z95 } from "../statistics/distributions.ts";
 import { chiSquaredContingency, jensenShannon } from "../statistics/count-tests.ts";
 import { area, type MetricValue, none, proportion } from "./metric-value.ts";
+import type { ClassesQuality, ClassName } from "./classes.ts";
+import { type ClassSums, readClasses } from "./class-sums.ts";
 import type { QualitySums, ScoreCell } from "./quality-sums.ts";
 import { delong } from "./roc.ts";
 
 /** How an endpoint's answers are scored once the truth is known. */
 export interface QualityOptions {
-  /** The output tensor that holds the answer: shape `[rows]`, `[rows, 1]`, or `[rows, 2]` whose second column is the probability. */
+  /** The output tensor that holds the answer: shape `[rows]`, `[rows, 1]`, or `[rows, 2]` whose second column is the probability; for `classes` `[rows, classes]`. */
   readonly output: string;
-  /** `binary`: the output is a probability of the positive label; `regression`: it is the value itself. */
-  readonly kind: "binary" | "regression";
+  /** `binary`: the output is a probability of the positive label; `regression`: it is the value itself; `classes`: it is a probability of each class. */
+  readonly kind: "binary" | "regression" | "classes";
+  /** For `classes`: their names, as labels tell them, in the order of the output; 2 to 100. */
+  readonly classes?: readonly ClassName[] | undefined;
+  /** For `classes`: answers count as right for `topAccuracy` where the truth is among so many most probable classes. Default: 3. */
+  readonly top?: number | undefined;
   /** The label that is positive, for `binary`. Default: true, 1, "1" and "true". */
   readonly positive?: CapturedLabel["value"] | undefined;
   /** Probabilities from here on count as positive answers, for `binary`. Default: 0.5. */
@@ -56,6 +62,11 @@ export interface Quality {
   readonly auc: MetricValue;
   /** Most that the bins may have moved `auc`: half of the pairs that share a bin. */
   readonly aucError: number;
+  /**
+   * Of `classes`, as `scoreClasses` tells it of the labelled answers: confusion, each class, and the metrics; without areas under curves. Undefined without labels, and for other kinds. `accuracy`
+   * is that of the answers then, `meanPredicted` the mean of the largest probabilities and `meanActual` the share of right answers: equal where calibrated; `brier` sums over the classes.
+   */
+  readonly classes: ClassesQuality | undefined;
   /** Whether the labelled have other scores than the rest (chi-squared over tenths, p ≤ 0.001 and Jensen–Shannon distance ≥ 0.05): then the numbers above are one-sided. */
   readonly selective: boolean;
   /**
@@ -89,9 +100,16 @@ export function readQuality(sums: QualitySums): Quality {
     meanPredicted: sums.predicted / labels,
     meanActual: sums.actual / labels,
     ...classified(sums),
+    ...(sums.classes === undefined ? { classes: undefined } : ofClasses(sums.classes, sums)),
     ...selectionOf(sums),
     segments: segmentsOf(sums),
   };
+}
+
+function ofClasses(classes: ClassSums, sums: QualitySums): Pick<Quality, "classes" | "accuracy"> {
+  const { mean, low, high } = estimate(sums.logLoss, sums.logLossSquared, sums.labels);
+  const found = readClasses(classes, { value: mean, low, high, interval: "delta" });
+  return { classes: found, accuracy: found.metrics.accuracy };
 }
 
 function segmentsOf({ segments }: QualitySums): Quality["segments"] {
@@ -182,16 +200,24 @@ function estimate(sum: number, squares: number, count: number): Estimate {
   return { mean, standardError, low: mean - z95 * standardError, high: mean + z95 * standardError };
 }
 
-/** @returns the answer of each row; undefined where the tensor holds no numbers of such a shape. */
-export function scoresOf(tensor: Tensor | undefined): readonly number[] | undefined {
-  if (tensor === undefined || tensor.dtype === "string") return undefined;
+/** @returns the answer of each row, of `classes` a number for each class; undefined where the tensor holds no numbers of such a shape. */
+export function scoresOf(tensor: Tensor | undefined, { classes }: QualityOptions): readonly number[] | undefined {
+  if (tensor === undefined || tensor.dtype === "string" || tensor.shape.length > 2) return undefined;
   const [rows = 0, width = 1] = tensor.shape;
-  if (tensor.shape.length > 2 || (width !== 1 && width !== 2)) return undefined;
+  if (classes !== undefined) return width === classes.length ? Array.from(tensor.data, Number) : undefined;
+  if (width !== 1 && width !== 2) return undefined;
   return Array.from({ length: rows }, (_, row) => Number(tensor.data[row * width + width - 1]));
 }
 
-/** @returns the label as a number; undefined where it is none. */
-export function truthOf(value: CapturedLabel["value"], { kind, positive }: QualityOptions): number | undefined {
+/** @returns the label as a number, of `classes` the number of the class; undefined where it is none. */
+export function truthOf(
+  value: CapturedLabel["value"],
+  { kind, positive, classes = [] }: QualityOptions,
+): number | undefined {
+  if (kind === "classes") {
+    const index = classes.indexOf(value);
+    return index < 0 ? undefined : index;
+  }
   if (kind === "binary" && positive !== undefined) return value === positive ? 1 : 0;
   const number = value === "true" ? 1 : value === "false" ? 0 : value === "" ? Number.NaN : Number(value);
   if (!Number.isFinite(number) || (kind === "binary" && number !== 0 && number !== 1)) return undefined;

@@ -1,0 +1,62 @@
+import { qualityInvalid } from "../errors.ts";
+import { mostClasses } from "./class-sums.ts";
+import type { QualityOptions } from "./quality.ts";
+import type { Outcome, Scoring } from "./quality-sums.ts";
+
+export const scoringOf = ({ kind, threshold = 0.5 }: QualityOptions): Scoring => ({ kind, threshold });
+
+/** Throws `MONITOR_QUALITY_INVALID` for classes that cannot be told apart. */
+export function checkQuality({ kind, classes, top = 3 }: QualityOptions): void {
+  if (kind !== "classes") {
+    if (classes !== undefined) throw qualityInvalid(`classes are named for the kind ${JSON.stringify(kind)}`);
+    return;
+  }
+  if (!Array.isArray(classes) || classes.length < 2 || classes.length > mostClasses)
+    throw qualityInvalid(`the names of 2 to ${mostClasses} classes are needed`);
+  if (new Set(classes).size !== classes.length) throw qualityInvalid("a class stands twice among the classes");
+  if (!Number.isSafeInteger(top) || top < 1) throw qualityInvalid(`top must be a whole number from 1, not ${top}`);
+}
+
+/** The numbers that a row answered: one, or one a class. */
+const numbersOf = (scores: readonly number[], row: number, width: number): readonly number[] =>
+  scores.slice(row * width, (row + 1) * width);
+
+/** The score of each row that it is put in a bin by: of `classes` the largest probability. */
+export function binnedScores(scores: readonly number[], { classes }: QualityOptions): readonly number[] {
+  if (classes === undefined) return scores;
+  const width = classes.length;
+  return Array.from({ length: scores.length / width }, (_, row) => Math.max(...numbersOf(scores, row, width)));
+}
+
+/** A row's answer and the truth of it; undefined where there is no such row. Of an answer that is no number, `predicted` is none. */
+export function rowOutcome(
+  scores: readonly number[],
+  row: number,
+  truth: number,
+  { classes, top = 3 }: QualityOptions,
+): Pick<Outcome, "predicted" | "actual" | "classes"> | undefined {
+  if (classes === undefined) {
+    const predicted = scores[row];
+    return predicted === undefined ? undefined : { predicted, actual: truth };
+  }
+  const numbers = numbersOf(scores, row, classes.length);
+  if (row < 0 || numbers.length < classes.length) return undefined;
+  const predicted = Math.max(...numbers);
+  const answer = numbers.indexOf(predicted);
+  const own = numbers[truth] as number;
+  const all = numbers.reduce((sum, each) => sum + each, 0);
+  // Of equal probabilities the later class comes first, as `scoreClasses` has it.
+  const before = numbers.filter((each, index) => each > own || (each === own && index > truth)).length;
+  return {
+    predicted,
+    actual: answer === truth ? 1 : 0,
+    classes: {
+      names: classes,
+      truth,
+      answer,
+      inTop: before < top,
+      logLoss: -Math.log(Math.min(1, Math.max(Number.EPSILON, own / all))),
+      brier: numbers.reduce((sum, each, index) => sum + (each - (index === truth ? 1 : 0)) ** 2, 0),
+    },
+  };
+}
