@@ -40,7 +40,7 @@ export interface MonitorOptions {
   readonly quality?: Readonly<Record<string, QualityOptions>> | undefined;
   /** Share of the requests whose features and outputs are profiled and captured, in [0, 1]; requests, errors, latencies and labels always count. Default: 1. */
   readonly sampleShare?: number | undefined;
-  /** Masks features before they are profiled or captured. Default: none. */
+  /** Masks features and outputs before they are profiled or captured. Default: none. */
   readonly redactor?: Redactor | undefined;
   /**
    * Keeps a sample of the rows of each window in memory, features, outputs and labels, for `VariantReading.rows`. Of a row, 256 features and 256 outputs are kept at most, and 256 characters of

@@ -32,7 +32,7 @@ export function observationOf(
     batch === undefined || batch.length === 0 ? undefined : redacted(batch, redactor),
   );
   const answered = chosen.map(({ outputs: tensors, errorCode }) =>
-    tensors === undefined || errorCode !== undefined ? undefined : outputBatch(tensors),
+    tensors === undefined || errorCode !== undefined ? undefined : redacted(outputBatch(tensors), redactor),
   );
   return {
     requests: predictions.length,
@@ -43,9 +43,7 @@ export function observationOf(
     outputs: joined(answered.filter((batch) => batch !== undefined && batch.length > 0) as Batch[]),
     requestIds: predictions.map(({ requestId }) => requestId),
     featureAges: agesOf(predictions),
-    rows: keepRows
-      ? chosen.map(({ requestId }, at) => rowsSeen(requestId, asked[at], redacted(answered[at], redactor)))
-      : undefined,
+    rows: keepRows ? chosen.map(({ requestId }, at) => rowsSeen(requestId, asked[at], answered[at])) : undefined,
   };
 }
 
