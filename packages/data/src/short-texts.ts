@@ -1,5 +1,4 @@
 import type { BytesColumn } from "@millwright/contracts";
-import { isNull } from "./column.ts";
 import { layout, type Machine, mostTextBytes, mostTextSlots } from "./simd/machine.ts";
 
 /** A text of at most so many bytes is told by four words of four bytes. */
@@ -9,16 +8,6 @@ const words = 4;
 
 /** Takes the bytes of a text, which are good until it returns, and how often it was met. */
 export type Take = (bytes: Uint8Array, length: number, times: number) => void;
-
-/** The key of a text: its bytes, zeros, and in the last byte its length and 1, so that no key is 0. Shared: nothing waits between filling it and reading it. */
-const key = new Int32Array(words);
-const keyBytes = new Uint8Array(key.buffer);
-
-function fillKey(bytes: Uint8Array, start: number, end: number): void {
-  key.fill(0);
-  for (let at = start; at < end; at += 1) keyBytes[at - start] = bytes[at] as number;
-  keyBytes[shortBytes] = end - start + 1;
-}
 
 function hashOf(first: number, second: number, third: number, last: number): number {
   let hash =
@@ -41,19 +30,33 @@ export class ShortTexts {
   #most = mostIn(firstSlots);
   size = 0;
 
-  add(bytes: Uint8Array, start: number, end: number, times: number): void {
-    fillKey(bytes, start, end);
-    this.#put(key[0] as number, key[1] as number, key[2] as number, key[3] as number, times);
+  /** A key is the bytes, zeros, and in the last byte the length and 1, so that no key is 0. */
+  add(bytes: Uint8Array, view: DataView, start: number, end: number, times: number): void {
+    const length = end - start;
+    let first = 0;
+    let second = 0;
+    let third = 0;
+    let last = 0;
+    if (length >= 4) first = view.getInt32(start, true);
+    if (length >= 8) second = view.getInt32(start + 4, true);
+    if (length >= 12) third = view.getInt32(start + 8, true);
+    let rest = 0;
+    for (let at = end - 1; at >= start + (length & ~3); at -= 1) rest = (rest << 8) | (bytes[at] as number);
+    if (length < 4) first = rest;
+    else if (length < 8) second = rest;
+    else if (length < 12) third = rest;
+    else last = rest;
+    this.#put(first, second, third, last | ((length + 1) << 24), times);
   }
 
   /** Counts rows until one that is long. @returns that row; `to` where there is none. */
-  countRows(column: BytesColumn, from: number, to: number): number {
-    const { values, offsets } = column;
+  countRows({ offsets, validity, values }: BytesColumn, view: DataView, from: number, to: number): number {
     for (let row = from; row < to; row += 1) {
-      if (isNull(column, row)) continue;
-      const [start, end] = [offsets[row] as number, offsets[row + 1] as number];
+      if (validity !== undefined && (((validity[row >> 3] as number) >> (row & 7)) & 1) === 0) continue;
+      const start = offsets[row] as number;
+      const end = offsets[row + 1] as number;
       if (end - start > shortBytes) return row;
-      this.add(values, start, end, 1);
+      this.add(values, view, start, end, 1);
     }
     return to;
   }

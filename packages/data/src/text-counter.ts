@@ -42,10 +42,11 @@ export function createTextCounter(distinct: DistinctSketch, summary: FrequentTex
         const entry = column.values[row] as number;
         totals[entry] = (totals[entry] as number) + 1;
       }
+      const view = viewOf(values);
       for (let entry = 0; entry < length; entry += 1) {
         const times = totals[entry] as number;
         if (times === 0) continue;
-        pending.add(values, offsets[entry] as number, offsets[entry + 1] as number, times);
+        pending.add(values, view, offsets[entry] as number, offsets[entry + 1] as number, times);
         if (pending.size >= mostCounted) settle();
       }
     },
@@ -66,8 +67,8 @@ class PendingTexts {
     return this.#short.size + this.#long.counts.length;
   }
 
-  add(bytes: Uint8Array, start: number, end: number, times: number): void {
-    if (end - start <= shortBytes) this.#short.add(bytes, start, end, times);
+  add(bytes: Uint8Array, view: DataView, start: number, end: number, times: number): void {
+    if (end - start <= shortBytes) this.#short.add(bytes, view, start, end, times);
     else {
       const number = this.#long.table.intern(bytes, start, end);
       this.#long.counts[number] = (this.#long.counts[number] ?? 0) + times;
@@ -78,23 +79,24 @@ class PendingTexts {
   addRows(column: BytesColumn, from: number, to: number): void {
     const quick = to - from >= manyRows && this.#short.fits(column, from, to) ? machine() : undefined;
     if (quick !== undefined) lendTexts(quick, column, from, to);
+    const view = viewOf(column.values);
     for (let row = from; row < to;) {
       // Those that are short are counted in one loop without calls.
       if (quick !== undefined && this.#short.fits(column, from, to))
         row = this.#short.countLent(quick, column, from, row, to, column.validity !== undefined);
-      else row = this.#short.countRows(column, row, to);
-      row = this.#addLong(column, row, to);
+      else row = this.#short.countRows(column, view, row, to);
+      row = this.#addLong(column, view, row, to);
     }
   }
 
   /** @returns the first row that is not long. */
-  #addLong(column: BytesColumn, from: number, to: number): number {
+  #addLong(column: BytesColumn, view: DataView, from: number, to: number): number {
     const { values, offsets } = column;
     for (let row = from; row < to; row += 1) {
       if (isNull(column, row)) continue;
       const [start, end] = [offsets[row] as number, offsets[row + 1] as number];
       if (end - start <= shortBytes) return row;
-      this.add(values, start, end, 1);
+      this.add(values, view, start, end, 1);
     }
     return to;
   }
@@ -127,6 +129,8 @@ interface LongTexts {
   readonly table: TextTable;
   readonly counts: number[];
 }
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Brings the texts of some rows to the machine. */
 function lendTexts({ bytes, words }: Machine, column: BytesColumn, from: number, to: number): void {
