@@ -169,7 +169,7 @@ test("objectives that rest are those that nothing is to be said of: findings, al
     const errors = slos.map(() => 0);
     const moods = slos.map(() => 2);
     let everyMs = 10_000;
-    for (let round = 0; round < 1_200; round += 1) {
+    for (let round = 0; round < 600; round += 1) {
       if (random.next() < 0.02) everyMs = [10_000, 20_000, minute][random.integer(3)] as number;
       const jump = random.next();
       if (jump < 0.003) backMs += random.integer(2 * hour);
@@ -229,7 +229,7 @@ test("objectives that rest are those that nothing is to be said of: findings, al
     expect(placed(await eventsOf(screened.log, everything), ours), `seed ${seed}`).toEqual(placed(events, theirs));
     for (const { type } of events) types.set(type, (types.get(type) ?? 0) + 1);
   }
-  expect(rests / looks).toBeGreaterThan(0.3);
+  expect(rests / looks).toBeGreaterThan(0.25);
   for (const type of ["slo.burning", "slo.recovered", "slo.exhausted", "alert.firing", "alert.resolved"])
-    expect(types.get(type), type).toBeGreaterThan(100);
+    expect(types.get(type), type).toBeGreaterThan(30);
 });

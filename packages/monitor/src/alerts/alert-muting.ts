@@ -9,7 +9,7 @@ import { isActive, type KeptSilence } from "./silence.ts";
 export function findMuted(
   firing: readonly AlertRecord[],
   silences: readonly KeptSilence[],
-  inhibits: Inhibits,
+  { isTarget, inhibits }: Inhibits,
   nowMs: number,
 ): void {
   const active = silences.filter((silence) => isActive(silence, nowMs));
@@ -17,6 +17,8 @@ export function findMuted(
   const asked = new Set<AlertRecord>();
   const inhibitionOf = (target: AlertRecord): Muted | undefined => {
     if (known.has(target)) return known.get(target);
+    // Most are of no inhibition, and need no look at all others.
+    if (!isTarget(target.labels)) return undefined;
     asked.add(target);
     const source = firing.find(
       (each) => !asked.has(each) && inhibits(each.labels, target.labels) && inhibitionOf(each) === undefined,

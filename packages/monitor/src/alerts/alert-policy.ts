@@ -47,8 +47,13 @@ export function withDefaults(rule: string, policy: AlertPolicy = {}): FullPolicy
   return { forMs, keepFiringMs, coolDownMs, flap: { begins, windowMs, quietMs } };
 }
 
-/** Whether an alert with the first labels inhibits one with the second. */
-export type Inhibits = (source: AlertLabels, target: AlertLabels) => boolean;
+/** Which alerts inhibit which. */
+export interface Inhibits {
+  /** Whether any alert may inhibit one with these labels. */
+  isTarget(labels: AlertLabels): boolean;
+  /** Whether an alert with the first labels inhibits one with the second. */
+  inhibits(source: AlertLabels, target: AlertLabels): boolean;
+}
 
 export function inhibitsOf(inhibitions: readonly Inhibition[]): Inhibits {
   const all = inhibitions.map(({ source, target, equal = ["endpoint"] }) => ({
@@ -56,11 +61,14 @@ export function inhibitsOf(inhibitions: readonly Inhibition[]): Inhibits {
     isTarget: matcherOf(target),
     equal,
   }));
-  return (source, target) =>
-    all.some(
-      ({ isSource, isTarget, equal }) =>
-        isTarget(target) && isSource(source) && equal.every((label) => source[label] === target[label]),
-    );
+  return {
+    isTarget: (labels) => all.some(({ isTarget }) => isTarget(labels)),
+    inhibits: (source, target) =>
+      all.some(
+        ({ isSource, isTarget, equal }) =>
+          isTarget(target) && isSource(source) && equal.every((label) => source[label] === target[label]),
+      ),
+  };
 }
 
 /** Of an endpoint that is down, its own slowness and errors are not told as well: what `endpointDownAlert` finds inhibits the alerts `latency` and `error-rate`. */

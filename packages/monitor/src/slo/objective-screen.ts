@@ -24,10 +24,13 @@ const aheadMs = 2 * minute;
 /** An event after a longer silence may begin new counts; one that is later than that is put in when the counts are read. */
 const silenceMs = 50 * minute;
 const lateMs = 10 * minute;
-const longestRestMs = 20 * minute;
+/** Counts are kept one by one for an hour longer than the longest window. */
+const longestRestMs = 45 * minute;
 /** Coarse buckets begin and end with up to so many buckets that do not belong to the window. */
 const looseBuckets = 33;
 const margin = 1 - 1e-9;
+/** Where a long rest would not be safe, a short one may be. */
+const shares = [1, 0.2];
 const golden = 0.618_033_988_749_895;
 
 /**
@@ -76,11 +79,15 @@ export function createObjectiveScreen(
       const coming = lastMs > nowMs ? (spent[index] as number) : 0;
       markMs[index] = lastMs;
       spent[index] = 0;
-      const until = endOfRest(slo, nowMs, longest[index] as number);
-      if (!(until > nowMs)) return;
       sinceMs[index] = nowMs;
-      untilMs[index] = until;
-      spare[index] = spareOf(slo, counts, nowMs, until) - coming;
+      for (const share of shares) {
+        const until = endOfRest(slo, nowMs, share * (longest[index] as number));
+        if (!(until > nowMs)) return;
+        spare[index] = spareOf(slo, counts, nowMs, until) - coming;
+        if (!((spare[index] as number) > 0)) continue;
+        untilMs[index] = until;
+        return;
+      }
     },
   };
 }
@@ -90,8 +97,8 @@ function restOf(slo: Objective): number {
   const { slices, missingData = "ignore", profile, lowTraffic } = slo;
   if (slices !== undefined || missingData === "good" || missingData === "bad") return 0;
   const grows = lowTraffic?.growUntilEvents !== undefined;
-  const third = Math.min(...profile.map(({ longMs, shortMs }) => (grows ? shortMs : longMs))) / 3;
-  return Math.min(longestRestMs, third, missingData === "alarm" ? missingAfter(slo) / 4 : longestRestMs);
+  const shortest = Math.min(...profile.map(({ longMs, shortMs }) => (grows ? shortMs : longMs)));
+  return Math.min(longestRestMs, 0.75 * shortest, missingData === "alarm" ? missingAfter(slo) / 4 : longestRestMs);
 }
 
 /** No rest reaches into the next period of the calendar. */
