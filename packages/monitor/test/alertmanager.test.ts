@@ -1,11 +1,13 @@
-import { type Alert, type AlertSource, createManualClock, digestOf } from "@millwright/contracts";
+import { type Alert, type Clock, createManualClock, digestOf } from "@millwright/contracts";
 import { expect, test } from "vitest";
+import { openMonitor } from "../src/index.ts";
 import {
   createAlertmanagerSilences,
   openAlertmanagerSink,
   parseAlertmanagerWebhook,
   postableAlert,
 } from "../src/alertmanager.ts";
+import { ruleOf } from "./alert-setting.ts";
 
 const startMs = Date.UTC(2026, 0, 1);
 const alertOf = (name: string, at = 0): Alert => ({
@@ -17,29 +19,11 @@ const alertOf = (name: string, at = 0): Alert => ({
   summary: "It is so.",
 });
 
-/** A source of alerts that fire from the beginning, and end when they are told to. */
-function sourceOf(alerts: readonly Alert[]) {
-  let tell: (alert: Alert) => void = () => {};
-  const waiting: Alert[] = [];
-  const source: AlertSource = {
-    alerts: async () => alerts,
-    async *changes(_subject, { signal } = {}) {
-      while (signal?.aborted !== true) {
-        const next = waiting.shift();
-        if (next !== undefined) yield next;
-        else
-          await new Promise<void>((resolve) => {
-            tell = () => resolve();
-            signal?.addEventListener("abort", () => resolve(), { once: true });
-          });
-      }
-    },
-  };
-  const change = (alert: Alert): void => {
-    waiting.push(alert);
-    tell(alert);
-  };
-  return { source, change };
+/** A monitor whose rules find what they are told to, evaluated once. */
+async function firingMonitor(clock: Clock, rules: readonly ReturnType<typeof ruleOf>[]) {
+  const monitor = openMonitor({ clock, rules: rules.map(({ rule }) => rule) });
+  await monitor.evaluate();
+  return monitor;
 }
 
 /** Alertmanagers that note what is posted, and answer what they are told to. */
@@ -69,7 +53,9 @@ const turns = async (): Promise<void> => {
 
 test("each of several Alertmanagers is told at its own pace, with its own headers; an outage neither loses nor floods", async () => {
   const clock = createManualClock(startMs);
-  const { source, change } = sourceOf([alertOf("slow"), alertOf("wrong")]);
+  const [slow, wrong] = [ruleOf("slow"), ruleOf("wrong")];
+  for (const { set } of [slow, wrong]) set("firing");
+  await using source = await firingMonitor(clock, [slow, wrong]);
   const { posted, fetch, answers } = managers();
   let tries = 0;
   answers((url) => {
@@ -92,7 +78,8 @@ test("each of several Alertmanagers is told at its own pace, with its own header
   for (let minute = 0; minute < 60; minute += 1) {
     await clock.advance(60_000);
     await turns();
-    if (minute === 30) change({ ...alertOf("wrong"), state: "resolved" });
+    if (minute === 30) wrong.set("ok");
+    if (minute === 30) await source.evaluate();
   }
   expect(tries).toBeGreaterThan(55);
   expect(tries).toBeLessThan(130);
@@ -121,7 +108,9 @@ test("each of several Alertmanagers is told at its own pace, with its own header
 
 test("one alert that an Alertmanager refuses does not keep the others from it, and no more are kept than allowed", async () => {
   const clock = createManualClock(startMs);
-  const { source } = sourceOf(Array.from({ length: 200 }, (_, at) => alertOf("slow", at)));
+  const slow = ruleOf("slow");
+  for (let at = 0; at < 200; at += 1) slow.set("firing", `endpoint/late/variant/${at}`);
+  await using source = await firingMonitor(clock, [slow]);
   const { posted, fetch, answers } = managers();
   answers((_url, labels) =>
     labels.some(({ variant }) => variant === "7")
