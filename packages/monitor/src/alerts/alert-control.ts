@@ -12,7 +12,7 @@ import {
 import { type AlertBook, createAlertBook } from "./alert-book.ts";
 import { type Acknowledgement, readAlertHistory } from "./alert-history.ts";
 import { type AlertMatch, matcherOf } from "./alert-labels.ts";
-import { type AlertMachine, createAlertMachine } from "./alert-machine.ts";
+import { type AlertMachine, type AlertStep, createAlertMachine } from "./alert-machine.ts";
 import { type AlertPolicy, endpointInhibitions, type Inhibition, inhibitsOf, withDefaults } from "./alert-policy.ts";
 import type { AlertRecord, Muted, RuleFindings } from "./alert-record.ts";
 import { createAlertTeller, within } from "./alert-teller.ts";
@@ -60,9 +60,9 @@ export interface AlertState {
 export interface AlertControl {
   /** Alerts that are pending or fire, silenced and inhibited ones included. */
   states(): readonly AlertState[];
-  /** From the next evaluation on, alerts that match are not told. In the log when it resolves, where the log answers within a second. Throws `MONITOR_SILENCE_INVALID`. */
+  /** From now on, or from when it begins, alerts that match are not among those of the monitor, and not told: at once where it begins at once. In the log when it resolves, where the log answers within a second. Throws `MONITOR_SILENCE_INVALID`. */
   silence(options: SilenceOptions, call?: CallOptions): Promise<Silence>;
-  /** Ends a silence of this monitor: what still fires is told. Throws `MONITOR_SILENCE_UNKNOWN`. */
+  /** Ends a silence of this monitor: what fired at the last evaluation is told at once. Throws `MONITOR_SILENCE_UNKNOWN`. */
   endSilence(id: string, call?: CallOptions): Promise<void>;
   /** Those in force or to come, from here and from the sources. */
   silences(): readonly Silence[];
@@ -134,18 +134,29 @@ export function createAlerting(parts: AlertingParts): Alerting {
     if (reads.length > 0) await within(longestWaitMs, settled, clock);
   };
   let paging = false;
+  let last: Parameters<Alerting["apply"]> | undefined;
+  const tell = async (step: AlertStep): Promise<void> => {
+    for (const { correlation } of step.pages) acknowledged.delete(correlation);
+    const [all, , burnOf] = last ?? [[], 0, () => undefined];
+    await teller.tell(step, all, burnOf);
+  };
+  const remute = async (): Promise<void> => {
+    const nowMs = clock.nowMs();
+    const nothing: AlertStep = { changes: [], pages: [] };
+    // What an earlier process told is looked at by an evaluation first.
+    await tell(last === undefined ? nothing : machine.mute({ nowMs, silences: silences.all(nowMs), paging }));
+  };
   return {
     book,
-    control: controlOf({ parts, machine, silences, acknowledged, teller }),
+    control: controlOf({ parts, machine, silences, acknowledged, teller, remute }),
     openRules: () => new Set(machine.records().map(({ rule }) => rule)),
     async prepare(nowMs) {
       paging = await recall(nowMs);
       await readSilences();
     },
     async apply(all, nowMs, burnOf) {
-      const step = machine.step(all, { nowMs, silences: silences.all(nowMs), paging });
-      for (const { correlation } of step.pages) acknowledged.delete(correlation);
-      await teller.tell(step, all, burnOf);
+      last = [all, nowMs, burnOf];
+      await tell(machine.step(all, { nowMs, silences: silences.all(nowMs), paging }));
     },
     drop: (subject, reason) => teller.tellDropped(machine.drop(subject, reason, clock.nowMs())),
   };
@@ -209,9 +220,11 @@ interface ControlParts {
   readonly silences: SilenceBook;
   readonly acknowledged: Map<string, Acknowledgement>;
   readonly teller: { pageOf(correlation: string): Told | undefined };
+  /** Shows and tells what silences leave, as they are now. */
+  readonly remute: () => Promise<void>;
 }
 
-function controlOf({ parts, machine, silences, acknowledged, teller }: ControlParts): AlertControl {
+function controlOf({ parts, machine, silences, acknowledged, teller, remute }: ControlParts): AlertControl {
   const { clock, outbox } = parts;
   const { instance } = parts.options;
   const flush = async (signal: AbortSignal | undefined): Promise<void> => {
@@ -232,13 +245,13 @@ function controlOf({ parts, machine, silences, acknowledged, teller }: ControlPa
       signal?.throwIfAborted();
       const silence = silences.add(options);
       outbox.add(silenceEvent(silence, instance));
-      await flush(signal);
+      await abortable(remute(), signal);
       return silence;
     },
     async endSilence(id, { signal } = {}) {
       signal?.throwIfAborted();
       outbox.add(silenceEvent(silences.end(id), instance));
-      await flush(signal);
+      await abortable(remute(), signal);
     },
     async acknowledge(match, { by, comment = "" }, { signal } = {}) {
       signal?.throwIfAborted();

@@ -53,6 +53,8 @@ export interface EndedAlert {
 /** Follows findings from pending over firing to their end. Deterministic; a clock that jumps back starts the waiting times over. */
 export interface AlertMachine {
   step(all: readonly RuleFindings[], options: StepOptions): AlertStep;
+  /** Looks anew at what is silenced and inhibited: findings are those of the last step. */
+  mute(options: StepOptions): AlertStep;
   /** Ends what is known of the subject and below. */
   drop(subject: string, reason: string, nowMs: number): AlertStep;
   /** Takes up what earlier processes told. */
@@ -69,8 +71,18 @@ export function createAlertMachine(options: AlertMachineOptions): AlertMachine {
   const pages = createPages(policyOf, options.longestCoolDownMs);
   const site: Site = { ...options, records, begins };
   const firing = (): AlertRecord[] => [...records.values()].filter(({ phase }) => phase === "firing");
+  const settle = (over: readonly AlertRecord[], { nowMs, silences, paging }: StepOptions): AlertStep => {
+    const burning = firing();
+    findMuted(burning, silences, inhibits, nowMs);
+    const seen = burning.filter((record) => record.muted === undefined && !record.seen);
+    for (const record of seen) record.seen = true;
+    const changes = [...seen, ...over.filter((record) => record.seen)].map(({ alert }) => alert);
+    return { changes, pages: paging ? pages.update(burning, over, nowMs) : [] };
+  };
   return {
-    step(all, { nowMs, silences, paging }) {
+    mute: (step) => settle([], step),
+    step(all, step) {
+      const { nowMs } = step;
       for (const record of records.values()) rewind(record, nowMs);
       const looked = all.flatMap(({ rule, findings = [] }) =>
         findings.map((finding) => ({ rule, finding, key: keyOf(rule, finding) })),
@@ -79,12 +91,7 @@ export function createAlertMachine(options: AlertMachineOptions): AlertMachine {
       for (const each of looked) take(each, nowMs, site);
       const over = [...replaced, ...sweep(all, looked, nowMs, site)];
       begins.forget(nowMs);
-      const burning = firing();
-      findMuted(burning, silences, inhibits, nowMs);
-      const seen = burning.filter((record) => record.muted === undefined && !record.seen);
-      for (const record of seen) record.seen = true;
-      const changes = [...seen, ...over.filter((record) => record.seen)].map(({ alert }) => alert);
-      return { changes, pages: paging ? pages.update(burning, over, nowMs) : [] };
+      return settle(over, step);
     },
     drop(subject, reason, nowMs) {
       const gone = [...records.values()].filter(({ alert }) => isBelow(alert.subject, subject));
