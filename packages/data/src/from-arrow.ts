@@ -9,6 +9,7 @@ import {
   TimeUnit,
   Type,
 } from "apache-arrow";
+import { checkedOffsets } from "./arrow-offsets.ts";
 import { clearBit, filledBitmap, sliceBits } from "./bitmap.ts";
 import { column as build, isNull, numericColumn, type ValueInput } from "./column.ts";
 import { concatColumns } from "./concat.ts";
@@ -17,7 +18,8 @@ import { arrowInvalid, arrowTypeUnsupported, columnTooLarge } from "./errors.ts"
 /**
  * The record batches of an Arrow table, or one of them, as batches over the same memory. What columns lay out differently is converted and copied:
  * seconds, milliseconds and nanoseconds, half floats, 64-bit offsets, string views, dictionary indices of other widths, and null bitmaps that do not start on a byte.
- * Throws `DATA_ARROW_TYPE_UNSUPPORTED` for types without a column type and for nanoseconds that are no whole microseconds, `DATA_COLUMN_TOO_LARGE`.
+ * Throws `DATA_ARROW_TYPE_UNSUPPORTED` for types without a column type and for nanoseconds that are no whole microseconds, `DATA_COLUMN_TOO_LARGE`,
+ * `DATA_ARROW_INVALID` where texts or lists are not within their values.
  */
 export function fromArrow(table: Table | RecordBatch): readonly Batch[] {
   const records = "batches" in table ? table.batches : [table];
@@ -61,20 +63,23 @@ export function columnFromArrow(data: Data, name: string): Column {
         type: typeOfBytes(type),
         length,
         values: bytesOf(data),
-        offsets: data.valueOffsets.subarray(0, length + 1),
+        offsets: checkedOffsets(data.valueOffsets.subarray(0, length + 1), bytesOf(data).length, name),
         ...nulls,
       };
     case Type.LargeUtf8:
     case Type.LargeBinary:
-      return { type: typeOfBytes(type), length, values: bytesOf(data), offsets: narrowOffsets(data), ...nulls };
-    case Type.List:
       return {
-        type: "list",
+        type: typeOfBytes(type),
         length,
-        values: columnFromArrow(data.children[0] as Data, name),
-        offsets: data.valueOffsets.subarray(0, length + 1),
+        values: bytesOf(data),
+        offsets: checkedOffsets(narrowOffsets(data), bytesOf(data).length, name),
         ...nulls,
       };
+    case Type.List: {
+      const values = columnFromArrow(data.children[0] as Data, name);
+      const offsets = checkedOffsets(data.valueOffsets.subarray(0, length + 1), values.length, name);
+      return { type: "list", length, values, offsets, ...nulls };
+    }
     case Type.FixedSizeList: {
       const size = (type as unknown as { readonly listSize: number }).listSize;
       const offsets = Int32Array.from({ length: length + 1 }, (_, row) => row * size);

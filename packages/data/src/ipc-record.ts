@@ -1,5 +1,6 @@
 import type { Batch, Column, NumericArrays, NumericType } from "@millwright/contracts";
 import { type DataType, DateUnit, type Schema as ArrowSchema, TimeUnit, Type } from "apache-arrow";
+import { checkedOffsets } from "./arrow-offsets.ts";
 import { arrowInvalid } from "./errors.ts";
 import { integerType } from "./from-arrow.ts";
 
@@ -132,7 +133,8 @@ export function batchFromBody(metadata: RecordMetadata, fields: readonly PlainFi
       // Of no rows the one offset may be missing.
       const offsets = next(name, rows === 0 ? 0 : (rows + 1) * 4);
       const starts = rows === 0 ? new Int32Array(1) : new Int32Array(...placed(offsets, 4, rows + 1));
-      return [name, { type, offsets: starts, values: next(name, starts[rows] as number), ...common }] as const;
+      const values = next(name, 0);
+      return [name, { type, offsets: checkedOffsets(starts, values.length, name), values, ...common }] as const;
     }
     const { BYTES_PER_ELEMENT: size } = arrays[type];
     const values = new arrays[type](...placed(next(name, rows * size), size, rows));

@@ -38,6 +38,7 @@ import {
   digestBatches,
   fromArrow,
   fromIpc,
+  fromIpcStream,
   schemaOf,
   sliceBatch,
   toArray,
@@ -227,4 +228,56 @@ test("a column without nulls has no bitmap in either", () => {
   const table = toArrow(batchOf({ x: column("int32", [1, 2]) }));
   expect(table.getChild("x")!.nullCount).toBe(0);
   expect(only(fromArrow(table)).columns["x"]!.validity).toBeUndefined();
+});
+
+test("texts, bytes and lists that do not lie within their values are refused, before anything is read of them", () => {
+  const tableOf = (data: Data): Table => {
+    const schema = new Schema([new Field("name", data.type as DataType, true)]);
+    const whole = makeData({ type: new Struct(schema.fields), length: data.length, children: [data] });
+    return new Table(schema, [new RecordBatch(schema, whole as never)]);
+  };
+  const bytes = Buffer.from("abcdefgh");
+  const list = new List(new Field("item", new Int32(), true));
+  for (const wrong of [
+    [0, 9, 8],
+    [0, 4, 2],
+    [-4, 0, 8],
+    [0, 8, 12],
+    [0, 2_000_000_000, -2_000_000_000],
+  ]) {
+    const valueOffsets = Int32Array.from(wrong);
+    const wide = BigInt64Array.from(wrong, BigInt);
+    for (const data of [
+      makeData({ type: new Utf8(), length: 2, data: bytes, valueOffsets }),
+      makeData({ type: new LargeUtf8(), length: 2, data: bytes, valueOffsets: wide }),
+      makeData({
+        type: list,
+        length: 2,
+        child: makeData({ type: new Int32(), data: new Int32Array(8) }),
+        valueOffsets,
+      }),
+    ] as Data[]) {
+      const table = tableOf(data);
+      expect(() => fromArrow(table)).toThrow(expect.objectContaining({ code: "DATA_ARROW_INVALID" }));
+    }
+  }
+});
+
+test("offsets that are damaged in a stream are refused, however it is read", async () => {
+  const texts = Array.from({ length: 1500 }, (_, row) => "x".repeat(1 + (row % 7)));
+  const bytes = Buffer.from(toIpc(batchOf({ name: column("utf8", texts) })));
+  const good = Buffer.from(Int32Array.of(0, 1, 3, 6, 10, 15).buffer);
+  const at = bytes.indexOf(good);
+  expect(at).toBeGreaterThan(0);
+  for (const [row, offset] of [
+    [2, -1],
+    [2, 2 ** 30],
+    [1, 4],
+    [texts.length, 2 ** 30],
+  ] as const) {
+    const damaged = Buffer.from(bytes);
+    damaged.writeInt32LE(offset, at + row * 4);
+    expect(() => fromIpc(damaged)).toThrow(expect.objectContaining({ code: "DATA_ARROW_INVALID" }));
+    await expect(fromIpcStream([damaged]).next()).rejects.toMatchObject({ code: "DATA_ARROW_INVALID" });
+  }
 });
