@@ -62,34 +62,50 @@ export class ShortTexts {
   }
 
   /** Whether the machine has room for these rows and for what was counted. */
-  fits({ offsets }: BytesColumn, from: number, to: number): boolean {
+  fits({ offsets }: Pick<BytesColumn, "offsets">, from: number, to: number): boolean {
     return (offsets[to] as number) - (offsets[from] as number) <= mostTextBytes && this.#mask < mostTextSlots;
   }
 
   /**
-   * As `countRows`, in the machine, which holds the texts of the rows from `first` on.
-   * @param masked Whether one of them is null.
+   * As `countRows`, of rows whose texts the machine holds. The table stands there until all are counted: to bring it for each long text would cost more than the rest.
+   * @param skip Takes the long texts from a row on. @returns the first row behind them.
+   * @returns `to`, or the row before which there was no more room.
    */
   countLent(
     machine: Machine,
-    { offsets }: BytesColumn,
-    first: number,
+    { offsets, validity }: BytesColumn,
     from: number,
     to: number,
-    masked: boolean,
+    skip: (row: number) => number,
   ): number {
-    const { floats, kernels, words: all } = machine;
+    const { kernels, words: all } = machine;
+    const [base, masked] = [offsets[from] as number, validity === undefined ? 0 : 1];
+    let used = this.#lend(machine);
+    for (let row = from; row < to; row = skip(row)) {
+      row = from + kernels.countTexts(row - from, to - from, masked, base, this.#mask, used, this.#most);
+      used = all[layout.out / 4] as number;
+      if (used <= this.#most) continue;
+      this.#takeBack(machine, used);
+      this.#grow();
+      if (!this.fits({ offsets }, from, to)) return row;
+      used = this.#lend(machine);
+    }
+    this.#takeBack(machine, used);
+    return to;
+  }
+
+  /** @returns how many texts are in the table. */
+  #lend({ floats, words: all }: Machine): number {
+    all.set(this.#keys, layout.textKeys / 4);
+    floats.set(this.#counts, layout.textCounts / 8);
+    return this.size;
+  }
+
+  #takeBack({ floats, words: all }: Machine, used: number): void {
     const [keysAt, countsAt] = [layout.textKeys / 4, layout.textCounts / 8];
-    const slots = this.#mask + 1;
-    all.set(this.#keys, keysAt);
-    floats.set(this.#counts, countsAt);
-    const base = offsets[first] as number;
-    const next = kernels.countTexts(from - first, to - first, masked ? 1 : 0, base, this.#mask, this.size, this.#most);
-    this.size = all[layout.out / 4] as number;
-    this.#keys.set(all.subarray(keysAt, keysAt + slots * words));
-    this.#counts.set(floats.subarray(countsAt, countsAt + slots));
-    if (this.size > this.#most) this.#grow();
-    return first + next;
+    this.#keys.set(all.subarray(keysAt, keysAt + this.#keys.length));
+    this.#counts.set(floats.subarray(countsAt, countsAt + this.#counts.length));
+    this.size = used;
   }
 
   #put(first: number, second: number, third: number, last: number, times: number): void {

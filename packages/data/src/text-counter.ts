@@ -78,15 +78,15 @@ class PendingTexts {
   /** Each value of a column from one row to before another once; at most `textRows`, the first a multiple of 8. */
   addRows(column: BytesColumn, from: number, to: number): void {
     const quick = to - from >= manyRows && this.#short.fits(column, from, to) ? machine() : undefined;
-    if (quick !== undefined) lendTexts(quick, column, from, to);
     const view = viewOf(column.values);
-    for (let row = from; row < to;) {
-      // Those that are short are counted in one loop without calls.
-      if (quick !== undefined && this.#short.fits(column, from, to))
-        row = this.#short.countLent(quick, column, from, row, to, column.validity !== undefined);
-      else row = this.#short.countRows(column, view, row, to);
-      row = this.#addLong(column, view, row, to);
+    const skip = (row: number): number => this.#addLong(column, view, row, to);
+    let row = from;
+    if (quick !== undefined) {
+      lendTexts(quick, column, from, to);
+      row = this.#short.countLent(quick, column, from, to, skip);
     }
+    // Those that are short are counted in one loop without calls.
+    while (row < to) row = skip(this.#short.countRows(column, view, row, to));
   }
 
   /** @returns the first row that is not long. */

@@ -183,4 +183,17 @@ describe("texts", () => {
     const { frequent } = expectSame(columns);
     expect(frequent!.total).toBe(columns.reduce((sum, each) => sum + each.length - quick.data.nullCount(each), 0));
   });
+
+  test("the table of short texts is brought once for many rows, however many long ones are among them", () => {
+    const rows = Array.from({ length: 4096 }, (_, at) =>
+      at % 2 === 0 ? `s${at % 900}` : `longer than fifteen bytes ${at}`,
+    );
+    const mixed = column("utf8", rows);
+    expectSame([mixed, mixed, column("utf8", rows.toReversed())]);
+    const copies = vi.spyOn(Float64Array.prototype, "set");
+    profiled(quick, [mixed]);
+    // There and back, and for each time that the table grows.
+    expect(copies.mock.calls.length).toBeLessThan(20);
+    copies.mockRestore();
+  });
 });
