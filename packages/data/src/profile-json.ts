@@ -123,15 +123,16 @@ function parseSketch(reader: JsonReader): QuantileSketch {
   const counts = reader.field("counts").counts();
   if (steps.length !== counts.length) reader.field("counts").fail(`must have ${steps.length} items`);
   const keys = new Int32Array(steps.length);
+  const shift = reader.field("shift").count();
+  if (shift > 31) reader.field("shift").fail("must be at most 31");
   let key = 0;
   for (const [index, step] of steps.entries()) {
     key += step;
-    if (key !== Math.trunc(key) || key !== (key | 0) || (index > 0 && step <= 0))
-      reader.field("steps").fail("must make growing 32-bit integers");
+    // Others would be counted in no bucket.
+    if (key !== (key << shift) >> shift || (index > 0 && step <= 0))
+      reader.field("steps").fail(`must make growing ${32 - shift}-bit integers`);
     keys[index] = key;
   }
-  const shift = reader.field("shift").count();
-  if (shift > 31) reader.field("shift").fail("must be at most 31");
   const maxBuckets = reader.field("maxBuckets").count();
   if (maxBuckets < 16) reader.field("maxBuckets").fail("must be at least 16");
   return { maxBuckets, shift, keys, counts, count: counts.reduce((sum, count) => sum + count, 0) };

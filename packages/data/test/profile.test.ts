@@ -171,6 +171,10 @@ test("damaged profiles are refused with the path of the damage", () => {
   expect(() => parseProfile(damaged((copy) => Object.assign(copy.columns[0]!.quantiles!, { counts: [] })))).toThrow(
     "columns[0].quantiles.counts",
   );
+  // Keys that are too large for so coarse buckets: merged, their counts would be lost.
+  expect(() => parseProfile(damaged((copy) => Object.assign(copy.columns[0]!.quantiles!, { shift: 20 })))).toThrow(
+    /columns\[0\]\.quantiles\.steps must make growing 12-bit integers/,
+  );
   expect(() => parseProfile(damaged((copy) => Object.assign(copy.columns[4]!.frequent!, { counts: [["a"]] })))).toThrow(
     "columns[4].frequent.counts[0]",
   );

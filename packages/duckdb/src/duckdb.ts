@@ -18,11 +18,11 @@ import { claimDatabaseFile } from "./database-file.ts";
 import { fromDuckDb } from "./errors.ts";
 import { openRefDataset, scanFiles, type ScanOptions } from "./files.ts";
 import { writeQuery, type WriteParquetOptions } from "./parquet-writer.ts";
-import { profileQuery, type ProfileRowsOptions } from "./profile-query.ts";
+import { profiledFields, profileQuery, type ProfileRowsOptions } from "./profile-query.ts";
 import { identifier, literal, type SqlParameters } from "./sql.ts";
 import type { GroupByOptions, JoinOptions, WindowOptions } from "./relation-sql.ts";
 import { createRelations } from "./relations.ts";
-import { createSqlDataset, parquetBehind, queryBehind, selectFields, type Query } from "./sql-dataset.ts";
+import { createSqlDataset, parquetBehind, queryBehind, type Query } from "./sql-dataset.ts";
 import { type ColumnSource, type RegisterOptions, SCRATCH, stage, stageQuery } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
 import { registerVisitFunction, type Visits } from "./visits.ts";
@@ -244,7 +244,7 @@ function createDuckDb(connections: Connections, { sources, visits }: Functions, 
 /** A dataset that DuckDB does not read. */
 async function profileElsewhere(dataset: Dataset, { columns, ...options }: ProfileRowsOptions): Promise<Profile> {
   if (columns === undefined) return await profileDataset(dataset, options);
-  const schema = selectFields(dataset.schema, columns);
+  const schema = profiledFields(dataset.schema, columns);
   return await profileDataset(
     { ...dataset, schema, batches: (walk) => dataset.batches({ ...walk, columns }) },
     options,

@@ -40,12 +40,18 @@ export interface ProfileSource {
 /** Different values at one go: as many as the profiler of rows counts before it lets go of the rare ones. */
 const VALUES_AT_ONCE = 8192;
 
+/** The columns of a profile. */
+export function profiledFields(schema: Schema, columns: readonly string[] | undefined): Schema {
+  const fields = selectFields(schema, columns);
+  if (fields.length === 0) throw new RangeError("A profile needs at least one column.");
+  return fields;
+}
+
 /** Profiles Parquet files column by column, and any other query in one walk. */
 export async function profileQuery(source: ProfileSource, options: ProfileRowsOptions = {}): Promise<Profile> {
   const { columns, signal, ...profiling } = options;
   signal?.throwIfAborted();
-  const schema = selectFields(source.schema, columns);
-  if (schema.length === 0) throw new RangeError("A profile needs at least one column.");
+  const schema = profiledFields(source.schema, columns);
   const { connections, query, paths, rows } = source;
   const files = paths === undefined || rows === undefined ? undefined : { paths, rows };
   const planned = files && (await planPasses(connections, files, schema, { signal }));
@@ -77,12 +83,11 @@ async function profileByVisit(
     try {
       // The types are those of the rows that are here, not of a file that has been replaced since it was looked at.
       readers ??= fields.map((field, at) => readerOf(field, vectorOf(at)));
-      const columns: Record<string, Column> = {};
-      for (const [at, reader] of readers.entries()) {
+      const columns = readers.map((reader, at): readonly [string, Column] => {
         reader.load(vectorOf(at), rows);
-        columns[fields[at]!.name] = reader.view();
-      }
-      profiler.update({ length: rows, columns });
+        return [fields[at]!.name, reader.view()];
+      });
+      profiler.update({ length: rows, columns: Object.fromEntries(columns) });
     } catch (error) {
       failure ??= { error };
       throw error;

@@ -6,7 +6,7 @@ import {
   type DuckDBType,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
-import type { Batch, CallOptions, Column, Schema } from "@millwright/contracts";
+import type { Batch, CallOptions, Schema } from "@millwright/contracts";
 import { createColumnReader } from "./column-reader.ts";
 import { schemaOfTypes } from "./column-types.ts";
 import type { Connections, HeldConnection, NativeCallOptions } from "./connections.ts";
@@ -148,11 +148,8 @@ async function* batchesOf(running: Running<StreamOptions>, batchRows: number): A
 }
 
 function finish(names: readonly string[], readers: readonly ColumnReader[], length: number): Batch {
-  const columns: Record<string, Column> = {};
-  readers.forEach((reader, index) => {
-    columns[names[index] ?? ""] = reader.finish();
-  });
-  return { length, columns };
+  // A column may be named `__proto__`.
+  return { length, columns: Object.fromEntries(readers.map((reader, at) => [names[at] ?? "", reader.finish()])) };
 }
 
 async function* chunksOf(

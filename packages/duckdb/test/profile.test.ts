@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { batchOf, createDataset, datasetOf, fromIpc, mostFrequent, profileDataset, toIpc } from "@millwright/data";
 import type { ColumnProfile, FrequentTexts, Profile } from "@millwright/data";
 import { describe, expect, test } from "vitest";
-import { openDuckDb } from "../src/index.ts";
+import { identifier, openDuckDb } from "../src/index.ts";
 import { temporaryDirectory } from "./rows.ts";
 
 /** Each kind of column, with nulls; two row groups, the last of which is not full. */
@@ -111,6 +111,27 @@ test("files without rows, and parts of files, have a profile as well", async () 
   expectSame(await duckdb.profile(slice), await profileDataset(slice));
 });
 
+test("columns may have any name", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb({ threads: 1 });
+  const path = join(directory.path, "a'b [1].parquet");
+  const names = ["__proto__", "constructor", "value", "times", 'a"b', "a.b", " "];
+  // Of few values, which DuckDB counts, and of many.
+  const columns = names.flatMap((name, at) => [
+    `(i % ${at + 2})::TINYINT AS ${identifier(name)}`,
+    `i + ${at} AS ${identifier(`${name} `)}`,
+  ]);
+  const all = ["i AS __proto__", ...columns.slice(1)];
+  for (const each of [columns, all]) {
+    await duckdb.writeParquet(`SELECT ${each.join(", ")} FROM range(40000) AS r(i)`, path);
+    const stored = await duckdb.scan([path]);
+    expectSame(await duckdb.profile(stored), await profileDataset(stored));
+    expect(Object.values((await duckdb.profile(stored)).columns).map(({ count }) => count)).toEqual(
+      each.map(() => 40_000),
+    );
+  }
+});
+
 test("a bound of ranks is kept, as the profile of rows keeps it", async () => {
   await using directory = await temporaryDirectory();
   await using duckdb = await openDuckDb({ threads: 1 });
@@ -156,6 +177,7 @@ describe("what cannot be profiled", () => {
     await using duckdb = await openDuckDb();
     const one = await duckdb.asDataset("SELECT 1 AS x");
     await expect(duckdb.profile(one, { columns: [] })).rejects.toThrow(RangeError);
+    await expect(duckdb.profile(datasetOf([batchOf({ x: [1] })]), { columns: [] })).rejects.toThrow(RangeError);
     await expect(duckdb.profile(one, { columns: ["y"] })).rejects.toThrow(/No column is named "y"/);
   });
 
