@@ -246,10 +246,12 @@ function compactVariant(
   nowMs: number,
   rowLimit: number,
 ): void {
-  for (const [start, window] of [...fine].toSorted(([a], [b]) => a - b)) {
-    if (start + windowMs <= nowMs - retainMs) fine.delete(start);
-    if (start + windowMs > nowMs - Math.min(fineMs, retainMs) || !fine.has(start)) continue;
-    addCoarse(coarse, startOf(start, hourMs), window.summary(), rowLimit);
+  // In the order of time. Mostly none is old: there may be thousands of variants, and all are looked at in each evaluation.
+  const old: number[] = [];
+  for (const start of fine.keys()) if (start + windowMs <= nowMs - Math.min(fineMs, retainMs)) old.push(start);
+  for (const start of old.sort((a, b) => a - b)) {
+    const window = fine.get(start) as OpenWindow;
+    if (start + windowMs > nowMs - retainMs) addCoarse(coarse, startOf(start, hourMs), window.summary(), rowLimit);
     fine.delete(start);
   }
   for (const [start, summary] of coarse) {
