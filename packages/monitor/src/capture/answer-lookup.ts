@@ -49,16 +49,18 @@ export function createAnswerLookup(options: AnswerLookupOptions): AnswerLookup {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   const read = async (): Promise<void> => {
     const requestIds = pending.oldest(batchRequests);
-    let answers = 0;
+    const answered = new Set<string>();
     for await (const row of source.findAll(requestIds, { features })) {
       const { requestId } = row;
       const labels = typeof requestId === "string" ? pending.take(requestId) : [];
       if (labels.length === 0) continue;
+      answered.add(requestId as string);
       found(row, labels);
-      answers += 1;
-      if (answers % answersPerTurn === 0) await turn();
+      if (answered.size % answersPerTurn === 0) await turn();
     }
-    for (const requestId of requestIds) for (const label of pending.take(requestId)) missing(label);
+    // Labels of the others may have come while their answers were read: they are asked for next.
+    for (const requestId of requestIds)
+      if (!answered.has(requestId)) for (const label of pending.take(requestId)) missing(label);
   };
   const readAll = async (): Promise<void> => {
     while (pending.size > 0) await read();

@@ -160,8 +160,9 @@ function createLookup(
         if (found === undefined) settle("unmatched");
         else if (!isKept || !joining.facts.isWhole(found.answer.timeMs)) settle("forgotten");
         else {
-          const counted = lookup.isCounted(found.answer.timeMs);
-          settle(applyLabel(joining, { answer: found.answer, sums: sumsOf(found), counted }, label));
+          const { endpoint, variant, timeMs } = found.answer;
+          const answer = { ...found.answer, sampled: book.rowsAt(endpoint, variant, timeMs, label.requestId) };
+          settle(applyLabel(joining, { answer, sums: sumsOf(found), counted: lookup.isCounted(timeMs) }, label));
         }
       }
     },

@@ -176,9 +176,13 @@ export function cellsOf(batch: Batch | undefined, redactor?: Redactor): JsonObje
   );
 }
 
-/** A prediction as a JSON row: features and outputs by name, one item a row, masked. */
-export function capturedRow(prediction: CapturedPrediction, redactor: Redactor | undefined): JsonObject {
-  const { requestId, endpoint, variant, model, timeMs, latencyMs, errorCode, features, outputs } = prediction;
+/** A prediction as a JSON row: features and outputs by name, one item a row, masked. @param timeMs When it counts. */
+export function capturedRow(
+  prediction: CapturedPrediction,
+  timeMs: number,
+  redactor: Redactor | undefined,
+): JsonObject {
+  const { requestId, endpoint, variant, model, latencyMs, errorCode, features, outputs } = prediction;
   const { featureAgesMs: ages } = prediction;
   return {
     formatVersion: 1,

@@ -19,7 +19,7 @@ interface Predicted {
 /** Predictions and labels in it. */
 export const sizeOf = (item: Item): number => (item instanceof TensorBlock ? item.requests : 1);
 
-/** Predictions that claim to come from the future, beyond what clocks differ by, are taken for now. */
+/** Predictions that claim to come from the future, beyond what clocks differ by, are taken for now, and captured so: who finds one again counts it where it was counted. */
 const clockSkewMs = 60_000;
 
 export function asColumns({ inputs, ...rest }: CapturedTensors): CapturedPrediction {
@@ -144,7 +144,7 @@ function createPredictionTaker(
       const [{ prediction: first }] = members as [Predicted];
       counts.captured += members.length;
       for (const { prediction, chosen } of members)
-        if (writer !== undefined && chosen) writer.offer(capturedRow(prediction, redactor));
+        if (writer !== undefined && chosen) writer.offer(capturedRow(prediction, timeOf(prediction, nowMs), redactor));
       if (timeMs < nowMs - retainMs || !isCurrent(first, timeMs)) {
         counts.outdated += members.length;
         continue;

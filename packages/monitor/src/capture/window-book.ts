@@ -10,6 +10,7 @@ import {
   mergeWindows,
   type Observation,
   openWindow,
+  rowsOfRequest,
   type OpenWindow,
   type WindowSummary,
 } from "./window.ts";
@@ -50,7 +51,9 @@ export interface WindowBook {
   model(endpoint: string, variant: string): AnsweringModel | undefined;
   /** The sums of the window that holds the time; undefined where it is gone. */
   qualityAt(endpoint: string, variant: string, timeMs: number): QualitySums | undefined;
-  /** The same, of a window that was lost: it begins anew. */
+  /** Rows of the request that are kept of the window that holds the time. */
+  rowsAt(endpoint: string, variant: string, timeMs: number, requestId: string): readonly SampledRow[];
+  /** As `qualityAt`, of a window that was lost: it begins anew. */
   recoverQuality(endpoint: string, variant: string, timeMs: number, model: AnsweringModel): QualitySums;
   /** All windows that overlap `[fromMs, toMs)`, merged as it is asked for. */
   read(endpoint: string, variant: string, fromMs: number, toMs: number): WindowSummary;
@@ -124,12 +127,8 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     },
     keepsRows: (endpoint) => limitOf(endpoint) > 0,
     model: (endpoint, variant) => agreed(endpoint, variant, Number.POSITIVE_INFINITY)[0]?.model,
-    qualityAt(endpoint, variant, timeMs) {
-      const windows = find(endpoint, variant);
-      return (
-        windows?.fine.get(startOf(timeMs, windowMs))?.quality ?? windows?.coarse.get(startOf(timeMs, hourMs))?.quality
-      );
-    },
+    qualityAt: (endpoint, variant, timeMs) => qualityIn(find(endpoint, variant), windowMs, timeMs),
+    rowsAt: (endpoint, variant, timeMs, requestId) => rowsIn(find(endpoint, variant), windowMs, timeMs, requestId),
     recoverQuality: (endpoint, variant, timeMs, model) =>
       recoverWindow(make(endpoint, variant), endpoint, timeMs, model, options).quality,
     read(endpoint, variant, fromMs, toMs) {
@@ -152,6 +151,18 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
     put: told.put,
   };
 }
+
+const qualityIn = (windows: VariantWindows | undefined, windowMs: number, timeMs: number): QualitySums | undefined =>
+  windows?.fine.get(startOf(timeMs, windowMs))?.quality ?? windows?.coarse.get(startOf(timeMs, hourMs))?.quality;
+
+const rowsIn = (
+  windows: VariantWindows | undefined,
+  windowMs: number,
+  timeMs: number,
+  requestId: string,
+): readonly SampledRow[] =>
+  windows?.fine.get(startOf(timeMs, windowMs))?.rowsOf(requestId) ??
+  rowsOfRequest(windows?.coarse.get(startOf(timeMs, hourMs))?.rows, requestId);
 
 function newWindow(
   endpoint: string,

@@ -155,6 +155,8 @@ export interface OpenWindow {
   observe(observation: Observation): readonly SampledRow[];
   /** Changed in place as predictions and labels come. */
   readonly quality: QualitySums;
+  /** Rows of the request that are kept. */
+  rowsOf(requestId: string): readonly SampledRow[];
   summary(): WindowSummary;
 }
 
@@ -175,6 +177,7 @@ export function openWindow(sampler?: RowSampler, earlier?: WindowSummary, rowLim
   let known: WindowSummary | undefined;
   return {
     quality,
+    rowsOf: (requestId) => [earlier?.rows, sampler?.sample()].flatMap((sample) => rowsOfRequest(sample, requestId)),
     observe(observation) {
       known = undefined;
       requests += observation.requests;
@@ -211,6 +214,9 @@ export function openWindow(sampler?: RowSampler, earlier?: WindowSummary, rowLim
     },
   };
 }
+
+export const rowsOfRequest = (sample: RowSample | undefined, requestId: string): readonly SampledRow[] =>
+  sample?.rows.filter((row) => row.requestId === requestId) ?? [];
 
 function addIds(sketch: DistinctSketch, ids: readonly string[] | BytesColumn): void {
   if (!("offsets" in ids)) {
