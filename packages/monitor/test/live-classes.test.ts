@@ -124,6 +124,26 @@ test("live quality of many classes is that of the same answers offline: counts t
   }
 });
 
+test("labels after a restart count for the class of their name, in whatever order classes are named now", async () => {
+  const clock = createManualClock(start + 10_000);
+  const rows = rowsOf(2, "main", 0, 11);
+  const answer = (at: number, probabilities: readonly number[]): CapturedPrediction => ({
+    ...rows[at]!.prediction,
+    outputs: { class: { dtype: "float64", shape: [1, 4], data: Float64Array.from(probabilities) } },
+  });
+  await using before = openMonitor({ clock, quality });
+  before.capture(answer(0, [0.7, 0.1, 0.1, 0.1]));
+  before.label({ ...rows[0]!.label, value: "late" });
+  const state: unknown = JSON.parse(JSON.stringify(before.state()));
+  const turned = { flight: { ...quality.flight, classes: classes.toReversed() } };
+  await using after = openMonitor({ clock, quality: turned, state });
+  after.capture(answer(1, [0.1, 0.1, 0.1, 0.7]));
+  after.label({ ...rows[1]!.label, value: "late" });
+  const { classes: names, confusion } = after.read("flight", "main").quality.classes!;
+  const at = (name: string): number => names.findIndex((each) => each.name === name);
+  expect(confusion[at("late")]![at("on time")]).toBe(2);
+});
+
 test("intervals of functions of the confusion matrix are as wide as those of the bootstrap over rows", async () => {
   const rows = rowsOf(1500, "main", 0.2, 52);
   await using monitor = openMonitor({ clock: createManualClock(start), quality });

@@ -29,19 +29,28 @@ export interface ClassOutcome {
   readonly inTop: boolean;
 }
 
-export function addClassOutcome(sums: ClassSums, { truth, answer, inTop }: ClassOutcome, sign: 1 | -1): void {
+/** Sums that came with a state may know the classes in another order. */
+export function addClassOutcome(sums: ClassSums, { names, ...outcome }: ClassOutcome, sign: 1 | -1): void {
+  const { inTop } = outcome;
+  const [truth, answer] = [placeOf(sums, names, outcome.truth), placeOf(sums, names, outcome.answer)];
+  if (truth < 0 || answer < 0) return;
   const cell = truth * mostClasses + answer;
   sums.confusion.set(cell, (sums.confusion.get(cell) ?? 0) + sign);
   if (inTop) sums.topHits += sign;
 }
 
+/** The number that a class has in the sums, where it gets one if it can; −1 where it cannot. */
+function placeOf({ names: own }: ClassSums, names: readonly ClassName[], index: number): number {
+  const name = names[index] as ClassName;
+  if (own[index] === name) return index;
+  const known = own.indexOf(name);
+  if (known >= 0) return known;
+  return own.length < mostClasses ? own.push(name) - 1 : -1;
+}
+
 /** Adds sums to others in place, by the names of the classes; of more than the most, those that came last are left out. */
 export function addClasses(into: ClassSums, part: ClassSums): void {
-  const places = part.names.map((name) => {
-    const known = into.names.indexOf(name);
-    if (known >= 0) return known;
-    return into.names.length < mostClasses ? into.names.push(name) - 1 : -1;
-  });
+  const places = part.names.map((_, index) => placeOf(into, part.names, index));
   for (const [cell, count] of part.confusion) {
     const truth = places[Math.floor(cell / mostClasses)] ?? -1;
     const answer = places[cell % mostClasses] ?? -1;
