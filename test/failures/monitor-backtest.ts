@@ -1,7 +1,7 @@
 import { batchOf, profileOf } from "../../packages/data/dist/index.js";
 import * as backtesting from "../../packages/monitor/dist/backtest.js";
 import { createPageHinkley } from "../../packages/monitor/dist/detectors.js";
-import { compare, recommended } from "../../packages/monitor/dist/index.js";
+import { compare, errorRateAlert, recommended } from "../../packages/monitor/dist/index.js";
 import { shift } from "../../packages/monitor/dist/injection.js";
 import { methods, type Subjects, well } from "./subjects.ts";
 
@@ -27,6 +27,19 @@ const report = await backtesting.backtest(monitor as never, windows, options);
 const asked = { falseAlarmsPerYear: 1e9, by: "estimate", drifts: { far: { share: 0.5, medianDelayMs: 1e9 } } } as const;
 const column = { column: "km", create: () => createPageHinkley() };
 
+const answers = Array.from({ length: 30 }, (_, index) => ({
+  requestId: `r${index}`,
+  endpoint: "late",
+  variant: "main",
+  model: { name: "late", digest: `sha256:${"0".repeat(64)}` },
+  timeMs: index * 1_000,
+  latencyMs: 5,
+  features: batchOf({ km: Float64Array.of(index) }),
+}));
+const history = { answers, labels: [{ requestId: "r1", row: 0, value: 1, timeMs: 20_000 }] };
+const rules = () => ({ rules: [errorRateAlert({ endpoint: "late" })] });
+const injected = (column: string) => ({ everyMs: 10_000, drift: { fromMs: 15_000, drifts: [shift(column, 9)] } });
+
 /** What `@millwright/monitor/backtest` exports. */
 export const backtestSubjects = (): Subjects => ({
   backtest: well(
@@ -46,6 +59,29 @@ export const backtestSubjects = (): Subjects => ({
     MONITOR_BACKTEST_INVALID: () =>
       backtesting.detectorMonitor({ column: 1 as never, create: () => createPageHinkley() }),
   }),
+  backtestRules: well(
+    backtesting.backtestRules,
+    () => [
+      rules,
+      history,
+      {
+        everyMs: 10_000,
+        warmUpMs: 0,
+        disorderMs: 60_000,
+        mostAlerts: 10,
+        confidence: 0.9,
+        seed: 1,
+        onProgress: () => {},
+        signal: new AbortController().signal,
+      },
+    ],
+    {
+      MONITOR_BACKTEST_INVALID: () => backtesting.backtestRules(rules, { answers: [] }),
+      MONITOR_INJECTION_INVALID: () => backtesting.backtestRules(rules, history as never, injected("none")),
+      MONITOR_RULE_INVALID: () =>
+        backtesting.backtestRules(() => ({ rules: [...rules().rules, ...rules().rules] }), history as never),
+    },
+  ),
   ...methods("detectorMonitor()()", () => backtesting.detectorMonitor(column)(windows), {
     judge: [() => [windows[0]]],
   }),

@@ -159,7 +159,7 @@ export const injectionInvalid = (drift: string, problem: string): MonitorError =
 export const backtestInvalid = (problem: string): MonitorError =>
   new MonitorError("MONITOR_BACKTEST_INVALID", `The monitor cannot be backtested: ${problem}.`, {
     category: "user",
-    remedy: "Give more windows of history, in the order of time, or mend the options.",
+    remedy: "Give more history, in the order of time, or mend the options.",
   });
 
 export const backtestRefused = (problems: readonly string[], remedies: readonly string[]): MonitorError =>

@@ -25,7 +25,7 @@ function chanceOf(seed: number, stream: number, row: number): number {
 }
 
 /** What the last rows of a lagging column were, before this batch. */
-type Tails = Map<number, Value[]>;
+export type Tails = Map<number, Value[]>;
 
 /**
  * Injects drifts into a batch, one after another; what they do not name is the same column. Integers are rounded, and stay in the range of their type. A lag finds no rows
@@ -35,7 +35,8 @@ export function inject(batch: Batch, drifts: readonly DriftInjection[], options:
   return injectWith(batch, drifts, options, new Map());
 }
 
-function injectWith(
+/** As `inject`; a lag finds the rows before the batch in `tails`, which are left there for the next batch. */
+export function injectWith(
   batch: Batch,
   drifts: readonly DriftInjection[],
   { seed = 1, fromRow = 0 }: InjectOptions,

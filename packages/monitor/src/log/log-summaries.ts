@@ -144,7 +144,7 @@ function observationOfRow(row: JsonObject): Observation {
 }
 
 /** Lists of JSON as columns: of numbers, of booleans, or of texts. */
-function batchesOfCells(cells: JsonValue | undefined): readonly Batch[] {
+export function batchesOfCells(cells: JsonValue | undefined): readonly Batch[] {
   const columns = Object.entries((decodeNumbers(cells ?? {}) ?? {}) as Readonly<Record<string, unknown>>).flatMap(
     ([name, values]): [string, Column][] => {
       if (!Array.isArray(values)) return [];
