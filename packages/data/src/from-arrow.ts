@@ -13,7 +13,8 @@ import { checkedOffsets } from "./arrow-offsets.ts";
 import { clearBit, filledBitmap, sliceBits } from "./bitmap.ts";
 import { column as build, isNull, numericColumn, type ValueInput } from "./column.ts";
 import { concatColumns } from "./concat.ts";
-import { arrowInvalid, arrowTypeUnsupported, columnTooLarge } from "./errors.ts";
+import { checkMessages } from "./ipc-check.ts";
+import { arrowInvalid, arrowTypeUnsupported, columnTooLarge, DataError } from "./errors.ts";
 
 /**
  * The record batches of an Arrow table, or one of them, as batches over the same memory. What columns lay out differently is converted and copied:
@@ -34,13 +35,11 @@ export function fromArrow(table: Table | RecordBatch): readonly Batch[] {
 /** Reads an Arrow IPC stream or file. The columns view the bytes where those are aligned. Throws `DATA_ARROW_INVALID`, and as `fromArrow`. */
 export function fromIpc(bytes: Uint8Array): readonly Batch[] {
   if (!(bytes instanceof Uint8Array)) throw new TypeError(`Arrow IPC is read from bytes, not from a ${typeof bytes}.`);
-  return fromArrow(readTable(bytes));
-}
-
-function readTable(bytes: Uint8Array): Table {
+  checkMessages(bytes);
   try {
-    return tableFromIPC(bytes);
+    return fromArrow(tableFromIPC(bytes));
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw arrowInvalid(error instanceof Error ? error.message : String(error), error);
   }
 }

@@ -2,6 +2,7 @@ import type { Batch, Column, NumericArrays, NumericType } from "@millwright/cont
 import { type DataType, DateUnit, type Schema as ArrowSchema, TimeUnit, Type } from "apache-arrow";
 import { checkedOffsets } from "./arrow-offsets.ts";
 import { arrowInvalid } from "./errors.ts";
+import { fieldAt, wide } from "./flat-buffer.ts";
 import { integerType } from "./from-arrow.ts";
 
 /** A column whose memory in a record batch is that of the column. */
@@ -87,17 +88,6 @@ export function readMetadata(message: Uint8Array): RecordMetadata {
     throw arrowInvalid("the metadata of a message is damaged", error);
   }
 }
-
-/** @returns where a field of a table stands; 0 where it is absent. */
-function fieldAt(view: DataView, table: number, field: number): number {
-  const layout = table - view.getInt32(table, true);
-  const place = 4 + field * 2;
-  const at = place < view.getUint16(layout, true) ? view.getUint16(layout + place, true) : 0;
-  return at === 0 ? 0 : table + at;
-}
-
-const wide = (view: DataView, at: number): number =>
-  view.getInt32(at + 4, true) * 0x100000000 + view.getUint32(at, true);
 
 /** @returns the numbers of a list of pairs, in turns. */
 function pairs(view: DataView, listAt: number): readonly number[] {

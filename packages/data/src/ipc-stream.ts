@@ -2,6 +2,7 @@ import type { Batch, CallOptions } from "@millwright/contracts";
 import { RecordBatchReader, type Schema as ArrowSchema } from "apache-arrow";
 import { arrowInvalid } from "./errors.ts";
 import { fromArrow, fromIpc } from "./from-arrow.ts";
+import { checkMessages } from "./ipc-check.ts";
 import { batchFromBody, type PlainField, plainFields, type RecordMetadata, readMetadata } from "./ipc-record.ts";
 import { type ByteSource, createPuller, type Puller } from "./ipc-source.ts";
 
@@ -17,7 +18,7 @@ export interface IpcStreamOptions extends CallOptions {
  * Reads an Arrow IPC stream or file batch by batch, so that no more than one is in memory.
  * @param source The bytes in pieces of any size, as a Node stream or the body of a response gives them; or what they can be read from, as a `FileHandle` of Node:
  * then they are not copied. It is not closed.
- * A file that names its schema at the end alone, as apache-arrow writes them, is read whole.
+ * A file that names its schema at the end alone, as apache-arrow writes them, is read whole, and so is a stream of before Arrow 0.15.
  * Throws `DATA_ARROW_INVALID` where the bytes end within a message or are no Arrow IPC, as `fromArrow`, what the source throws, and the signal's reason.
  */
 export async function* fromIpcStream(
@@ -28,10 +29,7 @@ export async function* fromIpcStream(
   try {
     signal?.throwIfAborted();
     const head = await readHead(puller);
-    const { fields } = head;
-    const batches =
-      fields === undefined ? readWithArrow(puller, head.bytes) : readPlain(puller, head.bytes, fields, reuseMemory);
-    for await (const batch of batches) {
+    for await (const batch of batchesOf(puller, head, reuseMemory)) {
       signal?.throwIfAborted();
       yield batch;
     }
@@ -44,10 +42,16 @@ const prefixBytes = 8;
 const magic = "ARROW1";
 
 interface Head {
-  /** What was read: the message of the schema. */
+  /** What was read: the message of the schema; of what is read whole, what there was. */
   readonly bytes: Uint8Array;
+  readonly readWhole: boolean;
   /** `undefined` where batches are to be read by apache-arrow. */
-  readonly fields: readonly PlainField[] | undefined;
+  readonly fields?: readonly PlainField[] | undefined;
+}
+
+function batchesOf(puller: Puller, { bytes, readWhole, fields }: Head, reuseMemory: boolean): AsyncIterable<Batch> {
+  if (readWhole) return readAll(puller, bytes);
+  return fields === undefined ? readWithArrow(puller, bytes) : readPlain(puller, bytes, fields, reuseMemory);
 }
 
 async function readHead(puller: Puller): Promise<Head> {
@@ -58,12 +62,13 @@ async function readHead(puller: Puller): Promise<Head> {
   if (prefix.length < prefixBytes) throw arrowInvalid(`they end after ${prefix.length} bytes`, undefined);
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefixBytes);
   // Before Arrow 0.15 messages began with their length alone.
-  if (view.getInt32(0, true) !== -1) return { bytes: isFile ? joined(start, prefix) : prefix, fields: undefined };
+  if (view.getInt32(0, true) !== -1) return { bytes: isFile ? joined(start, prefix) : prefix, readWhole: true };
   const message = await whole(puller, view.getInt32(4, true), "the schema");
   // Some files name their schema at the end alone: those are read whole.
-  if (isFile && !readMetadata(message).schema) return { bytes: joined(start, prefix, message), fields: undefined };
+  if (isFile && !readMetadata(message).schema) return { bytes: joined(start, prefix, message), readWhole: true };
   const bytes = joined(prefix, message);
-  return { bytes, fields: plainFields(schemaOf(bytes)) };
+  checkMessages(bytes);
+  return { bytes, readWhole: false, fields: plainFields(schemaOf(bytes)) };
 }
 
 function schemaOf(message: Uint8Array): ArrowSchema {
@@ -86,6 +91,11 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+function messageBytes(prefix: Uint8Array): number {
+  if (prefix.length < prefixBytes) throw arrowInvalid("they end within a message", undefined);
+  return new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getInt32(4, true);
+}
+
 async function whole(puller: Puller, sizeBytes: number, what: string, target?: Uint8Array): Promise<Uint8Array> {
   const bytes = sizeBytes < 0 ? undefined : await puller.read(sizeBytes, target);
   if (bytes?.length === sizeBytes) return bytes;
@@ -104,8 +114,7 @@ async function* readPlain(
     const prefix = await puller.read(prefixBytes);
     // Streams may end without saying so.
     if (prefix.length === 0) return;
-    if (prefix.length < prefixBytes) throw arrowInvalid("they end within a message", undefined);
-    const metadataBytes = new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getInt32(4, true);
+    const metadataBytes = messageBytes(prefix);
     if (metadataBytes === 0) return;
     const message = await whole(puller, metadataBytes, "a message");
     const metadata = readMetadata(message);
@@ -126,15 +135,32 @@ function bodyOf({ bodyBytes }: RecordMetadata, reuseMemory: boolean): Uint8Array
   }
 }
 
-async function* readWithArrow(puller: Puller, head: Uint8Array): AsyncGenerator<Batch, void, undefined> {
-  const bytes = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-    yield head;
-    yield* puller.rest();
+/** What apache-arrow converts: one checked message after the other. */
+async function* readWithArrow(puller: Puller, schema: Uint8Array): AsyncGenerator<Batch, void, undefined> {
+  const messages = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    yield schema;
+    for (;;) {
+      const prefix = await puller.read(prefixBytes);
+      if (prefix.length === 0) return;
+      const metadataBytes = messageBytes(prefix);
+      if (metadataBytes === 0) return;
+      const message = await whole(puller, metadataBytes, "a message");
+      const body = await whole(puller, readMetadata(message).bodyBytes, "a batch");
+      const bytes = joined(prefix, message, body);
+      checkMessages(bytes);
+      yield bytes;
+    }
   };
   try {
-    const reader = await RecordBatchReader.from(bytes());
+    const reader = await RecordBatchReader.from(messages());
     for await (const record of reader) yield* fromArrow(record);
   } catch (error) {
     throw error instanceof Error && !("code" in error) ? arrowInvalid(error.message, error) : error;
   }
+}
+
+async function* readAll(puller: Puller, head: Uint8Array): AsyncGenerator<Batch, void, undefined> {
+  const pieces = [head];
+  for await (const piece of puller.rest()) pieces.push(piece.slice());
+  yield* fromIpc(joined(...pieces));
 }

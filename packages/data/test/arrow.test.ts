@@ -17,6 +17,7 @@ import {
   Table,
   tableFromArrays,
   tableFromIPC,
+  tableToIPC,
   TimestampMillisecond,
   TimestampNanosecond,
   TimestampSecond,
@@ -27,7 +28,7 @@ import {
   type Data,
   type DataType,
 } from "apache-arrow";
-import type { Batch, Column } from "@millwright/contracts";
+import { type Batch, type Column, createRandom } from "@millwright/contracts";
 import { expect, test } from "vitest";
 import {
   batchOf,
@@ -280,4 +281,26 @@ test("offsets that are damaged in a stream are refused, however it is read", asy
     expect(() => fromIpc(damaged)).toThrow(expect.objectContaining({ code: "DATA_ARROW_INVALID" }));
     await expect(fromIpcStream([damaged]).next()).rejects.toMatchObject({ code: "DATA_ARROW_INVALID" });
   }
+});
+
+test("a stream or file of which any byte of a message is damaged is read or refused, and that at once", () => {
+  const { batch } = allTypes(9);
+  const table = toArrow([batch, batch]);
+  const random = createRandom(7);
+  let refused = 0;
+  for (const bytes of [tableToIPC(table, "stream"), tableToIPC(table, "file"), toIpc([batch, batch])]) {
+    for (let at = 0; at < bytes.length; at += 1) {
+      for (const value of [0, 0x7f, 0xff, random.integer(256)]) {
+        const damaged = bytes.slice();
+        damaged[at] = value;
+        try {
+          fromIpc(damaged);
+        } catch (error) {
+          refused += 1;
+          expect(["DATA_ARROW_INVALID", "DATA_ARROW_TYPE_UNSUPPORTED"]).toContain((error as { code?: string }).code);
+        }
+      }
+    }
+  }
+  expect(refused).toBeGreaterThan(1000);
 });
