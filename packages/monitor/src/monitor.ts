@@ -28,6 +28,8 @@ import { createWindowBook, type WindowBook } from "./capture/window-book.ts";
 
 /** No log may hold up an evaluation for longer. */
 const longestWaitMs = 1_000;
+/** Nor a log of answers the end of a process. */
+const longestEndMs = 10_000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
@@ -36,11 +38,10 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
   const { book, alerting, writer, evaluator, intake, deployments } = assemble(options, clock, logger, retainMs);
   const { book: alerts, control } = alerting;
-  const flush = async ({ signal }: CallOptions = {}): Promise<void> => {
+  const write = async ({ signal }: CallOptions = {}): Promise<void> => {
     signal?.throwIfAborted();
     intake.drain();
     if (writer !== undefined) await abortable(writer.flush(), signal);
-    await abortable(intake.finishLookups(), signal);
   };
   const evaluate: Monitor["evaluate"] = async (nowMs = clock.nowMs(), { signal } = {}) => {
     signal?.throwIfAborted();
@@ -63,7 +64,10 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     alerting: control,
     deployments: deployments.compared,
     evaluate,
-    flush,
+    async flush({ signal } = {}) {
+      await write({ signal });
+      await abortable(intake.finishLookups(), signal);
+    },
     count: (slo, good, total, timeMs = clock.nowMs()) => evaluator.count(slo, good, total, timeMs),
     slo(name, nowMs = clock.nowMs()) {
       intake.drain();
@@ -79,7 +83,9 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     async [Symbol.asyncDispose]() {
       stopped.abort();
       await loop;
-      await flush();
+      await write();
+      await within(longestEndMs, intake.finishLookups(), clock);
+      intake.stopLookups();
       await evaluator.flush();
       alerts.close();
     },

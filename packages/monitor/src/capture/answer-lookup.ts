@@ -34,6 +34,8 @@ export interface AnswerLookup {
   start(nowMs: number): void;
   /** Asks for what waits now, once. */
   finish(): Promise<void>;
+  /** Ends the reading that goes on; nothing is asked for any more. */
+  stop(): void;
   list(): readonly HeldLabel[];
 }
 
@@ -47,15 +49,25 @@ export function createAnswerLookup(options: AnswerLookupOptions): AnswerLookup {
   const pending = createPending(most, missing);
   let running: Promise<void> | undefined;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const tell = (row: JsonObject, labels: readonly CapturedLabel[]): void => {
+    try {
+      found(row, labels);
+    } catch (error) {
+      logger.warn({ labels: labels.length, error: String(error) }, "A captured answer could not be read.");
+      for (const label of labels) missing(label);
+    }
+  };
   const read = async (): Promise<void> => {
     const requestIds = pending.oldest(batchRequests);
     const answered = new Set<string>();
-    for await (const row of source.findAll(requestIds, { features })) {
+    for await (const row of source.findAll(requestIds, { features, signal })) {
       const { requestId } = row;
       const labels = typeof requestId === "string" ? pending.take(requestId) : [];
       if (labels.length === 0) continue;
       answered.add(requestId as string);
-      found(row, labels);
+      tell(row, labels);
       if (answered.size % answersPerTurn === 0) await turn();
     }
     // Labels of the others may have come while their answers were read: they are asked for next.
@@ -63,7 +75,7 @@ export function createAnswerLookup(options: AnswerLookupOptions): AnswerLookup {
       if (!answered.has(requestId)) for (const label of pending.take(requestId)) missing(label);
   };
   const readAll = async (): Promise<void> => {
-    while (pending.size > 0) await read();
+    while (pending.size > 0 && !signal.aborted) await read();
   };
   const run = (): Promise<void> =>
     (running ??= readAll().finally(() => {
@@ -80,13 +92,14 @@ export function createAnswerLookup(options: AnswerLookupOptions): AnswerLookup {
     },
     ask: pending.add,
     start(nowMs) {
-      if (pending.size === 0 || running !== undefined || nowMs < notBeforeMs) return;
+      if (pending.size === 0 || running !== undefined || nowMs < notBeforeMs || signal.aborted) return;
       notBeforeMs = nowMs + retryMs;
       run().then(() => {
         notBeforeMs = Number.NEGATIVE_INFINITY;
       }, warn);
     },
     finish: () => run().catch(warn),
+    stop: () => stopped.abort(),
     list: pending.list,
   };
 }

@@ -60,6 +60,8 @@ export interface Intake {
   resume(state: Pick<ParsedState, "variants" | "toldMs" | "waiting">): void;
   /** Ends the look-ups of answers that are under way. */
   finishLookups(): Promise<void>;
+  /** Ends those that go on. */
+  stopLookups(): void;
   /** Takes labels that another process holds for answers that wait here. */
   deliver(held: readonly HeldLabel[]): void;
 }
@@ -116,6 +118,7 @@ export function createIntake(options: IntakeOptions): Intake {
     resume,
     deliver: labels.deliver,
     finishLookups: labels.finishLookups,
+    stopLookups: labels.stopLookups,
   };
 }
 

@@ -39,6 +39,8 @@ export interface LabelJoin {
   readonly held: number;
   /** Ends the look-ups that are under way. */
   finishLookups(): Promise<void>;
+  /** Ends those that go on. */
+  stopLookups(): void;
   /** Forgets answers that are older than `nowMs` − `retainMs`; gives up, or looks up, labels that were held longer than `holdMs`. */
   forget(nowMs: number, retainMs: number, holdMs: number): void;
   /** Answers of `fromMs` and later that wait, which of them are labelled, and labels that are held. */
@@ -189,6 +191,7 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
       return early.size + (lookup?.size ?? 0);
     },
     finishLookups: async () => lookup?.finish(),
+    stopLookups: () => lookup?.stop(),
     wants: (endpoint) => optionsOf(endpoint) !== undefined,
     expect(prediction, timeMs, sampled = []) {
       const { requestId, endpoint, variant, outputs, errorCode } = prediction;
