@@ -38,6 +38,7 @@ const exceptions: Readonly<Record<string, string>> = {
   ...Object.fromEntries(ofAws.map((name) => [name, "as the client of the caller's has it"])),
   "contracts: LoadedModel.dispose": "it gives back, and is to come to its end",
   "contracts: ManualClock.advance": "it moves a clock of tests, and waits for nothing but the sleepers that it wakes",
+  "data: ByteReader.read": "what is called of a FileHandle of the caller's, as that has it",
   "feature-store: IoRedisClient.callBuffer": "what is called of a client of the caller's, as that has it",
   "feature-store: LmdbDatabase.transaction": "what is called of a database of the caller's, as that has it",
   "feature-store: NodeRedisClient.sendCommand": "what is called of a client of the caller's, as that has it",
