@@ -91,15 +91,27 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-function messageBytes(prefix: Uint8Array): number {
-  if (prefix.length < prefixBytes) throw arrowInvalid("they end within a message", undefined);
-  return new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getInt32(4, true);
-}
-
 async function whole(puller: Puller, sizeBytes: number, what: string, target?: Uint8Array): Promise<Uint8Array> {
   const bytes = sizeBytes < 0 ? undefined : await puller.read(sizeBytes, target);
   if (bytes?.length === sizeBytes) return bytes;
   throw arrowInvalid(`${what} should have ${sizeBytes} bytes, of which there are ${bytes?.length ?? 0}`, undefined);
+}
+
+interface NextMessage {
+  readonly prefix: Uint8Array;
+  readonly message: Uint8Array;
+  readonly metadata: RecordMetadata;
+}
+
+/** @returns `undefined` at the end, which streams need not tell. */
+async function nextMessage(puller: Puller): Promise<NextMessage | undefined> {
+  const prefix = await puller.read(prefixBytes);
+  if (prefix.length === 0) return undefined;
+  if (prefix.length < prefixBytes) throw arrowInvalid("they end within a message", undefined);
+  const metadataBytes = new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getInt32(4, true);
+  if (metadataBytes === 0) return undefined;
+  const message = await whole(puller, metadataBytes, "a message");
+  return { prefix, message, metadata: readMetadata(message) };
 }
 
 /** Batches of numbers, booleans, texts and bytes, as they lie in the stream. */
@@ -111,13 +123,9 @@ async function* readPlain(
 ): AsyncGenerator<Batch, void, undefined> {
   let memory: Uint8Array | undefined;
   for (;;) {
-    const prefix = await puller.read(prefixBytes);
-    // Streams may end without saying so.
-    if (prefix.length === 0) return;
-    const metadataBytes = messageBytes(prefix);
-    if (metadataBytes === 0) return;
-    const message = await whole(puller, metadataBytes, "a message");
-    const metadata = readMetadata(message);
+    const next = await nextMessage(puller);
+    if (next === undefined) return;
+    const { prefix, message, metadata } = next;
     if (!reuseMemory || memory === undefined || memory.length < metadata.bodyBytes)
       memory = bodyOf(metadata, reuseMemory);
     const body = await whole(puller, metadata.bodyBytes, "a batch", memory);
@@ -140,13 +148,10 @@ async function* readWithArrow(puller: Puller, schema: Uint8Array): AsyncGenerato
   const messages = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
     yield schema;
     for (;;) {
-      const prefix = await puller.read(prefixBytes);
-      if (prefix.length === 0) return;
-      const metadataBytes = messageBytes(prefix);
-      if (metadataBytes === 0) return;
-      const message = await whole(puller, metadataBytes, "a message");
-      const body = await whole(puller, readMetadata(message).bodyBytes, "a batch");
-      const bytes = joined(prefix, message, body);
+      const next = await nextMessage(puller);
+      if (next === undefined) return;
+      const body = await whole(puller, next.metadata.bodyBytes, "a batch");
+      const bytes = joined(next.prefix, next.message, body);
       checkMessages(bytes);
       yield bytes;
     }
