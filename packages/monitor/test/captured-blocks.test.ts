@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   type CapturedPrediction,
   type CapturedTensors,
@@ -9,7 +6,7 @@ import {
   createRandom,
   digestOf,
 } from "@millwright/contracts";
-import { tensorColumns, toArray } from "@millwright/data";
+import { toArray } from "@millwright/data";
 import {
   type CapturedTable,
   type CaptureWriter,
@@ -20,15 +17,11 @@ import {
   openMonitor,
 } from "@millwright/monitor";
 import { openArrowCapture, readArrowCapture } from "@millwright/monitor/drivers/arrow";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { asColumns, start, useFolder } from "./captured-requests.ts";
 
-const start = Date.UTC(2026, 0, 1);
 const random = createRandom(17);
-let directory = "";
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "millwright-blocks-"));
-});
-afterEach(() => rm(directory, { recursive: true, force: true }));
+const folder = useFolder("blocks");
 
 const model = (version: number): CapturedPrediction["model"] => ({
   name: "late",
@@ -46,11 +39,6 @@ const request = (requestId: string, timeMs: number, more: Partial<CapturedTensor
   inputs: { x: { dtype: "float32", shape: [1, 3], data: Float32Array.from({ length: 3 }, () => random.normal()) } },
   outputs: { y: { dtype: "float32", shape: [1, 1], data: Float32Array.of(random.next()) } },
   ...more,
-});
-
-const asColumns = ({ inputs, ...rest }: CapturedTensors): CapturedPrediction => ({
-  ...rest,
-  features: tensorColumns(inputs),
 });
 
 /** Keeps the rows of requests, and of tables as they were when they were handed over. */
@@ -126,7 +114,7 @@ test("blocks whose memory is used again change nothing that was handed on: what 
     [Symbol.asyncDispose]: async () => {},
   };
   const kept = keeper();
-  await using arrow = await openArrowCapture({ directory, clock });
+  await using arrow = await openArrowCapture({ directory: folder(), clock });
   await using blocks = openMonitor({ clock, capture: slow });
   await using columnar = openMonitor({ clock, capture: arrow });
   await using single = openMonitor({ clock, capture: kept });
@@ -143,7 +131,7 @@ test("blocks whose memory is used again change nothing that was handed on: what 
   expect(new Set(wanted.map((row) => (row["model"] as JsonObject)["version"]))).toEqual(new Set([1, 2]));
   expect(byId(slow.rows)).toEqual(wanted);
   const read: JsonObject[] = [];
-  for await (const row of readArrowCapture(directory)) read.push(row);
+  for await (const row of readArrowCapture(folder())) read.push(row);
   expect(byId(read)).toEqual(wanted);
 });
 

@@ -1,8 +1,6 @@
-import { appendFile, mkdtemp, readdir, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  type CapturedPrediction,
   type CapturedTensors,
   type JsonObject,
   createManualClock,
@@ -10,20 +8,15 @@ import {
   digestOf,
   redactFields,
 } from "@millwright/contracts";
-import { tensorColumns } from "@millwright/data";
 import { defineSlo, latencyIndicator, openMonitor } from "@millwright/monitor";
 import { openArrowCapture, readArrowCapture } from "@millwright/monitor/drivers/arrow";
 import { openNdjsonCapture, readNdjsonCapture } from "@millwright/monitor/drivers/ndjson";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { asColumns, start, useFolder } from "./captured-requests.ts";
 
-const start = Date.UTC(2026, 0, 1);
 const quality = { late: { output: "probability", kind: "binary" } } as const;
 
-let directory = "";
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "millwright-captured-"));
-});
-afterEach(() => rm(directory, { recursive: true, force: true }));
+const directory = useFolder("captured");
 
 /** Requests of one row or several, of two variants, over many seconds; now and then one of another kind. */
 function traffic(count: number): readonly CapturedTensors[] {
@@ -63,11 +56,6 @@ function traffic(count: number): readonly CapturedTensors[] {
     return index % 90 === 89 ? { ...told, outputs, degraded: "SERVING_OVERLOADED" } : { ...told, outputs };
   });
 }
-
-const asColumns = ({ inputs, ...rest }: CapturedTensors): CapturedPrediction => ({
-  ...rest,
-  features: tensorColumns(inputs),
-});
 
 const collected = async (rows: AsyncIterable<JsonObject>): Promise<JsonObject[]> => {
   const all: JsonObject[] = [];
@@ -126,7 +114,7 @@ test("tensors are counted, profiled, labelled and measured by objectives as the 
 });
 
 test("what Arrow keeps of requests reads as what JSON lines keep, over several segments and a torn end, on less than half the room", async () => {
-  const [arrow, ndjson] = [join(directory, "arrow"), join(directory, "ndjson")];
+  const [arrow, ndjson] = [join(directory(), "arrow"), join(directory(), "ndjson")];
   const requests = traffic(1000);
   const clock = createManualClock(start + 60_000);
   {
@@ -163,7 +151,7 @@ test("a table as JSON lines is what its requests are one by one", async () => {
     [Symbol.asyncDispose]: async () => {},
   };
   {
-    await using capture = await openNdjsonCapture({ directory, clock });
+    await using capture = await openNdjsonCapture({ directory: directory(), clock });
     await using tables = openMonitor({ clock, capture });
     await using single = openMonitor({ clock, capture: kept });
     for (const request of traffic(300)) {
@@ -177,7 +165,7 @@ test("a table as JSON lines is what its requests are one by one", async () => {
     })(),
   );
   expect(wanted).toHaveLength(300);
-  expect(await collected(readNdjsonCapture(directory))).toEqual(JSON.parse(JSON.stringify(wanted)));
+  expect(await collected(readNdjsonCapture(directory()))).toEqual(JSON.parse(JSON.stringify(wanted)));
 });
 
 test("tensors are counted behind the request's back within moments, dropped beyond the queue, thinned by the sample, masked by the redactor", async () => {
@@ -197,11 +185,11 @@ test("tensors are counted behind the request's back within moments, dropped beyo
   expect(seen).toBe(requests.filter(({ variant }) => variant === "main").length);
   expect(features.rows / seen).toBeGreaterThan(0.15);
   expect(features.rows / seen).toBeLessThan(0.5);
-  await using capture = await openArrowCapture({ directory, clock });
+  await using capture = await openArrowCapture({ directory: directory(), clock });
   await using masked = openMonitor({ clock, capture, redactor: redactFields(["features_1", "probability"]) });
   for (const request of requests) masked.captureTensors(request);
   await masked.flush();
-  const [first] = await collected(readArrowCapture(directory));
+  const [first] = await collected(readArrowCapture(directory()));
   expect(first).toMatchObject({
     features: { features_1: ["[redacted]", "[redacted]", "[redacted]"] },
     outputs: { probability: ["[redacted]", "[redacted]", "[redacted]"] },
