@@ -21,6 +21,7 @@ export function rowsView(length = 60): MonitorView {
     nowMs: 0,
     endpoints: () => ["late"],
     variants: () => ["main"],
+    model: () => undefined,
     read: () => ({ ...empty, requests: length, features: profileOf(features), rows }),
   };
 }

@@ -109,7 +109,13 @@ const exchangeOf = (
   merge(source, state) {
     const { variants, objectives, waiting } = parseState(state);
     intake.drain();
+    const modelOf = ({ endpoint, variant }: (typeof variants)[number]) => book.model(endpoint, variant)?.digest;
+    const before = variants.map(modelOf);
     book.put(source, variants);
+    for (const [at, each] of variants.entries()) {
+      const digest = before[at];
+      if (digest !== undefined && digest !== modelOf(each)) evaluator.startOver(each.endpoint, each.variant);
+    }
     evaluator.put(source, objectives);
     if (waiting !== undefined) intake.deliver(waiting.held);
   },

@@ -110,6 +110,7 @@ export function viewOf(
     nowMs,
     endpoints: () => ["late"],
     variants: () => ["main"],
+    model: () => model,
     read(_endpoint, _variant, windowMs, untilMs = nowMs + 1): VariantReading {
       const { quality: _, ...empty } = openWindow().summary();
       const reading = readingOf({ ...empty, quality: emptyQuality() });

@@ -1,4 +1,4 @@
-import type { Alert, AlertEvidence, CallOptions } from "@millwright/contracts";
+import type { Alert, AlertEvidence, CallOptions, CapturedPrediction } from "@millwright/contracts";
 import { distinctOf, type Profile, type QuantileSketch } from "@millwright/data";
 import type { AlertPolicy } from "./alert-policy.ts";
 import type { Finding } from "./alert-record.ts";
@@ -60,6 +60,8 @@ export interface MonitorView {
   readonly nowMs: number;
   endpoints(): readonly string[];
   variants(endpoint: string): readonly string[];
+  /** What answers for the variant now, and what `read` tells of; undefined where nothing was seen. */
+  model(endpoint: string, variant: string): CapturedPrediction["model"] | undefined;
   /** The `windowMs` before `untilMs` (default: now), in whole windows. */
   read(endpoint: string, variant: string, windowMs: number, untilMs?: number): VariantReading;
 }

@@ -149,6 +149,7 @@ function viewOf(book: WindowBook, nowMs: number): MonitorView {
     nowMs,
     endpoints: book.endpoints,
     variants: book.variants,
+    model: book.model,
     read(endpoint, variant, windowMs, untilMs = nowMs + 1) {
       const key = JSON.stringify([endpoint, variant, windowMs, untilMs]);
       let reading = known.get(key);

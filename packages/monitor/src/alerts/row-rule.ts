@@ -18,7 +18,7 @@ import {
 export interface RowRuleOptions extends RuleOptions {
   /** Rows that are kept of each window for it, a uniform sample, 1 to 5,000. Default: 500. */
   readonly rowsPerWindow?: number | undefined;
-  /** Its judgement stands so long, unless a tenth more has come by then. Default: 60,000. */
+  /** Its judgement stands so long, unless a tenth more has come by then, or another model answers. Default: 60,000. */
   readonly everyMs?: number | undefined;
 }
 
@@ -51,15 +51,19 @@ export function rowRule(options: RowRuleOptions, { kind, windowMs, severity, jud
   checkRule(name, { windowMs: { value: windowMs, above: 0 }, everyMs: { value: everyMs, above: 0 } });
   if (!(Number.isSafeInteger(rowsPerWindow) && rowsPerWindow >= 1 && rowsPerWindow <= 5_000))
     throw ruleInvalid(name, `rowsPerWindow must be a whole number from 1 to 5000, not ${rowsPerWindow}`);
-  const known = new Map<string, { readonly atMs: number; readonly size: number; readonly finding: Finding }>();
+  const known = new Map<string, KnownFinding>();
   const find = (site: RowRuleSite): Finding => {
     const { view, variant, reading } = site;
     const { rows } = reading;
+    const model = view.model(endpoint, variant);
     const { samples, ...judged } = rows === undefined ? nothingKept : attempt(() => judge(rows, site));
     return {
       subject: subjectOf(endpoint, variant),
       severity,
-      evidence: evidenceOf(view, windowMs, samples ?? rows?.length ?? 0),
+      evidence: {
+        ...evidenceOf(view, windowMs, samples ?? rows?.length ?? 0),
+        ...(model === undefined ? {} : { model }),
+      },
       ...judged,
     };
   };
@@ -67,18 +71,32 @@ export function rowRule(options: RowRuleOptions, { kind, windowMs, severity, jud
     name,
     alerting: options.alerting,
     rows: { endpoint, perWindow: rowsPerWindow },
-    evaluate: (view) =>
-      variantsOf(view, options).map((variant) => {
+    evaluate(view) {
+      const variants = variantsOf(view, options);
+      for (const variant of known.keys()) if (!variants.includes(variant)) known.delete(variant);
+      return variants.map((variant) => {
         const reading = view.read(endpoint, variant, windowMs);
         const size = sizeOf(reading);
+        const model = view.model(endpoint, variant)?.digest;
         const earlier = known.get(variant);
-        const isFresh = earlier !== undefined && Math.abs(view.nowMs - earlier.atMs) < everyMs;
-        if (isFresh && size >= earlier.size && size <= 1.1 * earlier.size) return earlier.finding;
+        // What was found of one model says nothing of the next.
+        const isFresh = earlier?.model === model && Math.abs(view.nowMs - (earlier?.atMs ?? 0)) < everyMs;
+        if (earlier !== undefined && isFresh && size >= earlier.size && size <= 1.1 * earlier.size)
+          return earlier.finding;
         const finding = find({ view, variant, reading });
-        known.set(variant, { atMs: view.nowMs, size, finding });
+        known.set(variant, { atMs: view.nowMs, size, model, finding });
         return finding;
-      }),
+      });
+    },
   };
+}
+
+interface KnownFinding {
+  readonly atMs: number;
+  readonly size: number;
+  /** Digest of the model that it is of. */
+  readonly model: string | undefined;
+  readonly finding: Finding;
 }
 
 const nothingKept: RowJudgement = { state: "unknown", summary: "No rows are kept.", samples: 0 };

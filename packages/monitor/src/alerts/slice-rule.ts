@@ -14,7 +14,7 @@ export interface SliceAlertOptions extends RowRuleOptions, AnswerOptions, Omit<F
   readonly minimumRatio?: number | undefined;
   /** Default: 500. */
   readonly minimumLabels?: number | undefined;
-  /** Its judgement stands so long, unless a tenth more labels have come by then: the search takes a third of a second for 5,000 rows of 16 columns. Default: 600,000. */
+  /** Its judgement stands so long, unless a tenth more labels have come by then, or another model answers: the search takes a third of a second for 5,000 rows of 16 columns. Default: 600,000. */
   readonly everyMs?: number | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { type Batch, hasCode } from "@millwright/contracts";
 import { profileOf, sliceBatch } from "@millwright/data";
 import type { DriftReport } from "../drift/compare.ts";
-import { createDriftMemory, type DriftMemory, forgetWindows } from "../drift/drift-memory.ts";
+import { createDriftMemory, type DriftMemory, forgetWindows, ofModel } from "../drift/drift-memory.ts";
 import type { DriftMonitor, DriftMonitorFactory, DriftWindow } from "../drift/drift-monitor.ts";
 import { ruleInvalid } from "../errors.ts";
 import { type AlertRule, checkRule, type MonitorView } from "./alert-rule.ts";
@@ -47,7 +47,8 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
       return { startMs: endMs - windowMs, endMs, reading: view.read(endpoint, variant, windowMs, endMs) };
     });
     const accepted = Object.entries(memory.remembered(variant).acceptedMs);
-    const key = JSON.stringify([lastMs, accepted, ...readings.map(({ reading }) => reading.requests)]);
+    const model = view.model(endpoint, variant)?.digest;
+    const key = JSON.stringify([model ?? null, lastMs, accepted, ...readings.map(({ reading }) => reading.requests)]);
     const earlier = known.get(variant);
     if (earlier?.key === key) return earlier.judged;
     const windows = readings.map(({ startMs, endMs, reading }): DriftWindow => ({
@@ -58,7 +59,7 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
     }));
     const judged =
       reference === undefined
-        ? judgeByHistory(monitor, windows, { memory, variant, acceptAfterMs, recentWindows })
+        ? judgeByHistory(monitor, windows, { memory, variant, model, acceptAfterMs, recentWindows })
         : judgeByReference(fitReference, reference, windows.at(-1) as DriftWindow);
     known.set(variant, { key, judged });
     return judged;
@@ -74,6 +75,8 @@ function rowsOf({ rows }: ReturnType<MonitorView["read"]>, limit: number): Batch
 interface Judging {
   readonly memory: DriftMemory;
   readonly variant: string;
+  /** Digest of the model that answers for it. */
+  readonly model: string | undefined;
   readonly acceptAfterMs: number;
   readonly recentWindows: number;
 }
@@ -81,14 +84,14 @@ interface Judging {
 function judgeByHistory(
   monitor: DriftMonitorFactory,
   all: readonly DriftWindow[],
-  { memory, variant, acceptAfterMs, recentWindows }: Judging,
+  { memory, variant, model, acceptAfterMs, recentWindows }: Judging,
 ): Judged {
   const past = all.slice(0, -recentWindows).filter(({ profile }) => profile.rows > 0);
   const recent = all.slice(-recentWindows);
   const last = recent.at(-1) as DriftWindow;
   const { windows, leftOut } = sharedColumns([...past, ...recent]);
   const present = new Set([...past, ...recent].filter(({ profile }) => profile.rows > 0).map(({ startMs }) => startMs));
-  const known = forgetWindows(memory.remembered(variant), present, (all[0] as DriftWindow).startMs);
+  const known = forgetWindows(ofModel(memory.remembered(variant), model), present, (all[0] as DriftWindow).startMs);
   return judgedOf(last, leftOut, () => {
     const split = { past: windows.slice(0, past.length), recent: windows.slice(past.length) };
     const { report, remembered } = judgeStream(monitor, split, known, acceptAfterMs);

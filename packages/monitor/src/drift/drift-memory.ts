@@ -10,6 +10,8 @@ export interface RememberedDrift {
   readonly driftedMs: Readonly<Record<string, readonly number[]>>;
   /** By column, where history begins, since what drifted there was accepted; under the empty name that of all columns. */
   readonly acceptedMs: Readonly<Record<string, number>>;
+  /** Digest of the model whose windows these are. Default: not known. */
+  readonly model?: string | undefined;
 }
 
 /** What a live drift rule has judged and was told, for each variant. Serialisable: give the `state()` of an earlier process to `createDriftMemory` to go on from it. */
@@ -57,11 +59,18 @@ export function rememberVerdict(value: RememberedDrift, startMs: number, drifted
   return { ...value, judgedMs: [...value.judgedMs, startMs], driftedMs };
 }
 
-/** Forgets windows that are gone: those too old, or of another model. */
+/** What is remembered of the model: of windows of another one, only what was accepted. */
+export function ofModel(value: RememberedDrift, model: string | undefined): RememberedDrift {
+  if (model === undefined || value.model === model) return value;
+  return value.model === undefined ? { ...value, model } : { ...value, judgedMs: [], driftedMs: {}, model };
+}
+
+/** Forgets windows that are gone. */
 export function forgetWindows(value: RememberedDrift, present: ReadonlySet<number>, fromMs: number): RememberedDrift {
   const kept = (starts: readonly number[]): readonly number[] => starts.filter((startMs) => present.has(startMs));
   const drifted = Object.entries(value.driftedMs).map(([name, starts]) => [name, kept(starts)] as const);
   return {
+    ...value,
     judgedMs: kept(value.judgedMs),
     driftedMs: Object.fromEntries(drifted.filter(([, starts]) => starts.length > 0)),
     acceptedMs: Object.fromEntries(Object.entries(value.acceptedMs).filter(([, sinceMs]) => sinceMs >= fromMs)),
@@ -110,7 +119,8 @@ function parseVariants(state: unknown): [string, RememberedDrift][] {
     const { formatVersion, variants } = objectOf(state);
     if (formatVersion !== 1) throw new TypeError(`its format version is ${JSON.stringify(formatVersion)}, not 1`);
     return Object.entries(objectOf(variants)).map(([variant, each]) => {
-      const { judgedMs, driftedMs, acceptedMs } = objectOf(each);
+      const { judgedMs, driftedMs, acceptedMs, model } = objectOf(each);
+      if (model !== undefined && typeof model !== "string") throw new TypeError("a digest is no text");
       const drifted = Object.entries(objectOf(driftedMs)).map(([name, starts]) => [name, timesOf(starts)] as const);
       const accepted = Object.entries(objectOf(acceptedMs)).map(([name, sinceMs]) => [name, timeOf(sinceMs)] as const);
       return [
@@ -119,6 +129,7 @@ function parseVariants(state: unknown): [string, RememberedDrift][] {
           judgedMs: timesOf(judgedMs),
           driftedMs: Object.fromEntries(drifted),
           acceptedMs: Object.fromEntries(accepted),
+          ...(model === undefined ? {} : { model }),
         },
       ];
     });
