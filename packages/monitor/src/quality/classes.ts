@@ -49,7 +49,10 @@ export interface ClassQuality {
 export interface ClassesQuality {
   readonly kind: "classes";
   readonly rows: number;
-  /** Rows left out: classes that are not among `classes`, probabilities that are not finite. */
+  /**
+   * Rows left out: classes that are not among `classes`, probabilities that are not finite. Of a live monitor: labelled rows of classes beyond the hundred that merged sums hold; they count in
+   * `accuracy`, the micro means, `topAccuracy` and `logLoss`, and in nothing else.
+   */
   readonly invalid: number;
   readonly classes: readonly ClassQuality[];
   /** `confusion[truth][answer]`: weight of rows, in the order of `classes`. */
@@ -169,24 +172,47 @@ function measure(
 export function confusionQuality(
   names: readonly ClassName[],
   confusion: readonly (readonly number[])[],
-): {
+): MarginQuality {
+  return marginQuality(names, {
+    hits: names.map((_, index) => (confusion[index] as readonly number[])[index] as number),
+    support: confusion.map((line) => sum(line)),
+    answered: names.map((_, index) => sum(confusion.map((line) => line[index] as number))),
+  });
+}
+
+/** All of a confusion matrix that the metrics rest on, by class. */
+export interface Margins {
+  /** The diagonal. */
+  readonly hits: readonly number[];
+  /** Rows whose truth it is. */
+  readonly support: readonly number[];
+  /** Rows that were answered so. */
+  readonly answered: readonly number[];
+}
+
+export interface MarginQuality {
   readonly classes: readonly ClassQuality[];
   readonly metrics: Readonly<Record<Exclude<ClassesMetric, ByProbability>, number>>;
-} {
-  const support = confusion.map((line) => sum(line));
-  const answered = names.map((_, index) => sum(confusion.map((line) => line[index] as number)));
+}
+
+/** As `confusionQuality`, in steps as many as classes. */
+export function marginQuality(names: readonly ClassName[], margins: Margins): MarginQuality {
   const classes = names.map((name, index): ClassQuality => {
-    const hits = (confusion[index] as readonly number[])[index] as number;
+    const [hits, support, answered] = [margins.hits[index], margins.support[index], margins.answered[index]] as [
+      number,
+      number,
+      number,
+    ];
     return {
       name,
-      support: support[index] as number,
-      precision: share(hits, answered[index] as number),
-      recall: share(hits, support[index] as number),
-      f1: share(2 * hits, (answered[index] as number) + (support[index] as number)),
+      support,
+      precision: share(hits, answered),
+      recall: share(hits, support),
+      f1: share(2 * hits, answered + support),
       auc: Number.NaN,
     };
   });
-  return { classes, metrics: overall(classes, confusion, answered) };
+  return { classes, metrics: overall(classes, margins) };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
@@ -196,11 +222,10 @@ export type ByProbability = "aucMacro" | "aucWeighted" | "logLoss" | "topAccurac
 
 function overall(
   classes: readonly ClassQuality[],
-  confusion: readonly (readonly number[])[],
-  answered: readonly number[],
+  { hits: ofClasses, answered }: Margins,
 ): Record<Exclude<ClassesMetric, ByProbability>, number> {
   const total = sum(classes.map(({ support }) => support));
-  const hits = sum(confusion.map((line, index) => line[index] as number));
+  const hits = sum(ofClasses);
   const accuracy = hits / total;
   // Classes that are neither true nor answered anywhere are no part of a mean.
   const met = classes.filter(({ support }, index) => support > 0 || (answered[index] as number) > 0);

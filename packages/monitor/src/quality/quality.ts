@@ -108,7 +108,8 @@ export function readQuality(sums: QualitySums): Quality {
 
 function ofClasses(classes: ClassSums, sums: QualitySums): Pick<Quality, "classes" | "accuracy"> {
   const { mean, low, high } = estimate(sums.logLoss, sums.logLossSquared, sums.labels);
-  const found = readClasses(classes, { value: mean, low, high, interval: "delta" });
+  const all = { labels: sums.labels, hits: sums.actual };
+  const found = readClasses(classes, all, { value: mean, low, high, interval: "delta" });
   return { classes: found, accuracy: found.metrics.accuracy };
 }
 
