@@ -148,7 +148,7 @@ export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSourc
    * What was seen here, as JSON that outlives the process: windows that end after `fromMs` (default: all that is kept), events of objectives, and with `waiting` (default: true) what labels need
    * that come later: answers of `fromMs` and later that wait for them (request, time, scores, segments), which of them are labelled, and labels that are held. Not in it: alerts that fire, what
    * `counts` tells, and what was merged from others. About 90 bytes for an answer that waits; who merges states often can leave `waiting` out. Rows that are kept stay here, unless
-   * `rowsPerWindow` says how many of each window may go with it. Default: 0.
+   * `rowsPerWindow` says how many of each window may go with it; without, who takes the state knows rows of these windows to be missing (`SampledRows.share`), and its rules of rows judge none of them. Default: 0.
    */
   state(options?: {
     readonly fromMs?: number | undefined;

@@ -3,7 +3,14 @@ import { type DriftKind, type KindOfDrift, kindOfDrift, type OutcomeWindow } fro
 import { ruleInvalid } from "../errors.ts";
 import { type AlertRule, checkRule, shown } from "./alert-rule.ts";
 import { type AnsweredRows, type AnswerOptions, answeredRows } from "./labelled-rows.ts";
-import { type RowJudgement, rowRule, type RowRuleOptions, type RowRuleSite, tooFewRows } from "./row-rule.ts";
+import {
+  hasKnownShare,
+  type RowJudgement,
+  rowRule,
+  type RowRuleOptions,
+  type RowRuleSite,
+  tooFewRows,
+} from "./row-rule.ts";
 import { alertSeverities } from "./severities.ts";
 
 /** Kinds of drift that an alert may be about. */
@@ -49,7 +56,7 @@ export function kindOfDriftAlert(options: KindOfDriftAlertOptions): AlertRule {
     throw ruleInvalid(name, `kinds must be some of ${kindsOfDrift.join(", ")}, not ${kinds.join(", ") || "none"}`);
   const earlier = ({ view, variant }: RowRuleSite): OutcomeWindow | undefined => {
     const { rows } = view.read(endpoint, variant, historyMs, view.nowMs - windowMs);
-    return rows === undefined ? undefined : outcomeOf(answeredRows(rows, options));
+    return rows === undefined || !hasKnownShare(rows) ? undefined : outcomeOf(answeredRows(rows, options));
   };
   return rowRule(options, {
     kind: "kind-of-drift",

@@ -56,7 +56,8 @@ export function rowRule(options: RowRuleOptions, { kind, windowMs, severity, jud
     const { view, variant, reading } = site;
     const { rows } = reading;
     const model = view.model(endpoint, variant);
-    const { samples, ...judged } = rows === undefined ? nothingKept : attempt(() => judge(rows, site));
+    const { samples, ...judged } =
+      rows === undefined ? nothingKept : hasKnownShare(rows) ? attempt(() => judge(rows, site)) : someMissing;
     return {
       subject: subjectOf(endpoint, variant),
       severity,
@@ -100,6 +101,16 @@ interface KnownFinding {
 }
 
 const nothingKept: RowJudgement = { state: "unknown", summary: "No rows are kept.", samples: 0 };
+
+/** Whether rows are a sample of all that was read. */
+export const hasKnownShare = ({ share }: Pick<SampledRows, "share">): boolean => !Number.isNaN(share);
+
+const someMissing: RowJudgement = {
+  state: "unknown",
+  summary:
+    "Of some rows of the time none is kept, such as those before a restart from a state without rows: what is kept does not speak for all. Have states carry them: `state({ rowsPerWindow })`.",
+  samples: 0,
+};
 
 /** What the rows do not allow to judge is not known; the summary says why. */
 function attempt(judge: () => RowJudgement): RowJudgement {

@@ -7,6 +7,7 @@ import { ruleInvalid } from "../errors.ts";
 import { type AlertRule, checkRule, type MonitorView } from "./alert-rule.ts";
 import type { Judge, Judged, StreamDriftOptions } from "./drift-rule.ts";
 import { judgeStream } from "./history-judge.ts";
+import { hasKnownShare } from "./row-rule.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -66,9 +67,9 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
   };
 }
 
-/** The rows are in random order: the first of them are a sample too. */
+/** The rows are in random order: the first of them are a sample too. Rows that do not speak for their window are none. */
 function rowsOf({ rows }: ReturnType<MonitorView["read"]>, limit: number): Batch | undefined {
-  if (rows === undefined) return undefined;
+  if (rows === undefined || !hasKnownShare(rows)) return undefined;
   return rows.length <= limit ? rows.features : sliceBatch(rows.features, 0, limit);
 }
 

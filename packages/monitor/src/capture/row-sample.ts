@@ -41,17 +41,20 @@ export interface RowSample {
   readonly below: number;
   /** By rising priority: in random order. */
   readonly rows: readonly SampledRow[];
+  /** Rows that were seen where none are kept: the sample does not speak for them. */
+  readonly missing: number;
 }
 
-export const emptyRows: RowSample = { below: 1, rows: [] };
+export const emptyRows: RowSample = { below: 1, rows: [], missing: 0 };
 
 /** Associative and commutative, for one limit. @param limit Most rows, at least 1. */
 export function mergeRows(samples: readonly RowSample[], limit: number): RowSample {
   const below = samples.reduce((least, sample) => Math.min(least, sample.below), 1);
+  const missing = samples.reduce((sum, sample) => sum + sample.missing, 0);
   const rows = samples.flatMap((sample) => sample.rows.filter(({ priority }) => priority <= below)).sort(byPriority);
   return rows.length < limit
-    ? { below, rows }
-    : { below: (rows[limit - 1] as SampledRow).priority, rows: rows.slice(0, limit) };
+    ? { below, rows, missing }
+    : { below: (rows[limit - 1] as SampledRow).priority, rows: rows.slice(0, limit), missing };
 }
 
 export const byPriority = (a: SampledRow, b: SampledRow): number => a.priority - b.priority;
@@ -64,7 +67,7 @@ export const letGo = (row: SampledRow): void => void (row.cells = gone);
 /** Whether the row is in its sample still. */
 export const isKept = ({ cells }: SampledRow): boolean => cells !== gone;
 
-/** A uniform sample of the rows that a variant was asked with and answered. In random order: the first of them are such a sample too. */
+/** A uniform sample of the rows that a variant was asked with and answered. In random order: the first of them are such a sample too. See `share` for when it is none. */
 export interface SampledRows {
   readonly length: number;
   /** Float64, bool and utf8 columns, as the redactor leaves them; null where a request had no such column, or one of another kind than most. */
@@ -76,11 +79,14 @@ export interface SampledRows {
   readonly requestIds: readonly string[];
   /** Which row of its request each is. */
   readonly requestRows: readonly number[];
-  /** About which share of the rows seen is in it. */
+  /**
+   * About which share of the rows seen is in it, in (0, 1]. NaN where that is not known, since of some rows seen none could be kept: of those before a restart from a state without rows, and of those of
+   * another process whose state came without (`state({ rowsPerWindow })`). Then it is no sample of the span that was read, and rules do not judge it.
+   */
   readonly share: number;
 }
 
-export function tableOfRows({ below, rows: all }: RowSample): SampledRows {
+export function tableOfRows({ below, rows: all, missing }: RowSample): SampledRows {
   const rows = all.filter(isKept);
   return {
     length: rows.length,
@@ -89,7 +95,7 @@ export function tableOfRows({ below, rows: all }: RowSample): SampledRows {
     labels: rows.map(({ label }) => label),
     requestIds: rows.map(({ requestId }) => requestId),
     requestRows: rows.map(({ row }) => row),
-    share: below,
+    share: missing > 0 ? Number.NaN : below,
   };
 }
 

@@ -76,6 +76,7 @@ export function createRowSampler(limit: number, random: Random): RowSampler {
       (known ??= {
         below: heap.length < limit ? 1 : (heap[0] as SampledRow).priority,
         rows: heap.toSorted(byPriority),
+        missing: 0,
       }),
   };
 }

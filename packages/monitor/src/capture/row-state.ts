@@ -4,12 +4,13 @@ import type { Cell, CellKind, RowColumn, RowLayout, RowSample, SampledRow } from
 type Columns = readonly (readonly [name: string, kind: CellKind])[];
 
 /** A sample as JSON, but for numbers that JSON has not: those are marked with the rest of the state. */
-export function rowsToJson({ below, rows }: RowSample): JsonValue {
+export function rowsToJson({ below, rows, missing }: RowSample): JsonValue {
   const layouts = [...new Set(rows.map(({ layout }) => layout))];
   const place = new Map(layouts.map((layout, index) => [layout, index]));
   const columns = (all: readonly RowColumn[]): Columns => all.map(({ name, kind }) => [name, kind]);
   return {
     below,
+    ...(missing === 0 ? {} : { missing }),
     layouts: layouts.map(({ features, outputs }) => ({ features: columns(features), outputs: columns(outputs) })),
     rows: rows.map(({ priority, requestId, row, layout, cells, label }) => [
       priority,
@@ -24,13 +25,15 @@ export function rowsToJson({ below, rows }: RowSample): JsonValue {
 
 /** Reads what `rowsToJson` gave. Throws a TypeError that says what is wrong. */
 export function parseRows(json: unknown): RowSample {
-  const { below, layouts: given, rows: listed } = objectOf(json, "a sample of rows");
+  const { below, missing = 0, layouts: given, rows: listed } = objectOf(json, "a sample of rows");
   if (!isShare(below) || below === 0) throw new TypeError("a sample of rows lacks its limit");
+  if (!Number.isSafeInteger(missing) || (missing as number) < 0)
+    throw new TypeError("rows that a sample lacks are no number");
   const layouts = listOf(given, "layouts of rows").map(parseLayout);
   const rows = listOf(listed, "sampled rows").map((row) => parseRow(row, layouts));
   if (rows.some(({ priority }, at) => priority > below || priority < (rows[at - 1]?.priority ?? 0)))
     throw new TypeError("sampled rows are not in their order");
-  return { below, rows };
+  return { below, rows, missing: missing as number };
 }
 
 function parseLayout(json: unknown): RowLayout {

@@ -17,7 +17,7 @@ import {
   type QuantileSketcher,
 } from "@millwright/data";
 import { addQuality, emptyQuality, type QualitySums } from "../quality/quality-sums.ts";
-import { isKept, mergeRows, type RowSample, type SampledRow } from "./row-sample.ts";
+import { emptyRows, isKept, mergeRows, type RowSample, type SampledRow } from "./row-sample.ts";
 import type { RowSampler, RowsSeen } from "./row-sampler.ts";
 
 /** What one variant did in a span of time: a value that merges. */
@@ -74,8 +74,11 @@ export function lazyWindow(windows: readonly WindowSummary[], rowLimit: number =
     return sums;
   });
   const rows = once(() => {
-    const samples = windows.flatMap((window) => window.rows ?? []);
-    return samples.length === 0 ? undefined : mergeRows(samples, rowLimit);
+    if (windows.every((window) => window.rows === undefined)) return undefined;
+    return mergeRows(
+      windows.map((window) => window.rows ?? { ...emptyRows, missing: rowsSeen(window) }),
+      rowLimit,
+    );
   });
   return {
     requests: windows.reduce((sum, { requests }) => sum + requests, 0),
@@ -103,6 +106,9 @@ export function lazyWindow(windows: readonly WindowSummary[], rowLimit: number =
     },
   };
 }
+
+/** Rows that a sample could have been drawn from. */
+const rowsSeen = ({ features, outputs }: WindowSummary): number => Math.max(features.rows, outputs.rows);
 
 function mergeAges(ages: readonly FeatureAges[]): FeatureAges {
   const views = new Set(ages.flatMap((each) => Object.keys(each)));
