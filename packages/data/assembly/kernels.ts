@@ -7,6 +7,8 @@ const OUT: usize = 4096;
 const PAIRS: usize = 4352;
 /** Sixteen masks of 16 bytes: the first so many bytes are kept. */
 const HEADS: usize = 4416;
+/** Sixteen masks of four times 32 bits, by four bits of a bitmap. */
+const QUADS: usize = 4672;
 const REGISTERS: usize = 8192;
 const BITS: usize = 13312;
 const VALUES: usize = 16384;
@@ -14,9 +16,9 @@ const PLACES: usize = 32768;
 const PAGES: usize = 65536;
 const COUNTS: usize = 98816;
 const OFFSETS: usize = 65536;
-const TEXT_KEYS: usize = 82432;
-const TEXT_COUNTS: usize = 147968;
-const TEXTS: usize = 180736;
+const TEXT_KEYS: usize = 98816;
+const TEXT_COUNTS: usize = 164352;
+const TEXTS: usize = 197120;
 
 /** Of a page of buckets. */
 const PAGE_BYTES: usize = 512;
@@ -29,6 +31,9 @@ export function prepare(): void {
   }
   for (let length: usize = 0; length < 16; length++)
     for (let byte: usize = 0; byte < 16; byte++) store<u8>(HEADS + (length << 4) + byte, byte < length ? 255 : 0);
+  for (let quad: usize = 0; quad < 16; quad++)
+    for (let lane: usize = 0; lane < 4; lane++)
+      store<i32>(QUADS + (quad << 4) + (lane << 2), ((quad >> lane) & 1) != 0 ? -1 : 0);
 }
 
 /**
@@ -205,6 +210,77 @@ export function countKeys(from: usize, rows: usize, mask: u32, bits: u32, used: 
   }
   i32.store(OUT, used);
   return row;
+}
+
+/** Which of the eight rows from one on are there, and not null. */
+// @ts-ignore
+@inline
+function eightOf(row: usize, rows: usize, masked: bool): usize {
+  const bits: usize = masked ? load<u8>(BITS + (row >> 3)) : 255;
+  return row + 8 > rows ? bits & ((1 << (rows - row)) - 1) : bits;
+}
+
+// @ts-ignore
+@inline
+function min4(all: v128): i32 {
+  const two = i32x4.min_s(all, v128.shuffle<i32>(all, all, 2, 3, 0, 1));
+  return min(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
+}
+
+// @ts-ignore
+@inline
+function max4(all: v128): i32 {
+  const two = i32x4.max_s(all, v128.shuffle<i32>(all, all, 2, 3, 0, 1));
+  return max(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
+}
+
+/** The smallest and the largest of the whole numbers at PLACES, 32 bits each, to OUT; the largest below the smallest where all are null. */
+export function boundsOfWhole(rows: usize, masked: bool): void {
+  const most = i32x4.splat(i32.MAX_VALUE);
+  const least = i32x4.splat(i32.MIN_VALUE);
+  let min = most;
+  let max = least;
+  for (let row: usize = 0; row < rows; row += 8) {
+    const bits = eightOf(row, rows, masked);
+    const at = PLACES + (row << 2);
+    const keptA = v128.load(QUADS + ((bits & 15) << 4));
+    const a = v128.load(at);
+    min = i32x4.min_s(min, v128.bitselect(a, most, keptA));
+    max = i32x4.max_s(max, v128.bitselect(a, least, keptA));
+    const keptB = v128.load(QUADS + ((bits >> 4) << 4));
+    const b = v128.load(at, 16);
+    min = i32x4.min_s(min, v128.bitselect(b, most, keptB));
+    max = i32x4.max_s(max, v128.bitselect(b, least, keptB));
+  }
+  i32.store(OUT, min4(min));
+  i32.store(OUT, max4(max), 4);
+}
+
+// @ts-ignore
+@inline
+function countOne(place: u32): void {
+  const at = COUNTS + (<usize>place << 3);
+  f64.store(at, f64.load(at) + 1);
+}
+
+/** Counts the whole numbers at PLACES, by their distance from the lowest that has a count. @param spoil Takes what is null: the place behind the counts. */
+export function countWhole(rows: usize, masked: bool, lowest: i32, spoil: i32): void {
+  const origin = i32x4.splat(lowest);
+  const none = i32x4.splat(spoil);
+  for (let row: usize = 0; row < rows; row += 8) {
+    const bits = eightOf(row, rows, masked);
+    const at = PLACES + (row << 2);
+    const a = v128.bitselect(i32x4.sub(v128.load(at), origin), none, v128.load(QUADS + ((bits & 15) << 4)));
+    countOne(i32x4.extract_lane(a, 0));
+    countOne(i32x4.extract_lane(a, 1));
+    countOne(i32x4.extract_lane(a, 2));
+    countOne(i32x4.extract_lane(a, 3));
+    const b = v128.bitselect(i32x4.sub(v128.load(at, 16), origin), none, v128.load(QUADS + ((bits >> 4) << 4)));
+    countOne(i32x4.extract_lane(b, 0));
+    countOne(i32x4.extract_lane(b, 1));
+    countOne(i32x4.extract_lane(b, 2));
+    countOne(i32x4.extract_lane(b, 3));
+  }
 }
 
 /**

@@ -22,10 +22,6 @@ export interface FloatCounts {
   readonly placesAtOnce: number;
   /** Counts the first `rows` keys of the machine's places. */
   addPlaces(machine: Machine, rows: number, shift: number): void;
-  /** The keys of filled buckets, growing. */
-  keys(): Int32Array;
-  /** The same counts with each 2^`by` neighbouring buckets made one. @param shift That of the result. */
-  joined(by: number, shift: number): FloatCounts;
   sorted(): SortedCounts;
 }
 
@@ -137,7 +133,7 @@ export class CountTable implements FloatCounts {
     }
   }
 
-  keys(): Int32Array {
+  sorted(): SortedCounts {
     const keys = new Int32Array(this.#used);
     let at = 0;
     for (let slot = 0; slot <= this.#mask; slot += 1) {
@@ -145,20 +141,7 @@ export class CountTable implements FloatCounts {
       keys[at] = this.#keys[slot] as number;
       at += 1;
     }
-    return keys.sort();
-  }
-
-  joined(by: number, shift: number): FloatCounts {
-    const joined = shift >= firstPagedShift ? new PagedCounts(shift) : new CountTable(this.#mask + 1);
-    for (let slot = 0; slot <= this.#mask; slot += 1) {
-      const count = this.#counts[slot] as number;
-      if (count !== 0) joined.add((this.#keys[slot] as number) >> by, count);
-    }
-    return joined;
-  }
-
-  sorted(): SortedCounts {
-    const keys = this.keys();
+    keys.sort();
     const counts = new Float64Array(keys.length);
     let count = 0;
     for (let index = 0; index < keys.length; index += 1) {
@@ -196,6 +179,16 @@ export class CountTable implements FloatCounts {
       if (counts[slot] !== 0) this.#put(keys[slot] as number, counts[slot] as number);
     }
   }
+}
+
+/** @returns the counts with each 2^`by` neighbouring buckets made one. @param shift That of the result. */
+export function joinedCounts({ keys, counts }: SortedCounts, by: number, shift: number): FloatCounts {
+  // A power of two, at least twice as many slots as there may be keys.
+  const joined =
+    shift >= firstPagedShift ? new PagedCounts(shift) : new CountTable(2 ** (33 - Math.clz32(keys.length)));
+  for (let index = 0; index < keys.length; index += 1)
+    joined.add((keys[index] as number) >> by, counts[index] as number);
+  return joined;
 }
 
 /** Where more is counted than the machine has room for. */
@@ -268,30 +261,18 @@ class PagedCounts implements FloatCounts {
     floats.fill(0, countsAt, countsAt + pageSize);
     floats.set(this.#counts.subarray(0, this.#used * pageSize), countsAt + pageSize);
     kernels.countPages(rows, this.#used, this.#filled);
-    const [used, filled] = words.subarray(layout.out / 4, layout.out / 4 + 2) as unknown as readonly [number, number];
+    const used = words[layout.out / 4] as number;
+    this.#filled = words[layout.out / 4 + 1] as number;
     if (used > this.#used) this.#pages.set(halves.subarray(pagesAt, pagesAt + this.#pages.length));
     while (used * pageSize > this.#counts.length) this.#growCounts();
     this.#counts.set(floats.subarray(countsAt + pageSize, countsAt + (used + 1) * pageSize));
     this.#used = used;
-    this.#filled = filled;
   }
 
   #growCounts(): void {
     const grown = new Float64Array(this.#counts.length * 2);
     grown.set(this.#counts);
     this.#counts = grown;
-  }
-
-  keys(): Int32Array {
-    return this.sorted().keys;
-  }
-
-  joined(by: number, shift: number): FloatCounts {
-    const joined = new PagedCounts(shift);
-    const { keys, counts } = this.sorted();
-    for (let index = 0; index < keys.length; index += 1)
-      joined.add((keys[index] as number) >> by, counts[index] as number);
-    return joined;
   }
 
   sorted(): SortedCounts {

@@ -10,7 +10,7 @@ import { createRankSketcher } from "./rank-sketch.ts";
 import { machine } from "./simd/machine.ts";
 import { addNumberRows } from "./simd/number-rows.ts";
 import { createTextCounter } from "./text-counter.ts";
-import { countBools, createWholeNumbers, rowsAtOnce, type WholeNumbers, withCounted } from "./whole-numbers.ts";
+import { countBools, createWholeNumbers, type WholeNumbers, wholesAtOnce, withCounted } from "./whole-numbers.ts";
 
 /** Collects the profile of one column. */
 export interface ColumnProfiler {
@@ -77,6 +77,8 @@ function createBoolProfiler({ maxBuckets, maxTexts, rankError }: ProfileOptions)
   };
 }
 
+/** Numbers that are looked at together: they stay in the processor's first cache. */
+const rowsAtOnce = 2048;
 /** Shared: nothing waits between filling it and reading it, and many small profiles are kept at one time. So few numbers stay in the processor's first caches, so that three passes cost one trip to memory. */
 const block = new Float64Array(rowsAtOnce);
 /** With fewer rows at one time, as on the path of a request, counts by value are more memory than they save time, and the machine is not worth its start. */
@@ -132,8 +134,8 @@ function createNumberProfiler(type: ColumnType, { maxBuckets, rankError }: Profi
 
 /** @returns the first row that was not counted. */
 function countWhole(whole: WholeNumbers, column: Column): number {
-  for (let start = 0; start < column.length; start += rowsAtOnce)
-    if (!whole.add(column, start, Math.min(column.length, start + rowsAtOnce))) return start;
+  for (let start = 0; start < column.length; start += wholesAtOnce)
+    if (!whole.add(column, start, Math.min(column.length, start + wholesAtOnce))) return start;
   return column.length;
 }
 

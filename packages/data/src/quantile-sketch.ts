@@ -1,4 +1,11 @@
-import { CountTable, type FloatCounts, orderedKey, shiftToFit } from "./float-counts.ts";
+import {
+  CountTable,
+  type FloatCounts,
+  joinedCounts,
+  orderedKey,
+  shiftToFit,
+  type SortedCounts,
+} from "./float-counts.ts";
 import type { Machine } from "./simd/machine.ts";
 
 /**
@@ -68,10 +75,12 @@ export function createNumberSketcher(maxBuckets: number = defaultMaxBuckets): Nu
   let shift = 0;
   // How coarse the buckets are depends on how many would be filled, not on when that is looked at.
   const coarsen = (): void => {
-    if (table.size > maxBuckets) joinTo(Math.min(coarsestShift, shift + shiftToFit(table.keys(), maxBuckets)));
+    if (table.size <= maxBuckets) return;
+    const sorted = table.sorted();
+    joinTo(Math.min(coarsestShift, shift + shiftToFit(sorted.keys, maxBuckets)), sorted);
   };
-  const joinTo = (coarser: number): void => {
-    if (coarser > shift) table = table.joined(coarser - shift, coarser);
+  const joinTo = (coarser: number, sorted?: SortedCounts): void => {
+    if (coarser > shift) table = joinedCounts(sorted ?? table.sorted(), coarser - shift, coarser);
     shift = Math.max(shift, coarser);
   };
   return {

@@ -3,10 +3,12 @@ import { countBits } from "./bitmap.ts";
 import { addNumbersToDistinct, type DistinctSketch } from "./distinct.ts";
 import { mergeMoments, type Moments, momentsOfCounted } from "./moments.ts";
 import { mergeQuantileSketches, type QuantileSketch, sketchOfCounted } from "./quantile-sketch.ts";
+import { type Machine, machine, placesAtOnce } from "./simd/machine.ts";
+import { boundsOfWholes, countWholes, wholesOf } from "./simd/whole-rows.ts";
 
 /** Counts whole numbers by value while they lie near each other, as counts, grades and ages do: nothing of a profile costs less, and it is exact. */
 export interface WholeNumbers {
-  /** Counts the rows from one to before another, at most `rowsAtOnce` of them; all or, where one of them lies too far away, none. @returns whether it did. */
+  /** Counts the rows from one to before another, at most `wholesAtOnce` of them, the first a multiple of 8; all or, where one of them lies too far away, none. @returns whether it did. */
   add(column: Column, from: number, to: number): boolean;
   counted(): CountedNumbers;
 }
@@ -18,13 +20,15 @@ export interface CountedNumbers {
 }
 
 /** Most rows that are counted at one time. */
-export const rowsAtOnce = 2048;
+export const wholesAtOnce: number = placesAtOnce;
+/** With fewer rows at one time the machine is not worth its start. */
+const manyRows = 1024;
 /** Most whole numbers side by side: their counts are 64 KB. */
 const mostNumbers = 8192;
 const firstNumbers = 256;
 
-/** Shared: nothing waits between filling it and reading it. */
-const block = new Int32Array(rowsAtOnce);
+/** Shared: nothing waits between filling it and reading it. Made when it is first needed. */
+let shared: Int32Array | undefined;
 
 const narrowTypes: ReadonlySet<ColumnType> = new Set(["int8", "int16", "int32", "uint8", "uint16", "uint32", "date"]);
 const wideTypes: ReadonlySet<ColumnType> = new Set(["int64", "uint64", "timestamp"]);
@@ -37,8 +41,11 @@ export function createWholeNumbers(type: ColumnType): WholeNumbers | undefined {
   return {
     add(column, from, to) {
       if (!near) return false;
-      const { validity } = column;
-      near = fillBlock(column as NumericColumn, from, to) && window.add(validity, from, to - from);
+      const rows = to - from;
+      const quick = rows >= manyRows ? machine() : undefined;
+      const block = quick === undefined ? (shared ??= new Int32Array(wholesAtOnce)) : wholesOf(quick, rows);
+      const validity = column.validity?.subarray(from >> 3, (to + 7) >> 3);
+      near = fillBlock(block, column as NumericColumn, from, to) && window.add(block, validity, rows, quick);
       return near;
     },
     // From 2^31 on, the numbers of `uint32` stand in the block as negative ones.
@@ -47,76 +54,58 @@ export function createWholeNumbers(type: ColumnType): WholeNumbers | undefined {
 }
 
 /** @returns whether the numbers have 32 bits. */
-function fillBlock(column: NumericColumn, from: number, to: number): boolean {
+function fillBlock(block: Int32Array, column: NumericColumn, from: number, to: number): boolean {
   if (!wideTypes.has(column.type)) {
     block.set(column.values.subarray(from, to) as Int32Array);
     return true;
   }
   const { values, validity } = column as { readonly values: BigInt64Array; readonly validity?: Uint8Array };
   const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+  // Without a sign, a number that needs more than 31 bits would stand in the block as a negative one.
+  const unsigned = column.type === "uint64";
   for (let row = from; row < to; row += 1) {
     const low = words[row * 2] as number;
     block[row - from] = low;
-    if (words[row * 2 + 1] === low >> 31) continue;
-    if (validity === undefined || (((validity[row >> 3] as number) >> (row & 7)) & 1) === 1) return false;
+    if (words[row * 2 + 1] === low >> 31 && !(unsigned && low < 0)) continue;
+    if (isThere(validity, row)) return false;
   }
-  return column.type !== "uint64" || !hasNegative(validity, from, to - from);
+  return true;
 }
 
-/** Whether the block holds a number that, without a sign, needs more than 31 bits. */
-function hasNegative(validity: Uint8Array | undefined, from: number, rows: number): boolean {
-  for (let index = 0; index < rows; index += 1) {
-    if ((block[index] as number) >= 0) continue;
-    const row = from + index;
-    if (validity === undefined || (((validity[row >> 3] as number) >> (row & 7)) & 1) === 1) return true;
-  }
-  return false;
-}
+const isThere = (validity: Uint8Array | undefined, row: number): boolean =>
+  validity === undefined || (((validity[row >> 3] as number) >> (row & 7)) & 1) === 1;
 
 /** Counts of the integers from `#low` on, one after the other. */
 class CountWindow {
   #low = 0;
   #counts = new Float64Array(0);
 
-  /** Counts the first `rows` numbers of the block, or none where they need too many counts. */
-  add(validity: Uint8Array | undefined, start: number, rows: number): boolean {
-    for (let index = 0; index < rows;) {
-      index = this.#count(validity, start, index, rows);
-      if (index === rows || this.#widen(block[index] as number)) continue;
-      this.#takeBack(validity, start, index);
-      return false;
-    }
+  /** Counts the first `rows` numbers of the block, or none where they need too many counts. @param validity Their bits. */
+  add(block: Int32Array, validity: Uint8Array | undefined, rows: number, quick: Machine | undefined): boolean {
+    const { min, max } = quick === undefined ? boundsOf(block, validity, rows) : boundsOfWholes(quick, validity, rows);
+    if (min > max) return true;
+    if (!(this.#widen(min) && this.#widen(max))) return false;
+    if (quick !== undefined) countWholes(quick, validity !== undefined, rows, this.#low, this.#counts);
+    else this.#count(block, validity, rows);
     return true;
   }
 
-  /** @returns the index of the first number without a count; `rows` where there is none. */
-  #count(validity: Uint8Array | undefined, start: number, from: number, rows: number): number {
+  #count(block: Int32Array, validity: Uint8Array | undefined, rows: number): void {
     const counts = this.#counts;
     const low = this.#low;
-    for (let index = from; index < rows; index += 1) {
-      const row = start + index;
+    for (let row = 0; row < rows; row += 1) {
       if (validity !== undefined && (((validity[row >> 3] as number) >> (row & 7)) & 1) === 0) continue;
-      const place = (block[index] as number) - low;
-      if (place < 0 || place >= counts.length) return index;
+      const place = (block[row] as number) - low;
       counts[place] = (counts[place] as number) + 1;
     }
-    return rows;
   }
 
-  #takeBack(validity: Uint8Array | undefined, start: number, end: number): void {
-    for (let index = 0; index < end; index += 1) {
-      const row = start + index;
-      if (validity !== undefined && (((validity[row >> 3] as number) >> (row & 7)) & 1) === 0) continue;
-      const place = (block[index] as number) - this.#low;
-      this.#counts[place] = (this.#counts[place] as number) - 1;
-    }
-  }
-
-  /** Makes room for a number, and for as many more on its side. */
+  /** Makes room for a number where there is none, and for as many more on its side. */
   #widen(value: number): boolean {
     const had = this.#counts.length;
     if (had === 0) this.#low = value - firstNumbers / 2;
     const high = this.#low + had;
+    if (value >= this.#low && value < high) return true;
     const needed = value < this.#low ? high - value : value + 1 - this.#low;
     if (needed > mostNumbers) return false;
     let size = Math.max(firstNumbers, had);
@@ -138,6 +127,19 @@ class CountWindow {
       counts: Float64Array.from(pairs, ([, count]) => count),
     };
   }
+}
+
+/** The smallest and the largest of the first `rows` numbers that are not null. */
+function boundsOf(block: Int32Array, validity: Uint8Array | undefined, rows: number): { min: number; max: number } {
+  let min = Infinity;
+  let max = -Infinity;
+  for (let row = 0; row < rows; row += 1) {
+    if (validity !== undefined && (((validity[row >> 3] as number) >> (row & 7)) & 1) === 0) continue;
+    const value = block[row] as number;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { min, max };
 }
 
 /** The rows of a column of booleans: how many are false, and how many true. */

@@ -17,6 +17,8 @@ export interface Kernels {
   leastRegister(): number;
   countPages(rows: number, used: number, filled: number): void;
   countKeys(from: number, rows: number, mask: number, bits: number, used: number, nothing: number): number;
+  boundsOfWhole(rows: number, masked: number): void;
+  countWhole(rows: number, masked: number, lowest: number, spoil: number): void;
   countTexts(
     from: number,
     rows: number,
@@ -42,7 +44,7 @@ export const placesAtOnce = 8192;
 export const mostPages = 2048;
 export const mostKeySlots = 8192;
 export const mostTextSlots = 4096;
-export const textRows = 4096;
+export const textRows = 8192;
 export const mostTextBytes = 262_144;
 
 type Place =
@@ -68,9 +70,9 @@ export const layout: Readonly<Record<Place, number>> = {
   pages: 65_536,
   counts: 98_816,
   offsets: 65_536,
-  textKeys: 82_432,
-  textCounts: 147_968,
-  texts: 180_736,
+  textKeys: 98_816,
+  textCounts: 164_352,
+  texts: 197_120,
 };
 /** A block may add as many pages as it has places; behind them is one for what is no number. */
 export const spoilPage: number = mostPages + placesAtOnce + 1;

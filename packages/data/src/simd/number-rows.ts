@@ -11,6 +11,7 @@ export interface NumberTargets {
   readonly distinct: DistinctSketch;
 }
 
+const out = layout.out / 8;
 /** Looked at only while most hashes do not raise a register: up to this rank nearly every four hold one that may. */
 const fewRanks = 4;
 
@@ -62,11 +63,14 @@ function addBlock(
   writeNumbers(column, values, start, rows);
   if (validity !== undefined) bytes.set(validity.subarray(start >> 3, (start + rows + 7) >> 3), layout.bits);
   kernels.passFirst(rows, validity === undefined ? 0 : 1);
-  const out = layout.out / 8;
-  const [count, sum, min, max] = floats.subarray(out, out + 4) as unknown as readonly [number, number, number, number];
+  const count = floats[out] as number;
+  const sum = floats[out + 1] as number;
+  const min = floats[out + 2] as number;
+  const max = floats[out + 3] as number;
   const about = count === 0 ? 0 : Number.isFinite(sum) ? sum / count : min / 2 + max / 2;
   kernels.passSecond(rows, about, places, shift, lowest, nothing, limit);
   if (count === 0) return emptyMoments;
-  const [rest, squares] = [floats[out + 4] as number, floats[out + 5] as number];
+  const rest = floats[out + 4] as number;
+  const squares = floats[out + 5] as number;
   return correctedMoments({ count, about, rest, squares, min, max });
 }
