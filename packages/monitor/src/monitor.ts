@@ -82,6 +82,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
     ...exchangeOf({ book, evaluator, intake }, clock),
     async [Symbol.asyncDispose]() {
       stopped.abort();
+      alerting.close();
       await loop;
       await write();
       await within(longestEndMs, intake.finishLookups(), clock);

@@ -176,3 +176,110 @@ test("what comes to be told when a silence ends is told by what was found last: 
   ]);
   expect(await monitor.alerts("endpoint/late")).toHaveLength(2);
 });
+
+test("silences begin and end when their time comes, between two evaluations: states, alerts, events, changes and gauges", async () => {
+  const wrong = ruleOf("wrong");
+  const { clock, log } = openSetting([]);
+  const meter = createMeter();
+  const evaluations = vi.spyOn(wrong.rule, "evaluate");
+  await using monitor = openMonitor({ clock, events: log, rules: [wrong.rule], meter, evaluateEveryMs: 30 * minute });
+  const pages = async () => /alerts\{severity="page"\} (\d+)/.exec(await meter.metrics())?.[1];
+  const types = async () =>
+    (await eventsOf(log)).map(({ type, time }) => `${type} ${(Date.parse(time) - startMs) / minute}`);
+  const heard: string[] = [];
+  const listening = (async () => {
+    for await (const { state } of monitor.changes("endpoint")) heard.push(`${state} ${clock.nowMs() - startMs}`);
+  })();
+  const silence = (fromMs: number, untilMs: number) =>
+    monitor.alerting.silence({
+      match: { endpoint: "late" },
+      owner: "kim",
+      fromMs: startMs + fromMs,
+      untilMs: startMs + untilMs,
+    });
+  const first = await silence(0, 40 * minute);
+  const second = await silence(47 * minute, 55 * minute);
+  wrong.set("firing");
+  await clock.advance(30 * minute);
+  expect(evaluations).toHaveBeenCalledTimes(1);
+  expect(monitor.alerting.states()).toMatchObject([{ told: false, muted: { id: first.id } }]);
+  expect(await monitor.alerts("endpoint")).toEqual([]);
+  // Its end is seen when it comes, not 20 minutes later.
+  await clock.advance(10 * minute);
+  expect(evaluations).toHaveBeenCalledTimes(1);
+  expect(await types()).toEqual(["alert.silenced 0", "alert.silenced 0", "alert.firing 40"]);
+  expect(heard).toEqual([`firing ${40 * minute}`]);
+  expect(monitor.alerting.states()).toMatchObject([{ told: true, muted: undefined }]);
+  expect(await monitor.alerts("endpoint")).toHaveLength(1);
+  expect(await pages()).toBe("1");
+  // And one that begins hides it, and gives it back; it is told once.
+  await clock.advance(7 * minute);
+  expect(await pages()).toBe("0");
+  expect(monitor.alerting.states()).toMatchObject([{ told: true, muted: { id: second.id } }]);
+  expect(await monitor.alerts("endpoint")).toEqual([]);
+  await clock.advance(8 * minute);
+  expect(evaluations).toHaveBeenCalledTimes(1);
+  expect(await pages()).toBe("1");
+  expect((await types()).slice(2)).toEqual(["alert.firing 40"]);
+  await monitor[Symbol.asyncDispose]();
+  await listening;
+});
+
+test("a clock whose sleepers wake late, or a monitor that is only asked, tells the truth when it is asked", async () => {
+  const wrong = ruleOf("wrong");
+  const { clock, log } = openSetting([]);
+  let aheadMs = 0;
+  // Time passes, and nobody is woken: a process that was held up.
+  const held = { ...clock, nowMs: () => clock.nowMs() + aheadMs };
+  await using monitor = openMonitor({ clock: held, events: log, rules: [wrong.rule] });
+  await monitor.alerting.silence({ match: { alertname: "wrong" }, owner: "kim", untilMs: startMs + 10 * minute });
+  wrong.set("firing");
+  wrong.set("firing", candidate, 2);
+  expect(await monitor.evaluate()).toEqual([]);
+  aheadMs = 10 * minute - 1;
+  expect(monitor.alerting.states().every(({ muted }) => muted?.by === "silence")).toBe(true);
+  aheadMs += 1;
+  // Seen in the same turn; told once, whoever asks how often.
+  expect(monitor.alerting.states().map(({ muted, told }) => `${muted?.by} ${told}`)).toEqual([
+    "undefined true",
+    "undefined true",
+  ]);
+  const [alerts] = await Promise.all([monitor.alerts("endpoint"), monitor.alerts("endpoint")]);
+  expect(alerts).toHaveLength(2);
+  expect(alerts[0]?.eventId).toBeDefined();
+  expect(await monitor.alerting.acknowledge({ endpoint: "late" }, { by: "kim" })).toBe(2);
+  expect((await eventsOf(log, ["alert.firing"])).map(({ subject }) => subject)).toEqual([main, candidate]);
+  expect(await monitor.evaluate()).toHaveLength(2);
+  expect(await eventsOf(log, ["alert.firing"])).toHaveLength(2);
+});
+
+test("nothing waits for silences of what does not fire, nor once a monitor is closed", async () => {
+  const wrong = ruleOf("wrong");
+  const { clock, log } = openSetting([]);
+  let sleeping = 0;
+  const sleep: typeof clock.sleep = (durationMs, { signal } = {}) => {
+    if (durationMs > 1_000) sleeping += 1;
+    const asleep = clock.sleep(durationMs, { signal });
+    if (durationMs > 1_000)
+      asleep
+        .catch(() => {})
+        .finally(() => (sleeping -= 1))
+        .catch(() => {});
+    return asleep;
+  };
+  const monitor = openMonitor({ clock: { ...clock, sleep }, events: log, rules: [wrong.rule] });
+  const untilMs = startMs + 60 * minute;
+  await monitor.alerting.silence({ match: { alertname: "other" }, owner: "kim", untilMs });
+  await monitor.alerting.silence({ match: { variant: "candidate" }, owner: "kim", untilMs });
+  wrong.set("firing");
+  await monitor.evaluate();
+  expect(sleeping).toBe(0);
+  wrong.set("firing", candidate, 2);
+  await monitor.evaluate();
+  expect(sleeping).toBe(1);
+  // A log that is closed with its monitor is not written to when the time comes.
+  await monitor[Symbol.asyncDispose]();
+  await clock.advance(90 * minute);
+  expect(sleeping).toBe(0);
+  expect((await eventsOf(log, ["alert.firing"])).map(({ subject }) => subject)).toEqual([main]);
+});

@@ -11,14 +11,16 @@ import {
 } from "@millwright/contracts";
 import { type AlertBook, createAlertBook } from "./alert-book.ts";
 import { type Acknowledgement, readAlertHistory } from "./alert-history.ts";
-import { type AlertMatch, matcherOf } from "./alert-labels.ts";
+import { type AlertLabels, type AlertMatch, matcherOf } from "./alert-labels.ts";
 import { type AlertMachine, type AlertStep, createAlertMachine } from "./alert-machine.ts";
 import { type AlertPolicy, endpointInhibitions, type Inhibition, inhibitsOf, withDefaults } from "./alert-policy.ts";
 import type { AlertRecord, Muted, RuleFindings } from "./alert-record.ts";
 import { createAlertTeller, within } from "./alert-teller.ts";
 import { acknowledgementEvent, type EventOutbox, silenceEvent, type Told } from "./monitor-events.ts";
+import { createSilenceTimes, type SilenceTimes } from "./silence-times.ts";
 import {
   createSilenceBook,
+  nextTimeOf,
   type Silence,
   type SilenceBook,
   type SilenceOptions,
@@ -60,7 +62,7 @@ export interface AlertState {
 export interface AlertControl {
   /** Alerts that are pending or fire, silenced and inhibited ones included. */
   states(): readonly AlertState[];
-  /** From now on, or from when it begins, alerts that match are not among those of the monitor, and not told: at once where it begins at once. In the log when it resolves, where the log answers within a second. Throws `MONITOR_SILENCE_INVALID`. */
+  /** From when it begins until it ends, alerts that match are not among those of the monitor, and not told; when its time is over, what still fires and was not told is told then, before the next evaluation. In the log when it resolves, where the log answers within a second. Throws `MONITOR_SILENCE_INVALID`. */
   silence(options: SilenceOptions, call?: CallOptions): Promise<Silence>;
   /** Ends a silence of this monitor: what fired at the last evaluation is told at once. Throws `MONITOR_SILENCE_UNKNOWN`. */
   endSilence(id: string, call?: CallOptions): Promise<void>;
@@ -84,6 +86,8 @@ export interface Alerting {
   /** Takes the findings of all rules, and tells what changed. A rule without an open alert may be left out where it finds nothing. */
   apply(all: readonly RuleFindings[], nowMs: number, burnOf: (name: string) => Told | undefined): Promise<void>;
   drop(subject: string, reason: string): void;
+  /** Waits for no silence any more. */
+  close(): void;
 }
 
 export interface AlertingParts {
@@ -125,14 +129,6 @@ export function createAlerting(parts: AlertingParts): Alerting {
     }
     for (const silence of history.silences) putSilence(silences, silence, logger);
   });
-  const readSilences = async (): Promise<void> => {
-    const reads = silenceSources.map(async (place) => silences.putForeign(place, await place.silences()));
-    const settled = Promise.allSettled(reads).then((all) => {
-      for (const each of all)
-        if (each.status === "rejected") logger.warn({ error: String(each.reason) }, "Silences cannot be read.");
-    });
-    if (reads.length > 0) await within(longestWaitMs, settled, clock);
-  };
   let paging = false;
   let last: Parameters<Alerting["apply"]> | undefined;
   const tell = async (step: AlertStep): Promise<void> => {
@@ -144,23 +140,62 @@ export function createAlerting(parts: AlertingParts): Alerting {
     const nowMs = clock.nowMs();
     const nothing: AlertStep = { changes: [], pages: [] };
     // What an earlier process told is looked at by an evaluation first.
-    await tell(last === undefined ? nothing : machine.mute({ nowMs, silences: silences.all(nowMs), paging }));
+    const step = last === undefined ? nothing : machine.mute({ nowMs, silences: silences.all(nowMs), paging });
+    if (last !== undefined) times.looked(nowMs);
+    await tell(step);
   };
+  const nextAfter = (nowMs: number): number | undefined => {
+    const known = silences.all(nowMs);
+    return known.length === 0 ? undefined : nextTimeOf(known, labelsOfFiring(machine), nowMs);
+  };
+  const times = createSilenceTimes({ clock, logger, nextAfter, look: remute });
   return {
-    book,
-    control: controlOf({ parts, machine, silences, acknowledged, teller, remute }),
+    book: upToDate(book, times),
+    control: controlOf({ parts, machine, silences, acknowledged, teller, times, remute }),
     openRules: () => new Set(machine.records().map(({ rule }) => rule)),
     async prepare(nowMs) {
       paging = await recall(nowMs);
-      await readSilences();
+      await readSilences(silenceSources, silences, parts);
     },
     async apply(all, nowMs, burnOf) {
       last = [all, nowMs, burnOf];
-      await tell(machine.step(all, { nowMs, silences: silences.all(nowMs), paging }));
+      const step = machine.step(all, { nowMs, silences: silences.all(nowMs), paging });
+      times.looked(nowMs);
+      await tell(step);
     },
     drop: (subject, reason) => teller.tellDropped(machine.drop(subject, reason, clock.nowMs())),
+    close: times.close,
   };
 }
+
+/** Those of other places, as far as they answer in time. */
+async function readSilences(
+  places: readonly SilenceSource[],
+  silences: SilenceBook,
+  { logger, clock }: AlertingParts,
+): Promise<void> {
+  const reads = places.map(async (place) => silences.putForeign(place, await place.silences()));
+  const settled = Promise.allSettled(reads).then((all) => {
+    for (const each of all)
+      if (each.status === "rejected") logger.warn({ error: String(each.reason) }, "Silences cannot be read.");
+  });
+  if (reads.length > 0) await within(longestWaitMs, settled, clock);
+}
+
+const labelsOfFiring = (machine: AlertMachine): readonly AlertLabels[] =>
+  machine
+    .records()
+    .filter(({ phase }) => phase === "firing")
+    .map(({ labels }) => labels);
+
+/** What is asked between two evaluations is as silences have it now. */
+const upToDate = (book: AlertBook, times: SilenceTimes): AlertBook => ({
+  ...book,
+  async alerts(subject, options = {}) {
+    await abortable(times.catchUp(), options.signal);
+    return book.alerts(subject, options);
+  },
+});
 
 function machineOf({ options, rules, holdMs }: AlertingParts, correlateBy: readonly string[]): AlertMachine {
   const { policies = {}, inhibitions = endpointInhibitions() } = options;
@@ -220,11 +255,12 @@ interface ControlParts {
   readonly silences: SilenceBook;
   readonly acknowledged: Map<string, Acknowledgement>;
   readonly teller: { pageOf(correlation: string): Told | undefined };
+  readonly times: SilenceTimes;
   /** Shows and tells what silences leave, as they are now. */
   readonly remute: () => Promise<void>;
 }
 
-function controlOf({ parts, machine, silences, acknowledged, teller, remute }: ControlParts): AlertControl {
+function controlOf({ parts, machine, silences, acknowledged, teller, times, remute }: ControlParts): AlertControl {
   const { clock, outbox } = parts;
   const { instance } = parts.options;
   const flush = async (signal: AbortSignal | undefined): Promise<void> => {
@@ -239,7 +275,10 @@ function controlOf({ parts, machine, silences, acknowledged, teller, remute }: C
     acknowledged: record.paged ? acknowledged.get(record.correlation) : undefined,
   });
   return {
-    states: () => machine.records().map(stateOf),
+    states() {
+      void times.catchUp();
+      return machine.records().map(stateOf);
+    },
     silences: () => silences.all(clock.nowMs()).map(({ silence }) => silence),
     async silence(options, { signal } = {}) {
       signal?.throwIfAborted();
@@ -256,6 +295,7 @@ function controlOf({ parts, machine, silences, acknowledged, teller, remute }: C
     async acknowledge(match, { by, comment = "" }, { signal } = {}) {
       signal?.throwIfAborted();
       const matches = matcherOf(match);
+      await abortable(times.catchUp(), signal);
       const found = new Map(
         machine
           .records()

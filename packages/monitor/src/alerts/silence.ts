@@ -49,6 +49,19 @@ export interface SilenceBook {
   all(nowMs: number): readonly KeptSilence[];
 }
 
+/** The first time after `nowMs` at which one that matches some of the labels begins or ends. */
+export function nextTimeOf(
+  silences: readonly KeptSilence[],
+  labels: readonly AlertLabels[],
+  nowMs: number,
+): number | undefined {
+  const times = silences
+    .filter(({ matches }) => labels.some(matches))
+    .flatMap(({ silence: { fromMs, untilMs } }) => [fromMs, untilMs])
+    .filter((timeMs) => timeMs > nowMs);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
 export function createSilenceBook(clock: Clock, ids: IdSource): SilenceBook {
   const kept = new Map<string, KeptSilence>();
   const foreign = new Map<SilenceSource, readonly KeptSilence[]>();
