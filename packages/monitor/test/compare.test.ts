@@ -143,3 +143,44 @@ test("the baseline may be the JSON that a model package holds, and gives the sam
   expect(report.verdict).toBe("drift");
   expect(() => compare({ formatVersion: 2, rows: 0, columns: [] }, now, recommended())).toThrow(/format version 2/);
 });
+
+test("a burst of NaN and infinities is drift as one of nulls is, whatever the numbers that are left", () => {
+  const burst = (share: number, value: number): Profile =>
+    profileOf(batchOf({ x: normal(4000).map((each, row) => (row % 100 < share * 100 ? value : each)) }));
+  const calm = numbers(normal(4000));
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const { verdict, columns } = compare(calm, burst(0.6, value), recommended());
+    expect(verdict).toBe("drift");
+    expect(columns[0]?.measures.missing).toMatchObject({ baseline: 0, current: 0.6 });
+    expect(columns[0]?.reasons).toEqual(["The share of nulls, NaN and infinities went from 0 to 0.6."]);
+    expect(verdictOf(burst(0.6, value), burst(0.61, value))).toBe("ok");
+    expect(verdictOf(calm, burst(0.03, value))).toBe("ok");
+  }
+  // Nulls that a batch job sees and NaN that a request carries are the same lack.
+  const nulls = profileOf(
+    batchOf({
+      x: column(
+        "float64",
+        Array.from({ length: 4000 }, (_, row) => (row % 10 < 3 ? null : random.normal())),
+      ),
+    }),
+  );
+  expect(verdictOf(nulls, burst(0.3, Number.NaN))).toBe("ok");
+});
+
+test("columns that the policy leaves out are not compared, and count in no share and no correction", () => {
+  const table = (startMs: number, shift: number): Profile =>
+    profileOf(batchOf({ at: Float64Array.from({ length: 1000 }, (_, row) => startMs + row), x: normal(1000, shift) }));
+  const policy = { ...recommended(), ignoredColumns: ["at", "label"] };
+  const [before, now] = [table(0, 0), table(1e6, 0)];
+  expect(compare(before, now, recommended()).verdict).toBe("drift");
+  const { verdict, columns } = compare(before, now, policy);
+  expect(verdict).toBe("ok");
+  expect(columns[0]).toMatchObject({ verdict: "not-compared", reasons: ["The policy leaves it out."], measures: {} });
+  const alone = (profile: Profile): Profile => ({ rows: profile.rows, columns: { x: profile.columns["x"]! } });
+  expect(compare(before, now, policy).columns[1]).toEqual(compare(alone(before), alone(now), recommended()).columns[0]);
+  // A label that requests do not carry is none that is gone.
+  const labelled = profileOf(batchOf({ x: normal(1000), label: normal(1000) }));
+  expect(compare(labelled, alone(now), policy).verdict).toBe("ok");
+  expect(compare(before, table(1e6, 1), policy)).toMatchObject({ verdict: "drift", driftedShare: 1 });
+});

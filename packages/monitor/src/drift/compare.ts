@@ -8,7 +8,8 @@ import {
   twoProportions,
 } from "../statistics/count-tests.ts";
 import type { ColumnEvidence } from "../calibration/column-null.ts";
-import type { DriftPolicy } from "./drift-policy.ts";
+import { baselineInvalid } from "../errors.ts";
+import { checkDriftPolicy, type DriftPolicy } from "./drift-policy.ts";
 import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
 import type { TestResult } from "../statistics/samples.ts";
 import { categoryCounts, equalShareBins, type SketchDistance, sketchDistance } from "./sketch-distance.ts";
@@ -36,13 +37,13 @@ export interface DriftMeasures {
   readonly largestDifference?: number | undefined;
   /** Of windows of a stream: what their history says. */
   readonly calibrated?: CalibratedMeasure | undefined;
-  /** Shares of nulls; the p-value is adjusted. */
+  /** Shares of rows without a value to compare: nulls, NaN and infinities; the p-value is adjusted. */
   readonly missing?: { readonly baseline: number; readonly current: number; readonly pValue: number } | undefined;
 }
 
 export interface ColumnDrift {
   readonly name: string;
-  /** `not-compared`: lists and binary, or columns of the current side alone. */
+  /** `not-compared`: lists and binary, columns of the current side alone, and those that the policy leaves out. */
   readonly verdict: DriftVerdict | "not-compared";
   /** Why, one sentence each; empty for `ok`. */
   readonly reasons: readonly string[];
@@ -88,19 +89,28 @@ const mostCategories = 50;
 /** The training profile: itself, or the JSON of it that a model package holds. */
 export type DriftBaseline = Profile | Readonly<Record<string, unknown>>;
 
-/** Throws what `parseProfile` throws. */
-export const baselineProfile = (baseline: DriftBaseline): Profile =>
-  "formatVersion" in baseline ? parseProfile(baseline) : (baseline as Profile);
+/** Throws what `parseProfile` throws, and `MONITOR_BASELINE_INVALID` for what is no profile, such as all of a `Baseline` or of a manifest. */
+export function baselineProfile(baseline: DriftBaseline): Profile {
+  if (isProfile(baseline)) return baseline;
+  if (Object.hasOwn(baseline, "profile"))
+    throw baselineInvalid("it is not the profile but what holds it; its member `profile` is one");
+  return parseProfile(baseline);
+}
+
+const isProfile = (baseline: DriftBaseline): baseline is Profile =>
+  !("formatVersion" in baseline) && "columns" in baseline && typeof baseline.rows === "number";
 
 /**
  * Compares what production sees now with a baseline, column by column, from their profiles alone.
- * Pure: the same profiles and policy give the same report. Throws what `parseProfile` throws.
+ * Pure: the same profiles and policy give the same report. Throws what `parseProfile` throws, `MONITOR_BASELINE_INVALID` for a baseline that is no profile, and `MONITOR_PARAMETER_INVALID` for a
+ * policy out of range.
  */
 export function compare(against: DriftBaseline, current: Profile, policy: DriftPolicy): DriftReport {
+  checkDriftPolicy(policy);
   const baseline = baselineProfile(against);
   const names = Object.keys(baseline.columns);
   const measured = names.map((name) =>
-    measure(baseline.columns[name] as ColumnProfile, columnOf(current, name), policy),
+    isIgnored(policy, name) ? {} : measure(baseline.columns[name] as ColumnProfile, columnOf(current, name), policy),
   );
   const adjusted = adjust(measured, policy);
   const columns = names.map((name, index) =>
@@ -118,6 +128,8 @@ export function compare(against: DriftBaseline, current: Profile, policy: DriftP
     }));
   return { ...overallVerdict(columns, policy), columns: [...columns, ...extra] };
 }
+
+const isIgnored = ({ ignoredColumns = [] }: DriftPolicy, name: string): boolean => ignoredColumns.includes(name);
 
 const columnOf = (profile: Profile, name: string): ColumnProfile | undefined =>
   Object.hasOwn(profile.columns, name) ? profile.columns[name] : undefined;
@@ -160,8 +172,13 @@ const distances = (a: Float64Array, b: Float64Array): DriftMeasures => ({
 function measureMissing(baseline: ColumnProfile, current: ColumnProfile, minimumSamples: number): DriftMeasures {
   const [before, now] = [baseline, current].map(({ count, missing }) => count + missing) as [number, number];
   if (Math.min(before, now) < Math.max(1, minimumSamples)) return {};
-  const { pValue } = twoProportions(baseline.missing, before, current.missing, now);
-  return { missing: { baseline: baseline.missing / before, current: current.missing / now, pValue } };
+  // A model reads a null as NaN, and requests in JSON can tell the one only as the other.
+  const [lackedThen, lackedNow] = [baseline, current].map(({ missing, nonFinite }) => missing + nonFinite) as [
+    number,
+    number,
+  ];
+  const { pValue } = twoProportions(lackedThen, before, lackedNow, now);
+  return { missing: { baseline: lackedThen / before, current: lackedNow / now, pValue } };
 }
 
 /** Adjusts all p-values of the report together. */
@@ -194,10 +211,11 @@ function judge(
   policy: DriftPolicy,
 ): ColumnDrift {
   const base = { name, baselineCount: baseline.count, currentCount: current?.count ?? 0, measures };
+  if (isIgnored(policy, name)) return { ...base, verdict: "not-compared", reasons: ["The policy leaves it out."] };
   if (current === undefined) return { ...base, verdict: "drift", reasons: ["The column is gone."] };
   if (current.type !== baseline.type)
     return { ...base, verdict: "drift", reasons: [`The type was ${baseline.type} and is ${current.type}.`] };
-  const reasons = driftReasons(measures, policy);
+  const reasons = driftReasons(measures, policy, baseline.nonFinite + current.nonFinite > 0);
   if (reasons.length > 0) return { ...base, verdict: "drift", reasons };
   if (baseline.quantiles === undefined && baseline.frequent === undefined) {
     return {
@@ -222,6 +240,7 @@ const rounded = (value: number): string => String(Number(value.toPrecision(3)));
 function driftReasons(
   { kolmogorovSmirnov, chiSquared, jensenShannon: divergence, missing, populationStability: stability }: DriftMeasures,
   policy: DriftPolicy,
+  hasNonFinite: boolean,
 ): string[] {
   const reasons: string[] = [];
   const { alpha, minimumDistance, minimumDivergence, minimumMissingChange, stabilityLimit } = policy;
@@ -249,7 +268,9 @@ function driftReasons(
     missing.pValue <= alpha &&
     Math.abs(missing.current - missing.baseline) >= minimumMissingChange
   ) {
-    reasons.push(`The share of nulls went from ${rounded(missing.baseline)} to ${rounded(missing.current)}.`);
+    reasons.push(
+      `The share of nulls${hasNonFinite ? ", NaN and infinities" : ""} went from ${rounded(missing.baseline)} to ${rounded(missing.current)}.`,
+    );
   }
   if (stabilityLimit !== undefined && stability !== undefined && stability >= stabilityLimit) {
     reasons.push(`The population stability index is ${rounded(stability)}, at least ${stabilityLimit}.`);
