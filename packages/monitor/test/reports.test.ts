@@ -127,7 +127,12 @@ test("MO-38: JUnit XML parses, with a failed case for each drifted column and ea
   const failed = testcase.filter((each) => "failure" in each).map(({ name }) => name);
   expect(failed).toHaveLength(Number(testsuites.failures));
   expect(failed).toEqual(
-    expect.arrayContaining(["drift: distance", "drift: stops", "missing: distance", "missing-column: stops"]),
+    expect.arrayContaining([
+      "drift: distance",
+      "drift: stops",
+      "data quality: missing: distance",
+      "data quality: missing-column: stops",
+    ]),
   );
   expect(failed).not.toContain("drift: carrier");
   expect(reportToJUnit(calm)).toContain('failures="0"');
@@ -193,4 +198,40 @@ test("columns of NaN and infinities, of one value, of a changed type and of a mi
   } catch (error) {
     expect(hasCode(error, "MONITOR_REPORT_INVALID")).toBe(true);
   }
+});
+
+test("a pipeline that had too little to judge is not green, and no two of its cases have one name", () => {
+  const report = createReport({ baseline: before, current: profileOf(mixedBatch(1, 2)), timeMs });
+  expect(report.verdict).toBe("not-enough-data");
+  expect(reportToJUnit(report)).toContain('failures="1"');
+  const names = [...reportToJUnit(wild).matchAll(/<testcase classname="[^"]*" name="([^"]*)"/g)].map(
+    ([, name]) => name,
+  );
+  expect(wild.issues.some(({ check }) => check === "drift")).toBe(true);
+  expect(new Set(names).size).toBe(names.length);
+});
+
+test("times are shown as times, and bins of large numbers as bins that can be told apart", () => {
+  const table = (startMs: number) =>
+    profileOf(
+      batchOf({
+        at: column(
+          "timestamp",
+          Array.from({ length: 1000 }, (_, row) => BigInt(startMs + row * 3_600_000) * 1000n),
+        ),
+        day: column(
+          "date",
+          Array.from({ length: 1000 }, (_, row) => Math.floor(startMs / 86_400_000) + (row % 30)),
+        ),
+        large: Float64Array.from({ length: 1000 }, (_, row) => 1e9 + row),
+      }),
+    );
+  const report = createReport({ baseline: table(timeMs), current: table(timeMs), timeMs });
+  const [at, day, large] = report.columns.map(({ chart }) => chart!.labels);
+  expect(at![0]).toMatch(/^< 2026-01-02T\d\d:\d\d:\d\dZ$/);
+  expect(day![0]).toBe("< 2026-01-02");
+  for (const labels of [at!, large!]) expect(new Set(labels).size).toBe(labels.length);
+  const page = reportToHtml(report);
+  expect(page).toMatch(/<td>median<\/td><td class="number">2026-01-2\dT\d\d:\d\d:\d\dZ<\/td>/);
+  expect(page).not.toContain("e+15");
 });

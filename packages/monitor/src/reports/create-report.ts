@@ -13,6 +13,7 @@ import { baselineProfile, compare, type ColumnDrift, type DriftBaseline, type Dr
 import { recommended } from "../drift/drift-policy.ts";
 import type { ColumnFacts, MonitorReport, ReportChart, ReportColumn } from "./monitor-report.ts";
 import { defaultMinimumRows, protectProfile } from "./protect-profile.ts";
+import { timeText } from "./time-text.ts";
 
 export interface ReportOptions {
   readonly baseline: DriftBaseline;
@@ -131,9 +132,16 @@ function chartOf(before: ColumnProfile, now: ColumnProfile, minimumRows: number)
     const above = buckets.reduce((sum, { low: start, count }) => sum + (start > high ? count : 0), 0);
     return [below, ...inside, above].map((count) => rounded((count < minimumRows ? 0 : count) / sketch.count));
   };
-  const shown = edges.map((edge) => String(Number(edge.toPrecision(4))));
+  const shown = edges.map(edgeTexts(now.type, edges));
   const labels = [`< ${shown[0]}`, ...shown.slice(1).map((edge, at) => `${shown[at]} … ${edge}`), `> ${shown.at(-1)}`];
   return { kind: "numbers", labels, baseline: sharesOf(a), current: sharesOf(b) };
+}
+
+/** Times as ISO 8601 to the second, numbers in as many digits as tell the edges apart, four at least. */
+function edgeTexts(type: ColumnProfile["type"], edges: readonly number[]): (edge: number) => string {
+  const digits = Array.from({ length: 14 }, (_, at) => at + 4);
+  const enough = digits.find((each) => new Set(edges.map((edge) => edge.toPrecision(each))).size === edges.length);
+  return (edge) => timeText(type, edge) ?? String(Number(edge.toPrecision(enough ?? 17)));
 }
 
 function categoriesOf(before: ColumnProfile, now: ColumnProfile): ReportChart | undefined {

@@ -14,22 +14,27 @@ function caseOf({ name, verdict, reasons }: ReportColumn): Case {
   return { name: `drift: ${name}`, outcome, message: reasons.join(" ") || verdict };
 }
 
+function nothingJudged({ verdict, reasons }: MonitorReport): readonly Case[] {
+  if (verdict === "no-data") return [{ name: "data", outcome: "failure", message: "No row was seen." }];
+  if (verdict === "not-enough-data")
+    return [{ name: "data", outcome: "failure", message: reasons.join(" ") || verdict }];
+  return [];
+}
+
 /**
  * The report as JUnit XML, as pipelines show test results: a case for each column's drift, which fails where it drifted and is skipped where nothing can be said, and a
- * failed case for each issue of data quality. Without data one case fails.
+ * failed case for each issue of data quality. One case fails where no column could be judged, so that a pipeline without data is never green. No two cases have one name.
  */
 export function reportToJUnit(report: MonitorReport): string {
   const suite = escaped(report.subject ?? report.title);
   const cases: readonly Case[] = [
     ...report.columns.map(caseOf),
     ...report.issues.map(({ check, column, description }): Case => ({
-      name: column === undefined ? check : `${check}: ${column}`,
+      name: `data quality: ${column === undefined ? check : `${check}: ${column}`}`,
       outcome: "failure",
       message: description,
     })),
-    ...(report.verdict === "no-data"
-      ? [{ name: "data", outcome: "failure" as const, message: "No row was seen." }]
-      : []),
+    ...nothingJudged(report),
   ];
   const of = (outcome: Case["outcome"]): number => cases.filter((each) => each.outcome === outcome).length;
   const counts = `tests="${cases.length}" failures="${of("failure")}" errors="0" skipped="${of("skipped")}" time="0"`;

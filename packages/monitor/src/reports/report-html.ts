@@ -1,4 +1,5 @@
 import { escaped } from "./escape.ts";
+import { timeText } from "./time-text.ts";
 import type { ColumnFacts, MonitorReport, ReportChart, ReportColumn } from "./monitor-report.ts";
 
 const style = `:root{color-scheme:light dark;--base:#8a94a6;--now:#2563c9;--bad:#b3261e;--good:#1a7f4b;--line:#8884}
@@ -56,27 +57,29 @@ function overview(columns: readonly ReportColumn[]): string {
 <p class="key"><span style="background:var(--base)"></span>baseline<span style="background:var(--now)"></span>now</p>`;
 }
 
-function columnSection({ name, verdict, reasons, baseline, current, chart }: ReportColumn): string {
+function columnSection({ name, type, verdict, reasons, baseline, current, chart }: ReportColumn): string {
   const why = reasons.length === 0 ? "" : `<p>${reasons.map(escaped).join(" ")}</p>`;
-  return `<section><h3>${escaped(name)} <span class="${verdict}">${verdict}</span></h3>${why}${factsTable(baseline, current)}${chart === undefined ? "" : chartSvg(name, chart)}</section>`;
+  return `<section><h3>${escaped(name)} <span class="${verdict}">${verdict}</span></h3>${why}${factsTable(type, baseline, current)}${chart === undefined ? "" : chartSvg(name, chart)}</section>`;
 }
 
-function factsTable(baseline: ColumnFacts | undefined, current: ColumnFacts | undefined): string {
-  const line = (label: string, pick: (facts: ColumnFacts) => number | undefined): string => {
+function factsTable(type: string, baseline: ColumnFacts | undefined, current: ColumnFacts | undefined): string {
+  const line = (label: string, pick: (facts: ColumnFacts) => number | undefined, show = shown): string => {
     const values = [baseline, current].map((facts) => (facts === undefined ? undefined : pick(facts)));
     if (values.every((value) => value === undefined)) return "";
-    return `<tr><td>${label}</td>${values.map((value) => `<td class="number">${shown(value)}</td>`).join("")}</tr>`;
+    return `<tr><td>${label}</td>${values.map((value) => `<td class="number">${show(value)}</td>`).join("")}</tr>`;
   };
+  const place = (value: number | undefined): string =>
+    (value === undefined ? undefined : timeText(type, value)) ?? shown(value);
   const lines = [
     line("values", ({ count }) => count),
     line("share of nulls", ({ missingShare }) => missingShare),
     line("share of NaN and infinities", ({ notFiniteShare }) => notFiniteShare),
     line("different values, about", ({ distinct }) => distinct),
-    line("mean", ({ mean }) => mean),
+    line("mean", ({ mean }) => mean, place),
     line("standard deviation", ({ standardDeviation }) => standardDeviation),
-    line("median", ({ quantiles }) => quantiles?.[2]),
-    line("5 %", ({ quantiles }) => quantiles?.[0]),
-    line("95 %", ({ quantiles }) => quantiles?.[4]),
+    line("median", ({ quantiles }) => quantiles?.[2], place),
+    line("5 %", ({ quantiles }) => quantiles?.[0], place),
+    line("95 %", ({ quantiles }) => quantiles?.[4], place),
   ];
   return `<table><thead><tr><th></th><th>baseline</th><th>now</th></tr></thead><tbody>${lines.join("")}</tbody></table>`;
 }
