@@ -51,13 +51,13 @@ export interface MonitorOptions {
   readonly capture?: CaptureWriter | undefined;
   /** Evaluates by itself this often. Default: only when `evaluate` is called. */
   readonly evaluateEveryMs?: number | undefined;
-  /** Length of a window. Default: 60,000. */
+  /** Length of a window: an hour or a whole part of one. Default: 60,000. */
   readonly windowMs?: number | undefined;
-  /** How long windows are kept; those older than 7 days with sketches of 256 buckets in place of 2,048, so that weeks of hours fit. Default: 7 days. */
+  /** How long windows are kept, at least one; those older than 7 days with sketches of 256 buckets in place of 2,048, so that weeks of hours fit. Default: 7 days. */
   readonly retainMs?: number | undefined;
   /** How long an alert goes on firing when nothing is heard of its subject any more. Default: 1 hour. */
   readonly holdMs?: number | undefined;
-  /** Most predictions and labels that wait to be counted; more are dropped. Default: 50,000. */
+  /** Most predictions and labels that wait to be counted, from 1; more are dropped. Default: 50,000. */
   readonly maxQueue?: number | undefined;
   /** Most answers remembered for their labels. Default: 200,000. */
   readonly maxWaitingForLabels?: number | undefined;

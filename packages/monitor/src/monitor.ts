@@ -20,6 +20,7 @@ import { absenceOf } from "./alerts/objective-watch.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import { checkQuality } from "./quality/row-outcome.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
+import { checkRanges } from "./option-ranges.ts";
 import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
 import { within } from "./alerts/alert-teller.ts";
 import { repeat } from "./schedule/repeat.ts";
@@ -33,7 +34,10 @@ const longestEndMs = 10_000;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-/** Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat, `MONITOR_QUALITY_INVALID` for classes that cannot be told apart, `MONITOR_STATE_INVALID` for a `state` that it cannot go on from. */
+/**
+ * Throws `MONITOR_RULE_INVALID`, `MONITOR_SLO_INVALID` for names that repeat, and for a policy of none; `MONITOR_QUALITY_INVALID` for answers that cannot be scored, `MONITOR_STATE_INVALID` for a
+ * `state` that it cannot go on from; RangeError for numbers out of range.
+ */
 export function openMonitor(options: MonitorOptions = {}): Monitor {
   const { clock = systemClock, logger = silentLogger, retainMs = 7 * dayMs } = options;
   const { book, alerting, writer, evaluator, intake, deployments } = assemble(options, clock, logger, retainMs);
@@ -133,11 +137,13 @@ interface Parts {
 
 function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainMs: number): Parts {
   const { slos = [], rules = [], windowMs = 60_000, holdMs = hourMs, maxQueue = 50_000, meter = silentMeter } = options;
-  for (const each of Object.values(options.quality ?? {})) checkQuality(each);
+  for (const [endpoint, each] of Object.entries(options.quality ?? {})) checkQuality(endpoint, each);
   for (const name of repeated(rules)) throw ruleInvalid(name, "its name is taken");
   for (const name of repeated(slos)) throw sloInvalid(name, "its name is taken");
   // Alerts of both are told apart by name.
   for (const name of repeated([...slos, ...rules])) throw ruleInvalid(name, "its name is taken by an objective");
+  const named = [...slos.flatMap(({ name }) => [{ name }, { name: absenceOf(name) }]), ...rules];
+  checkRanges(options, new Set(named.map(({ name }) => name)));
   const outbox = createEventOutbox(options.events, logger);
   const random = options.random ?? createRandom(1);
   const rows = { limitOf: rowLimits(options.rows, rules), random };
@@ -154,7 +160,7 @@ function assemble(options: MonitorOptions, clock: Clock, logger: Logger, retainM
   const { book } = deployments;
   const alerting = createAlerting({
     options: options.alerting ?? {},
-    rules: [...slos.flatMap(({ name }) => [{ name }, { name: absenceOf(name) }]), ...rules],
+    rules: named,
     holdMs,
     outbox,
     events: options.events,

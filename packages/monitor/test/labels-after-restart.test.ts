@@ -144,9 +144,11 @@ test("windows of another length go on within their hour, those that fit into non
   after.capture(traffic.next(start + 1).prediction);
   expect(after.read("late", "main").requests).toBe(2);
   expect(after.read("late", "main").quality).toMatchObject({ predictions: 2, labels: 1 });
-  await using longer = openMonitor({ clock, quality, windowMs: 24 * hourMs });
-  longer.capture(prediction);
-  expect(() => openMonitor({ clock, quality, state: longer.state() })).toThrow(
+  const longer = JSON.parse(
+    JSON.stringify(state).replaceAll('"lengthMs":60000', `"lengthMs":${24 * hourMs}`),
+  ) as unknown;
+  expect(longer).not.toEqual(state);
+  expect(() => openMonitor({ clock, quality, state: longer })).toThrow(
     expect.objectContaining({ code: "MONITOR_STATE_INVALID" }),
   );
 });

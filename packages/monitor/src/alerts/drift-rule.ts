@@ -5,7 +5,8 @@ import { type AlertRule, checkRule, evidenceOf, type MonitorView, type RuleOptio
 import { baselineProfile, compare, type DriftBaseline, type DriftReport } from "../drift/compare.ts";
 import type { DriftMemory } from "../drift/drift-memory.ts";
 import type { DriftMonitorFactory } from "../drift/drift-monitor.ts";
-import { type DriftPolicy, recommended } from "../drift/drift-policy.ts";
+import { checkDriftPolicy, type DriftPolicy, recommended } from "../drift/drift-policy.ts";
+import { baselineInvalid } from "../errors.ts";
 import { subjectOf } from "../slo/slo.ts";
 import { rowsOfMonitor, streamJudge } from "./stream-judge.ts";
 
@@ -45,7 +46,7 @@ export type DriftAlertOptions = BaselineDriftOptions | StreamDriftOptions;
  * Fires when the features that a variant is asked with have drifted: from a baseline, over the last `windowMs` (default: 24 hours), or, with `monitor`, from what
  * the windows before did: then windows begin at multiples of `windowMs` (whole hours; default: 1 hour), and only whole ones are judged. Columns that only the baseline has are left out, and of rows those that not every window has. Monitors of whole rows, such as
  * `reconstructionDrift()`, have the rows that they need kept. Default severity: `ticket`.
- * Throws what `parseProfile` throws, and `MONITOR_RULE_INVALID`.
+ * Throws what `parseProfile` throws, `MONITOR_RULE_INVALID`, `MONITOR_BASELINE_INVALID` for a baseline that is no profile or has no rows, and `MONITOR_PARAMETER_INVALID` for a policy out of range.
  */
 export function driftAlert(options: DriftAlertOptions): AlertRule {
   const { name = "drift" } = options;
@@ -83,7 +84,9 @@ export type Judge = (view: MonitorView, variant: string) => Judged;
 function baselineJudge(name: string, options: BaselineDriftOptions): Judge {
   const { endpoint, windowMs = dayMs, policy = recommended() } = options;
   checkRule(name, { windowMs: { value: windowMs, above: 0 } });
+  checkDriftPolicy(policy);
   const baseline = baselineProfile(options.baseline);
+  if (baseline.rows === 0) throw baselineInvalid("it has no rows");
   return (view, variant) => {
     const { features } = view.read(endpoint, variant, windowMs);
     const columns = Object.fromEntries(

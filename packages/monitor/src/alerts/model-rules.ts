@@ -4,6 +4,7 @@ import { alertSeverities } from "./severities.ts";
 import { type AlertRule, checkRule, evidenceOf, type RuleOptions, shown, variantsOf } from "./alert-rule.ts";
 import type { ClassesMetric } from "../quality/classes.ts";
 import { none } from "../quality/metric-value.ts";
+import { baselineInvalid, ruleInvalid } from "../errors.ts";
 import type { Quality } from "../quality/quality.ts";
 import { kolmogorovSmirnovPValue } from "../statistics/sample-tests.ts";
 import { sketchDistance } from "../drift/sketch-distance.ts";
@@ -27,7 +28,7 @@ export interface PredictionShiftOptions extends RuleOptions {
 
 /**
  * Fires when a variant answers otherwise than it should: when the distance between the distributions of answers is significant and large enough to matter.
- * It needs no labels. Default window: 1 hour, default severity: `ticket`.
+ * It needs no labels. Default window: 1 hour, default severity: `ticket`. Throws `MONITOR_RULE_INVALID`, and `MONITOR_BASELINE_INVALID` for a profile without rows.
  */
 export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule {
   const {
@@ -45,7 +46,9 @@ export function predictionShiftAlert(options: PredictionShiftOptions): AlertRule
     alpha: { value: alpha, above: 0, to: 1 },
     minimumDistance: { value: minimumDistance, above: 0, to: 1 },
     windowMs: { value: windowMs, above: 0 },
+    minimumSamples: { value: minimumSamples, above: 0 },
   });
+  if (typeof against !== "string" && against.rows === 0) throw baselineInvalid("it has no rows");
   return {
     name,
     alerting: options.alerting,
@@ -122,7 +125,7 @@ export interface QualityAlertOptions extends RuleOptions {
 /**
  * Fires when a variant's quality, as far as labels have come, is surely worse than allowed: when the lower end of the 95 % interval of the difference is. The
  * variants of one endpoint answer a random split of the same traffic, so their labels are comparable. Default window: 24 hours,
- * default severity: `ticket`.
+ * default severity: `ticket`. Throws `MONITOR_RULE_INVALID`.
  */
 export function qualityAlert(options: QualityAlertOptions): AlertRule {
   const {
@@ -140,6 +143,8 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
     windowMs: { value: windowMs, above: 0 },
     minimumLabels: { value: minimumLabels, above: 1 },
   });
+  if (typeof against === "number" && !isReached(metric, against))
+    throw ruleInvalid(name, `the ${metric} is never ${against}, so that nothing is worse or everything is`);
   return {
     name,
     alerting: options.alerting,
@@ -178,6 +183,12 @@ export function qualityAlert(options: QualityAlertOptions): AlertRule {
           return { ...base, state, value: typeof against === "number" ? own.mean : difference, summary };
         }),
   };
+}
+
+/** Shares and areas lie in [0, 1], coefficients of agreement in [−1, 1], losses at 0 or above. */
+function isReached(metric: QualityMetric, value: number): boolean {
+  if (isLoss(metric)) return value >= 0 && value < Number.POSITIVE_INFINITY;
+  return value >= (metric === "mcc" || metric === "kappa" ? -1 : 0) && value <= 1;
 }
 
 const isLoss = (metric: QualityMetric): metric is "logLoss" | "brier" => metric === "logLoss" || metric === "brier";

@@ -35,7 +35,11 @@ export function errorRateAlert(options: ErrorRateOptions): AlertRule {
     minimumRequests = 20,
     severity = alertSeverities["error-rate"],
   } = options;
-  checkRule(name, { threshold: { value: threshold, above: 0, to: 1 }, windowMs: { value: windowMs, above: 0 } });
+  checkRule(name, {
+    threshold: { value: threshold, above: 0, to: 1 },
+    windowMs: { value: windowMs, above: 0 },
+    minimumRequests: { value: minimumRequests, above: -1e-12 },
+  });
   return {
     name,
     alerting: options.alerting,
@@ -67,7 +71,11 @@ export interface EndpointDownOptions extends Omit<RuleOptions, "variant"> {
 export function endpointDownAlert(options: EndpointDownOptions): AlertRule {
   const { name = "endpoint-down", endpoint, windowMs = 2 * minuteMs, threshold = 0.5, minimumRequests = 10 } = options;
   const { severity = alertSeverities["endpoint-down"], alerting } = options;
-  checkRule(name, { threshold: { value: threshold, above: 0, to: 1 }, windowMs: { value: windowMs, above: 0 } });
+  checkRule(name, {
+    threshold: { value: threshold, above: 0, to: 1 },
+    windowMs: { value: windowMs, above: 0 },
+    minimumRequests: { value: minimumRequests, above: -1e-12 },
+  });
   return {
     name,
     alerting,
@@ -112,6 +120,7 @@ export function latencyAlert(options: LatencyOptions): AlertRule {
     thresholdMs: { value: thresholdMs, above: 0 },
     slowShare: { value: slowShare, above: 0, to: 1 },
     windowMs: { value: windowMs, above: 0 },
+    minimumRequests: { value: minimumRequests, above: -1e-12 },
   });
   return {
     name,

@@ -30,6 +30,7 @@ export function dataQualityAlert(options: DataQualityAlertOptions): AlertRule {
   limitsOf(limits);
   return {
     name,
+    alerting: options.alerting,
     evaluate: (view) =>
       variantsOf(view, options).map((variant): Finding => {
         const reading = view.read(endpoint, variant, windowMs);

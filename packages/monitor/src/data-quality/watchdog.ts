@@ -122,7 +122,7 @@ function watchSchedule({ nowMs }: MonitorView, schedule: WatchedSchedule): Watch
   return { check: "schedule", state: nowMs <= limitMs ? "ok" : "silent", subject: `schedule/${name}`, description };
 }
 
-export interface WatchdogOptions extends WatchOptions, Pick<RuleOptions, "name" | "severity"> {}
+export interface WatchdogOptions extends WatchOptions, Pick<RuleOptions, "name" | "severity" | "alerting"> {}
 
 /**
  * Fires where the monitor itself cannot be believed: no requests within a period, features that are not captured, too much that was let go, an old baseline, a schedule
@@ -141,6 +141,7 @@ export function watchdogAlert(options: WatchdogOptions): AlertRule {
   });
   return {
     name,
+    alerting: options.alerting,
     evaluate(view) {
       const bySubject = group(watch(view, options));
       return Array.from(bySubject, ([subject, found]): Finding => {

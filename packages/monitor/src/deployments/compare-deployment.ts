@@ -39,6 +39,21 @@ export interface DeploymentComparison {
   readonly samples: { readonly before: number; readonly after: number };
 }
 
+/** Throws `MONITOR_RULE_INVALID` for options out of range. */
+export function checkComparison({
+  spanMs = 1,
+  minimumSamples = 50,
+  confidence = 0.95,
+}: DeploymentComparisonOptions = {}): void {
+  if (!(spanMs > 0 && spanMs < Number.POSITIVE_INFINITY))
+    throw ruleInvalid("deployment", `spanMs must be a number of milliseconds over 0, not ${spanMs}`);
+  if (!(confidence > 0 && confidence < 1) || !(minimumSamples >= 1))
+    throw ruleInvalid(
+      "deployment",
+      `confidence must be in (0, 1) and minimumSamples at least 1, not ${confidence} and ${minimumSamples}`,
+    );
+}
+
 type Side = Pick<VariantReading, "requests" | "errors" | "latency" | "outputs" | "quality">;
 
 const quantiles = [0.5, 0.95, 0.99];
@@ -53,13 +68,10 @@ const measured = 1 + quantiles.length + 2;
 export function compareDeployment(
   before: Side,
   after: Side,
-  { minimumSamples = 50, confidence = 0.95 }: DeploymentComparisonOptions = {},
+  options: DeploymentComparisonOptions = {},
 ): DeploymentComparison {
-  if (!(confidence > 0 && confidence < 1) || !(minimumSamples >= 1))
-    throw ruleInvalid(
-      "deployment",
-      `confidence must be in (0, 1) and minimumSamples at least 1, not ${confidence} and ${minimumSamples}`,
-    );
+  checkComparison(options);
+  const { minimumSamples = 50, confidence = 0.95 } = options;
   const z = normalQuantile(1 - (1 - confidence) / (2 * measured));
   const measures = [
     errorShares(before, after, z, minimumSamples),

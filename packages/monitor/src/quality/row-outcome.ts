@@ -5,8 +5,18 @@ import type { Outcome, Scoring } from "./quality-sums.ts";
 
 export const scoringOf = ({ kind, threshold = 0.5 }: QualityOptions): Scoring => ({ kind, threshold });
 
-/** Throws `MONITOR_QUALITY_INVALID` for classes that cannot be told apart. */
-export function checkQuality({ kind, classes, top = 3 }: QualityOptions): void {
+const kinds: readonly unknown[] = ["binary", "regression", "classes"];
+
+/** Throws `MONITOR_QUALITY_INVALID` for an answer that cannot be found or scored, and for classes that cannot be told apart. */
+export function checkQuality(
+  endpoint: string,
+  { output, kind, threshold = 0.5, classes, top = 3 }: QualityOptions,
+): void {
+  if (typeof output !== "string" || output === "")
+    throw qualityInvalid(`of the endpoint ${JSON.stringify(endpoint)} no output is named that holds the answer`);
+  if (!kinds.includes(kind))
+    throw qualityInvalid(`answers are binary, of a regression or of classes, not ${JSON.stringify(kind)}`);
+  if (!(threshold >= 0 && threshold <= 1)) throw qualityInvalid(`the threshold must be in [0, 1], not ${threshold}`);
   if (kind !== "classes") {
     if (classes !== undefined) throw qualityInvalid(`classes are named for the kind ${JSON.stringify(kind)}`);
     return;

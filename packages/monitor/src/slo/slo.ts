@@ -74,19 +74,25 @@ export function defineObjective(options: ObjectiveOptions): Objective {
   if (typeof name !== "string" || name === "") throw sloInvalid(String(name), "it has no name");
   if (!(objective > 0 && objective < 1))
     throw sloInvalid(name, `the objective must be between 0 and 1, not ${objective}`);
-  if (!(periodMs > 0)) throw sloInvalid(name, `the period must be positive, not ${periodMs} ms`);
-  if (profile.length === 0) throw sloInvalid(name, "it has no burn-rate row");
-  for (const each of profile) checkRow(name, each, periodMs);
-  if (!(minimumEvents >= 0)) throw sloInvalid(name, `the fewest events must be at least 0, not ${minimumEvents}`);
   const { slices, missingData, missingAfterMs, lowTraffic } = options;
   const policy = { calendar, slices, missingData, missingAfterMs, lowTraffic };
   checkPolicy(name, policy);
+  if (!(periodMs > 0 && periodMs < Number.POSITIVE_INFINITY))
+    throw sloInvalid(name, `the period must be positive, not ${periodMs} ms`);
+  if (profile.length === 0) throw sloInvalid(name, "it has no burn-rate row");
+  for (const each of profile) checkRow(name, each, periodMs);
+  if (!(minimumEvents >= 0)) throw sloInvalid(name, `the fewest events must be at least 0, not ${minimumEvents}`);
   return { name, objective, periodMs, profile, minimumEvents, ...policy };
 }
 
 function checkRow(name: string, { shortMs, longMs, burnRate, forMs = 0 }: BurnRateRow, periodMs: number): void {
-  if (!(shortMs > 0 && shortMs <= longMs && longMs <= periodMs))
-    throw sloInvalid(name, `a window of ${shortMs} ms within ${longMs} ms does not fit in ${periodMs} ms`);
+  if (!(shortMs > 0 && shortMs <= longMs))
+    throw sloInvalid(name, `a short window of ${shortMs} ms does not fit in a long one of ${longMs} ms`);
+  if (!(longMs <= periodMs))
+    throw sloInvalid(
+      name,
+      `a window of ${longMs} ms of its burn-rate table does not fit in its period of ${periodMs} ms: give it a \`profile\` of rows that fit, such as the first two of googleProfile()`,
+    );
   if (!(burnRate > 0)) throw sloInvalid(name, `a burn rate must be positive, not ${burnRate}`);
   if (!(forMs >= 0 && forMs % 60_000 === 0 && forMs <= periodMs))
     throw sloInvalid(name, `a row must hold for whole minutes within the period, not ${forMs} ms`);
@@ -112,7 +118,7 @@ export function errorIndicator({
   };
 }
 
-/** Good where the request succeeded within `thresholdMs`. Failed requests are left to `errorIndicator`. */
+/** Good where the request succeeded within `thresholdMs`. Failed requests are left to `errorIndicator`. Throws a RangeError for a threshold below 0 or none. */
 export function latencyIndicator({
   endpoint,
   variant,
@@ -122,6 +128,8 @@ export function latencyIndicator({
   readonly variant?: string | undefined;
   readonly thresholdMs: number;
 }): Indicator {
+  if (!(thresholdMs >= 0))
+    throw new RangeError(`thresholdMs must be a number of milliseconds of at least 0, not ${thresholdMs}.`);
   return {
     subject: subjectOf(endpoint, variant),
     endpoint,
