@@ -11,13 +11,14 @@ import { createTraffic } from "./traffic.ts";
 
 interface Program {
   readonly startMs: number;
-  readonly options: Parameters<typeof openMonitor>[0];
+  optionsOf(from: number): Parameters<typeof openMonitor>[0];
   predictionOf(at: number): CapturedPrediction;
+  classPredictionOf(at: number, from: number): CapturedPrediction;
   labelsOf(at: number, corrected: boolean): readonly CapturedLabel[];
 }
 
 const path = fileURLToPath(new URL("label-process.mjs", import.meta.url));
-const { startMs, options, predictionOf, labelsOf } = (await import(path)) as Program;
+const { startMs, optionsOf, predictionOf, classPredictionOf, labelsOf } = (await import(path)) as Program;
 const start = Date.UTC(2026, 0, 1);
 const hourMs = 3_600_000;
 const quality = { late: { output: "probability", kind: "binary", segments: ["carrier"] } } as const;
@@ -26,6 +27,21 @@ const rounded = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (_, each: unknown) => (typeof each === "number" ? Number(each.toPrecision(9)) : each)),
   );
+
+/** What is told of classes, whatever their order. */
+function byName({
+  labels,
+  coverage,
+  logLoss,
+  classes,
+}: ReturnType<Monitor["read"]>["quality"]): Record<string, unknown> {
+  const names = classes!.classes.map(({ name }) => String(name));
+  const cells = classes!.confusion.map((line, truth) =>
+    line.map((count, answer) => `${names[truth]} ${names[answer]} ${count}`),
+  );
+  const { accuracy, topAccuracy } = classes!.metrics;
+  return { labels, coverage, loss: logLoss.mean.toPrecision(9), cells: cells.flat().toSorted(), accuracy, topAccuracy };
+}
 
 /** Runs until so many requests were answered, then kills. @returns the last that was told. */
 async function runAndKill(state: string, from: number, requests: number): Promise<number> {
@@ -43,7 +59,7 @@ async function runAndKill(state: string, from: number, requests: number): Promis
 }
 
 test(
-  "a monitor that is killed again and again joins late labels of all that its states held, each once, and tells the coverage of these",
+  "a monitor that is killed again and again, whose classes change their order each time, joins late labels of all that its states held, each once, and tells the coverage of these",
   { timeout: 120_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "millwright-labels-"));
@@ -61,9 +77,11 @@ test(
       }
       const { state } = JSON.parse(await readFile(file, "utf8")) as { readonly state: unknown };
       const nowMs = startMs + (next + 1000) * 1000;
-      await using restarted = openMonitor({ ...options, clock: createManualClock(nowMs), state });
-      await using oracle = openMonitor({ ...options, clock: createManualClock(nowMs) });
-      for (const [from, until] of kept) for (let at = from; at < until; at += 1) oracle.capture(predictionOf(at));
+      await using restarted = openMonitor({ ...optionsOf(next), clock: createManualClock(nowMs), state });
+      await using oracle = openMonitor({ ...optionsOf(0), clock: createManualClock(nowMs) });
+      for (const [from, until] of kept)
+        for (let at = from; at < until; at += 1)
+          for (const each of [predictionOf(at), classPredictionOf(at, 0)]) oracle.capture(each);
       oracle.read("late", "main");
       for (const corrected of [true, false])
         for (let at = 0; at < next; at += 1)
@@ -80,6 +98,9 @@ test(
           wanted.quality.lag,
         ]);
         expect(rounded(found.quality)).toEqual(rounded(wanted.quality));
+        const classes = [restarted, oracle].map((each) => byName(each.read("when", variant).quality));
+        expect(classes[0]).toEqual(classes[1]);
+        expect(classes[0]!["labels"]).toBeGreaterThan(20);
       }
       expect(kept.some(([from, until], index) => until < (kept[index + 1]?.[0] ?? next) && until > from)).toBe(true);
     } finally {

@@ -20,7 +20,7 @@ function partOf(names: readonly string[], count: number, top: number, random: Ra
   const rows = Array.from({ length: count }, (): Row => {
     const scores = names.map(() => random.next());
     const count = (truth: number, sign: 1 | -1) => {
-      const outcome = rowOutcome(scores, 0, truth, { output: "class", kind: "classes", classes: names, top })!;
+      const outcome = rowOutcome(scores, 0, truth, { classes: names, top })!;
       addOutcome(sums, { ...outcome, lagMs: 1, segments: [] }, scoring, sign);
       return outcome.classes!;
     };

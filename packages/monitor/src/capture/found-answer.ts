@@ -2,6 +2,7 @@ import { type CapturedPrediction, decodeNumbers, type JsonObject, type JsonValue
 import { answersOf } from "../quality/join-labels.ts";
 import type { QualityOptions } from "../quality/quality.ts";
 import { segmentKey } from "../quality/quality-sums.ts";
+import type { AnswerReading } from "./answer-readings.ts";
 import type { Answer } from "./waiting-answers.ts";
 
 /** An answer that was captured, and what gave it. */
@@ -10,10 +11,11 @@ export interface FoundAnswer {
   readonly model: CapturedPrediction["model"];
 }
 
-/** Reads an answer off a captured row; undefined where a label could not be about it: it failed, or its output has no scores. */
+/** Reads an answer off a captured row; undefined where a label could not be about it: it failed, or its output has no scores. @param readingOf How answers of a model were read at a time. */
 export function foundAnswer(
   row: JsonObject,
   optionsOf: (endpoint: string) => QualityOptions | undefined,
+  readingOf: (endpoint: string, digest: string, timeMs: number) => AnswerReading | undefined,
 ): FoundAnswer | undefined {
   const { endpoint, variant, model, timeMs, errorCode } = decodeNumbers({
     endpoint: row["endpoint"] ?? null,
@@ -26,12 +28,14 @@ export function foundAnswer(
     return undefined;
   const options = optionsOf(endpoint);
   if (options === undefined || errorCode !== undefined || typeof timeMs !== "number") return undefined;
-  const rows = answersOf(row, options.kind, options.output, options.classes?.length ?? 0);
+  const reading = readingOf(endpoint, model.digest, timeMs);
+  if (reading === undefined) return undefined;
+  const rows = answersOf(row, reading.kind, options.output, reading.classes?.length ?? 0);
   if (rows.length === 0) return undefined;
   const scores =
-    options.kind === "classes" ? rows.flatMap((each) => each.probabilities) : rows.map(({ score }) => score);
+    reading.kind === "classes" ? rows.flatMap((each) => each.probabilities) : rows.map(({ score }) => score);
   const segments = segmentsOf(row["features"] as JsonObject | undefined, options.segments ?? [], rows.length);
-  return { model, answer: { endpoint, variant, timeMs, scores, segments, sampled: [] } };
+  return { model, answer: { endpoint, variant, timeMs, scores, reading, segments, sampled: [] } };
 }
 
 /** As they were captured, which is as the redactor left them. */

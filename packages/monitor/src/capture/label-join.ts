@@ -1,16 +1,23 @@
 import type { CapturedLabel, CapturedPrediction, Logger, Redactor } from "@millwright/contracts";
 import { toArray } from "@millwright/data";
-import { type QualityOptions, scoresOf, truthOf } from "../quality/quality.ts";
+import { type QualityOptions, scoresOf } from "../quality/quality.ts";
 import { addAnswer, addOutcome, addRecovered, type QualitySums, segmentKey } from "../quality/quality-sums.ts";
 import { binnedScores, rowOutcome, scoringOf } from "../quality/row-outcome.ts";
 import { type AnswerLookup, type AnswerSource, createAnswerLookup } from "./answer-lookup.ts";
 import { createEarlyLabels, type EarlyLabels, type HeldLabel } from "./early-labels.ts";
 import { type FoundAnswer, foundAnswer } from "./found-answer.ts";
-import { createLabelFacts, type Fact, type LabelFacts } from "./label-facts.ts";
+import {
+  type AnswerReading,
+  type AnswerReadings,
+  createAnswerReadings,
+  type ReadingsState,
+} from "./answer-readings.ts";
+import { createLabelFacts, type LabelFacts } from "./label-facts.ts";
+import { outcomeOf, truthIn } from "./label-truth.ts";
 import { jsonOf } from "./observe.ts";
 import type { SampledRow } from "./row-sample.ts";
 import { type Answer, createWaitingAnswers, type WaitingAnswers } from "./waiting-answers.ts";
-import type { WaitingState } from "./waiting-json.ts";
+import type { WaitingAnswer, WaitingState } from "./waiting-json.ts";
 import type { WindowBook } from "./window-book.ts";
 
 /** Where a label join finds answers again. */
@@ -45,8 +52,12 @@ export interface LabelJoin {
   forget(nowMs: number, retainMs: number, holdMs: number): void;
   /** Answers of `fromMs` and later that wait, which of them are labelled, and labels that are held. */
   state(fromMs: number): WaitingState;
-  /** Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`. @param rows Those that are kept, by request. */
-  restore(state: WaitingState, rows: ReadonlyMap<string, readonly SampledRow[]>): void;
+  /**
+   * Goes on from what an earlier process left, before anything else comes. Throws a `TypeError`.
+   * @param rows Those that are kept, by request.
+   * @param seen How answers were read, as far as that shows in what was counted: for states that do not tell.
+   */
+  restore(state: WaitingState, rows: ReadonlyMap<string, readonly SampledRow[]>, seen: ReadingsState): void;
   /** Takes labels that another process holds, as far as their answers wait here; those that came before count once. */
   deliver(held: readonly HeldLabel[]): void;
 }
@@ -98,6 +109,7 @@ const isLabel = ({ requestId, row = 0, value, timeMs }: CapturedLabel): boolean 
 interface Joining {
   readonly book: WindowBook;
   readonly facts: LabelFacts;
+  readonly readings: AnswerReadings;
   readonly optionsOf: (endpoint: string) => QualityOptions | undefined;
 }
 
@@ -111,16 +123,17 @@ interface Labelled {
 }
 
 function applyLabel(
-  { facts, optionsOf }: Joining,
+  { facts, readings, optionsOf }: Joining,
   { answer, sums, counted }: Labelled,
   label: CapturedLabel,
 ): LabelOutcome {
   const { requestId, row = 0, value, timeMs } = label;
   const options = optionsOf(answer.endpoint);
   if (options === undefined) return "invalid";
-  const score = rowOutcome(answer.scores, row, 0, options)?.predicted;
+  const { reading } = answer;
+  const score = rowOutcome(answer.scores, row, 0, reading)?.predicted;
   if (score === undefined) return "unmatched";
-  const truth = truthOf(value, options);
+  const truth = truthIn(answer, value, options, readings);
   if (truth === undefined || !Number.isFinite(score)) return "invalid";
   if (sums === undefined || !facts.isWhole(answer.timeMs)) return "forgotten";
   const earlier = facts.get(answer.timeMs, requestId, row);
@@ -128,14 +141,17 @@ function applyLabel(
   if (earlier !== undefined && earlier.timeMs > timeMs) return "superseded";
   if (earlier?.timeMs === timeMs && earlier.truth === truth) return "duplicated";
   const segments = answer.segments[row] ?? [];
-  const count = (known: Fact, sign: 1 | -1): void => {
-    const lagMs = Math.max(0, known.timeMs - answer.timeMs);
-    const outcome = rowOutcome(answer.scores, row, known.truth, options);
-    if (outcome !== undefined) addOutcome(sums, { ...outcome, lagMs, segments }, scoringOf(options), sign);
+  const outcome = outcomeOf(answer, row, truth, readings);
+  const before = earlier === undefined ? undefined : outcomeOf(answer, row, earlier.truth, readings);
+  // A state that was cut may lack the name of a class.
+  if (outcome === undefined || (earlier !== undefined && before === undefined)) return "forgotten";
+  const count = (each: NonNullable<typeof outcome>, knownMs: number, sign: 1 | -1): void => {
+    const lagMs = Math.max(0, knownMs - answer.timeMs);
+    addOutcome(sums, { ...each, lagMs, segments }, scoringOf(reading), sign);
   };
-  if (earlier !== undefined) count(earlier, -1);
-  else if (!counted) addRecovered(sums, score, scoringOf(options), segments);
-  count({ truth, timeMs }, 1);
+  if (before !== undefined) count(before, earlier?.timeMs ?? timeMs, -1);
+  else if (!counted) addRecovered(sums, score, scoringOf(reading), segments);
+  count(outcome, timeMs, 1);
   facts.set(answer.timeMs, requestId, row, { truth, timeMs });
   for (const each of answer.sampled) if (each.row === row) each.label = value;
   return earlier === undefined ? "joined" : "corrected";
@@ -147,7 +163,7 @@ function createLookup(
   { maxLabels, ...lookup }: JoinLookup,
   { quality, settle, retainMs, nowMs }: LabelJoinOptions,
 ): AnswerLookup {
-  const { book, optionsOf } = joining;
+  const { book, readings, optionsOf } = joining;
   const sumsOf = ({ answer: { endpoint, variant, timeMs }, model }: FoundAnswer): QualitySums =>
     book.qualityAt(endpoint, variant, timeMs) ?? book.recoverQuality(endpoint, variant, timeMs, model);
   return createAnswerLookup({
@@ -156,7 +172,7 @@ function createLookup(
     features: [...new Set(Object.values(quality).flatMap(({ segments = [] }) => segments))],
     missing: () => settle("unmatched"),
     found(row, labels) {
-      const found = foundAnswer(row, optionsOf);
+      const found = foundAnswer(row, optionsOf, readings.at);
       const isKept = found !== undefined && found.answer.timeMs >= nowMs() - retainMs && lookup.isServed(found);
       for (const label of labels) {
         if (found === undefined) settle("unmatched");
@@ -171,13 +187,39 @@ function createLookup(
   });
 }
 
+/** Reads answers as labels need them; undefined where no label could be about one. */
+const answerReader =
+  ({ readings, optionsOf }: Joining, redactor: Redactor | undefined) =>
+  (prediction: CapturedPrediction, timeMs: number, sampled: readonly SampledRow[]): Answer | undefined => {
+    const { requestId, endpoint, variant, model, outputs } = prediction;
+    const [scored, reading] = [optionsOf(endpoint), readings.now(endpoint)];
+    if (scored === undefined || reading === undefined) return undefined;
+    // What no state could tell is no answer that a label finds.
+    if ([requestId, endpoint, variant].some((text) => typeof text !== "string")) return undefined;
+    const scores = scoresOf(outputs?.[scored.output], scored);
+    if (scores === undefined) return undefined;
+    readings.note(endpoint, model.digest);
+    const { segments: columns = [] } = scored;
+    const rows = columns.length === 0 ? 0 : binnedScores(scores, scored).length;
+    const segments = segmentsOf(prediction, columns, rows, redactor);
+    return { endpoint, variant, timeMs, scores, reading, segments, sampled };
+  };
+
+function countAnswer({ book }: Joining, { endpoint, variant, timeMs, scores, reading, segments }: Answer): void {
+  const sums = book.qualityAt(endpoint, variant, timeMs);
+  if (sums === undefined) return;
+  for (const [row, score] of binnedScores(scores, reading).entries())
+    addAnswer(sums, score, scoringOf(reading), segments[row] ?? []);
+}
+
 export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
   const { book, quality, redactor, settle, nowMs } = options;
   const waiting = createWaitingAnswers(options.maxWaiting);
   const facts = createLabelFacts(options.maxLabelled);
   const optionsOf = (endpoint: string): QualityOptions | undefined =>
     Object.hasOwn(quality, endpoint) ? quality[endpoint] : undefined;
-  const joining: Joining = { book, facts, optionsOf };
+  const readings = createAnswerReadings(quality, nowMs());
+  const joining: Joining = { book, facts, readings, optionsOf };
   const lookup = options.lookup === undefined ? undefined : createLookup(joining, options.lookup, options);
   const early = createEarlyLabels(options.maxHeld, (label) =>
     lookup === undefined ? settle("unmatched") : lookup.ask(label, nowMs()),
@@ -186,6 +228,7 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
     const sums = book.qualityAt(answer.endpoint, answer.variant, answer.timeMs);
     return applyLabel(joining, { answer, sums, counted: true }, label);
   };
+  const answerOf = answerReader(joining, redactor);
   return {
     get held() {
       return early.size + (lookup?.size ?? 0);
@@ -194,20 +237,12 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
     stopLookups: () => lookup?.stop(),
     wants: (endpoint) => optionsOf(endpoint) !== undefined,
     expect(prediction, timeMs, sampled = []) {
-      const { requestId, endpoint, variant, outputs, errorCode } = prediction;
-      const scored = optionsOf(endpoint);
-      if (scored === undefined || errorCode !== undefined || waiting.has(requestId)) return;
-      // What no state could tell is no answer that a label finds.
-      if ([requestId, endpoint, variant].some((text) => typeof text !== "string")) return;
-      const scores = scoresOf(outputs?.[scored.output], scored);
-      if (scores === undefined) return;
-      const binned = binnedScores(scores, scored);
-      const segments = segmentsOf(prediction, scored.segments ?? [], binned.length, redactor);
-      const answer: Answer = { endpoint, variant, timeMs, scores, segments, sampled };
+      const { requestId } = prediction;
+      if (prediction.errorCode !== undefined || waiting.has(requestId)) return;
+      const answer = answerOf(prediction, timeMs, sampled);
+      if (answer === undefined) return;
       waiting.add(requestId, answer);
-      const sums = book.qualityAt(endpoint, variant, timeMs);
-      if (sums !== undefined)
-        for (const [row, score] of binned.entries()) addAnswer(sums, score, scoringOf(scored), segments[row] ?? []);
+      countAnswer(joining, answer);
       for (const label of early.take(requestId)) settle(apply(answer, label));
     },
     join(label, nowMs) {
@@ -230,26 +265,41 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
       early.giveUp(nowMs - holdMs);
       lookup?.start(nowMs);
     },
-    ...exchangeOf(waiting, facts, early, lookup),
+    ...exchangeOf({ waiting, facts, readings, early, lookup }),
   };
 }
 
-const exchangeOf = (
-  waiting: WaitingAnswers,
-  facts: LabelFacts,
-  early: EarlyLabels,
-  lookup: AnswerLookup | undefined,
-): Pick<LabelJoin, "state" | "restore"> => ({
+interface Exchanged {
+  readonly waiting: WaitingAnswers;
+  readonly facts: LabelFacts;
+  readonly readings: AnswerReadings;
+  readonly early: EarlyLabels;
+  readonly lookup: AnswerLookup | undefined;
+}
+
+const exchangeOf = ({ waiting, facts, readings, early, lookup }: Exchanged): Pick<LabelJoin, "state" | "restore"> => ({
   state: (fromMs) => ({
     answers: waiting.list(fromMs),
     labelled: facts.state(fromMs),
     held: [...(lookup?.list() ?? []), ...early.list()],
+    readings: readings.state(),
   }),
-  restore({ answers, labelled, held }, rows) {
+  restore({ answers, labelled, held, readings: told }, rows, seen) {
+    readings.restore(told ?? seen);
     facts.restore(labelled);
+    const classesSeen = new Map(seen.classes);
+    const readingOf = ({ endpoint, scores }: WaitingAnswer): AnswerReading | undefined => {
+      const now = readings.now(endpoint);
+      const classes = classesSeen.get(endpoint);
+      // What is no whole number of rows was in no such order.
+      const fits = now?.kind === "classes" && classes !== undefined && scores.length % classes.length === 0;
+      return fits ? { ...now, classes } : now;
+    };
     for (const [requestId, answer] of answers) {
-      const sampled = rows.get(requestId);
-      waiting.add(requestId, sampled === undefined ? answer : { ...answer, sampled });
+      const reading = answer.reading ?? readingOf(answer);
+      // Answers of an endpoint that is no longer scored, in a state that does not tell how: no label says anything of them.
+      if (reading === undefined) continue;
+      waiting.add(requestId, { ...answer, reading, sampled: rows.get(requestId) ?? answer.sampled });
     }
     for (const { label, sinceMs } of held) early.hold(label, sinceMs);
   },

@@ -51,7 +51,7 @@ export function stateToJson({ variants, objectives, toldMs, waiting }: ParsedSta
   if (!(Number.isSafeInteger(rowsPerWindow) && rowsPerWindow >= 0))
     throw new RangeError(`rowsPerWindow must be a whole number of at least 0, not ${rowsPerWindow}.`);
   const told = encodeNumbers({
-    formatVersion: 2,
+    formatVersion: 3,
     toldMs,
     variants: variants.map(({ endpoint, variant, model, sinceMs, windows }) => ({
       endpoint,
@@ -132,8 +132,8 @@ export function parseState(json: unknown): ParsedState {
     const { waiting, ...told } = objectOf(json);
     const state = objectOf(decodeNumbers(told as JsonValue));
     const { formatVersion } = state;
-    if (formatVersion !== 1 && formatVersion !== 2)
-      throw new TypeError(`its format version is ${JSON.stringify(formatVersion)}, neither 1 nor 2`);
+    if (formatVersion !== 1 && formatVersion !== 2 && formatVersion !== 3)
+      throw new TypeError(`its format version is ${JSON.stringify(formatVersion)}, none of 1 to 3`);
     return {
       variants: listOf(state["variants"]).map((each) => parseVariant(objectOf(each))),
       objectives: listOf(state["objectives"]).map((each) => parseObjective(objectOf(each))),

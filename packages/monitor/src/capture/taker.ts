@@ -2,6 +2,7 @@ import type { CapturedLabel, CapturedPrediction, CapturedTensors } from "@millwr
 import { tensorColumns } from "@millwright/data";
 import type { IntakeOptions } from "./intake.ts";
 import type { ParsedState, VariantState } from "./monitor-state.ts";
+import { readingsSeen } from "./answer-readings.ts";
 import { createLabelJoin, type LabelJoin, type LabelOutcome } from "./label-join.ts";
 import { capturedRow, observationOf, observationOfBlock } from "./observe.ts";
 import { BlockTable } from "./block-table.ts";
@@ -80,8 +81,8 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
       for (const { endpoint, variant, model, sinceMs } of variants)
         if (model !== undefined) models.isCurrent({ endpoint, variant, model }, sinceMs);
       // Without them nobody knows which of the answers are labelled.
-      const nothing = { answers: [], held: [], labelled: { hours: [], missingBeforeMs: toldMs } };
-      labels.restore(waiting ?? nothing, rowsByRequest(variants));
+      const nothing = { answers: [], held: [], labelled: { hours: [], missingBeforeMs: toldMs }, readings: undefined };
+      labels.restore(waiting ?? nothing, rowsByRequest(variants), readingsSeen(variants, options.quality));
     },
   };
 }

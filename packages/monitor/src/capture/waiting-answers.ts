@@ -1,3 +1,4 @@
+import type { AnswerReading } from "./answer-readings.ts";
 import type { SampledRow } from "./row-sample.ts";
 
 /** An answer as labels need it. */
@@ -8,6 +9,8 @@ export interface Answer {
   readonly timeMs: number;
   /** What was answered, row by row: one number each, or one a class. */
   readonly scores: readonly number[];
+  /** How the scores are meant: they were given in the order of its classes. */
+  readonly reading: AnswerReading;
   /** Keys of the segments of each row, as the redactor left them; none where there are none. */
   readonly segments: readonly (readonly string[])[];
   /** Rows of it that are kept, and take the label. */

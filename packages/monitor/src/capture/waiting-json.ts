@@ -6,34 +6,51 @@ import {
   type JsonValue,
 } from "@millwright/contracts";
 import type { HeldLabel } from "./early-labels.ts";
+import type { AnswerReading, ReadingsState } from "./answer-readings.ts";
+import { parseReadings, parseTable, readingsToJson, tableOfReadings } from "./reading-json.ts";
 import { listOf, numberOf, objectOf, textOf } from "./state-reading.ts";
 import type { FactColumns, FactsState } from "./label-facts.ts";
 import type { Answer } from "./waiting-answers.ts";
 
+/** An answer of a state. */
+export interface WaitingAnswer extends Omit<Answer, "reading"> {
+  /** Undefined in states of format 2. */
+  readonly reading: AnswerReading | undefined;
+}
+
 /** What a label join goes on from after a restart. */
 export interface WaitingState {
-  readonly answers: readonly (readonly [requestId: string, answer: Answer])[];
+  readonly answers: readonly (readonly [requestId: string, answer: WaitingAnswer])[];
   readonly labelled: FactsState;
   /** Labels whose answers were not seen yet. */
   readonly held: readonly HeldLabel[];
+  /** Undefined in states of format 2. */
+  readonly readings: ReadingsState | undefined;
 }
 
 /** By columns: the bytes of numbers, lowest first, in base64; texts that many answers share stand once. */
-export function waitingToJson({ answers, labelled, held }: WaitingState): JsonObject {
-  const variants = createIndex<readonly [string, string]>();
+export function waitingToJson({ answers, labelled, held, readings }: WaitingState): JsonObject {
+  const variants = createIndex<readonly [string, string, number]>();
+  const table = createTable();
   const segments = createIndex<readonly string[]>();
   const scores = answers.flatMap(([, answer]) => answer.scores);
   // Rows without segments stand for themselves, as an empty list.
   const rowSegments = answers.flatMap(([, answer]) => answer.segments.map((keys) => segments.of(keys)));
   return {
     requestIds: answers.map(([requestId]) => requestId),
-    variantOf: bytesOf(Uint32Array.from(answers, ([, { endpoint, variant }]) => variants.of([endpoint, variant]))),
+    variantOf: bytesOf(
+      Uint32Array.from(answers, ([, { endpoint, variant, reading }]) =>
+        variants.of([endpoint, variant, table.of(reading as AnswerReading)]),
+      ),
+    ),
     timesMs: bytesOf(Float64Array.from(answers, ([, { timeMs }]) => timeMs)),
     scoreCounts: bytesOf(Uint32Array.from(answers, ([, answer]) => answer.scores.length)),
     scores: bytesOf(Float64Array.from(scores)),
     segmentCounts: bytesOf(Uint32Array.from(answers, ([, answer]) => answer.segments.length)),
     segments: bytesOf(Uint32Array.from(rowSegments)),
     variants: variants.values,
+    ...readingsToJson(readings ?? { models: [], classes: [] }, table.of),
+    readings: tableOfReadings(table.values),
     segmentLists: segments.values,
     labelled: {
       missingBeforeMs: encodeNumbers(labelled.missingBeforeMs),
@@ -54,7 +71,13 @@ export function waitingToJson({ answers, labelled, held }: WaitingState): JsonOb
 export function parseWaiting(json: unknown): WaitingState {
   const state = objectOf(json);
   const requestIds = listOf(state["requestIds"]).map(textOf);
-  const variants = listOf(state["variants"]).map((each) => listOf(each).map(textOf));
+  const table = state["readings"] === undefined ? undefined : parseTable(state["readings"]);
+  const variants = listOf(state["variants"]).map((each) => {
+    const [endpoint, variant, index] = listOf(each);
+    const reading = table?.[numberOf(index)];
+    if (table !== undefined && reading === undefined) throw new TypeError("it is not told how answers are read");
+    return { endpoint: textOf(endpoint), variant: textOf(variant), reading };
+  });
   const segmentLists = listOf(state["segmentLists"]).map((each) => listOf(each).map(textOf));
   const variantOf = wordsOf(state["variantOf"]);
   const timesMs = numbersOf(state["timesMs"]);
@@ -63,11 +86,10 @@ export function parseWaiting(json: unknown): WaitingState {
   if ([variantOf, timesMs, scores, segments].some(({ length }) => length !== requestIds.length))
     throw new TypeError("the columns of answers differ in length");
   const answers = requestIds.map((requestId, at) => {
-    const [endpoint, variant] = variants[variantOf[at] as number] ?? [];
-    if (endpoint === undefined || variant === undefined) throw new TypeError("an answer is of no variant");
-    const answer: Answer = {
-      endpoint,
-      variant,
+    const of = variants[variantOf[at] as number];
+    if (of === undefined) throw new TypeError("an answer is of no variant");
+    const answer: WaitingAnswer = {
+      ...of,
       timeMs: timesMs[at] as number,
       scores: scores.next(),
       segments: segments.next().map((index) => {
@@ -79,7 +101,12 @@ export function parseWaiting(json: unknown): WaitingState {
     };
     return [requestId, answer] as const;
   });
-  return { answers, labelled: parseFacts(objectOf(state["labelled"])), held: parseHeld(state["held"]) };
+  return {
+    answers,
+    labelled: parseFacts(objectOf(state["labelled"])),
+    held: parseHeld(state["held"]),
+    readings: table === undefined ? undefined : parseReadings(state["models"], state["classes"], table),
+  };
 }
 
 function parseFacts({ hours, missingBeforeMs }: Readonly<Record<string, unknown>>): FactsState {
@@ -106,7 +133,22 @@ const parseHeld = (json: unknown): readonly HeldLabel[] =>
     return { label, sinceMs: numberOf(sinceMs) };
   });
 
-function createIndex<Value extends readonly string[]>(): { readonly values: Value[]; of(value: Value): number } {
+/** Readings that many answers share, each once. */
+function createTable(): { readonly values: AnswerReading[]; of(reading: AnswerReading): number } {
+  const { values, of } = createIndex<AnswerReading>();
+  // Answers of one process share the very object.
+  const known = new Map<AnswerReading, number>();
+  return {
+    values,
+    of(reading) {
+      const index = known.get(reading) ?? of(reading);
+      known.set(reading, index);
+      return index;
+    },
+  };
+}
+
+function createIndex<Value>(): { readonly values: Value[]; of(value: Value): number } {
   const known = new Map<string, number>();
   const values: Value[] = [];
   return {

@@ -1,9 +1,13 @@
 import { qualityInvalid } from "../errors.ts";
 import { mostClasses } from "./class-sums.ts";
+import type { ClassName } from "./classes.ts";
 import type { QualityOptions } from "./quality.ts";
 import type { Outcome, Scoring } from "./quality-sums.ts";
 
-export const scoringOf = ({ kind, threshold = 0.5 }: QualityOptions): Scoring => ({ kind, threshold });
+export const scoringOf = ({ kind, threshold = 0.5 }: Pick<QualityOptions, "kind" | "threshold">): Scoring => ({
+  kind,
+  threshold,
+});
 
 const kinds: readonly unknown[] = ["binary", "regression", "classes"];
 
@@ -32,18 +36,26 @@ const numbersOf = (scores: readonly number[], row: number, width: number): reado
   scores.slice(row * width, (row + 1) * width);
 
 /** The score of each row that it is put in a bin by: of `classes` the largest probability. */
-export function binnedScores(scores: readonly number[], { classes }: QualityOptions): readonly number[] {
+export function binnedScores(
+  scores: readonly number[],
+  { classes }: Pick<QualityOptions, "classes">,
+): readonly number[] {
   if (classes === undefined) return scores;
   const width = classes.length;
   return Array.from({ length: scores.length / width }, (_, row) => Math.max(...numbersOf(scores, row, width)));
 }
 
-/** A row's answer and the truth of it; undefined where there is no such row. Of an answer that is no number, `predicted` is none. */
+/**
+ * A row's answer and the truth of it; undefined where there is no such row. Of an answer that is no number, `predicted` is none.
+ * @param truth Of `classes` the number of the class; their count for one that the answer does not know, which gave it no probability.
+ * @param unknown The name of that one.
+ */
 export function rowOutcome(
   scores: readonly number[],
   row: number,
   truth: number,
-  { classes, top = 3 }: QualityOptions,
+  { classes, top = 3 }: Pick<QualityOptions, "classes" | "top">,
+  unknown?: ClassName,
 ): Pick<Outcome, "predicted" | "actual" | "classes"> | undefined {
   if (classes === undefined) {
     const predicted = scores[row];
@@ -53,7 +65,8 @@ export function rowOutcome(
   if (row < 0 || numbers.length < classes.length) return undefined;
   const predicted = Math.max(...numbers);
   const answer = numbers.indexOf(predicted);
-  const own = numbers[truth] as number;
+  const isKnown = truth < classes.length;
+  const own = isKnown ? (numbers[truth] as number) : 0;
   const all = numbers.reduce((sum, each) => sum + each, 0);
   // Of equal probabilities the later class comes first, as `scoreClasses` has it.
   const before = numbers.filter((each, index) => each > own || (each === own && index > truth)).length;
@@ -61,12 +74,12 @@ export function rowOutcome(
     predicted,
     actual: answer === truth ? 1 : 0,
     classes: {
-      names: classes,
+      names: isKnown ? classes : [...classes, unknown as ClassName],
       truth,
       answer,
-      inTop: before < top,
+      inTop: isKnown && before < top,
       logLoss: -Math.log(Math.min(1, Math.max(Number.EPSILON, own / all))),
-      brier: numbers.reduce((sum, each, index) => sum + (each - (index === truth ? 1 : 0)) ** 2, 0),
+      brier: numbers.reduce((sum, each, index) => sum + (each - (index === truth ? 1 : 0)) ** 2, isKnown ? 0 : 1),
     },
   };
 }
