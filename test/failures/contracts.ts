@@ -262,7 +262,10 @@ function theRest(): Subjects {
       histogram: [() => ["a_ms", { help: "a", buckets: [1] }]],
     }),
     ...methods("silentMeter.counter()", () => meter.counter("a", { help: "a" }), { add: [() => [1, { a: "b" }]] }),
-    ...methods("silentMeter.gauge()", () => meter.gauge("a", { help: "a" }), { set: [() => [1, { a: "b" }]] }),
+    ...methods("silentMeter.gauge()", () => meter.gauge("a", { help: "a" }), {
+      set: [() => [1, { a: "b" }]],
+      onRead: [() => [() => {}]],
+    }),
     ...methods("silentMeter.histogram()", () => meter.histogram("a", { help: "a" }), {
       observe: [() => [1, { a: "b" }]],
     }),

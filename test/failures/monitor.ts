@@ -184,6 +184,7 @@ const watching: Subjects = {
   }),
   ...methods("createMeter().gauge()", () => meter.gauge("a", { help: "a" }), {
     set: [() => [1]],
+    onRead: [() => [() => {}]],
   }),
   ...methods("createMeter().histogram()", () => meter.histogram("a_ms", { help: "a" }), {
     observe: [() => [1]],

@@ -64,6 +64,7 @@ export const eventTypes: Readonly<Record<EventFamily, readonly string[]>> = {
     "feature.ingested",
     "feature.materialized",
   ],
+  // For budgets that are written down: `createBudget` keeps its own in memory, and appends none.
   budget: ["budget.reserved", "budget.committed", "budget.released", "budget.exhausted"],
   audit: ["audit.allowed", "audit.denied", "audit.exported"],
 };

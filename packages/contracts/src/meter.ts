@@ -5,7 +5,7 @@ export interface InstrumentOptions {
   readonly help: string;
   /** Default: none. */
   readonly labelNames?: readonly string[] | undefined;
-  /** Most distinct label combinations kept; further ones are counted under `overflow`. Default: 1,000. */
+  /** Most distinct label combinations kept; further ones are counted under `overflow`. Default: 1,000; the largest holds where an instrument is asked for again. */
   readonly maxSeries?: number | undefined;
 }
 
@@ -21,6 +21,11 @@ export interface Counter {
 
 export interface Gauge {
   set(value: number, labels?: Labels): void;
+  /**
+   * Has `tell` called each time before the gauge's values are taken, so that it sets what is so at that moment: for what would cost too much to set at every change. It is called as long as
+   * the function that is returned was not, sets synchronously, and must not throw. Absent where values are not asked for when they are taken: what is so has to be set before.
+   */
+  onRead?(tell: () => void): () => void;
 }
 
 export interface Histogram {
@@ -37,6 +42,6 @@ export interface Meter {
 /** Counts nothing: the default everywhere. */
 export const silentMeter: Meter = {
   counter: () => ({ add: () => {} }),
-  gauge: () => ({ set: () => {} }),
+  gauge: () => ({ set: () => {}, onRead: () => () => {} }),
   histogram: () => ({ observe: () => {} }),
 };

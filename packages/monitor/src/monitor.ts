@@ -16,7 +16,7 @@ import { type ParsedState, parseState, stateToJson } from "./capture/monitor-sta
 import { ruleInvalid, sloInvalid, stateInvalid } from "./errors.ts";
 import { createEvaluator, type Evaluator } from "./alerts/evaluator.ts";
 import { createEventOutbox } from "./alerts/monitor-events.ts";
-import { absenceOf } from "./alerts/objective-watch.ts";
+import { absenceOf } from "./alerts/objective-gauges.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import { checkQuality } from "./quality/row-outcome.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
@@ -92,6 +92,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       await within(longestEndMs, intake.finishLookups(), clock);
       intake.stopLookups();
       await evaluator.flush();
+      evaluator.close();
       alerts.close();
     },
   };

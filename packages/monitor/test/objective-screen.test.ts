@@ -2,6 +2,7 @@ import {
   type Clock,
   createManualClock,
   createRandom,
+  type Meter,
   type Random,
   silentLogger,
   silentMeter,
@@ -12,9 +13,9 @@ import { createAlerting } from "../src/alerts/alert-control.ts";
 import type { RuleFindings } from "../src/alerts/alert-record.ts";
 import { createEvaluator } from "../src/alerts/evaluator.ts";
 import { createEventOutbox } from "../src/alerts/monitor-events.ts";
-import { absenceOf } from "../src/alerts/objective-watch.ts";
+import { absenceOf } from "../src/alerts/objective-gauges.ts";
 import { createWindowBook } from "../src/capture/window-book.ts";
-import { defineSlo, googleProfile, type Slo, slothProfile } from "../src/index.ts";
+import { createMeter, defineSlo, googleProfile, type Slo, slothProfile } from "../src/index.ts";
 import { createObjectiveScreen, type ObjectiveScreen } from "../src/slo/objective-screen.ts";
 import { sustainedProfile } from "../src/slo.ts";
 import { eventsOf } from "./alert-setting.ts";
@@ -72,7 +73,7 @@ function slosOf(random: Random): Slo[] {
 }
 
 /** A monitor's evaluation with what goes in and what comes out. */
-function sideOf(slos: readonly Slo[], screenOf: typeof createObjectiveScreen, clock: Clock) {
+function sideOf(slos: readonly Slo[], screenOf: typeof createObjectiveScreen, clock: Clock, meter: Meter) {
   const log = openMemoryEventLog({ clock });
   let silences = 0;
   const outbox = createEventOutbox(log, silentLogger);
@@ -105,7 +106,7 @@ function sideOf(slos: readonly Slo[], screenOf: typeof createObjectiveScreen, cl
     slos,
     rules: [],
     logger: silentLogger,
-    meter: silentMeter,
+    meter,
     clock,
     screenOf,
   });
@@ -113,7 +114,12 @@ function sideOf(slos: readonly Slo[], screenOf: typeof createObjectiveScreen, cl
 }
 
 /** Reads every objective at every evaluation, as the rule is written. */
-const readsAll: typeof createObjectiveScreen = () => ({ take() {}, wake() {}, isQuiet: () => false, rest() {} });
+const readsAll: typeof createObjectiveScreen = () => ({
+  take() {},
+  wake() {},
+  isQuiet: () => false,
+  rest: () => false,
+});
 
 /** What a minute of traffic, of silence, of corrections or of a wrong clock counts. */
 function traffic(
@@ -162,9 +168,16 @@ test("objectives that rest are those that nothing is to be said of: findings, al
         if (quiet) rests += 1;
         return quiet;
       };
-      return { ...screen, isQuiet };
+      const rest: ObjectiveScreen["rest"] = (index, nowMs) => {
+        const begins = screen.rest(index, nowMs);
+        // From the first moment on.
+        if (begins) expect(screen.isQuiet(index, nowMs)).toBe(true);
+        return begins;
+      };
+      return { ...screen, isQuiet, rest };
     };
-    const [rule, screened] = [sideOf(slos, readsAll, clock), sideOf(slos, counted, clock)];
+    const meter = createMeter();
+    const [rule, screened] = [sideOf(slos, readsAll, clock, silentMeter), sideOf(slos, counted, clock, meter)];
     const both = [rule, screened] as const;
     const errors = slos.map(() => 0);
     const moods = slos.map(() => 2);
@@ -219,6 +232,12 @@ test("objectives that rest are those that nothing is to be said of: findings, al
       }
       if (told.size > 0) expect.fail(`${where}: ${[...told.keys()].join()} is found where nothing is`);
       if (round % 100 !== 0) continue;
+      // Gauges are of all, and of the moment that they are read.
+      const left = await meter.registry.getSingleMetric("millwright_monitor_budget_left")?.get();
+      const readMs = clock.nowMs() + (atMs - nowMs);
+      expect(left?.values.map(({ value, labels }) => [labels["slo"], value])).toEqual(
+        slos.map(({ name }) => [name, rule.evaluator.slo(name, readMs).budgetLeft]),
+      );
       const [ours, theirs] = [await placesOf(screened.log), await placesOf(rule.log)];
       expect(placed(screened.alerting.control.states(), ours), where).toEqual(
         placed(rule.alerting.control.states(), theirs),

@@ -14,6 +14,9 @@ export interface MeterFixture {
 
 const keeps = ({ read }: MeterFixture): boolean => read !== undefined;
 
+const canBeTold = ({ meter }: MeterFixture): boolean =>
+  meter.gauge("millwright_contract_told", { help: "A level." }).onRead !== undefined;
+
 const readOf = ({ read }: MeterFixture): NonNullable<MeterFixture["read"]> => {
   assert.ok(read !== undefined);
   return read;
@@ -72,6 +75,28 @@ export const meterContract: readonly ContractCase<MeterFixture>[] = [
       const gauge = fixture.meter.gauge("millwright_contract_level", { help: "A level." });
       for (const value of [3, -1, 2]) gauge.set(value);
       assert.equal(await readOf(fixture)("millwright_contract_level", {}), 2);
+    },
+  },
+  {
+    name: "a gauge that can be told when it is read is told each time, by all that asked, until they end it",
+    appliesTo: (fixture) => keeps(fixture) && canBeTold(fixture),
+    run: async (fixture) => {
+      const options = { help: "A level.", labelNames: ["of"] };
+      const read = (of: string): Promise<number | undefined> => readOf(fixture)("millwright_contract_level", { of });
+      const ends = ["a", "b"].map((of) => {
+        const gauge = fixture.meter.gauge("millwright_contract_level", options);
+        let told = 0;
+        return gauge.onRead?.(() => gauge.set((told += 1), { of }));
+      });
+      const first = await read("a");
+      assert.ok(first !== undefined && first >= 1);
+      assert.ok(((await read("a")) ?? 0) > first);
+      assert.ok(((await read("b")) ?? 0) > first);
+      ends[0]?.();
+      const last = await read("a");
+      const before = (await read("b")) ?? 0;
+      assert.equal(await read("a"), last);
+      assert.ok(((await read("b")) ?? 0) > before);
     },
   },
   {

@@ -1,9 +1,11 @@
 import type { Alert, Clock, Gauge, Logger, Meter } from "@millwright/contracts";
+import { boundSeries } from "../metrics/instruments.ts";
 import { within } from "./alert-teller.ts";
 import type { Alerting } from "./alert-control.ts";
 import { isBelow, type RuleFindings } from "./alert-record.ts";
 import { type AlertRule, type MonitorView, readingOf, type VariantReading } from "./alert-rule.ts";
 import type { EventOutbox } from "./monitor-events.ts";
+import { measuredSeries } from "./objective-gauges.ts";
 import { createObjectiveWatch, type ObjectiveWatch, type ObjectiveWatchOptions } from "./objective-watch.ts";
 import { type Slo, subjectOf } from "../slo/slo.ts";
 import type { AnsweringModel, WindowBook } from "../capture/window-book.ts";
@@ -29,14 +31,18 @@ export interface Evaluator extends Pick<
   startOver(endpoint: string, variant: string): void;
   evaluate(nowMs: number): Promise<readonly Alert[]>;
   flush(): Promise<void>;
+  /** Sets gauges a last time; after the last evaluation. */
+  close(): void;
 }
 
 export function createEvaluator(options: EvaluatorOptions): Evaluator {
   const { book, alerting, outbox, rules, logger, meter, clock } = options;
   const measured = meter.gauge("millwright_monitor_finding", {
     help: "What a rule or objective measured last.",
-    labelNames: ["rule", "subject"],
+    labelNames: measuredLabels,
+    maxSeries: mostOfRules + 1 + measuredSeries(options.slos),
   });
+  const measure = measurerOf(measured);
   const watch = createObjectiveWatch({ ...options, measured });
   const evaluate = async (nowMs: number): Promise<readonly Alert[]> => {
     book.compact(nowMs);
@@ -46,7 +52,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
     const found = watch.find(nowMs, alerting.openRules());
     const view = viewOf(book, nowMs);
     const ruled = rules.map((rule) => evaluateRule(rule, view, logger));
-    measure(ruled, measured);
+    measure(ruled);
     const modelOf = createModelFinder(book);
     const all = [...found, ...ruled].map((each) => withModels(each, modelOf));
     await alerting.apply(all, nowMs, watch.burnOf);
@@ -71,12 +77,21 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
       return evaluated;
     },
     flush: outbox.flush,
+    close: watch.close,
   };
 }
 
-function measure(ruled: readonly RuleFindings[], measured: Gauge): void {
-  for (const { rule, findings = [] } of ruled)
-    for (const { subject, value } of findings) if (value !== undefined) measured.set(value, { rule, subject });
+const measuredLabels = ["rule", "subject"];
+/** Rules are bounded by themselves, so that objectives always have their series. */
+const mostOfRules = 1000;
+
+function measurerOf(measured: Gauge): (ruled: readonly RuleFindings[]) => void {
+  const series = boundSeries(measuredLabels, { most: mostOfRules });
+  return (ruled) => {
+    for (const { rule, findings = [] } of ruled)
+      for (const { subject, value } of findings)
+        if (value !== undefined) measured.set(value, series({ rule, subject }));
+  };
 }
 
 const longestWaitMs = 1_000;

@@ -1,4 +1,4 @@
-import { type CapturedPrediction, type Gauge, type Labels, type Meter, silentMeter } from "@millwright/contracts";
+import type { CapturedPrediction } from "@millwright/contracts";
 import type { ObjectiveState } from "../capture/monitor-state.ts";
 import { sloUnknown } from "../errors.ts";
 import type { EventCounts } from "../slo/event-counts.ts";
@@ -10,6 +10,8 @@ import type { Slo } from "../slo/slo.ts";
 import type { Finding, RuleFindings } from "./alert-record.ts";
 import { evidenceOf, shown, shownPercent } from "./alert-rule.ts";
 import { type EventOutbox, sloEvent, type Told } from "./monitor-events.ts";
+import { absenceOf, createObjectiveGauges, type ObjectiveGaugesOptions } from "./objective-gauges.ts";
+import { severities, toldRow } from "./told-row.ts";
 
 /** Counts the events of objectives, and finds out which of them burn. */
 export interface ObjectiveWatch {
@@ -21,7 +23,7 @@ export interface ObjectiveWatch {
   /** Throws `MONITOR_SLO_UNKNOWN`. */
   read(name: string, nowMs: number): SloStatus;
   /**
-   * Tells what began and what ended, sets the gauges, and gives the findings of all objectives, but of those that are surely well and have no alert: of them there is nothing to say.
+   * Tells what began and what ended, sets the gauges that are not asked when they are read, and gives the findings of all objectives, but of those that are surely well and have no alert: of them there is nothing to say.
    * @param open Rules with an alert that fires or is pending.
    */
   find(nowMs: number, open: ReadonlySet<string>): RuleFindings[];
@@ -33,14 +35,12 @@ export interface ObjectiveWatch {
   put(source: string, objectives: readonly ObjectiveState[]): void;
   /** Goes on from what an earlier process counted, before anything else is; unknown objectives are left out. Throws `MONITOR_SLO_STATE_INVALID`. */
   resume(objectives: readonly ObjectiveState[]): void;
+  /** Sets the gauges a last time. */
+  close(): void;
 }
 
-export interface ObjectiveWatchOptions {
-  readonly slos: readonly Slo[];
+export interface ObjectiveWatchOptions extends Omit<ObjectiveGaugesOptions, "countsOf"> {
   readonly outbox: EventOutbox;
-  readonly meter: Meter;
-  /** What a rule or objective measured last. */
-  readonly measured: Gauge;
   /** Default: `createObjectiveScreen`. */
   readonly screenOf?: typeof createObjectiveScreen | undefined;
 }
@@ -49,7 +49,6 @@ interface WatchedSlo {
   readonly slo: Slo;
   readonly index: number;
   readonly counts: MergedCounts;
-  readonly labels: { readonly budget: Labels; readonly measured: Labels; readonly absent: Labels };
   /** As the last events told it. */
   burning: boolean;
   exhausted: boolean;
@@ -57,21 +56,17 @@ interface WatchedSlo {
   burn: Told | undefined;
 }
 
-/** The name of the alert that says that nothing is seen of an objective. */
-export const absenceOf = (slo: string): string => `${slo}-absent`;
-
 export function createObjectiveWatch(options: ObjectiveWatchOptions): ObjectiveWatch {
-  const { slos, outbox, meter, measured, screenOf = createObjectiveScreen } = options;
+  const { slos, outbox, screenOf = createObjectiveScreen } = options;
   const counted = slos.map((slo) => createMergedCounts(slo));
-  const screen = screenOf(slos, (index) => (counted[index] as MergedCounts).all);
-  const watched = slos.map((slo, index) => watch(slo, index, screened(counted[index] as MergedCounts, index, screen)));
-  const byName = new Map(watched.map((each) => [each.slo.name, each]));
-  const budget = meter.gauge("millwright_monitor_budget_left", {
-    help: "Share of the error budget left.",
-    labelNames: ["slo"],
+  const countsOf = (index: number): EventCounts => (counted[index] as MergedCounts).all;
+  const screen = screenOf(slos, countsOf);
+  const gauges = createObjectiveGauges({ ...options, countsOf });
+  const watched = slos.map((slo, index): WatchedSlo => {
+    const counts = screened(counted[index] as MergedCounts, index, screen);
+    return { slo, index, counts, burning: false, exhausted: false, burn: undefined };
   });
-  // Gauges are of every objective, so that all are read where somebody takes them.
-  const isMetered = meter !== silentMeter;
+  const byName = new Map(watched.map((each) => [each.slo.name, each]));
   const openOf = createOpenMarks(watched);
   const find = (name: string): WatchedSlo => {
     const found = byName.get(name);
@@ -82,15 +77,12 @@ export function createObjectiveWatch(options: ObjectiveWatchOptions): ObjectiveW
     );
   };
   const look = (each: WatchedSlo, nowMs: number, isOpen: boolean, found: RuleFindings[]): void => {
+    // What may rest is well, of which there is nothing to say.
+    if (!isOpen && !each.burning && !each.exhausted && screen.rest(each.index, nowMs)) return;
     const status = readSlo(each.slo, each.counts.all, nowMs);
-    budget.set(status.budgetLeft, each.labels.budget);
     tellSlo(each, status, outbox);
-    measure(each, status, measured);
-    if (!isOpen && isWell(each, status)) {
-      if (!isMetered) screen.rest(each.index, nowMs);
-      return;
-    }
-    found.push(sloFindings(status, each.counts.all, nowMs), ...absence(each.slo, status, nowMs));
+    if (isOpen || !isWell(each, status))
+      found.push(sloFindings(status, each.counts.all, nowMs), ...absence(each.slo, status, nowMs));
   };
   return {
     ...observerOf(watched),
@@ -102,11 +94,15 @@ export function createObjectiveWatch(options: ObjectiveWatchOptions): ObjectiveW
     find(nowMs, open) {
       const isOpen = openOf(open);
       const found: RuleFindings[] = [];
-      for (let index = 0; index < watched.length; index += 1)
+      for (let index = 0; index < watched.length; index += 1) {
         if (isOpen[index] === 1 || !screen.isQuiet(index, nowMs))
           look(watched[index] as WatchedSlo, nowMs, isOpen[index] === 1, found);
+        if (!gauges.areAsked) gauges.set(index, nowMs);
+      }
+      gauges.evaluated(nowMs);
       return found;
     },
+    close: gauges.close,
     burnOf: (name) => byName.get(name)?.burn,
     ...exchangeOf(watched),
   };
@@ -130,16 +126,6 @@ const exchangeOf = (watched: readonly WatchedSlo[]): Pick<ObjectiveWatch, "objec
     }
   },
 });
-
-function watch(slo: Slo, index: number, counts: MergedCounts): WatchedSlo {
-  const { name, sli } = slo;
-  const labels = {
-    budget: { slo: name },
-    measured: { rule: name, subject: sli.subject },
-    absent: { rule: absenceOf(name), subject: sli.subject },
-  };
-  return { slo, index, counts, labels, burning: false, exhausted: false, burn: undefined };
-}
 
 /** Counts of which the screen hears all that happens. */
 const screened = (counts: MergedCounts, index: number, screen: ObjectiveScreen): MergedCounts => ({
@@ -204,24 +190,6 @@ function createOpenMarks(watched: readonly WatchedSlo[]): (open: ReadonlySet<str
 /** Whether all findings are "ok" or "unknown", and stay so until something changes. */
 const isWell = ({ burning, exhausted }: WatchedSlo, { state, rows, budgetLeft }: SloStatus): boolean =>
   !burning && !exhausted && state !== "absent" && budgetLeft > 0 && rows.every((row) => row.state !== "firing");
-
-const severities = ["page", "ticket"] as const;
-
-type Row = SloStatus["rows"][number];
-
-/** What is told of the rows of a severity, which are alternatives: one that fires, or the one that burns fastest. */
-function toldRow(rows: readonly Row[], severity: Row["severity"]): Row | undefined {
-  const those = rows.filter((row) => row.severity === severity);
-  return those.find(({ state }) => state === "firing") ?? those.toSorted((a, b) => b.longBurnRate - a.longBurnRate)[0];
-}
-
-function measure({ slo, labels }: WatchedSlo, { state, rows }: SloStatus, measured: Gauge): void {
-  for (const severity of severities) {
-    const told = toldRow(rows, severity);
-    if (told !== undefined) measured.set(told.longBurnRate, labels.measured);
-  }
-  if (slo.missingData === "alarm") measured.set(state === "absent" ? 0 : 1, labels.absent);
-}
 
 /** One finding for each severity. */
 function sloFindings(status: SloStatus, counts: EventCounts, nowMs: number): RuleFindings {

@@ -14,7 +14,7 @@ const numberOf = (value: unknown): number => (typeof value === "number" && Numbe
 /**
  * Reads a log into a meter, from its beginning, so that counters hold after a restart: `millwright_ledger_deployments_total`,
  * `millwright_ledger_last_deployment_seconds`, `millwright_ledger_canary_share`, `millwright_ledger_runs_total`, `millwright_ledger_cost_total`
- * (of `budget.committed` with `amount`, `project`, `model`), `millwright_ledger_drifting`.
+ * (of `budget.committed` with `amount`, `project`, `model`, which whoever pays appends: no package does), `millwright_ledger_drifting`.
  */
 export function createLedgerMetrics({
   events,

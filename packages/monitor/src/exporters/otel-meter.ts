@@ -50,9 +50,9 @@ export function createOtelMeter(otel: OtelMeter): Meter {
   };
   return {
     counter: (name, { help, labelNames = [], maxSeries }) =>
-      once(name, { help, labelNames }, () => {
+      once(name, { help, labelNames, maxSeries }, (bound) => {
         const counter = otel.createCounter(name, { description: help });
-        const series = boundSeries(labelNames, maxSeries);
+        const series = boundSeries(labelNames, bound);
         return {
           add(amount = 1, labels) {
             if (amount >= 0 && Number.isFinite(amount)) quietly(() => counter.add(amount, series(labels)));
@@ -60,9 +60,9 @@ export function createOtelMeter(otel: OtelMeter): Meter {
         };
       }),
     gauge: (name, { help, labelNames = [], maxSeries }) =>
-      once(name, { help, labelNames }, () => {
+      once(name, { help, labelNames, maxSeries }, (bound) => {
         const gauge = otel.createGauge(name, { description: help });
-        const series = boundSeries(labelNames, maxSeries);
+        const series = boundSeries(labelNames, bound);
         return {
           set(value, labels) {
             if (Number.isFinite(value)) quietly(() => gauge.record(value, series(labels)));
@@ -70,12 +70,12 @@ export function createOtelMeter(otel: OtelMeter): Meter {
         };
       }),
     histogram: (name, { help, labelNames = [], maxSeries, buckets = defaultBuckets }) =>
-      once(name, { help, labelNames }, () => {
+      once(name, { help, labelNames, maxSeries }, (bound) => {
         const histogram = otel.createHistogram(name, {
           description: help,
           advice: { explicitBucketBoundaries: [...buckets] },
         });
-        const series = boundSeries(labelNames, maxSeries);
+        const series = boundSeries(labelNames, bound);
         return {
           observe(value, labels) {
             if (Number.isFinite(value)) quietly(() => histogram.record(value, series(labels)));

@@ -3,18 +3,33 @@ import type { InstrumentOptions, Labels } from "@millwright/contracts";
 const defaultMaxSeries = 1000;
 const overflow = "overflow";
 
+/** Most series of an instrument: the most that were asked for under its name. */
+export interface SeriesBound {
+  most: number;
+}
+
 /** @returns a function that makes an instrument the first time its name is asked for, and gives that one from then on. */
 export function createOnce(): <Instrument extends object>(
   name: string,
   options: InstrumentOptions,
-  make: () => Instrument,
+  make: (bound: SeriesBound) => Instrument,
 ) => Instrument {
-  const made = new Map<string, object>();
-  return <Instrument extends object>(name: string, options: InstrumentOptions, make: () => Instrument): Instrument => {
+  const made = new Map<string, { readonly instrument: object; readonly bound: SeriesBound }>();
+  return <Instrument extends object>(
+    name: string,
+    options: InstrumentOptions,
+    make: (bound: SeriesBound) => Instrument,
+  ): Instrument => {
     checkInstrument(name, options);
-    const known = made.get(name) as Instrument | undefined;
-    const instrument = known ?? make();
-    made.set(name, instrument);
+    const { maxSeries: most = defaultMaxSeries } = options;
+    const known = made.get(name);
+    if (known !== undefined) {
+      known.bound.most = Math.max(known.bound.most, most);
+      return known.instrument as Instrument;
+    }
+    const bound = { most };
+    const instrument = make(bound);
+    made.set(name, { instrument, bound });
     return instrument;
   };
 }
@@ -28,20 +43,25 @@ function checkInstrument(name: string, { help, labelNames = [] }: InstrumentOpti
   if (odd !== undefined) throw new RangeError(`A label of "${name}" cannot be called ${JSON.stringify(odd)}.`);
 }
 
-/** @returns a function that gives the labels to count under: those named, or `overflow` in each once there are too many sets. */
+/** @returns a function that gives the labels to count under: those named, or `overflow` in each once there are too many sets. Frozen label sets are looked through once. */
 export function boundSeries(
   labelNames: readonly string[],
-  maxSeries: number = defaultMaxSeries,
+  bound: SeriesBound,
 ): (labels: Labels | undefined) => Record<string, string> {
   const seen = new Set<string>();
   const beyond = Object.fromEntries(labelNames.map((name) => [name, overflow]));
+  const known = new WeakMap<Labels, Record<string, string>>();
   return (labels = {}) => {
-    const known = labelNames.filter((name) => Object.hasOwn(labels, name));
-    const key = JSON.stringify(known.map((name) => [name, labels[name]]));
+    const found = known.get(labels);
+    if (found !== undefined) return found;
+    const named = labelNames.filter((name) => Object.hasOwn(labels, name));
+    const key = JSON.stringify(named.map((name) => [name, labels[name]]));
     if (!seen.has(key)) {
-      if (seen.size >= maxSeries) return beyond;
+      if (seen.size >= bound.most) return beyond;
       seen.add(key);
     }
-    return Object.fromEntries(known.map((name) => [name, String(labels[name])]));
+    const series = Object.fromEntries(named.map((name) => [name, String(labels[name])]));
+    if (Object.isFrozen(labels)) known.set(labels, series);
+    return series;
   };
 }

@@ -14,8 +14,8 @@ export interface ObjectiveScreen {
   /** The counts were changed otherwise than by adding. */
   wake(index: number): void;
   isQuiet(index: number, nowMs: number): boolean;
-  /** The objective was read just now, and nothing of the above was so: from here on it may rest. */
-  rest(index: number, nowMs: number): void;
+  /** Reads the counts of an objective. @returns true where it is quiet now, and may rest from here on. */
+  rest(index: number, nowMs: number): boolean;
 }
 
 const minute = 60_000;
@@ -75,19 +75,20 @@ export function createObjectiveScreen(
       untilMs[index] = Number.NEGATIVE_INFINITY;
       const [slo, counts, lastMs] = [slos[index] as Objective, countsOf(index), newestMs[index] as number];
       // Of events that are still to come into the windows, only those since the last look are known.
-      if (lastMs > nowMs + aheadMs || (lastMs > nowMs && (markMs[index] as number) > nowMs)) return;
+      if (lastMs > nowMs + aheadMs || (lastMs > nowMs && (markMs[index] as number) > nowMs)) return false;
       const coming = lastMs > nowMs ? (spent[index] as number) : 0;
       markMs[index] = lastMs;
       spent[index] = 0;
       sinceMs[index] = nowMs;
       for (const share of shares) {
         const until = endOfRest(slo, nowMs, share * (longest[index] as number));
-        if (!(until > nowMs)) return;
+        if (!(until > nowMs)) return false;
         spare[index] = spareOf(slo, counts, nowMs, until) - coming;
         if (!((spare[index] as number) > 0)) continue;
         untilMs[index] = until;
-        return;
+        return true;
       }
+      return false;
     },
   };
 }
