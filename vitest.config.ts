@@ -17,6 +17,8 @@ const slowest: readonly string[] = [
   "packages/storage/test/s3.integration.test.ts",
   "examples/flight-delays/test/job.test.ts",
   "packages/trainer/test/resume.test.ts",
+  "packages/serving/test/replicas.integration.test.ts",
+  "packages/serving/test/drain.test.ts",
   "packages/trainer/test/memory-guard.test.ts",
   "packages/trainer/test/parallel.test.ts",
   "packages/trainer/test/elastic.test.ts",

@@ -65,7 +65,7 @@ function runVitest(args: readonly string[], extraEnvironment: NodeJS.ProcessEnv 
     cwd: root,
     env: { ...Object.fromEntries(environment), ...extraEnvironment },
     encoding: "utf8",
-    timeout: 300_000,
+    timeout: 1_200_000,
   });
   const lines = run.stdout.trimEnd().split("\n");
   return { code: run.status, lines, last: lines.at(-1) ?? "" };
@@ -94,13 +94,13 @@ const failing = 'test("fails", () => { expect(1).toBe(2); });\n';
 const skipping = 'test("is skipped", ({ skip }) => skip("no mill: install one"));\n';
 const silent = 'test.skip("is left out", () => {});\n';
 
-test("the last line of a run counts what passed, failed and was skipped", { timeout: 600_000 }, () => {
+test("the last line of a run counts what passed, failed and was skipped", { timeout: 2_400_000 }, () => {
   expect(runFiles({ "a.test.ts": passing + passing })).toMatchObject({ code: 0, last: "2 passed, 0 failed" });
   const mixed = runFiles({ "a.test.ts": passing + failing + skipping });
   expect(mixed).toMatchObject({ code: 1, last: "1 passed, 1 failed, 1 skipped" });
 });
 
-test("a file that cannot be loaded, and an error outside every test, count as failures", { timeout: 600_000 }, () => {
+test("a file that cannot be loaded, and an error outside every test, count as failures", { timeout: 2_400_000 }, () => {
   const broken = runFiles({ "a.test.ts": passing, "b.test.ts": 'throw new Error("at load");' });
   expect(broken).toMatchObject({ code: 1, last: "1 passed, 1 failed" });
   const stray = runFiles({ "a.test.ts": `${passing}void Promise.reject(new Error("stray"));\n` });
@@ -110,7 +110,7 @@ test("a file that cannot be loaded, and an error outside every test, count as fa
 
 test(
   "each skipped test says before the last line what was not found; without a reason it fails the run",
-  { timeout: 600_000 },
+  { timeout: 2_400_000 },
   () => {
     const reasoned = runFiles({ "a.test.ts": passing + skipping });
     expect(reasoned).toMatchObject({ code: 0, last: "1 passed, 0 failed, 1 skipped" });
@@ -138,7 +138,7 @@ function integrationTests(): readonly string[] {
 
 test(
   "an integration test that finds nothing says why it is skipped, and fails with CI=true",
-  { timeout: 600_000 },
+  { timeout: 2_400_000 },
   () => {
     const files = integrationTests();
     expect(files.length).toBeGreaterThan(10);

@@ -16,7 +16,7 @@ interface Balancer extends AsyncDisposable {
 
 /** Turns go to the servers that said they are ready when they were last asked, over connections that stay open; nothing is tried twice. */
 async function openBalancer(pollMs: number): Promise<Balancer> {
-  const servers = new Map<ServingChild, { ready: boolean }>();
+  const servers = new Map<ServingChild, { ready: boolean; asked: boolean }>();
   const agent = new Agent({ keepAlive: true });
   const isReady = async (child: ServingChild): Promise<boolean> =>
     fetch(`${child.address}/v2/health/ready`).then(
@@ -24,7 +24,12 @@ async function openBalancer(pollMs: number): Promise<Balancer> {
       () => false,
     );
   const poll = setInterval(() => {
-    for (const [child, state] of servers) void isReady(child).then((ready) => (state.ready = ready));
+    for (const [child, state] of servers) {
+      // One question at a time: an answer of before must not come after a newer one.
+      if (state.asked) continue;
+      state.asked = true;
+      void isReady(child).then((ready) => Object.assign(state, { ready, asked: false }));
+    }
   }, pollMs);
   let turn = 0;
   const server = createServer((incoming, outgoing) => {
@@ -56,7 +61,7 @@ async function openBalancer(pollMs: number): Promise<Balancer> {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async add(child) {
       while (!(await isReady(child))) await new Promise((resolve) => setTimeout(resolve, 10));
-      servers.set(child, { ready: true });
+      servers.set(child, { ready: true, asked: false });
     },
     remove: (child) => void servers.delete(child),
     async [Symbol.asyncDispose]() {
@@ -72,7 +77,8 @@ async function openBalancer(pollMs: number): Promise<Balancer> {
 test("SV-10: 20 rolling restarts under 200 requests a second: every answer is a 200", async () => {
   await using folder = await packFolder(1);
   await using balancer = await openBalancer(25);
-  const options = { root: folder.root, callMs: 5, graceMs: 300 };
+  // The grace is what the balancer has to see that a server is leaving, however busy the machine is.
+  const options = { root: folder.root, callMs: 5, graceMs: 1500 };
   let pair = await Promise.all([startServing(options), startServing(options)]);
   for (const child of pair) await balancer.add(child);
   const caller = createCaller();
@@ -101,4 +107,4 @@ test("SV-10: 20 rolling restarts under 200 requests a second: every answer is a 
   expect(restarts).toBe(20);
   expect(all.length).toBeGreaterThan(1000);
   expect(all.filter(({ status }) => status !== 200)).toEqual([]);
-}, 240_000);
+}, 600_000);

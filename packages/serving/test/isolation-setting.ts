@@ -11,6 +11,8 @@ export const isolated = (options: Partial<IsolatedRuntimeOptions> = {}): Isolate
     formats: ["dense", "obedient"],
     ...(options.command === undefined ? { module: fixture } : {}),
     backoffMs: { first: 20, most: 200 },
+    // A worker may take its time to come back on a busy machine.
+    waitMs: 60_000,
     ...options,
   });
 
@@ -37,7 +39,7 @@ export async function asked(model: LoadedModel, ...values: readonly number[]): P
 }
 
 /** Waits for a condition, a turn of a few milliseconds at a time. */
-export async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
+export async function until(holds: () => boolean, withinMs = 100_000): Promise<void> {
   const endMs = performance.now() + withinMs;
   while (!holds()) {
     if (performance.now() > endMs) throw new TypeError(`it does not hold within ${withinMs} ms: ${String(holds)}`);

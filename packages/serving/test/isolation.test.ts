@@ -147,7 +147,7 @@ const endings: readonly (readonly [deed: number, kind: (typeof kinds)[number], w
 
 for (const [deed, kind, what] of endings) {
   test(`${what} in a ${kind} ends the worker and nothing else`, { timeout: 60_000 }, async () => {
-    await using runtime = isolated({ kind, workers: 1, hangMs: deed === 4 ? 250 : 20_000, heapBytes: 24 * 2 ** 20 });
+    await using runtime = isolated({ kind, workers: 1, hangMs: deed === 4 ? 2_000 : 20_000, heapBytes: 24 * 2 ** 20 });
     const model = await runtime.load("/nowhere", obedient());
     await expect(asked(model, deed)).rejects.toMatchObject({ code: "SERVING_REQUEST_QUARANTINED" });
     expect(await asked(model, 11)).toBe(22);
@@ -162,13 +162,14 @@ test("in a thread process.abort() is refused by Node, and fails its request alon
 });
 
 test("a request that never ends gives its worker up after callTimeoutMs", async () => {
-  await using runtime = isolated({ kind: "thread", hangMs: 100, callTimeoutMs: 250 });
+  await using runtime = isolated({ kind: "thread", hangMs: 1_000, callTimeoutMs: 4_000 });
   const model = await runtime.load("/nowhere", obedient());
-  const startMs = performance.now();
   // It waits and says so: it has not hung.
-  expect(await asked(model, 12, 200)).toBe(24);
+  expect(await asked(model, 12, 1_500)).toBe(24);
+  const startMs = performance.now();
   await expect(asked(model, 9, -1)).rejects.toMatchObject({ code: "SERVING_REQUEST_QUARANTINED" });
-  expect(performance.now() - startMs).toBeGreaterThan(500);
+  // It ended two workers, each after its time.
+  expect(performance.now() - startMs).toBeGreaterThan(8_000);
 });
 
 test("errors cross as they were thrown: those of the house with their code, others as a failure of the model", async () => {
@@ -234,13 +235,21 @@ test("an aborted request is not sent, or its answer is dropped and its worker st
   const model = await runtime.load("/nowhere", obedient());
   const first = new AbortController();
   const second = new AbortController();
-  const running = model.predict(row(60, 60_000), { signal: first.signal });
-  const waiting = model.predict(row(1, 0), { signal: second.signal });
+  // Looked at from the start: either may end while something else is waited for.
+  const ending = async (asking: ReturnType<typeof model.predict>): Promise<unknown> => {
+    try {
+      return await asking;
+    } catch (error) {
+      return error;
+    }
+  };
+  const running = ending(model.predict(row(60, 60_000), { signal: first.signal }));
+  const waiting = ending(model.predict(row(1, 0), { signal: second.signal }));
   await until(() => runtime.traffic().running === 1);
   second.abort(new TypeError("not wanted"));
-  await expect(waiting).rejects.toThrow("not wanted");
+  expect(await waiting).toEqual(new TypeError("not wanted"));
   first.abort(new TypeError("not wanted either"));
-  await expect(running).rejects.toThrow("not wanted either");
+  expect(await running).toEqual(new TypeError("not wanted either"));
   const before = Promise.resolve(model.predict(row(1), { signal: AbortSignal.abort(new TypeError("before")) }));
   await expect(before).rejects.toThrow("before");
   // The worker was told, and is free long before the minute is over.

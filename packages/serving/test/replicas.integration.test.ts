@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { DeploymentStatus } from "@millwright/contracts";
 import { expect } from "vitest";
 import type { ServingDeploymentPlan, Verdict } from "@millwright/serving";
@@ -11,7 +12,7 @@ interface Answer {
   readonly score: number;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const patience = { timeout: 120_000, interval: 50 };
 
 // The server's programs are looked for as MILLWRIGHT_POSTGRES says.
 const engines: readonly Engine[] = [sqlite, postgresEngine()];
@@ -24,7 +25,7 @@ const verdict: ServingDeploymentPlan["verdict"] = {
 };
 const plan: ServingDeploymentPlan = {
   model: "late/2",
-  traffic: { type: "canary", share: 0.5, bakeMs: 3_000 },
+  traffic: { type: "canary", share: 0.5, bakeMs: 15_000 },
   verdict,
 };
 const rounds = 5;
@@ -68,11 +69,14 @@ for (const engine of engines)
         return { units: control + treatment, clicks: Math.round(sum * 1e6) / 1e6 };
       };
       for (const replica of replicas)
-        await expect
-          .poll(async () => told(await report(replica)), { timeout: 15_000 })
-          .toEqual({ units: 180, clicks: 90 });
-      // All say the same of each arm, and so does whoever reads the log anew.
-      await pause(500);
+        await expect.poll(async () => told(await report(replica)), patience).toEqual({ units: 180, clicks: 90 });
+      // All come to say the same of each arm, and so does whoever reads the log anew.
+      await expect
+        .poll(async () => {
+          const [one, ...others] = await Promise.all(replicas.map(report));
+          return others.every(({ units }) => isDeepStrictEqual(units, one?.units));
+        }, patience)
+        .toBe(true);
       const reports = await Promise.all(replicas.map(report));
       await third.kill();
       await using fourth = await startReplica(folder.root, place.name, "experiment");
@@ -88,7 +92,7 @@ for (const engine of engines)
       expect(variants(two)).toEqual(variants(one));
       expect(variants(three)).toEqual(variants(one));
     },
-    60_000,
+    600_000,
   );
 
 for (const engine of engines)
@@ -105,9 +109,9 @@ for (const engine of engines)
       // The others follow it.
       for (const replica of replicas)
         await expect
-          .poll(async () => (await replica.call<DeploymentStatus | undefined>("status"))?.state, { timeout: 10_000 })
+          .poll(async () => (await replica.call<DeploymentStatus | undefined>("status"))?.state, patience)
           .toBe("baking");
-      await pause(400);
+      await expect.poll(() => first.call("counted"), patience).toEqual({ replicas: 3, requests: 0, labels: 0 });
       // 300 requests in all: fewer of each variant at each replica than a verdict needs.
       const answers: Answer[][] = [[], [], []];
       for (let round = 0; round < rounds; round += 1)
@@ -121,11 +125,13 @@ for (const engine of engines)
       const labels = (at: number): object[] =>
         (answers[at] ?? []).map(({ requestId, score }) => ({ requestId, value: score > 0.5 }));
       await Promise.all(replicas.map((replica, at) => replica.call("label", labels((at + 1) % 3))));
-      await pause(2_500);
+      await expect.poll(() => second.call("counted"), patience).toEqual({ replicas: 3, requests: 300, labels: 300 });
+      // Before it was done with it.
+      expect((await second.call<DeploymentStatus>("status")).state).toBe("baking");
       await first.kill();
       const state = async (): Promise<string | undefined> =>
         (await second.call<DeploymentStatus | undefined>("status"))?.state;
-      await expect.poll(state, { timeout: 30_000, interval: 100 }).not.toBe("baking");
+      await expect.poll(state, patience).not.toBe("baking");
       const status = await third.call<DeploymentStatus>("status");
       const { requests, checks } = status.evidence as unknown as Verdict;
       const counted = (variant: (name: string) => boolean): number =>
@@ -141,5 +147,5 @@ for (const engine of engines)
       ]);
       expect(status.state).toBe("completed");
     },
-    60_000,
+    600_000,
   );

@@ -53,8 +53,8 @@ export function postgresEngine(...settings: readonly string[]): Engine & { reado
   let places = 0;
   beforeAll(async () => {
     if (hasPostgres) server = await startPostgres(...settings);
-  }, 60_000);
-  afterAll(() => server?.[Symbol.asyncDispose](), 60_000);
+  });
+  afterAll(() => server?.[Symbol.asyncDispose]());
   return {
     name: "PostgreSQL",
     server: () => server,

@@ -9,10 +9,16 @@ import { nextSchema, notes, openNotes, upsert } from "./postgres-notes.ts";
 // The server writes its log to the disk only when it is asked to.
 const postgres = postgresEngine("fsync = off", "wal_writer_delay = 10s");
 
+/** A pool that also outlives its connections: the server may end them before it has seen that they were closed. */
+function openPool(config: pg.PoolConfig): pg.Pool {
+  const made = new pg.Pool(config);
+  made.on("error", () => {});
+  return made;
+}
+
 let pool: pg.Pool;
 beforeAll(() => {
-  pool = new pg.Pool({ connectionString: postgres.server()?.url });
-  pool.on("error", () => {});
+  pool = openPool({ connectionString: postgres.server()?.url });
 });
 afterAll(() => pool.end());
 
@@ -37,19 +43,24 @@ postgres.test("a lock that another process holds for too long is a failure that 
 postgres.test("a write that asks nothing for too long is undone, and does not keep others from writing", async () => {
   const schema = nextSchema();
   await using database = await openNotes(pool, schema);
-  await using slow = await openPostgres({ pool, schema, idleTimeoutMs: 100 });
+  await using slow = await openPostgres({ pool, schema, idleTimeoutMs: 1000 });
   let letGo = (): void => {};
   const asleep = new Promise<void>((resolve) => (letGo = resolve));
+  let tell = (): void => {};
+  const holds = new Promise<void>((resolve) => (tell = resolve));
   const sleeping = slow.write(async ({ sql }) => {
     await sql.insertInto("notes").values({ id: 1, text: "asleep" }).execute();
+    tell();
     await asleep;
     await sql.insertInto("notes").values({ id: 2, text: "awake" }).execute();
   });
   // Looked at from the start: on a busy machine its first statement may be too late already.
-  const refused = expect(sleeping).rejects.toMatchObject({ code: "STORAGE_DATABASE_UNREACHABLE", retryable: true });
+  const ended = sleeping.catch((error: unknown) => error);
+  // It has the lock; the other is kept waiting until the server takes it away.
+  await Promise.race([holds, ended]);
   await database.write(({ sql }) => sql.insertInto("notes").values({ id: 3, text: "not kept waiting" }).execute());
   letGo();
-  await refused;
+  expect(await ended).toMatchObject({ code: "STORAGE_DATABASE_UNREACHABLE", retryable: true });
   expect(await notes(database)).toEqual([{ id: 3, text: "not kept waiting" }]);
   await slow.write(({ sql }) => sql.insertInto("notes").values({ id: 4, text: "goes on" }).execute());
 });
@@ -62,7 +73,7 @@ interface LosingPool extends PostgresPool {
 
 /** A pool whose connections are ended by the server right before or after it has done a commit, and before it has answered. */
 function losingPool(when: "before" | "after"): LosingPool {
-  const made = new pg.Pool({ connectionString: postgres.server().url });
+  const made = openPool({ connectionString: postgres.server().url });
   const losing: LosingPool = {
     loses: false,
     on: (event, listener) => made.on(event, listener),
@@ -118,12 +129,20 @@ postgres.test("sync waits until what was acknowledged before is on the server's 
   await using database = await openNotes(pool);
   const isFlushed = async (position: unknown): Promise<unknown> =>
     (await pool.query("select pg_current_wal_flush_lsn() >= $1::pg_lsn as done", [position])).rows[0]?.done;
-  for (let id = 0; id < 3; id += 1) {
-    await database.writeBatch([{ sql: upsert, parameters: [id, "not yet"] }], { durability: "normal" });
-    const { rows } = await pool.query("select pg_current_wal_insert_lsn() as position");
-    expect(await isFlushed(rows[0]?.position)).toBe(false);
-    await database.sync();
-    expect(await isFlushed(rows[0]?.position)).toBe(true);
+  // Ten seconds is the longest that the server's own writer may be told to wait: it must not come between.
+  const writers = await pool.query("select pid from pg_stat_activity where backend_type = 'walwriter'");
+  const pid = Number(writers.rows[0]?.pid);
+  process.kill(pid, "SIGSTOP");
+  try {
+    for (let id = 0; id < 3; id += 1) {
+      await database.writeBatch([{ sql: upsert, parameters: [id, "not yet"] }], { durability: "normal" });
+      const { rows } = await pool.query("select pg_current_wal_insert_lsn() as position");
+      expect(await isFlushed(rows[0]?.position)).toBe(false);
+      await database.sync();
+      expect(await isFlushed(rows[0]?.position)).toBe(true);
+    }
+  } finally {
+    process.kill(pid, "SIGCONT");
   }
 });
 
@@ -175,12 +194,12 @@ postgres.test(
 );
 
 postgres.test("a server that is away is told, with what to do; so is one that does not know the database", async () => {
-  const away = new pg.Pool({ host: "127.0.0.1", port: 1 });
+  const away = openPool({ host: "127.0.0.1", port: 1 });
   await expect(openPostgres({ pool: away })).rejects.toMatchObject({
     code: "STORAGE_DATABASE_UNREACHABLE",
     retryable: true,
   });
-  const elsewhere = new pg.Pool({ connectionString: postgres.server().url.replace(/\w+$/, "nowhere") });
+  const elsewhere = openPool({ connectionString: postgres.server().url.replace(/\w+$/, "nowhere") });
   await expect(openPostgres({ pool: elsewhere })).rejects.toMatchObject({
     code: "STORAGE_DATABASE_UNREACHABLE",
     category: "user",
@@ -188,7 +207,7 @@ postgres.test("a server that is away is told, with what to do; so is one that do
   });
   const latin = `latin_${process.pid}`;
   await pool.query(`create database ${latin} encoding 'LATIN1' template template0 locale 'C'`);
-  const other = new pg.Pool({ connectionString: postgres.server().url.replace(/\w+$/, latin) });
+  const other = openPool({ connectionString: postgres.server().url.replace(/\w+$/, latin) });
   await expect(openPostgres({ pool: other })).rejects.toMatchObject({ code: "STORAGE_SERVER_UNSUPPORTED" });
   await Promise.all([away.end(), elsewhere.end(), other.end()]);
 });

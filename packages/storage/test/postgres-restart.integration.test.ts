@@ -132,7 +132,7 @@ postgres.test(
     stop.abort();
     await Promise.all(writing);
     const total = acknowledged.flat().length;
-    await expect.poll(() => followed.length, { timeout: 10_000 }).toBe(total);
+    await expect.poll(() => followed.length, { timeout: 60_000 }).toBe(total);
     stopFollowing.abort();
     await following;
     const tables = first.typed<Numbers>();
