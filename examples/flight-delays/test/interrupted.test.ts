@@ -53,7 +53,7 @@ async function killIn(stage: number, afterMs: number, args: readonly string[]): 
   job.kill("SIGKILL");
   expect((await job.ended).signal).toBe("SIGKILL");
   await expect
-    .poll(async () => (await Promise.all(children.map(isRunning))).filter(Boolean).length, { timeout: 30_000 })
+    .poll(async () => (await Promise.all(children.map(isRunning))).filter(Boolean).length, { timeout: 100_000 })
     .toBe(0);
 }
 

@@ -260,11 +260,17 @@ test("TR-32: memory is that of the buffers, not of the data", async () => {
       }
     },
   });
+  /** Buffers are freed beside, when the machine comes to it: until no more of them are. */
   const held = async (): Promise<number> => {
-    collectGarbage();
-    await new Promise((resolve) => setTimeout(resolve, 1)); // buffers are freed beside
-    collectGarbage();
-    return process.memoryUsage().arrayBuffers;
+    let least = Number.POSITIVE_INFINITY;
+    for (let still = 0; still < 2; still += 1) {
+      collectGarbage();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const bytes = process.memoryUsage().arrayBuffers;
+      if (bytes < least) still = 0;
+      least = Math.min(least, bytes);
+    }
+    return least;
   };
   const before = await held();
   let most = 0;

@@ -48,7 +48,7 @@ export function testAdapter(kind: string, open: () => Promise<OpenedAdapter>, mi
   }, 300_000);
   afterAll(async () => {
     await adapter?.[Symbol.asyncDispose]();
-  }, 60_000);
+  }, 300_000);
   test(`FS-33: ${kind} is put to the same 120 cases and more as every adapter`, ({ skip }) => {
     skip(missing !== undefined, missing);
     expect(new Set(featureAdapterContract.map(({ name }) => name)).size).toBe(featureAdapterContract.length);

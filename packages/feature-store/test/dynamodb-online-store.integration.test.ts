@@ -31,12 +31,12 @@ beforeAll(async () => {
   if (!hasDynamoDb) return;
   server = await startDynamoDb();
   client = connectDynamoDb(server.port);
-}, 60_000);
+}, 300_000);
 
 afterAll(async () => {
   client?.destroy();
   await server?.[Symbol.asyncDispose]();
-}, 60_000);
+}, 300_000);
 
 for (const buckets of [7]) {
   for (const { name, appliesTo, run } of keyedOnlineStoreContract) {

@@ -96,7 +96,7 @@ afterAll(async () => {
   await app?.close();
   await store?.[Symbol.asyncDispose]();
   await directory?.[Symbol.asyncDispose]();
-}, 60_000);
+}, 300_000);
 
 test(
   "FS-33: Feast's own client reads, writes, pushes and materializes through our server as through its own SQLite store",

@@ -35,12 +35,12 @@ beforeAll(async () => {
   if (!hasPostgres) return;
   server = await startPostgres();
   pool = openPool();
-}, 60_000);
+}, 300_000);
 
 afterAll(async () => {
   await pool?.end();
   await server?.[Symbol.asyncDispose]();
-}, 60_000);
+}, 300_000);
 
 for (const prepared of [true, false]) {
   for (const { name, appliesTo, run } of keyedOnlineStoreContract) {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   if (!isThere) return;
   server = await startS3Server();
   client = server.client;
-}, 90_000);
+}, 300_000);
 
 afterAll(() => server?.[Symbol.asyncDispose]());
 

@@ -45,7 +45,7 @@ beforeAll(async () => {
     maxAttempts: 1,
   });
   store = openSageMakerFeatureStore({ client, services: [service], groups: { users: { name: "users-prod" } }, clock });
-}, 60_000);
+}, 300_000);
 
 afterAll(async () => {
   client?.destroy();

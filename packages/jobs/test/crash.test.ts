@@ -99,7 +99,7 @@ test(
     const pid = Number(printed.find((line) => line.startsWith("message"))?.split(" ")[1]);
     expect(isRunning(pid)).toBe(true);
     await using jobs = await openJobs({ directory: folder.path });
-    await expect.poll(() => isRunning(pid), { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => isRunning(pid), { timeout: 100_000 }).toBe(false);
     const job = await jobs.attach("survivor");
     const states: JobState[] = [];
     for await (const event of job.events()) {
@@ -124,7 +124,7 @@ test(
       /"kind":"process","pid":(\d+)/.exec(readFileSync(join(folder.path, name, "state.ndjson"), "utf8"))?.[1],
     );
     expect(pid).toBeGreaterThan(0);
-    await expect.poll(() => isRunning(pid), { timeout: 8_000 }).toBe(false);
+    await expect.poll(() => isRunning(pid), { timeout: 100_000 }).toBe(false);
     {
       await using jobs = await openJobs({ directory: folder.path });
       const job = await jobs.attach("counter");

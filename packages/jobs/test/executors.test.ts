@@ -136,4 +136,4 @@ test("a thread that hangs, is deaf, ends itself or fills its heap is a result, a
     failureCategory: "capacity",
     failureCause: "heap-out-of-memory",
   });
-}, 20_000);
+}, 300_000);

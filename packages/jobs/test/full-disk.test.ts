@@ -7,7 +7,7 @@ import { mountSmallDisk } from "./small-disk.ts";
 
 for (const leaveBytes of [0, 20_480]) {
   const title = `with ${leaveBytes} bytes left, a job that the disk has no room for is refused and leaves nothing; with room it runs`;
-  test(title, { timeout: 30_000 }, async ({ skip }) => {
+  test(title, { timeout: 300_000 }, async ({ skip }) => {
     await using disk = await mountSmallDisk(1_024);
     if (disk === undefined) return skip("this process may not mount a tmpfs: run it as root on Linux");
     const directory = join(disk.directory, "jobs");

@@ -17,12 +17,12 @@ let count = 0;
 beforeAll(async () => {
   folder = await temporaryFolder();
   if (rayMissing === undefined) ray = await startRay();
-}, 90_000);
+}, 300_000);
 
 afterAll(async () => {
   await ray?.[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
-}, 60_000);
+}, 300_000);
 
 const freshDirectory = (): string => join(folder.path, String((count += 1)));
 

@@ -230,7 +230,7 @@ test("launchers are killed again and again: the job runs once, and every line an
   const points = events.flatMap((event) => (event.kind === "metric" ? [event.value] : []));
   expect(points).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
   expect(new Set(setting.submissions()).size).toBe(1);
-}, 30_000);
+}, 300_000);
 
 test("a job that is stopped while its launcher is down is not stopped; one that was stopping is", async () => {
   await using setting = await openRemoteSetting();
@@ -252,7 +252,7 @@ test("the wall time is kept by the cluster's side and by ours", async () => {
   await setting.jobs[Symbol.asyncDispose]();
   const [, name = ""] = setting.submissions();
   const exit = join(setting.clusterFolder, name, "exit");
-  await expect.poll(() => existsSync(exit), { timeout: 5_000 }).toBe(true);
+  await expect.poll(() => existsSync(exit), { timeout: 100_000 }).toBe(true);
   expect(readFileSync(exit, "utf8").trim()).toBe("124");
   const again = await (await setting.reopen()).attach("late alone");
   expect(await again.result()).toMatchObject({ state: "max-runtime-exceeded" });

@@ -168,7 +168,7 @@ test("counts of failures outlive the launcher", async () => {
       const states = (await jobs.history("counted")).map(({ state }) => state);
       return states.filter((state) => state === "starting").length === attempts && states.at(-1) === "interrupted";
     };
-    await expect.poll(isWaiting, { timeout: 30_000 }).toBe(true);
+    await expect.poll(isWaiting, { timeout: 100_000 }).toBe(true);
     expect(job.state).toBe("interrupted");
   }
   await using jobs = await openJobs({ directory: folder.path });

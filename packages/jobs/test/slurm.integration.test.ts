@@ -13,12 +13,12 @@ let count = 0;
 beforeAll(async () => {
   folder = await temporaryFolder();
   if (slurmMissing === undefined) slurm = await startSlurm();
-}, 60_000);
+}, 300_000);
 
 afterAll(async () => {
   await slurm?.[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
-}, 60_000);
+}, 300_000);
 
 const run: RunCommand = (...call) => {
   if (slurm === undefined) throw new TypeError("There is no Slurm.");

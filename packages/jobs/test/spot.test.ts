@@ -98,7 +98,7 @@ test("TR-10: what waits, or runs, past its longest wait ends so; what runs past 
   const ran = await jobs.launch(work("ran", long, { spot: { maxRuntimeMs: 500, maxWaitMs: 60_000 }, limits }));
   expect(await ran.result()).toMatchObject({ state: "max-runtime-exceeded" });
   const both = await jobs.launch(work("both", long, { spot: { maxRuntimeMs: 6_000, maxWaitMs: 6_000 }, limits }));
-  await expect.poll(() => both.state, { timeout: 30_000 }).toBe("training");
+  await expect.poll(() => both.state, { timeout: 100_000 }).toBe("training");
   // An interruption stops the one clock and not the other.
   await writeFile(file, "");
   expect(await both.result()).toMatchObject({ state: "max-wait-time-exceeded" });

@@ -94,7 +94,7 @@ test.for([
   const pid = (await firstMessage(job.events())) as number;
   if (then === "return") expect((await job.result()).value).toBe("left one behind");
   else await job.stop("the end");
-  await expect.poll(() => isRunning(pid), { timeout: 5_000 }).toBe(false);
+  await expect.poll(() => isRunning(pid), { timeout: 100_000 }).toBe(false);
 });
 
 test("transient failures are retried, others are not", async () => {

@@ -48,7 +48,7 @@ print("\\n".join(names))`;
     expect(files.map(({ path }) => path)).toEqual(stdout.trim().split("\n"));
   }
   expect((await readFile(join(root, "plain-out", "streamed.zip", "a.txt"), "utf8")).length).toBe(3000);
-}, 60_000);
+}, 300_000);
 
 const hasTar = spawnSync("tar", ["--version"]).status === 0;
 const hasZip = spawnSync("zip", ["--version"]).status === 0;

@@ -32,4 +32,4 @@ test("a process that is killed while it packs leaves whole packages only, and al
   } finally {
     await rm(root, { recursive: true, force: true });
   }
-}, 30_000);
+}, 300_000);

@@ -104,7 +104,7 @@ test("MR-22: raced by a process that swaps the weights without end, a source giv
     swapper.kill("SIGKILL");
     await once(swapper, "exit");
   }
-}, 60_000);
+}, 300_000);
 
 test("a copy that was changed, or has lost its signatures, is made anew", async () => {
   const directory = await signedLine();

@@ -128,7 +128,7 @@ test("a silence takes effect when it is made and when it is ended, before the ne
   wrong.set("firing");
   wrong.set("firing", candidate, 2);
   await monitor.evaluate();
-  await vi.waitFor(() => expect(posted).toEqual(["wrong main"]));
+  await expect.poll(() => posted).toEqual(["wrong main"]);
   expect(await types()).toEqual(["alert.silenced", `alert.firing ${main}`]);
   expect(await pages()).toBe("1");
   // What was told is hidden at once; it is neither ended nor told again.
@@ -141,7 +141,7 @@ test("a silence takes effect when it is made and when it is ended, before the ne
   expect(await monitor.alerts("endpoint")).toMatchObject([{ subject: candidate, state: "firing" }]);
   expect((await types()).slice(2)).toEqual(["alert.silenced", "alert.silenced", `alert.firing ${candidate}`]);
   expect((await monitor.alerts("endpoint"))[0]?.eventId).toBe((await eventsOf(log)).at(-1)?.id);
-  await vi.waitFor(() => expect(posted).toEqual(["wrong main", "wrong candidate"]));
+  await expect.poll(() => posted).toEqual(["wrong main", "wrong candidate"]);
   await monitor.alerting.endSilence(later.id);
   expect(await monitor.alerts("endpoint")).toHaveLength(2);
   expect(await pages()).toBe("2");

@@ -74,7 +74,7 @@ export async function startAlertmanager(): Promise<AlertmanagerServer> {
     ];
     child = spawn(alertmanagerProgram, flags, { cwd: folder, stdio: "ignore" });
     await expect
-      .poll(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status, { timeout: 30_000 })
+      .poll(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status, { timeout: 100_000 })
       .toBe(200);
   };
   const ask = async (path: string, init: RequestInit): Promise<unknown> =>

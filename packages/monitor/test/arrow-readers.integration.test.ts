@@ -62,7 +62,7 @@ test("what a killed process had flushed to an Arrow capture is read by pyarrow, 
     let told = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (told += text));
     const exit = once(child, "exit");
-    await expect.poll(() => told.split("\n").length, { timeout: 30_000 }).toBeGreaterThan(8);
+    await expect.poll(() => told.split("\n").length, { timeout: 100_000 }).toBeGreaterThan(8);
     child.kill("SIGKILL");
     await exit;
     const flushed = Number(told.trim().split("\n").at(-1));
@@ -85,7 +85,7 @@ test("what a killed process had flushed to an Arrow capture is read by pyarrow, 
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}, 90_000);
+}, 300_000);
 
 const parquetReader = `
 import glob, json, sys
@@ -136,4 +136,4 @@ test("what is compacted to Parquet is read by pyarrow, in the order of time", as
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}, 60_000);
+}, 300_000);

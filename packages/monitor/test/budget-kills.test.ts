@@ -28,7 +28,7 @@ async function runAndKill(path: string, states: number): Promise<number> {
 
 test(
   "a budget goes on exactly where it was when its process is killed again and again",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "millwright-budget-"));
     try {

@@ -123,7 +123,7 @@ test(
       try {
         const url = `http://127.0.0.1:${port}`;
         await expect
-          .poll(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status, { timeout: 30_000 })
+          .poll(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status, { timeout: 100_000 })
           .toBe(200);
         let compared = 0;
         for (const query of queries) compared += await compare(query, url);

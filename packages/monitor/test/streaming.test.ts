@@ -12,15 +12,21 @@ const model = { name: "late", digest: digestOf("m") };
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
-/** Memory of buffers is given back in the background, some time after it was found to be garbage. */
+/** Memory of buffers is given back in the background, some time after it was found to be garbage: the least that was seen until it fell no more. */
 async function heldBytes(): Promise<number> {
-  for (let round = 0; round < 4; round += 1) {
+  let least = Number.POSITIVE_INFINITY;
+  for (let still = 0; still < 4; still += 1) {
     collectGarbage();
     await setTimeout(25);
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    if (heapUsed + arrayBuffers < least - 2 ** 16) still = 0;
+    least = Math.min(least, heapUsed + arrayBuffers);
   }
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
+  return least;
 }
+
+/** What is held beyond so many bytes, on its way back or not: where it comes back in time, it is no leak. */
+const grownBytes = (before: number) => expect.poll(async () => (await heldBytes()) - before);
 
 const width = 10;
 
@@ -77,9 +83,9 @@ test("MO-27: memory does not grow with events, and a window is exact when it clo
   const before = await heldBytes();
   for (let round = 0; round < 3; round += 1) await twoMinutes(80_000);
   // 240,000 requests: a leak of 20 bytes for each would show.
-  expect((await heldBytes()) - before).toBeLessThan(2 ** 22);
+  await grownBytes(before).toBeLessThan(2 ** 22);
   expect(monitor.counts()).toMatchObject({ captured: 340_000, dropped: 0, failed: 0 });
-}, 60_000);
+}, 300_000);
 
 test("a million categories cost no more memory than some hundred, and are counted within the sketch", async () => {
   const clock = createManualClock(start);
@@ -105,11 +111,11 @@ test("a million categories cost no more memory than some hundred, and are counte
   }
   const { frequent, count } = monitor.read("late", "main").features.columns["id"]!;
   expect(count).toBe(1_400_000);
-  expect((await heldBytes()) - before).toBeLessThan(2 ** 21);
+  await grownBytes(before).toBeLessThan(2 ** 21);
   const often = frequent!.counts.get("often")!;
   expect(Math.abs(often - 350_000)).toBeLessThanOrEqual(frequent!.error);
   expect(frequent!.counts.size).toBeLessThanOrEqual(256);
-}, 60_000);
+}, 300_000);
 
 test("a column that changes its type, NaN, infinities and clocks that jump leave the monitor whole", async () => {
   const clock = createManualClock(start);

@@ -109,7 +109,7 @@ export function describeClient(
       await resumed?.end("killed");
       expect((await rest(url, "GET", `runs/get?run_id=${parent.id}`)).run.info.status).toBe("KILLED");
       expect(await tracker.resumeRun("0123456789abcdef0123456789abcdef" as typeof parent.id)).toBeUndefined();
-    }, 60_000);
+    }, 300_000);
 
     test(`runs logged offline come to ${server} whole, once, however often the way is cut and begun again`, async ({
       skip,
@@ -172,7 +172,7 @@ export function describeClient(
       expect(await field.sync(whole.tracker)).toMatchObject({
         conflicts: [{ run: child.id, kind: "param", name: "units", stored: "8", given: 16 }],
       });
-    }, 60_000);
+    }, 300_000);
 
     test(`a model that MLflow's own clients logged to ${server} is a verified directory here; a changed package is refused`, async ({
       skip,
@@ -218,6 +218,6 @@ export function describeClient(
       );
       // A registry of Millwright keeps what was registered, whatever becomes of the run's files; MLflow gives the changed ones.
       expect(outcome).toBe(server === "MLflow's own server" ? "PORT_MODEL_CORRUPT" : kept.digest);
-    }, 60_000);
+    }, 300_000);
   });
 }

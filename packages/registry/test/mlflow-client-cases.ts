@@ -74,7 +74,7 @@ export function describePorts(
 ): void {
   describe("as a run tracker", () => {
     for (const { name, appliesTo, run } of runTrackerContract) {
-      test(name, { timeout: 60_000 }, async ({ skip }) => {
+      test(name, { timeout: 300_000 }, async ({ skip }) => {
         skipped(skip, name);
         await using server = await serve();
         await using client = await openClient(server.url);
@@ -85,7 +85,7 @@ export function describePorts(
   });
   describe("as a model registry", () => {
     for (const { name, appliesTo, run } of modelRegistryContract) {
-      test(name, { timeout: 60_000 }, async ({ skip }) => {
+      test(name, { timeout: 300_000 }, async ({ skip }) => {
         skipped(skip, name);
         await using server = await serve();
         await using client = await openClient(server.url);
@@ -98,7 +98,7 @@ export function describePorts(
   });
   describe("as a model source", () => {
     for (const { name, appliesTo, run } of modelSourceContract) {
-      test(name, { timeout: 60_000 }, async ({ skip }) => {
+      test(name, { timeout: 300_000 }, async ({ skip }) => {
         skipped(skip, name);
         await using server = await serve();
         await using client = await openClient(server.url);

@@ -8,7 +8,7 @@ for (const [version, fewest] of [
 ] as const) {
   test(
     `MR-8: what an MLflow ${version} client and server said to each other is answered alike: every status, every field`,
-    { timeout: 90_000 },
+    { timeout: 300_000 },
     async () => {
       await using app = await openMlflowApp();
       const routes = await replay(app.url, await recorded(version));

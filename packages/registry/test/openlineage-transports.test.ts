@@ -155,7 +155,7 @@ for (const kind of ["file", "http"] as const)
         const child = startChild("lineage-emitter.mjs", [folder, kind === "http" ? server.url : path]);
         const enough = (await linesOf()).length + 6;
         await expect
-          .poll(async () => (await linesOf()).length, { timeout: 30_000, interval: 1 })
+          .poll(async () => (await linesOf()).length, { timeout: 100_000, interval: 1 })
           .toBeGreaterThanOrEqual(enough);
         child.process.kill("SIGKILL");
         expect(await child.ended).toMatchObject({ signal: "SIGKILL" });
@@ -163,7 +163,7 @@ for (const kind of ["file", "http"] as const)
         if (kind === "file" && kill % 2 === 0) await appendFile(path, wanted[0]?.slice(0, 100 * kill) ?? "");
       }
       const last = startChild("lineage-emitter.mjs", [folder, kind === "http" ? server.url : path]);
-      await expect.poll(async () => new Set(await linesOf()).size, { timeout: 30_000 }).toBe(wanted.length);
+      await expect.poll(async () => new Set(await linesOf()).size, { timeout: 100_000 }).toBe(wanted.length);
       last.process.kill("SIGKILL");
       await last.ended;
       const lines = await linesOf();

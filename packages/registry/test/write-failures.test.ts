@@ -42,8 +42,8 @@ test("while another process holds the database, what was logged waits, and is wr
     // The write is open, and so the file is locked, until this callback is done.
     await sql.deleteFrom("registry_params").execute();
     run.logMetrics([{ name: "loss", value: 1, step: 0 }]);
-    await expect.poll(() => warned.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => warned.length, { timeout: 100_000 }).toBeGreaterThan(0);
   });
-  await expect.poll(() => registry.series(run.id, "loss"), { timeout: 10_000 }).toHaveLength(1);
+  await expect.poll(() => registry.series(run.id, "loss"), { timeout: 100_000 }).toHaveLength(1);
   for (const { again, error } of warned) expect([again, error.cause.code]).toEqual([true, "STORAGE_DATABASE_BUSY"]);
 });

@@ -231,7 +231,7 @@ describe("loads", () => {
     fleet.runtime.hold = held.promise;
     const asked = Array.from({ length: 10 }, (_, at) => fleet.ask(`m${at}`));
     const settled = Promise.allSettled(asked);
-    await vi.waitFor(() => expect(fleet.runtime.loading).toBe(2), { timeout: 10_000 });
+    await vi.waitFor(() => expect(fleet.runtime.loading).toBe(2), { timeout: 100_000 });
     held.open();
     const outcomes = await settled;
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(7);

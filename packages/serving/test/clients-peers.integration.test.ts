@@ -61,7 +61,7 @@ async function openPeer(
     folder,
     async ready(protocol) {
       await expect
-        .poll(async () => child.exitCode !== null || (await protocol.ready()), { timeout: 90_000, interval: 250 })
+        .poll(async () => child.exitCode !== null || (await protocol.ready()), { timeout: 100_000, interval: 250 })
         .toBe(true);
       expect(child.exitCode, said).toBe(null);
     },

@@ -40,7 +40,7 @@ test("SV-1: the program that is started with `serve` keeps SageMaker's container
   // The package may also lie one folder deeper, as an archive unpacks it.
   const deeper = await launched(join(folder.root, "late"));
   try {
-    await expect.poll(async () => (await fetch(`${deeper.url}/ping`)).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await fetch(`${deeper.url}/ping`)).status, { timeout: 100_000 }).toBe(200);
     const csv = await fetch(`${deeper.url}/invocations`, {
       method: "POST",
       headers: { "content-type": "text/csv" },

@@ -146,7 +146,7 @@ const endings: readonly (readonly [deed: number, kind: (typeof kinds)[number], w
 ];
 
 for (const [deed, kind, what] of endings) {
-  test(`${what} in a ${kind} ends the worker and nothing else`, { timeout: 60_000 }, async () => {
+  test(`${what} in a ${kind} ends the worker and nothing else`, { timeout: 300_000 }, async () => {
     await using runtime = isolated({ kind, workers: 1, hangMs: deed === 4 ? 2_000 : 20_000, heapBytes: 24 * 2 ** 20 });
     const model = await runtime.load("/nowhere", obedient());
     await expect(asked(model, deed)).rejects.toMatchObject({ code: "SERVING_REQUEST_QUARANTINED" });

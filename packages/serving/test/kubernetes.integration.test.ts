@@ -58,7 +58,7 @@ test(
   },
 );
 
-test("Kubernetes: PyYAML reads the same objects from YAML", { timeout: 60_000 }, ({ skip }) => {
+test("Kubernetes: PyYAML reads the same objects from YAML", { timeout: 300_000 }, ({ skip }) => {
   const absent = missing(python, "yaml", "MILLWRIGHT_PYTHON");
   skip(absent !== undefined, absent);
   const objects = Object.values(specs).flatMap((spec) => kubernetesObjects(spec).objects);

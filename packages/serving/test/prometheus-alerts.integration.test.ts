@@ -92,7 +92,7 @@ async function startMonitoring(metricsPort: number): Promise<Monitoring> {
   try {
     for (const url of Object.values(urls))
       await expect
-        .poll(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status, { timeout: 30_000 })
+        .poll(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status, { timeout: 100_000 })
         .toBe(200);
   } catch (error) {
     await stop();
@@ -144,7 +144,7 @@ test.for(Object.entries(sources))(
       for (let at = 0; at < 60; at += 1) await ask(at, [1]);
       expect(sum()).toBeGreaterThan(5);
       await expect
-        .poll(async () => (await server.status("late"))?.state, { timeout: 30_000, interval: 100 })
+        .poll(async () => (await server.status("late"))?.state, { timeout: 100_000, interval: 100 })
         .toBe("rolled-back");
       const { reason, evidence } = (await server.status("late")) ?? {};
       expect(reason).toBe('the alert "CandidateErrors" fired: the candidate fails');

@@ -233,7 +233,7 @@ test("SV-14: servers that share a database are updated in batches while they ans
     expect(most.filter((count, at) => at > 0 && count - (most[at - 1] ?? 0) > 1)).toEqual([]);
     expect(new Set(most)).toContain(1);
     const again = await joinFleet({ ...shared, server: servers[3] as ModelServer, replica: "r3", model: "late/1" });
-    await expect.poll(() => versionOf(servers[3] as ModelServer), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => versionOf(servers[3] as ModelServer), { timeout: 100_000 }).toBe(2);
     // A model that cannot be loaded: told by its replica, and all stay with what they have.
     const broken = await rollingUpdate({ ...plan, model: "late/9", before: "late/2", fleet, batchShare: 0.5 });
     expect(broken).toMatchObject({

@@ -67,7 +67,7 @@ test(
       });
       const isOver = async (): Promise<boolean> =>
         ["completed", "rolled-back"].includes((await server.status("late"))?.state ?? "");
-      await expect.poll(isOver, { timeout: 30_000 }).toBe(true);
+      await expect.poll(isOver, { timeout: 100_000 }).toBe(true);
       const serving = (await server.status("late"))?.variants.find(({ weight }) => weight === 1)?.model;
       for (let key = 0; key < 100; key += 1) {
         const { provenance } = await server.predict("late", { instances: [[1, 2, 3, 4]], stickyKey: `user ${key}` });

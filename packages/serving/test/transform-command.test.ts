@@ -28,7 +28,7 @@ async function command(args: readonly string[], started?: (child: ReturnType<typ
   return { code, out, err };
 }
 
-test("millwright-transform takes a file through a model of a folder", { timeout: 60_000 }, async () => {
+test("millwright-transform takes a file through a model of a folder", { timeout: 300_000 }, async () => {
   await using models = await packFolder(1);
   await using files = await folder();
   await writeFile(join(files.input, "x.csv"), "id,1,2,3,4\n");
@@ -54,7 +54,7 @@ test("millwright-transform takes a file through a model of a folder", { timeout:
 
 test(
   "millwright-transform stops in good order when it is interrupted, and goes on when it is started again",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     await using files = await folder();
     const text = Array.from({ length: 200 }, (_, at) => `${at}\n`).join("");

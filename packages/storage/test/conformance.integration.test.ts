@@ -36,7 +36,7 @@ beforeAll(async () => {
   if (!hasRedis) return;
   redis = await startRedisServer();
   ioRedis = new Redis(redis.port, "127.0.0.1");
-}, 90_000);
+}, 300_000);
 
 afterAll(async () => {
   if (hasS3) await s3[Symbol.asyncDispose]();

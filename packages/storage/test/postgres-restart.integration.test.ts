@@ -122,7 +122,7 @@ postgres.test(
     const allWroteMore = async (): Promise<void> => {
       const before = acknowledged.map(({ length }) => length);
       const wrote = () => acknowledged.every(({ length }, index) => length > (before[index] ?? 0) + 4);
-      await expect.poll(wrote, { timeout: 60_000 }).toBe(true);
+      await expect.poll(wrote, { timeout: 100_000 }).toBe(true);
     };
     for (const signal of ["SIGKILL", "SIGQUIT", "SIGKILL", "SIGQUIT", "SIGKILL"] as const) {
       await allWroteMore();
@@ -132,7 +132,7 @@ postgres.test(
     stop.abort();
     await Promise.all(writing);
     const total = acknowledged.flat().length;
-    await expect.poll(() => followed.length, { timeout: 60_000 }).toBe(total);
+    await expect.poll(() => followed.length, { timeout: 100_000 }).toBe(total);
     stopFollowing.abort();
     await following;
     const tables = first.typed<Numbers>();

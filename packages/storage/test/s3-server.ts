@@ -43,7 +43,7 @@ export async function startS3Server(): Promise<S3Server> {
     forcePathStyle: true,
     credentials: { accessKeyId: "none", secretAccessKey: "none" },
   });
-  await vi.waitFor(() => client.listBuckets(), { timeout: 60_000, interval: 200 });
+  await vi.waitFor(() => client.listBuckets(), { timeout: 100_000, interval: 200 });
   let buckets = 0;
   return {
     endpoint,

@@ -17,7 +17,7 @@ let server: S3Server;
 
 beforeAll(async () => {
   if (isThere) server = await startS3Server();
-}, 90_000);
+}, 300_000);
 
 afterAll(async () => {
   if (isThere) await server[Symbol.asyncDispose]();

@@ -46,7 +46,7 @@ test("HT-18: the true value of the reported best lies within its bound in 95 % o
   }
   expect(within).toBeGreaterThanOrEqual(190);
   expect(naive).toBeLessThan(100);
-}, 60_000);
+}, 300_000);
 
 test("HT-18: promising parameters are evaluated again, the last trials test the best with seeds the search never saw", async () => {
   await using study = await openStudy({

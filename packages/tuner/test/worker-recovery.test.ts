@@ -87,7 +87,7 @@ test("HT-12: a worker killed at 40 % leaves a trial that goes on from its checkp
     ["completed", 1, 0],
   ]);
   expect(trials[0]?.intermediates.map(([step]) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-}, 60_000);
+}, 300_000);
 
 /** Two workers on one study, of which the first can be made to look dead. */
 async function twoWorkers(maxAttempts = 10) {
