@@ -228,7 +228,7 @@ const profiles: Subjects = {
     missing(() => data.updateProfile(profile, other)),
   ),
   profileOf: well(data.profileOf, () => [batch, { schema, maxTexts: 8 }]),
-  profileDataset: well(data.profileDataset, () => [dataset, { maxTexts: 8, signal }]),
+  profileDataset: well(data.profileDataset, () => [dataset, { columns: ["km"], maxTexts: 8, signal }]),
   mergeProfiles: well(
     data.mergeProfiles,
     () => [profile, profile],

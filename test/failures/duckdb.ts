@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { batchOf, datasetOf } from "../../packages/data/dist/index.js";
+import { batchOf, datasetOf, type ProfilableDataset } from "../../packages/data/dist/index.js";
 import * as duckdb from "../../packages/duckdb/dist/index.js";
 import { type FailureTable, methods, type Subjects, well } from "./subjects.ts";
 
@@ -123,7 +123,15 @@ async function datasets(open: duckdb.DuckDb, folder: string): Promise<Subjects> 
         () => [{ columns: ["km"], batchRows: 2, signal }],
         { RangeError: () => walked(dataset.batches({ columns: ["none"] })) },
       ],
-      digest: [() => [{ signal }]],
+      profile: [
+        () => [{ columns: ["km"], maxTexts: 16, signal }],
+        {
+          RangeError: () => (dataset as ProfilableDataset).profile!({ columns: ["none"] }),
+          DUCKDB_FILE_CHANGED: () => (replaced as ProfilableDataset).profile!(),
+        },
+        40,
+      ],
+      digest: [() => [{ signal }], { DUCKDB_FILE_CHANGED: () => replaced.digest() }],
       slice: [() => [0, 2], { RangeError: () => dataset.slice!(-1, 2) }],
       ref: [() => [{ signal }], { PORT_UNSUPPORTED: () => query.ref() }],
     }),

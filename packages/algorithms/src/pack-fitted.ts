@@ -11,7 +11,7 @@ import {
   decodeTensor,
   encodeTensor,
 } from "@millwright/contracts";
-import { compileTransforms, createDataset, emptyBatch, profileDataset, profileToJson } from "@millwright/data";
+import { compileTransforms, emptyBatch, profileDataset, profileToJson } from "@millwright/data";
 import {
   type CalibrationMap,
   type PackModelOptions,
@@ -66,7 +66,7 @@ export async function packFitted(
   signal?.throwIfAborted();
   const { seed, hyperparameters, metrics } = fitted;
   const kind = calibrated(kindOf(fitted, output), output, calibration);
-  const profile = await profileDataset(selected(train, kind.columns), { signal });
+  const profile = await profileDataset(train, { columns: kind.columns, signal });
   const datasets: Record<string, Digest> = { train: await train.digest({ signal }) };
   if (validation !== undefined) datasets["validation"] = await validation.digest({ signal });
   const { format, files, signature, transforms } = kind;
@@ -91,12 +91,6 @@ export async function packFitted(
     signal,
   });
 }
-
-const selected = (dataset: Dataset, columns: readonly string[]): Dataset =>
-  createDataset({
-    schema: columns.flatMap((name) => dataset.schema.find((field) => field.name === name) ?? []),
-    walk: ({ signal }) => dataset.batches({ columns, signal }),
-  });
 
 async function firstRows(train: Dataset, columns: readonly string[], signal: AbortSignal | undefined): Promise<Batch> {
   for await (const batch of train.batches({ columns, batchRows: goldenRows, signal })) return batch;

@@ -54,7 +54,9 @@ export { hashBytes, hashText } from "./hash.ts";
 export { type Moments, emptyMoments, mergeMoments, momentsOf, varianceOf } from "./moments.ts";
 export {
   type ColumnProfile,
+  type ProfilableDataset,
   type Profile,
+  type ProfileDatasetOptions,
   type ProfileOptions,
   type Profiler,
   createProfiler,

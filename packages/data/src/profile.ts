@@ -1,4 +1,4 @@
-import type { Batch, Column, ColumnType, Dataset, Schema } from "@millwright/contracts";
+import type { Batch, CallOptions, Column, ColumnType, Dataset, Schema } from "@millwright/contracts";
 import { schemaOf } from "./batch.ts";
 import { type DistinctSketch, mergeDistinct } from "./distinct.ts";
 import { columnMissing, columnType, schemaMismatch } from "./errors.ts";
@@ -98,14 +98,56 @@ export function profileOf(
   return profiler.profile();
 }
 
-/** @returns the profile of all rows of a dataset. */
+export interface ProfileDatasetOptions extends ProfileOptions, CallOptions {
+  /** Only these columns, in this order. Default: all. Throws `DATA_COLUMN_MISSING`. */
+  readonly columns?: readonly string[] | undefined;
+  /** Told as rows are read. Where columns are read one after another, `rows` is the share of the work that is done. Default: nobody is told. */
+  readonly progress?: ((done: { readonly rows: number; readonly totalRows?: number | undefined }) => void) | undefined;
+}
+
+/**
+ * A dataset that may know a cheaper way to its profile than its batches, as those of `@millwright/duckdb` do. What comes out is the same: counts, quantile sketches and
+ * distinct values exactly, mean and variance up to rounding, and counts of more texts than are kept within their error; and each time the same.
+ */
+export interface ProfilableDataset extends Dataset {
+  /**
+   * At least one column. An own property that is not enumerable: a copy that gives other batches, `{ ...dataset, batches }`, must not have the profile of those it was
+   * copied from.
+   */
+  profile?(options?: ProfileDatasetOptions): Promise<Profile>;
+}
+
+/** @returns the profile of all rows of a dataset, by its own way where it has one, and otherwise batch by batch. */
 export async function profileDataset(
-  dataset: Dataset,
-  { signal, ...options }: ProfileOptions & { readonly signal?: AbortSignal | undefined } = {},
+  dataset: ProfilableDataset,
+  options: ProfileDatasetOptions = {},
 ): Promise<Profile> {
-  const profiler = createProfiler(dataset.schema, options);
-  for await (const batch of dataset.batches({ signal })) profiler.update(batch);
+  const { columns, progress, signal, ...profiling } = options;
+  signal?.throwIfAborted();
+  const schema = fieldsOf(dataset.schema, columns);
+  const names = schema.map(({ name }) => name);
+  if (dataset.profile !== undefined && names.length > 0) return await dataset.profile({ ...options, columns: names });
+  const profiler = createProfiler(schema, profiling);
+  const { rows: totalRows } = dataset;
+  let rows = 0;
+  // Rows cannot be read without any column.
+  const read = names.length > 0 ? columns : dataset.schema.slice(0, 1).map(({ name }) => name);
+  for await (const batch of dataset.batches({ columns: read, signal })) {
+    profiler.update(batch);
+    rows += batch.length;
+    progress?.({ rows, totalRows });
+  }
   return profiler.profile();
+}
+
+function fieldsOf(schema: Schema, columns: readonly string[] | undefined): Schema {
+  if (columns === undefined) return schema;
+  const fields = new Map(schema.map((field) => [field.name, field]));
+  return columns.map((name) => {
+    const field = fields.get(name);
+    if (field === undefined) throw columnMissing(name, [...fields.keys()]);
+    return field;
+  });
 }
 
 /**

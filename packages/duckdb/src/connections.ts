@@ -1,6 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { abortable, closed, type CallOptions } from "@millwright/contracts";
 import { fromDuckDb } from "./errors.ts";
+import type { Visits } from "./visits.ts";
 
 /** How often a query that should stop is told so: an interrupt that comes just before the query starts is forgotten. */
 const INTERRUPT_MS = 20;
@@ -27,6 +28,8 @@ export interface HeldConnection {
  * Any number of streams may be open; how many calls run natively at once is limited, because each occupies one of libuv's few threads.
  */
 export interface Connections {
+  /** What shows the rows of their queries to JavaScript. */
+  readonly visits: Visits;
   open(): Promise<HeldConnection>;
   /** Interrupts what runs, waits until it has stopped, and closes everything. */
   close(): Promise<void>;
@@ -35,12 +38,13 @@ export interface Connections {
 export function createConnections(
   instance: DuckDBInstance,
   prepare: (connection: DuckDBConnection) => Promise<void>,
-  concurrency: number,
+  { concurrency, visits }: { readonly concurrency: number; readonly visits: Visits },
 ): Connections {
   const idle: DuckDBConnection[] = [];
   const busy = new Set<DuckDBConnection>();
   const calls = createCalls(concurrency);
   return {
+    visits,
     async open() {
       calls.check();
       let connection = idle.pop();

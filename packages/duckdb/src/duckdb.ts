@@ -11,18 +11,19 @@ import {
   type DatasetPart,
   type DatasetRef,
 } from "@millwright/contracts";
-import { type Profile, profileDataset } from "@millwright/data";
+import { type Profile, profileDataset, type ProfileDatasetOptions } from "@millwright/data";
 import { registerBatchFunction, type BatchSources } from "./batch-source.ts";
 import { createConnections, type Connections } from "./connections.ts";
 import { claimDatabaseFile } from "./database-file.ts";
 import { fromDuckDb } from "./errors.ts";
 import { openRefDataset, scanFiles, type ScanOptions } from "./files.ts";
 import { writeQuery, type WriteParquetOptions } from "./parquet-writer.ts";
-import { profiledFields, profileQuery, type ProfileRowsOptions } from "./profile-query.ts";
+import { profiledFields } from "./profile-query.ts";
 import { identifier, literal, type SqlParameters } from "./sql.ts";
 import type { GroupByOptions, JoinOptions, WindowOptions } from "./relation-sql.ts";
 import { createRelations } from "./relations.ts";
-import { createSqlDataset, parquetBehind, queryBehind, type Query } from "./sql-dataset.ts";
+import type { Query } from "./query.ts";
+import { createSqlDataset, queryBehind } from "./sql-dataset.ts";
 import { type ColumnSource, type RegisterOptions, SCRATCH, stage, stageQuery } from "./staging.ts";
 import { describe, execute, stream } from "./statements.ts";
 import { registerVisitFunction, type Visits } from "./visits.ts";
@@ -70,7 +71,10 @@ export interface DuckDb extends AsyncDisposable {
   execute(sql: string, options?: QueryOptions): Promise<number>;
   /** A query as a dataset, run anew at each walk: give it an ORDER BY where its order is not that of a file. */
   asDataset(sql: string, options?: QueryOptions): Promise<Dataset>;
-  /** Opens files, or those that match a pattern, as one dataset. Throws `DUCKDB_FILE_MISSING`, `DUCKDB_FILE_CORRUPT`. */
+  /**
+   * Opens files, or those that match a pattern, as one dataset. Throws `DUCKDB_FILE_MISSING`, `DUCKDB_FILE_CORRUPT`; what reads it throws `DUCKDB_FILE_CHANGED` once one of them is written over or
+   * replaced.
+   */
   scan(source: string | readonly string[], options?: ScanOptions): Promise<Dataset>;
   /** Opens a dataset that was referred to; its `digest()` checks the rows and throws `DUCKDB_REF_CHANGED`. */
   openRef(ref: DatasetRef): Dataset;
@@ -88,11 +92,11 @@ export interface DuckDb extends AsyncDisposable {
   /** Writes a query's or any columns' rows as Parquet, whole or not at all. @returns the files, ordered by path. */
   writeParquet(source: string | ColumnSource, path: string, options?: WriteOptions): Promise<readonly DatasetPart[]>;
   /**
-   * The profile of a dataset's rows, as `profileDataset` gives it, for less time and memory where the dataset is of this instance: Parquet columns of few different values are
-   * counted by DuckDB, and the rows of others are looked at where they are read. Mean and variance are equal up to rounding, and what is kept of many texts within its error:
-   * both depend on the order of rows, which more than one thread does not keep. A dataset of elsewhere is walked. Throws `DUCKDB_FILE_CHANGED`.
+   * The profile of a dataset's rows, as `profileDataset` gives it, which asks datasets of this package for it too: for less time and memory than batches. Parquet columns of few different values are
+   * counted by DuckDB, and the rows of others are looked at where they are read, in their order. Mean and variance are equal up to rounding, and what is kept of many texts within its
+   * error; the same file has the same profile to the bit. A dataset of elsewhere is walked. Throws `DUCKDB_FILE_CHANGED`.
    */
-  profile(dataset: Dataset, options?: ProfileRowsOptions): Promise<Profile>;
+  profile(dataset: Dataset, options?: ProfileDatasetOptions): Promise<Profile>;
   /**
    * Writes a query's or any columns' rows as CSV (RFC 4180), whole or not at all. Bytes are written `\\xAA`, NaN and infinities `nan`, `inf`.
    * Throws `PORT_UNSUPPORTED` for lists.
@@ -123,8 +127,8 @@ export async function openDuckDb(options: DuckDbOptions = {}): Promise<DuckDb> {
       instance.closeSync();
       throw error;
     });
-    const connections = createConnections(instance, prepareConnection, concurrency);
-    return createDuckDb(connections, functions, async () => {
+    const connections = createConnections(instance, prepareConnection, { concurrency, visits: functions.visits });
+    return createDuckDb(connections, functions.sources, async () => {
       await connections.close();
       claim?.release();
       if (spillDirectory === undefined) await rm(spill, { recursive: true, force: true });
@@ -183,7 +187,7 @@ async function prepareConnection(connection: DuckDBConnection): Promise<void> {
   await connection.run(`SET search_path = 'main,${SCRATCH}'`);
 }
 
-function createDuckDb(connections: Connections, { sources, visits }: Functions, close: () => Promise<void>): DuckDb {
+function createDuckDb(connections: Connections, sources: BatchSources, close: () => Promise<void>): DuckDb {
   const ids = createIdSource(systemClock);
 
   const asDataset: DuckDb["asDataset"] = async (sql, { params = [], signal } = {}) => {
@@ -226,10 +230,8 @@ function createDuckDb(connections: Connections, { sources, visits }: Functions, 
     register,
     ...createRelations(connections, register),
     async profile(dataset, options = {}) {
-      const query = queryBehind(connections, dataset);
-      if (query === undefined) return await profileElsewhere(dataset, options);
-      const { schema, rows } = dataset;
-      return await profileQuery({ connections, visits, query, schema, rows, paths: parquetBehind(dataset) }, options);
+      profiledFields(dataset.schema, options.columns);
+      return await profileDataset(dataset, options);
     },
     writeParquet: (source, path, options = {}) =>
       asQuery(source, options, (query) => writeQuery(connections, query, path, options)),
@@ -239,14 +241,4 @@ function createDuckDb(connections: Connections, { sources, visits }: Functions, 
       asQuery(source, options, (query) => writeNdjsonQuery(connections, query, path, options)),
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** A dataset that DuckDB does not read. */
-async function profileElsewhere(dataset: Dataset, { columns, ...options }: ProfileRowsOptions): Promise<Profile> {
-  if (columns === undefined) return await profileDataset(dataset, options);
-  const schema = profiledFields(dataset.schema, columns);
-  return await profileDataset(
-    { ...dataset, schema, batches: (walk) => dataset.batches({ ...walk, columns }) },
-    options,
-  );
 }

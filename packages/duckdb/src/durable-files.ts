@@ -1,6 +1,12 @@
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { access, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromDuckDb } from "./errors.ts";
+
+interface DurableOptions {
+  readonly isDirectory?: boolean | undefined;
+  /** What becomes of a file that is there already. Default: `replace`. */
+  readonly existing?: "replace" | "keep" | undefined;
+}
 
 let counter = 0;
 
@@ -12,7 +18,7 @@ let counter = 0;
 export async function writeDurably(
   target: string,
   write: (temporary: string) => Promise<void>,
-  { isDirectory = false }: { readonly isDirectory?: boolean } = {},
+  { isDirectory = false, existing = "replace" }: DurableOptions = {},
 ): Promise<readonly string[]> {
   const temporary = `${target}.${process.pid}-${++counter}.tmp`;
   try {
@@ -21,7 +27,8 @@ export async function writeDurably(
     const written = isDirectory ? await filesBelow(temporary) : [temporary];
     // A few at a time: a disk does many flushes for the price of one, but every open file is a handle.
     for (let at = 0; at < written.length; at += 16) await Promise.all(written.slice(at, at + 16).map(flush));
-    await rename(temporary, target);
+    if (existing === "keep" && !isDirectory) await placeWhereNone(temporary, target);
+    else await rename(temporary, target);
     await flushDirectory(dirname(target));
     return written.map((file) => target + file.slice(temporary.length)).sort();
   } catch (error) {
@@ -29,6 +36,21 @@ export async function writeDurably(
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw error instanceof Error && "syscall" in error ? fromDuckDb(error, target) : error;
   }
+}
+
+/** Of several who come at one time the first places its file. */
+async function placeWhereNone(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+  } catch (error) {
+    const isThere = await access(target).then(
+      () => true,
+      () => false,
+    );
+    // Not every file system has links.
+    if (!isThere && (error as NodeJS.ErrnoException).code !== "EEXIST") return await rename(temporary, target);
+  }
+  await rm(temporary);
 }
 
 async function filesBelow(directory: string): Promise<string[]> {

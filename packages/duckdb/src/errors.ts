@@ -84,6 +84,16 @@ export const fileChanged = (where: string | undefined, expected: number, actual:
     },
   );
 
+export const fileReplaced = (path: string): DuckDbError =>
+  new DuckDbError(
+    "DUCKDB_FILE_CHANGED",
+    `The file ${path} is not the one that was opened: it was written or replaced since.`,
+    {
+      category: "data",
+      remedy: "Open it again; write new files beside those that are read rather than over them.",
+    },
+  );
+
 export const relationInvalid = (problem: string, remedy: string): DuckDbError =>
   new DuckDbError("DUCKDB_RELATION_INVALID", `The join, grouping or window cannot be made: ${problem}.`, {
     category: "user",

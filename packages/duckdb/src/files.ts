@@ -8,6 +8,7 @@ import type { Connections } from "./connections.ts";
 import { formatUnknown, fromDuckDb, schemaMismatch } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
 import { castField, list, emptySql, whereOf } from "./file-sql.ts";
+import { type FileIdentity, identityOf, watchFiles } from "./file-watch.ts";
 import { sliceOf } from "./row-range.ts";
 import { createSqlDataset } from "./sql-dataset.ts";
 import { describe, stream } from "./statements.ts";
@@ -55,13 +56,15 @@ export async function scanFiles(
   const format = options.format ?? formatOf(given[0] ?? "");
   const paths = (await Promise.all(given.map((path) => expand(connections, path, options)))).flat();
   if (format !== "parquet") for (const path of paths) await assertWhole(path, options.signal);
-  const parts = await Promise.all(paths.map((path) => partOf(path, format)));
+  const identities = new Map(await Promise.all(paths.map(identified)));
+  const files = watchFiles(paths, identities);
+  const parts = paths.map((path): DatasetPart => ({ path, format, sizeBytes: identities.get(path)!.sizeBytes }));
   const counts = format === "parquet" ? await parquetRows(connections, paths, options) : undefined;
   const withRows = parts.map((part, index) => ({ ...part, ...(counts === undefined ? {} : { rows: counts[index]! }) }));
-  const query = { sql: readerSql(paths, format, options), params: [], where: whereOf(paths) };
+  const query = { sql: readerSql(paths, format, options), params: [], where: whereOf(paths), files };
   const schema = await describe(connections, query.sql, { where: query.where, signal: options.signal });
   const rows = counts?.reduce((sum, count) => sum + count, 0);
-  const slice = options.unionByName === true ? undefined : sliceOf(withRows, schema);
+  const slice = options.unionByName === true ? undefined : sliceOf(withRows, schema, files);
   return createSqlDataset(connections, { query, schema, rows, parts: withRows, slice });
 }
 
@@ -77,14 +80,15 @@ export function openRefDataset(connections: Connections, ref: DatasetRef): Datas
     paths.length === 0
       ? emptySql(schema)
       : `SELECT ${schema.map((field) => identifier(field.name)).join(", ")} FROM (${readerSql(paths, format, format === "parquet" ? {} : { schema })}) AS files`;
-  const query = { sql, params: [], where: whereOf(paths) };
+  const files = watchFiles(paths);
+  const query = { sql, params: [], where: whereOf(paths), files };
   return createSqlDataset(connections, {
     query,
     schema,
     rows,
     parts,
     expected: ref.digest,
-    slice: sliceOf(parts, schema),
+    slice: sliceOf(parts, schema, files),
   });
 }
 
@@ -115,8 +119,8 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function partOf(path: string, format: FileFormat): Promise<DatasetPart> {
-  return { path, format, sizeBytes: (await stat(path)).size };
+async function identified(path: string): Promise<readonly [string, FileIdentity]> {
+  return [path, await identityOf(path)];
 }
 
 /** Rows of each Parquet file, from the footers. A footer that cannot be read is reported with its file's name. */

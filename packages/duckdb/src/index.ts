@@ -10,7 +10,6 @@ export {
 export { DuckDbError, type DuckDbErrorCode } from "./errors.ts";
 export { type FileFormat, type ScanOptions } from "./files.ts";
 export { type WriteParquetOptions } from "./parquet-writer.ts";
-export { type ProfileRowsOptions } from "./profile-query.ts";
 export {
   type Aggregate,
   type GroupByOptions,

@@ -6,7 +6,7 @@ import type { Connections } from "./connections.ts";
 import { writeDurably } from "./durable-files.ts";
 import { fileExists } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
-import type { Query } from "./sql-dataset.ts";
+import type { Query } from "./query.ts";
 import { execute, stream } from "./statements.ts";
 
 export interface WriteParquetOptions extends CallOptions {
@@ -16,6 +16,11 @@ export interface WriteParquetOptions extends CallOptions {
   readonly rowGroupRows?: number | undefined;
   /** Columns whose values become directories, `ds=2024-01-31/`; then `path` is a directory that must not exist yet. Default: none, one file. */
   readonly partitionBy?: readonly string[] | undefined;
+  /**
+   * What becomes of a file that is there when the new one is whole: `replace`, or `keep` where its name says what is in it, so that nobody who reads it finds it
+   * changed. Default: `replace`.
+   */
+  readonly existing?: "replace" | "keep" | undefined;
   /** Whether each file's rows are counted, which reads its footer. Default: true. */
   readonly countRows?: boolean | undefined;
 }
@@ -30,7 +35,14 @@ export async function writeQuery(
   path: string,
   options: WriteParquetOptions = {},
 ): Promise<readonly DatasetPart[]> {
-  const { compression = "zstd", rowGroupRows = 122_880, partitionBy = [], countRows = true, signal } = options;
+  const {
+    compression = "zstd",
+    rowGroupRows = 122_880,
+    partitionBy = [],
+    countRows = true,
+    existing,
+    signal,
+  } = options;
   checkSettings(options);
   const target = resolve(path);
   if (partitionBy.length > 0 && (await exists(target))) throw fileExists(target);
@@ -40,9 +52,9 @@ export async function writeQuery(
     target,
     async (temporary) => {
       const sql = `COPY (${query.sql}\n) TO ${literal(temporary)} (${settings.join(", ")})`;
-      await execute(connections, sql, { params: query.params, signal, where: query.where });
+      await execute(connections, sql, { params: query.params, signal, where: query.where, files: query.files });
     },
-    { isDirectory: partitionBy.length > 0 },
+    { isDirectory: partitionBy.length > 0, existing },
   );
   return await partsOf(connections, files, countRows);
 }

@@ -9,6 +9,7 @@ import {
 import { createDataset } from "@millwright/data";
 import type { Connections } from "./connections.ts";
 import { emptySql } from "./file-sql.ts";
+import { type FileWatch, watchBoth } from "./file-watch.ts";
 import {
   groupBySql,
   joinSql,
@@ -20,7 +21,8 @@ import {
   type Table,
   type WindowOptions,
 } from "./relation-sql.ts";
-import { createSqlDataset, projection, queryBehind } from "./sql-dataset.ts";
+import { projection } from "./query.ts";
+import { createSqlDataset, queryBehind } from "./sql-dataset.ts";
 import type { SqlParameters } from "./sql.ts";
 import { describe, stream } from "./statements.ts";
 
@@ -39,6 +41,8 @@ interface Plan {
   sql(tables: readonly string[]): string;
   /** What it reads, for error messages. */
   readonly where?: string | undefined;
+  /** The files it reads, which must stay as they are. */
+  readonly files?: FileWatch | undefined;
 }
 
 /** Joins, groups and windows over datasets, which DuckDB works out at each walk. */
@@ -64,7 +68,8 @@ export function createRelations(connections: Connections, register: Register): R
         tables.push(await register(`__millwright_relation_${ids.next()}`, source, { signal }));
       const sql = projection(plan.sql(tables.map((table) => table.sql)), columns);
       const selected = columns.flatMap((name) => schema.filter((field) => field.name === name));
-      yield* stream(connections, sql, { params: plan.params, where: plan.where, schema: selected, signal });
+      const { params, where, files } = plan;
+      yield* stream(connections, sql, { params, where, files, schema: selected, signal });
     } finally {
       // Where the instance was closed meanwhile, its tables are gone already.
       await Promise.allSettled(tables.map((table) => table[Symbol.asyncDispose]()));
@@ -74,13 +79,14 @@ export function createRelations(connections: Connections, register: Register): R
     plan: Plan,
     { orderBy, signal }: { readonly orderBy?: readonly SortKey[] | undefined } & CallOptions,
   ): Promise<Dataset> => {
-    const { params, where } = plan;
+    const { params, where, files } = plan;
     const empty = plan.sql(plan.foreign.map(({ schema }) => `(${emptySql(schema)})`));
     const schema = await describe(connections, empty, { params, where, signal });
     const whole: Plan = { ...plan, sql: (tables) => ordered(plan.sql(tables), schema, orderBy) };
     // Checked now, not at the first walk.
     const sql = whole.sql(plan.foreign.map(() => ""));
-    if (plan.foreign.length === 0) return createSqlDataset(connections, { query: { sql, params, where }, schema });
+    if (plan.foreign.length === 0)
+      return createSqlDataset(connections, { query: { sql, params, where, files }, schema });
     const dataset = createDataset({ schema, walk: (options) => walk(whole, schema, options) });
     plans.set(dataset, whole);
     return dataset;
@@ -137,6 +143,7 @@ function planOfTwo(
     foreign: [...left.foreign, ...right.foreign],
     params: hasParams(left) ? left.params : right.params,
     where: left.where ?? right.where,
+    files: watchBoth(left.files, right.files),
     sql: (tables) =>
       joinSql(
         table(left, datasets.left, tables.slice(0, count)),

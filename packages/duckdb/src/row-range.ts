@@ -1,18 +1,19 @@
 import type { DatasetPart, Schema } from "@millwright/contracts";
 import { castField, emptySql, list, whereOf } from "./file-sql.ts";
+import type { FilesWatch } from "./file-watch.ts";
 import type { SqlDatasetOptions } from "./sql-dataset.ts";
 
 /**
  * Reads some rows of Parquet files: DuckDB leaves out the files and row groups without any of them, and decodes what is left.
  * @returns undefined where it is not known how many rows each file has, or files are text, or a column is in the way.
  */
-export function sliceOf(parts: readonly DatasetPart[], schema: Schema): SqlDatasetOptions["slice"] {
+export function sliceOf(parts: readonly DatasetPart[], schema: Schema, files: FilesWatch): SqlDatasetOptions["slice"] {
   if (parts.some(({ format, rows }) => format !== "parquet" || rows === undefined)) return undefined;
   if (schema.some(({ name }) => name === "file_row_number")) return undefined; // DuckDB's name for what it is read by
   const total = parts.reduce((rows, part) => rows + (part.rows as number), 0);
   return (startRow, endRow) => {
     const [start, end] = [clamped(startRow, total), clamped(endRow, total)];
-    return sliceBetween(parts, schema, start, Math.max(start, end));
+    return sliceBetween({ parts, schema, files }, start, Math.max(start, end));
   };
 }
 
@@ -22,7 +23,13 @@ function clamped(row: number, total: number): number {
   return Math.min(row, total);
 }
 
-function sliceBetween(parts: readonly DatasetPart[], schema: Schema, start: number, end: number): SqlDatasetOptions {
+interface StoredRows {
+  readonly parts: readonly DatasetPart[];
+  readonly schema: Schema;
+  readonly files: FilesWatch;
+}
+
+function sliceBetween({ parts, schema, files }: StoredRows, start: number, end: number): SqlDatasetOptions {
   const fields = schema.map(castField).join(", ");
   const queries: string[] = [];
   const paths: string[] = [];
@@ -48,9 +55,9 @@ function sliceBetween(parts: readonly DatasetPart[], schema: Schema, start: numb
   }
   flush();
   const sql = queries.length === 0 ? emptySql(schema) : queries.join(" UNION ALL ");
-  const inner = sliceOf(parts, schema) as NonNullable<SqlDatasetOptions["slice"]>;
+  const inner = sliceOf(parts, schema, files) as NonNullable<SqlDatasetOptions["slice"]>;
   return {
-    query: { sql, params: [], where: whereOf(paths) },
+    query: { sql, params: [], where: whereOf(paths), files: files.of(paths) },
     schema,
     rows: end - start,
     slice: (from, to) => inner(Math.min(end, start + from), Math.min(end, start + to)),

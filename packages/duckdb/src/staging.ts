@@ -5,7 +5,7 @@ import { duckTypeOf } from "./column-types.ts";
 import type { Connections } from "./connections.ts";
 import { schemaMismatch } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
-import { projection, type Query, selectFields } from "./sql-dataset.ts";
+import { projection, type Query, selectFields } from "./query.ts";
 import { describeTypes, execute, stream } from "./statements.ts";
 
 /** Rows gathered before they are handed to DuckDB in one statement. */
@@ -34,14 +34,14 @@ export async function stageQuery(
   { query, schema }: { readonly query: Query; readonly schema: Schema },
   { columns, onBatch, signal }: RegisterOptions = {},
 ): Promise<number | undefined> {
-  const { params, where } = query;
+  const { params, where, files } = query;
   if (Array.isArray(params) ? params.length > 0 : Object.keys(params).length > 0) return undefined;
   const fields = selectFields(schema, columns);
   const sql = projection(query.sql, columns);
   const types = await describeTypes(connections, sql, { where, signal });
   const isSame = (field: Field, index: number): boolean => types[index]?.toString() === duckTypeOf(field).toString();
   if (!fields.every(isSame)) return undefined;
-  await execute(connections, `CREATE OR REPLACE TABLE ${table} AS ${sql}`, { where, signal });
+  await execute(connections, `CREATE OR REPLACE TABLE ${table} AS ${sql}`, { where, files, signal });
   let rows = 0;
   const counted = onBatch === undefined ? `SELECT count(*) AS "rows" FROM ${table}` : `SELECT * FROM ${table}`;
   for await (const batch of stream(connections, counted, { signal })) {

@@ -11,6 +11,7 @@ import { createColumnReader } from "./column-reader.ts";
 import { schemaOfTypes } from "./column-types.ts";
 import type { Connections, HeldConnection, NativeCallOptions } from "./connections.ts";
 import { fromDuckDb, paramsInvalid, schemaMismatch, streamBroken } from "./errors.ts";
+import type { FileWatch } from "./file-watch.ts";
 import { bindings, type Binding, type SqlParameters } from "./sql.ts";
 import type { ColumnReader } from "./vector.ts";
 
@@ -22,6 +23,8 @@ export interface StatementOptions extends CallOptions {
   readonly params?: SqlParameters | undefined;
   /** What is read, for error messages. */
   readonly where?: string | undefined;
+  /** Files that must be what they were, before the first row is read and after the last. */
+  readonly files?: FileWatch | undefined;
 }
 
 export interface StreamOptions extends StatementOptions {
@@ -32,6 +35,7 @@ export interface StreamOptions extends StatementOptions {
 
 /** Runs a statement that gives no rows anybody wants. @returns how many rows it changed. */
 export async function execute(connections: Connections, sql: string, options: StatementOptions = {}): Promise<number> {
+  await lookedAt(options);
   const held = await connections.open();
   let whole = false;
   try {
@@ -44,7 +48,10 @@ export async function execute(connections: Connections, sql: string, options: St
       return (await held.call(() => statement.run(), native(options))).rowsChanged;
     });
     whole = true;
+    await options.files?.check();
     return changed;
+  } catch (error) {
+    throw await causeOf(error, options);
   } finally {
     held.release(whole);
   }
@@ -99,6 +106,7 @@ export async function* stream(
   // Rows are counted up to it: a part of a row would never be reached.
   if (!(batchRows >= 1 && (Number.isSafeInteger(batchRows) || batchRows === Infinity)))
     throw new RangeError(`batchRows must be a whole number from 1, not ${String(batchRows)}.`);
+  await lookedAt(options);
   const held = await connections.open();
   let statement: DuckDBPreparedStatement | undefined;
   let whole = false;
@@ -108,10 +116,28 @@ export async function* stream(
     const result = await held.call(() => started.stream(), native(options));
     yield* batchesOf({ result, held, sql, options }, batchRows);
     whole = true;
+    await options.files?.check();
+  } catch (error) {
+    throw await causeOf(error, options);
   } finally {
     statement?.destroySync();
     held.release(whole);
   }
+}
+
+async function lookedAt({ files, signal }: StatementOptions): Promise<void> {
+  if (files === undefined) return;
+  signal?.throwIfAborted();
+  await files.check();
+}
+
+/** A file that is written over while it is read fails in many ways. */
+async function causeOf(error: unknown, { files, signal }: StatementOptions): Promise<unknown> {
+  if (files === undefined || signal?.aborted === true) return error;
+  return await files.check().then(
+    () => error,
+    (change: unknown) => change,
+  );
 }
 
 /** A statement whose rows are being fetched. */

@@ -5,7 +5,7 @@ import type { Connections } from "./connections.ts";
 import { writeDurably } from "./durable-files.ts";
 import { noJsonNumber } from "./errors.ts";
 import { identifier, literal } from "./sql.ts";
-import type { Query } from "./sql-dataset.ts";
+import type { Query } from "./query.ts";
 import { describe, execute } from "./statements.ts";
 
 export type TextCompression = "gzip" | "zstd" | "none";
@@ -99,7 +99,7 @@ async function writeText(
   const [file = path] = await writeDurably(resolve(path), async (temporary) => {
     const all = [...settings, `COMPRESSION ${compression}`].join(", ");
     const sql = `COPY (${query.sql}\n) TO ${literal(temporary)} (${all})`;
-    rows = await execute(connections, sql, { params: query.params, signal, where: query.where });
+    rows = await execute(connections, sql, { params: query.params, signal, where: query.where, files: query.files });
   });
   return { path: file, format, sizeBytes: (await stat(file)).size, rows };
 }

@@ -9,8 +9,7 @@ const VISIT_FUNCTION = "millwright_visit";
 export type Visitor = (vectorOf: (column: number) => duckdb.Vector, rows: number) => void;
 
 /**
- * Queries whose rows are looked at where DuckDB holds them. A stream's chunks are copies that stay until JavaScript's collector runs; these are neither. With several threads
- * of DuckDB's the chunks come in no order, one after another.
+ * Queries whose rows are looked at where DuckDB holds them, in their order. A stream's chunks are copies that stay until JavaScript's collector runs; these are neither.
  */
 export interface Visits {
   /** @returns the function's call, but for the columns; good until `remove`. */
@@ -52,12 +51,15 @@ export function registerVisitFunction(connection: DuckDBConnection): Visits {
       visitors.set(handle, visitor);
       return {
         sql: (columns, source) =>
-          `SELECT count(${VISIT_FUNCTION}(${[handle, ...columns].join(", ")})) FROM (${source}\n) AS visited`,
+          `SELECT count(${VISIT_FUNCTION}(${[handle, ...columns].join(", ")})) FROM (${inOrder(source)}) AS visited`,
         remove: () => void visitors.delete(handle),
       };
     },
   };
 }
+
+/** Rows that are counted to a limit go through one thread, which keeps their order; JavaScript, which waits for each of them, has no more than one either. */
+const inOrder = (source: string): string => `SELECT * FROM (${source}\n) AS source LIMIT ${2n ** 62n}`;
 
 /** The first argument stands in every row. */
 function handleOf(chunk: DataChunk): number {

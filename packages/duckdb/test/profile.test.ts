@@ -1,6 +1,19 @@
 import { join } from "node:path";
-import { batchOf, createDataset, datasetOf, fromIpc, mostFrequent, profileDataset, toIpc } from "@millwright/data";
-import type { ColumnProfile, FrequentTexts, Profile } from "@millwright/data";
+import type { Dataset } from "@millwright/contracts";
+import {
+  batchOf,
+  type ColumnProfile,
+  createDataset,
+  datasetOf,
+  type FrequentTexts,
+  fromIpc,
+  mostFrequent,
+  type Profile,
+  profileDataset,
+  type ProfileDatasetOptions,
+  profileToJson,
+  toIpc,
+} from "@millwright/data";
 import { describe, expect, test } from "vitest";
 import { identifier, openDuckDb } from "../src/index.ts";
 import { temporaryDirectory } from "./rows.ts";
@@ -72,6 +85,10 @@ function expectTexts(mine: FrequentTexts, right: FrequentTexts): void {
   expect(mine.error).toBeLessThanOrEqual(mine.total / (mine.capacity + 1));
 }
 
+/** Batch by batch: a copy of a dataset has no way of its own. */
+const walked = async (dataset: Dataset, options?: ProfileDatasetOptions): Promise<Profile> =>
+  await profileDataset({ ...dataset }, options);
+
 for (const threads of [1, 4])
   test(`Parquet files give the profile of the same rows from Arrow, on ${threads} threads`, async () => {
     await using directory = await temporaryDirectory();
@@ -104,11 +121,11 @@ test("files without rows, and parts of files, have a profile as well", async () 
   for (const name of ["empty", "none"]) await duckdb.writeParquet(`SELECT * FROM (${SQL}) WHERE row < 0`, path(name));
   await duckdb.writeParquet(`SELECT * FROM (${SQL}) LIMIT 3000`, path("some"));
   const empty = await duckdb.scan([path("empty"), path("none")]);
-  expectSame(await duckdb.profile(empty), await profileDataset(empty));
+  expectSame(await duckdb.profile(empty), await walked(empty));
   const all = await duckdb.scan([path("empty"), path("some"), path("none"), path("some")]);
-  expectSame(await duckdb.profile(all), await profileDataset(all));
+  expectSame(await duckdb.profile(all), await walked(all));
   const slice = all.slice!(2000, 4000);
-  expectSame(await duckdb.profile(slice), await profileDataset(slice));
+  expectSame(await duckdb.profile(slice), await walked(slice));
 });
 
 test("columns may have any name", async () => {
@@ -125,7 +142,7 @@ test("columns may have any name", async () => {
   for (const each of [columns, all]) {
     await duckdb.writeParquet(`SELECT ${each.join(", ")} FROM range(40000) AS r(i)`, path);
     const stored = await duckdb.scan([path]);
-    expectSame(await duckdb.profile(stored), await profileDataset(stored));
+    expectSame(await duckdb.profile(stored), await walked(stored));
     expect(Object.values((await duckdb.profile(stored)).columns).map(({ count }) => count)).toEqual(
       each.map(() => 40_000),
     );
@@ -139,7 +156,77 @@ test("a bound of ranks is kept, as the profile of rows keeps it", async () => {
   await duckdb.writeParquet("SELECT hash(i) % 1000 AS few, hash(i) AS many FROM range(100000) AS r(i)", path);
   const stored = await duckdb.scan(path);
   const options = { rankError: 0.01, maxBuckets: 64 };
-  expectSame(await duckdb.profile(stored, options), await profileDataset(stored, options));
+  expectSame(await duckdb.profile(stored, options), await walked(stored, options));
+});
+
+test("the profile of a file is the same to the bit on any number of threads, each time, and to whoever asks", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "rows.parquet");
+  const found: unknown[] = [];
+  for (const threads of [1, 4, 4]) {
+    await using duckdb = await openDuckDb({ threads });
+    if (found.length === 0) await duckdb.writeParquet(SQL, path, { rowGroupRows: 8192 });
+    const stored = await duckdb.scan(path);
+    found.push(profileToJson(await duckdb.profile(stored)), profileToJson(await profileDataset(stored)));
+    // Ranks are drawn from the rows in their order, here in one walk, of a query.
+    const query = await duckdb.asDataset(`SELECT row, normal, unique_text FROM read_parquet('${path}')`);
+    const [ranked, again] = [
+      await profileDataset(query, { rankError: 0.01 }),
+      await walked(query, { rankError: 0.01 }),
+    ];
+    expectSame(ranked, again);
+    found.push(profileToJson(ranked));
+  }
+  for (const at of [0, 1, 3, 4, 6, 7]) expect(found[at]).toEqual(found[0]);
+  for (const at of [2, 5, 8]) expect(found[at]).toEqual(found[2]);
+});
+
+test("a million categories are counted as batches count them, and progress is told to the last row", async () => {
+  await using directory = await temporaryDirectory();
+  await using duckdb = await openDuckDb({ threads: 2 });
+  const path = join(directory.path, "rows.parquet");
+  await duckdb.writeParquet(
+    "SELECT CASE WHEN i % 4 = 0 THEN 'often' ELSE 'user-' || i END AS user, i % 7 AS few FROM range(1333333) AS r(i)",
+    path,
+  );
+  const stored = await duckdb.scan(path);
+  const told: number[] = [];
+  const progress: ProfileDatasetOptions["progress"] = ({ rows, totalRows }) => {
+    expect(totalRows).toBe(1_333_333);
+    told.push(rows);
+  };
+  const [mine, right] = [await profileDataset(stored, { progress }), await walked(stored)];
+  expect(told.at(-1)).toBe(1_333_333);
+  expect(told.length).toBeGreaterThan(10);
+  expect(told).toEqual(told.toSorted((a, b) => a - b));
+  expect({ ...mine.columns["user"], frequent: 0 }).toEqual({ ...right.columns["user"], frequent: 0 });
+  for (const { frequent } of [mine.columns["user"]!, right.columns["user"]!]) {
+    expect(frequent!.total).toBe(1_333_333);
+    expect(frequent!.error).toBeLessThanOrEqual(frequent!.total / (frequent!.capacity + 1));
+    const [text, count] = mostFrequent(frequent!)[0]!;
+    expect(text).toBe("often");
+    expect(Math.abs(count - 333_334)).toBeLessThanOrEqual(frequent!.error);
+  }
+  expectSame(
+    { ...mine, columns: { few: mine.columns["few"]! } },
+    { ...right, columns: { few: right.columns["few"]! } },
+  );
+  const enough = new Error("enough");
+  const stop = (): void => {
+    throw enough;
+  };
+  await expect(profileDataset(stored, { progress: stop })).rejects.toBe(enough);
+});
+
+test("a copy that gives other batches has their profile, and that of no column has the rows", async () => {
+  await using duckdb = await openDuckDb();
+  const all = await duckdb.asDataset("SELECT 1 AS x, 2 AS y UNION ALL SELECT 3, 4");
+  const one = await duckdb.asDataset("SELECT 7 AS x, 8 AS y");
+  const copy: Dataset = { ...all, batches: one.batches };
+  expect((await profileDataset(copy)).rows).toBe(1);
+  expect((await duckdb.profile(copy)).rows).toBe(1);
+  expect(await profileDataset(all, { columns: [] })).toEqual({ rows: 2, columns: {} });
+  await expect(profileDataset(all, { columns: ["z"] })).rejects.toMatchObject({ code: "DATA_COLUMN_MISSING" });
 });
 
 test("rows that DuckDB does not read are walked", async () => {
@@ -150,16 +237,17 @@ test("rows that DuckDB does not read are walked", async () => {
 });
 
 describe("what cannot be profiled", () => {
-  test("a file that was replaced since it was opened is told apart, by its rows or its types", async () => {
+  test("files of a reference that are others are told apart, by their rows or their types", async () => {
     await using directory = await temporaryDirectory();
     await using duckdb = await openDuckDb();
     const path = join(directory.path, "rows.parquet");
-    await duckdb.writeParquet("SELECT i::DOUBLE AS x, 'a' AS t FROM range(50000) AS r(i)", path);
-    const stored = await duckdb.scan(path);
-    await duckdb.writeParquet("SELECT i::DOUBLE AS x, 'a' AS t FROM range(40000) AS r(i)", path);
-    await expect(duckdb.profile(stored)).rejects.toMatchObject({ code: "DUCKDB_FILE_CHANGED" });
-    await duckdb.writeParquet("SELECT i::TINYINT AS x, 'a' AS t FROM range(100) AS r(i)", path);
-    await expect(duckdb.profile(stored)).rejects.toMatchObject({ code: "DUCKDB_SCHEMA_MISMATCH" });
+    const write = async (sql: string) => await duckdb.writeParquet(sql, path);
+    await write("SELECT i::DOUBLE AS x, 'a' AS t FROM range(50000) AS r(i)");
+    const ref = await (await duckdb.scan(path)).ref();
+    await write("SELECT i::DOUBLE AS x, 'a' AS t FROM range(40000) AS r(i)");
+    await expect(duckdb.profile(duckdb.openRef(ref))).rejects.toMatchObject({ code: "DUCKDB_FILE_CHANGED" });
+    await write("SELECT i::TINYINT AS x, 'a' AS t FROM range(100) AS r(i)");
+    await expect(duckdb.profile(duckdb.openRef(ref))).rejects.toMatchObject({ code: "DUCKDB_SCHEMA_MISMATCH" });
   });
 
   test("a value without a layout is refused with its own error, and the instance goes on", async () => {

@@ -1,5 +1,5 @@
 import { createRandom } from "@millwright/contracts";
-import { batchOf } from "@millwright/data";
+import { batchOf, type Profile, profileDataset } from "@millwright/data";
 import { expect, test } from "vitest";
 import {
   defineEntity,
@@ -59,4 +59,27 @@ test("FS-28: a shift of one feature is a drift of that feature, in the windows t
   const other = defineFeatureView({ ...view, ttlMs: DAY });
   const strange = takeBaseline(store, view).then((taken) => reportFeatureDrift(store, other, { baseline: taken }));
   await expect(strange).rejects.toMatchObject({ code: "FEATURE_STORE_BASELINE_DIFFERS" });
+});
+
+test("the profile of a view's rows is that of its batches, and a view of no such column has its rows", async () => {
+  await using directory = await temporaryDirectory();
+  const times = defineFeatureView({ ...view, name: "times", features: { seen: "timestamp" } });
+  const services = [defineFeatureService({ name: "all", views: [view, times] })];
+  await using store = await openFeatureStore({ history: directory.path, services });
+  for (const day of [10, 11]) await store.ingest(view, batches(ordersOf(day)));
+  const { user, at } = ordersOf(10).columns;
+  await store.ingest(times, batches({ length: 1500, columns: { user: user!, at: at!, seen: at! } }));
+  const rows = await store.scan(view, { duplicates: "keep" });
+  const columns = ["amount", "country", "items"];
+  const [own, walked] = [await profileDataset(rows, { columns }), await profileDataset({ ...rows }, { columns })];
+  const exact = (profile: Profile): unknown =>
+    Object.entries(profile.columns).map(([name, { moments, frequent, ...rest }]) => [
+      name,
+      rest,
+      moments && [moments.count, moments.min, moments.max, moments.mean.toPrecision(11), moments.m2.toPrecision(9)],
+      frequent?.counts,
+    ]);
+  expect(own.rows).toBe(3000);
+  expect(exact(own)).toEqual(exact(walked));
+  expect(await takeBaseline(store, times)).toMatchObject({ rows: 1500, profile: { columns: {} } });
 });

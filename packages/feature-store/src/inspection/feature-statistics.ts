@@ -95,9 +95,7 @@ async function profileOfRows(store: FeatureStore, view: FeatureView, range: Stat
   const schema = rows.schema.filter(
     ({ name, type }) => columns.includes(name) && type !== "date" && type !== "timestamp",
   );
-  const names = schema.map(({ name }) => name);
-  const batches: typeof rows.batches = (options) => rows.batches({ ...options, columns: names });
-  return await profileDataset({ ...rows, schema, batches }, { signal: range.signal });
+  return await profileDataset(rows, { columns: schema.map(({ name }) => name), signal: range.signal });
 }
 
 /** Starts of the windows in which the view has rows, in order; a window begins at a whole number of lengths since 1970. */

@@ -1,4 +1,5 @@
 import { type Batch, type CallOptions, type Dataset, type Digest, hasCode } from "@millwright/contracts";
+import { type Profile, profileDataset, type ProfileDatasetOptions } from "@millwright/data";
 import { identifier } from "@millwright/duckdb";
 import type { FeatureView } from "../definition/definition.ts";
 import { historySql, type HistorySource, namingFile, readingHistory } from "../history/history-sql.ts";
@@ -43,7 +44,7 @@ export async function scanRecords(source: HistorySource, view: FeatureView, opti
 /** A dataset whose files may be merged between two walks: each walk reads the same rows from the files that hold them then. */
 function relisting(first: Dataset, open: () => Promise<Dataset>): Dataset {
   let known: Promise<Digest> | undefined;
-  return {
+  const dataset: Dataset = {
     schema: first.schema,
     async *batches(options) {
       let begun = false;
@@ -61,9 +62,19 @@ function relisting(first: Dataset, open: () => Promise<Dataset>): Dataset {
         yield* walk();
       }
     },
-    digest: () => (known ??= open().then((dataset) => dataset.digest())),
+    digest: () => (known ??= open().then((opened) => opened.digest())),
     ref: () => first.ref(),
   };
+  const profile = async (options?: ProfileDatasetOptions): Promise<Profile> => {
+    const once = async (): Promise<Profile> => await profileDataset(await open(), options);
+    try {
+      return await once();
+    } catch (error) {
+      if (!hasCode(error, "DUCKDB_FILE_MISSING")) throw error;
+      return await once();
+    }
+  };
+  return Object.defineProperty(dataset, "profile", { value: profile });
 }
 
 interface PinnedScan extends ScanOptions {

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type CallOptions, type Dataset, type DatasetRef, type Digest, hasCode } from "@millwright/contracts";
 import { datasetOf } from "@millwright/data";
@@ -109,7 +109,8 @@ async function trainingFile(
   const path = options.path ?? (await defaultPath(source, service, options, batches));
   const made = options.path === undefined ? await scanWhole(source, path, options) : undefined;
   if (options.path !== undefined) await notePath(await datasetsFolder(source), path);
-  return made ?? (await writeTrainingSet(source, service, options, { path, batches: numbersOf(batches) }));
+  const existing = options.path === undefined ? "keep" : "replace";
+  return made ?? (await writeTrainingSet(source, service, options, { path, batches: numbersOf(batches), existing }));
 }
 
 /** What `warm` did with a view. */
@@ -173,17 +174,31 @@ export async function replayTrainingSet(
     const missing = [...wanted].find((number) => !pinned[view]!.some((batch) => batch.number === number));
     if (missing !== undefined) throw pinDiffers(service.name, `batch ${missing} of the view "${view}" is gone`);
   }
-  const write = async (): Promise<Dataset> => {
+  const write = async (existing: "replace" | "keep"): Promise<Dataset> => {
     const target = path ?? (await defaultPath(source, service, options, pinned));
     if (path !== undefined) await notePath(await datasetsFolder(source), path);
-    return await writeTrainingSet(source, service, options, { path: target, batches: numbersOf(pinned) });
+    return await writeTrainingSet(source, service, options, { path: target, batches: numbersOf(pinned), existing });
   };
-  const dataset = await write().catch((error: unknown) => {
+  const { dataset, digest } = await writeLike(pin.digest, path === undefined, write).catch((error: unknown) => {
     throw hasCode(error, "DUCKDB_FILE_MISSING") ? pinDiffers(service.name, "the file of its labels is gone") : error;
   });
-  const digest = await dataset.digest();
   if (digest !== pin.digest) throw pinDiffers(service.name, `its rows have the digest ${digest}, not ${pin.digest}`);
   return Object.assign(dataset, { pin: async () => pin });
+}
+
+/** A file whose path says what is in it is left to those who read it, as long as it does hold that. */
+async function writeLike(
+  wanted: Digest,
+  isNamedByContent: boolean,
+  write: (existing: "replace" | "keep") => Promise<Dataset>,
+): Promise<{ readonly dataset: Dataset; readonly digest: Digest }> {
+  if (isNamedByContent) {
+    const dataset = await write("keep");
+    const digest = await dataset.digest();
+    if (digest === wanted) return { dataset, digest };
+  }
+  const dataset = await write("replace");
+  return { dataset, digest: await dataset.digest() };
 }
 
 async function batchesOfViews(source: HistorySource, service: FeatureService): Promise<BatchesOfViews> {
@@ -245,13 +260,16 @@ async function refOf(source: HistorySource, labels: Dataset, signal: AbortSignal
   } catch (error) {
     if (!hasCode(error, "PORT_UNSUPPORTED")) throw error;
     // Columns in memory or the rows of a query: a copy in a file can be referred to.
-    const path = join(await datasetsFolder(source), `labels-${shortened(await labels.digest())}.parquet`);
-    await source.duckdb.writeParquet(labels, path, { signal });
+    const digest = await labels.digest();
+    const path = join(await datasetsFolder(source), `labels-${shortened(digest)}.parquet`);
+    const kept = await (await scanWhole(source, path, { signal }))?.ref();
+    if (kept?.digest === digest) return kept;
+    await source.duckdb.writeParquet(labels, path, { existing: kept === undefined ? "keep" : "replace", signal });
     return await (await source.duckdb.scan(path, { signal })).ref();
   }
 }
 
-/** The dataset in a file; undefined where there is none, or it is damaged. */
+/** The dataset in a file; undefined where there is none, or it is damaged, and then it is removed. */
 async function scanWhole(
   { duckdb }: HistorySource,
   path: string,
@@ -260,7 +278,9 @@ async function scanWhole(
   try {
     return await duckdb.scan(path, { signal });
   } catch (error) {
-    if (hasCode(error, "DUCKDB_FILE_MISSING") || hasCode(error, "DUCKDB_FILE_CORRUPT")) return undefined;
-    throw error;
+    if (hasCode(error, "DUCKDB_FILE_MISSING")) return undefined;
+    if (!hasCode(error, "DUCKDB_FILE_CORRUPT")) throw error;
+    await rm(path, { force: true });
+    return undefined;
   }
 }

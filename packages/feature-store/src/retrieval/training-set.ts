@@ -59,6 +59,13 @@ export interface HistoryOptions extends CallOptions {
 /** By view: the numbers of the batches that count. */
 export type BatchNumbers = Readonly<Record<string, ReadonlySet<number>>>;
 
+export interface TrainingSetFile {
+  readonly path: string;
+  readonly batches: BatchNumbers;
+  /** Where the path says what is in the file, one that is there stays as it is for those who read it. */
+  readonly existing: "replace" | "keep";
+}
+
 /**
  * Writes the labels with the features that were known at their times, one row a label, in their order.
  * @returns the dataset, in a file: its `ref()` may cross processes.
@@ -67,12 +74,12 @@ export async function writeTrainingSet(
   source: HistorySource,
   service: FeatureService,
   options: HistoryOptions,
-  { path, batches }: { readonly path: string; readonly batches: BatchNumbers },
+  { path, batches, existing }: TrainingSetFile,
 ): Promise<Dataset> {
   const { duckdb } = source;
   const { signal } = options;
   await using rows = await joinLabels(source, service, options, batches);
-  await duckdb.writeParquet(rows.sql ?? rows.walk(), path, { signal });
+  await duckdb.writeParquet(rows.sql ?? rows.walk(), path, { existing, signal });
   return await duckdb.scan(path, { signal });
 }
 

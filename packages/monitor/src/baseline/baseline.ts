@@ -1,9 +1,10 @@
-import type { Dataset } from "@millwright/contracts";
 import {
   type Constraints,
-  createProfiler,
   parseProfile,
+  type ProfilableDataset,
   type Profile,
+  profileDataset,
+  type ProfileDatasetOptions,
   type ProfileOptions,
   suggestConstraints,
   type SuggestConstraintsOptions,
@@ -17,28 +18,21 @@ export interface Baseline {
 }
 
 export interface BaselineOptions extends ProfileOptions, SuggestConstraintsOptions {
-  /** Told after each batch. */
-  readonly progress?: ((done: { readonly rows: number; readonly totalRows?: number | undefined }) => void) | undefined;
+  /** Told as rows are read; see `profileDataset` of `@millwright/data`. */
+  readonly progress?: ProfileDatasetOptions["progress"];
   readonly signal?: AbortSignal | undefined;
 }
 
 const rankError = 0.01;
 
 /**
- * Profiles a good table once, in batches, and suggests the constraints that it satisfies. The profile also keeps a KLL sample whose ranks are within
+ * Profiles a good table once, in batches or by the dataset's own cheaper way, and suggests the constraints that it satisfies. The profile also keeps a KLL sample whose ranks are within
  * `rankError` (default here: 0.01), as Model Monitor's baselines do. Throws `MONITOR_BASELINE_INVALID` for a table without rows, and what reading the dataset and `suggestConstraints` throw.
  */
-export async function createBaseline(dataset: Dataset, options: BaselineOptions = {}): Promise<Baseline> {
-  const { progress, signal, maxDomainSize, unconstrained, ...profiling } = options;
-  signal?.throwIfAborted();
-  const profiler = createProfiler(dataset.schema, { rankError, ...profiling });
-  let rows = 0;
-  for await (const batch of dataset.batches({ signal })) {
-    profiler.update(batch);
-    rows += batch.length;
-    progress?.({ rows, totalRows: dataset.rows });
-  }
-  return baselineOf(profiler.profile(), { maxDomainSize, unconstrained });
+export async function createBaseline(dataset: ProfilableDataset, options: BaselineOptions = {}): Promise<Baseline> {
+  const { maxDomainSize, unconstrained, ...profiling } = options;
+  const profile = await profileDataset(dataset, { rankError, ...profiling });
+  return baselineOf(profile, { maxDomainSize, unconstrained });
 }
 
 /** The baseline that a profile makes. Throws `MONITOR_BASELINE_INVALID` for a profile without rows, and what `suggestConstraints` throws. */

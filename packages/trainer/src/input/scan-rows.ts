@@ -1,7 +1,14 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Dataset } from "@millwright/contracts";
-import { columnOf, createProfiler, parseProfile, type Profile, profileToJson } from "@millwright/data";
+import {
+  columnOf,
+  createProfiler,
+  parseProfile,
+  type ProfilableDataset,
+  type Profile,
+  profileDataset,
+  profileToJson,
+} from "@millwright/data";
 import { dataEmpty } from "../errors.ts";
 import { columnsOf, type ReadableRows } from "./row-reader.ts";
 import { labelsOf } from "./labels.ts";
@@ -12,7 +19,7 @@ import { labelsOf } from "./labels.ts";
  */
 export async function scanRows(
   { directory, train }: { readonly directory: string; readonly train: { readonly digest: string } },
-  dataset: Dataset,
+  dataset: ProfilableDataset,
   rows: ReadableRows,
   signal: AbortSignal,
 ): Promise<Profile> {
@@ -23,16 +30,28 @@ export async function scanRows(
     const { digest, profile } = JSON.parse(kept) as { readonly digest: string; readonly profile: unknown };
     if (digest === train.digest) return parseProfile(profile);
   }
-  const profiler = createProfiler(dataset.schema.filter(({ name }) => rows.transforms.columns.includes(name)));
-  let row = 0;
-  for await (const batch of dataset.batches({ columns: columnsOf(rows), batchRows: 16_384, signal })) {
-    profiler.update(batch);
-    labelsOf(columnOf(batch, rows.label), rows.label, rows.task, row);
-    row += batch.length;
-  }
-  const profile = profiler.profile();
+  const profile = await profiled(dataset, rows, signal);
   await mkdir(directory, { recursive: true });
   await writeFile(`${path}.draft`, JSON.stringify({ digest: train.digest, profile: profileToJson(profile) }));
   await rename(`${path}.draft`, path);
   return profile;
+}
+
+/**
+ * Rows that can be reached anywhere are stored column by column: there the labels cost little by themselves, and the dataset knows its profile for less than its
+ * batches cost. All others are walked once.
+ */
+async function profiled(dataset: ProfilableDataset, rows: ReadableRows, signal: AbortSignal): Promise<Profile> {
+  const schema = dataset.schema.filter(({ name }) => rows.transforms.columns.includes(name));
+  const isApart = dataset.slice !== undefined && dataset.profile !== undefined && schema.length > 0;
+  const profiler = createProfiler(isApart ? [] : schema);
+  const columns = isApart ? [rows.label] : columnsOf(rows);
+  let row = 0;
+  for await (const batch of dataset.batches({ columns, batchRows: 16_384, signal })) {
+    profiler.update(batch);
+    labelsOf(columnOf(batch, rows.label), rows.label, rows.task, row);
+    row += batch.length;
+  }
+  if (!isApart) return profiler.profile();
+  return await profileDataset(dataset, { columns: schema.map(({ name }) => name), signal });
 }
