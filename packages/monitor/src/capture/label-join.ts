@@ -38,6 +38,8 @@ export type LabelOutcome = "joined" | "corrected" | "duplicated" | "unmatched" |
 export interface LabelJoin {
   /** Whether labels of an endpoint can be joined. */
   wants(endpoint: string): boolean;
+  /** Labels of what the variant has answered count no more: another model answers now. */
+  startOver(endpoint: string, variant: string): void;
   /** Remembers an answer until its label comes, and joins those that came before it. @param sampled Its rows that are kept. Default: none. */
   expect(prediction: CapturedPrediction, timeMs: number, sampled?: readonly SampledRow[]): void;
   /** Joins a label, or holds it for an answer that is still on its way. @param nowMs When it came. */
@@ -190,7 +192,7 @@ function createLookup(
 /** Reads answers as labels need them; undefined where no label could be about one. */
 const answerReader =
   ({ readings, optionsOf }: Joining, redactor: Redactor | undefined) =>
-  (prediction: CapturedPrediction, timeMs: number, sampled: readonly SampledRow[]): Answer | undefined => {
+  (prediction: CapturedPrediction, timeMs: number, sampled: readonly SampledRow[]): Omit<Answer, "era"> | undefined => {
     const { requestId, endpoint, variant, model, outputs } = prediction;
     const [scored, reading] = [optionsOf(endpoint), readings.now(endpoint)];
     if (scored === undefined || reading === undefined) return undefined;
@@ -225,7 +227,9 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
     lookup === undefined ? settle("unmatched") : lookup.ask(label, nowMs()),
   );
   const apply = (answer: Answer, label: CapturedLabel): LabelOutcome => {
-    const sums = book.qualityAt(answer.endpoint, answer.variant, answer.timeMs);
+    // The model that answers now may have windows of the same time: of the minute in which it came, or of its hour.
+    const isOwn = waiting.isCurrent(answer);
+    const sums = isOwn ? book.qualityAt(answer.endpoint, answer.variant, answer.timeMs) : undefined;
     return applyLabel(joining, { answer, sums, counted: true }, label);
   };
   const answerOf = answerReader(joining, redactor);
@@ -236,11 +240,13 @@ export function createLabelJoin(options: LabelJoinOptions): LabelJoin {
     finishLookups: async () => lookup?.finish(),
     stopLookups: () => lookup?.stop(),
     wants: (endpoint) => optionsOf(endpoint) !== undefined,
+    startOver: waiting.startOver,
     expect(prediction, timeMs, sampled = []) {
       const { requestId } = prediction;
       if (prediction.errorCode !== undefined || waiting.has(requestId)) return;
-      const answer = answerOf(prediction, timeMs, sampled);
-      if (answer === undefined) return;
+      const read = answerOf(prediction, timeMs, sampled);
+      if (read === undefined) return;
+      const answer = { ...read, era: waiting.eraOf(read.endpoint, read.variant) };
       waiting.add(requestId, answer);
       countAnswer(joining, answer);
       for (const label of early.take(requestId)) settle(apply(answer, label));

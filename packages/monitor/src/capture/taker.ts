@@ -47,6 +47,7 @@ export function createTaker(options: IntakeOptions, counts: MutableCounts): Take
   const { book, clock, logger, retainMs } = options;
   const models = createModelWatch((endpoint, variant) => {
     book.forget(endpoint, variant);
+    labels.startOver(endpoint, variant);
     options.startOver(endpoint, variant);
   });
   const startedMs = clock.nowMs();

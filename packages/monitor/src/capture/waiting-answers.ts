@@ -15,6 +15,8 @@ export interface Answer {
   readonly segments: readonly (readonly string[])[];
   /** Rows of it that are kept, and take the label. */
   readonly sampled: readonly SampledRow[];
+  /** How often the variant had begun anew with another model. Default: 0, as after a restart. */
+  readonly era?: number | undefined;
 }
 
 /** Answers that labels may come for, by request, the oldest first. */
@@ -24,13 +26,27 @@ export interface WaitingAnswers {
   /** Beyond the most, the oldest is forgotten. */
   add(requestId: string, answer: Answer): void;
   forget(olderThanMs: number): void;
-  /** Those of `fromMs` and later, in their order. */
+  /** The variant begins anew with another model: labels of what waits say nothing of that. */
+  startOver(endpoint: string, variant: string): void;
+  /** The era of answers that come now. */
+  eraOf(endpoint: string, variant: string): number;
+  /** Whether the variant still serves the model that answered. */
+  isCurrent(answer: Answer): boolean;
+  /** Those of `fromMs` and later, of models that are still served, in their order. */
   list(fromMs: number): readonly (readonly [requestId: string, answer: Answer])[];
 }
 
 export function createWaitingAnswers(most: number): WaitingAnswers {
   const waiting = new Map<string, Answer>();
+  const eras = new Map<string, number>();
+  const keyOf = (endpoint: string, variant: string): string => JSON.stringify([endpoint, variant]);
+  const eraOf = (endpoint: string, variant: string): number =>
+    eras.size === 0 ? 0 : (eras.get(keyOf(endpoint, variant)) ?? 0);
+  const isCurrent = ({ endpoint, variant, era = 0 }: Answer): boolean => era === eraOf(endpoint, variant);
   return {
+    startOver: (endpoint, variant) => void eras.set(keyOf(endpoint, variant), eraOf(endpoint, variant) + 1),
+    eraOf,
+    isCurrent,
     get: (requestId) => waiting.get(requestId),
     has: (requestId) => waiting.has(requestId),
     add(requestId, answer) {
@@ -44,6 +60,6 @@ export function createWaitingAnswers(most: number): WaitingAnswers {
         waiting.delete(requestId);
       }
     },
-    list: (fromMs) => [...waiting].filter(([, { timeMs }]) => timeMs >= fromMs),
+    list: (fromMs) => [...waiting].filter(([, answer]) => answer.timeMs >= fromMs && isCurrent(answer)),
   };
 }
