@@ -10,7 +10,7 @@ const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 test(
   "SV-2: the Express application answers its own routes and the model's, knows who asks, logs both, and ends",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "millwright-embed-in-express-"));
     try {

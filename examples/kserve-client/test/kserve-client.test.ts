@@ -27,11 +27,11 @@ function check(stdout: string): void {
   expect(stdout).toContain("a model that is not there: 404\n");
 }
 
-test("the client starts a server of its own, asks it in both protocols, and ends", { timeout: 120_000 }, async () => {
+test("the client starts a server of its own, asks it in both protocols, and ends", { timeout: 600_000 }, async () => {
   check(await run([]));
 });
 
-test("the client asks the server that it is told of, by argument or environment", { timeout: 120_000 }, async () => {
+test("the client asks the server that it is told of, by argument or environment", { timeout: 600_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "millwright-kserve-client-"));
   const server = await startServer(folder);
   try {

@@ -14,7 +14,7 @@ const missing = `${python} has no mlflow: pip install mlflow-skinny, and name th
 
 test(
   "the script logs and registers, Node finds the best run, approves it and answers with it; it can be run again in the same folder",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async (context) => {
     context.skip(!isWanted, missing);
     const folder = await mkdtemp(join(tmpdir(), "millwright-mlflow-drop-in-"));

@@ -17,7 +17,7 @@ const dayOf = (stdout: string, name: string): string =>
 
 test(
   "drift and service levels are seen beside a remote KServe: a quiet day, another unit, and an outage",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const stdout = await run([]);
     const quiet = dayOf(stdout, "a day like those before");
@@ -35,7 +35,7 @@ test(
   },
 );
 
-test("the same beside an endpoint of SageMaker's", { timeout: 240_000 }, async () => {
+test("the same beside an endpoint of SageMaker's", { timeout: 600_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "millwright-monitor-only-"));
   const remote = await startRemote(folder);
   try {

@@ -10,7 +10,7 @@ const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 test(
   "the program trains, is refused by the gate, breaks the glass and goes back, and can be run again in the same folder",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "millwright-registry-only-"));
     try {

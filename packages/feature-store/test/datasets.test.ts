@@ -92,7 +92,7 @@ test("FS-16: ranges, duplicates, deletes, time travel and the latest snapshot, a
             );
             expect(found, JSON.stringify(options)).toEqual(replayed(log, options));
           }
-}, 240_000);
+}, 600_000);
 
 const sha256 = async (path: string): Promise<string> =>
   createHash("sha256")

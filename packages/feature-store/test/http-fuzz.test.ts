@@ -213,13 +213,14 @@ test("a body made to be slow, deep or echoed is refused in no time and in few wo
     ["columns of long names", "/house/views/weather/push", `{"columns":{"${"a".repeat(long)}":[1]}}`],
   ];
   for (const [what, url, body] of bodies) {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const answer = await faces.send(url, Buffer.from(body));
     expect([what, answer.statusCode >= 400 && answer.statusCode < 500, answer.body.length < 5000]).toEqual([
       what,
       true,
       true,
     ]);
-    expect(performance.now() - started, what).toBeLessThan(5000);
+    const { user, system } = process.cpuUsage(started);
+    expect((user + system) / 1000, what).toBeLessThan(5000);
   }
 });

@@ -231,7 +231,7 @@ test("rows far apart, entities with more rows than are read at once, nulls and t
     const { wide__small: found = [] } = await columnsOfDataset(first);
     expect(found.filter((value) => value !== null).length).toBeGreaterThan(count / 4);
   }
-}, 120_000);
+}, 600_000);
 
 test("wanted rows are put in order and covered by runs of whole blocks, each in one", () => {
   const random = createRandom(5);
@@ -288,4 +288,4 @@ test("processes killed while they write segment files: what is left gives the ro
   await using store = await openFeatureStore({ history, services, duckdb });
   await store.warm("all");
   expect((await segmentsIn(history)).filter((name) => name.endsWith(".segment"))).toHaveLength(1);
-}, 120_000);
+}, 600_000);

@@ -244,5 +244,5 @@ for (const kind of onlineKinds) {
         await expect(store.update(view, { key: "k0" }, {})).rejects.toMatchObject({ code: "PORT_UNSUPPORTED" });
       }
     }
-  }, 120_000);
+  }, 600_000);
 }

@@ -28,7 +28,7 @@ async function setting(faults: Faults = {}, options: Partial<FetcherOptions> = {
 
 test(
   "TR-31: through drops, stalls, damage and false lengths the file comes whole, of 1.2 times its bytes at most",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const size = 4 * 2 ** 20 + 123;
     const { directory, server, fetcher } = await setting({
@@ -60,7 +60,7 @@ test(
 
 test(
   "TR-31: digests that a server gives of its answers find damage where the file's parts are not known",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const size = 2 * 2 ** 20;
     const { server, fetcher } = await setting({ seed: 5, corrupt: 0.12, contentDigest: true });
@@ -75,7 +75,7 @@ test(
 
 test(
   "a server that gives no parts is taken from the beginning until it comes to the end",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const { server, fetcher } = await setting({ seed: 9, drop: 0.4, ranges: false });
     const content = contentOf("c", 300_000);
@@ -94,7 +94,7 @@ test(
 
 test(
   "TR-31: killed outright, another process goes on with the parts that were whole",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const size = 3 * 2 ** 20;
     const { directory, cache, server, fetcher } = await setting({ delayMs: 15 });
@@ -134,7 +134,7 @@ test(
 
 test(
   "content that changes on the way, or between a break and going on, is not mixed",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const { server, fetcher } = await setting({ delayMs: 3 });
     const [old, young] = [contentOf("old", 600_000), contentOf("young", 700_000)];
@@ -165,7 +165,7 @@ test(
 
 test(
   "processes and calls that want one file fetch it once; a second call takes it from the cache",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const { directory, cache, server, fetcher } = await setting({ delayMs: 5 });
     const content = contentOf("g", 1_000_000);
@@ -197,7 +197,7 @@ test(
 
 test(
   "TR-31: the cache keeps to its quota: what was used longest ago makes room, what is in use stays",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const { cache, server, fetcher } = await setting({}, { maxBytes: 1_000_000 });
     for (const name of ["h", "i", "j", "k"]) server.put(name, contentOf(name, 400_000));
@@ -236,7 +236,7 @@ test(
 
 test(
   "what no retry mends fails with what to do: refusals, false digests, silence; a signal ends waiting",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const { server, fetcher, cache } = await setting({}, { retries: 2, stallMs: 50 });
     server.put("l", contentOf("l", 1_000));

@@ -108,14 +108,21 @@ test("TR-16: after SIGKILL of its launcher a device is another's within the hear
   skip,
 }) => {
   skip(!onLinux, noProc);
+  // Longer than elsewhere: beside it a quarter for a machine that does other things too is time enough.
+  const longMs = 2 * heartbeatMs;
   await using setting = await openGpuSetting(machineOf(newIds(1)));
-  await using dead = startLauncher(setting, { name: "dead", resources: [{ gpus: 1 }], durationMs: 600_000 });
+  await using dead = startLauncher(setting, {
+    name: "dead",
+    resources: [{ gpus: 1 }],
+    durationMs: 600_000,
+    heartbeatMs: longMs,
+  });
   const [, fences = "{}", pid] = await dead.line(/^using \S+ fences (\S+) pid (\d+)/);
   const { leases, nvidiaSmi } = setting;
-  await using opened = await openTestJobs({ gpus: "auto", leases, nvidiaSmi, gpuHeartbeatMs: heartbeatMs });
+  await using opened = await openTestJobs({ gpus: "auto", leases, nvidiaSmi, gpuHeartbeatMs: longMs });
   const run = usesDevice(setting, 10);
   const next = await opened.jobs.launch({ id: "next", run, resources: { gpus: 1 }, limits: { graceMs: 200 } });
-  await sleep(heartbeatMs + 500);
+  await sleep(longMs + 500);
   expect(next.state).toBe("pending");
   expect(isLiving(pid)).toBe(true);
   const killedMs = performance.now();
@@ -123,8 +130,7 @@ test("TR-16: after SIGKILL of its launcher a device is another's within the hear
   for await (const event of next.events()) if (event.kind === "state" && event.state === "starting") break;
   const tookMs = performance.now() - killedMs;
   expect(isLiving(pid)).toBe(false);
-  // Half a second more for a machine that does other things too.
-  expect(tookMs).toBeLessThan(heartbeatMs + 500);
+  expect(tookMs).toBeLessThan(1.25 * longMs);
   expect(await next.result()).toMatchObject({ state: "completed" });
   const lines = await linesOf(next);
   expect(lines.filter((line) => line.includes("OVERLAP"))).toEqual([]);

@@ -40,6 +40,8 @@ export interface KubernetesServer extends AsyncDisposable {
   readonly posted: readonly JobObject[];
   /** Requests are not answered for as long as it is true. */
   away: boolean;
+  /** Requests that came while it was. */
+  readonly unanswered: number;
   /** The next creation is done, and its answer lost. */
   loseAnswer: boolean;
   /** Ends a pod as the kubelet or the scheduler would. */
@@ -185,11 +187,14 @@ function problemOf(job: JobObject): string | undefined {
 /** An API server with Jobs and pods, whose containers are processes of this machine: the part that a launcher sees, and no more. */
 export async function startKubernetes(): Promise<KubernetesServer> {
   const cluster = new Cluster();
-  const state = { away: false, loseAnswer: false };
+  const state = { away: false, unanswered: 0, loseAnswer: false };
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? "", "http://a");
     const body = await bodyOf(request);
-    if (state.away) return void request.socket.destroy();
+    if (state.away) {
+      state.unanswered += 1;
+      return void request.socket.destroy();
+    }
     if (request.headers.authorization !== token) return fail(response, 401, "Unauthorized", "Unauthorized");
     const [, name] = /^\/apis\/batch\/v1\/namespaces\/training\/jobs(?:\/(.+))?$/.exec(url.pathname) ?? [];
     if (url.pathname.startsWith("/apis/batch/v1/namespaces/training/jobs"))

@@ -66,7 +66,7 @@ const podSpec = {
 
 test(
   "Kubernetes: Jobs are valid by the schemas that Kubernetes publishes, from 1.26 on",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   ({ skip }) => {
     skip(missing !== undefined, missing);
     const wrong = { ...objectOf(), spec: { ...(objectOf() as { readonly spec: object }).spec, backoffLimt: 0 } };

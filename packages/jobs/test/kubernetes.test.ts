@@ -74,7 +74,7 @@ test("Kubernetes: a Job whose creation was answered to nobody is made once, also
   const job = await jobs.launch({ id: "lost", run: { command: ["sh", "-c", "sleep 0.5; echo well"] } });
   await reach(job, "training");
   setting.server.away = true;
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await expect.poll(() => setting.server.unanswered, { interval: 10 }).toBeGreaterThan(1);
   setting.server.away = false;
   expect(await job.result()).toMatchObject({ state: "completed", attempts: 1 });
   const lines = linesOf(await collect(job.events()));

@@ -38,7 +38,7 @@ function open(directory: string, more: Partial<RayJobsOptions> = {}): Promise<Re
 }
 
 for (const { name, appliesTo, run } of jobLauncherContract) {
-  test(`Ray: ${name}`, { timeout: 180_000 }, async ({ skip }) => {
+  test(`Ray: ${name}`, { timeout: 600_000 }, async ({ skip }) => {
     skip(rayMissing !== undefined, rayMissing);
     await using jobs = await open(freshDirectory());
     const setting = {
@@ -55,7 +55,7 @@ for (const { name, appliesTo, run } of jobLauncherContract) {
 
 test(
   "Ray: a command has its arguments, environment and trace, and its failure is the reason",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(rayMissing !== undefined, rayMissing);
     await using jobs = await open(freshDirectory(), { runtimeEnv: { env_vars: { EVERYWHERE: "yes" } } });
@@ -84,7 +84,7 @@ test(
   },
 );
 
-test("Ray: a submission whose answer is lost starts one job", { timeout: 180_000 }, async ({ skip }) => {
+test("Ray: a submission whose answer is lost starts one job", { timeout: 600_000 }, async ({ skip }) => {
   skip(rayMissing !== undefined, rayMissing);
   const before = (await ray?.jobs())?.length ?? 0;
   const real = createTransport();
@@ -106,7 +106,7 @@ test("Ray: a submission whose answer is lost starts one job", { timeout: 180_000
 
 test(
   "Ray: a killed launcher's job goes on, and the next launcher follows it to its end with every line once",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(rayMissing !== undefined, rayMissing);
     const directory = freshDirectory();
@@ -129,7 +129,7 @@ test(
 
 test(
   "Ray: a job that fails for a while starts again from its directory, and a machine too small keeps one waiting",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(rayMissing !== undefined, rayMissing);
     await using jobs = await open(freshDirectory(), { retryDelayMs: 50 });
@@ -144,7 +144,7 @@ test(
 
 test(
   "Ray: a runtime environment that cannot be made fails the job with Ray's reason",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(rayMissing !== undefined, rayMissing);
     await using jobs = await open(freshDirectory(), { runtimeEnv: { working_dir: "https://127.0.0.1:9/none.zip" } });
@@ -157,7 +157,7 @@ test(
   },
 );
 
-test("Ray: stop asks a module first, and a deaf one is killed", { timeout: 180_000 }, async ({ skip }) => {
+test("Ray: stop asks a module first, and a deaf one is killed", { timeout: 600_000 }, async ({ skip }) => {
   skip(rayMissing !== undefined, rayMissing);
   await using jobs = await open(freshDirectory());
   const job = await jobs.launch(work("deaf", { do: "deaf" }, { limits: { graceMs: 1_000 } }));

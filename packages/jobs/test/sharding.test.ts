@@ -71,7 +71,7 @@ function expectPartition(shards: readonly (readonly string[])[], whole: readonly
 
 test(
   "TR-5: for 1 to 7 workers the shards of a prefix and of a manifest have nothing in common, and together are everything",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     await using data = await openData();
     await using opened = await openTestJobs({ maxCpus: 8 });
@@ -94,7 +94,7 @@ test(
 
 test(
   "TR-5: records of an augmented manifest are shared out among workers in every epoch, shuffled or not",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(noFifos, "Windows has no FIFOs");
     await using data = await openData();

@@ -30,7 +30,7 @@ const open = (directory: string, more: Partial<SlurmJobsOptions> = {}): Promise<
   openSlurmJobs({ directory, run, node: process.execPath, pollMs: 150, retryDelayMs: 50, ...more });
 
 for (const { name, appliesTo, run: runCase } of jobLauncherContract) {
-  test(`Slurm: ${name}`, { timeout: 180_000 }, async ({ skip }) => {
+  test(`Slurm: ${name}`, { timeout: 600_000 }, async ({ skip }) => {
     skip(slurmMissing !== undefined, slurmMissing);
     await using jobs = await open(freshDirectory());
     const setting = {
@@ -47,7 +47,7 @@ for (const { name, appliesTo, run: runCase } of jobLauncherContract) {
 
 test(
   "Slurm: a command has its arguments and environment, both streams, and its failure is the reason",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(slurmMissing !== undefined, slurmMissing);
     await using jobs = await open(freshDirectory());
@@ -70,7 +70,7 @@ test(
 
 test(
   "Slurm: a submission whose answer is lost starts one job, and a launcher that is closed finds it again",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(slurmMissing !== undefined, slurmMissing);
     let submitted = 0;
@@ -97,7 +97,7 @@ test(
 
 test(
   "Slurm: what waits for a machine that is not free is stopped, what Slurm cannot give is refused with its words",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(slurmMissing !== undefined, slurmMissing);
     await using jobs = await open(freshDirectory(), { arguments: ["--partition=nowhere"] });
@@ -115,7 +115,7 @@ test(
 
 test(
   "Slurm: a job that is cancelled in Slurm is stopped, and a deaf module is killed",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     skip(slurmMissing !== undefined, slurmMissing);
     await using jobs = await open(freshDirectory());

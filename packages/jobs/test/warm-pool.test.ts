@@ -141,7 +141,8 @@ async function killedLauncher(directory: string, input: JsonValue): Promise<numb
   const launcher = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface({ input: launcher.stdout })) {
     expect(line).toContain("Available");
-    await sleep(300);
+    // One that is to be stuck is by then.
+    await sleep(2_000);
     launcher.kill("SIGKILL");
     return Number.parseInt(line, 10);
   }

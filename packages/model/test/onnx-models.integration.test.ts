@@ -53,7 +53,7 @@ function randomTree(random: Random, depth: number): readonly TreeNode[] {
 
 test(
   "trees of numbers and categories give ONNX Runtime what they give here, with the missing, the infinite and the unseen",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     needPython(context);
     const random = createRandom(hashSeed("trees for onnx"));
@@ -139,7 +139,7 @@ test("linear models give ONNX Runtime what they give here, through every link", 
 
 test(
   "convolutional networks of TensorFlow.js give ONNX Runtime what they give there: every layer, stride, padding and activation that is written",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     needPython(context);
     const tf = await openWasm();

@@ -22,7 +22,7 @@ const missingText = "(null)";
 
 test(
   "DQ-13: transforms give ONNX Runtime within 1e-6 what they give here, on 10,000 rows with nulls, NaN, infinities and the unseen",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     needPython(context);
     const transforms = await fitted();
@@ -68,7 +68,7 @@ test("DQ-13: hashed text is exported for ONNX Runtime, whose operator hashes as 
 
 test(
   "DQ-13: a package becomes one ONNX file that takes raw rows and answers within 1e-6 as the package does",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     needPython(context);
     const root = await mkdtemp(join(tmpdir(), "millwright-onnx-package-"));
@@ -98,7 +98,7 @@ test(
 
 test(
   "DQ-13: networks alone are exported with every activation, in double and in single precision",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     needPython(context);
     const root = await mkdtemp(join(tmpdir(), "millwright-onnx-activations-"));

@@ -24,7 +24,7 @@ async function live(path: string, failing: boolean, until: string, longerMs: num
       });
     child.on("exit", () => resolve());
   });
-  const ended = once(child, "exit");
+  const ended = once(child, "close");
   await heard;
   await new Promise((resolve) => setTimeout(resolve, longerMs));
   child.kill("SIGKILL");

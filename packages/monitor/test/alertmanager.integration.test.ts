@@ -24,7 +24,7 @@ const namesOf = (alerts: unknown): readonly string[] =>
 
 test(
   "a real Alertmanager groups what fires, tells of it once, sees it silenced and ended, and is told anew after its restart",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (process.env["CI"] !== "true") skip(!hasAlertmanager, skipReason);
     await using server = await startAlertmanager();
@@ -129,7 +129,7 @@ test(
 
 test(
   "what ends while an Alertmanager is away is told when it is back, once",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (process.env["CI"] !== "true") skip(!hasAlertmanager, skipReason);
     await using server = await startAlertmanager();

@@ -61,7 +61,8 @@ test("what a killed process had flushed to an Arrow capture is read by pyarrow, 
     });
     let told = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (told += text));
-    const exit = once(child, "exit");
+    // With all that it has said.
+    const exit = once(child, "close");
     await expect.poll(() => told.split("\n").length, { timeout: 100_000 }).toBeGreaterThan(8);
     child.kill("SIGKILL");
     await exit;

@@ -58,7 +58,7 @@ async function live(directory: string, { answers, labels }: Told, everyMs: numbe
 
 test(
   "what a live monitor fired is what the replay of its captured rows fires, alert by alert",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const directory = await mkdtemp(join(tmpdir(), "backtest-rules-"));
     try {
@@ -90,7 +90,7 @@ test(
 
 test(
   "calm rules raise no alarm, and find a drift that is injected; neither tells anybody",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const calm = history(30, 60);
     const events = openMemoryEventLog();

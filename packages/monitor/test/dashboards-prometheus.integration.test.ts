@@ -82,7 +82,7 @@ const keyOf = (labels: Readonly<Record<string, string>>): string =>
 
 test(
   "DB-1: DB-2: DB-3: what is computed here is what a real Prometheus answers to the panels' expressions, point by point",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (process.env["CI"] !== "true") skip(!found, reason);
     const { history } = await dashboardSetting();

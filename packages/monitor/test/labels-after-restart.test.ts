@@ -60,7 +60,7 @@ async function runAndKill(state: string, from: number, requests: number): Promis
 
 test(
   "a monitor that is killed again and again, whose classes change their order each time, joins late labels of all that its states held, each once, and tells the coverage of these",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "millwright-labels-"));
     try {

@@ -165,7 +165,7 @@ test("MO-28: the states of 16 processes that each saw a random part give the ver
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}, 120_000);
+}, 600_000);
 
 test("a state survives as text, wrong ones are refused whole, and old windows of others are forgotten", async () => {
   const lines = linesOf(600);

@@ -144,7 +144,7 @@ function requestOf(
 
 test(
   "whatever is sent to the routes of the OpenAPI document, none fails: a success is JSON, a refusal has a code",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using app = await openMlflowApp();
     const run = await startRun(app);

@@ -12,7 +12,7 @@ const isWanted = hasPostgres || process.env["CI"] === "true";
 
 test(
   "on PostgreSQL an MLflow 3 client is answered as by MLflow's own server",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async (context) => {
     context.skip(!isWanted, `${postgresMissing} (MILLWRIGHT_POSTGRES)`);
     await using server = await startPostgres("fsync = off");

@@ -33,7 +33,7 @@ for (const version of [2, 3] as const) {
 
   test(
     `MR-8: an unmodified MLflow ${version} client sees what it saw of MLflow's own server: it logs, searches, registers, downloads and loads`,
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async (context) => {
       context.skip(!isWanted, missing);
       await using app = await openMlflowApp();

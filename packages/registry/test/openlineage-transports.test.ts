@@ -135,7 +135,7 @@ test("a line of a file that a crash cut short is cut off, and whole lines stay a
 for (const kind of ["file", "http"] as const)
   test(
     `MR-35: a process that is killed while it tells over ${kind} loses nothing: every event arrives, in order, and what arrives twice is the same and changes nothing`,
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       await using workshop = await openWorkshop();
       const { registry, folder } = workshop;

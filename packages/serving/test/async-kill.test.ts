@@ -24,7 +24,7 @@ const linesOf = async (path: string): Promise<readonly string[]> =>
 
 test(
   "SV-31: processes that are killed while they work leave each request with one result, one event and one notification id; a request that kills its process three times is dead, and is redriven",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async () => {
     const poisoned = {};
     await using queue = await openQueue({}, { endpoints: { late: { maxAttempts: 100 }, poisoned }, leaseMs: 400 });

@@ -118,7 +118,7 @@ describe("the verdict on traffic that is drawn", () => {
 
   test(
     "SV-16: of 1,000 canaries that are as good as the baseline at most alpha are rolled back, looked at again and again",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     () => {
       const alpha = 0.05;
       let rolledBack = 0;
@@ -133,7 +133,7 @@ describe("the verdict on traffic that is drawn", () => {
 
   test(
     "SV-16: the error test alone keeps alpha where it is looked at after every error, and its rate changes by the hour",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     () => {
       const alpha = 0.05;
       let crossed = 0;
@@ -155,7 +155,7 @@ describe("the verdict on traffic that is drawn", () => {
     },
   );
 
-  test("SV-16: twice the errors are found within 8,000 requests with a power of 0.9", { timeout: 120_000 }, () => {
+  test("SV-16: twice the errors are found within 8,000 requests with a power of 0.9", { timeout: 600_000 }, () => {
     const runs = 200;
     let found = 0;
     for (let run = 0; run < runs; run += 1) {

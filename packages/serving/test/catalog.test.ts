@@ -127,8 +127,8 @@ describe("a catalog of models", () => {
     await using fleet = await openFleet({ models: 3, caching: false });
     await Promise.all([fleet.ask("m0"), fleet.ask("m0"), fleet.ask("m1")]);
     await fleet.ask("m0");
-    await new Promise<void>((resolve) => setTimeout(resolve, 20));
-    expect([fleet.runtime.loads, fleet.runtime.held]).toEqual([3, 0]);
+    await expect.poll(() => fleet.runtime.held, { interval: 5 }).toBe(0);
+    expect(fleet.runtime.loads).toBe(3);
     expect(fleet.models.models()).toEqual([]);
   });
 

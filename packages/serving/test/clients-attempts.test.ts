@@ -234,16 +234,15 @@ test("SV-4: hedges are at most their share of the traffic, whatever is slow; a r
 
 test("SV-4: over HTTP the loser of a hedge closes its request, which the server sees", async () => {
   const body = JSON.stringify({ outputs: [{ name: "y", datatype: "FP32", shape: [1], data: [1] }] });
-  await using server = await openFakeServer(async (_, index) => {
-    if (index === 1) await sleep(3000);
-    return { body };
-  });
+  // The first of the two is never answered.
+  await using server = await openFakeServer((_, index) =>
+    index === 1 ? new Promise<never>(() => {}) : Promise.resolve({ body }),
+  );
   const protocol = openInference({ url: server.url, model: "late", encoding: "json" });
   // The platform's fetch takes its time when it is first called.
   await clientOf(protocol).predict(ask);
   const { evidence } = await clientOf(protocol, { hedge: { afterMs: 20, share: 1 } }).predict(ask);
   expect(evidence).toMatchObject({ hedged: true, attempts: 1 });
-  expect(evidence.latencyMs).toBeLessThan(2000);
   await expect.poll(() => server.abandoned()).toBe(1);
 });
 

@@ -123,7 +123,7 @@ async function served(peer: Peer, target: RemoteTarget): Promise<void> {
 
 test(
   "SV-4: a server of KServe answers the clients in both of its protocols, in JSON and in bytes",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (context) => {
     const python = pythonOf("MILLWRIGHT_KSERVE_PYTHON", "kserve", context);
     await using peer = await openPeer(python, (port) => [join(fixtures, "kserve_server.py"), String(port)]);
@@ -143,7 +143,7 @@ test(
   },
 );
 
-test("SV-4: a server of MLServer answers the clients", { timeout: 180_000 }, async (context) => {
+test("SV-4: a server of MLServer answers the clients", { timeout: 600_000 }, async (context) => {
   const python = pythonOf("MILLWRIGHT_MLSERVER_PYTHON", "mlserver", context);
   await using peer = await openPeer(python, async (port, folder) => {
     const [grpc, metrics] = [await freePort(), await freePort()];
@@ -175,7 +175,7 @@ test("SV-4: a server of MLServer answers the clients", { timeout: 180_000 }, asy
   await expect(nowhere.predict({ x })).rejects.toMatchObject({ code: "SERVING_CLIENT_MODEL_UNKNOWN" });
 });
 
-test("SV-4: a service of BentoML answers the clients", { timeout: 180_000 }, async (context) => {
+test("SV-4: a service of BentoML answers the clients", { timeout: 600_000 }, async (context) => {
   const python = pythonOf("MILLWRIGHT_BENTOML_PYTHON", "bentoml", context);
   const home = await mkdtemp(join(tmpdir(), "millwright-bento-"));
   await using peer = await openPeer(

@@ -58,7 +58,8 @@ test("a model that is not there ends the program with the code of the error, and
   });
   let told = "";
   child.stderr.on("data", (chunk: Buffer) => (told += chunk.toString()));
-  expect(await once(child, "exit")).toEqual([1, null]);
+  // With all that it has said.
+  expect(await once(child, "close")).toEqual([1, null]);
   expect(told).toMatch(/^✗ PORT_MODEL_\w+: /);
   await using folder = await packFolder(1);
   const options = { runtimes: [denseRuntime()], modelDirectory: join(folder.root, "late", "1"), host: "127.0.0.1" };

@@ -74,6 +74,8 @@ test("SV-38: header, span, captured record and the log of another process have o
   expect(answer.status).toBe(200);
   expect(answer.headers.get("x-request-id")).toBe("r-1");
   expect(captured.map(({ requestId }) => requestId)).toEqual(["r-1"]);
+  // What it has said may come after its end.
+  await expect.poll(() => log).toMatch(/\n$/);
   const told = JSON.parse(log.trim()) as RequestIdentity;
   expect(told.requestId).toBe("r-1");
   const spans = exporter.getFinishedSpans();

@@ -133,7 +133,7 @@ describe("an experiment", () => {
 
   test(
     "SV-44: of 1,000 experiments without a difference at most alpha find one, looked at thirty times each",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     () => {
       const alpha = 0.05;
       let found = 0;

@@ -21,7 +21,7 @@ test("20,000 messages with bytes changed, cut or put in are read or refused by l
   ].map((message) => Buffer.from(type.encode(type.fromObject(message)).finish()));
   const codes = new Set<string>();
   let read = 0;
-  let longestMs = 0;
+  let longestMicroseconds = 0;
   for (let round = 0; round < 20_000; round += 1) {
     let bytes = Buffer.from(seeds[round % seeds.length] as Buffer);
     for (let change = random.integer(4); change >= 0; change -= 1) {
@@ -31,7 +31,8 @@ test("20,000 messages with bytes changed, cut or put in are read or refused by l
       else if (kind === 1) bytes = bytes.subarray(0, at);
       else bytes = Buffer.concat([bytes.subarray(0, at), Buffer.from([random.integer(256), 0xff]), bytes.subarray(at)]);
     }
-    const startMs = performance.now();
+    // Of processor time: others have the machine, too.
+    const start = process.cpuUsage();
     try {
       readInferMessage(decode(modelInferRequest, bytes));
       read += 1;
@@ -39,9 +40,10 @@ test("20,000 messages with bytes changed, cut or put in are read or refused by l
       if (!isMillwrightError(error)) throw error;
       codes.add(error.code);
     }
-    longestMs = Math.max(longestMs, performance.now() - startMs);
+    const { user, system } = process.cpuUsage(start);
+    longestMicroseconds = Math.max(longestMicroseconds, user + system);
   }
   expect([...codes].toSorted()).toEqual(["SERVING_BODY_INVALID", "SERVING_INPUT_INVALID"]);
   expect(read).toBeGreaterThan(100);
-  expect(longestMs).toBeLessThan(500);
+  expect(longestMicroseconds).toBeLessThan(500_000);
 });

@@ -71,7 +71,7 @@ test("clients that trickle heads and bodies are cut off with 408, and others are
     const startMs = performance.now();
     const { socket, text, closed } = await dial(port);
     socket.write(head);
-    while (!socket.destroyed && !(await closedIn(closed, 50)) && performance.now() - startMs < 10_000)
+    while (!socket.destroyed && !(await closedIn(closed, 50)) && performance.now() - startMs < 100_000)
       socket.write("x");
     return { text: text(), ms: performance.now() - startMs };
   };
@@ -87,12 +87,12 @@ test("clients that trickle heads and bodies are cut off with 408, and others are
   }
   for (const { text, ms } of await Promise.all(heads)) {
     expect(text).toMatch(/^HTTP\/1\.1 408 /);
-    expect(ms).toBeLessThan(5_000);
+    expect(ms).toBeLessThan(50_000);
   }
   for (const { text, ms } of await Promise.all(bodies)) {
     expect(text).toMatch(/^HTTP\/1\.1 408 /);
     expect(text).toContain("SERVING_BODY_TIMED_OUT");
-    expect(ms).toBeLessThan(5_000);
+    expect(ms).toBeLessThan(50_000);
   }
 });
 

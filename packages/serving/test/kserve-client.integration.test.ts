@@ -40,7 +40,7 @@ const hasKserve = spawnSync(kserve, ["-c", "from kserve import InferenceRESTClie
 
 test(
   "SV-3: KServe's own clients read and ask the server: REST in both versions, JSON and binary, gRPC, models whose names have slashes",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (process.env["CI"] !== "true")
       skip(
@@ -85,7 +85,7 @@ const hasTensorflow =
 
 test(
   "TensorFlow Serving's REST API is answered as its messages and documentation have it",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ({ skip }) => {
     if (process.env["CI"] !== "true")
       skip(

@@ -34,7 +34,7 @@ const run = (program: string, args: readonly string[], input: string): string =>
 
 test(
   "Kubernetes: the objects of an endpoint are valid by the schemas that Kubernetes publishes",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   ({ skip }) => {
     const absent = missing(python, "kubernetes_validate", "MILLWRIGHT_PYTHON");
     skip(absent !== undefined, absent);
@@ -68,7 +68,7 @@ test("Kubernetes: PyYAML reads the same objects from YAML", { timeout: 300_000 }
 
 test(
   "KServe: the classes of its Python package read every field of InferenceServices and ServingRuntimes",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   ({ skip }) => {
     const absent = missing(kserve, "kserve kubernetes", "MILLWRIGHT_KSERVE_PYTHON");
     skip(absent !== undefined, absent);

@@ -108,7 +108,7 @@ const sources: Readonly<Record<string, (monitoring: Monitoring) => AlertSource>>
 
 test.for(Object.entries(sources))(
   "an alert that a real %s fires on the metrics of a canary takes it back, with its words",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async ([, sourceOf], { skip }) => {
     if (process.env["CI"] !== "true")
       skip(

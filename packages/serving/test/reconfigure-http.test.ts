@@ -8,7 +8,7 @@ import { one, openOn, answerOf, near, load, countingRuntime } from "./reload-set
 
 test(
   "SV-47: 1,000 reloads under load over HTTP: weights, models, limits, stages and endpoints change, and no request fails or meets a closed model",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await packFolder(3);
     const counting = countingRuntime();

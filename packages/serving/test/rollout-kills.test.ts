@@ -26,7 +26,7 @@ async function live(root: string, path: string, afterMs: number, since: "start" 
     });
     child.on("exit", () => resolve());
   });
-  const ended = once(child, "exit");
+  const ended = once(child, "close");
   if (since === "open") await opened;
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   child.kill("SIGKILL");

@@ -79,7 +79,7 @@ async function inProcess(batch: Batch): Promise<Float32Array> {
 
 test(
   "DQ-13: 10,000 raw rows over HTTP get the bits that the package gives in process",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const batch = plain(flights(rows, 3, true));
     const expected = await inProcess(batch);

@@ -44,7 +44,7 @@ const deviation = (share: number, count: number): number => Math.sqrt((share * (
 
 test(
   "SV-12: of 100,000 requests each variant gets its share within three standard deviations",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await using folder = await packFolder(3);
     await using server = await openOn(folder, { a: 70, b: 25, c: 5 });

@@ -211,6 +211,8 @@ test("callers who leave take their waiting requests with them", async () => {
   await using folder = await packFolder(1);
   const dense = denseRuntime();
   let asked = 0;
+  let held = Promise.resolve();
+  let release = (): void => {};
   await using server = await openModelServer({
     source: folder.source,
     endpoints: { late: { variants: { main: { model: "late/1", weight: 1 } }, maxBatchRows: 1 } },
@@ -223,7 +225,7 @@ test("callers who leave take their waiting requests with them", async () => {
             ...loaded,
             predict: async (inputs) => {
               asked += 1;
-              await new Promise((resolve) => setTimeout(resolve, 50));
+              await held;
               return loaded.predict(inputs);
             },
           };
@@ -232,6 +234,7 @@ test("callers who leave take their waiting requests with them", async () => {
     ],
   });
   asked = 0;
+  held = new Promise((resolve) => (release = resolve));
   const app = fastify();
   await app.register(server.fastify);
   const address = await app.listen({ port: 0 });
@@ -239,14 +242,20 @@ test("callers who leave take their waiting requests with them", async () => {
   const body = JSON.stringify({ instances: [row] });
   const stays = fetch(`${address}/invocations`, { method: "POST", body });
   await once(app.server, "request");
+  let [came, left] = [0, 0];
+  app.server.on("request", (_, response) => {
+    came += 1;
+    response.once("close", () => (left += 1));
+  });
   const leaves = Array.from({ length: 5 }, () =>
     fetch(`${address}/invocations`, { method: "POST", body, signal: gone.signal }),
   );
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await expect.poll(() => came, { interval: 5 }).toBe(5);
   gone.abort();
   await Promise.allSettled(leaves);
+  await expect.poll(() => left, { interval: 5 }).toBe(5);
+  release();
   expect((await stays).status).toBe(200);
-  await new Promise((resolve) => setTimeout(resolve, 100));
   await app.close();
   expect(asked).toBeLessThanOrEqual(2);
 });

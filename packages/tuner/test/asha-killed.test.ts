@@ -34,7 +34,7 @@ const reportsOf = (entries: readonly JournalEntry[]): readonly string[] =>
 
 test(
   "HT-6: killed with SIGKILL again and again, ASHA keeps the schedule of an uninterrupted study and trains no step anew",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     await once(runWorker("whole", 0), "exit");
     const random = createRandom(11);

@@ -65,7 +65,7 @@ interface Said {
 
 test(
   "HT-30: the real Optuna loads what we write, goes on with it, and we read what it made",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     context.skip(!found && process.env["CI"] !== "true", missing);
     const folder = await mkdtemp(join(tmpdir(), "millwright-optuna-"));

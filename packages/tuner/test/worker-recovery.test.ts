@@ -35,7 +35,7 @@ test("HT-9: five processes of which three are killed, started twice again, compl
   const path = join(directory, "shared.db");
   const total = 40;
   const begin = () =>
-    Array.from({ length: 5 }, () => run("study-worker.mjs", path, String(total), "25", "randomSampler"));
+    Array.from({ length: 5 }, () => run("study-worker.mjs", path, String(total), "200", "randomSampler"));
   const started = (worker: ReturnType<typeof run>): Promise<unknown> => once(worker.stdout, "data");
   for (let round = 0; round < 3; round += 1) {
     const workers = begin();
@@ -52,7 +52,7 @@ test("HT-9: five processes of which three are killed, started twice again, compl
   expect(trials).toHaveLength(total);
   expect(trials.every(({ state }) => state === "completed")).toBe(true);
   expect(trials.filter(({ attempts }) => attempts > 1).length).toBeGreaterThanOrEqual(3);
-}, 120_000);
+}, 600_000);
 
 test("HT-12: a worker killed at 40 % leaves a trial that goes on from its checkpoint elsewhere, with the same parameters", async () => {
   const path = join(directory, "steps.db");
