@@ -39,8 +39,8 @@ export interface AnswerLookup {
   list(): readonly HeldLabel[];
 }
 
-/** Requests that are asked for at once: each time a log may have to be read as a whole. */
-const batchRequests = 20_000;
+/** Requests that are asked for at once: where labels come in no order, each question may touch all of a log. */
+const batchRequests = 100_000;
 const answersPerTurn = 256;
 const retryMs = 10_000;
 

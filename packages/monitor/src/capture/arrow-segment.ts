@@ -1,7 +1,7 @@
-import { type Batch, encodeNumbers, type JsonObject } from "@millwright/contracts";
-import { fromIpc, sliceBatch, takeRows, toArray } from "@millwright/data";
+import { type Batch, encodeNumbers, type JsonObject, type JsonValue } from "@millwright/contracts";
+import { fromIpc, takeRows, toArray } from "@millwright/data";
 import { captureUnreadable } from "../errors.ts";
-import { cellsOf } from "./observe.ts";
+import { jsonOf } from "./observe.ts";
 
 /** Before the columns of a request's own: what it was. */
 export const ownColumns = [
@@ -52,36 +52,38 @@ export function batchesOf(bytes: Uint8Array, name: string): readonly Batch[] {
 export function* rowsOfBatch(batch: Batch): Generator<JsonObject, void> {
   const [ids = [], endpoints = [], variants = [], names = [], versions = [], digests = [], times = [], latencies = []] =
     ownColumns.map((name) => (batch.columns[name] === undefined ? [] : toArray(batch.columns[name])));
-  const part = (prefix: string, rows: Batch): Batch => ({
-    length: rows.length,
-    columns: Object.fromEntries(
-      Object.entries(rows.columns).flatMap(([name, column]) =>
-        name.startsWith(prefix) ? [[name.slice(prefix.length), column]] : [],
-      ),
-    ),
-  });
+  const [features, outputs] = [cellsUnder(batch, featurePrefix), cellsUnder(batch, outputPrefix)];
   for (let from = 0; from < batch.length;) {
     let to = from + 1;
     while (to < batch.length && ids[to] === ids[from] && times[to] === times[from]) to += 1;
-    const rows = sliceBatch(batch, from, to);
     const version = versions[from] as number;
+    const model: Record<string, JsonValue> = { name: names[from] as string, digest: digests[from] as string };
+    if (!Number.isNaN(version)) model["version"] = version;
     yield {
       formatVersion: 1,
       requestId: ids[from] as string,
       endpoint: endpoints[from] as string,
       variant: variants[from] as string,
-      model: {
-        name: names[from] as string,
-        digest: digests[from] as string,
-        ...(Number.isNaN(version) ? {} : { version }),
-      },
+      model,
       timeMs: encodeNumbers(times[from] as number),
       latencyMs: encodeNumbers(latencies[from] as number),
-      features: cellsOf(part(featurePrefix, rows)),
-      outputs: cellsOf(part(outputPrefix, rows)),
+      features: cut(features, from, to),
+      outputs: cut(outputs, from, to),
     };
     from = to;
   }
+}
+
+type Cells = readonly (readonly [name: string, values: readonly JsonValue[]])[];
+
+/** The values of columns whose names begin so, by the rest of their names. */
+const cellsUnder = ({ columns }: Batch, prefix: string): Cells =>
+  Object.entries(columns).flatMap(([name, column]) =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), toArray(column).map(jsonOf)] as const] : [],
+  );
+
+function cut(cells: Cells, from: number, to: number): JsonObject {
+  return Object.fromEntries(cells.map(([name, values]) => [name, values.slice(from, to)]));
 }
 
 /** Rows of requests that are wanted, with no other features than these. @param features Default: all. */
@@ -93,8 +95,12 @@ export function* rowsIn(
   const ids = batch.columns["requestId"] === undefined ? [] : toArray(batch.columns["requestId"]);
   const rows = Int32Array.from(ids.keys()).filter((row) => wanted.has(ids[row] as string));
   if (rows.length === 0) return;
+  yield* rowsOfBatch(takeRows(wantedColumns(batch, features), rows));
+}
+
+/** The batch with no other features than these. @param features Default: all. */
+export function wantedColumns({ length, columns }: Batch, features: readonly string[] | undefined): Batch {
   const isWanted = (name: string): boolean =>
     features === undefined || !name.startsWith(featurePrefix) || features.includes(name.slice(featurePrefix.length));
-  const columns = Object.fromEntries(Object.entries(batch.columns).filter(([name]) => isWanted(name)));
-  yield* rowsOfBatch(takeRows({ length: batch.length, columns }, rows));
+  return { length, columns: Object.fromEntries(Object.entries(columns).filter(([name]) => isWanted(name))) };
 }

@@ -1,69 +1,80 @@
-import { open, readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type CallOptions, type JsonObject, type LoggedPrediction, type PredictionReader } from "@millwright/contracts";
-import { toArray } from "@millwright/data";
 import type { AnswerSource } from "../capture/answer-lookup.ts";
-import { batchesOf, rowsIn, rowsOfBatch, wholeOf } from "../capture/arrow-segment.ts";
+import { createArrowIndex } from "../capture/arrow-index.ts";
+import { batchesOf, rowsIn, wholeOf } from "../capture/arrow-segment.ts";
+import type { RequestPlace } from "../capture/request-places.ts";
 import { captureUnreadable } from "../errors.ts";
-import { grouped, openNdjsonPredictions, toPrediction } from "./ndjson-predictions.ts";
+import { openNdjsonPredictions, toPrediction } from "./ndjson-predictions.ts";
+
+export interface ArrowPredictionsOptions {
+  readonly directory: string;
+  /**
+   * Most requests whose places are remembered, 21 to 43 bytes each, at least 1. Beyond, those of the oldest segments are not: requests that are not found elsewhere are looked for in these by reading them as a
+   * whole, each time. Default: 10,000,000.
+   */
+  readonly maxIndexed?: number | undefined;
+}
 
 const extension = ".arrows";
 
 /**
  * Finds captured rows by request id in a directory that `openArrowCapture` writes to, in this process or another. The first question reads every segment once, a later
- * one those that have grown; about 100 bytes a request stay in memory. Throws `MONITOR_CAPTURE_UNREADABLE`.
+ * one what came since; then only the batches are read that hold what is asked for. Throws `MONITOR_CAPTURE_UNREADABLE`, and a `RangeError` for a bound that is none.
  */
-export function openArrowPredictions({ directory }: { readonly directory: string }): PredictionReader & AnswerSource {
-  /** The segment of a request. */
-  const places = new Map<string, string>();
-  const sizes = new Map<string, number>();
+export function openArrowPredictions({
+  directory,
+  maxIndexed = 10_000_000,
+}: ArrowPredictionsOptions): PredictionReader & AnswerSource {
+  if (!(Number.isSafeInteger(maxIndexed) && maxIndexed >= 1))
+    throw new RangeError(`maxIndexed must be a whole number of at least 1, not ${maxIndexed}.`);
+  const index = createArrowIndex(directory, maxIndexed);
   const lines = openNdjsonPredictions({ directory });
   let turn: Promise<unknown> = Promise.resolve();
-  const refresh = async (signal: AbortSignal | undefined): Promise<void> => {
-    const names = await readdir(directory).catch((error: unknown) => {
-      throw unreadable(directory, error);
+  /** Segments are read on once for all that ask meanwhile. @returns the places of those that have one. */
+  const locate = (requestIds: readonly string[], signal: AbortSignal | undefined) => {
+    const next = turn.then(async () => {
+      if (requestIds.some((requestId) => index.find(requestId) === undefined))
+        await index.refresh(await segmentsOf(directory), signal);
+      return new Map(
+        requestIds.flatMap((requestId): [string, RequestPlace][] => {
+          const place = index.find(requestId);
+          return place === undefined ? [] : [[requestId, place]];
+        }),
+      );
     });
-    for (const segment of names.filter((each) => each.endsWith(extension)).sort()) {
-      signal?.throwIfAborted();
-      const bytes = await readGrown(join(directory, segment), sizes.get(segment) ?? -1);
-      if (bytes === undefined) continue;
-      for (const { columns } of batchesOf(wholeOf(bytes), segment))
-        for (const id of columns["requestId"] === undefined ? [] : toArray(columns["requestId"]))
-          places.set(id as string, segment);
-      sizes.set(segment, bytes.length);
-    }
+    turn = next.catch(() => undefined);
+    return next;
   };
-  const find = async (requestId: string, options: CallOptions): Promise<LoggedPrediction | undefined> => {
-    if (!places.has(requestId)) await refresh(options.signal);
-    const segment = places.get(requestId);
-    if (segment === undefined) return lines.find(requestId, options);
-    const bytes = await readGrown(join(directory, segment), -1);
-    for (const batch of bytes === undefined ? [] : batchesOf(wholeOf(bytes), segment))
-      for (const row of rowsOfBatch(batch)) if (row["requestId"] === requestId) return toPrediction(row);
-    return undefined;
+  const findAll: AnswerSource["findAll"] = async function* (requestIds, { features, signal } = {}) {
+    signal?.throwIfAborted();
+    const places = await locate(requestIds, signal);
+    yield* index.rowsAt(places, features, signal);
+    const left = new Set(requestIds.filter((requestId) => !places.has(requestId)));
+    for (const segment of left.size === 0 ? [] : index.beyond) {
+      signal?.throwIfAborted();
+      for await (const row of rowsOf(join(directory, segment), segment, left, features)) {
+        left.delete(row["requestId"] as string);
+        yield row;
+      }
+    }
+    if (left.size > 0) yield* lines.findAll([...left], { signal });
   };
   return {
-    async find(requestId, options = {}) {
-      options.signal?.throwIfAborted();
-      const next = turn.then(() => find(requestId, options));
-      turn = next.catch(() => undefined);
-      return next;
+    async find(requestId, options: CallOptions = {}): Promise<LoggedPrediction | undefined> {
+      for await (const row of findAll([requestId], { features: [], signal: options.signal })) return toPrediction(row);
+      return undefined;
     },
-    async *findAll(requestIds, { features, signal } = {}) {
-      signal?.throwIfAborted();
-      const next = turn.then(async () => {
-        if (requestIds.some((requestId) => !places.has(requestId))) await refresh(signal);
-      });
-      turn = next.catch(() => undefined);
-      await next;
-      const bySegment = grouped(requestIds, (requestId) => places.get(requestId));
-      for (const [segment, ids] of bySegment) {
-        signal?.throwIfAborted();
-        if (segment === undefined) yield* lines.findAll(ids, { signal });
-        else yield* rowsOf(join(directory, segment), segment, new Set(ids), features);
-      }
-    },
+    findAll,
   };
+}
+
+async function segmentsOf(directory: string): Promise<readonly string[]> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    throw unreadable(directory, error);
+  });
+  return names.filter((each) => each.endsWith(extension)).sort();
 }
 
 async function* rowsOf(
@@ -72,21 +83,13 @@ async function* rowsOf(
   wanted: ReadonlySet<string>,
   features: readonly string[] | undefined,
 ): AsyncGenerator<JsonObject, void> {
-  const bytes = await readGrown(path, -1);
+  const bytes = await readFile(path).catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw unreadable(path, error);
+  });
   for (const batch of bytes === undefined ? [] : batchesOf(wholeOf(bytes), segment))
     yield* rowsIn(batch, wanted, features);
 }
 
 const unreadable = (path: string, error: unknown): unknown =>
   error instanceof Error && "syscall" in error ? captureUnreadable(path, error.message, error) : error;
-
-/** @returns the file's bytes; undefined where it is as long as before, or gone. */
-async function readGrown(path: string, known: number): Promise<Uint8Array | undefined> {
-  try {
-    await using file = await open(path);
-    return (await file.stat()).size === known ? undefined : await file.readFile();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw unreadable(path, error);
-  }
-}

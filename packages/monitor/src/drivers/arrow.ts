@@ -26,7 +26,7 @@ import {
 import { createSegments, type Segments } from "../capture/segment-file.ts";
 import { openNdjsonCapture, readNdjsonCapture } from "./ndjson.ts";
 
-export { openArrowPredictions } from "./arrow-predictions.ts";
+export { type ArrowPredictionsOptions, openArrowPredictions } from "./arrow-predictions.ts";
 
 export interface ArrowCaptureOptions extends CallOptions {
   /** Made where it is missing. */

@@ -9,6 +9,7 @@ import {
   decodeNumbers,
 } from "@millwright/contracts";
 import type { AnswerSource, FindAnswersOptions } from "../capture/answer-lookup.ts";
+import { grouped } from "../capture/grouped.ts";
 import { captureUnreadable } from "../errors.ts";
 
 /** Where a row lies. */
@@ -76,16 +77,6 @@ export function openNdjsonPredictions({ directory }: { readonly directory: strin
       for (const [segment, lines] of wanted) yield* rowsAt(directory, segment, lines, signal);
     },
   };
-}
-
-export function grouped<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): ReadonlyMap<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return groups;
 }
 
 /** Lines of one segment, in their order. */
