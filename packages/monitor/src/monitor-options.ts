@@ -133,11 +133,11 @@ export interface Monitor extends Required<PredictionSink>, LabelSink, AlertSourc
   readonly alerting: AlertControl;
   /** What the newest deployments changed, the latest last; at most a hundred. Each is told once, as `deployment.compared`. */
   deployments(): readonly ComparedDeployment[];
-  /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`. */
+  /** Counts good and total events of an objective whose indicator is not read off predictions. Throws `MONITOR_SLO_UNKNOWN`, and a RangeError where not 0 ≤ `good` ≤ `total`. */
   count(slo: string, good: number, total: number, timeMs?: number): void;
   /** Throws `MONITOR_SLO_UNKNOWN`. */
   slo(name: string, nowMs?: number): SloStatus;
-  /** What a variant did in the last `windowMs` (default: all that is kept), in whole windows. */
+  /** What a variant did in the last `windowMs` (default: all that is kept), in whole windows. Throws a RangeError for a length that is not over 0. */
   read(
     endpoint: string,
     variant: string,

@@ -20,7 +20,7 @@ import { absenceOf } from "./alerts/objective-gauges.ts";
 import { createIntake, type Intake } from "./capture/intake.ts";
 import { checkQuality } from "./quality/row-outcome.ts";
 import type { Monitor, MonitorOptions } from "./monitor-options.ts";
-import { checkRanges } from "./option-ranges.ts";
+import { beginOf, checkedEvents, checkedTime, checkRanges } from "./option-ranges.ts";
 import { createDeploymentWatch, type DeploymentWatch } from "./deployments/deployment-watch.ts";
 import { within } from "./alerts/alert-teller.ts";
 import { repeat } from "./schedule/repeat.ts";
@@ -50,7 +50,7 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
   const evaluate: Monitor["evaluate"] = async (nowMs = clock.nowMs(), { signal } = {}) => {
     signal?.throwIfAborted();
     intake.drain();
-    await abortable(within(longestWaitMs, deployments.update(nowMs), clock), signal);
+    await abortable(within(longestWaitMs, deployments.update(checkedTime(nowMs)), clock), signal);
     return abortable(evaluator.evaluate(nowMs), signal);
   };
   const stopped = new AbortController();
@@ -72,14 +72,14 @@ export function openMonitor(options: MonitorOptions = {}): Monitor {
       await write({ signal });
       await abortable(intake.finishLookups(), signal);
     },
-    count: (slo, good, total, timeMs = clock.nowMs()) => evaluator.count(slo, good, total, timeMs),
+    count: (slo, good, total, timeMs = clock.nowMs()) => evaluator.count(slo, ...checkedEvents(good, total), timeMs),
     slo(name, nowMs = clock.nowMs()) {
       intake.drain();
       return evaluator.slo(name, nowMs);
     },
     read(endpoint, variant, { windowMs = retainMs, nowMs = clock.nowMs() } = {}) {
       intake.drain();
-      const summary = book.read(endpoint, variant, nowMs - windowMs, nowMs + 1);
+      const summary = book.read(endpoint, variant, beginOf(windowMs, nowMs), nowMs + 1);
       return readingOf(summary);
     },
     counts: () => ({ ...intake.counts(), rowsWritten: writer?.written ?? 0, rowsDropped: writer?.dropped ?? 0 }),

@@ -44,3 +44,22 @@ function checkWindows({
   if (!isLength(evaluateEveryMs))
     throw new RangeError(`evaluateEveryMs must be a number of milliseconds over 0, not ${evaluateEveryMs}.`);
 }
+
+/** Throws a RangeError for more good events than there were. */
+export function checkedEvents(good: number, total: number): readonly [good: number, total: number] {
+  if (!(good >= 0 && good <= total)) throw new RangeError(`Of ${total} events ${good} cannot be good.`);
+  return [good, total];
+}
+
+/** Throws a RangeError for what is no time. */
+export function checkedTime(nowMs: number): number {
+  if (!Number.isFinite(nowMs)) throw new RangeError(`nowMs must be a time, not ${nowMs}.`);
+  return nowMs;
+}
+
+/** Begin of the window that ends at a time. Throws a RangeError for a length that is not over 0, and for what is no time. */
+export function beginOf(windowMs: number, nowMs: number): number {
+  if (!(windowMs > 0) || Number.isNaN(nowMs))
+    throw new RangeError(`No window of ${windowMs} ms ends at ${nowMs}; a length is over 0.`);
+  return nowMs - windowMs;
+}

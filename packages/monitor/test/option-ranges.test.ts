@@ -202,3 +202,23 @@ test("an objective that is wrong says what is, and how a short period is given",
   for (const thresholdMs of [Number.NaN, -1])
     expect(() => latencyIndicator({ endpoint: "late", thresholdMs })).toThrow(RangeError);
 });
+
+test("a monitor that is asked about no time, or told of more good events than there were, says so", async () => {
+  const sli = errorIndicator({ endpoint: "late" });
+  await using monitor = openMonitor({ clock, slos: [defineSlo({ name: "up", objective: 0.9, sli })] });
+  for (const [good, total] of [
+    [-1, 5],
+    [5, 1],
+    [Number.NaN, 5],
+    [1, Number.NaN],
+  ] as const)
+    expect(() => monitor.count("up", good, total)).toThrow(RangeError);
+  expect(monitor.slo("up").total).toBe(0);
+  monitor.count("up", 0, 0);
+  monitor.count("up", 4.5, 5);
+  expect(monitor.slo("up")).toMatchObject({ good: 4.5, total: 5 });
+  for (const windowMs of [Number.NaN, 0, -1])
+    expect(() => monitor.read("late", "main", { windowMs })).toThrow(RangeError);
+  expect(() => monitor.read("late", "main", { nowMs: Number.NaN })).toThrow(RangeError);
+  await expect(monitor.evaluate(Number.NaN)).rejects.toThrow(RangeError);
+});
