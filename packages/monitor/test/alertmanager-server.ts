@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -11,12 +12,20 @@ import { parseAlertmanagerWebhook, type WebhookNotification } from "../src/alert
 export const alertmanagerProgram = process.env["MILLWRIGHT_ALERTMANAGER"] ?? "prometheus-alertmanager";
 export const hasAlertmanager = spawnSync(alertmanagerProgram, ["--version"]).status === 0;
 
+/** A port of this machine that nobody listens on, below those that are given to whoever asks for any: nobody gets it before the server is up. */
 export async function freePort(): Promise<number> {
-  const listener = createTcpServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address() as AddressInfo;
-  listener.close();
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createTcpServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 export interface AlertmanagerServer extends AsyncDisposable {
