@@ -1,6 +1,8 @@
 // 200 columns × 100 windows in which nothing is wrong: how often a family of them raises any alarm, and what is still seen.
-//   node benchmarks/monitor/multiplicity.mjs [result.json] [families=40]
-import { writeFile } from "node:fs/promises";
+//   node benchmarks/monitor/multiplicity.mjs [families.jsonl] [families=100] [first=0]
+// What is found of each family is appended to the file, so that several processes may share the families, and the table is of all that it holds. Every family has a history of its own: families that share one
+// would alarm together, and intervals of independent families would be too narrow.
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import { createQuantileSketcher } from "../../packages/data/dist/index.js";
 import { createAlphaSchedule } from "../../packages/monitor/dist/calibration/alpha-schedule.js";
@@ -8,7 +10,7 @@ import { adjustPValues, calibratedDrift } from "../../packages/monitor/dist/drif
 import { clopperPearsonInterval } from "../../packages/monitor/dist/statistics.js";
 import { dayMs, startMs } from "./drift-streams.mjs";
 
-const [resultPath, families = 40] = process.argv.slice(2);
+const [resultPath = "-", families = 100, first = 0] = process.argv.slice(2);
 const [columns, windows, history, rows, shifted, groupSize] = [200, 100, 100, 200, 10, 20];
 const alpha = 0.05;
 const shifts = [0.2, 0.3, 0.5];
@@ -48,50 +50,58 @@ function pValuesOf(seed) {
   };
 }
 
-const counts = policies.map(() => ({ families: 0, windows: 0, seen: shifts.map(() => 0) }));
-for (let family = 0; family < Number(families); family += 1) {
-  const { calm, moved } = pValuesOf(7000 + family);
-  for (const [at, { correction, across }] of policies.entries()) {
+/** For each policy: windows with an alarm, and columns that are seen by shift. */
+function outcomesOf(seed) {
+  const { calm, moved } = pValuesOf(seed);
+  return policies.map(({ correction, across }) => {
     const schedule = createAlphaSchedule(alpha, across);
     const adjust = (pValues) => adjustPValues(pValues, correction, groups);
-    const alarms = calm.map((pValues) => {
+    let alarms = 0;
+    for (const pValues of calm) {
       const rejected = Math.min(...adjust(pValues)) <= schedule.level();
       schedule.advance(rejected);
-      return rejected;
-    });
-    const count = counts[at];
-    count.windows += alarms.filter(Boolean).length;
-    count.families += alarms.includes(true) ? 1 : 0;
-    for (const [index, pValues] of moved.entries()) {
-      const level = schedule.level();
-      count.seen[index] += adjust(pValues)
-        .slice(0, shifted)
-        .filter((pValue) => pValue <= level).length;
+      if (rejected) alarms += 1;
     }
+    const level = schedule.level();
+    const seen = moved.map(
+      (pValues) =>
+        adjust(pValues)
+          .slice(0, shifted)
+          .filter((pValue) => pValue <= level).length,
+    );
+    return { alarms, seen };
+  });
+}
+
+const kept = new Map();
+if (resultPath !== "-" && existsSync(resultPath)) {
+  for (const line of readFileSync(resultPath, "utf8").trim().split("\n")) {
+    const { family, outcomes } = JSON.parse(line);
+    kept.set(family, outcomes);
   }
+}
+for (let family = Number(first); family < Number(first) + Number(families); family += 1) {
+  if (kept.has(family)) continue;
+  const outcomes = outcomesOf(7000 + family);
+  kept.set(family, outcomes);
+  if (resultPath !== "-") appendFileSync(resultPath, `${JSON.stringify({ family, outcomes })}\n`);
 }
 
 console.log(
-  `${families} families of ${columns} columns × ${windows} windows of ${rows} rows, after a history of ${history}; α = ${alpha}`,
+  `${kept.size} families of ${columns} columns × ${windows} windows of ${rows} rows, after a history of ${history}; α = ${alpha}`,
 );
 console.log(
   `| correction | across windows | windows with an alarm | families with an alarm | seen of ${shifted} columns that shift by ${shifts.join(", ")} sd |`,
 );
 console.log("|---|---|---|---|---|");
-const result = policies.map(({ correction, across }, at) => {
-  const { families: alarmed, windows: alarms, seen } = counts[at];
-  const [low, high] = clopperPearsonInterval(alarmed, Number(families));
-  const percent = (share) => `${(100 * share).toFixed(1)} %`;
-  const power = seen.map((count) => count / (Number(families) * shifted));
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+for (const [at, { correction, across }] of policies.entries()) {
+  const all = [...kept.values()].map((outcomes) => outcomes[at]);
+  const alarmed = all.filter(({ alarms }) => alarms > 0).length;
+  const alarms = all.reduce((sum, outcome) => sum + outcome.alarms, 0);
+  const power = shifts.map((_, index) => all.reduce((sum, { seen }) => sum + seen[index], 0) / (all.length * shifted));
+  const [low, high] = clopperPearsonInterval(alarmed, all.length);
   console.log(
-    `| ${correction} | ${across.kind} | ${percent(alarms / (Number(families) * windows))} | ${percent(alarmed / Number(families))} [${percent(low)}, ${percent(high)}] | ${power.map(percent).join(", ")} |`,
+    `| ${correction} | ${across.kind} | ${percent(alarms / (all.length * windows))} | ${percent(alarmed / all.length)} [${percent(low)}, ${percent(high)}] | ${power.map(percent).join(", ")} |`,
   );
-  return {
-    correction,
-    across: across.kind,
-    windowRate: alarms / (Number(families) * windows),
-    familyRate: alarmed / Number(families),
-    power,
-  };
-});
-if (resultPath !== undefined && resultPath !== "-") await writeFile(resultPath, JSON.stringify(result, null, 1));
+}

@@ -1,4 +1,4 @@
-import { memoryOf } from "./memory.ts";
+import { memoryOf, memoryOfSpread } from "./memory.ts";
 
 /** One window of history as one component sees it. */
 export interface ComponentValue {
@@ -18,6 +18,7 @@ export interface ComponentNull {
   variance(count: number): number;
   /** Externally studentized distances of the windows of history, each from the others of its phase; NaN where there are no others. */
   readonly scores: Float64Array;
+  /** Of the spread: as many as independent windows would have that tell as much of it. */
   readonly degreesOfFreedom: number;
   /** How many rows say as little as one independent row would. */
   readonly inflation: number;
@@ -30,8 +31,9 @@ const steadiest = 0.5;
 export function fitComponent(values: readonly ComponentValue[], floor: number): ComponentNull {
   const phases = byPhase(values);
   const residuals = residualsOf(values, phases);
-  const used = residuals.filter((residual) => !Number.isNaN(residual)).length;
-  const degreesOfFreedom = Math.max(1, used - phases.size);
+  const known = residuals.filter((residual) => !Number.isNaN(residual));
+  const used = known.length;
+  const degreesOfFreedom = effectiveDegrees(Math.max(1, used - phases.size), memoryOfSpread(known));
   const within = Math.max(floor, meanOf(values.map((each) => each.within)));
   // Of windows that resemble the one before them the mean of a phase is known less well, and it follows each of them: (c − 1)/(c − τ) of the variance is seen.
   const perPhase = used / Math.max(1, phases.size);
@@ -56,6 +58,16 @@ export function fitComponent(values: readonly ComponentValue[], floor: number): 
     inflation: within > 0 ? (spread(typical) * typical) / within : 1,
   };
 }
+
+/** With fewer degrees of freedom no window could be more than four standard deviations from windows among which it is itself. */
+const fewestDegrees = 16;
+
+/**
+ * Of windows that resemble the one before them fewer tell of the spread. It follows each of them and its neighbours, so a window of history looks less extreme by it than the next window will: the degrees of freedom of
+ * the spread, not its windows, are what a score is studentized by.
+ */
+const effectiveDegrees = (degreesOfFreedom: number, memory: number): number =>
+  Math.max(Math.min(degreesOfFreedom, fewestDegrees), degreesOfFreedom / memory);
 
 function residualsOf(values: readonly ComponentValue[], phases: ReadonlyMap<number, PhaseSum>): readonly number[] {
   return Array.from(values, ({ value, phase }) => {

@@ -4,7 +4,7 @@ import { memoryOf } from "./memory.ts";
 export const smallestOf = (pValue: number, tests: number): number => -Math.expm1(tests * Math.log1p(-pValue));
 
 /** Where ranks of the history say enough for themselves. */
-const tailShare = 0.2;
+const tailShare = 0.1;
 const smallestTail = 8;
 /** From here on the tail is never steeper than theory. */
 const farOut = 1 / 16;
@@ -12,7 +12,7 @@ const farOut = 1 / 16;
 const priorWeight = 4;
 
 /**
- * Calibrates p-values by those of a history in which nothing was wrong, in the order of time. Down to the share of it that makes its tail (a fifth), a p-value becomes its
+ * Calibrates p-values by those of a history in which nothing was wrong, in the order of time. Down to the share of it that makes its tail (a tenth, eight values at least), a p-value becomes its
  * rank, (r + 1)/(n + 1), the p-value of a permutation test (Phipson and Smyth, 2010). Farther down goes a power law, q·(p/u)^γ, whose γ is known as well as the tail tells it, as Hill (1975) has it, and a
  * prior that draws it towards the theoretical γ = 1: what comes out is the mean of the law over that knowledge, q·(1 + ln(u/p)/(S + w))^−(k + w), where S is the sum of ln(u/p) of the k values of the tail.
  * Values that resemble those before them count for fewer. Beyond a sixteenth of the tail, where history says little, it is never steeper than theory: what is more extreme than all history is not called rarer than theory calls it.
