@@ -37,7 +37,10 @@ const answers = Array.from({ length: 30 }, (_, index) => ({
   features: batchOf({ km: Float64Array.of(index) }),
 }));
 const history = { answers, labels: [{ requestId: "r1", row: 0, value: 1, timeMs: 20_000 }] };
-const rules = () => ({ rules: [errorRateAlert({ endpoint: "late" })] });
+const rules = () => ({
+  rules: [errorRateAlert({ endpoint: "late" })],
+  interventions: [{ atMs: 15_000, act: () => undefined }],
+});
 const injected = (column: string) => ({ everyMs: 10_000, drift: { fromMs: 15_000, drifts: [shift(column, 9)] } });
 
 /** What `@millwright/monitor/backtest` exports. */
@@ -69,6 +72,8 @@ export const backtestSubjects = (): Subjects => ({
         warmUpMs: 0,
         disorderMs: 60_000,
         mostAlerts: 10,
+        incidents: { it: { fromMs: 10_000, toMs: 20_000 } },
+        graceMs: 0,
         confidence: 0.9,
         seed: 1,
         onProgress: () => {},

@@ -1,11 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { backtestInvalid } from "../errors.ts";
 import { type HistoryItem, inOrder, type RuleHistory } from "./history-order.ts";
+import { checkIncidents, createIncidentWatch, type KnownIncident } from "./known-incidents.ts";
 import { checkDrift, driftOf, type ReplayedDrift } from "./replayed-drift.ts";
 import { openRuleReplay, type ReplayOptions, type RuleReplay, type RuleSetup } from "./rule-replay.ts";
 import { type RuleBacktestReport, ruleReport } from "./rule-report.ts";
+import { type BacktestRunOptions, runOptionsOf } from "./run-options.ts";
 
-export interface RuleBacktestOptions {
+export interface RuleBacktestOptions extends BacktestRunOptions<RuleBacktestProgress> {
   /** How often the monitor evaluates: at the multiples of it that the history spans. Default: 60,000. */
   readonly everyMs?: number | undefined;
   /** Begin of the history that is replayed and not judged, while windows fill. Default: 0. */
@@ -14,14 +16,12 @@ export interface RuleBacktestOptions {
   readonly disorderMs?: number | undefined;
   /** Replays the history a second time alongside, with this drift. Default: none. */
   readonly drift?: ReplayedDrift | undefined;
+  /** What is known to have been wrong in the history as it was, by name: how each rule met it is told, and alarms outside of it are false ones. They begin in the span that is judged. Default: nothing is known. */
+  readonly incidents?: Readonly<Record<string, KnownIncident>> | undefined;
+  /** How long after the end of an incident an alarm may begin, or go on, because of it. Default: 3,600,000. */
+  readonly graceMs?: number | undefined;
   /** Most alerts that are listed of a replay; all are counted. Default: 10,000. */
   readonly mostAlerts?: number | undefined;
-  /** Of the intervals, in (0, 1). Default: 0.95. */
-  readonly confidence?: number | undefined;
-  /** Of what is sampled, and of the drift. Default: 1. */
-  readonly seed?: number | undefined;
-  readonly onProgress?: ((progress: RuleBacktestProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RuleBacktestProgress {
@@ -34,10 +34,11 @@ export interface RuleBacktestProgress {
 
 /** Evaluations between two answers from which on a time is taken for wrong. */
 const mostEvaluationsBetween = 1_000_000;
+const hourMs = 3_600_000;
 
 /**
- * Replays captured answers and labels through a monitor whose clock is theirs, before its rules are enabled: the alerts that would have fired, how many in 30 days, and how
- * soon a drift would have been found. Nobody is told. A monitor that evaluated at the same times fired the same alerts. The history is walked once, and as much is kept as a monitor keeps.
+ * Replays captured answers and labels through a monitor whose clock is theirs, before its rules are enabled: the alerts that would have fired, how many in 30 days, how each rule met
+ * known incidents, and how soon a drift would have been found. Nobody is told. A monitor that evaluated at the same times fired the same alerts. The history is walked once, and as much is kept as a monitor keeps.
  * @param setup Makes the rules and options, anew each time it is called: rules remember what they saw.
  *
  * Throws `MONITOR_BACKTEST_INVALID`, `MONITOR_INJECTION_INVALID`, what `openMonitor` and reading throw, and the signal's reason.
@@ -63,22 +64,25 @@ async function replayed(
   items: AsyncGenerator<HistoryItem, void, undefined>,
   options: RuleBacktestOptions,
 ): Promise<RuleBacktestReport> {
-  const { drift, seed = 1 } = options;
+  const { drift, signal } = options;
+  const { everyMs, warmUpMs, mostAlerts, seed, confidence } = plan;
   const first = await items.next();
   if (first.done === true) throw backtestInvalid("the history holds no answer and no label");
-  const { everyMs, warmUpMs, mostAlerts } = plan;
   const startMs = Math.floor(first.value.timeMs / everyMs) * everyMs;
   const fromMs = startMs + warmUpMs;
   const [setup, second] = plan.setups;
-  const site: ReplayOptions = { startMs, judgedAfterMs: fromMs, seed, mostAlerts, driftMs: drift?.fromMs };
-  await using calm = openRuleReplay(setup as RuleSetup, site);
+  const site: ReplayOptions = { startMs, judgedAfterMs: fromMs, seed, mostAlerts, signal, driftMs: drift?.fromMs };
+  const { incidents, graceMs = hourMs } = options;
+  const watch = incidents && createIncidentWatch(incidents, { everyMs, graceMs, confidence });
+  await using calm = openRuleReplay(setup as RuleSetup, { ...site, watch });
   await using other = second === undefined ? undefined : openRuleReplay(second, site);
   const drifted =
     drift === undefined || other === undefined
       ? undefined
       : { replay: other, fromMs: drift.fromMs, change: driftOf(drift, seed) };
   const walked = await walk(first.value, items, { calm, drifted, everyMs, site, options });
-  return ruleReport({ seed, confidence: plan.confidence, everyMs, fromMs, ...walked, calm, drifted });
+  const report = ruleReport({ seed, confidence, everyMs, fromMs, ...walked, calm, drifted });
+  return watch === undefined ? report : { ...report, known: watch.report(calm.tallies.keys(), report) };
 }
 
 interface Plan {
@@ -89,6 +93,7 @@ interface Plan {
   readonly disorderMs: number;
   readonly mostAlerts: number;
   readonly confidence: number;
+  readonly seed: number;
 }
 
 function planOf(setup: () => RuleSetup, history: RuleHistory, options: RuleBacktestOptions): Plan {
@@ -97,8 +102,9 @@ function planOf(setup: () => RuleSetup, history: RuleHistory, options: RuleBackt
     warmUpMs = 0,
     disorderMs = 60_000,
     mostAlerts = 10_000,
-    confidence = 0.95,
     drift,
+    incidents = {},
+    graceMs = hourMs,
   } = options;
   if (typeof setup !== "function") throw backtestInvalid("the setup must be a function that makes rules");
   if (typeof history !== "object" || history === null || !("answers" in history))
@@ -110,7 +116,8 @@ function planOf(setup: () => RuleSetup, history: RuleHistory, options: RuleBackt
       throw backtestInvalid(`${name} must be a number of milliseconds of at least 0, not ${value}`);
   if (!(Number.isSafeInteger(mostAlerts) && mostAlerts >= 0))
     throw backtestInvalid(`mostAlerts must be a whole number of at least 0, not ${mostAlerts}`);
-  if (!(confidence > 0 && confidence < 1)) throw backtestInvalid(`confidence must be in (0, 1), not ${confidence}`);
+  const run = runOptionsOf(options);
+  checkIncidents(incidents, graceMs);
   if (drift !== undefined) checkDrift(drift);
   const setups = Array.from({ length: drift === undefined ? 1 : 2 }, () => setup());
   for (const each of setups)
@@ -120,7 +127,7 @@ function planOf(setup: () => RuleSetup, history: RuleHistory, options: RuleBackt
   const shared = rules.find((rule) => other?.rules?.includes(rule));
   if (shared !== undefined)
     throw backtestInvalid(`the setup gives the rule "${shared.name}" twice, and must make it anew each time`);
-  return { setups, everyMs, warmUpMs, disorderMs, mostAlerts, confidence };
+  return { setups, everyMs, warmUpMs, disorderMs, mostAlerts, ...run };
 }
 
 interface Running {
@@ -162,5 +169,7 @@ async function walk(
   await take(first);
   for await (const item of rest) await take(item);
   await evaluate();
+  calm.finish();
+  drifted?.replay.finish();
   return { toMs: nextMs - everyMs, evaluations: judged, answers, labels };
 }

@@ -6,8 +6,9 @@ import { backtestInvalid } from "../errors.ts";
 import { inject } from "../injection/inject.ts";
 import type { DriftInjection } from "../injection/drifts.ts";
 import { clopperPearsonInterval } from "../statistics/distributions.ts";
+import { type BacktestRunOptions, runOptionsOf } from "./run-options.ts";
 
-export interface BacktestOptions {
+export interface BacktestOptions extends BacktestRunOptions<BacktestProgress> {
   /** Windows that the monitor is made from. Default: half of the history. */
   readonly historyWindows?: number | undefined;
   /** Most windows a monitor judges before it is made anew from the windows before. Default: as many as it was made from. */
@@ -18,12 +19,6 @@ export interface BacktestOptions {
   readonly repetitions?: number | undefined;
   /** Windows in which a drift must be found. Default: 10. */
   readonly horizonWindows?: number | undefined;
-  /** Of all intervals, in (0, 1). Default: 0.95. */
-  readonly confidence?: number | undefined;
-  /** Default: 1. */
-  readonly seed?: number | undefined;
-  readonly onProgress?: ((progress: BacktestProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BacktestProgress {
@@ -78,6 +73,7 @@ interface Plan {
   readonly judgedWindows: number;
   readonly horizonWindows: number;
   readonly confidence: number;
+  readonly seed: number;
   readonly everyMs: number;
 }
 
@@ -90,9 +86,10 @@ export async function backtest(
   windows: readonly DriftWindow[],
   options: BacktestOptions = {},
 ): Promise<BacktestReport> {
-  const { drifts = {}, repetitions = 20, seed = 1, onProgress, signal } = options;
+  const { drifts = {}, repetitions = 20, onProgress, signal } = options;
   signal?.throwIfAborted();
   const plan = planOf(factory, windows, options);
+  const { seed } = plan;
   const origins: number[] = [];
   for (let origin = plan.historyWindows; origin < windows.length; origin += plan.judgedWindows) origins.push(origin);
   const names = Object.keys(drifts);
@@ -134,18 +131,13 @@ const whole = (name: string, value: number, from: number, to: number): void => {
 function planOf(factory: DriftMonitorFactory, windows: readonly DriftWindow[], options: BacktestOptions): Plan {
   if (typeof factory !== "function") throw backtestInvalid("the monitor must be a function that makes one");
   if (!Array.isArray(windows) || windows.length < 2) throw backtestInvalid("there are fewer than two windows");
-  const {
-    historyWindows = Math.floor(windows.length / 2),
-    horizonWindows = 10,
-    confidence = 0.95,
-    repetitions = 20,
-  } = options;
+  const { historyWindows = Math.floor(windows.length / 2), horizonWindows = 10, repetitions = 20 } = options;
   whole("historyWindows", historyWindows, 1, windows.length - 1);
   const { judgedWindows = historyWindows, drifts = {} } = options;
   whole("judgedWindows", judgedWindows, 1, Number.MAX_SAFE_INTEGER);
   whole("horizonWindows", horizonWindows, 1, Number.MAX_SAFE_INTEGER);
   whole("repetitions", repetitions, 1, 1_000_000);
-  if (!(confidence > 0 && confidence < 1)) throw backtestInvalid(`confidence must be in (0, 1), not ${confidence}`);
+  const run = runOptionsOf(options);
   const steps = windows.slice(1).map(({ startMs }, index) => startMs - (windows[index] as DriftWindow).startMs);
   if (steps.some((gap) => !(gap > 0))) throw backtestInvalid("the windows are not in the order of time");
   if (Object.keys(drifts).length > 0) {
@@ -157,7 +149,7 @@ function planOf(factory: DriftMonitorFactory, windows: readonly DriftWindow[], o
       );
   }
   const everyMs = steps.toSorted((a, b) => a - b)[steps.length >> 1] as number;
-  return { factory, windows, historyWindows, judgedWindows, horizonWindows, confidence, everyMs };
+  return { factory, windows, historyWindows, judgedWindows, horizonWindows, ...run, everyMs };
 }
 
 /** What a monitor made from the windows before `origin` says of these. */

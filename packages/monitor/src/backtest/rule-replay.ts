@@ -4,6 +4,8 @@ import type { AlertRule } from "../alerts/alert-rule.ts";
 import type { MonitorCounts, MonitorOptions } from "../monitor-options.ts";
 import { openMonitor } from "../monitor.ts";
 import type { HistoryItem } from "./history-order.ts";
+import { createInterventions, type RuleIntervention } from "./interventions.ts";
+import type { IncidentWatch } from "./known-incidents.ts";
 
 /** What is tried: rules and objectives, and those options of the monitor that decide when they fire. Others that are given, such as `events`, are not used. */
 export interface RuleSetup extends Pick<
@@ -23,6 +25,8 @@ export interface RuleSetup extends Pick<
   | "maxRememberedLabels"
 > {
   readonly alerting?: Pick<AlertingOptions, "policies" | "inhibitions" | "correlateBy"> | undefined;
+  /** What people do meanwhile. Default: nothing. */
+  readonly interventions?: readonly RuleIntervention[] | undefined;
 }
 
 /** An alert that would have fired. */
@@ -67,12 +71,17 @@ export interface ReplayOptions {
   readonly mostAlerts: number;
   /** When a drift begins: an evaluation after it may see it. */
   readonly driftMs?: number | undefined;
+  /** Told of alerts that are counted. */
+  readonly watch?: IncidentWatch | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A monitor whose clock is that of the history, and which tells nobody. */
 export interface RuleReplay extends AsyncDisposable {
   take(item: HistoryItem): Promise<void>;
   evaluate(nowMs: number, signal: AbortSignal | undefined): Promise<void>;
+  /** Throws `MONITOR_BACKTEST_INVALID` where something was to be done after the last evaluation. */
+  finish(): void;
   readonly tallies: ReadonlyMap<string, RuleTally>;
   /** In the order of their beginnings. */
   alerts(): readonly ReplayedAlert[];
@@ -83,10 +92,10 @@ export interface RuleReplay extends AsyncDisposable {
 const mostWaiting = 512;
 const longestWaitMs = 10_000;
 
-/** Throws as `openMonitor`. */
+/** Throws as `openMonitor`, and `MONITOR_BACKTEST_INVALID`. */
 export function openRuleReplay(setup: RuleSetup, options: ReplayOptions): RuleReplay {
   const { startMs, judgedAfterMs, seed } = options;
-  const { rules = [], slos = [], alerting: { policies, inhibitions, correlateBy } = {} } = setup;
+  const { rules = [], slos = [] } = setup;
   const time = createHistoryClock(startMs);
   const tallies = new Map([...rules, ...slos].map(({ name }) => [name, emptyTally()]));
   const tallyOf = (name: string): RuleTally => {
@@ -94,24 +103,7 @@ export function openRuleReplay(setup: RuleSetup, options: ReplayOptions): RuleRe
     tallies.set(name, tally);
     return tally;
   };
-  const monitor = openMonitor({
-    slos,
-    rules: rules.map((rule) => watched(rule, tallyOf(rule.name), judgedAfterMs)),
-    alerting: { policies, inhibitions, correlateBy },
-    quality: setup.quality,
-    rows: setup.rows,
-    sampleShare: setup.sampleShare,
-    redactor: setup.redactor,
-    windowMs: setup.windowMs,
-    retainMs: setup.retainMs,
-    holdMs: setup.holdMs,
-    holdLabelsMs: setup.holdLabelsMs,
-    maxHeldLabels: setup.maxHeldLabels,
-    maxWaitingForLabels: setup.maxWaitingForLabels,
-    maxRememberedLabels: setup.maxRememberedLabels,
-    clock: time.clock,
-    random: createRandom(seed),
-  });
+  const monitor = monitorOf(setup, time.clock, seed, (rule) => watched(rule, tallyOf(rule.name), judgedAfterMs));
   const list = createAlertList(options, tallies, tallyOf);
   let waiting: HistoryItem[] = [];
   // In one turn of the event loop, so that the same items are always counted together.
@@ -125,24 +117,62 @@ export function openRuleReplay(setup: RuleSetup, options: ReplayOptions): RuleRe
     }
     await monitor.flush();
   };
+  const interventions = createInterventions(setup.interventions ?? [], {
+    alerting: monitor.alerting,
+    async arrive(timeMs) {
+      await count();
+      time.moveTo(timeMs);
+    },
+    signal: options.signal,
+  });
   return {
     tallies,
     async take(item) {
+      await interventions.until(item.timeMs);
       const sinceMs = waiting[0]?.timeMs ?? item.timeMs;
       if (waiting.length >= mostWaiting || item.timeMs - sinceMs >= longestWaitMs) await count();
       waiting.push(item);
     },
     async evaluate(nowMs, signal) {
+      await interventions.until(nowMs);
       await count();
       time.moveTo(nowMs);
       const firing = await monitor.evaluate(nowMs, { signal });
       const told = monitor.alerting.states().flatMap((state) => (state.told ? [keyOf(state.alert)] : []));
       list.look(firing, new Set(told), nowMs);
     },
+    finish: interventions.finish,
     alerts: list.all,
     counts: monitor.counts,
     [Symbol.asyncDispose]: () => monitor[Symbol.asyncDispose](),
   };
+}
+
+function monitorOf(
+  setup: RuleSetup,
+  clock: Clock,
+  seed: number,
+  watch: (rule: AlertRule) => AlertRule,
+): ReturnType<typeof openMonitor> {
+  const { rules = [], slos = [], alerting: { policies, inhibitions, correlateBy } = {} } = setup;
+  return openMonitor({
+    slos,
+    rules: rules.map(watch),
+    alerting: { policies, inhibitions, correlateBy },
+    quality: setup.quality,
+    rows: setup.rows,
+    sampleShare: setup.sampleShare,
+    redactor: setup.redactor,
+    windowMs: setup.windowMs,
+    retainMs: setup.retainMs,
+    holdMs: setup.holdMs,
+    holdLabelsMs: setup.holdLabelsMs,
+    maxHeldLabels: setup.maxHeldLabels,
+    maxWaitingForLabels: setup.maxWaitingForLabels,
+    maxRememberedLabels: setup.maxRememberedLabels,
+    clock,
+    random: createRandom(seed),
+  });
 }
 
 const emptyTally = (): RuleTally => ({
@@ -206,7 +236,7 @@ type OpenAlert = { -readonly [Key in keyof ReplayedAlert]: ReplayedAlert[Key] };
 
 /** Follows alerts from the evaluation that showed them to the one that did no more. */
 function createAlertList(
-  { judgedAfterMs, mostAlerts, driftMs = Number.POSITIVE_INFINITY }: ReplayOptions,
+  { judgedAfterMs, mostAlerts, driftMs = Number.POSITIVE_INFINITY, watch }: ReplayOptions,
   tallies: ReadonlyMap<string, RuleTally>,
   tallyOf: (name: string) => RuleTally,
 ) {
@@ -218,6 +248,7 @@ function createAlertList(
     const opened: OpenAlert = { rule, subject, severity, summary, ...measured, fromMs: nowMs, told: false };
     open.set(key, opened);
     if (nowMs <= judgedAfterMs) return opened;
+    watch?.begin(rule, key, nowMs);
     if (listed.length < mostAlerts) listed.push(opened);
     const tally = tallyOf(rule);
     tally.alerts += 1;
@@ -231,6 +262,7 @@ function createAlertList(
       if (now.has(key)) continue;
       opened.toMs = nowMs;
       open.delete(key);
+      watch?.end(key, nowMs);
     }
   };
   return {
@@ -245,6 +277,7 @@ function createAlertList(
         if (opened.fromMs > judgedAfterMs) tallyOf(opened.rule).told += 1;
       }
       const names = new Set(firing.map(({ name }) => name));
+      watch?.look(names, nowMs, nowMs > judgedAfterMs);
       if (nowMs > judgedAfterMs) for (const name of names) tallyOf(name).firing += 1;
       if (nowMs <= driftMs) for (const [name, tally] of tallies) tally.firingBefore = names.has(name);
     },

@@ -1,6 +1,7 @@
 import { backtestInvalid } from "../errors.ts";
 import type { MonitorCounts } from "../monitor-options.ts";
 import { poissonInterval } from "../statistics/distributions.ts";
+import type { IncidentReport } from "./known-incidents.ts";
 import type { ReplayedAlert, RuleReplay, RuleTally } from "./rule-replay.ts";
 
 /** What one rule or objective would have done on the history as it was. */
@@ -49,6 +50,8 @@ export interface RuleBacktestReport {
   readonly rules: Readonly<Record<string, RuleOutcome>>;
   /** Those that began in the span, in the order of their beginnings. */
   readonly alerts: readonly ReplayedAlert[];
+  /** How the rules met the incidents that were given. */
+  readonly known?: IncidentReport | undefined;
   readonly drift?:
     | {
         readonly fromMs: number;
