@@ -1,13 +1,13 @@
 // A live drift rule over weeks of hours: history that swallows what drifts, beside history that holds it out until it is accepted.
-//   node benchmarks/monitor/live-drift.mjs [history days=6] [streams=4] [part of the names]
+//   node benchmarks/monitor/live-drift.mjs [history days=28] [streams=4] [part of the names]
 import { createRandom } from "../../packages/contracts/dist/index.js";
 import { createQuantileSketcher } from "../../packages/data/dist/index.js";
 import { judgeStream } from "../../packages/monitor/dist/alerts/history-judge.js";
-import { nothingRemembered } from "../../packages/monitor/dist/drift/drift-memory.js";
+import { forgetWindows, nothingRemembered } from "../../packages/monitor/dist/drift/drift-memory.js";
 import { calibratedDrift } from "../../packages/monitor/dist/drift.js";
 import { startMs } from "./drift-streams.mjs";
 
-const [historyDays = 6, streams = 4, part = ""] = process.argv.slice(2);
+const [historyDays = 28, streams = 4, part = ""] = process.argv.slice(2);
 const [hourMs, rows, recentWindows] = [3_600_000, 600, 3];
 const historyHours = Number(historyDays) * 24;
 
@@ -24,6 +24,10 @@ const scenarios = {
     shift: (hour) => (hour >= 288 && hour < 336 ? 0.3 : 0),
   },
   "slow trend, 0.02 sd a day": { days: 40, from: 12, shift: (hour) => (0.02 * hour) / 24 },
+  "a cycle of the day, and weekends 0.8 sd higher": {
+    days: 56,
+    shift: (hour) => Math.sin((2 * Math.PI * hour) / 24) + (Math.floor(hour / 24) % 7 >= 5 ? 0.8 : 0),
+  },
   "weekends 0.8 sd higher": { days: 56, shift: (hour) => (Math.floor(hour / 24) % 7 >= 5 ? 0.8 : 0) },
 };
 
@@ -44,7 +48,10 @@ const rules = {
   "holds out": () => {
     let remembered = nothingRemembered;
     return (past, recent) => {
-      const judged = judgeStream(monitor, { past, recent }, remembered, 0.75 * historyHours * hourMs);
+      const all = [...past, ...recent];
+      // As a live rule: of windows that are gone nothing is remembered.
+      const known = forgetWindows(remembered, new Set(all.map(({ startMs: at }) => at)), all[0].startMs);
+      const judged = judgeStream(monitor, { past, recent }, known, 0.75 * Math.min(historyHours, 144) * hourMs);
       remembered = judged.remembered;
       return judged.report;
     };

@@ -23,13 +23,13 @@ export interface BaselineDriftOptions extends RuleOptions {
 export interface StreamDriftOptions extends RuleOptions {
   /** Such as `calibratedDrift()`. */
   readonly monitor: DriftMonitorFactory;
-  /** How far back windows are the history of those that are judged; at most a window less than the monitor retains. Default: 6 days. */
+  /** How far back windows are the history of those that are judged; as far as the monitor retains them, `MonitorOptions.retainMs`. Default: 28 days, which tells phases of the week apart; of monitors of rows 6. */
   readonly historyMs?: number | undefined;
   /** Windows that are judged anew each time, the latest last, and are not yet history. Default: 3. */
   readonly recentWindows?: number | undefined;
   /** Which windows drifted, and what was accepted. Give one to accept a new normal, or to go on after a restart. Not for a rule with a `reference`. Default: one of the rule's own. */
   readonly memory?: DriftMemory | undefined;
-  /** What has drifted for so long without a break is taken for normal. Default: three quarters of `historyMs`. */
+  /** What has drifted for so long without a break is taken for normal. Default: three quarters of `historyMs`, at most 4.5 days. */
   readonly acceptAfterMs?: number | undefined;
   /** Rows of each window that the monitor is given, a uniform sample, 0 to 5,000. Default: as many as the monitor needs (`DriftMonitorFactory.rows`). */
   readonly rowsPerWindow?: number | undefined;

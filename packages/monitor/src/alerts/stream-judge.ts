@@ -11,6 +11,10 @@ import { hasKnownShare } from "./row-rule.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+/** Of profiles: long enough for three windows of each phase of the week. Of rows, which take more memory and time. */
+const [longHistoryMs, shortHistoryMs] = [28 * dayMs, 6 * dayMs];
+/** Windows before the recent ones that are looked through for late answers at each evaluation; older ones once a window. */
+const lateWindows = 24;
 
 /** Which rows the monitor must keep for the rule. */
 export function rowsOfMonitor({
@@ -22,8 +26,10 @@ export function rowsOfMonitor({
 }
 
 export function streamJudge(name: string, options: StreamDriftOptions): Judge {
-  const { endpoint, monitor, windowMs = hourMs, historyMs = 6 * dayMs, recentWindows = 3, reference } = options;
-  const { memory = createDriftMemory(), acceptAfterMs = 0.75 * historyMs } = options;
+  const { endpoint, monitor, windowMs = hourMs, recentWindows = 3, reference } = options;
+  const keptRows = rowsOfMonitor(options)?.perWindow ?? 0;
+  const { historyMs = keptRows === 0 ? longHistoryMs : shortHistoryMs, memory = createDriftMemory() } = options;
+  const { acceptAfterMs = 0.75 * Math.min(historyMs, shortHistoryMs) } = options;
   checkRule(name, {
     acceptAfterMs: { value: acceptAfterMs, above: 0 },
     windowMs: { value: windowMs, above: 0 },
@@ -34,7 +40,6 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
   if (windowMs % hourMs !== 0) throw ruleInvalid(name, `windowMs must be a whole number of hours, not ${windowMs}`);
   if (!Number.isSafeInteger(recentWindows))
     throw ruleInvalid(name, `recentWindows must be a whole number, not ${recentWindows}`);
-  const keptRows = rowsOfMonitor(options)?.perWindow ?? 0;
   if (reference !== undefined && keptRows === 0)
     throw ruleInvalid(name, "it has a reference of rows, and rowsPerWindow is 0");
   const count = reference === undefined ? Math.floor(historyMs / windowMs) : 1;
@@ -43,16 +48,18 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
   const fitReference = referenceFitter(monitor);
   return (view, variant) => {
     const lastMs = Math.floor(view.nowMs / windowMs) * windowMs;
-    const readings = Array.from({ length: count }, (_, index) => {
-      const endMs = lastMs - (count - 1 - index) * windowMs;
-      return { startMs: endMs - windowMs, endMs, reading: view.read(endpoint, variant, windowMs, endMs) };
-    });
+    const readLast = (length: number) =>
+      Array.from({ length }, (_, index) => {
+        const endMs = lastMs - (length - 1 - index) * windowMs;
+        return { startMs: endMs - windowMs, endMs, reading: view.read(endpoint, variant, windowMs, endMs) };
+      });
+    const latest = readLast(Math.min(count, recentWindows + lateWindows));
     const accepted = Object.entries(memory.remembered(variant).acceptedMs);
     const model = view.model(endpoint, variant)?.digest;
-    const key = JSON.stringify([model ?? null, lastMs, accepted, ...readings.map(({ reading }) => reading.requests)]);
+    const key = JSON.stringify([model ?? null, lastMs, accepted, ...latest.map(({ reading }) => reading.requests)]);
     const earlier = known.get(variant);
     if (earlier?.key === key) return earlier.judged;
-    const windows = readings.map(({ startMs, endMs, reading }): DriftWindow => ({
+    const windows = wholeWindows(readLast(count), windowMs).map(({ startMs, endMs, reading }): DriftWindow => ({
       startMs,
       endMs,
       profile: reading.features,
@@ -65,6 +72,15 @@ export function streamJudge(name: string, options: StreamDriftOptions): Judge {
     known.set(variant, { key, judged });
     return judged;
   };
+}
+
+/** Windows of several hours may have lost some where what is retained begins: the first one after windows without requests is left out. */
+function wholeWindows<Window extends { readonly reading: { readonly requests: number } }>(
+  windows: readonly Window[],
+  windowMs: number,
+): readonly Window[] {
+  const first = windows.findIndex(({ reading }) => reading.requests > 0);
+  return windowMs === hourMs || first < 1 ? windows : windows.filter((_, index) => index !== first);
 }
 
 /** The rows are in random order: the first of them are a sample too. Rows that do not speak for their window are none. */
