@@ -127,6 +127,7 @@ function traffic(
   nowMs: number,
   errors: number,
   mood: number,
+  halves: boolean,
 ): readonly (readonly [timeMs: number, good: number, total: number])[] {
   const chance = random.next();
   if (mood === 0 || chance < 0.3) return [];
@@ -137,7 +138,8 @@ function traffic(
   const usual = [nowMs - lateMs, total - bad, total] as const;
   if (chance > 0.9998) return [usual, [nowMs + random.integer(3 * day), total - bad, total]];
   if (chance > 0.99) return [usual, [nowMs - random.integer(hour), -(total - bad), -total]];
-  if (chance > 0.98) return [[nowMs, (total - bad) / 2, total / 2]];
+  // Fractions of events are kept otherwise than whole ones.
+  if (chance > 0.98) return [[nowMs, halves ? (total - bad) / 2 : total - bad, halves ? total / 2 : total]];
   return [usual];
 }
 
@@ -197,7 +199,13 @@ test("objectives that rest are those that nothing is to be said of: findings, al
           errors[at] =
             random.next() < 0.85 ? (1 - objective) * 0.5 * random.integer(2) * random.next() : random.next() ** 3;
         if (random.next() < 0.01) moods[at] = random.integer(4);
-        for (const [timeMs, good, total] of traffic(random, nowMs, errors[at] as number, moods[at] as number))
+        for (const [timeMs, good, total] of traffic(
+          random,
+          nowMs,
+          errors[at] as number,
+          moods[at] as number,
+          seed % 2 === 0,
+        ))
           for (const { evaluator } of both) evaluator.count(name, good, total, timeMs);
       }
       if (random.next() < 0.004) {

@@ -1,4 +1,4 @@
-import { PrefixRing } from "./prefix-ring.ts";
+import { PackedRing } from "./packed-ring.ts";
 
 /** Buckets from one to another, both included. */
 export interface BucketRange {
@@ -27,8 +27,8 @@ export interface CountsSize {
 }
 
 export function createCountsEra({ buckets, fine: fineBuckets, coarseFactor }: CountsSize): CountsEra {
-  const fine = new PrefixRing(fineBuckets);
-  const coarse = fineBuckets >= buckets ? undefined : new PrefixRing(Math.ceil(buckets / coarseFactor) + 1);
+  const fine = new PackedRing(fineBuckets);
+  const coarse = fineBuckets >= buckets ? undefined : new PackedRing(Math.ceil(buckets / coarseFactor) + 1);
   const coarseOf = (bucket: number): number => Math.floor(bucket / coarseFactor);
   let newest = Number.NEGATIVE_INFINITY;
   return {

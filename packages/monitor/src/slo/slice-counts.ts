@@ -1,4 +1,4 @@
-import { PrefixRing } from "./prefix-ring.ts";
+import { PackedRing } from "./packed-ring.ts";
 import type { EventTotals, SliceTotals } from "./event-counts.ts";
 
 export interface SliceOptions {
@@ -29,7 +29,7 @@ export function createSliceCounts(
   state?: SliceState,
 ): SliceCounts {
   const capacity = Math.ceil(periodMs / lengthMs) + 1;
-  const ring = new PrefixRing(capacity);
+  const ring = new PackedRing(capacity);
   const late = new Set<number>();
   /** Slices up to this one are in the ring. */
   let until = Number.NEGATIVE_INFINITY;
