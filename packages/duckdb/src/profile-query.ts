@@ -51,8 +51,8 @@ export async function profileQuery(source: ProfileSource, options: ProfileDatase
   await query.files?.check();
   const planned = files && (await planPasses(connections, files, schema, { signal }));
   const { counted, visited } = planned ?? { counted: [], visited: [schema] };
-  // A sample of ranks is drawn from rows.
-  const byCount = profiling.rankError === undefined ? counted : [];
+  // A sample of ranks is drawn from rows; texts have none.
+  const byCount = counted.filter(({ type }) => profiling.rankError === undefined || type === "utf8");
   const others = counted.filter((field) => !byCount.includes(field));
   const parts: Profile[] = [];
   const pass = { source, profiling, signal, tell: progressOf(schema.length, rows, progress) };
