@@ -98,6 +98,11 @@ async function pins(store: Store): Promise<Subjects> {
     }),
     ...methods("openFeatureStore().history()", () => set, {
       batches: [() => [{ columns: ["at"], batchRows: 2, signal }], {}, few],
+      profile: [
+        () => [{ columns: ["at"], maxTexts: 16, signal }],
+        { RangeError: () => (set as data.ProfilableDataset).profile!({ columns: ["none"] }) },
+        5,
+      ],
       digest: [() => [{ signal }], {}, 5],
       slice: [() => [0, 2], { RangeError: () => set.slice!(-1, 2) }],
       ref: [() => [{ signal }], {}, 5],
