@@ -36,7 +36,7 @@ async function run(how) {
     if (how === "labels") monitor.label({ requestId, value: index % 2, timeMs: timeMs + 5 });
     if (index % 1000 === 999) {
       await clock.advance(1000);
-      monitor.read("late", "main", { windowMs: 0 });
+      monitor.read("late", "main", { windowMs: 1 });
     }
     if ((index + 1) % (events / 10) === 0) {
       const pause = process.cpuUsage();

@@ -85,6 +85,8 @@ interface VariantWindows {
   model: AnsweringModel | undefined;
   /** Since when it answers. */
   sinceMs: number;
+  /** Before then nothing has grown old. */
+  dueMs: number;
 }
 
 const startOf = (timeMs: number, length: number): number => Math.floor(timeMs / length) * length;
@@ -94,6 +96,7 @@ const noWindows = (): VariantWindows => ({
   coarse: new Map(),
   model: undefined,
   sinceMs: Number.NEGATIVE_INFINITY,
+  dueMs: Number.POSITIVE_INFINITY,
 });
 
 export function createWindowBook(options: WindowBookOptions): WindowBook {
@@ -121,8 +124,12 @@ export function createWindowBook(options: WindowBookOptions): WindowBook {
       if (model !== undefined && windows.model?.digest !== model.digest) windows.sinceMs = timeMs;
       windows.model = model ?? windows.model;
       const start = startOf(timeMs, windowMs);
-      const window = fine.get(start) ?? newWindow(endpoint, observation.rows?.[0]?.requestIds[0], options);
-      fine.set(start, window);
+      let window = fine.get(start);
+      if (window === undefined) {
+        window = newWindow(endpoint, observation.rows?.[0]?.requestIds[0], options);
+        fine.set(start, window);
+        windows.dueMs = Math.min(windows.dueMs, dueOfFine(start, options));
+      }
       return window.observe(observation);
     },
     keepsRows: (endpoint) => limitOf(endpoint) > 0,
@@ -186,7 +193,9 @@ function recoverWindow(
   windows.sinceMs = windows.model === undefined ? timeMs : Math.min(windows.sinceMs, timeMs);
   windows.model ??= model;
   const window = newWindow(endpoint, undefined, options);
-  windows.fine.set(startOf(timeMs, options.windowMs), window);
+  const start = startOf(timeMs, options.windowMs);
+  windows.fine.set(start, window);
+  windows.dueMs = Math.min(windows.dueMs, dueOfFine(start, options));
   return window;
 }
 
@@ -194,7 +203,7 @@ function resumeWindows(own: VariantWindows, state: VariantState, options: Window
   const { fine, coarse } = own;
   const { endpoint, windows, model, sinceMs } = state;
   const { windowMs, rows } = options;
-  Object.assign(own, { model, sinceMs });
+  Object.assign(own, { model, sinceMs, dueMs: Number.NEGATIVE_INFINITY });
   for (const { startMs, lengthMs, summary } of windows) {
     if (lengthMs === windowMs && startMs === startOf(startMs, windowMs)) {
       fine.set(startMs, newWindow(endpoint, `after ${summary.requests}`, options, summary));
@@ -251,24 +260,38 @@ function compactBook(book: Map<string, Map<string, VariantWindows>>, options: Wi
   }
 }
 
-function compactVariant(
-  { fine, coarse }: VariantWindows,
-  { windowMs, fineMs, retainMs }: WindowBookOptions,
-  nowMs: number,
-  rowLimit: number,
-): void {
-  // In the order of time. Mostly none is old: there may be thousands of variants, and all are looked at in each evaluation.
+/** When a window is old enough to be merged or forgotten. */
+const dueOfFine = (start: number, { windowMs, fineMs, retainMs }: WindowBookOptions): number =>
+  start + windowMs + Math.min(fineMs, retainMs);
+
+/** There may be thousands of variants, and all are looked at in each evaluation: mostly nothing of them has grown old. */
+function compactVariant(windows: VariantWindows, options: WindowBookOptions, nowMs: number, rowLimit: number): void {
+  if (nowMs < windows.dueMs) return;
+  const { fine, coarse } = windows;
+  const { windowMs, retainMs } = options;
+  let dueMs = Number.POSITIVE_INFINITY;
   const old: number[] = [];
-  for (const start of fine.keys()) if (start + windowMs <= nowMs - Math.min(fineMs, retainMs)) old.push(start);
+  for (const start of fine.keys()) {
+    const due = dueOfFine(start, options);
+    if (due <= nowMs) old.push(start);
+    else dueMs = Math.min(dueMs, due);
+  }
+  // In the order of time.
   for (const start of old.sort((a, b) => a - b)) {
     const window = fine.get(start) as OpenWindow;
     if (start + windowMs > nowMs - retainMs) addCoarse(coarse, startOf(start, hourMs), window.summary(), rowLimit);
     fine.delete(start);
   }
   for (const [start, summary] of coarse) {
-    if (start + hourMs <= nowMs - retainMs) coarse.delete(start);
-    else if (start + hourMs <= nowMs - thinAfterMs) coarse.set(start, thinWindow(summary));
+    const endMs = start + hourMs;
+    if (endMs + retainMs <= nowMs) {
+      coarse.delete(start);
+      continue;
+    }
+    if (endMs + thinAfterMs <= nowMs) coarse.set(start, thinWindow(summary));
+    dueMs = Math.min(dueMs, endMs + (endMs + thinAfterMs <= nowMs ? retainMs : Math.min(thinAfterMs, retainMs)));
   }
+  windows.dueMs = dueMs;
 }
 
 /** Of rows that a merge has left out, only their labels may still be waited for. */
