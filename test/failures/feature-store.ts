@@ -9,6 +9,7 @@ import { catalogue } from "./feature-catalogue.ts";
 import { clicks, definitions, remote, service } from "./feature-definitions.ts";
 import { doors } from "./feature-doors.ts";
 import { keyedStores } from "./feature-keyed.ts";
+import { pins } from "./feature-pins.ts";
 import { services as beyond } from "./feature-services.ts";
 import { gate, numbers, streams } from "./feature-streams.ts";
 import { type FailureTable, type Failures, methods, type Subjects, well } from "./subjects.ts";
@@ -83,32 +84,6 @@ function reads(folder: string, store: Store): Subjects {
 
 async function* batches(...all: readonly ReturnType<typeof data.batchOf>[]): AsyncGenerator<(typeof all)[number]> {
   yield* all;
-}
-
-async function pins(store: Store): Promise<Subjects> {
-  const set = await store.history(service, labelled);
-  const pin = await set.pin();
-  return {
-    ...methods("openFeatureStore()", () => store, {
-      replay: [
-        () => [pin, { signal }],
-        { FEATURE_STORE_PIN_DIFFERS: () => store.replay({ ...pin, serviceDigest: remote.digest }) },
-        20,
-      ],
-    }),
-    ...methods("openFeatureStore().history()", () => set, {
-      batches: [() => [{ columns: ["at"], batchRows: 2, signal }], {}, few],
-      profile: [
-        () => [{ columns: ["at"], maxTexts: 16, signal }],
-        { RangeError: () => (set as data.ProfilableDataset).profile!({ columns: ["none"] }) },
-        5,
-      ],
-      digest: [() => [{ signal }], {}, 5],
-      slice: [() => [0, 2], { RangeError: () => set.slice!(-1, 2) }],
-      ref: [() => [{ signal }], {}, 5],
-      pin: [() => [{ signal }], {}, few],
-    }),
-  };
 }
 
 function writes(store: Store): Subjects {
@@ -286,7 +261,7 @@ export async function openTable(folder: string): Promise<FailureTable> {
       ...(await streams(store)),
       ...comparisons(store),
       ...reads(folder, store),
-      ...(await pins(store)),
+      ...(await pins(store, labelled)),
       ...access(store),
       ...writes(store),
       ...catalogue(store),
