@@ -1,4 +1,5 @@
 import { createManualClock } from "@millwright/contracts";
+import { batchOf, column, profileOf } from "@millwright/data";
 import { openMemoryEventLog } from "@millwright/storage";
 import { expect, test } from "vitest";
 import {
@@ -69,7 +70,7 @@ test("MO-52: who is woken is as it was agreed: pages for an endpoint that is dow
     [0, 1, 2].map(() => atOnce.join()).concat([3, 4].map(() => [...atOnce, "page latency"].toSorted().join())),
   );
   const drift = [
-    driftAlert({ endpoint: "late", baseline: { rows: 0, columns: {} } }),
+    driftAlert({ endpoint: "late", baseline: profileOf(batchOf({ x: column("float64", [1, 2]) })) }),
     predictionShiftAlert({ endpoint: "late" }),
     qualityAlert({ endpoint: "late" }),
   ];
