@@ -125,6 +125,31 @@ postgres.test("a commit whose answer was lost is told as unknown, whether it was
   }
 });
 
+postgres.test("a connection that is lost in the moment in which it is lent does not end the process", async () => {
+  const made = openPool({ connectionString: postgres.server().url });
+  let lost = 0;
+  // What the server says last may come with what it says first: then nobody who was lent the connection listens yet.
+  const lends: PostgresPool = {
+    on: (event, listener) => made.on(event, listener),
+    off: (event, listener) => made.off(event, listener),
+    connect: () =>
+      new Promise((resolve, reject) => {
+        made.connect((error, client) => {
+          if (client === undefined) return reject(error);
+          if (lost === 0) client.emit("error", new Error("terminating connection due to unexpected postmaster exit"));
+          lost += 1;
+          resolve(client);
+        });
+      }),
+  };
+  await using database = await openNotes(lends);
+  await database.write(({ sql }) => sql.insertInto("notes").values({ id: 1, text: "goes on" }).execute());
+  expect(lost).toBeGreaterThan(0);
+  expect(await notes(database)).toEqual([{ id: 1, text: "goes on" }]);
+  await database[Symbol.asyncDispose]();
+  await made.end();
+});
+
 postgres.test("sync waits until what was acknowledged before is on the server's disk", async () => {
   await using database = await openNotes(pool);
   const isFlushed = async (position: unknown): Promise<unknown> =>

@@ -9,6 +9,34 @@ export interface PostgresPool {
   readonly options?: { readonly max?: number | undefined } | undefined;
 }
 
+/** A pool as it tells of connections that it has made. */
+interface TellingPool {
+  on(event: "connect", listener: (client: PostgresClient) => void): unknown;
+  off(event: "connect", listener: (client: PostgresClient) => void): unknown;
+}
+
+const guarded = new WeakSet<PostgresClient>();
+const ignore = (): void => {};
+
+/**
+ * A connection that is lost would end the process while nobody listens: while it is idle, and in the moment in which the pool lends a new one, before its borrower is told. The pool makes another, and who asks a lost one
+ * is told by the answer. @returns ends it for connections that are made later.
+ */
+export function outliveConnections(pool: PostgresPool): () => void {
+  const telling = pool as unknown as TellingPool;
+  const guard = (client: PostgresClient): void => {
+    if (guarded.has(client)) return;
+    guarded.add(client);
+    client.on("error", ignore);
+  };
+  pool.on("error", ignore);
+  telling.on("connect", guard);
+  return () => {
+    pool.off("error", ignore);
+    telling.off("connect", guard);
+  };
+}
+
 /** What is used of a client that a pool lends. */
 export interface PostgresClient {
   query(statement: PostgresStatement): Promise<PostgresResult>;

@@ -27,7 +27,7 @@ import { type CurrentWrite, OpenWrite, refuseInsideWrite } from "../write-scope.
 import { checkDurability } from "../durability.ts";
 import { applyBatch, prepareBatch } from "./postgres-batch.ts";
 import { postgresDialect } from "./postgres-compiler.ts";
-import type { PostgresPool } from "./postgres-connection.ts";
+import { outliveConnections, type PostgresPool } from "./postgres-connection.ts";
 import { serverUnsupported } from "./postgres-errors.ts";
 import { openPostgresReadDriver } from "./postgres-read-driver.ts";
 import { prepareSchema, readServer } from "./postgres-schema.ts";
@@ -72,9 +72,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const { pool, schema, busyTimeoutMs = 10_000, idleTimeoutMs = 60_000, signal } = options;
   checkOptions(options, busyTimeoutMs, idleTimeoutMs);
   signal?.throwIfAborted();
-  // A connection that is lost while it is idle would end the process otherwise: the pool then makes another.
-  const ignore = (): void => {};
-  pool.on("error", ignore);
+  const forgetPool = outliveConnections(pool);
   try {
     const server = await readServer(pool);
     const name = schema ?? server.schema;
@@ -85,9 +83,9 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     await prepareSchema(source, name);
     signal?.throwIfAborted();
     const clock = options.clock ?? systemClock;
-    return new PostgresDatabase(source, clock, options.ids ?? createIdSource(clock), () => pool.off("error", ignore));
+    return new PostgresDatabase(source, clock, options.ids ?? createIdSource(clock), forgetPool);
   } catch (error) {
-    pool.off("error", ignore);
+    forgetPool();
     throw error;
   }
 }
