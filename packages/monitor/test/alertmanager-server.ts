@@ -1,32 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { parseAlertmanagerWebhook, type WebhookNotification } from "../src/alertmanager.ts";
+import { freePort } from "./free-port.ts";
 
 export const alertmanagerProgram = process.env["MILLWRIGHT_ALERTMANAGER"] ?? "prometheus-alertmanager";
 export const hasAlertmanager = spawnSync(alertmanagerProgram, ["--version"]).status === 0;
-
-/** A port of this machine that nobody listens on, below those that are given to whoever asks for any: nobody gets it before the server is up. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 32_000);
-    const server = createTcpServer().listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
-}
 
 export interface AlertmanagerServer extends AsyncDisposable {
   readonly url: string;

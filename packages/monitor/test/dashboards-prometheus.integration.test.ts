@@ -16,7 +16,7 @@ import {
   promqlOf,
 } from "../src/dashboards.ts";
 import { panelsOf, queriesOf } from "../src/dashboards/dashboard.ts";
-import { freePort } from "./alertmanager-server.ts";
+import { freePort } from "./free-port.ts";
 import { dashboardSetting, endMs, startMs, stepMs } from "./dashboard-setting.ts";
 
 const prometheus = process.env["MILLWRIGHT_PROMETHEUS"] ?? "prometheus";

@@ -136,9 +136,14 @@ postgres.test("a connection that is lost in the moment in which it is lent does 
       new Promise((resolve, reject) => {
         made.connect((error, client) => {
           if (client === undefined) return reject(error);
-          if (lost === 0) client.emit("error", new Error("terminating connection due to unexpected postmaster exit"));
-          lost += 1;
-          resolve(client);
+          try {
+            // Throws where nobody listens.
+            if (lost === 0) client.emit("error", new Error("terminating connection due to unexpected postmaster exit"));
+            lost += 1;
+            resolve(client);
+          } catch (unheard) {
+            reject(unheard);
+          }
         });
       }),
   };
